@@ -15,11 +15,11 @@ from promptopt.binding.judging import remarks_on_judge
 from promptopt.binding.models import Models, names_user, open_models, prices
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
-from promptopt.errors import BudgetSpent, ConfigError, RequestRefused
+from promptopt.errors import BackendError, BudgetSpent, ConfigError
 from promptopt.evaluators.simulated import remedy
 from promptopt.operators.marks import refuse_unfilled
 from promptopt.outcome.criterion import Criterion, by_judge
-from promptopt.outcome.looks import Look, level_of, look_ahead, look_at
+from promptopt.outcome.looks import Look, level_of, look_ahead, look_at, look_in_parts
 from promptopt.outcome.result import Measured, Verdict
 from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
@@ -111,23 +111,25 @@ def evaluate_together(
     seed: int = 0,
     store: Store | str | Path | None = None,
     interrupt: threading.Event | None = None,
-    leave_out: Callable[[int, RequestRefused | ConfigError], None] | None = None,
+    leave_out: Callable[[int, BackendError | ConfigError], None] | None = None,
+    later: Sequence[str] = (),
 ) -> list[Evaluation]:
     """Score what is `asked` for on one split, each within the budget; all of one comparison on the test is one look.
 
     That look is entered before anything is returned. `leave_out`: is told the place of one that a server or the task
-    refuses, which is then missing from the list; without it that is raised, as it is where nothing else was asked.
-    Raises as `evaluate` does.
+    refuses, which is then missing from the list, and raises what ends all of it; without it everything does, and so it
+    is where nothing else was asked. `later`: the names of all that is asked, for a comparison that goes on with what
+    was left out at the level of the look that it began with (`outcome.looks.look_in_parts`). Raises as `evaluate` does.
     """
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
     found: list[Evaluation] = []
-    refused: RequestRefused | ConfigError | None = None
+    refused: BackendError | ConfigError | None = None
     with opened(store) as store:
         for place, each in enumerate(asked):
             try:
                 found.append(_scored(each, split, Budget() if budget is None else budget, seed, store, interrupt))
-            except (RequestRefused, ConfigError) as error:
+            except (BackendError, ConfigError) as error:
                 if leave_out is None:
                     raise
                 # The last one: where nothing at all could be scored, one of them has to be told.
@@ -135,16 +137,22 @@ def evaluate_together(
                 leave_out(place, error)
         if refused is not None and not found:
             raise refused
-        return _entered(found, store) if split == "test" and found else found
+        return _entered(found, store, later, lacking=refused is not None) if split == "test" and found else found
 
 
-def _entered(evaluations: Sequence[Evaluation], store: Store) -> list[Evaluation]:
+def _entered(
+    evaluations: Sequence[Evaluation], store: Store, later: Sequence[str], *, lacking: bool
+) -> list[Evaluation]:
     """Evaluations of one comparison on the test, entered as the one look that it is, on all examples any has scored."""
     rows = [dict(zip(each.examples, each.scores, strict=True)) for each in evaluations]
     examples = list(dict.fromkeys(example for row in rows for example in row))
     shown = [(each.prompt, [row.get(key) for key in examples]) for each, row in zip(evaluations, rows, strict=True)]
     by = dict.fromkeys([*(each.model for each in evaluations), *(each.evaluator for each in evaluations)])
-    look = look_at(store.looks, tuple(by), examples, shown)
+    look = (
+        look_in_parts(store.looks, (tuple(by), (evaluations[0].evaluator, *later)), examples, shown, lacking=lacking)
+        if later
+        else look_at(store.looks, tuple(by), examples, shown)
+    )
     ahead = look_ahead(store.looks, examples)
     return [replace(each, look=look, next_look=ahead) for each in evaluations]
 

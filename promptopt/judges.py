@@ -23,7 +23,7 @@ from promptopt.evaluation import looking
 from promptopt.evaluators.judging import DRAWN, drawn, options_of, unusable
 from promptopt.evaluators.rubric import Rubric
 from promptopt.outcome.criterion import by_judge, name_of
-from promptopt.outcome.judge_trust import remember
+from promptopt.outcome.judge_trust import remember, trust_in
 from promptopt.protocols import Ask, Evaluator, Grading, Model, Role, Simulating, Task
 from promptopt.run.budget import Budget, Ledger
 from promptopt.run.door import Door
@@ -31,7 +31,7 @@ from promptopt.store.runs import Store
 from promptopt.tasks.reading.columns import text_of
 from promptopt.tasks.reading.conversations import messages_in, transcript
 from promptopt.text import counted, shorten
-from promptopt.trust.calibration import Calibration, Scored, calibration
+from promptopt.trust.calibration import Calibration, JudgeStatus, Scored, calibration
 from promptopt.trust.probes import PROBES, ProbeResult, found_in
 from promptopt.types import Cell, Example, Likelihoods, Reply, Request, Score, ScoreRequest
 
@@ -45,7 +45,10 @@ STEADY = 30
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was found of a judge, or of a metric (`judge` is empty then). `report` or `found`, as asked for."""
+    """What was found of a judge, or of a metric (`judge` is empty then). `report` or `found`, as asked for.
+
+    `status`: what the report and the probes of this judge come to; None for a metric, and without a report.
+    """
 
     evaluator: str
     judge: str
@@ -54,6 +57,7 @@ class Judged:
     warnings: tuple[str, ...]
     report: Calibration | None = None
     found: tuple[ProbeResult, ...] = ()
+    status: JudgeStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,8 @@ def calibrate(
         report = calibration(items, round(high - low) + 1, steady=steady, seed=seed)
         if judged:
             remember(asked.evaluator, asked.door.models, report=report.to_json())
-        return asked.judged(report=report)
+        known = trust_in(asked.evaluator, asked.door.models)
+        return replace(asked.judged(report=report), status=None if known is None else known["status"])
 
 
 @checked

@@ -165,6 +165,12 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
         raise DataError(
             f"{', '.join(map(str, paths))}: no row has a label; fill in `better` with A, B or tie, or both scores"
         )
+    equal = {MARK + pair.item for pair in kept.pairs if pair.start == pair.winner}
+    if labels.blank and equal.issuperset(labels.by_item):
+        raise DataError(
+            f"{', '.join(map(str, paths))}: no row has a label but those that the sheet came with, of equal replies; "
+            f"fill in `better` with A, B or tie, or both scores"
+        )
     gains = {MARK + pair.item: pair for pair in kept.pairs if pair.gain is not None}
     items, rest = _items(labels, gains)
     # By what was said and not by its file: a copy of a sheet, or its rows in another order, is no further look.
@@ -172,7 +178,7 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     # Entered before anything is worked out: whoever sees the verdict has looked.
     number = _number(record, name, kept.scorer, looks)
     powered = powered_gain(items, rest, alpha=level(number))
-    asked = len({str(row.get("item")) for _, row in rows})
+    asked = len(labels.by_item) + labels.blank
     remarks = [*_remarks(labels, asked, powered, kept), *(_alike(items, labels.kind) if kept.scorer == METRIC else ())]
     return Labelled(
         powered=powered,

@@ -29,6 +29,10 @@ _CODES = {"passed": 0, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}
 MARGIN = 0.05
 """The loss of mean score that is borne, unless said otherwise."""
 
+_New = Annotated[list[str], typer.Option("--prompt", metavar="FILE-or-text", help="The new prompt, or its file.")]
+_Old = Annotated[
+    list[str] | None, typer.Option("--baseline", metavar="FILE-or-text", help="The old one; default: the task's start.")
+]
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -43,10 +47,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def check(
     given: dict[str, Any],
     *,
-    prompt: Annotated[str, typer.Option(metavar="FILE-or-text", help="The new prompt, or its file.")],
-    baseline: Annotated[
-        str | None, typer.Option(metavar="FILE-or-text", help="The old one; default: the task's start.")
-    ] = None,
+    prompts: _New,
+    baselines: _Old = None,
     margin: Annotated[float, typer.Option(help="The loss of mean score that is borne, from 0 to 1.")] = MARGIN,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the decisions as JUnit XML.")] = None,
     summary: Annotated[Path | None, typer.Option(metavar="FILE", help="Write Markdown for a pull request.")] = None,
@@ -66,6 +68,7 @@ def check(
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
     from promptopt.outcome.decisions import overall
 
+    prompt, baseline = _the_one("--prompt", prompts), _the_one("--baseline", baselines) if baselines else None
     _check_asked(margin, junit, summary)
     dry_run = bool(given.pop("dry_run"))
     config = with_task(merged(RunConfig(), given))
@@ -306,10 +309,21 @@ def _write_reports(checked: Checked, junit: Path | None, summary: Path | None, *
     _write(summary, pull_request(checked, examples=examples))
 
 
+def _the_one(option: str, given: Sequence[str]) -> str:
+    """Raise ConfigError for several: all but the last would be passed over in silence."""
+    if len(given) > 1:
+        raise ConfigError(
+            f"{option} is given {len(given)} times, and one prompt is checked against one; run a check for each"
+        )
+    return given[0]
+
+
 def _check_asked(margin: float, *paths: Path | None) -> None:
     """Raise ConfigError for a margin that is none, and for a report that will not be written, before either costs."""
     if not 0 <= margin <= 1:
         raise ConfigError(f"--margin {margin:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
+    if None not in paths and len({path.resolve() for path in paths if path is not None}) < len(paths):
+        raise ConfigError(f"--junit and --summary are both {str(paths[0])!r}; name a file for each")
     for path in paths:
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             why = "it is a folder" if path.is_dir() else "there is no such folder"

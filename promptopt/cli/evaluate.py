@@ -25,7 +25,7 @@ from promptopt.cli.output import (
     without_secrets,
 )
 from promptopt.cli.side_by_side import Compared, as_table
-from promptopt.errors import ConfigError, PromptoptError, StopRun
+from promptopt.errors import BackendError, ConfigError, PromptoptError, RequestRefused, StopRun
 from promptopt.text import normalise
 
 if TYPE_CHECKING:
@@ -198,6 +198,9 @@ def scored(
     begun: list[str] = []
 
     def left_out(place: int, error: Exception) -> None:
+        # A server that is down is so for all layouts.
+        if isinstance(error, BackendError) and not isinstance(error, RequestRefused):
+            raise error
         missing.add(place)
         say(f"layout {wanted[place].name!r} is left out: {without_secrets(str(error))}")
 

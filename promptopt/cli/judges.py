@@ -53,16 +53,17 @@ def calibrate(
     from promptopt.judges import calibrate as calibrated
     from promptopt.judges import labelled_rows, scale_of
     from promptopt.tasks.reading.files import read_rows
-    from promptopt.trust.calibration import describe
+    from promptopt.trust.calibration import concluded, describe
 
     with _asked(given, trust=trust, quiet=quiet) as (task, arguments):
         rows = [(f"{labels}, row {place}", row) for place, row in enumerate(read_rows(labels), 1)]
         found = calibrated(task, labelled_rows(task, rows, scale_of(arguments["evaluator"], task)), **arguments)
     assert found.report is not None
     if json:
-        show_json({**_head(found), "report": found.report.to_json()})
+        show_json({**_head(found), "report": found.report.to_json(), "status": found.status})
         return
-    show("\n".join([_title(found), *describe(found.report), *map(_warned, found.warnings)]))
+    end = [] if found.status is None else [concluded(found.report, found.status)]
+    show("\n".join([_title(found), *describe(found.report), *end, *map(_warned, found.warnings)]))
 
 
 @app.command()

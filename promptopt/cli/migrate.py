@@ -10,7 +10,7 @@ import typer
 
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_json, suspended_by, troubles
+from promptopt.cli.output import FAILED, interruptible, say, show, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 WORSE, OPEN = 4, 5
 """Exit codes where a target's prompt is worse than the margin allows, and where that is not sure."""
+ENDS = ("; run the same command again to go on", "; once that is mended, run the same command to go on")
+"""How a failure may end, which is said once for all targets."""
+GO_ON = "Once that is mended, run the same command again: it goes on with these, and pays for nothing twice."
 
 
 @app.command()
@@ -73,6 +76,8 @@ def migrate(
         show_json(_as_json(found))
     else:
         show(_as_text(found))
+    if found.missing:
+        raise typer.Exit(FAILED)
     if not found.done:
         raise typer.Exit(WORSE if any(each.chosen.status == "inferior" for each in found.targets) else OPEN)
 
@@ -138,12 +143,16 @@ def _as_text(found: Migration) -> str:
         f"{found.task}, {counted(found.n, 'test example')}, {found.evaluator}: {reference.model} with the old prompt "
         f"scores {words.score(reference.measured.score)}",
         *(f"{target.model}: {_said(target.chosen, kept=target.kept)}" for target in found.targets),
+        *(f"{each.model}: not moved there: {_without_end(each.reason)}" for each in found.missing),
+        *([GO_ON] if found.missing else []),
         "",
     ]
-    rows = [["prompt", *(target.model for target in found.targets)]]
+    rows = [["prompt", *found.models]]
     for place, row in enumerate(found.matrix.values()):
         rows.append(["old" if not place else f"new {place}", *map(_cell, row)])
-    lines += [words.columns(rows), "", *_explained(found), ""]
+    lines += [words.columns(rows), ""]
+    if found.targets:
+        lines += [*_explained(found), ""]
     costs = [["a thousand requests", "tokens read", "written", "dollars"]]
     costs.append([f"old: {reference.model}", *_dear(found.cost)])
     costs += [[f"new: {target.model}", *_dear(target.chosen.cost)] for target in found.targets]
@@ -179,9 +188,18 @@ def _said(placed: OnModel, *, kept: bool) -> str:
     return f"{said['open' if placed.status is None else placed.status]} ({_cell(placed)})"
 
 
-def _cell(placed: OnModel) -> str:
+def _without_end(reason: str) -> str:
+    said = normalise(reason)
+    for end in ENDS:
+        said = said.removesuffix(end)
+    return said
+
+
+def _cell(placed: OnModel | None) -> str:
     from promptopt.reports import words
 
+    if placed is None:
+        return "-"
     low, high = placed.gain.interval
     return f"{words.difference(placed.gain.mean)} ({words.difference(low)} to {words.difference(high)})"
 
@@ -214,7 +232,9 @@ def _as_json(found: Migration) -> dict[str, Any]:
         ],
         "looks": [asdict(look) for look in found.looks],
         "next_look": None if found.next_look is None else asdict(found.next_look),
-        "matrix": [{"prompt_id": name, "cells": [_placed_json(cell) for cell in row]}
+        "missing": [{"model": each.model, "reason": each.reason} for each in found.missing],
+        "models": list(found.models),
+        "matrix": [{"prompt_id": name, "cells": [None if cell is None else _placed_json(cell) for cell in row]}
                    for name, row in found.matrix.items()],
         "warnings": list(found.warnings),
     }  # fmt: skip

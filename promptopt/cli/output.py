@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 
 import typer
 
-from promptopt.errors import BackendError, ConfigError, DataError, PromptoptError
+from promptopt.errors import BackendError, ConfigError, DataError, PromptoptError, Suspended
 from promptopt.text import visible, visible_json
 from promptopt.types.identity import without_surrogates
 
@@ -113,13 +113,16 @@ def without_secrets(text: str) -> str:
 
 @contextmanager
 def suspended_by(interrupt: threading.Event) -> Generator[None]:
-    """Ends the command as suspended where an engine failed because the user stopped it; other failures pass."""
+    """Ends the command as suspended where the user or the minutes allowed stopped it; other failures pass."""
     try:
         yield
-    except BackendError:
-        if not interrupt.is_set():
+    except BackendError as failure:
+        stop = failure.__cause__
+        # What an engine or a server suffered from stands behind it, and there is nothing behind the clock.
+        by_clock = isinstance(stop, Suspended) and stop.__cause__ is None
+        if not interrupt.is_set() and not by_clock:
             raise
-        say("stopped; run the same command again to go on")
+        say("stopped; run the same command again to go on" if interrupt.is_set() else f"suspended: {failure}")
         raise typer.Exit(SUSPENDED) from None
 
 

@@ -65,10 +65,20 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
-    """The old model as the reference, and every target. `matrix`: each prompt on each target, in order.
+class Missing:
+    """A target that could not be asked: `reason` says why. `old`: the old prompt there, where that much was had."""
 
-    `looks`: those at the test that the old prompt and the new ones were compared by; `next_look`: the one after them.
+    model: str
+    reason: str
+    old: OnModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """The old model as the reference, and every target. `matrix`: each prompt on each of `models`, in order.
+
+    A cell is None where that model could not be asked; `missing`: targets that have no verdict for that. `looks`: those
+    at the test that the old prompt and the new ones were compared by; `next_look`: the one after them.
     """
 
     task: str
@@ -79,12 +89,14 @@ class Migration:
     reference: Evaluation
     cost: Cost
     targets: tuple[Target, ...]
-    matrix: Mapping[str, tuple[OnModel, ...]]
+    models: tuple[str, ...]
+    matrix: Mapping[str, tuple[OnModel | None, ...]]
     warnings: tuple[str, ...]
     looks: tuple[Look, ...] = ()
     next_look: Look | None = None
+    missing: tuple[Missing, ...] = ()
 
     @property
     def done(self) -> bool:
         """Whether every target has a prompt that is no worse than the reference."""
-        return all(target.chosen.status == "non-inferior" for target in self.targets)
+        return not self.missing and all(target.chosen.status == "non-inferior" for target in self.targets)

@@ -14,8 +14,9 @@ from promptopt.errors import BackendError, ConfigError
 from promptopt.evaluation import Asked, Evaluation, evaluate_together
 from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
+from promptopt.migration.board import Board, Failure, mute, silence
 from promptopt.migration.freezing import all_examples, answers_under_start
-from promptopt.migration.moved import Cost, Migration, OnModel, Target
+from promptopt.migration.moved import Cost, Migration, OnModel
 from promptopt.outcome.looks import level_of
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator, Model, Optimizer
@@ -51,8 +52,9 @@ def migrate(
     `model`: the old one; `Models` says who writes prompts and who judges. `evaluator`: by default the task's judge,
     else its metric where all examples have targets, else `Equivalence` with the old model's replies as targets. A
     target is searched only where the old prompt is not non-inferior to the reference within `margin`. `budget`: of each
-    search. Raises ConfigError for a margin outside 0 to 1, for no targets and for a target that is the old model, or is
-    named twice; BackendError where a model fails.
+    search. A target that fails, or says nothing at all, is among `Migration.missing`, and the others go on; the same
+    call again goes on with it. Raises ConfigError for a margin outside 0 to 1, for no targets and for a target that is
+    the old model, or is named twice; BackendError where the old model fails.
     """
     if not 0.0 < margin < 1.0:
         raise ConfigError(f"a margin of {margin:g} means nothing; give a share of the scale, such as 0.03")
@@ -92,28 +94,20 @@ class _Mover:
     def move(self, targets: Sequence[str | Model]) -> Migration:
         self._check_apart(targets)
         task, evaluator = self._task_and_evaluator()
+        board = Board(targets, tuple(self._opened(model).name for model in targets), task.initial)
         # A verdict on the old prompt on each target, and one on what may be found, share the level of the first look.
-        first = [(task.initial, model, True) for model in targets]
-        reference, olds = self._against_reference(task, evaluator, first, verdicts=2 * len(targets))
-        searches = [self._search(task, evaluator, *each) for each in zip(olds, targets, strict=True)]
+        first = [(task.initial, place, True) for place in board.left]
+        reference = last = self._against_reference(task, evaluator, board, first, verdicts=2 * len(targets))
+        searches = [self._search(task, evaluator, board, place) for place in range(len(targets))]
         winners = [task.initial if search is None else search.prompt for search in searches]
-        by_prompt, last = {task.initial: tuple(olds)}, reference
+        # Every new prompt on every target; a verdict only where it was found for that target.
         others = [prompt for prompt in dict.fromkeys(winners) if prompt != task.initial]
-        if others:
-            # Every new prompt on every target; a verdict only where it was found for that target.
-            pairs = [
-                (prompt, model, prompt == winner)
-                for prompt in others
-                for model, winner in zip(targets, winners, strict=True)
-            ]
-            last, measured = self._against_reference(task, evaluator, pairs, alpha=olds[0].gain.alpha)
-            row = len(targets)
-            by_prompt |= {
-                prompt: tuple(measured[place * row : (place + 1) * row]) for place, prompt in enumerate(others)
-            }
-        chosen = [by_prompt[winner][place] for place, winner in enumerate(winners)]
+        pairs = [(prompt, place, prompt == winners[place]) for prompt in others for place in board.left]
+        if pairs:
+            last = self._against_reference(task, evaluator, board, pairs, alpha=board.alpha)
+        board.check_some_left()
         remarks = [remark for search in searches if search is not None for remark in search.warnings]
-        looks = [reference.look, last.look] if others else [reference.look]
+        looks = [reference.look, last.look] if pairs else [reference.look]
         return Migration(
             task=task.name,
             evaluator=reference.evaluator,
@@ -122,15 +116,13 @@ class _Mover:
             n=len(reference.examples),
             reference=reference,
             cost=_cost(reference, self._opened(self.roles.task)),
-            targets=tuple(
-                # By identity: where the old prompt stays, `chosen` has the very same object.
-                Target(old.model, old, None if new is old else new, search)
-                for old, new, search in zip(olds, chosen, searches, strict=True)
-            ),
-            matrix={prompt.id: row for prompt, row in by_prompt.items()},
-            warnings=tuple(dict.fromkeys([*reference.warnings, *remarks])),
+            targets=board.moved(searches),
+            models=board.names,
+            matrix={prompt.id: tuple(row) for prompt, row in board.rows.items()},
+            warnings=tuple(dict.fromkeys([*reference.warnings, *remarks, *board.remarks()])),
             looks=tuple(look for look in looks if look is not None),
             next_look=last.next_look,
+            missing=board.missing(),
         )
 
     def _check_apart(self, targets: Sequence[str | Model]) -> None:
@@ -163,7 +155,10 @@ class _Mover:
         elif labelled or not by_equivalence:
             return task, self.evaluator
         examples = all_examples(task)
-        _, replies = answers_under_start(task, self.roles, examples, self.store, self.seed, self.session.interrupt)
+        try:
+            _, replies = answers_under_start(task, self.roles, examples, self.store, self.seed, self.session.interrupt)
+        except BackendError as failure:
+            raise self._of_the_reference(failure) from failure
         answered = {
             example: replace(example, target=reply.written) for example, reply in zip(examples, replies, strict=True)
         }
@@ -172,51 +167,94 @@ class _Mover:
         targeted = replace(task, labels=(), pool=None, **splits)
         return targeted, Equivalence.for_task(targeted)
 
-    def _search(self, task: Task, evaluator: Evaluator | None, old: OnModel, model: str | Model) -> Result | None:
-        """A search for another prompt, where the old one is not known to be no worse."""
-        if old.status == "non-inferior":
+    def _search(self, task: Task, evaluator: Evaluator | None, board: Board, place: int) -> Result | None:
+        """A search for another prompt, where the old one is not known to be no worse; None where it fails, too."""
+        old = board.rows[task.initial][place]
+        if old is None or place in board.lost or old.status == "non-inferior":
             return None
-        result = optimize(
-            task,
-            self.optimizer,
-            model=replace(self.roles, task=model, check=None),
-            evaluator=evaluator,
-            budget=self.budget,
-            seed=self.seed,
-            store=self.store,
-            session=self.session,
-        )
-        # A migration keeps nothing itself: run again, it reads all that was done from the store and comes back to here.
-        if result.status == "suspended":
-            raise BackendError(result.reason)
+        try:
+            result = optimize(
+                task,
+                self.optimizer,
+                model=self._with(board.targets[place]),
+                evaluator=evaluator,
+                budget=self.budget,
+                seed=self.seed,
+                store=self.store,
+                session=self.session,
+            )
+            # A migration keeps nothing itself: run again, it reads all that was done from the store and comes to here.
+            if result.status == "suspended":
+                raise BackendError(result.reason)
+        except (BackendError, ConfigError) as failure:
+            self._lose(board, place, failure)
+            return None
         return result
 
     def _against_reference(
         self,
         task: Task,
         evaluator: Evaluator | None,
-        pairs: Sequence[tuple[Prompt, str | Model, bool]],
+        board: Board,
+        pairs: Sequence[tuple[Prompt, int, bool]],
         *,
         verdicts: int = 1,
         alpha: float | None = None,
-    ) -> tuple[Evaluation, list[OnModel]]:
-        """The reference, and each prompt on its model against it, as one look at the test.
+    ) -> Evaluation:
+        """The reference; each prompt on its target, against it, goes onto the board. It is one look at the test.
 
-        `pairs`: prompt, model, and whether a verdict is given. `alpha`: the level of each verdict; None: that of this
-        look, shared by so many `verdicts`.
+        `pairs`: prompt, place of the target, and whether a verdict is given. `alpha`: the level of each verdict; None:
+        that of this look, shared by so many `verdicts`.
         """
+        models = [(task.initial, self.roles.task), *((prompt, board.targets[place]) for prompt, place, _ in pairs)]
         asked = [
-            Asked(task, prompt, replace(self.roles, task=model, check=None), evaluator)
-            for prompt, model, _ in ((task.initial, self.roles.task, False), *pairs)
+            Asked(task, prompt, replace(self.roles, task=model, check=None), evaluator) for prompt, model in models
         ]
+        answered = list(pairs)
+
+        def leave_out(at: int, failure: Failure) -> None:
+            if at == 0:
+                raise self._of_the_reference(failure)
+            _, place, decided = pairs[at - 1]
+            self._lose(board, place, failure, decided=decided)
+            answered.remove(pairs[at - 1])
+
+        prompts = dict.fromkeys(prompt for prompt, _, _ in pairs)
+        board.rows.update({prompt: [None] * len(board.names) for prompt in prompts})
         reference, *found = evaluate_together(
-            asked, split="test", seed=self.seed, store=self.store, interrupt=self.session.interrupt
+            asked,
+            split="test",
+            seed=self.seed,
+            store=self.store,
+            interrupt=self.session.interrupt,
+            leave_out=leave_out,
+            later=(*board.names, *(prompt.id for prompt in prompts)),
         )
+        if mute(reference):
+            raise self._of_the_reference(BackendError("each of its replies is without text"))
         alpha = level_of((reference.look,), verdicts) if alpha is None else alpha
-        return reference, [
-            self._on_model(reference, each, model, alpha, decided=decided)
-            for each, (_, model, decided) in zip(found, pairs, strict=True)
-        ]
+        for each, (prompt, place, decided) in zip(found, answered, strict=True):
+            model = board.targets[place]
+            board.rows[prompt][place] = self._on_model(reference, each, model, alpha, decided=decided)
+            if prompt == task.initial and (said := silence(task, each)):
+                board.fail(place, BackendError(said), decided=True)
+        return reference
+
+    def _of_the_reference(self, failure: Failure) -> Failure:
+        if self._stopped or isinstance(failure, ConfigError):
+            return failure
+        return BackendError(f"{self._opened(self.roles.task).name} under the old prompt is the reference, and it could "
+                            f"not be scored, so nothing is moved: {failure}")  # fmt: skip
+
+    @property
+    def _stopped(self) -> bool:
+        return self.session.interrupt is not None and self.session.interrupt.is_set()
+
+    def _lose(self, board: Board, place: int, failure: Failure, *, decided: bool = True) -> None:
+        """Go on without a target that has failed. Raises that where it is the user who ends it all."""
+        if self._stopped:
+            raise failure
+        board.fail(place, failure, decided=decided)
 
     def _on_model(
         self, reference: Evaluation, found: Evaluation, model: str | Model, alpha: float, *, decided: bool
@@ -238,7 +276,11 @@ class _Mover:
         )
 
     def _opened(self, model: str | Model) -> Model:
-        return open_models(replace(self.roles, task=model, check=None)).by_role["task"]
+        return open_models(self._with(model)).by_role["task"]
+
+    def _with(self, model: str | Model) -> Models:
+        """All roles, with another model that answers."""
+        return replace(self.roles, task=model, check=None)
 
 
 def _repeated(names: Sequence[str]) -> tuple[int, int] | None:

@@ -113,12 +113,35 @@ def look_at(
     """
     # What was shown is told as it always was: a run of an earlier version, shown again, is the look that it was.
     exact = example_keys(examples)
+    return _look(looks.enter(_shown(by, exact, scores), ledger_keys(examples), exact))
+
+
+def look_in_parts(
+    looks: Looks,
+    by: tuple[Sequence[str], Sequence[str]],
+    examples: Sequence[Example],
+    scores: Sequence[tuple[Prompt, Sequence[Score | None]]],
+    *,
+    lacking: bool,
+) -> Look:
+    """As `look_at`, where some of a comparison may be `lacking` now and come later: that is the look it began with.
+
+    by: the models and the evaluator, and the names of all that is asked. All of it shares the level of the first time,
+    so what was lacking then has its share still. Where nothing ever was, it is `look_at`'s look. Raises StoreError.
+    """
+    exact = example_keys(examples)
+    begun = _shown(("in parts", *by[1]), exact, scores[:1])
+    if not lacking and not looks.entered(begun):
+        return look_at(looks, by[0], examples, scores)
+    return _look(looks.enter(begun, ledger_keys(examples), exact))
+
+
+def _shown(by: Sequence[str], exact: Sequence[str], scores: Sequence[tuple[Prompt, Sequence[Score | None]]]) -> str:
+    """What tells one look from others. In the order of keys: the same scores of other orders are the same look."""
     items = zip(exact, *(row for _, row in scores), strict=True)
-    # In the order of their keys: the same scores in another order of examples are the same look.
     # `repr` is the shortest text that gives the number back, so equal digests are equal scores.
     values = sorted([key, *(repr(score and score.value) for score in row)] for key, *row in items)
-    shown = digest([list(by), [prompt.id for prompt, _ in scores], values])
-    return _look(looks.enter(shown, ledger_keys(examples), exact))
+    return digest([list(by), [prompt.id for prompt, _ in scores], values])
 
 
 def look_ahead(looks: Looks, examples: Sequence[Example]) -> Look:

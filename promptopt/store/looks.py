@@ -49,6 +49,11 @@ class Looks:
             number = self._entered(shown, examples)
         return self._before([*examples, *formerly], number)
 
+    def entered(self, shown: str) -> bool:
+        """Whether an opening that showed just this is recorded. Raises StoreError."""
+        with sentences(self._where), self._engine.connect() as connection:
+            return connection.execute(RECORDED, {"shown": shown}).scalar() is not None
+
     def ahead(self, examples: Sequence[str], formerly: Sequence[str] = ()) -> Opening:
         """What the next opening of `examples` would be (`formerly` as in `enter`). Raises StoreError."""
         return self._before([*examples, *formerly], None)

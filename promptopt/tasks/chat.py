@@ -7,7 +7,6 @@ searched on can be read, masked and kept.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.chat_template import MARK, marked_otherwise, template_of
 from promptopt.tasks.demands import DEMANDS, are_demands
 from promptopt.tasks.guess import quoted
 from promptopt.tasks.masking import Masker, personal_values
@@ -30,8 +30,6 @@ LOOKED_AT = 20
 """Rows, at most, by which a file is known."""
 LONGEST_VALUE = 100
 """Characters of a value that names a group of conversations; what is longer is a text."""
-_MARK = re.compile(r"(\$?)\{+[^\S\n]*([^\W\d]\w*)[^\S\n]*\}+")
-"""A variable in any spelling that stands in braces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +150,16 @@ def _prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -> tuple
         if not system.strip():
             raise ConfigError("the system prompt is empty; write at least one sentence that says what the bot is for")
         # A log may hold the prompt as it was sent, its variables filled in: that is the same prompt.
-        template = _template(system)
-        others = [rows for text, rows in logged.items() if text.strip() and template.fullmatch(normalise(text)) is None]
-        count = sum(map(len, others))
+        template = template_of(system)
+        others = {text: len(rows) for text, rows in logged.items()
+                  if text.strip() and template.fullmatch(normalise(text)) is None}  # fmt: skip
+        count = sum(others.values())
         note = (
             f"{counted(count, 'conversation was', 'conversations were')} logged under another system prompt; the one "
             f"given takes its place"
         )
-        return system.replace("\r\n", "\n").strip(), [note] if count else []
+        told = marked_otherwise(system, others.items())
+        return system.replace("\r\n", "\n").strip(), [told if told else note] if count else []
     if not shown:
         raise ConfigError(
             f"{path}: no conversation has a system message; give the prompt in use today with --system FILE"
@@ -183,28 +183,17 @@ def _apart(text: str, other: str, most: int = 60) -> str:
     return repr(("…" if begin else "") + shorten(text[begin:], most))
 
 
-def _template(prompt: str) -> re.Pattern[str]:
-    """What the prompt looks like once something stands for its variables: one group for each, in order."""
-    plain = normalise(prompt)
-    pieces: list[str] = []
-    end = 0
-    for mark in _MARK.finditer(plain):
-        pieces += [re.escape(plain[end : mark.start()]), "(.*?)"]
-        end = mark.end()
-    return re.compile("".join([*pieces, re.escape(plain[end:])]), re.DOTALL)
-
-
 def _with_variables(prompt: str, cleaned: Sequence[Cleaned]) -> tuple[tuple[str, ...], tuple[Cleaned, ...], list[str]]:
     """The variables of the prompt that the log gives values of, the conversations with all of them, and remarks."""
-    marked = [mark[2] for mark in _MARK.finditer(normalise(prompt))]
+    marked = [mark[2] for mark in MARK.finditer(normalise(prompt))]
     named = tuple(dict.fromkeys(marked))
-    template = _template(prompt)
+    template = template_of(prompt)
     filled: list[Cleaned] = []
     for each in cleaned:
         found = template.fullmatch(normalise(each.system)) if each.system and marked else None
         read = {} if found is None else dict(zip(marked, found.groups(), strict=True))
         # A log of the template itself says nothing of what stood for its variables.
-        read = {key: value for key, value in read.items() if not _MARK.fullmatch(value)}
+        read = {key: value for key, value in read.items() if not MARK.fullmatch(value)}
         values = {**dict(each.conversation.variables), **read}
         filled.append(replace(each, conversation=replace(each.conversation, variables=tuple(values.items()))))
     given = [{name for name, _ in each.conversation.variables} for each in filled]

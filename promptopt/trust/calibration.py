@@ -133,6 +133,19 @@ def status_of(report: Mapping[str, Any] | None, probes: bool) -> JudgeStatus:
     return "calibrated" if sure and probes else "weak"
 
 
+def concluded(report: Calibration, status: JudgeStatus) -> str:
+    """What the figures come to, and what is lacking for `calibrated`."""
+    if status == "calibrated":
+        return "calibrated: it may guide a search; its word alone is no verdict"
+    low = None if report.interval is None else report.interval[0]
+    lacks: list[str] = [] if report.n >= ENOUGH else [f"{ENOUGH} labels (here {report.n})"]
+    if low is None or low < AT_LEAST:
+        here = "none" if low is None else f"{low:.2f}"
+        lacks.append(f"a kappa of {AT_LEAST:.2f} at the lower end of its interval (here {here})")
+    lacks = lacks if lacks else ["all probes of `promptopt judges check` passed"]
+    return f"{status}: a judge that may guide a search has {' and '.join(lacks)}"
+
+
 def describe(report: Calibration) -> list[str]:
     """The report in lines for people."""
     if report.kappa is None:

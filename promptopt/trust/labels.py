@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,15 +18,15 @@ Kind = Literal["better", "scores"]
 
 POOR = 0.2
 """Alpha below which people agree hardly more than by chance (the lowest of Landis and Koch's steps, 1977)."""
-_CHOICES: Mapping[str, float] = {
-    "a": 1.0, "reply a": 1.0, "b": 0.0, "reply b": 0.0, "tie": 0.5, "equal": 0.5, "same": 0.5, "=": 0.5,
-}  # fmt: skip
+_FIRST_OR_SECOND = re.compile(r"(?:reply )?([ab])(?: (?:is )?(?:the )?better(?: one| reply)?)?")
+_TIES = ("tie", "tied", "a tie", "draw", "equal", "equally good", "same", "the same", "both", "neither",
+         "no difference", "=")  # fmt: skip
 _NUMBER = re.compile(r"-?\d{1,6}(?:[.,]\d{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
 class HumanLabels:
-    """The words of people by item, each person's once. `blank`: rows without one. `people`: those who labelled."""
+    """The words of people by item, each person's once. `blank`: items without one. `people`: those who labelled."""
 
     by_item: Mapping[str, tuple[Side, ...]]
     blank: int
@@ -70,7 +71,7 @@ class _SoFar:
     """What was read so far."""
 
     sides: dict[str, dict[str, Side]] = field(default_factory=dict[str, dict[str, Side]])
-    blank: int = 0
+    asked: set[str] = field(default_factory=set[str])
     kinds: dict[Kind, str] = field(default_factory=dict[Kind, str])
 
 
@@ -84,16 +85,22 @@ def read_labels(
     for what cannot be meant.
     """
     read = _SoFar()
-    for place, row in rows:
+    for place, written in rows:
+        # Spreadsheets and people write heads anew: `Score A` is `score_a`.
+        row = {"_".join(str(name).casefold().split()): value for name, value in written.items()}
+        if not any(_text(row, name) for name in row):
+            continue
         item = _text(row, "item")
+        if "item" not in row:
+            raise DataError(f"{place}: there is no column `item`; give the sheet that `promptopt label` wrote, with it")
         if item not in winner_first:
             raise DataError(
                 f"{place}: the item is {item!r}, which is not in this run's sheet; give the sheet that `promptopt "
                 f"label` wrote for this run, with its column `item`"
             )
+        read.asked.add(item)
         found = _side(place, row, scale, read)
         if found is None:
-            read.blank += 1
             continue
         first, second = found
         side = (second, first) if winner_first[item] else (first, second)
@@ -111,7 +118,7 @@ def read_labels(
     people = dict.fromkeys(person for sides in read.sides.values() for person in sides)
     by_item = {item: tuple(sides.values()) for item, sides in read.sides.items()}
     kind: Kind = "scores" if "scores" in read.kinds else "better"
-    return HumanLabels(by_item, read.blank, tuple(people), kind)
+    return HumanLabels(by_item, len(read.asked - by_item.keys()), tuple(people), kind)
 
 
 def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None, read: _SoFar) -> Side | None:
@@ -122,7 +129,7 @@ def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None,
     if better:
         # Where it first stood, for the error on sheets that mix both manners.
         read.kinds.setdefault("better", place)
-        value = _CHOICES.get(better.casefold().rstrip("."))
+        value = _choice(better)
         if value is None:
             raise DataError(f"{place}: better is {better!r}; write A, B or tie")
         # A preference has no size: how far a tie lies below a win is how far it lies above a loss.
@@ -139,6 +146,15 @@ def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None,
             raise DataError(f"{place}: {name} is {text!r}; write a number from {low:g} to {high:g}")
         values.append((number - low) / (high - low))
     return values[0], values[1]
+
+
+def _choice(better: str) -> float | None:
+    """The worth of reply A where it was compared with B; None for what nobody knows the meaning of."""
+    plain = unicodedata.normalize("NFKC", better).casefold().strip(" .,;:!()[]\"'*")
+    found = _FIRST_OR_SECOND.fullmatch(plain)
+    if found is not None:
+        return 1.0 if found[1] == "a" else 0.0
+    return 0.5 if plain in _TIES else None
 
 
 def preference(side: Side) -> Side:

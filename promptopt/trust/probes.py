@@ -91,7 +91,7 @@ class ProbeResult:
         if not self.passed and (not self.count or self.unread > UNREAD * (self.count + self.unread)):
             return f"{self.said}: failed, {self.unread} of {self.count + self.unread} could not be read"
         beside = f"{self.mean:.2f}, the plain reply {self.plain:.2f}" if self.expected == "no higher" else (
-            f"{self.mean:.2f} of 1, expected the lowest level"
+            f"{self.mean:.2f} of 1, at most {LOWEST:g} was expected; the plain reply {self.plain:.2f}"
         )  # fmt: skip
         return f"{self.said}: {'passed' if self.passed else 'failed'} ({beside})"
 

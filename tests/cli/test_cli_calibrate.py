@@ -48,6 +48,7 @@ def test_a_calibrated_judge_is_spoken_of_and_still_decides_nothing(
     assert "quadratic-weighted kappa 0.90" in done.stdout
     assert "asked anew it says the same of 100% of replies" in done.stdout
     assert "fr: 9 replies, too few for a number" in done.stdout
+    assert "weak: a judge that may guide a search has all probes of `promptopt judges check` passed" in done.stdout
     assert models["task"].calls == 0
     done = invoke("judges", "check", "--task", judged_task, *OPTIONS)
     assert done.exit_code == 0, done.stdout + done.stderr

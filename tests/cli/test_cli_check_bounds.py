@@ -128,3 +128,35 @@ def test_a_schema_that_is_none_is_found_before_anything_is_asked(
 
     assert (done.exit_code, model.log) == (2, [])
     assert "is no JSON Schema" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--prompt", "--baseline"])
+def test_an_option_that_is_given_twice_is_refused_and_nothing_is_asked(
+    option: str, invoke: Invoke, task_file: str, model: Scripted
+) -> None:
+    done = check(invoke, task_file, BETTER, "--baseline", START, option, "Another prompt.")
+    assert done.exit_code == 2
+    assert f"{option} is given 2 times" in " ".join(done.stderr.split())
+    assert model.calls == 0
+
+
+@pytest.mark.parametrize("other", ["report.txt", "./report.txt"])
+def test_two_reports_in_one_file_are_refused(other: str, invoke: Invoke, task_file: str, model: Scripted) -> None:
+    done = check(invoke, task_file, START, "--junit", "report.txt", "--summary", other)
+    assert (done.exit_code, model.calls) == (2, 0)
+    assert "name a file for each" in done.stderr
+    apart = check(invoke, task_file, START, "--junit", "report.xml", "--summary", "report.md")
+    assert apart.exit_code == 0
+
+
+def test_minutes_that_are_over_suspend_and_a_dead_server_fails(
+    invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in ("check", "evaluate"):
+        done = invoke(command, "--task", task_file, "--model", "x", "--prompt", START, "--max-minutes", "0.000001")
+        assert done.exit_code == 3
+        assert "suspended: " in done.stderr
+        assert "run the same command again to go on" in done.stderr
+    dead = Scripted(lambda _: "good", name="scripted/dead", fail_at=1)
+    monkeypatch.setattr("promptopt.models.specs.open_model", lambda spec, *, base_url=None: dead)
+    assert check(invoke, task_file, START).exit_code == 1

@@ -53,6 +53,30 @@ def test_no_other_split_is_looked_at(split: str, tmp_path: Path) -> None:
     assert (found.look, found.next_look, looks_after(tmp_path / "s.db")) == (None, None, 1)
 
 
+def test_what_was_left_out_comes_later_in_the_look_that_it_began_with(tmp_path: Path) -> None:
+    whole, names = tmp_path / "whole.db", ("one", "two")
+    first = Asked(TASK, None, MODEL)
+
+    def asked(other: Scripted, store: Path, left_out: list[int]) -> Look | None:
+        def leave_out(place: int, _: Exception) -> None:
+            left_out.append(place)
+
+        both = [first, Asked(TASK, None, other)]
+        return evaluate_together(both, split="test", store=store, leave_out=leave_out, later=names)[0].look
+
+    alive, left_out = Scripted(lambda _: "yes", name="two"), list[int]()
+    parts = tmp_path / "parts.db"
+    assert asked(Scripted(lambda _: "yes", name="two", fail_at=5), parts, left_out) == Look(1, ALPHA, 0)
+    assert left_out == [1]
+    assert asked(alive, parts, left_out) == Look(1, ALPHA, 0)
+    assert (left_out, looks_after(parts)) == ([1], 2)
+    # Where nothing was ever lacking it is the look that it is without that; the first alone is another.
+    assert asked(alive, whole, left_out) == Look(1, ALPHA, 0)
+    together = evaluate_together([first, Asked(TASK, None, alive)], split="test", store=whole)
+    assert (together[0].look, looks_after(whole)) == (Look(1, ALPHA, 0), 2)
+    assert evaluate_together([first], split="test", store=parts)[0].look == Look(2, level(2), 12)
+
+
 def test_what_fails_in_the_middle_shows_nothing_and_is_no_look(tmp_path: Path) -> None:
     dead = Scripted(lambda _: "yes", name="dead", fail_at=5)
     with pytest.raises(BackendError):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from promptopt.trust.calibration import Scored, calibration, describe, status_of
+from promptopt.trust.calibration import JudgeStatus, Scored, calibration, concluded, describe, status_of
 from promptopt.trust.probes import PROBES, all_passed, found_in
 
 COUNTS = (((1, 1), 40), ((1, 0), 10), ((0, 1), 5), ((0, 0), 45))
@@ -97,6 +98,23 @@ def test_turns_of_one_conversation_widen_the_interval() -> None:
     assert widths[1] > 1.5 * widths[0]
 
 
+@pytest.mark.parametrize(
+    ("n", "low", "status", "said"),
+    [
+        (60, 0.5, "calibrated", "calibrated: it may guide a search"),
+        (30, 0.5, "weak", "weak: a judge that may guide a search has 50 labels (here 30)"),
+        (30, 0.1, "weak", "50 labels (here 30) and a kappa of 0.40 at the lower end of its interval (here 0.10)"),
+        (60, None, "weak", "has a kappa of 0.40 at the lower end of its interval (here none)"),
+        (60, 0.5, "weak", "has all probes of `promptopt judges check` passed"),
+    ],
+)
+def test_a_report_ends_in_what_it_comes_to_and_what_is_lacking(
+    n: int, low: float | None, status: JudgeStatus, said: str
+) -> None:
+    report = replace(calibration(table(), 2), n=n, interval=None if low is None else (low, 0.9))
+    assert said in concluded(report, status)
+
+
 def test_probes_make_what_they_say_and_judge_it_by_what_it_deserves() -> None:
     plain = ["one", "two", "two"]
     made = {probe.name: [probe.make(plain, at) for at in range(3)] for probe in PROBES}
@@ -111,6 +129,6 @@ def test_probes_make_what_they_say_and_judge_it_by_what_it_deserves() -> None:
     assert not all_passed([each.to_json() for each in honest[:5]])
     fooled = [found_in(probe, [0.9] * 20, [0.6] * 20) for probe in PROBES]
     assert not any(each.passed for each in fooled)
-    assert "failed (0.90 of 1, expected the lowest level)" in fooled[0].sentence()
+    assert "failed (0.90 of 1, at most 0.1 was expected; the plain reply 0.60)" in fooled[0].sentence()
     unread = found_in(PROBES[0], [None] * 5 + [0.0] * 15, [0.6] * 20)
     assert (unread.passed, "5 of 20 could not be read" in unread.sentence()) == (False, True)

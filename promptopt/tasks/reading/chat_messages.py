@@ -29,6 +29,8 @@ _ROLES: Mapping[str, ChatRole] = {
     "user": "user", "human": "user", "customer": "user", "client": "user", "visitor": "user", "caller": "user",
     "assistant": "assistant", "ai": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant",
     "model": "assistant", "agent": "assistant", "support": "assistant", "operator": "assistant",
+    "chatbot": "assistant", "bard": "assistant", "bing": "assistant", "claude": "assistant", "gemini": "assistant",
+    "copilot": "assistant",
     "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool",
 }  # fmt: skip
 """What logs call those who speak."""
@@ -36,6 +38,11 @@ _KINDS: Mapping[str, str] = {"humanmessage": "human", "aimessage": "ai", "aimess
                              "systemmessage": "system", "toolmessage": "tool", "functionmessage": "tool",
                              "chatmessage": "user"}  # fmt: skip
 """The classes of LangChain's messages."""
+_HELD = ("content", "value", "tool_calls", "function_call", "parts")
+"""Members of which a model's message has one."""
+_SPEAKER = ("speaker", "sender", "author", "participant")
+_SPOKEN = ("text", "message", "utterance", "body")
+"""Members of a turn that are not those of a model's messages."""
 # So many letters of it: a text that only speaks of such addresses holds fewer.
 _WRITTEN_OUT = re.compile(r"data:(image|audio|video)/[\w.+-]+;base64,[\w+/=]{64}")
 """The beginning of an image or a sound that stands in a text, as it is shown on pages."""
@@ -46,10 +53,32 @@ def is_message(entry: object) -> bool:
     table = _table(entry)
     if isinstance(table.get("kwargs"), dict) or isinstance(table.get("data"), dict):
         return _kind(table) != ""
-    said = any(name in table for name in ("content", "value", "tool_calls", "function_call", "parts"))
-    return is_entry(table) or (
-        said and (isinstance(table.get("role", table.get("from")), str) or table.get("type") in _ROLES)
-    )
+    said = any(name in table for name in _HELD)
+    plain = said and (isinstance(table.get("role", table.get("from")), str) or table.get("type") in _ROLES)
+    return is_entry(table) or plain or _as_spoken(table) is not table
+
+
+def is_speaker(said: str) -> bool:
+    """Whether those who write logs call one of those who speak so."""
+    return said.strip().casefold() in _ROLES
+
+
+def known_role(said: str) -> ChatRole:
+    """The role of a speaker that `is_speaker` knows."""
+    return _ROLES[said.strip().casefold()]
+
+
+def _as_spoken(table: dict[str, object]) -> dict[str, object]:
+    """A turn as programs for people's chats write it, as a message; the table itself where it is none.
+
+    Only by a name of a speaker that is known: reviews and comments have authors and texts too.
+    """
+    if ("role" in table or "from" in table) and any(name in table for name in _HELD):
+        return table
+    speaker = next((table[name] for name in ("role", "from", *_SPEAKER) if isinstance(table.get(name), str)), None)
+    said = next((table[name] for name in ("content", "value", *_SPOKEN) if isinstance(table.get(name), str)), None)
+    known = isinstance(speaker, str) and is_speaker(speaker)
+    return {**table, "role": speaker, "content": said} if known and said is not None else table
 
 
 def messages_of(entries: Sequence[object], speakers: Mapping[str, ChatRole] | None = None) -> tuple[Message, ...]:
@@ -110,6 +139,7 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     table = _table(entry)
     if is_entry(table):
         return entry_of(table)
+    table = _as_spoken(table)
     kind = _kind(table)
     inner = table.get("kwargs", table.get("data"))
     if kind and isinstance(inner, dict):

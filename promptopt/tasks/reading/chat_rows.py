@@ -13,6 +13,7 @@ from typing import cast
 
 from promptopt.tasks.reading.chat_messages import is_message, placed_messages
 from promptopt.tasks.reading.chat_parts import Unusable, is_thought
+from promptopt.tasks.reading.spoken import spoken_in
 from promptopt.tasks.reading.transcripts import SESSIONS, Row, folded, joined, turn_columns
 from promptopt.tasks.tool_results import as_openai
 from promptopt.types import ChatRole, Message, canonical
@@ -52,14 +53,19 @@ class Reading:
 
 # In the order in which they are looked for: conversations under the names of each program (Gemini has `contents`,
 # ShareGPT `conversations` or `items`), and at the end those of a single text.
+_BODIES = ("requestBody", "request_body", "backendRequestBody")
 _INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "contents", "items", "input_messages",
            "chat_history", "history", "dialog", "prompt", "question", "query", "text", "content", "user_input", "body",
-           "request")  # fmt: skip
+           "request", "dialogue", "turns", "exchanges", "transcript", *_BODIES, "inputBodyJson")  # fmt: skip
 _OUTPUTS = ("message", "output", "outputs", "expectedOutput", "expected_output", "response", "completion", "answer",
             "content", "text", "reply", "result", "generations", "choices", "candidates", "messages", "body",
-            "output_text")  # fmt: skip
+            "output_text", "outputBodyJson")  # fmt: skip
 _REPLIES = ("response", "output", "outputs", "output_messages", "preferred_output", "expectedOutput",
-            "expected_output", "completion", "choices", "candidates")  # fmt: skip
+            "expected_output", "completion", "choices", "candidates", "responseBody", "response_body",
+            "backendResponseBody")  # fmt: skip
+_BESIDE = ("body", "request", "input", "inputs", "extra", "metadata", *_BODIES)
+_ASKED = _INPUTS[: _INPUTS.index("request")]
+"""Those that may be a text alone, which a user said."""
 _SYSTEMS = ("system", "system_prompt", "instructions", "systemInstruction", "system_instruction")
 _WITHIN = ("observations", "child_runs")
 """Where an exported trace holds the calls of a model that it is of."""
@@ -114,6 +120,10 @@ def _opened(row: Row) -> Iterator[Row]:
         # Events that OpenAI-Evals logs.
         event = cast("dict[str, object]", data)
         row = {**row, "input": event.get("prompt"), "output": event.get("sampled")}
+    beside = _unpacked(row.get("properties"))
+    if isinstance(beside, dict) and _entries(row) is None:
+        # Diagnostic logs of Azure keep what was asked and answered one level down.
+        row = {**row, **cast("dict[str, object]", beside)}
     inner = [each for name in _WITHIN for each in _tables(row.get(name))]
     if not inner or _entries(row) is not None:
         yield row
@@ -184,9 +194,9 @@ def _entries(row: Row) -> list[object] | None:
     """The messages of a row, or what was asked in it as one; None where there is nothing of the kind."""
     for name in _INPUTS:
         found = _messages_in(row.get(name), 0)
-        if found is not None and (_structured(row[name]) or any(mark in row for mark in _SAMPLES)):
+        if found is not None and (_structured(row[name]) or (name in _ASKED and any(mark in row for mark in _SAMPLES))):
             return _with_system(row, found)
-    return None
+    return None if (spoken := spoken_in(row)) is None else _with_system(row, spoken)
 
 
 def _with_system(table: Row, entries: list[object]) -> list[object]:
@@ -281,18 +291,21 @@ def _ideals(row: Row) -> tuple[str, ...]:
 
 def _weight(entry: object) -> float | None:
     given: object = cast("dict[str, object]", entry).get("weight") if isinstance(entry, dict) else None
-    return float(given) if isinstance(given, int | float) else None
+    try:
+        return float(given) if isinstance(given, int | float | str) else None
+    except ValueError:
+        return None
 
 
 def _places(row: Row) -> Iterator[Row]:
     """The row, and the objects in it where programs put what belongs to a request."""
     yield row
-    for name in ("body", "request", "input", "inputs", "extra", "metadata"):
+    for name in _BESIDE:
         inner = _unpacked(row.get(name))
         if isinstance(inner, dict):
             table = cast("dict[str, object]", inner)
             yield table
-            for below in ("metadata", "invocation_params", "body"):
+            for below in ("metadata", "invocation_params", "body", "inputBodyJson"):
                 if isinstance(table.get(below), dict):
                     yield cast("dict[str, object]", table[below])
 

@@ -1,0 +1,93 @@
+"""What a migration knows of its targets while it goes on: each prompt on each of them, and which could not be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from promptopt.errors import BackendError, ConfigError
+from promptopt.evaluation import Evaluation
+from promptopt.evaluators.generation import CUT, THINKING, TOO_LONG, UNANSWERED
+from promptopt.migration.moved import Missing, OnModel, Target
+from promptopt.outcome.result import Result
+from promptopt.protocols import Model, Task
+from promptopt.run.first_replies import advice
+from promptopt.thoughts import spoken
+from promptopt.types import Prompt
+
+Failure = BackendError | ConfigError
+"""What one target may fail with while the others go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """`rows`: each prompt on each target, in order, the old prompt first; None where it was not to be had.
+
+    `lost`: by place, what a target failed with that has no verdict for that; `untried`: the same, of one that has.
+    """
+
+    targets: Sequence[str | Model]
+    names: tuple[str, ...]
+    start: Prompt
+    rows: dict[Prompt, list[OnModel | None]] = field(default_factory=dict[Prompt, "list[OnModel | None]"])
+    lost: dict[int, Failure] = field(default_factory=dict[int, Failure])
+    untried: dict[int, Failure] = field(default_factory=dict[int, Failure])
+
+    @property
+    def left(self) -> list[int]:
+        """The places of the targets that are not lost."""
+        return [place for place in range(len(self.names)) if place not in self.lost]
+
+    @property
+    def alpha(self) -> float:
+        """The level of each verdict. Called where some target has answered under the old prompt."""
+        return next(old.gain.alpha for old in self.rows[self.start] if old is not None)
+
+    def fail(self, place: int, failure: Failure, *, decided: bool) -> None:
+        """A target has failed. `decided`: on the prompt that it failed under there was to be a verdict."""
+        (self.lost if decided else self.untried).setdefault(place, failure)
+
+    def check_some_left(self) -> None:
+        """Raise ConfigError where all targets are lost, by what they were asked: that is to be asked otherwise."""
+        mistakes = [failure for failure in self.lost.values() if isinstance(failure, ConfigError)]
+        if len(mistakes) == len(self.names):
+            raise mistakes[0]
+
+    def moved(self, searches: Sequence[Result | None]) -> tuple[Target, ...]:
+        """What became of the targets that have a verdict."""
+        found: list[Target] = []
+        for place in self.left:
+            search = searches[place]
+            old = self.rows[self.start][place]
+            new = None if search is None or search.prompt == self.start else self.rows[search.prompt][place]
+            assert old is not None
+            found.append(Target(old.model, old, new, search))
+        return tuple(found)
+
+    def missing(self) -> tuple[Missing, ...]:
+        """Those that have none, and why."""
+        olds = self.rows[self.start]
+        return tuple(Missing(self.names[place], str(self.lost[place]), olds[place]) for place in sorted(self.lost))
+
+    def remarks(self) -> list[str]:
+        """Of targets that have a verdict, and not all prompts."""
+        untried = sorted(self.untried.keys() - self.lost.keys())
+        return [f"not all prompts were tried on {self.names[place]}: {self.untried[place]}" for place in untried]
+
+
+def silence(task: Task, found: Evaluation) -> str:
+    """What is wrong, as a sentence, where a target says nothing at all; else nothing.
+
+    No prompt is found by such replies: a cap or a setting is wrong.
+    """
+    if not mute(found):
+        return ""
+    cause, count = found.scores[0].feedback, len(found.scores)
+    if not cause.startswith((CUT, THINKING, TOO_LONG, UNANSWERED)):
+        return f"each of its {count} replies is empty; see what its server does: a filter, or a template of its chats"
+    return f"each of its {count} replies is without text ({cause}); {advice(cause, task.sampling.max_tokens)}"
+
+
+def mute(found: Evaluation) -> bool:
+    """Whether no reply says anything. An evaluator of given texts draws none, and is not mute: it parses all."""
+    return not any(score.parsed or (spoken(score.output) or "").strip() for score in found.scores)

@@ -1,0 +1,50 @@
+"""A system prompt as a template: what it looks like once something stands for its variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from promptopt.text import counted, normalise
+
+MARK = re.compile(r"(\$?)\{+[^\S\n]*([^\W\d]\w*)[^\S\n]*\}+")
+"""A variable in any spelling that stands in braces."""
+_OTHER = re.compile(
+    r"\{+[^{}\n]{1,80}\}+|%\(\w+\)s|%\w+%|(?<!\w)\$\(?[^\W\d]\w*\)?|\[+[^\S\n]*[^\W\d]\w*[^\S\n]*\]+|<+[^\W\d]\w*>+"
+)
+"""What may be a variable as well: with a filter, behind a dollar sign or a per cent sign, in other brackets."""
+
+
+def template_of(prompt: str, mark: re.Pattern[str] = MARK) -> re.Pattern[str]:
+    """What the prompt, without its line breaks, becomes: one group for each mark, in order."""
+    plain = normalise(prompt)
+    pieces: list[str] = []
+    end = 0
+    for found in mark.finditer(plain):
+        pieces += [re.escape(plain[end : found.start()]), "(.*?)"]
+        end = found.end()
+    return re.compile("".join([*pieces, re.escape(plain[end:])]), re.DOTALL)
+
+
+def marked_otherwise(prompt: str, logged: Iterable[tuple[str, int]]) -> str:
+    """A sentence where logs hold the prompt with something for marks that are not read as variables; else nothing.
+
+    logged: system prompts that are not the template `MARK` makes of it, and how many conversations have each.
+    """
+    template, marks = template_of(prompt, _OTHER), [found[0] for found in _OTHER.finditer(normalise(prompt))]
+    found = [(template.fullmatch(normalise(text)), many) for text, many in logged]
+    count = sum(many for match, many in found if match is not None)
+    held = [match.groups() for match, _ in found if match is not None]
+    # What stands there as it is written, such as a word in brackets, is text.
+    filled = dict.fromkeys(
+        mark
+        for place, mark in enumerate(marks)
+        if not MARK.fullmatch(mark) and any(values[place] != mark for values in held)
+    )
+    if not filled:
+        return ""
+    return (
+        f"{counted(count, 'conversation holds', 'conversations hold')} the prompt with something in the place of "
+        f"{', '.join(filled)}, which the model sees as it is written; write such a variable as {{{{name}}}} to have it "
+        f"filled"
+    )

@@ -1,0 +1,69 @@
+"""Sheets of labels as people and spreadsheets hand them back: read, or refused with a sentence and the row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from command_line import Invoke
+
+from promptopt.errors import DataError
+from promptopt.trust.labels import HumanLabels, read_labels
+
+FIRST = {"item-1": True, "item-2": False, "item-3": True}
+
+
+def read(*rows: Mapping[str, Any]) -> HumanLabels:
+    return read_labels([(f"s.csv, row {at}", row) for at, row in enumerate(rows, 2)], FIRST, (0.0, 2.0))
+
+
+def better(said: str) -> tuple[float, float]:
+    """The worth of reply A and of reply B."""
+    winner_first = read({"item": "item-1", "better": said}).by_item["item-1"][0]
+    return winner_first[1], winner_first[0]
+
+
+@pytest.mark.parametrize("said", ["A", "a", " A. ", "(A)", '"a"', "Reply A", "A is better", "A better", "Ａ",
+                                  "reply a is the better one", "A!"])  # fmt: skip
+def test_one_reply_is_better_in_any_spelling(said: str) -> None:
+    assert better(said) == (1.0, 0.0)
+    other = said.translate(str.maketrans({"A": "B", "Ａ": "Ｂ"})).replace('"a"', '"b"').replace("reply a", "reply b")
+    assert better("b" if said == "a" else other) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("said", ["tie", "TIE", "Tied", "draw", "equal", "equally good", "same", "both", "neither",
+                                  "No difference", "(tie)", "="])  # fmt: skip
+def test_a_tie_is_one_in_any_spelling(said: str) -> None:
+    assert better(said) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("said", ["1", "left", "AB", "A/B", "A or B", "not A", "good", "yes", "no", "C", "?"])
+def test_what_may_mean_either_is_refused_with_its_row(said: str) -> None:
+    with pytest.raises(DataError, match=r"s\.csv, row 2: better is .*; write A, B or tie"):
+        better(said)
+
+
+def test_heads_that_were_written_anew_are_known() -> None:
+    found = read({"Item": "item-1", "BETTER": "", "Score A": 2, "score_B": "1,0", "Labeler": "Ann"})
+    assert (found.by_item, found.people) == ({"item-1": ((0.5, 1.0),)}, ("Ann",))
+    with pytest.raises(DataError, match="there is no column `item`"):
+        read({"better": "A", "reply_a": "x"})
+
+
+def test_rows_without_anything_are_none_and_blank_ones_are_counted_by_item() -> None:
+    empty = {"item": "", "better": None, "comment": " "}
+    found = read({"item": "item-1", "better": "A"}, {"item": "item-2", "better": ""}, empty, empty)
+    assert (list(found.by_item), found.blank) == (["item-1"], 1)
+    # Whom one person left out, another may have labelled.
+    both = read({"item": "item-2", "better": "", "labeler": "Ann"}, {"item": "item-2", "better": "B", "labeler": "Bob"})
+    assert both.blank == 0
+
+
+@pytest.mark.slow
+def test_a_sheet_that_nobody_has_filled_in_is_no_verdict(search: Any, invoke: Invoke) -> None:
+    run = str(search()["run_id"])
+    invoke("label", run, "-n", "60", "--out", "sheet.csv")
+    done = invoke("verdict", run, "--labels", "sheet.csv")
+    assert done.exit_code == 2
+    assert "no row has a label but those that the sheet came with, of equal replies" in done.stderr

@@ -1,0 +1,35 @@
+"""A prompt whose variables are written in a way that is not read: seen by logs of it, and told."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptopt.tasks.chat_template import marked_otherwise, template_of
+
+PROMPT = "You are the clerk of SHOP.\nYou talk to NAME; a tent costs $20, 5% less on [Mondays]."
+
+
+def sent(shop: str, name: str) -> str:
+    return PROMPT.replace("SHOP", shop).replace("NAME", name)
+
+
+@pytest.mark.parametrize(
+    ("shop", "name"),
+    [("$shop", "$name"), ('{{ shop | default("us") }}', "{{ user.name }}"), ("%(shop)s", "%(name)s"),
+     ("%shop%", "%name%"), ("[shop]", "[name]"), ("<shop>", "<<name>>"), ("{shop:>10}", "{name!r}")],
+)  # fmt: skip
+def test_marks_that_the_logs_prove_to_be_variables_are_named(shop: str, name: str) -> None:
+    told = marked_otherwise(sent(shop, name), [(sent("Acme", "Ann"), 30), (sent("Acme", "Bob"), 9), ("Be kind.", 1)])
+    assert told.startswith(f"39 conversations hold the prompt with something in the place of {shop}, {name}, which")
+    assert "write such a variable as {{name}}" in told
+
+
+@pytest.mark.parametrize("prompt", ["Be kind.", "It costs $shop.", sent("{{shop}}", "${name}")])
+def test_nothing_is_said_of_other_prompts_and_of_marks_that_are_read(prompt: str) -> None:
+    assert not marked_otherwise(prompt, [("You help.", 3)])
+
+
+def test_a_template_has_a_group_for_each_variable() -> None:
+    found = template_of("Hi {{name}},\nfrom ${shop}").fullmatch("Hi Ann, from Acme")
+    assert found is not None
+    assert found.groups() == ("Ann", "Acme")
