@@ -324,5 +324,7 @@ def _combined(
         note = f"set {number}, {counted(len(sets[number]), 'demonstration')}"
         # What a task forbids is in the text, which was admitted before.
         parents = (instruction,) if best is None else (best, instruction)
-        run.admit([Proposal(prompt, parents, "demonstrations", note)])
+        # What the context does not hold would fail on every example.
+        if not run.admit([Proposal(prompt, parents, "demonstrations", note)]):
+            return instruction
     return prompt

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ from promptopt.selection.parzen import Choice, Parzen
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_model, planted_task, uniform
-from promptopt.types import Example, Request, Room
+from promptopt.types import Example, Prompt, Request, Room
 
 START = "Answer the question."
 
@@ -232,3 +233,14 @@ def test_debris_is_no_part_of_an_instruction(tmp_path: Path) -> None:
     texts = {each.prompt["instruction"] for each in result.candidates()}
     assert len(texts) > 3
     assert not any("Score" in text or "Instruction" in text for text in texts)
+
+
+def test_demonstrations_that_the_run_refuses_are_not_scored() -> None:
+    class Full:
+        """A run whose model's context is full."""
+
+        def admit(self, proposals: object) -> list[Prompt]:
+            return []
+
+    instruction, shown = Prompt.of(START), Example.of("yes", text="a question")
+    assert tpe._combined(cast(Run, Full()), instruction, 0, [(shown,)]) == instruction  # pyright: ignore[reportPrivateUsage]
