@@ -95,6 +95,8 @@ _IN_WORDS = re.compile(
     r"(?:(?:an?|one|two|three|ein|eine|une?|un)[\s-])?(?:half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|"
     r"eighths?|tenths?|demie?|medi[ao]|mei[ao]|mezz[ao]|halbe?s?|viertel|drittel)\b(?!\s{1,3}(?:of|the|de)\b)"
     r"|\s?einhalb\b"
+    # Times of the day: before noon or after it, a 5 is another hour.
+    r"|\s?(?:[ap]\.\s?m\.|[ap]m\b)|\s?o['’]clock\b"
     # Dozens are read, as units are, unless a plain number says the same: "24 eggs (2 dozen)", "2 dozen = 24".
     rf"|{_DOZEN}(?=[^()]{{0,20}}\)|\s{{0,3}}[(=]\s?[0-9])"
     r")",

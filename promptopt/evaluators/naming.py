@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from promptopt.errors import ConfigError
+from promptopt.evaluators.continued import first_answer
 from promptopt.evaluators.cues import ATTACHED, CORRECTED, NOUN, UNSPACED, in_latin, with_latin_stops, without_struck
+from promptopt.evaluators.marks import ticked
 from promptopt.text import INVISIBLE, caseless
 from promptopt.thoughts import spoken
 
@@ -22,14 +24,14 @@ _SEPARATORS = re.compile(r"[\s\-/]+")
 _FILLERS = (
     r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|considered|be|being|seem|appear|look|sound|count|qualify|"
     r"as|reasons?|evidence|indications?|signs?|hints?|traces?|way|basis|need|anything|for|classif(?:ied|y)|label(?:l?ed)?|call(?:ed)?|describe(?:d)?|rated?|case|example|of|to|think|believe|say|see|find|"
-    r"it|its|this|that|is|thats|sure|certain|clear|if|whether|at|all|"
+    r"it|its|this|that|is|thats|sure|certain|clear|if|whether|tell|determine|decide|judge|know|conclude|at|all|"
     r"ist|es|est|é|è|eine?[nrms]?|als|wirklich|sehr|un|une|una|um|uma|muy|très|molto|является)\s+){0,5}"
 )
 # Without apostrophes, which `_fold` takes away: isnt, cant.
 _NEGATION = re.compile(
     r"\b(?:not|isnt|arent|wasnt|werent|doesnt|dont|didnt|cannot|cant|wont|wouldnt|couldnt|shouldnt|never|neither|nor|non|"
     r"no|nothing|none\s+of|free\s+of|without|hardly|lack(?:s|ing)?|rather\s+than|instead\s+of|as\s+opposed\s+to|(?:opposite|absence|devoid)\s+of|"
-    r"anything\s+but|far\s+from|rules?\s+out|ruled\s+out|nicht|kein(?:e[nrms]?)?|weder|pas|jamais|ni|nunca|não|niet|geen|"
+    r"unable\s+to|un(?:clear|certain|sure|decided)|(?:hard|difficult|impossible)\s+to|anything\s+but|far\s+from|rules?\s+out|ruled\s+out|nicht|kein(?:e[nrms]?)?|weder|pas|jamais|ni|nunca|não|niet|geen|"
     r"inte|ikke|nie|není|nem|nincs|bukan|tidak|không(?:\s+phải)?|δεν|όχι|не|ни)(?:[^\S\n]|-|\n(?=\w))+"
     rf"{_FILLERS}\W{{0,3}}$|(?:\[\s?\]|☐)\W{{0,5}}$|(?:不是|并非|並非|不属于|不屬於|没有|沒有|不|非|无|無|ไม่(?:ใช่)?|ليست?|غير)\W{{0,2}}$"
 )
@@ -80,6 +82,7 @@ _WORD = re.compile(r"\w")
 # Leading zeros make an identifier.
 _PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?")
 _DECIMAL = re.compile(r"(?<![\w.,])[0-9]{1,9}(?:\.[0-9]{1,9})?(?![0-9]|[.,][0-9])")
+_SHARE = re.compile(r"[^\w\n]{0,4}(?:[0-9]{1,3}(?:[.,][0-9]{1,9})?\s?%|[01]?\.[0-9])")
 FEWEST_RATINGS = 3
 """Labels that are numbers make a scale from so many on."""
 _ELEMENT = re.compile(r"<\s?(?:final[ -]?)?answer\s?>([^<>]{0,2000})<\s?/")
@@ -187,7 +190,7 @@ class LabelReader:
         # As almost all short replies are: no pattern is needed.
         if trimmed in self.labels:
             return trimmed
-        trimmed = without_struck(trimmed)
+        trimmed = without_struck(first_answer(trimmed))
         folded = _fold(trimmed if trimmed.isascii() else in_latin(trimmed))
         folded = _DECIMAL.sub(self._as_label, folded) if self._worths else folded
         folded = folded if self._scale is None else self._scale.sub("", folded)
@@ -212,12 +215,18 @@ class LabelReader:
         named = [match for match in self._pattern.finditer(folded) if not self._in_passing(match, folded)]
         if not named:
             return None
+        chosen = ticked(folded, [(*match.span(), self._name(match)) for match in named])
+        if chosen is not None:
+            return chosen
         meant = self._not_denied(named, folded)
         names = list(dict.fromkeys(map(self._name, meant)))
         if not names:
             return self._opposite(list(dict.fromkeys(map(self._name, named))))
         if len(names) == 1:
             return names[0]
+        # "positive (40 %), negative (60 %)" weighs them.
+        if all(_SHARE.match(folded, match.end()) for match in meant):
+            return None
         corrected = CORRECTED.search(folded, meant[0].end()) is not None
         # What is taken back ("Positive. Wait, …") is no answer for standing first.
         first_line = None if corrected else self._first_line(folded)

@@ -17,7 +17,9 @@ from functools import lru_cache
 
 from promptopt.digits import RUN, fixed, numbers_in
 from promptopt.evaluators import undecided
+from promptopt.evaluators.asides import without_asides
 from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_unspaced
+from promptopt.evaluators.continued import first_answer
 from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin, without_struck
 from promptopt.thoughts import spoken
 
@@ -64,29 +66,18 @@ _TEN = re.compile(r"(?<![\w.,])10\s?\^\s?\{?\s?([+\-−]?)([0-9]{1,3})\s?\}?(?![
 _POWER = re.compile(r"(?<![0-9.,])(?:[0-9][0-9.,]{0,30}\s?)?\^\s?(?:\{[^{}]{0,40}\}|[+\-−]?[0-9.]{1,20}|\\circ)")
 _PYTHON_POWER = re.compile(r"(?<=[0-9])\*\*(?=[0-9])")
 _DEGREE = re.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ)")
-# Nor are roots and multiples of pi: 2√3 is not 2, and not 3.
+# Nor are roots, multiples of pi and periods: 2√3 is not 2, and not 3.
 _IRRATIONAL = re.compile(
-    r"(?<![0-9.,])(?:[0-9][0-9.,]{0,30}\s?)?(?:\\sqrt(?:\[[^\[\]]{0,9}\])?\s?(?:\{[^{}]{0,60}\}|[0-9])|√\s?[0-9.]{0,30}"
-    r"|\\pi(?![A-Za-z])|π)"
+    r"(?<![0-9.,/])(?:[0-9][0-9.,/]{0,30}\s?)?(?:\\sqrt(?:\[[^\[\]]{0,9}\])?\s?(?:\{[^{}]{0,60}\}|[0-9])|√\s?[0-9.]{0,30}"
+    r"|\\pi(?![A-Za-z])|π)(?:\s?/\s?[0-9]{1,9})?"
+    r"|(?<![0-9.,])[0-9][0-9.,]{0,30}\\(?:overline|bar|dot)\s?\{[0-9]{1,20}\}"
+)
+# What is left of a fraction with a root or pi in it.
+_OTHER_FRACTION = re.compile(
+    r"\\[dtcs]?frac\s{0,4}(?:\{\s{0,9}\}\s{0,4}\{[^{}]{0,60}\}|\{[^{}]{0,60}\}\s{0,4}\{\s{0,9}\})"
 )
 _FLAT = re.compile(r"(?<=[0-9])([.,])[-–—]{1,2}(?![\w\\])|(?<=[0-9])/-(?!\w)")
 """What stands for no cents: "1.250,-", "500/-"."""
-_MONTH = (
-    r"(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f[ée]v(?:rier)?|mar(?:ch|s|zo)?|märz|apr(?:il)?|avril|may|mai|mayo|june?|juin|"
-    r"juni[o]?|jul[yi]?|juillet|julio|aug(?:ust)?|août|sept?(?:ember)?|septembre|septiembre|o[ck]t(?:ober|obre)?|octubre|"
-    r"nov(?:ember|embre)?|noviembre|de[cz](?:ember)?|déc(?:embre)?|diciembre|enero|febrero|abril|agosto)\.?"
-)
-_DATE_IN_WORDS = re.compile(
-    rf"(?<![\w.,])[0-9]{{1,2}}(?:st|nd|rd|th|er|\.)?\s(?:of\s|de\s)?{_MONTH},?\s(?:de\s)?[0-9]{{4}}(?!\w)"
-    rf"|\b{_MONTH}\s[0-9]{{1,2}}(?:st|nd|rd|th)?,?\s[0-9]{{4}}(?!\w)",
-    re.IGNORECASE,
-)
-_CONFIDENCE = re.compile(
-    r"^[^\w\n]{0,9}(?:(?:my|level\sof)\s)?(?:confidence|certainty|probability\sof\sbeing\sright|konfidenz|confiance|confianza)"
-    r"(?:\s(?:level|score|rating|in\s\w{1,9}(?:\s\w{1,9})?))?[^\w\n]{0,9}[0-9][0-9.,/]{0,9}[^\w\n]{0,9}$",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""A line that says how sure the reply is."""
 # Dates, times such as 10h30 and hexadecimal numbers go as a whole: a part of one is never read alone.
 _DATE = re.compile(
     r"(?<![\w.,-])(?:[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:T[0-9:.]{2,20}Z?)?|[0-9]{1,2}-[0-9]{1,2}-[0-9]{4})(?![\w-])"
@@ -115,9 +106,13 @@ _CHOICES = re.compile(r"(?<=[0-9])\s?(?:或者|或是|或|または|もしくは
 _BARE_COMMA = re.compile(r"(?<![^\s(\[=:$*\-−+]),(?=[0-9])")
 """Where decimals have a comma: ",5"."""
 _ENDS = {_BOXED: "}", _ELEMENT: "<"}
+# "Twelve (12)" says it in digits as well.
+_IN_WORDS = re.compile(
+    r"\W{0,6}(?:(?:about|approximately|exactly|just|only)\s)?(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|"
+    r"twelve|\w{3,6}teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|one(?=\W{0,6}$))\b(?![\w\s-]{0,30}[(=:])",
+    re.IGNORECASE,
+)
 _VISIBLE = re.compile(r"\S")
-_DIGIT = re.compile("[0-9]")
-_YEAR = re.compile(r"[A-Za-z]\S{0,3}\s(?:de\s)?(?:[0-9]{1,2}(?:st|nd|rd|th)?,?\s)?[12][0-9]{3}(?!\w)")
 _SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
 
 
@@ -165,7 +160,7 @@ def _found(reply: str, comma: bool, spaces: bool) -> str | None:
     said = spoken(reply)
     if said is None:
         return None
-    plain = without_compounds(_plain(without_unspaced(without_struck(said)), comma))
+    plain = without_compounds(_plain(without_unspaced(without_struck(first_answer(said))), comma))
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
         # What is set for an answer alone comes before what is said in passing as well.
         places = [match.end() for match in cue.finditer(plain)]
@@ -195,6 +190,11 @@ def _last_in(plain: str, written: tuple[bool, bool]) -> str | None:
                 return None
             stop = opened
             continue
+        if numbers and (aside := undecided.aside_of(plain, *match.span())) is not None:
+            if undecided.says_how_exact(plain, aside[1]):
+                stop = aside[1]
+                continue
+            return numbers[-1] if _same(numbers[-1], plain, aside, written) else None
         if numbers:
             pair = undecided.solutions(plain, max(0, match.start() - undecided.LOOKED_BACK), match.end())
             other = undecided.before(plain, *match.span()) if pair is None else pair[0]
@@ -236,7 +236,7 @@ def _plain(reply: str, comma: bool) -> str:
         text = _without_tex(text)
     if "^" in text or "√" in text or "π" in text or "**" in text or "\\" in text:
         text = _TEN.sub(r"1e\1\2", _TIMES_TEN.sub(r"e\1\2", text)).replace("e−", "e-")
-        text = _POWER.sub(" ", _IRRATIONAL.sub(" ", _DEGREE.sub(" ", text)))
+        text = _OTHER_FRACTION.sub(" ", _POWER.sub(" ", _IRRATIONAL.sub(" ", _DEGREE.sub(" ", text))))
     if "'" in text:
         text = fixed(text)
     if comma and "," in text:
@@ -244,19 +244,11 @@ def _plain(reply: str, comma: bool) -> str:
     if "_" in text:
         text = _EMPHASIS.sub(" ", text)
     text = _CURRENCY.sub(" ", _SIGNED_CURRENCY.sub(r"\1", text))
-    return _without_asides(_DATE.sub(" ", _NEGATIVE.sub("− ", _FLAT.sub(_no_cents, text))))
+    return without_asides(_DATE.sub(" ", _NEGATIVE.sub("− ", _FLAT.sub(_no_cents, text))))
 
 
 def _no_cents(match: re.Match[str]) -> str:
     return f"{match[1]}00" if match[1] else ""
-
-
-def _without_asides(text: str) -> str:
-    """The text without dates in words, and without a line that says how sure the reply is."""
-    bare = _DATE_IN_WORDS.sub(" ", text) if _YEAR.search(text) else text
-    said = _CONFIDENCE.sub(" ", bare) if "\n" in bare else bare
-    # Where it is all that is said it is what was asked for.
-    return said if said == bare or _DIGIT.search(said) else bare
 
 
 def _full_width_commas(text: str) -> str:
@@ -283,6 +275,8 @@ def _answer_at(plain: str, start: int, stop: int, written: tuple[bool, bool]) ->
     first = _VISIBLE.search(plain, start, stop)
     end = first and _SENTENCE_END.search(plain, first.start(), stop)
     ended = stop if end is None or plain[end.start()] in ";," else end.start()
+    if _IN_WORDS.match(plain, start, stop):
+        return _SEVERAL
     pair = undecided.solutions(plain, start, ended)
     if pair is not None:
         last = _at(plain, pair[1], written)

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from promptopt.evaluators import marks
+from promptopt.evaluators.continued import first_answer
 from promptopt.evaluators.cues import ATTACHED, CORRECTED, IS, NOUN, UNSPACED, in_latin, without_struck
 from promptopt.thoughts import spoken
 
@@ -122,7 +124,15 @@ def choice(reply: str) -> str | None:
     said = spoken(reply)
     if said is None:
         return None
-    plain = _plain(said)
+    plain = _plain(first_answer(said))
+    ticked, crossed = marks.letters(plain)
+    if ticked is not None:
+        return f"({ticked})"
+    found = _option_in(marks.without_ticks(plain))
+    return None if found is not None and found[1] in crossed else found
+
+
+def _option_in(plain: str) -> str | None:
     for cue in (_MARKED, _ANSWER, _BUT, _OVER, _ASSERTED, _CHOSEN):
         found = cue.finditer(plain)
         if cue is _ASSERTED:

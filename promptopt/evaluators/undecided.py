@@ -90,6 +90,13 @@ _OPERATOR = re.compile(
     r"[ ]{0,3}[$(]{0,2}[-−–]?$"
 )
 _IN_BRACKETS = re.compile(r"[0-9A-Za-z%°$*][ ]{0,2}(?P<open>\()[^()\n]{0,80}$")
+_MEASURED = re.compile(
+    rf"(?<![\w.,/:'])(?P<number>{_NUMBER}){_UNIT}(?:\s[A-Za-z]{{1,14}})?{_MARKS}\s{{0,3}}$", re.IGNORECASE
+)
+_ROUNDED = re.compile(
+    r"\s{0,3}\(\s?(?:rounded|rounding|exactly|precisely|approx\w*|about|roughly|from|before|actually|or\s(?:about|roughly)|[≈~])",
+    re.IGNORECASE,
+)
 _ENDED = re.compile(rf"{_UNIT}[\W_]*$")
 LOOKED_BACK = 120
 """Characters before a number in which what belongs to it stands. Ours."""
@@ -151,6 +158,18 @@ def bracket_around(plain: str, start: int, end: int) -> int | None:
     opened = _IN_BRACKETS.search(plain[begin:start])
     closed = ")" in plain[end : end + LOOKED_BACK].partition("\n")[0].partition("(")[0]
     return begin + opened.start("open") if opened is not None and closed else None
+
+
+def aside_of(plain: str, start: int, end: int) -> Span | None:
+    """Where the number stands, and its unit ends, behind which brackets hold the one at `start`: "5 km (5000 m)"."""
+    opened = bracket_around(plain, start, end)
+    match = None if opened is None else _MEASURED.search(plain, max(0, opened - LOOKED_BACK), opened)
+    return None if match is None else (match.start("number"), match.end())
+
+
+def says_how_exact(plain: str, opened: int) -> bool:
+    """Whether the brackets that open there say what the number before them is rounded from."""
+    return _ROUNDED.match(plain, opened) is not None
 
 
 def is_list(plain: str) -> bool:

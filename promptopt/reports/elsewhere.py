@@ -16,6 +16,13 @@ from promptopt.reports.export import Exported, Piece, identifiers, messages_of, 
 Table = Mapping[str, Any]
 _ROLES = {"system": "SystemMessagePromptTemplate", "user": "HumanMessagePromptTemplate",
           "assistant": "AIMessagePromptTemplate"}  # fmt: skip
+_VALUES = frozenset(("true", "false", "none", "null"))
+_OF_DSPY = re.compile(
+    r"(?:answer|config|demos|fields|input_fields|instructions|lm|new_signature|output_fields|self|signature)\Z|model_|_"
+)
+"""Names that DSPy's predictions and signatures have for something else, or refuse."""
+_PIPED = re.compile(r"(?<!\$)\$\{input\}(?![_a-zA-Z0-9])")
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _CHAT, _TEXT = ["langchain", "prompts", "chat"], ["langchain", "prompts", "prompt", "PromptTemplate"]
 
 
@@ -133,22 +140,32 @@ def as_llm(exported: Exported) -> str:
             f"as openai or python, or choose a layout without turns"
         )
     names = _names(exported)
-    spelt = {name: "$input" if len(names) == 1 else f"${{{own}}}" for name, own in names.items()}
+    # Braces keep a name apart from a word that follows. What is piped is called input, whatever else is.
+    own = {
+        name: "input" if len(names) == 1 else _plain_name(each, place)
+        for place, (name, each) in enumerate(names.items(), 1)
+    }
+    spelt = {name: f"${{{each}}}" for name, each in own.items()}
     # `llm` fills its templates by `string.Template`, in which `$$` is a dollar.
-    texts = [piece.show(spelt, lambda text: text.replace("$", "$$")) for piece in exported.pieces]
+    texts = [_PIPED.sub("$input", piece.show(spelt, lambda text: text.replace("$", "$$"))) for piece in exported.pieces]
     system = {"system": texts[0]} if len(texts) == 2 else {}
     sampling = exported.sampling
     options = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
     return _json({"name": f"promptopt-{exported.prompt.id}", **system, "prompt": texts[-1], "options": options})
 
 
+def _plain_name(name: str, place: int) -> str:
+    """A name that `string.Template` takes, and that stands for nothing else."""
+    return name if name.isascii() and name != "input" else f"input_{place}"
+
+
 def as_dspy(exported: Exported) -> str:
     """A Python file with a DSPy program whose adapter sends these messages, and no others."""
     chat = exported.pieces[0].role != ""
-    arguments = identifiers(exported.inputs)
+    arguments = identifiers([f"{name.lstrip('_')}_input" if _OF_DSPY.match(name) else name for name in exported.inputs])
     sent = "messages(**inputs)" if chat else '[{"role": "user", "content": text(**inputs)}]'
     signature = json.dumps(f"{', '.join(arguments)} -> answer")
-    return f'''{python_of(exported)}
+    return f'''{python_of(exported, arguments)}
 
 import dspy  # noqa: E402
 
@@ -182,8 +199,12 @@ class Program(dspy.Module):
 
 def _names(exported: Exported) -> dict[str, str]:
     """A name for each input that every template language takes."""
-    return dict(zip(exported.inputs, identifiers(exported.inputs), strict=True))
+    # In Nunjucks and Jinja these are values.
+    inputs = [f"{name}_input" if name.lower() in _VALUES else name for name in exported.inputs]
+    return dict(zip(exported.inputs, identifiers(inputs), strict=True))
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    """JSON that is YAML as well, whose readers refuse control characters and break lines where Unicode says so."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -207,9 +207,12 @@ def _as_json(exported: Exported) -> dict[str, Any]:
     }
 
 
-def python_of(exported: Exported) -> str:
-    """A Python file with a function that gives the messages, or the text, for an input."""
-    arguments = identifiers(exported.inputs)
+def python_of(exported: Exported, arguments: Sequence[str] | None = None) -> str:
+    """A Python file with a function that gives the messages, or the text, for an input.
+
+    `arguments`: names for the inputs that Python takes; None: near to their own.
+    """
+    arguments = identifiers(exported.inputs) if arguments is None else arguments
     spelt = dict(zip(exported.inputs, arguments, strict=True))
     spoken = [each.inputs for each in exported.pieces if exported.chat and _is_history(each)]
     # A history that is a message of its own goes in as messages; anywhere else it is text.

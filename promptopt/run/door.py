@@ -19,7 +19,7 @@ from promptopt.run.budget import Ledger, Limits
 from promptopt.run.fetching import ANSWERED, HARMLESS, Call, Fetch, Through
 from promptopt.run.interruptible import interruptible
 from promptopt.run.served import Served
-from promptopt.run.stored import usage
+from promptopt.run.stored import probed, usage
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
@@ -34,7 +34,7 @@ class Door:
     """`protocols.Ask` for a run: every model call of every role goes through here, in submission order.
 
     `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went
-    out this session.
+    out this session. `settled`, `settled_now`: their calls without the probes that found out what a model refuses.
     """
 
     def __init__(
@@ -56,11 +56,10 @@ class Door:
         self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
         self._stopping, self._warn, self._claims = stopping, warn, claims
         # Keys of the calls that this run was charged for.
-        self._used: set[int] = set()
+        self._used, self.settled, self.settled_now = set[int](), 0, 0
         self._draws: Counter[tuple[Role, str]] = Counter()
         self._owner, self._unsaid = 0, list[str]()
-        self._served = Served(self._say)
-        self._scorers: dict[str, bool] = {}
+        self._served, self._scorers = Served(self._say), dict[str, bool]()
         # By role and kind, a request that the model has answered: what it is asked again where it refuses others.
         self._checking, self._answered = False, dict[tuple[Role, type], Sequence[Request | ScoreRequest]]()
         self.strict = journal is None
@@ -100,7 +99,9 @@ class Door:
         # Replies of a line are read in a thread beside this one (`programs.lockstep`), and observers are not safe
         # there: what is said meanwhile waits in `_unsaid`.
         self._owner = threading.get_ident()
-        line = Line(Handlers(calls, self._admit, lambda batch, flying: self._fetch(batch, charged, flying), charge))
+        # What other batches on their way take of a cap is not known yet.
+        room = None if self.limits.calls is None else 0
+        line = Line(Handlers(calls, self._admit, lambda each, flying: self._fetch(each, charged, room, flying), charge))
         try:
             yield line
         finally:
@@ -247,7 +248,7 @@ class Door:
                 raise BudgetSpent(f"{reached} are spent")
             batch = asked[start : start + self.slice_size()]
             admitted = self._admit(batch)
-            fetch = self._fetch(batch[:admitted], role)
+            fetch = self._fetch(batch[:admitted], role, self._room_beside(batch[:admitted]))
             fetch.ask()
             replies = fetch.replies()
             values = [replies[call.key] for call in batch[:admitted]]
@@ -276,20 +277,23 @@ class Door:
                 return position
         return len(batch)
 
+    def _room_beside(self, batch: Sequence[Call]) -> int | None:
+        """How many calls the cap leaves beside those of the batch; None is any number."""
+        fresh = len({_short(call.key) for call in batch} - self._used)
+        return None if self.limits.calls is None else self.limits.calls - self.spent.calls - fresh
+
     def _charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> None:
         """Charge those calls that this run uses for the first time, whether they were asked now or long ago."""
-        calls = prompt_tokens = completion_tokens = 0
+        calls = probes = prompt_tokens = completion_tokens = 0
+        left = self.limits.calls_left(self.spent)
         # A cap on calls may have let only the first of the batch through.
         for call, reply in zip(batch, replies, strict=False):
             short = _short(call.key)
             if short not in self._used:
                 self._used.add(short)
                 reading, writing = usage(reply)
-                calls, prompt_tokens, completion_tokens = (
-                    calls + 1,
-                    prompt_tokens + reading,
-                    completion_tokens + writing,
-                )
+                calls, probes = calls + 1, probes + probed(reply)
+                prompt_tokens, completion_tokens = prompt_tokens + reading, completion_tokens + writing
                 # A request refused before any model saw it names none.
                 if reply["served"]:
                     self._served.note(role, self.models[role].name, reply["served"])
@@ -297,6 +301,9 @@ class Door:
                     self._served.note_sampling(role, self.models[role].name)
                 if reply["finish"] in ANSWERED:
                     self._answered[role, type(call.request)] = (call.request,)
+        self.settled += calls
+        # Another run that shares the store may have had room for more of them.
+        calls += probes if left is None else max(0, min(probes, left - calls))
         usd = self._usd(role, prompt_tokens, completion_tokens)
         self.spent, self.by_role[role] = (
             each.with_calls(calls, proposer=role == "proposer", prompt_tokens=prompt_tokens,
@@ -310,7 +317,10 @@ class Door:
             return None
         return prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
 
-    def _fetch(self, batch: Sequence[Call], role: Role, flying: Collection[bytes] = ()) -> Fetch:
+    def _fetch(self, batch: Sequence[Call], role: Role, room: int | None, flying: Collection[bytes] = ()) -> Fetch:
+        def settle() -> None:
+            self.settled_now += 1
+
         def pay(value: Mapping[str, Any]) -> None:
             reading, writing = usage(value)
             self.paid = self.paid.with_calls(
@@ -322,16 +332,9 @@ class Door:
         other = () if role == "task" else HARMLESS
         spare = () if self.strict or not batch else self._answered.get((role, type(batch[0].request)), other)
         through = Through(
-            role=role,
-            model=self.models[role],
-            cache=self._cache,
-            journal=self.journal,
-            claims=self._claims,
-            stopping=self._stopping,
-            warn=self._say,
-            pay=pay,
-            spare=spare,
-        )
+            role=role, model=self.models[role], cache=self._cache, journal=self.journal, claims=self._claims,
+            stopping=self._stopping, warn=self._say, pay=pay, settle=settle, spare=spare, room=room,
+        )  # fmt: skip
         return Fetch(batch, through, flying)
 
     def _say(self, message: str) -> None:

@@ -19,7 +19,8 @@ from promptopt.errors import (
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.claimed import ClaimedCalls
-from promptopt.run.stored import known
+from promptopt.run.probing import Probes
+from promptopt.run.stored import known, probed
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
@@ -48,9 +49,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Through:
-    """What the calls of a role go through. `pay` is told of every reply that was asked for now.
+    """What the calls of a role go through.
 
+    `pay` is told of every reply that was asked for now, `settle` when one is stored: probes' are not.
     `spare`: what this model has answered before, or could; empty where what it refuses is no outcome of a request.
+    `room`: calls that a cap leaves beside the batch; None: any number.
     """
 
     role: Role
@@ -61,7 +64,9 @@ class Through:
     stopping: Callable[[], str | None]
     warn: Callable[[str], None]
     pay: Callable[[Mapping[str, Any]], None]
+    settle: Callable[[], None]
     spare: Sequence[Request | ScoreRequest] = ()
+    room: int | None = None
 
 
 class Fetch:
@@ -80,6 +85,7 @@ class Fetch:
             # alone that have no reply.
             through.journal.follow([call.key for call in calls], through.cache.request, [call.text for call in calls])
         self._found = known(through.cache, keys, through.warn)
+        self._probes = Probes(through.room, sum(probed(reply) for reply in self._found.values()))
         # What flies is lacking too: it is read back with the rest, once the batch before has stored it.
         self._lacking = [key for key in keys if key not in self._found]
         missing = {call.key: call for call in calls if call.key not in self._found and call.key not in flying}
@@ -167,11 +173,14 @@ class Fetch:
                         # The next goes first: which request of a batch is refused must not decide what becomes of all.
                         missing, tried = [*missing[1:], missing[0]], tried + 1
                         continue
-                    if not _answers(spare, through):
-                        raise
-                    # It does answer, so the batch goes out once more. From here on the model tells refusals of one
+                    # Where it does answer the batch goes out once more. From here on the model tells refusals of one
                     # request by itself, and one that ends the batch again is of all.
                     tried = OTHERS
+                    if not self._probes.affordable:
+                        first, missing = missing[0], missing[1:]
+                        self._ask_alone(first, refusal, spare)
+                    elif not self._answers(spare):
+                        raise
                 finally:
                     # Where the model fails, too: what was answered is paid for.
                     through.cache.flush()
@@ -188,8 +197,12 @@ class Fetch:
 
     def _put(self, call: Call, value: Mapping[str, Any]) -> None:
         # To the store first: nothing counts as paid that is not on its way to the disk.
-        self._through.cache.put(call.key, self._through.model.name, call.text, canonical(value))
+        self._store(call, self._probes.noted(value))
         self._through.pay(value)
+
+    def _store(self, call: Call, value: Mapping[str, Any]) -> None:
+        self._through.cache.put(call.key, self._through.model.name, call.text, canonical(value))
+        self._through.settle()
 
     def _refuse(self, refusal: SomeRefused, missing: Sequence[Call], spare: Sequence[Request | ScoreRequest]) -> None:
         """Settle requests that were refused, where the model answers others: an outcome of these, as a filter's is.
@@ -197,23 +210,71 @@ class Fetch:
         Raises the refusal where it answers none now, Suspended where the run stops.
         """
         # A run that stops must not pay for a question of ours.
-        through, reason = self._through, self._through.stopping()
+        reason = self._through.stopping()
         if reason is not None:
             raise Suspended(reason)
         first = refusal.__cause__
         # `Refusals.tell` raises it from the first of them.
         assert isinstance(first, BackendError)
         # Whoever has answered another request since need not be asked whether it answers at all.
-        if not all(refusal.places.values()) and not _answers(spare, through):
+        if not all(refusal.places.values()) and not self._answers(spare):
             raise first
-        for place in refusal.places:
-            scored = isinstance(missing[place].request, ScoreRequest)
-            outcome = Likelihoods(finish="rejected") if scored else Reply("", "rejected")
-            self._put(missing[place], outcome.to_json())
-        through.warn(
-            f"the {through.role} model refuses some requests and answers others, so each that is refused counts as "
-            f"unanswered: {refusal}"
+        self._put_refused([missing[place] for place in refusal.places], refusal)
+
+    def _put_refused(self, calls: Sequence[Call], refusal: BackendError) -> None:
+        for call in calls:
+            scored = isinstance(call.request, ScoreRequest)
+            value = (Likelihoods(finish="rejected") if scored else Reply("", "rejected")).to_json()
+            if self._probes.beyond_cap:
+                self._store(call, self._probes.in_place_of(value))
+            else:
+                self._put(call, value)
+        self._through.warn(
+            f"the {self._through.role} model refuses some requests and answers others, so each that is refused counts "
+            f"as unanswered: {refusal}"
         )
+
+    def _ask_alone(self, call: Call, before: BackendError, spare: Sequence[Request | ScoreRequest]) -> None:
+        """Ask one of a batch that takes all that the cap leaves: where it is refused, a probe takes its place.
+
+        `before`: what was refused of the batch. Raised where the model answers none now.
+        """
+        try:
+            for _, value in _settled([call], self._through):
+                self._put(call, value)
+        except (Refused, RequestRefused, SomeRefused) as refusal:
+            if isinstance(refusal, Refused | RequestRefused) and not of_request(refusal):
+                raise
+            if not self._answers(spare):
+                raise before from None
+            self._put_refused([call], before)
+
+    def _answers(self, spare: Sequence[Request | ScoreRequest]) -> bool:
+        """Whether the model answers one of `spare`, now: a probe, asked anew, and paid for.
+
+        Raises BackendError where that is no refusal of a request, Suspended where the run stops.
+        """
+        for request in spare:
+            # One may take the place of what was refused.
+            if self._probes.beyond_cap:
+                break
+            try:
+                # Without a key, for no reply of it is stored: the question is whether there is an answer now.
+                for _, value in _settled([Call(request, "", b"")], self._through):
+                    self._through.pay(value)
+                    self._probes.add(value)
+                    if value["finish"] in ANSWERED:
+                        return True
+            except (Refused, RequestRefused) as refusal:
+                if not of_request(refusal):
+                    raise
+            # Refused again, or not to be sent in this form: the next of them may do.
+            except (SomeRefused, ConfigError):
+                continue
+        reason = self._through.stopping()
+        if reason is not None:
+            raise Suspended(reason)
+        return False
 
     def _flush(self) -> None:
         try:
@@ -226,30 +287,6 @@ def _settled(missing: Sequence[Call], through: Through) -> Iterator[tuple[int, d
     asked = [call.request for call in missing]
     for index, reply in seen_through(_generated(missing, through), asked, through.model.name, through.warn):
         yield index, reply.to_json()
-
-
-def _answers(spare: Sequence[Request | ScoreRequest], through: Through) -> bool:
-    """Whether the model answers one of `spare`, now: asked anew, and paid for.
-
-    Raises BackendError where that is no refusal of a request, Suspended where the run stops.
-    """
-    for request in spare:
-        try:
-            # Without a key, for nothing of it is stored: the question is whether there is an answer now.
-            for _, value in _settled([Call(request, "", b"")], through):
-                through.pay(value)
-                if value["finish"] in ANSWERED:
-                    return True
-        except (Refused, RequestRefused) as refusal:
-            if not of_request(refusal):
-                raise
-        # Refused again, or not to be sent in this form: the next of them may do.
-        except (SomeRefused, ConfigError):
-            continue
-    reason = through.stopping()
-    if reason is not None:
-        raise Suspended(reason)
-    return False
 
 
 def _generated(missing: Sequence[Call], through: Through) -> Iterator[tuple[int, Reply | Likelihoods]]:

@@ -144,8 +144,8 @@ class Run:
         if len(cells) < len(examples) and in_several_calls(self._evaluator):
             self.follow_budget()
         ask = Otherwise(self._door) if heat is None and role == "task" else Drawn(self._door, heat, role)
-        calls = self._door.spent.calls
-        return self._charged(cells, ask, lambda: self._door.spent.calls - calls)
+        settled = self._door.settled
+        return self._charged(cells, ask, lambda: self._door.settled - settled)
 
     def draw(self, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
         """The task model's own replies to `prompt` on each of the examples, drawn by `sampling`; an evaluation each.

@@ -35,11 +35,11 @@ def numbered(cell: Cell, score: Score) -> Score:
 
 def drawn(requests: Sequence[Request], door: Door, left: int | None) -> list[Reply]:
     """The task model's replies, an evaluation each; where `left` cuts them, those are kept, and BudgetSpent raised."""
-    paid, asked = door.paid.calls, requests[:left]
+    paid, asked = door.settled_now, requests[:left]
     replies = door.generate(asked, "task")
     door.spent = door.spent.with_evaluations(len(asked))
     # What the store held costs this session nothing.
-    door.paid = door.paid.with_evaluations(min(len(asked), door.paid.calls - paid))
+    door.paid = door.paid.with_evaluations(min(len(asked), door.settled_now - paid))
     if len(asked) < len(requests):
         raise exhausted(door.spent)
     return replies
@@ -59,17 +59,17 @@ def charged(
     batch, the cells that were scored before are charged, and CutShort passes through.
     """
     per_cell = evaluator.calls_per_cell
-    paid, spent = door.paid.calls, door.spent
+    paid, spent = door.settled_now, door.spent
     try:
         scores = evaluator.score(cells, ask)
     except CutShort as short:
         door.spent = door.spent.with_evaluations(len(short.scores))
-        door.paid = door.paid.with_evaluations(min(len(short.scores), door.paid.calls - paid))
+        door.paid = door.paid.with_evaluations(min(len(short.scores), door.settled_now - paid))
         raise
     # Rounded up: a cell of several calls, one of which was new, is an evaluation. At most all cells: those of programs
     # may take more calls than planned.
     door.spent = door.spent.with_evaluations(min(len(cells), -(-calls() // per_cell)))
     if reserve is not None:
         reserve.observe(cells, spent, door.spent)
-    door.paid = door.paid.with_evaluations(min(len(cells), -(-(door.paid.calls - paid) // per_cell)))
+    door.paid = door.paid.with_evaluations(min(len(cells), -(-(door.settled_now - paid) // per_cell)))
     return scores

@@ -26,8 +26,16 @@ def known(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> d
 
 
 def usage(reply: Mapping[str, Any]) -> tuple[int, int]:
-    """(prompt tokens, completion tokens) of a stored reply."""
-    return reply["usage"][0], reply["usage"][1]
+    """(prompt tokens, completion tokens) of a stored reply, and of the probes that it took."""
+    reading, writing = reply["usage"]
+    for read, written in reply.get("probes", ()):
+        reading, writing = reading + read, writing + written
+    return reading, writing
+
+
+def probed(reply: Mapping[str, Any]) -> int:
+    """How many probes a stored reply took, to find out what the model refuses."""
+    return len(reply.get("probes", ()))
 
 
 def _whole(text: str) -> Any:
@@ -39,6 +47,9 @@ def _whole(text: str) -> Any:
         # Not by isinstance, to which True is a whole number.
         if not sound or type(reading) is not int or type(writing) is not int:
             return None
+        for read, written in value.get("probes", ()):
+            if type(read) is not int or type(written) is not int:
+                return None
         if "continuations" in value:
             # Read as the program will read it: what fails there would fail after it was charged.
             Likelihoods.from_json(value)

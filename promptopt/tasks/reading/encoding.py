@@ -33,13 +33,17 @@ def read_lines(path: Path) -> Iterator[str]:
                     raise DataError(_nul(path, head, number))
                 yield line
     except UnicodeError as cause:
-        raise DataError(_misencoded(path, encoding)) from cause
+        # Its first bytes show it; where the decoder stumbles is by chance.
+        wrong = _nul(path, head, 1) if encoding != "utf-16" and 0 in head[:2] else _misencoded(path, encoding)
+        raise DataError(wrong) from cause
 
 
 def _nul(path: Path, head: bytes, line: int) -> str:
     # Letters of ASCII have a zero beside them in UTF-16.
     if 0 in head[:2]:
-        return f"{path} looks like UTF-16; convert it with `iconv -f UTF-16LE -t UTF-8 {path.name} > utf8-{path.name}`"
+        order = "BE" if head[0] == 0 else "LE"
+        convert = f"iconv -f UTF-16{order} -t UTF-8 {path.name} > utf8-{path.name}"
+        return f"{path} looks like UTF-16; convert it with `{convert}`"
     return (
         f"{path}, line {line}: holds a NUL character; remove it with `tr -d '\\000' < {path.name} > clean-{path.name}`"
     )

@@ -19,10 +19,12 @@ from promptopt.tasks.reading.columns import LISTED, ColumnRoles, Columns, Row, l
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
 from promptopt.tasks.reading.json_tables import rows_in
-from promptopt.tasks.reading.tables import arrow, parquet, saved, separated, spreadsheet
+from promptopt.tasks.reading.tables import arrow, parquet, saved, separated
+from promptopt.tasks.reading.workbooks import spreadsheet
 from promptopt.text import counted
 from promptopt.types import Example
 
+_UNPACKED = {".gz": "gunzip -k", ".zip": "unzip", ".bz2": "bunzip2 -k", ".xz": "unxz -k", ".zst": "unzstd"}
 KEPT = 50_000
 """The most rows kept of one file."""
 
@@ -117,6 +119,10 @@ def read_rows(path: Path) -> Iterator[Row]:
     if reader is None and path.is_dir():
         reader = saved
     if reader is None:
+        if path.suffix.lower() in (".gz", ".zip", ".bz2", ".xz", ".zst"):
+            raise DataError(
+                f"{path} is packed; unpack it, for example with `{_UNPACKED[path.suffix.lower()]} {path.name}`"
+            )
         what = f"files ending in {path.suffix!r}" if path.suffix else "files without an ending"
         raise DataError(f"{path}: {what} are not read; convert it to one of {', '.join(readers)}")
     empty = True

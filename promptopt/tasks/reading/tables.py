@@ -1,4 +1,4 @@
-"""Rows of files that are tables: separated values, spreadsheets, Parquet and Arrow, and folders that `datasets` saves.
+"""Rows of files that are tables: separated values, Parquet and Arrow, and folders that `datasets` saves.
 
 What a library is needed for is imported when such a file is read.
 """
@@ -9,7 +9,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from importlib import import_module
 from itertools import chain, islice
@@ -56,7 +56,7 @@ def separated(path: Path) -> Iterator[Row]:
         # Spreadsheets leave empty columns at the end.
         while len(header) > 1 and not header[-1]:
             header.pop()
-        _check_header(path, header)
+        check_header(path, header)
         width = len(header)
         record.clear()
         last: list[str] = []
@@ -176,46 +176,19 @@ def _named(separator: str) -> str:
     return {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}.get(separator, repr(separator))
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def check_header(path: Path, header: list[str]) -> None:
+    """Raises DataError where two columns have one name."""
     repeated = [name for name in header if header.count(name) > 1]
     if repeated:
         raise DataError(f"{path}: the header names the column {repeated[0]!r} twice; rename one of them")
 
 
-def spreadsheet(path: Path) -> Iterator[Row]:
-    """The rows of the first sheet of an Excel file that has any, below its header."""
-    calamine = _needed("python_calamine", "python-calamine", path)
-    try:
-        book = calamine.CalamineWorkbook.from_path(str(path))
-        # A table may begin below the first row, or beside the first column.
-        sheets = (book.get_sheet_by_name(name).to_python(skip_empty_area=True) for name in book.sheet_names)
-        rows = next((rows for rows in sheets if rows), list[list[Any]]())
-    except (calamine.CalamineError, ValueError) as cause:
-        raise DataError(f"{path} is no readable Excel file ({cause}); save it again, or as CSV") from cause
-    header = [str(_cell(name)).strip() for name in rows[0]] if rows else []
-    while header and not header[-1]:
-        header.pop()
-    _check_header(path, header)
-    for row in rows[1:]:
-        values = [_cell(value) for value in row[: len(header)]]
-        if any(value != "" for value in values):
-            # A row may end before the header does.
-            yield dict(zip(header, values, strict=False))
-
-
-def _cell(value: Any) -> object:
-    """A value as JSON has it. A spreadsheet keeps every number as one with a fraction."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value.isoformat() if isinstance(value, date | datetime | time) else value
-
-
 def parquet(path: Path) -> Iterator[Row]:
     """The rows of a Parquet file."""
-    library = _needed("pyarrow.parquet", "pyarrow", path)
+    library = needed("pyarrow.parquet", "pyarrow", path)
     try:
         stored = library.ParquetFile(path)
-        _check_header(path, stored.schema_arrow.names)
+        check_header(path, stored.schema_arrow.names)
         for batch in stored.iter_batches(batch_size=4096):
             yield from _rows_of(batch)
     except DataError:
@@ -227,7 +200,7 @@ def parquet(path: Path) -> Iterator[Row]:
 
 def arrow(path: Path) -> Iterator[Row]:
     """The rows of an Arrow file, as `datasets` and Feather write it: a stream, or a file with random access."""
-    ipc = _needed("pyarrow.ipc", "pyarrow", path)
+    ipc = needed("pyarrow.ipc", "pyarrow", path)
     try:
         with path.open("rb") as source:
             # So a file with random access begins; a stream has no mark.
@@ -239,7 +212,7 @@ def arrow(path: Path) -> Iterator[Row]:
             else:
                 batches = iter(ipc.open_stream(source))
             for batch in batches:
-                _check_header(path, batch.schema.names)
+                check_header(path, batch.schema.names)
                 yield from _rows_of(batch)
     except DataError:
         raise
@@ -318,6 +291,10 @@ def _saved_rows(path: Path) -> Iterator[Row]:
     if not files:
         raise DataError(f"{path} is a folder without Arrow or Parquet files; name a data file, or a saved data set")
     for file in files:
+        if not file.is_file():
+            raise DataError(
+                f"{path} lacks {file.name}, a part of the data set; copy the whole folder, or save it again"
+            )
         yield from (parquet if file.suffix == ".parquet" else arrow)(file)
 
 
@@ -329,7 +306,8 @@ def _json_of(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _needed(module: str, package: str, path: Path) -> Any:
+def needed(module: str, package: str, path: Path) -> Any:
+    """The library that reads `path`. Raises ConfigError where it is not installed."""
     # A file that is not there needs no library.
     path.stat()
     try:

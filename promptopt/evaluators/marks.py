@@ -1,0 +1,62 @@
+"""Answers by ticks and crosses beside the options: "❌ A", "✅ B", "[x] yes [ ] no"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_MARK = re.compile(
+    r"(?P<yes>[\[(]\s?[xX✓✔]\s?[\])]|[✅✔✓☑●◉🔘])|(?P<no>[\[(]\s{0,2}[\])]|[❌✗✘✖🚫☐○])\ufe0f?"
+)  # fmt: skip
+_TICK = re.compile("[✅✔✓☑]\ufe0f?")
+_BETWEEN = re.compile(r"[^\w\n]{0,6}")
+_LETTER = re.compile(r"(?<![\w'])([A-Z])(?![\w'])")
+_OPTION = re.compile(r"[^\w\n]{0,9}(?:[Oo]ption\s)?([A-Z])(?![\w'])")
+
+Mention = tuple[int, int, str]
+"""Where an option is named, and which."""
+
+
+def ticked(text: str, mentions: Sequence[Mention]) -> str | None:
+    """The one option with a tick where all others that are named have crosses; None where that is not so.
+
+    The marks stand before all options, or behind all of them.
+    """
+    marks = list(_MARK.finditer(text)) if mentions else []
+    if not any(mark["yes"] for mark in marks):
+        return None
+    ahead = marks[0].start() < mentions[0][0]
+    found: dict[str, bool] = {}
+    for start, end, name in mentions:
+        beside = next((mark for mark in marks if _is_beside(text, mark, start, end, ahead)), None)
+        if beside is None or found.setdefault(name, beside["yes"] is not None) != (beside["yes"] is not None):
+            return None
+    chosen = [name for name, yes in found.items() if yes]
+    return chosen[0] if len(chosen) == 1 and len(found) > 1 else None
+
+
+def letters(text: str) -> tuple[str | None, frozenset[str]]:
+    """The one option in letters with a tick among crosses, if there is one; and those with crosses."""
+    if not _MARK.search(text):
+        return None, frozenset()
+    found: dict[str, bool] = {}
+    for line in text.split("\n"):
+        marks = list(_MARK.finditer(line))
+        option = _OPTION.match(_MARK.sub(" ", line))
+        if len(marks) == 1 and option is not None:
+            found[option[1]] = marks[0]["yes"] is not None
+    chosen = [letter for letter, yes in found.items() if yes]
+    if len(chosen) == 1 and len(found) > 1:
+        return chosen[0], frozenset()
+    mentions = [(match.start(), match.end(), match[1]) for match in _LETTER.finditer(text)]
+    return ticked(text, mentions), frozenset(letter for letter, yes in found.items() if not yes)
+
+
+def without_ticks(text: str) -> str:
+    """The text without the ticks that only underline what they stand beside."""
+    return text if text.isascii() else _TICK.sub("", text)
+
+
+def _is_beside(text: str, mark: re.Match[str], start: int, end: int, ahead: bool) -> bool:
+    gap = (mark.end(), start) if ahead else (end, mark.start())
+    return gap[0] <= gap[1] and _BETWEEN.fullmatch(text, *gap) is not None

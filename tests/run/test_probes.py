@@ -1,0 +1,244 @@
+"""Probes of what a model refuses: they are calls, so the ledger, the cap and the model's own count agree on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.errors import RequestRefused, SomeRefused, Suspended
+from promptopt.models.prices import Price
+from promptopt.models.scripted import Scripted
+from promptopt.outcome.result import Result
+from promptopt.protocols import Role
+from promptopt.run import Run
+from promptopt.run.budget import Budget, Ledger, Limits
+from promptopt.run.door import Door
+from promptopt.store.runs import Store
+from promptopt.testing import feature_accuracy, planted_model, planted_task, uniform
+from promptopt.types import Message, Reply, Request
+from tests.rewrites import rewrite
+from tests.run.planted_run import conduct
+
+PRICE = Price(0.5, 2.0)
+
+
+def text_of(request: Request) -> str:
+    content = request.content
+    return content if isinstance(content, str) else "\n".join(message.content for message in content)
+
+
+class Picky:
+    """Answers as another model does, but refuses some requests as a server does; counts what it is asked.
+
+    `fresh`: its client is new, so that it knows of no answer.
+    """
+
+    def __init__(self, answers: Scripted, refuses: Callable[[str], bool], *, fresh: bool = True) -> None:
+        self.answers, self.refuses, self.name = answers, refuses, answers.name
+        self.known = not fresh
+        self.replies = list[Reply]()
+        self.refused = set[tuple[str, int | None]]()
+
+    def generate(
+        self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Reply]]:
+        first, since = RequestRefused(f"{self.name}: refused"), dict[int, bool]()
+        for place, request in enumerate(requests):
+            if self.refuses(text_of(request)):
+                self.refused.add((text_of(request), request.seed))
+                if not self.known:
+                    raise first
+                since[place] = False
+                continue
+            self.known, since = True, dict.fromkeys(since, True)
+            for _, reply in self.answers.generate([request]):
+                self.replies.append(reply)
+                yield place, reply
+        if since:
+            raise SomeRefused(str(first), since) from first
+
+
+def some(share: float) -> Callable[[str], bool]:
+    return lambda text: uniform("refused", text) < share
+
+
+def planted(refuses: Callable[[str], bool], *, fresh: bool = True) -> Picky:
+    accuracy = feature_accuracy(["carefully", "exactly"], base=0.4, each=0.2)
+    return Picky(planted_model(accuracy), refuses, fresh=fresh)
+
+
+def search(store: Path, model: object, budget: Budget | None, proposer: object = None) -> Result:
+    result = conduct(store, model=model, proposer=proposer, budget=budget)
+    assert isinstance(result, Result)
+    assert result.status != "suspended", result.reason
+    return result
+
+
+def counted(*models: Picky) -> tuple[int, int]:
+    """(calls that were answered, tokens), as the models count them."""
+    replies = [reply for model in models for reply in model.replies]
+    return len(replies), sum(reply.prompt_tokens + reply.completion_tokens for reply in replies)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.03, 0.2])
+@pytest.mark.parametrize("cap", [150, 220, 331, None])
+def test_a_cap_on_calls_holds_whatever_is_refused_and_the_ledgers_agree(
+    tmp_path: Path, cap: int | None, share: float
+) -> None:
+    model, proposer = planted(some(share)), Picky(Scripted(rewrite, name="proposer"), some(share))
+    result = search(tmp_path / "s.db", model, None if cap is None else Budget(calls=cap), proposer)
+    answered, tokens = counted(model, proposer)
+    refused = len(model.refused | proposer.refused)
+    assert refused
+    assert (result.paid, result.paid.tokens) == (result.spent, tokens)
+    assert cap is None or result.spent.calls <= cap
+    # Where a cap leaves no call for a probe, it stands in the place of what was refused.
+    assert answered <= result.paid.calls <= answered + refused
+    assert cap is not None or result.paid.calls == answered + refused
+    again = search(tmp_path / "s.db", model, None if cap is None else Budget(calls=cap), proposer)
+    assert (again.paid, again.spent) == (Ledger(usd=again.paid.usd), result.spent)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tokens", [1500, 4000])
+def test_a_cap_on_tokens_counts_what_probes_used(tmp_path: Path, tokens: int) -> None:
+    model, proposer = planted(some(0.2)), Picky(Scripted(rewrite, name="proposer"), some(0.2))
+    result = search(tmp_path / "s.db", model, Budget(tokens=tokens), proposer)
+    assert (result.paid, counted(model, proposer)[1]) == (result.spent, result.spent.tokens)
+    assert result.spent.tokens <= tokens
+
+
+def test_evaluations_are_counted_without_probes(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Once:
+        def optimize(self, run: Run) -> None:
+            run.evaluate([run.initial], run.train[:8])
+            run.rescore(run.initial, run.train[:4], 1.0, 0)
+            seen.append((run.spent.evaluations, run.spent.calls))
+            # Four of these eight are known, and a probe is no evaluation of a fifth.
+            run.rescore(run.initial, run.train[:8], 1.0, 0)
+            seen.append((run.spent.evaluations, run.spent.calls))
+
+    seen = list[tuple[int, int]]()
+    model = Picky(Scripted(lambda _: "yes", name="echo"), lambda _: False)
+    task = planted_task()
+    refused = [example.fields[0][1] for example in task.train[4:8]]
+    model.refuses = lambda text: len(model.replies) >= 12 and any(each in text for each in refused)
+    result = optimize(task, Once(), model=Models(model, proposer=model), store=tmp_path / "s.db")
+    assert seen == [(12, 12), (16, 17)]
+    assert (result.paid.evaluations, result.paid.calls) == (result.spent.evaluations, result.spent.calls)
+
+
+@contextmanager
+def door_of(home: Path, model: Picky, limits: Limits, role: Role = "task", run: str = "run") -> Generator[Door]:
+    with Store(home / "s.db") as store:
+        yield Door(
+            models={role: model}, prices={role: PRICE}, cache=store.cache, journal=store.journal(run), limits=limits,
+            seed=0, stopping=lambda: None, warn=lambda _: None,
+        )  # fmt: skip
+
+
+def asks(door: Door, *texts: str, role: Role = "task") -> list[str]:
+    """How the replies ended."""
+    return [reply.finish for reply in door([Request((Message("user", text),)) for text in texts], role=role)]
+
+
+def echo(refuses: str) -> Picky:
+    return Picky(Scripted(lambda request: text_of(request), name="echo"), lambda text: refuses in text)
+
+
+@pytest.mark.parametrize("role", ["task", "judge", "proposer"])
+def test_a_probe_is_a_call_of_its_role_and_is_charged_again_on_replay(tmp_path: Path, role: Role) -> None:
+    model = echo("bad")
+    with door_of(tmp_path, model, Limits(), role) as door:
+        assert asks(door, "a b", "bad", role=role) == ["stop", "rejected"]
+        # Two, the one that was refused among them, and the probe: "a b" once more.
+        assert (door.spent.calls, door.settled, door.settled_now) == (3, 2, 2)
+        assert (door.spent.prompt_tokens, door.spent.completion_tokens) == (4, 4)
+        assert door.spent.usd == pytest.approx(4 * PRICE.prompt_usd + 4 * PRICE.completion_usd)
+        assert door.paid == door.spent == door.by_role[role]
+    with door_of(tmp_path, model, Limits(), role) as again:
+        assert asks(again, "a b", "bad", role=role) == ["stop", "rejected"]
+        assert (again.spent, again.paid.calls, len(model.replies)) == (door.spent, 0, 2)
+
+
+@pytest.mark.parametrize(("cap", "calls"), [(3, 3), (4, 4), (5, 4), (None, 4)])
+def test_where_the_cap_leaves_no_call_a_probe_takes_the_place_of_what_was_refused(
+    tmp_path: Path, cap: int | None, calls: int
+) -> None:
+    model = echo("bad")
+    with door_of(tmp_path, model, Limits(calls=cap)) as door:
+        assert asks(door, "a", "bad 1", "bad 2") == ["stop", "rejected", "rejected"]
+        assert (door.spent.calls, door.paid, len(model.replies)) == (calls, door.spent, 2)
+        # The tokens of the probe are counted all the same.
+        assert door.spent.tokens == 4
+
+
+@pytest.mark.parametrize("cap", [3, None])
+@pytest.mark.parametrize("refused", [("bad",), ("bad", "c"), ("c", "bad"), ("bad", "bad 2")])
+def test_a_new_client_whose_first_request_is_refused_keeps_the_cap(
+    tmp_path: Path, cap: int | None, refused: tuple[str, ...]
+) -> None:
+    with door_of(tmp_path, echo("bad"), Limits()) as door:
+        assert asks(door, "a") == ["stop"]
+    model = echo("bad")
+    limit = None if cap is None else 1 + len(refused)
+    with door_of(tmp_path, model, Limits(calls=limit)) as door:
+        assert asks(door, "a", *refused) == ["stop", *("rejected" if "bad" in each else "stop" for each in refused)]
+        assert limit is None or door.spent.calls == limit
+        assert door.spent.calls == door.paid.calls + 1
+        assert len(model.replies) <= door.paid.calls <= len(model.replies) + len(model.refused)
+
+
+def test_one_request_that_is_refused_for_a_moment_costs_no_more_than_the_cap(tmp_path: Path) -> None:
+    with door_of(tmp_path, echo("bad"), Limits()) as door:
+        assert asks(door, "a") == ["stop"]
+    tries = list[str]()
+
+    def once(text: str) -> bool:
+        tries.append(text)
+        return len(tries) == 1
+
+    model = Picky(Scripted(lambda request: text_of(request), name="echo"), once)
+    with door_of(tmp_path, model, Limits(calls=2)) as door:
+        assert asks(door, "a", "b") == ["stop", "stop"]
+        assert (door.spent.calls, door.paid.calls, tries) == (2, 1, ["b", "b"])
+
+
+def test_nothing_is_settled_where_the_model_answers_no_probe_under_a_cap(tmp_path: Path) -> None:
+    with door_of(tmp_path, echo("bad"), Limits()) as door:
+        assert asks(door, "a") == ["stop"]
+    with door_of(tmp_path, echo(""), Limits(calls=2)) as door, pytest.raises(Suspended, match="once that is mended"):
+        asks(door, "a", "b")
+    with door_of(tmp_path, echo("bad"), Limits(calls=2)) as door:
+        assert asks(door, "a", "b") == ["stop", "stop"]
+
+
+def test_what_another_run_probed_takes_no_more_than_the_cap(tmp_path: Path) -> None:
+    with door_of(tmp_path, echo("bad"), Limits(), run="rich") as rich:
+        asks(rich, "a", "bad")
+        assert rich.spent.calls == 3
+    with door_of(tmp_path, echo("bad"), Limits(calls=2), run="poor") as poor:
+        assert asks(poor, "a", "bad") == ["stop", "rejected"]
+        assert (poor.spent.calls, poor.paid.calls) == (2, 0)
+
+
+@pytest.mark.parametrize("probes", ["[[1]]", "[1]", "3", '[["a", 1]]', "[[true, 1]]"])
+def test_a_stored_reply_whose_probes_are_damaged_is_asked_for_again(tmp_path: Path, probes: str) -> None:
+    with door_of(tmp_path, echo("bad"), Limits()) as door:
+        asks(door, "a", "bad")
+    with Store(tmp_path / "s.db") as store, store.engine.begin() as connection:
+        changed = "UPDATE calls SET reply = json_set(reply, '$.probes', json(?)) WHERE reply LIKE '%rejected%'"
+        connection.exec_driver_sql(changed, (probes,))
+    model = echo("bad")
+    model.known = True
+    with door_of(tmp_path, model, Limits()) as door:
+        assert asks(door, "a", "bad") == ["stop", "rejected"]
+        assert (len(model.refused), door.spent.calls) == (1, 3)
