@@ -25,6 +25,7 @@ from promptopt.stats import ROUNDING, Verdict, level, verdict
 from promptopt.store.looks import Looks
 from promptopt.store.runs import RunRecord, Store
 from promptopt.tasks.reading.files import read_rows
+from promptopt.tasks.reading.row_numbers import where_is
 from promptopt.text import counted
 from promptopt.trust.labels import HumanLabels, Kind, preference, read_labels, sheet_rows
 from promptopt.trust.powered import LEAST, Item, Powered, powered_gain
@@ -157,9 +158,7 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     Raises DataError for what cannot be meant in them, StoreError.
     """
     first = {MARK + pair.item: winner_first(record.id, pair.item) for pair in kept.pairs}
-    # A table's first row is its head.
-    rows = [(f"{path}, row {place}", row) for path in paths
-            for place, row in enumerate(read_rows(path), 1 if path.suffix.lower() == ".jsonl" else 2)]  # fmt: skip
+    rows = [(where_is(path, number), row) for path in paths for number, row in enumerate(read_rows(path), start=1)]
     labels = read_labels(rows, first, kept.scale)
     if not labels.by_item:
         raise DataError(

@@ -78,7 +78,8 @@ def spoken(reply: str) -> str | None:
     outside, opened = _outside(reply, marks)
     if opened:
         return None
-    after = _TURN_END.sub("", reply[marks[-1].end() :]) if _closes(marks[-1]) else outside[-1]
+    # No thought is open, so the last mark is one that closes.
+    after = _TURN_END.sub("", reply[marks[-1].end() :])
     # Where nothing follows the last thought, the answer stood before it.
     return _begun(after if after.strip() else "".join(outside))
 

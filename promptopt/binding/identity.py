@@ -7,8 +7,11 @@ import inspect
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
 from functools import cache
 from importlib.metadata import version
+from pathlib import PurePath
 from typing import Any, cast
 
 from promptopt.errors import ConfigError
@@ -37,26 +40,47 @@ def method_name(optimizer: Optimizer) -> str:
     return registered if isinstance(registered, str) and registered in names("optimizers") else guess
 
 
-def identity_of(value: object) -> Any:
+def identity_of(value: object, name: str = "the method") -> Any:
     """JSON that changes when a setting changes: what goes into the fingerprint for objects a user may pass.
 
-    Dataclasses give their fields, functions their name and source, other objects their class and attributes.
+    Dataclasses give their fields, functions their name and source, other objects their class and attributes. `name`:
+    what the value is called in an error. Raises ConfigError for a value that shows nothing to tell it by.
     """
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, list | tuple):
-        return [identity_of(item) for item in cast("list[object]", value)]
+        return [identity_of(item, name) for item in cast("list[object]", value)]
     if isinstance(value, Mapping):
-        return {str(key): identity_of(item) for key, item in cast("Mapping[object, object]", value).items()}
+        pairs = cast("Mapping[object, object]", value).items()
+        return {str(key): identity_of(item, f"{name}[{key!r}]") for key, item in pairs}
+    if isinstance(value, set | frozenset):
+        # In an order of its own: that of a set of texts is another one in each process.
+        items = [identity_of(item, name) for item in cast("set[object]", value)]
+        return {"is": "set", "items": sorted(items, key=canonical)}
+    # A path's class is named after the machine, and moves with the version of Python.
+    if isinstance(value, PurePath):
+        return {"is": "path", "value": value.as_posix()}
+    if isinstance(value, date | time | timedelta | Decimal | bytes):
+        return {"is": _path(type(value)), "value": repr(value)}
     if is_dataclass(value) and not isinstance(value, type):
         return {
             "is": _path(type(value)),
-            **{item.name: identity_of(getattr(value, item.name)) for item in fields(value)},
+            **{item.name: identity_of(getattr(value, item.name), f"{name}.{item.name}") for item in fields(value)},
         }
     if callable(value) and hasattr(value, "__qualname__"):
         # A function whose code changes is another one, though its name stays.
         return {"is": _path(cast("type", value)), "source": _source(cast("Callable[..., object]", value))}
-    return {"is": _path(type(value)), **{name: identity_of(item) for name, item in vars(value).items()}}
+    try:
+        attributes = vars(value)
+    except TypeError as cause:
+        raise ConfigError(
+            f"{name} holds {value!r:.80}, a {type(value).__name__}, which shows nothing to tell two of them apart by: "
+            f"a run is known by its settings; give a text, a number, a path, a date, a list or a dataclass"
+        ) from cause
+    return {
+        "is": _path(type(value)),
+        **{each: identity_of(item, f"{name}.{each}") for each, item in attributes.items()},
+    }
 
 
 def _path(kind: type) -> str:

@@ -77,9 +77,24 @@ def open_models(named: str | Model | Models, *evaluators: object) -> OpenModels:
     return _each_by(_placed, named, evaluators)
 
 
-def check_servers(named: str | Model | Models, *evaluators: object) -> None:
-    """Raise what `open_models` raises for a provider that is unknown or has no such server; open nothing."""
-    _each_by(_checked, named, evaluators)
+def addresses_of(named: str | Model | Models, *evaluators: object) -> dict[str, str | None]:
+    """The address that the model of each role is asked at, and of `check`; None: its provider's own. Opens nothing.
+
+    Raises what `open_models` raises for a provider that is unknown or has no such server.
+    """
+    given: dict[int, str | None] = {}
+
+    def noted(models: Models, spec: str, access: Access) -> Model:
+        from promptopt.models.specs import check_spec
+
+        check_spec(spec, access)
+        # For the roles are filled all the same; nothing asks it.
+        stand_in = Scripted(lambda _: "", name=spec)
+        given[id(stand_in)] = access.base_url
+        return stand_in
+
+    found = _each_by(noted, named, evaluators)
+    return {role: given.get(id(model)) for role, model in {**found.by_role, "check": found.check}.items()}
 
 
 def _each_by(
@@ -201,14 +216,6 @@ def _placed(models: Models, spec: str, access: Access) -> Model:
     # A server is asked from here: other processes are for models that run in one.
     found = models.elsewhere(spec) if models.elsewhere is not None and access == UNSAID else None
     return _open(spec, access) if found is None else found
-
-
-def _checked(_: Models, spec: str, access: Access) -> Model:
-    from promptopt.models.specs import check_spec
-
-    check_spec(spec, access)
-    # A stand-in, for the roles are filled all the same; nothing asks it.
-    return Scripted(lambda _: "", name=spec)
 
 
 def _open(spec: str, access: Access) -> Model:

@@ -9,7 +9,7 @@ from typing import Any
 
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.binding.evaluator import recast, verdict_evaluator
-from promptopt.binding.models import check_servers
+from promptopt.binding.models import addresses_of
 from promptopt.binding.plan import room_for, too_little
 from promptopt.binding.task import bind_task
 from promptopt.cli.display import smallest
@@ -17,7 +17,7 @@ from promptopt.cli.forecast_range import ForecastRange
 from promptopt.cli.foreseen import (
     closing,
     minutes_of,
-    price_by_spec,
+    prices_at,
     role_table,
     sentence,
     time_said,
@@ -83,7 +83,7 @@ class Forecast:
             "seed": self.config.seed,
             "evaluations": self.evaluations,
             "spread": None if self.spread is None else asdict(self.spread),
-            "roles": {role.role: asdict(role) for role in self.roles},
+            "roles": {role.role: role.to_json() for role in self.roles},
             "minutes": self.minutes,
             "reserve": asdict(self.plan.reserve),
             "smallest_gain": self.smallest_gain,
@@ -94,7 +94,7 @@ class Forecast:
 
     def describe(self) -> str:
         """The forecast for people."""
-        lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from, self.roles)]
+        lines = [role_table(self.roles), "", time_said(self.minutes, self.speed_from, self.roles)]
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
         lines.append(sentence(self.plan.describe()))
@@ -114,19 +114,19 @@ def forecast(config: RunConfig) -> Forecast:
     task = bind_task(own, config.seed)
     evaluator = evaluator_of(config, own, optimizer)
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
-    check_servers(models_of(config), evaluator, check)
+    addresses = addresses_of(models_of(config), evaluator, check)
     checked = config.model if config.check_model is None else config.check_model
     proposer = proposer_of(config)
     judge = proposer if config.judge is None else config.judge.partition(",")[0].strip()
     specs = {"task": config.model, "proposer": proposer, "check": checked, "judge": judge,
              **_others(config, evaluator, proposer)}  # fmt: skip
-    prices = {spec: price_by_spec(spec, config.base_url) for spec in specs.values()}
+    prices = prices_at(specs, addresses)
     searching = CellCost.of(task, evaluator, config.model)
     # One object where both are one: `scoring` then makes one row of them.
     final = searching if check is evaluator and checked == config.model else CellCost.of(task, check, checked)
-    cost = usd_of(prices[checked], math.ceil(final.reads), final.writes)
+    cost = usd_of(prices["check"], math.ceil(final.reads), final.writes)
     # A cap in dollars is turned into cells only where all that is asked has a price.
-    priced = cost is not None and prices[proposer] is not None and prices[config.model] is not None
+    priced = cost is not None and prices["proposer"] is not None and prices["task"] is not None
     budget, unasked = search_budget(config, given)
     # Not by `allocate_for`, which asks open models for their prices.
     arranged = allocate(
@@ -140,13 +140,13 @@ def forecast(config: RunConfig) -> Forecast:
     roles = scoring(searching, final, (config.model, checked), (cells, arranged.reserve.evaluations), prices)
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
     written = None if proposals is None or expected is None else expected.completion_tokens
-    roles.append(proposing(proposer, proposals, shown, written, prices[proposer]))
+    roles.append(proposing(proposer, proposals, shown, written, prices["proposer"]))
     roles += _judges((judge, config.check_judge), (searching, final), (cells, arranged.reserve.evaluations), prices)
     roles += players(specs, prices)
     winner, evaluations = own.initial, None if cells is None else cells + arranged.reserve.evaluations
     spread = None
     if taken := played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells):
-        roles = within_dollars([as_rehearsed(role, taken.roles, prices[role.model]) for role in roles], budget.usd)
+        roles = within_dollars([as_rehearsed(role, taken.roles, prices[role.role]) for role in roles], budget.usd)
         evaluations, winner, spread = taken.evaluations, taken.winner, taken.spread
     speed, runs = speed_of(config, proposer)
     look, alpha = look_of(sealed := task.test[: arranged.test])
@@ -154,7 +154,7 @@ def forecast(config: RunConfig) -> Forecast:
         config, own, winner, tuple(roles), minutes_of(roles, speed), runs, arranged,
         smallest_detectable(units_of(sealed), alpha=alpha),
         _warnings((*own.warnings, unasked, too_little(optimizer, room))),
-        _rounds(optimizer, room), without_price(roles, prices), look, alpha, evaluations, spread,
+        _rounds(optimizer, room), without_price(roles), look, alpha, evaluations, spread,
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _others(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict[str,
 def players(specs: Mapping[str, str], prices: Mapping[str, Price | None]) -> list[RoleForecast]:
     """Who plays the users, and who teaches, where somebody does: only a rehearsal says how much."""
     named = [(role, specs[role]) for role in ("user", "teacher") if role in specs]
-    return [RoleForecast(role, each, None, None, None, usd_of(prices[each], None, None)) for role, each in named]
+    return [RoleForecast.of(role, each, None, None, None, prices[role]) for role, each in named]
 
 
 def _judges(
@@ -204,9 +204,9 @@ def _judges(
     """What the judge takes, and the one that has the last word where there is one."""
     judge, last = judges
     if last is None:
-        return [judging(judge, kinds, cells, prices[judge])]
-    checking = judging(last, kinds, (0, cells[1]), prices[last])
-    return [judging(judge, kinds, (cells[0], 0), prices[judge]), replace(checking, role="check_judge")]
+        return [judging(judge, kinds, cells, prices["judge"])]
+    checking = judging(last, kinds, (0, cells[1]), prices["check_judge"])
+    return [judging(judge, kinds, (cells[0], 0), prices["judge"]), replace(checking, role="check_judge")]
 
 
 def _expected(optimizer: Optimizer, room: Room) -> UpperBounds | None:
@@ -243,12 +243,12 @@ def _searched(expected: UpperBounds | None, arranged: Allocation, per_cell: int)
 def look_of(sealed: Sequence[Example]) -> tuple[int, float]:
     """(number, level) of the next look at these examples, by the store as it is."""
     from promptopt.outcome.looks import look_ahead
-    from promptopt.places import home
     from promptopt.store.runs import Store
 
     # A dry run leaves nothing behind, and opening a store makes one.
-    if not (home() / "store.db").exists():
+    store = Store.if_there()
+    if store is None:
         return 1, ALPHA
-    with Store() as store:
+    with store:
         ahead = look_ahead(store.looks, sealed)
     return ahead.number, ahead.alpha

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,7 +44,7 @@ class Foreseen:
             **self.named,
             "evaluations": self.evaluations,
             "spread": None if self.spread is None else asdict(self.spread),
-            "roles": {self._key(role): asdict(role) for role in self.roles},
+            "roles": {self._key(role): role.to_json() for role in self.roles},
             "minutes": self.minutes,
             "warnings": list(self.warnings),
         }
@@ -58,18 +58,18 @@ class Foreseen:
         """The forecast for people."""
         some = "An unknown number of evaluations" if self.evaluations is None else f"About {self.evaluations:,}"
         told = f"{some} evaluations" if self.evaluations is not None else some
-        lines = [role_table(self.roles, self.unpriced), "", time_said(self.minutes, self.speed_from, self.roles)]
+        lines = [role_table(self.roles), "", time_said(self.minutes, self.speed_from, self.roles)]
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
         return "\n".join([*lines, f"{told}: {self.made_of}.", *closing(self.unpriced, self.warnings)])
 
 
-def role_table(roles: Sequence[RoleForecast], unpriced: Sequence[str]) -> str:
+def role_table(roles: Sequence[RoleForecast]) -> str:
     """A row for each role, and one for all together."""
     head = ["about", "calls", "tokens read", "tokens written", "dollars", "model"]
     # Who is never asked has no row: most tasks have no judge.
     asked = [role for role in roles if role.calls != 0 or role.role == "task"]
-    rows = [head, *(_row(role, priced=role.model not in unpriced) for role in asked)]
+    rows = [head, *(_row(role) for role in asked)]
     total = RoleForecast(
         "together",
         "",
@@ -77,8 +77,9 @@ def role_table(roles: Sequence[RoleForecast], unpriced: Sequence[str]) -> str:
         sum_known([role.prompt_tokens for role in roles]),
         sum_known([role.completion_tokens for role in roles]),
         sum_usd([role.usd for role in roles]),
+        priced=not without_price(roles),
     )
-    return words.columns([*rows, _row(total, priced=not unpriced)], right=(1, 2, 3, 4))
+    return words.columns([*rows, _row(total)], right=(1, 2, 3, 4))
 
 
 def time_said(minutes: float | None, speed_from: int, roles: Sequence[RoleForecast]) -> str:
@@ -106,12 +107,12 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _row(role: RoleForecast, *, priced: bool) -> list[str]:
+def _row(role: RoleForecast) -> list[str]:
     def number(value: int | None) -> str:
         return "unknown" if value is None else f"{value:,}"
 
     # With a price, what is unknown is how many calls there are.
-    usd = "unknown" if role.usd is None and priced else words.dollars(role.usd)
+    usd = "unknown" if role.usd is None and role.priced else words.dollars(role.usd)
     return [role.role, number(role.calls), number(role.prompt_tokens), number(role.completion_tokens), usd, role.model]
 
 
@@ -133,6 +134,7 @@ def in_all(roles: Sequence[RoleForecast]) -> tuple[RoleForecast, ...]:
             sum_known([each.prompt_tokens for each in held]),
             sum_known([each.completion_tokens for each in held]),
             sum_usd([each.usd for each in held]),
+            all(each.priced for each in held),
         )
         for kind, held in kinds.items()
     )
@@ -142,7 +144,8 @@ def times(role: RoleForecast, factor: float) -> RoleForecast:
     """What a role takes so many times over."""
     counts = (role.calls, role.prompt_tokens, role.completion_tokens)
     calls, read, written = (None if count is None else round(factor * count) for count in counts)
-    return RoleForecast(role.role, role.model, calls, read, written, None if role.usd is None else factor * role.usd)
+    usd = None if role.usd is None else factor * role.usd
+    return replace(role, calls=calls, prompt_tokens=read, completion_tokens=written, usd=usd)
 
 
 def within_dollars(roles: Sequence[RoleForecast], usd: float | None) -> list[RoleForecast]:
@@ -160,15 +163,19 @@ def minutes_of(roles: Sequence[RoleForecast], speed: float | None) -> float | No
     return None if speed is None or tokens is None else tokens / speed / 60
 
 
-def without_price(roles: Sequence[RoleForecast], prices: Mapping[str, Price | None]) -> tuple[str, ...]:
+def without_price(roles: Sequence[RoleForecast]) -> tuple[str, ...]:
     """The models whose dollars are unknown for want of a price, each once."""
-    return tuple(dict.fromkeys(role.model for role in roles if role.usd is None and prices[role.model] is None))
+    return tuple(dict.fromkeys(role.model for role in roles if role.usd is None and not role.priced))
 
 
-def price_by_spec(spec: str, base_url: str | None) -> Price | None:
-    """What a model's tokens cost. Raises UnknownName where its provider is unknown."""
-    check_spec(spec)
-    return price_of(spec, local=_is_here(spec, base_url))
+def prices_at(specs: Mapping[str, str], addresses: Mapping[str, str | None]) -> dict[str, Price | None]:
+    """What tokens cost of the model of each role, at its own address. Raises UnknownName for an unknown provider."""
+    found: dict[str, Price | None] = {}
+    for role, spec in specs.items():
+        check_spec(spec)
+        # Who is asked by nobody has no address.
+        found[role] = price_of(spec, local=_is_here(spec, addresses.get(role)))
+    return found
 
 
 def _is_here(spec: str, url: str | None) -> bool:

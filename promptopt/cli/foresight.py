@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from promptopt.binding.config import RunConfig
+from promptopt.binding.models import addresses_of
 from promptopt.cli.forecast import Forecast, as_rehearsed, forecast, look_of, players, proposer_of
 from promptopt.cli.forecast_range import ForecastRange
-from promptopt.cli.foreseen import Foreseen, in_all, minutes_of, price_by_spec, times, within_dollars, without_price
+from promptopt.cli.foreseen import Foreseen, in_all, minutes_of, prices_at, times, within_dollars, without_price
 from promptopt.cli.rehearsal import rehearse_headroom, rehearse_scores, rehearse_user_prompts
-from promptopt.cli.request import alone, budget_of, evaluator_of, of_scoring
-from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known, usd_of
+from promptopt.cli.request import alone, budget_of, evaluator_of, models_of, of_scoring
+from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known
 from promptopt.cli.speed import speed_of
 from promptopt.protocols import Evaluator, Simulating
 from promptopt.run.budget import Budget
@@ -73,9 +74,9 @@ def foresee_headroom(config: RunConfig, task: Task) -> Foreseen:
     specs = {"task": config.model, "proposer": proposer, "judge": proposer, "user": _player(config, evaluator)}
     caps = Budget(budget.evaluations, budget.calls, budget.tokens)
     played = rehearse_headroom(task, evaluator, specs, caps, config.seed)
-    prices = {spec: price_by_spec(spec, config.base_url) for spec in specs.values()}
-    empty = [RoleForecast(role, specs[role], 0, 0, 0, usd_of(prices[specs[role]], 0, 0)) for role in played.roles]
-    roles = [as_rehearsed(role, played.roles, prices[role.model]) for role in empty]
+    prices = prices_at(specs, _addresses(config, evaluator))
+    empty = [RoleForecast.of(role, specs[role], 0, 0, 0, prices[role]) for role in played.roles]
+    roles = [as_rehearsed(role, played.roles, prices[role.role]) for role in empty]
     made_of = "the start, other layouts, several replies to vote, and a dozen other prompts"
     return _foreseen(
         config, {"task": config.task}, (played.evaluations, made_of), within_dollars(roles, budget.usd), task.warnings
@@ -146,7 +147,7 @@ def _on_target(
     if user_prompts and len(reworded.editables) > 1:
         first, part = reworded.editables
         proposer = proposer_of(config)
-        price = price_by_spec(proposer, config.base_url)
+        price = prices_at({"proposer": proposer}, addresses_of(models_of(config)))["proposer"]
         specs = {"task": config.model, "proposer": proposer}
         texts, counts = rehearse_user_prompts(own, user_prompts, evaluator_of(asked, own), specs, config.seed)
         wanted += [(reworded, reworded.initial.replace(first, system).replace(part, text))
@@ -168,24 +169,28 @@ def _scoring(
     task, _, evaluator = asked[0]
     judge = proposer_of(config) if config.judge is None else config.judge.partition(",")[0].strip()
     specs = {"task": config.model, "judge": judge, "user": _player(config, evaluator)}
-    prices = {spec: price_by_spec(spec, config.base_url) for spec in specs.values()}
+    prices = prices_at(specs, _addresses(config, evaluator))
     cost = CellCost.of(task, evaluator, config.model)
     cells = sum(_capped(len(getattr(each, split)), budget, cost.calls) for each, _ in wanted)
     roles = scoring(cost, cost, (config.model, config.model), (cells, 0), prices)
-    roles.append(judging(judge, (cost, cost), (cells, 0), prices[judge]))
+    roles.append(judging(judge, (cost, cost), (cells, 0), prices["judge"]))
     if isinstance(evaluator, Simulating):
         roles += players(specs, prices)
     caps = Budget(budget.evaluations, budget.calls, budget.tokens)
     played = rehearse_scores(asked, specs, caps, config.seed, attacked, split)
     if played is None:
         return cells, roles
-    return played.evaluations, [as_rehearsed(role, played.roles, prices[role.model]) for role in roles]
+    return played.evaluations, [as_rehearsed(role, played.roles, prices[role.role]) for role in roles]
 
 
 def _capped(examples: int, budget: Budget, calls_per_cell: int) -> int:
     caps = [] if budget.evaluations is None else [budget.evaluations]
     caps += [] if budget.calls is None else [budget.calls // calls_per_cell]
     return min([examples, *caps])
+
+
+def _addresses(config: RunConfig, evaluator: Evaluator) -> dict[str, str | None]:
+    return addresses_of(replace(models_of(config), user=_player(config, evaluator)), evaluator)
 
 
 def _player(config: RunConfig, evaluator: Evaluator) -> str:
@@ -205,9 +210,8 @@ def _foreseen(
     spread: ForecastRange | None = None,
 ) -> Foreseen:
     together = in_all(roles)
-    prices = {role.model: price_by_spec(role.model, config.base_url) for role in together}
     speed, runs = speed_of(config, proposer_of(config))
     return Foreseen(
-        named, *evaluations, together, minutes_of(together, speed), runs, without_price(together, prices),
+        named, *evaluations, together, minutes_of(together, speed), runs, without_price(together),
         tuple(warnings), spread,
     )  # fmt: skip

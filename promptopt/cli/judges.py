@@ -53,10 +53,11 @@ def calibrate(
     from promptopt.judges import calibrate as calibrated
     from promptopt.judges import labelled_rows, scale_of
     from promptopt.tasks.reading.files import read_rows
+    from promptopt.tasks.reading.row_numbers import where_is
     from promptopt.trust.calibration import concluded, describe
 
     with _asked(given, trust=trust, quiet=quiet) as (task, arguments):
-        rows = [(f"{labels}, row {place}", row) for place, row in enumerate(read_rows(labels), 1)]
+        rows = [(where_is(labels, number), row) for number, row in enumerate(read_rows(labels), start=1)]
         found = calibrated(task, labelled_rows(task, rows, scale_of(arguments["evaluator"], task)), **arguments)
     assert found.report is not None
     if json:

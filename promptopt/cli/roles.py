@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from promptopt.binding.task import bind_task
 from promptopt.cli.stand_in_world import flat
@@ -30,6 +31,19 @@ class RoleForecast:
     prompt_tokens: int | None
     completion_tokens: int | None
     usd: float | None
+    priced: bool = True
+    """Whether its tokens have a known price."""
+
+    @classmethod
+    def of(
+        cls, role: str, model: str, calls: int | None, read: int | None, written: int | None, price: Price | None
+    ) -> RoleForecast:
+        """With what so many tokens cost at this price."""
+        return cls(role, model, calls, read, written, usd_of(price, read, written), price is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {name: value for name, value in asdict(self).items() if name != "priced"}
 
 
 def sum_known(values: Sequence[int | None]) -> int | None:
@@ -45,21 +59,24 @@ def scoring(
     cells: tuple[int | None, int],
     prices: Mapping[str, Price | None],
 ) -> list[RoleForecast]:
-    """What scoring takes: `models` and `cells` are those of the search, and of the final choice with the test."""
+    """What scoring takes: `models` and `cells` are those of the search, and of the final choice with the test.
+
+    `prices`: by role.
+    """
     (task, check), (searched, reserved) = models, cells
     if final is searching:
         together = None if searched is None else searched + reserved
-        return [searching.forecast("task", task, together, prices[task])]
+        return [searching.forecast("task", task, together, prices["task"])]
     return [
-        searching.forecast("task", task, searched, prices[task]),
-        final.forecast("check", check, reserved, prices[check]),
+        searching.forecast("task", task, searched, prices["task"]),
+        final.forecast("check", check, reserved, prices["check"]),
     ]
 
 
 def proposing(model: str, requests: int | None, shown: float, written: int | None, price: Price | None) -> RoleForecast:
     """What the proposer takes, at so many tokens shown to it in each request."""
     read = None if requests is None else math.ceil(requests * shown)
-    return RoleForecast("proposer", model, requests, read, written, usd_of(price, read, written))
+    return RoleForecast.of("proposer", model, requests, read, written, price)
 
 
 def judging(
@@ -76,7 +93,7 @@ def judging(
     reads = max(kind.reads + kind.writes / 2 for kind in kinds) + SHOWN_TO_JUDGE
     read = None if calls is None else math.ceil(calls * reads)
     written = None if calls is None else calls * JUDGED_IN
-    return RoleForecast("judge", model, calls, read, written, usd_of(price, read, written))
+    return RoleForecast.of("judge", model, calls, read, written, price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +123,10 @@ class CellCost:
     def forecast(self, role: str, model: str, cells: int | None, price: Price | None) -> RoleForecast:
         """Of so many cells."""
         if cells is None:
-            return RoleForecast(role, model, None, None, None, usd_of(price, None, None))
+            return RoleForecast.of(role, model, None, None, None, price)
         calls = cells * (self.calls - self.judge_calls)
         read, written = math.ceil(calls * self.reads), calls * self.writes
-        return RoleForecast(role, model, calls, read, written, usd_of(price, read, written))
+        return RoleForecast.of(role, model, calls, read, written, price)
 
 
 def usd_of(price: Price | None, read: int | None, written: int | None) -> float | None:

@@ -56,8 +56,8 @@ def as_table(found: Sequence[Evaluation], against: Sequence[PromptComparison], t
         "",
         words.columns(rows, right=tuple(range(1, 8))),
         "",
-        f"From and to: 95 % intervals. Against {named.first}: the paired difference on the same examples, by an exact "
-        f"or a permutation test.",
+        f"From and to: 95 % intervals. Against {named.first}: the paired difference on the same examples "
+        f"({' or '.join(dict.fromkeys(each.gain.test for each in against))}).",
     ]
     if first.look is not None and first.next_look is not None:
         each = "a verdict needs" if len(against) == 1 else f"its {len(against)} verdicts share its level, each needs"

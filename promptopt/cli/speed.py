@@ -13,14 +13,14 @@ ENOUGH_CALLS = 50
 def speed_of(asked: RunConfig, proposer: str) -> tuple[float | None, int]:
     """(tokens a second, runs it was measured on) of earlier runs in the store that were asked for the same models."""
     from promptopt.binding.models import default_proposer
-    from promptopt.places import home
     from promptopt.store.runs import Store
 
     # A dry run leaves nothing behind, and opening a store makes one.
-    if not (home() / "store.db").exists():
+    store = Store.if_there()
+    if store is None:
         return None, 0
     tokens, seconds, runs = 0, 0.0, 0
-    with Store() as store:
+    with store:
         for record in store.runs():
             result, config = record.result, record.config
             model, served = (config.get(name) for name in ("model", "base_url"))

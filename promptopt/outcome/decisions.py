@@ -57,15 +57,18 @@ def overall(decisions: Sequence[Decision]) -> Outcome:
 def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judged: bool = False) -> Decision:
     """Whether the new prompt loses no more than `margin` on average: the lower end of the one-sided 95 % interval.
 
+    Scores of minus infinity count against the prompt that has them (`stats.paired_gain`): where they decide, the loss
+    is a share of the examples.
     Broken where the whole two-sided 95 % interval is below zero and the margin is not held. `judged`: the scores are a
     judge's word, which decides nothing.
     """
-    told = [pair for pair in pairs if pair.before.judged and pair.after.judged]
+    told = _told(pairs)
     gain = _gain(told, ONE_SIDED)
     low, high = gain.interval
     mean, two_sided = f"{_points(gain.mean)} points", f"95 %: {_points(gain.ci95[0])} to {_points(gain.ci95[1])}"
-    shown = f"{mean} ({two_sided}), n = {gain.n}"
-    least = f"{mean} (one-sided 95 %: {_bound(low, -margin)} or more), n = {gain.n}"
+    size = f"n = {gain.n}{_impossible(told)}"
+    shown = f"{mean} ({two_sided}), {size}"
+    least = f"{mean} (one-sided 95 %: {_bound(low, -margin)} or more), {size}"
     left_out = len(pairs) - len(told)
     if left_out > MOST_UNREAD * len(pairs):
         lost = counted(left_out, "reply", "replies")
@@ -75,7 +78,7 @@ def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judge
     if low > -margin:
         return Decision(name, "passed", f"{least}: no loss of {100 * margin:g} points or more", gain)
     if high < -margin:
-        most = f"{mean} (one-sided 95 %: {_bound(high, -margin)} or less), n = {gain.n}"
+        most = f"{mean} (one-sided 95 %: {_bound(high, -margin)} or less), {size}"
         return Decision(name, "regression", f"{most}: a loss of more than {100 * margin:g} points", gain)
     open_ = f"a loss of {100 * margin:g} points is not ruled out (one-sided 95 %: {_bound(low, -margin)} or more)"
     # Worse for sure, if perhaps by less than the margin: more examples would not mend that.
@@ -127,7 +130,7 @@ def of_members(task: Task, examples: Sequence[Example], before: Sequence[Score],
             continue
         decision = non_inferior(name, own, 0.0 if floor is None else floor)
         # Shown on both sides, as every gain is; the floor alone is held on one.
-        gain = _gain(own, 0.05)
+        gain = _gain(_told(own), 0.05)
         low, high = gain.interval
         points = f"{_points(gain.mean)} points ({_points(low)} to {_points(high)})"
         said = f"{name}: {points} on {counted(gain.n, 'example')}"
@@ -178,10 +181,22 @@ def keeps_schema(faults: Sequence[tuple[bool, bool]]) -> Decision:
     return Decision("output schema", "regression" if new > old else "passed", shown)
 
 
+def _told(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:
+    """Those that have a value of their own on both sides: a judge, where one was asked, could be read."""
+    return [pair for pair in pairs if pair.before.judged and pair.after.judged]
+
+
 def _gain(pairs: Sequence[ScoredPair], alpha: float) -> Gain:
-    finite = [pair for pair in pairs if math.isfinite(pair.before.value) and math.isfinite(pair.after.value)]
-    before, after = [pair.before.value for pair in finite], [pair.after.value for pair in finite]
-    return paired_gain(before, after, alpha=alpha, groups=[pair.example.group for pair in finite])
+    # Minus infinity stays in: it counts against the prompt that has it, as in every verdict.
+    before, after = [pair.before.value for pair in pairs], [pair.after.value for pair in pairs]
+    return paired_gain(before, after, alpha=alpha, groups=[pair.example.group for pair in pairs])
+
+
+def _impossible(pairs: Sequence[ScoredPair]) -> str:
+    """How many examples are impossible under each prompt, in words; empty where none is."""
+    before = sum(math.isinf(pair.before.value) for pair in pairs)
+    after = sum(math.isinf(pair.after.value) for pair in pairs)
+    return f" ({before} impossible before, {after} after)" if before or after else ""
 
 
 def _bound(value: float, against: float) -> str:

@@ -46,7 +46,7 @@ class Otherwise:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """`protocols.Ask` that draws replies at a temperature, of a model of another role where told.
+    """`protocols.Ask` that draws the task model's replies at a temperature, of a model of another role where told.
 
     `temperature`: None: as each request says.
     """
@@ -58,14 +58,14 @@ class Drawn:
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """As the door; what is asked of the task model is asked of the model of `self.role`."""
         # Whom an evaluator asks beside the task model, such as a judge, stays who it is.
-        return self.door(self._warm(requests), role=self.role if role == "task" else role, repetition=repetition)
+        return self.door(self._warm(requests, role), role=self.role if role == "task" else role, repetition=repetition)
 
     def each(
         self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
     ) -> Iterator[Reply]:
         """As the door; what is asked of the task model is asked of the model of `self.role`."""
         asked = self.role if role == "task" else role
-        return self.door.each(self._warm(requests), draws, role=asked, repetition=repetition)
+        return self.door.each(self._warm(requests, role), draws, role=asked, repetition=repetition)
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """As the door: given texts are not drawn."""
@@ -79,8 +79,9 @@ class Drawn:
         """As the door."""
         self.door.warn(message)
 
-    def _warm(self, requests: Sequence[Request]) -> Sequence[Request]:
+    def _warm(self, requests: Sequence[Request], role: Role) -> Sequence[Request]:
         heat = self.temperature
-        if heat is None:
+        # A judge that is drawn would score by chance, and a user who is another each time would be another test.
+        if heat is None or role != "task":
             return requests
         return [replace(each, sampling=replace(each.sampling, temperature=heat)) for each in requests]

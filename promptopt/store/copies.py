@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from promptopt.store.database import CALLS, JOURNAL, LOOKED_AT, LOOKS, RUNS, sentences
+from promptopt.store.database import CALLS, JOURNAL, RUNS, sentences
 from promptopt.store.runs import FINAL, Store
 
 AT_ONCE = 500
@@ -35,9 +35,8 @@ def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:
         for begin in range(0, len(listed), AT_ONCE):
             query = sql.select(CALLS).where(CALLS.c.key.in_(listed[begin : begin + AT_ONCE]))
             _copy(reading, target, CALLS, query)
-        # All of it: numbers of looks are counted over the whole ledger, which holds digests only.
-        for table in (LOOKS, LOOKED_AT):
-            _copy(reading, target, table, sql.select(table))
+    # All of it: numbers of looks are counted over the whole ledger, which holds digests only.
+    target.looks.copy_from(source.looks)
 
 
 def _copy(reading: sql.Connection, target: Store, table: sql.Table, query: sql.Select[Any]) -> None:

@@ -234,6 +234,12 @@ def url_of(location: str | Path | None) -> sql.URL:
     return sql.URL.create("sqlite", database=str(home() / "store.db" if location is None else location))
 
 
+def is_there(location: str | Path | None = None) -> bool:
+    """Whether the store's file is there, which opening it would make; a server's store always is (`url_of`)."""
+    url = url_of(location)
+    return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
+
+
 def shown(url: sql.URL) -> str:
     """A store's address for people: its file, or its URL without the password."""
     is_file = url.get_backend_name() == "sqlite" and url.database and not url.query

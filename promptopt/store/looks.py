@@ -16,6 +16,8 @@ RECORDED = sql.text("SELECT number FROM looks WHERE shown = :shown")
 ENTER = sql.text(
     "INSERT INTO looks (number, shown, entered) SELECT COALESCE(MAX(number), 0) + 1, :shown, :now FROM looks"
 )
+ALL = sql.text("SELECT number, shown, entered FROM looks ORDER BY number")
+ALL_EXAMPLES = sql.text("SELECT look, example FROM looked_at")
 ENTER_EXAMPLE = "INSERT INTO looked_at (look, example) VALUES ({mark}, {mark})"
 SHARING = "SELECT look, COUNT(*) FROM looked_at WHERE example IN ({values}) GROUP BY look"
 AT_ONCE = 500
@@ -46,7 +48,7 @@ class Looks:
         `formerly`: the keys under which earlier versions entered the same examples. Raises StoreError.
         """
         with sentences(self._where):
-            number = self._entered(shown, examples)
+            number = self._entered(shown, examples, time.time())
         return self._before([*examples, *formerly], number)
 
     def entered(self, shown: str) -> bool:
@@ -54,11 +56,26 @@ class Looks:
         with sentences(self._where), self._engine.connect() as connection:
             return connection.execute(RECORDED, {"shown": shown}).scalar() is not None
 
+    def copy_from(self, other: Looks) -> None:
+        """Add the openings of another ledger that this one has not, in their order; raises StoreError.
+
+        Each gets a number of this ledger: in two ledgers one number stands for two openings. What an opening showed
+        tells it apart, so what is copied twice stands once.
+        """
+        with sentences(other._where), other._engine.connect() as reading:
+            openings = reading.execute(ALL).all()
+            looked_at: dict[int, list[str]] = {}
+            for look, example in reading.execute(ALL_EXAMPLES):
+                looked_at.setdefault(look, []).append(example)
+        with sentences(self._where):
+            for number, shown, entered in openings:
+                self._entered(shown, looked_at.get(number, []), entered)
+
     def ahead(self, examples: Sequence[str], formerly: Sequence[str] = ()) -> Opening:
         """What the next opening of `examples` would be (`formerly` as in `enter`). Raises StoreError."""
         return self._before([*examples, *formerly], None)
 
-    def _entered(self, shown: str, examples: Sequence[str]) -> int:
+    def _entered(self, shown: str, examples: Sequence[str], now: float) -> int:
         for _ in range(TRIES):
             with self._engine.connect() as connection:
                 found = connection.execute(RECORDED, {"shown": shown}).scalar()
@@ -67,7 +84,7 @@ class Looks:
             try:
                 # One change: a look whose examples a kill has kept out would be a look at nothing.
                 with self._engine.begin() as connection:
-                    connection.execute(ENTER, {"shown": shown, "now": time.time()})
+                    connection.execute(ENTER, {"shown": shown, "now": now})
                     number = int(connection.execute(RECORDED, {"shown": shown}).scalar_one())
                     each_of(connection, ENTER_EXAMPLE, [(number, example) for example in dict.fromkeys(examples)])
                     return number

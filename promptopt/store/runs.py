@@ -17,7 +17,7 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
-from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUNS, open_engine, sentences, shown
+from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUNS, is_there, open_engine, sentences, shown
 from promptopt.store.holding import held, is_held, tells_held
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
@@ -68,6 +68,11 @@ class Store:
         self.where = shown(self.engine.url)
         self.cache = Cache(self.engine, self.where)
         self.looks = Looks(self.engine, self.where)
+
+    @classmethod
+    def if_there(cls, location: str | Path | None = None) -> Store | None:
+        """The store that `Store(location)` opens, or None where it would make one. Raises StoreError."""
+        return cls(location) if is_there(location) else None
 
     def __enter__(self) -> Store:
         return self

@@ -23,6 +23,7 @@ from promptopt.tasks.prompt_text import chat_layouts
 from promptopt.tasks.reading.chat_rows import Conversation, Reading, conversations_of, is_log
 from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, ScoredTurns, examples_of, refusals, usable
 from promptopt.tasks.reading.files import read_rows
+from promptopt.tasks.reading.row_numbers import row_at
 from promptopt.text import counted, normalise, shorten
 from promptopt.types import ChatRole, Example, messages_to_json
 
@@ -69,7 +70,7 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
     reading = _read(logs)
     remarks = Remarks()
     cleaned = usable(logs.data, reading, remarks)
-    said = list(refusals(logs.data.name, reading))
+    said = list(refusals(logs.data, reading))
     prompt, notes = _prompt(logs.data, cleaned, system)
     said += notes
     if any("\ud800" <= character <= "\udfff" for character in prompt):
@@ -77,13 +78,13 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
             "the system prompt holds half a character (an emoji cut in two), which no server takes; give it whole with "
             "--system FILE"
         )
-    names, cleaned, notes = _with_variables(prompt, cleaned)
+    names, cleaned, notes = _with_variables(logs.data, prompt, cleaned)
     said += [*remarks.sentences(logs.data.name), *notes]
     dropped = Remarks()
     examples = examples_of(cleaned, names, logs.scored, dropped)
     if not examples:
         raise dropped.nothing_left(logs.data)
-    said += [*dropped.sentences(logs.data.name), *_malformed_calls(cleaned)]
+    said += [*dropped.sentences(logs.data.name), *_malformed_calls(logs.data, cleaned)]
     if len({example.group for example in examples}) == 1:
         raise DataError(
             f"{logs.data} holds a single conversation, which stands in one split alone, so nothing could be tested; "
@@ -109,22 +110,17 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
     return ChatDraft(text, "".join(f"{line}\n" for line in lines), tuple(said))
 
 
-def _malformed_calls(cleaned: Sequence[Cleaned]) -> list[str]:
+def _malformed_calls(path: Path, cleaned: Sequence[Cleaned]) -> list[str]:
     """A sentence on logged calls of tools whose arguments are no JSON object, where there are some."""
-    found = [
-        (each.conversation.row, call)
-        for each in cleaned
-        for message in each.conversation.messages
-        for call in message.tool_calls
-        if not call.holds_object
-    ]
+    found = [(each.conversation.row, call) for each in cleaned for message in each.conversation.messages
+             for call in message.tool_calls if not call.holds_object]  # fmt: skip
     if not found:
         return []
-    row, first = found[0]
+    number, first = found[0]
     return [
         f"{counted(len(found), 'call of a tool has', 'calls of tools have')} arguments that are no JSON object, as "
-        f"that of {first.name} in row {row}; they stay as they were logged, and a server may refuse them: mend them, "
-        f"or take their rows out"
+        f"that of {first.name} in row {row_at(path, number)}; they stay as they were logged, and a server may refuse "
+        f"them: mend them, or take their rows out"
     ]
 
 
@@ -166,7 +162,7 @@ def _prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -> tuple
         )
     if len(shown) > 1:
         first, second = (_apart(shown[place], shown[1 - place]) for place in (0, 1))
-        rows = [logged[text][0] for text in shown]
+        rows = [row_at(path, logged[text][0]) for text in shown]
         raise ConfigError(
             f"{path}: the conversations have {len(shown)} system prompts, such as {first} (row {rows[0]}) and {second} "
             f"(row {rows[1]}); give the one to be improved with --system FILE, with its variables as {{{{name}}}}"
@@ -183,7 +179,9 @@ def _apart(text: str, other: str, most: int = 60) -> str:
     return repr(("…" if begin else "") + shorten(text[begin:], most))
 
 
-def _with_variables(prompt: str, cleaned: Sequence[Cleaned]) -> tuple[tuple[str, ...], tuple[Cleaned, ...], list[str]]:
+def _with_variables(
+    path: Path, prompt: str, cleaned: Sequence[Cleaned]
+) -> tuple[tuple[str, ...], tuple[Cleaned, ...], list[str]]:
     """The variables of the prompt that the log gives values of, the conversations with all of them, and remarks."""
     marked = [mark[2] for mark in MARK.finditer(normalise(prompt))]
     named = tuple(dict.fromkeys(marked))
@@ -211,8 +209,8 @@ def _with_variables(prompt: str, cleaned: Sequence[Cleaned]) -> tuple[tuple[str,
         missing = next(name for name in names if name not in dict(lost.conversation.variables))
         left_out = counted(len(filled) - len(whole), "conversation")
         notes.append(
-            f"{left_out} left out, such as row {lost.conversation.row}: no value for the variable {missing!r} of the "
-            f"prompt"
+            f"{left_out} left out, such as row {row_at(path, lost.conversation.row)}: no value for the variable "
+            f"{missing!r} of the prompt"
         )
     return names, whole, notes
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from itertools import permutations, product
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,12 +18,13 @@ from promptopt import registry
 from promptopt.api import optimize
 from promptopt.binding.evaluator import bind_evaluator
 from promptopt.binding.identity import bind_optimizer, identity_of, method_name
-from promptopt.binding.models import Models, OpenModels, default_proposer, open_models
+from promptopt.binding.models import Models, OpenModels, addresses_of, default_proposer, open_models
 from promptopt.binding.plan import default_budget
 from promptopt.binding.session import Session
 from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.evaluation import evaluate
+from promptopt.models.providers import Access
 from promptopt.models.scripted import Scripted
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.optimizers.apo.method import APO, Expansion
@@ -24,7 +32,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.selection.halving import SuccessiveHalving
 from promptopt.testing import planted_task
-from promptopt.types import Prompt
+from promptopt.types import Prompt, canonical
 from tests.rewrites import Rewrites
 
 
@@ -72,6 +80,34 @@ def test_a_base_url_goes_to_what_has_a_server(tmp_path: Path) -> None:
         open_models(Models(f"llamacpp/{model}", base_url=here))
 
 
+def servers() -> list[Models]:
+    """Every way to say which model of a role is asked where."""
+    here, proposers, judges = (
+        "http://127.0.0.1:9/v1",
+        Access("https://proposer.test/v1"),
+        Access("https://judge.test/v1"),
+    )
+    return [
+        Models("openai/a", proposer, judge, check, base_url=url, proposer_access=own, judge_access=judging)
+        for proposer, judge, check, url, own, judging in product(
+            (None, "openai/b"), (None, "openai/c", "openai/c,openai/d"), (None, "openai/e"), (None, here),
+            (None, proposers), (None, judges),
+        )
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("models", servers())
+def test_the_address_foreseen_for_each_role_is_the_one_it_is_asked_at(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    opened = open_models(models)
+    asked: Mapping[str, object] = {**opened.by_role, "check": opened.check}
+    found = {role: model.base_url for role, model in asked.items() if isinstance(model, OpenAIModel)}
+    foreseen = addresses_of(models)
+    assert {role: url or "https://api.openai.com/v1" for role, url in foreseen.items()} == found
+
+
 def test_a_setting_that_changes_changes_the_fingerprint() -> None:
     described = [
         identity_of(method)
@@ -95,6 +131,54 @@ def test_functions_are_described_by_their_source() -> None:
     assert identity_of(Holds(one)) != identity_of(Holds(two))
     assert identity_of(Holds(one)) == identity_of(Holds(one))
     assert identity_of({"a": (1, None)}) == {"a": [1, None]}
+
+
+class Tone(Enum):
+    """Two settings that are no texts."""
+
+    WARM = 1
+    COLD = 2
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A method with one setting."""
+
+    value: object
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Path("x"), Path("y")),
+        (Path("x"), "x"),
+        (date(2026, 1, 1), date(2026, 1, 2)),
+        (datetime(2026, 1, 1, 8), datetime(2026, 1, 1, 9)),
+        (time(8), time(9)),
+        (timedelta(1), timedelta(2)),
+        (Decimal("0.10"), Decimal("0.1")),
+        (b"x", b"y"),
+        ({"a", "b"}, {"a", "c"}),
+        (frozenset({1}), frozenset({"1"})),
+        ({Path("x")}, {Path("y")}),
+        (Tone.WARM, Tone.COLD),
+    ],
+)  # fmt: skip
+def test_settings_of_any_plain_kind_have_an_identity(one: object, other: object) -> None:
+    assert identity_of(Setting(one)) == identity_of(Setting(one))
+    assert canonical(identity_of(Setting(one))) != canonical(identity_of(Setting(other)))
+    assert identity_of({"a": [one]}) != identity_of({"a": [other]})
+
+
+def test_the_identity_of_a_set_is_not_the_order_of_this_process() -> None:
+    found = {canonical(identity_of(set(order))) for order in permutations(["one", "two", "three", "four"])}
+    assert found == {'{"is":"set","items":["four","one","three","two"]}'}
+
+
+@pytest.mark.parametrize("value", [object(), iter([1]), re.compile("x")])
+def test_a_setting_that_shows_nothing_is_refused_by_its_name(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"^the method\.value\.inner\['a'\] holds <?.*which shows nothing"):
+        identity_of(Setting(SimpleNamespace(inner={"a": [value]})))
 
 
 @pytest.mark.parametrize(

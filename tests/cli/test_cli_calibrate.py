@@ -126,3 +126,20 @@ def test_a_metric_is_held_against_people_without_a_call(
     assert "quadratic-weighted kappa 1.00" in done.stdout
     assert "puts the good one above in 100% of pairs" in done.stdout
     assert models["judge"].calls == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("labels.jsonl", "row 2"), ("labels.json", "row 2"), ("labels.csv", "row 3")]
+)
+def test_rows_of_labels_are_counted_as_a_spreadsheet_counts_them(
+    name: str, place: str, judged_task: str, models: dict[str, Scripted], invoke: Invoke, workplace: Path
+) -> None:
+    rows = [{"question": f"May I have number {n} ?", "reply": f"Here is {n}", "score": score}
+            for n, score in ((1, 1), (2, 7))]  # fmt: skip
+    if name.endswith(".csv"):
+        text = "question,reply,score\n" + "".join(f"{','.join(map(str, row.values()))}\n" for row in rows)
+    else:
+        text = json.dumps(rows) if name.endswith(".json") else "".join(json.dumps(row) + "\n" for row in rows)
+    (workplace / name).write_text(text, "utf-8")
+    done = invoke("judges", "calibrate", "--task", judged_task, *OPTIONS, "--labels", name)
+    assert (done.exit_code, f"{name}, {place}: score is '7'" in done.stderr) == (2, True), done.stderr

@@ -176,6 +176,7 @@ def test_two_prompts_are_compared_on_the_same_examples_by_the_paired_test(invoke
     shown = invoke(*BASE, task_file, "--split", "dev", "--quiet", "--prompt", BETTER, "--prompt", START)
     assert "worse" in shown.stdout
     assert "the same 48 dev examples" in shown.stdout
+    assert "the paired difference on the same examples (McNemar exact)." in shown.stdout
 
 
 def test_prompts_compared_on_the_test_are_one_look_whose_level_their_verdicts_share(

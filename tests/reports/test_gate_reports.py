@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -10,9 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.outcome.decisions import Decision, Outcome, ScoredPair, must_pass, non_inferior, of_slices, overall
+from promptopt.outcome.decisions import (
+    Decision,
+    Outcome,
+    ScoredPair,
+    must_pass,
+    non_inferior,
+    of_members,
+    of_slices,
+    overall,
+)
 from promptopt.reports.junit import junit
 from promptopt.reports.pull_request import LARGEST, Checked, pull_request
+from promptopt.testing import planted_task
 from promptopt.types import Example, Score
 
 COST = (1, 2, None)
@@ -173,3 +184,55 @@ def test_a_bound_next_to_the_margin_is_told_on_its_own_side() -> None:
     assert (found.outcome, told is not None) == ("passed", True)
     assert told is not None
     assert float(told[1]) > -100 * margin
+
+
+IMPOSSIBLE = -math.inf
+
+
+def impossible(before: int, after: int, *, slice: str = "") -> list[ScoredPair]:
+    """200 examples that gain 0.05 each, but for those that are impossible under the first prompt, or the second."""
+    found: list[ScoredPair] = []
+    for number in range(200):
+        old = IMPOSSIBLE if number < before else -1.0
+        new = IMPOSSIBLE if before <= number < before + after else -0.95
+        example = replace(Example.of("t", text=f"item {number}"), slice=slice)
+        found.append(ScoredPair(example, Score(old, "old"), Score(new, "new")))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [
+        (0, 60, "regression"),
+        (0, 2, "inconclusive"),
+        (60, 0, "passed"),
+        (30, 30, "inconclusive"),
+        (10, 60, "regression"),
+    ],
+)
+def test_an_impossible_example_counts_against_the_prompt_that_has_it(before: int, after: int, outcome: str) -> None:
+    found = non_inferior("score", impossible(before, after), 0.02)
+    assert found.outcome == outcome
+    assert f"n = 200 ({before} impossible before, {after} after)" in found.message
+    assert found.gain is not None
+    assert found.gain.n == 200
+    (sliced,) = of_slices(impossible(before, after, slice="fr"), {"fr": 0.02})
+    assert sliced.outcome == outcome
+
+
+def test_a_floor_of_one_of_several_tasks_is_broken_by_what_became_impossible() -> None:
+    task = replace(planted_task(), members=("a", "b"), weights=(0.5, 0.5))
+    pairs = [*impossible(0, 60, slice="a"), *impossible(60, 0, slice="b")]
+    sides = ([pair.before for pair in pairs], [pair.after for pair in pairs])
+    first, second = of_members(task, [pair.example for pair in pairs], *sides)
+    assert first.startswith("a: -30.0 points")
+    assert second.startswith("b: +30.0 points")
+
+
+def test_what_a_judge_could_not_read_is_in_no_gain_of_a_task() -> None:
+    task = replace(planted_task(), members=("a",), weights=(1.0,))
+    pairs = impossible(0, 0, slice="a")
+    unread = [Score(pair.after.value, judged=False) for pair in pairs[:10]]
+    after = [*unread, *(pair.after for pair in pairs[10:])]
+    (said,) = of_members(task, [pair.example for pair in pairs], [pair.before for pair in pairs], after)
+    assert "on 190 examples" in said

@@ -11,8 +11,10 @@ import pytest
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.errors import BudgetSpent
+from promptopt.evaluators.rubric import Rubric
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
+from promptopt.protocols import Role
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.testing import planted_task, uniform
@@ -25,9 +27,13 @@ def sampled(request: Request) -> str:
 
 
 def within(
-    home: Path, body: Callable[[Run], None], *, budget: Budget | None = None
+    home: Path,
+    body: Callable[[Run], None],
+    *,
+    budget: Budget | None = None,
+    judge: Scripted | None = None,
 ) -> tuple[Result, Scripted, Scripted]:
-    """`body` as a search, with the task model and the proposer that it had."""
+    """`body` as a search, with the task model and the proposer that it had; by `judge`, where there is one."""
 
     @dataclass(frozen=True)
     class Once:
@@ -36,8 +42,9 @@ def within(
 
     model, proposer = Scripted(sampled, name="target"), Scripted(lambda _: "yes", name="teacher")
     result = optimize(
-        planted_task(), Once(), model=Models(model, proposer=proposer), budget=budget, store=home / "store.db"
-    )
+        planted_task(), Once(), model=Models(model, proposer=proposer, judge=judge), budget=budget,
+        evaluator=None if judge is None else Rubric(planted_task()), store=home / "store.db",
+    )  # fmt: skip
     return result, model, proposer
 
 
@@ -91,3 +98,24 @@ def test_where_a_method_says_so_nobody_but_those_it_ranks_is_chosen(tmp_path: Pa
         assert names == (["One.", "Answer the question.", "Two."] if others else ["One."])
 
     within(tmp_path, body)
+
+
+@pytest.mark.parametrize("role", ["task", "proposer"])
+def test_a_judge_is_asked_as_it_always_is_whatever_the_replies_are_drawn_at(tmp_path: Path, role: Role) -> None:
+    judge = Scripted(lambda _: '{"reason": "fine", "score": 1}', name="judge")
+    asked: list[tuple[int, int]] = []
+
+    def body(run: Run) -> None:
+        run.evaluate([run.initial], run.train[:4])
+        before = judge.calls
+        run.rescore(run.initial, run.train[4:8], 0.7, 1, role)
+        asked.append((before, judge.calls))
+
+    _, model, proposer = within(tmp_path, body, judge=judge)
+    ((before, after),) = asked
+    assert after > before, "the replies drawn were judged"
+    usual, drawn = ([each.sampling for each in judge.log[span] if isinstance(each, Request)]
+                    for span in (slice(0, before), slice(before, after)))  # fmt: skip
+    assert set(drawn) == set(usual)
+    heated = (model if role == "task" else proposer).log
+    assert sum(isinstance(each, Request) and each.sampling.temperature == 0.7 for each in heated) == 4

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+from promptopt.store.copies import copy_runs
 from promptopt.store.looks import Opening
 from promptopt.store.runs import Store
 
@@ -42,3 +44,27 @@ def test_openings_at_once_get_different_numbers(location: str) -> None:
     for thread in threads:
         thread.join()
     assert sorted(opening.earlier for opening in found) == list(range(6))
+
+
+def test_copies_of_two_stores_keep_all_their_looks_and_each_once(tmp_path: Path, location: str) -> None:
+    with Store(tmp_path / "one.db") as one, Store(tmp_path / "two.db") as two, Store(location) as target:
+        one.looks.enter("of one", ["a", "b"])
+        one.looks.enter("of both", ["b"])
+        two.looks.enter("of two", ["b", "c"])
+        two.looks.enter("of both", ["b"])
+        for _ in range(2):
+            copy_runs(one, target, [])
+            copy_runs(two, target, [])
+        assert [target.looks.ahead([each]) for each in ("a", "b", "c")] == [Opening(1, 1), Opening(3, 1), Opening(1, 1)]
+        # Those of the store copied first keep their numbers.
+        assert target.looks.enter("of one", ["a", "b"]) == Opening(0, 0)
+        assert target.looks.enter("of both", ["b"]) == Opening(1, 1)
+        assert target.looks.enter("of two", ["b", "c"]) == Opening(2, 1)
+
+
+def test_a_copy_adds_to_the_looks_that_are_there_already(tmp_path: Path, location: str) -> None:
+    with Store(tmp_path / "one.db") as one, Store(location) as target:
+        target.looks.enter("own", ["a"])
+        one.looks.enter("other", ["a"])
+        copy_runs(one, target, [])
+        assert target.looks.ahead(["a"]) == Opening(2, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ LONGEST = 4_000
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """One item of the sealed test. `kind`: fixed, broken, unreadable, wrong or right."""
+    """One item of the sealed test. `kind`: a key of `ORDER`."""
 
     kind: str
     unreadable: bool
@@ -46,7 +46,8 @@ ORDER = {
     "broken": "worse under the winner",
     "unreadable": "no answer could be read",
     "wrong": "wrong under both",
-    "right": "equally good under both",
+    "equal": "the same score under both",
+    "right": "right under both",
 }
 
 
@@ -59,7 +60,8 @@ def items_of(report: Report) -> Items:
             else "This run is of an older version, which kept no examples: run its command again, which costs nothing."
         )  # fmt: skip
         return Items((), (), 0, why)
-    kinds = [(_kind(each), each) for each in listed]
+    graded = _graded(listed)
+    kinds = [(_kind(each, graded=graded), each) for each in listed]
     counts = tuple((kind, sum(own == kind for own, _ in kinds)) for kind in ORDER)
     places = list(ORDER)
     shown: list[ItemView] = []
@@ -75,7 +77,13 @@ def items_of(report: Report) -> Items:
     return Items(tuple(shown), counts, len(kinds) - len(shown), "")
 
 
-def _kind(item: Mapping[str, Any]) -> str:
+def _graded(listed: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the scores are from 0 to 1, so that 0 is wrong and 1 is right; a log-probability of 0 is no fault."""
+    values = [item[side]["value"] for item in listed for side in ("start", "best") if side in item]
+    return all(value is not None and 0.0 <= value <= 1.0 for value in values)
+
+
+def _kind(item: Mapping[str, Any], *, graded: bool) -> str:
     start, best = item["start"], item.get("best", item["start"])
     # None is a score of minus infinity, which JSON cannot say.
     before, after = (-1e300 if each["value"] is None else each["value"] for each in (start, best))
@@ -85,8 +93,7 @@ def _kind(item: Mapping[str, Any]) -> str:
         return "broken"
     if not start["parsed"] or not best["parsed"]:
         return "unreadable"
-    # Partly right under both is filed with what needs no look.
-    return "right" if after >= 1.0 else "wrong" if after <= 0.0 else "right"
+    return "right" if graded and after == 1.0 else "wrong" if graded and after == 0.0 else "equal"
 
 
 def _view(kind: str, item: Mapping[str, Any]) -> ItemView:

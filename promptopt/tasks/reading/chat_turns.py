@@ -17,6 +17,7 @@ from typing import Literal
 from promptopt.errors import DataError
 from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.chat_rows import Conversation, Reading, Row, conversations_of
+from promptopt.tasks.reading.row_numbers import row_at, where_is
 from promptopt.text import counted
 from promptopt.types import Demand, Example, Message
 
@@ -97,8 +98,8 @@ def read_chats(
         lost = next((name for name in variables if name not in known), None)
         if lost is not None:
             raise DataError(
-                f"{path}, row {each.conversation.row}: the conversation has no value for {lost!r}, which the prompt "
-                f"shows; write it under 'variables', or remove the row"
+                f"{where_is(path, each.conversation.row)}: the conversation has no value for {lost!r}, which the "
+                f"prompt shows; write it under 'variables', or remove the row"
             )
     if slice is not None:
         _check_slice(path, cleaned, slice)
@@ -110,7 +111,7 @@ def read_chats(
     examples = examples_of(kept, variables, scored, remarks, slice)
     if not examples:
         raise remarks.nothing_left(path)
-    said = [*refusals(path.name, reading), *remarks.sentences(path.name)]
+    said = [*refusals(path, reading), *remarks.sentences(path.name)]
     if len(kept) < len(cleaned):
         said.append(f"{path.name} has {len(cleaned):,} conversations; a random {MOST:,} of them (by the seed) are used")
     return examples, tuple(said)
@@ -124,16 +125,17 @@ def _check_slice(path: Path, cleaned: Sequence[Cleaned], slice: str) -> None:
         raise DataError(f"{path}: no conversation has {slice!r}, which [data] slice names; {there}")
 
 
-def refusals(name: str, reading: Reading) -> list[str]:
+def refusals(path: Path, reading: Reading) -> list[str]:
     """A sentence for each reason why rows were refused, and one on times that cannot be read."""
     said = [
-        f"{name}: {counted(len(rows), 'row')} left out, such as row {rows[0]}: {reason}"
+        f"{path.name}: {counted(len(rows), 'row')} left out, such as row {row_at(path, rows[0])}: {reason}"
         for reason, rows in reading.refused.items()
     ]
     if reading.unordered:
         count = counted(len(reading.unordered), "conversation")
         said.append(
-            f"{name}: the turns of {count}, such as that of row {reading.unordered[0]}, stay in the order of the rows: "
+            f"{path.name}: the turns of {count}, such as that of row {row_at(path, reading.unordered[0])}, stay in the "
+            f"order of the rows: "
             f"their times are neither numbers nor dates as 2026-11-27 09:05"
         )
     return said
@@ -147,7 +149,9 @@ def usable(path: Path, reading: Reading, remarks: Remarks) -> tuple[Cleaned, ...
         return found
     if reading.refused:
         reason, rows = max(reading.refused.items(), key=lambda entry: len(entry[1]))
-        raise DataError(f"{path}: no conversation can be used: in row {rows[0]}, {reason}; mend or replace the file")
+        raise DataError(
+            f"{path}: no conversation can be used: in row {row_at(path, rows[0])}, {reason}; mend or replace the file"
+        )
     raise DataError(f"{path} holds no conversation; give a log of chats, as `messages` of OpenAI's or ShareGPT's rows")
 
 
@@ -187,7 +191,7 @@ def examples_of(
 def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleaned:
     messages, weights = list(conversation.messages), list(conversation.weights)
     given = list(conversation.demands) if conversation.demands else [None] * len(messages)
-    where = f"{path}, row {conversation.row}: demands"
+    where = f"{where_is(path, conversation.row)}: demands"
     begin = 0
     while begin < len(messages) and messages[begin].role in ("system", "developer"):
         begin += 1

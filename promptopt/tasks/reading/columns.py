@@ -12,12 +12,11 @@ from typing import Any, cast
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.conversations import before_reply, calls_a_tool, messages_in, reply_in, transcript
+from promptopt.tasks.reading.row_numbers import TABLES, where_is
 from promptopt.text import Regex, normalise
 from promptopt.types import Example, canonical
 
 Row = Mapping[str, object]
-LISTED = (".csv", ".tsv", ".xlsx")
-"""Endings of files whose cells hold lists as JSON."""
 DEEPER = 50
 """Levels of nesting that a value has to leave free, for whoever writes it later may stand deeper in the stack."""
 
@@ -138,7 +137,7 @@ class ColumnRoles:
             return None
         part = "" if self.slice is None else text_of(row.get(self.slice)).strip()
         cell = None if self.demands is None else row.get(self.demands)
-        given = demands_of(cell, f"{path}, row {number}, column {self.demands!r}")
+        given = demands_of(cell, f"{where_is(path, number)}, column {self.demands!r}")
         return replace(found, slice=part, demands=given) if part or given else found
 
     def _example(self, path: Path, number: int, row: Row) -> Example | None:
@@ -147,7 +146,7 @@ class ColumnRoles:
         An empty target makes an example with nothing but its inputs. Raises DataError naming the row for a target
         that is not in `classes`, and for rejected outputs or a solution that cannot be used.
         """
-        where, listed = f"{path}, row {number}", path.suffix.lower() in LISTED
+        where, listed = where_is(path, number), path.suffix.lower() in TABLES
         self._check_texts(where, row)
         fields = tuple((field, _asked(row.get(names[0]), listed)) for field, names in self.inputs)
         if not any(value.strip() for _, value in fields):

@@ -11,14 +11,16 @@ import random
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.reading.columns import LISTED, ColumnRoles, Columns, Row, listed_columns, row_calls_a_tool
+from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_columns, row_calls_a_tool
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
 from promptopt.tasks.reading.json_tables import rows_in
+from promptopt.tasks.reading.row_numbers import TABLES, row_at
 from promptopt.tasks.reading.tables import arrow, parquet, saved, separated
 from promptopt.tasks.reading.workbooks import spreadsheet
 from promptopt.text import counted
@@ -53,7 +55,7 @@ def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KE
             f"which column of {path} is the input? it has {listed_columns(first)}; say "
             f"columns=Columns(input='…', target='…')"
         )
-    samples = [first, *(row for _, row in _reservoir(rows, most, seed)[0])]
+    samples = [row for _, row in _reservoir(chain([first], rows), most, seed)[0]]
     folded = [fold_sample(path, sample) for sample in samples]
     systems = {system: None for system, _ in folded}
     if len(systems) == 1:
@@ -95,10 +97,10 @@ def examples_from(
     unmatched = [number for number, example in examples if columns.options and not example.rejected]
     if unmatched:
         warnings.append(
-            f"{path.name}: in {len(unmatched)} row(s), such as row {unmatched[0]}, {columns.options!r} does not find "
-            f"the target and another option in the input: nothing is rejected there"
+            f"{path.name}: in {len(unmatched)} row(s), such as row {row_at(path, unmatched[0])}, {columns.options!r} "
+            f"does not find the target and another option in the input: nothing is rejected there"
         )
-    listed = path.suffix.lower() in LISTED
+    listed = path.suffix.lower() in TABLES
     calling = sum(row_calls_a_tool(row, settled, listed=listed) for _, row in kept)
     if calling:
         warnings.append(

@@ -16,6 +16,7 @@ from typing import cast
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.demands import demands_of
+from promptopt.tasks.reading.row_numbers import where_is
 from promptopt.tasks.tool_results import results_of, tools_of
 from promptopt.text import counted
 from promptopt.types import HISTORY, Example, Message, tool_names
@@ -77,7 +78,7 @@ def read_scenarios(
         for name in ("goal", *variables):
             if not texts.get(name, "").strip():
                 raise DataError(
-                    f"{path}, row {number}: the scenario has no {name!r}; write it there, or remove the row "
+                    f"{where_is(path, number)}: the scenario has no {name!r}; write it there, or remove the row "
                     f"(it has {', '.join(row) if row else 'nothing'})"
                 )
         unknown.update(dict.fromkeys(name for name in row if name not in (*PARTS, *_OTHERS, *variables)))
@@ -85,7 +86,7 @@ def read_scenarios(
             **{name: texts.get(name, "") for name in (*PARTS, "opening", "target", "group")},
             **{name: texts[name] for name in variables},
         )
-        where = f"{path}, row {number}"
+        where = where_is(path, number)
         made = replace(made, demands=demands_of(row.get("demands"), where))
         # Equal scenarios are one: twice in a split they would count twice.
         found.setdefault(replace(_equipped(made, row, tools, results, where), slice=texts.get("slice", "")))

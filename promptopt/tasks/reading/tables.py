@@ -60,7 +60,8 @@ def separated(path: Path) -> Iterator[Row]:
         width = len(header)
         record.clear()
         last: list[str] = []
-        for number, values in enumerate(reader, start=1):
+        # As a spreadsheet numbers them: the header is row 1.
+        for number, values in enumerate(reader, start=2):
             # The lines of the last record: a quotation mark may hold it open.
             last = record.copy()
             record.clear()

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from promptopt.errors import DataError
-from promptopt.tasks.reading.chat_turns import LONGEST, Remarks, ScoredTurns, read_chats
+from promptopt.tasks.reading.chat_rows import Reading
+from promptopt.tasks.reading.chat_turns import LONGEST, Remarks, ScoredTurns, read_chats, refusals, usable
 from promptopt.types import Example
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
@@ -167,3 +168,13 @@ def test_what_is_left_out_twice_is_told_in_the_plural_and_a_number_for_a_text_is
     row = {"messages": [{"role": "user", "content": 7}, {"role": "assistant", "content": "r"}]}
     with pytest.raises(DataError, match="the content of a message is 7, and no text"):
         read_chats(tmp_path / "a.jsonl", [row], (), "last", 0)
+
+
+@pytest.mark.parametrize(("name", "row"), [("log.jsonl", 3), ("log.csv", 4), ("log.tsv", 4), ("log.parquet", 3)])
+def test_a_row_of_a_log_is_told_as_a_spreadsheet_counts_it(name: str, row: int) -> None:
+    reading = Reading((), {"it is archived": (3,)}, (3,))
+    left_out, unordered = refusals(Path(name), reading)
+    assert left_out == f"{name}: 1 row left out, such as row {row}: it is archived"
+    assert f"such as that of row {row}, stay" in unordered
+    with pytest.raises(DataError, match=f"in row {row}, it is archived"):
+        usable(Path(name), reading, Remarks())

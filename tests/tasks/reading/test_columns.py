@@ -84,10 +84,10 @@ def test_what_is_rejected_has_to_be_another_text() -> None:
         read({"text": "q", "chosen": "so good", "rejected": ["bad", "so  good"]})
 
 
-def test_rows_are_counted_from_one_and_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_rows_are_counted_as_a_spreadsheet_counts_them(tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text("q,chosen,rejected\na,x,y\nb,x,\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"pairs\.csv, row 2: there is nothing in 'rejected'"):
+    with pytest.raises(DataError, match=r"pairs\.csv, row 3: there is nothing in 'rejected'"):
         read_examples(path, Columns(input="q", target="chosen", rejected="rejected"))
     with pytest.raises(DataError, match="no column is named 'rejcted'; did you mean 'rejected'"):
         read_examples(path, Columns(input="q", target="chosen", rejected="rejcted"))

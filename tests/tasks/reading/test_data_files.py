@@ -75,7 +75,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
         ("header.csv", "text,label\n", "has a header and no rows"),
         ("missing.csv", "txt,label\na,b\n", "no column is named 'text'; did you mean 'txt'"),
         ("twice.csv", "text,text\na,b\n", "names the column 'text' twice"),
-        ("ragged.csv", "text,label\na,b\n\nHello, world,no\n", r"row 3 \(it ends on line 4\) has 3 values where the"),
+        ("ragged.csv", "text,label\na,b\n\nHello, world,no\n", r"row 4 \(it ends on line 4\) has 3 values where the"),
         ("short.csv", "text,label\na\n", "has 1 value where the header has 2"),
         ("quote.csv", 'text,label\n"' + "x" * 140_000, "look for a quotation mark that is never closed"),
         ("latin.csv", "text,label\nok,yes\ncaf\xe9,no\n".encode("latin-1"),
@@ -126,6 +126,16 @@ def test_a_long_file_is_sampled_by_the_seed_in_its_order(tmp_path: Path) -> None
     assert found.warnings == ("long.csv has 3,000 rows; a random 100 of them (by the seed) are used",)
     assert found == read_examples(path, Columns(input="text"), most=100, seed=1)
     assert found != read_examples(path, Columns(input="text"), most=100, seed=2)
+
+
+def test_a_long_file_of_samples_is_sampled_alike_and_its_first_is_one_of_them(tmp_path: Path) -> None:
+    said = (json.dumps({"input": str(number), "ideal": "x"}) + "\n" for number in range(300))
+    path = write(tmp_path, "long.jsonl", "".join(said))
+    drawn = [[each["input"] for each in read_examples(path, Columns(), most=20, seed=seed).examples]
+             for seed in range(6)]  # fmt: skip
+    assert {len(numbers) for numbers in drawn} == {20}
+    assert any("0" not in numbers for numbers in drawn)
+    assert len(read_examples(path, Columns(), most=300).examples) == 300
 
 
 def test_targets_become_words_and_blank_inputs_are_left_out(tmp_path: Path) -> None:
