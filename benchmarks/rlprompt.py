@@ -26,6 +26,8 @@ from benchmarks.rlprompt_real import machine
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = RESULTS / "rlprompt.json"
+STEPS = 300
+"""Of a training of `real` without a preset."""
 
 
 def write(part: str, lines: Sequence[str]) -> None:
@@ -131,10 +133,9 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--model", help="a GGUF file or a transformers folder, for both roles")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument(
-        "--preset", choices=("cpu-small", "smoke"), help="of real, in the place of 5 tokens and --steps"
-    )
+    parser.add_argument("--dtype", default="float32", help="of real's target; tf32 is faster on a GPU")
+    parser.add_argument("--steps", type=int, help="of each training: default 300, or the preset's")
+    parser.add_argument("--preset", choices=("cpu-small", "smoke"), help="of real, in the place of 5 tokens")
     parser.add_argument("--tasks", nargs="+", choices=real.TASKS, default=real.TASKS)
     parser.add_argument("--runs", nargs="+", type=int, default=(0, 1, 2), help="seeds of real")
     parser.add_argument("--ways", nargs="+", choices=real.WAYS, default=real.WAYS, help="of real")
@@ -143,6 +144,8 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--store", default="rlprompt-benchmark.db", help="where real runs are kept, to go on from")
     chosen = parser.parse_args(given)
+    if chosen.steps is None and not chosen.preset:
+        chosen.steps = STEPS
     {"planted": run_planted, "inputs": run_inputs, "speed": run_speed, "real": run_real}[chosen.part](chosen)
 
 

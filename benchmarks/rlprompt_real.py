@@ -59,11 +59,11 @@ def machine(device: str) -> str:
     return f"{os.cpu_count()} cores ({platform.machine()})"
 
 
-def model_of(path: str, device: str) -> Any:
-    """The target, in float32: what the policy is rewarded by should not depend on company."""
+def model_of(path: str, device: str, dtype: str = "float32") -> Any:
+    """The target; in float32 what the policy is rewarded by does not depend on company."""
     from promptopt.models.transformers.model import Transformers
 
-    return Transformers(path, device=device, dtype="float32")
+    return Transformers(path, device=device, dtype=dtype)
 
 
 def located(given: str | None) -> str:
@@ -85,7 +85,7 @@ def conduct(chosen: argparse.Namespace) -> list[str]:
     # Rows of another size or on other test examples are no part of this table.
     rows = [row for row in known if (row.size, row.test) == (size_of(chosen), chosen.test)]
     path, ends, longest = located(chosen.model), time.monotonic() + 60 * chosen.minutes, 0.0
-    model = model_of(path, chosen.device)
+    model = model_of(path, chosen.device, chosen.dtype)
     for key in planned(chosen, {row.key for row in rows}):
         if time.monotonic() + longest > ends:
             print(f"no further run fits into {chosen.minutes} minutes; the same command goes on from here", flush=True)
@@ -102,8 +102,11 @@ def conduct(chosen: argparse.Namespace) -> list[str]:
 
 
 def size_of(chosen: argparse.Namespace) -> str:
-    """Of each training, as its rows and the table say it."""
-    return f"--preset {chosen.preset}" if chosen.preset else f"--steps {chosen.steps}"
+    """Of each training, and what its target computes in, as its rows and the table say it."""
+    named = [f"--preset {chosen.preset}"] if chosen.preset else []
+    named += [f"--steps {chosen.steps}"] if chosen.steps is not None else []
+    named += [f"--dtype {chosen.dtype}"] if chosen.dtype != "float32" else []
+    return " ".join(named)
 
 
 def planned(chosen: argparse.Namespace, known: Collection[Key]) -> Iterator[Key]:
@@ -163,7 +166,9 @@ def way_of(way: str, path: str, chosen: argparse.Namespace) -> Any:
         policy=f"hf/{path}", device=chosen.device, length=5, size=Sizes(steps=chosen.steps, prompts=8, every=10)
     )
     if chosen.preset:
-        trained = RLPrompt(policy=f"hf/{path}", device=chosen.device, preset=chosen.preset)
+        trained = RLPrompt(
+            policy=f"hf/{path}", device=chosen.device, preset=chosen.preset, size=Sizes(steps=chosen.steps)
+        )
     if way == "random prompts":
         # The policy's own draws, at the same number of rewards: it never learns.
         return replace(trained, learn=Learning(rate=0.0))

@@ -9,12 +9,13 @@ import pytest
 
 from benchmarks import rlprompt_real
 from benchmarks.rlprompt_real import Row
+from promptopt.types import Room
 
 
 def chosen(**given: Any) -> argparse.Namespace:
     usual: dict[str, Any] = {
         "preset": "cpu-small", "steps": 300, "runs": (0, 1), "tasks": rlprompt_real.TASKS, "ways": rlprompt_real.WAYS,
-        "test": 400, "device": "cpu",
+        "test": 400, "device": "cpu", "dtype": "float32",
     }  # fmt: skip
     return argparse.Namespace(**usual | given)
 
@@ -33,6 +34,26 @@ def test_whatever_ends_the_runs_early_leaves_pairs_of_learned_and_random_prompts
 @pytest.mark.parametrize(("preset", "runs"), [(None, 4), ("smoke", 0)])
 def test_apo_is_run_where_there_is_a_number_of_evaluations_to_give_it(preset: str | None, runs: int) -> None:
     assert sum(key[2] == "apo" for key in rlprompt_real.planned(chosen(preset=preset), ())) == runs
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ({"preset": "cpu-small", "steps": None}, "--preset cpu-small"),
+        ({"preset": "cpu-small", "steps": 150}, "--preset cpu-small --steps 150"),
+        ({"preset": None, "steps": 300}, "--steps 300"),
+        ({"preset": "smoke", "steps": None, "dtype": "tf32"}, "--preset smoke --dtype tf32"),
+    ],
+)
+def test_runs_of_other_sizes_and_precisions_are_told_apart(given: dict[str, Any], size: str) -> None:
+    assert rlprompt_real.size_of(chosen(**given)) == size
+
+
+@pytest.mark.parametrize(("steps", "planned"), [(None, 500), (150, 150)])
+def test_a_preset_may_be_given_other_steps(steps: int | None, planned: int) -> None:
+    method = rlprompt_real.way_of("rlprompt", "here/model", chosen(steps=steps))
+    plan = method.plan(Room(None, None, 1, 32, 32))
+    assert (plan.steps, plan.length, plan.examples) == (planned, 3, 16)
 
 
 def test_what_is_known_is_not_run_again() -> None:

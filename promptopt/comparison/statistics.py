@@ -12,10 +12,11 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from promptopt.comparison.cells import FLOOR, Row
+from promptopt.comparison.cells import FLOOR, Row, Tested
 from promptopt.outcome.result import Verdict as Ruling
 from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
 
@@ -108,13 +109,19 @@ def _by_item(rows: Sequence[Row], method: str) -> Mapping[tuple[object, ...], tu
     # Always named by example: a pair spans several seeds whether or not this method has finished more than one.
     for row in own:
         cell = row.cell
-        for each in row.items:
+        for (key, count), each in _numbered(row).items():
             name = f"{cell.task}/{each.group if each.group else each.key}"
-            count = 0
-            # One input may stand in a test twice, for every method alike.
-            while (cell.task, cell.model, cell.seed, each.key, count) in found:
-                count += 1
-            found[cell.task, cell.model, cell.seed, each.key, count] = (each.best, name)
+            found[cell.task, cell.model, cell.seed, key, count] = (each.best, name)
+    return found
+
+
+def _numbered(row: Row) -> dict[tuple[str, int], Tested]:
+    """The test items by example, the n-th of equal ones: one input may stand in a test twice, alike for all methods."""
+    seen: Counter[str] = Counter()
+    found: dict[tuple[str, int], Tested] = {}
+    for each in row.items:
+        found[each.key, seen[each.key]] = each
+        seen[each.key] += 1
     return found
 
 
@@ -172,7 +179,8 @@ def ranks_of(rows: Sequence[Row], methods: Sequence[str]) -> Ranks | None:
 class Lead:
     """How far a method's winners score above the floor's, over the blocks that both have.
 
-    A block is a task, a model and a seed. `mean`: of the differences of test scores. `error`: its standard error, over
+    A block is a task, a model and a seed. `mean`: of the differences of test scores, on the items that both were scored
+    on. `error`: its standard error, over
     blocks, so that what another task or seed would have changed is in it; None for one block.
     """
 
@@ -189,7 +197,12 @@ class Lead:
 
 def leads_of(rows: Sequence[Row], methods: Sequence[str], floor: str = FLOOR) -> tuple[Lead, ...]:
     """The lead of every method that shares a block with `floor`, the largest first."""
-    return leads_in(list(scores_of(rows).values()), methods, floor)
+    found: list[Lead] = []
+    for method in methods:
+        # By twos: a third method with a small test says nothing of these.
+        both = scores_of([row for row in rows if row.cell.method in (method, floor)])
+        found += leads_in(list(both.values()), [method], floor)
+    return tuple(sorted(found, key=lambda each: -each.mean))
 
 
 def leads_in(blocks: Sequence[Mapping[str, float]], methods: Sequence[str], floor: str) -> tuple[Lead, ...]:
@@ -207,12 +220,23 @@ def leads_in(blocks: Sequence[Mapping[str, float]], methods: Sequence[str], floo
 
 
 def scores_of(rows: Sequence[Row]) -> dict[tuple[str, str, int], dict[str, float]]:
-    """The test score of each method's winner, by task, model and seed."""
-    scores: dict[tuple[str, str, int], dict[str, float]] = {}
+    """The test score of each method's winner, by task, model and seed, on the items that all methods there share.
+
+    Under one cap methods can have tests of different sizes, and then the same prompt has two scores. Where they share
+    no item, each has its own.
+    """
+    blocks: dict[tuple[str, str, int], dict[str, dict[tuple[str, int], Tested]]] = {}
     for row in rows:
         if row.measured:
             block = (row.cell.task, row.cell.model, row.cell.seed)
-            scores.setdefault(block, {})[row.cell.method] = mean_of([each.best for each in row.items])
+            blocks.setdefault(block, {})[row.cell.method] = _numbered(row)
+    scores: dict[tuple[str, str, int], dict[str, float]] = {}
+    for block, tests in blocks.items():
+        shared = set.intersection(*map(set, tests.values()))
+        scores[block] = {
+            method: mean_of([each.best for key, each in items.items() if not shared or key in shared])
+            for method, items in tests.items()
+        }
     return scores
 
 

@@ -128,6 +128,28 @@ def test_false_betters_of_a_whole_comparison_stay_rare() -> None:
     assert wrong / trials <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
 
 
+def test_one_prompt_is_level_with_itself_on_a_test_of_another_size() -> None:
+    # The items of a smaller test are among those of a larger one, and easier than the rest of them.
+    kept = [row("random", [1.0, 0.0]), row("auto", [1.0, 0.0, 0.0, 0.0]), row("tiny", [0.0])]
+    methods = ["random", "auto", "tiny"]
+    leads = {lead.method: lead.mean for lead in leads_of(kept, methods)}
+    assert leads == {"auto": 0.0, "tiny": -1.0}
+    ranked = ranks_of(kept, methods)
+    # All three share one item.
+    assert ranked is not None
+    assert dict(ranked.ranks) == {"random": 1.5, "auto": 1.5, "tiny": 3.0}
+
+
+def test_methods_that_share_no_item_are_held_against_each_other_by_all_of_theirs() -> None:
+    apart = [row("random", [0.0, 0.0], keys=["a", "b"]), row("auto", [1.0, 0.0], keys=["c", "d"])]
+    assert [lead.mean for lead in leads_of(apart, ["auto", "random"])] == [0.5]
+
+
+def test_equal_inputs_of_a_test_are_paired_in_order() -> None:
+    twice = [row("random", [1.0, 0.0], keys=["a", "a"]), row("auto", [1.0, 1.0, 0.0], keys=["a", "a", "a"])]
+    assert [lead.mean for lead in leads_of(twice, ["auto", "random"])] == [0.5]
+
+
 def test_a_lead_is_the_mean_over_blocks_and_sure_where_it_is_more_than_two_standard_errors() -> None:
     blocks = [("t", 0), ("t", 1), ("u", 0), ("u", 1)]
     rows = [row("random", [0.5, 0.5], task=task, seed=seed) for task, seed in blocks]
