@@ -14,7 +14,7 @@ _CHECKING: tuple[Role, ...] = ("check_judge",)
 def remarks_on_judge(
     evaluators: Sequence[Evaluator], task: Task, models: Mapping[Role, Model], check: Model
 ) -> list[str]:
-    """A sentence on each thing that is wrong with the judge of these evaluators, none where none asks one.
+    """A sentence on each thing that is wrong with the judge of these evaluators, or with one that none of them asks.
 
     `check`: the model that the verdict is on.
     """
@@ -33,7 +33,20 @@ def remarks_on_judge(
         found = given_away(evaluator.questions, (*task.train, *task.dev, *task.test), task.labels)
         if found:
             said[found] = None
-    return [*said, *_remarks_on_user(evaluators, models)]
+    return [*said, *([] if judging else _unasked_judge(models)), *_remarks_on_user(evaluators, models)]
+
+
+def _unasked_judge(models: Mapping[Role, Model]) -> list[str]:
+    """What to say of a judge that is named where no evaluator asks one."""
+    judge = models.get("judge")
+    # Where none is named the proposer stands for it, or the task model.
+    others = [models[role].name for role in ("task", "proposer") if role in models]
+    if judge is None or judge.name in others:
+        return []
+    return [
+        f"the model {judge.name!r} is named as the judge, and nothing here asks one: give the task a [judge] table "
+        f"(docs/judges.md), or leave --judge out"
+    ]
 
 
 def check_judge_of(check: Evaluator, models: Mapping[Role, Model]) -> Model | None:

@@ -191,8 +191,10 @@ def _of_prompt(
     """The contract, and the scan."""
     from promptopt.outcome.decisions import Decision
     from promptopt.outcome.hygiene import findings
+    from promptopt.tasks.spelling import as_spelt
 
-    broken = task.broken_by(new, count_tokens) or other_mark
+    # With slots as the task's own file spells them: there a user looks for what was lost.
+    broken = as_spelt(task.broken_by(new, count_tokens) or other_mark, task.marks)
     contract = Decision("contract", "regression" if broken else "passed", broken if broken else "every clause is kept")
     # The test too: a prompt that quotes one of its answers scores by what it was told.
     seen = (*task.train, *task.dev, *task.test)

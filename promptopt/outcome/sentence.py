@@ -65,7 +65,7 @@ def verdict_line(report: Report) -> str:
 
 def verdict_word(report: Report) -> str:
     """The verdict as `Result.verdict` has it; `-` where there is none, which `verdict_line` then says why."""
-    if report["gain"] is None or _all_useless(report):
+    if report["gain"] is None or _all_useless(report) or _alone(report):
         return "-"
     # The word of people, where there is one, goes before the metric's.
     return str(report.get("labelled", report)["verdict"])
@@ -104,9 +104,14 @@ def _without_numbers(report: Report) -> str:
     low, high = start["test"]["ci95"]
     interval = f"95 % interval {words.score(low)} to {words.score(high)}"
     scores = f"It scores {words.score(start['test']['score'])} {on} ({interval})."
-    if len(report["candidates"]) > 1:
-        return f"Keep your prompt: the search found none that is better. {scores}"
-    return f"Your prompt was compared with none: {_unproposed(report)}. {scores}"
+    if _alone(report):
+        return f"Your prompt was compared with none: {_unproposed(report)}. {scores}"
+    return f"Keep your prompt: the search found none that is better. {scores}"
+
+
+def _alone(report: Report) -> bool:
+    """Whether the start had no rival at all, which is no evidence of anything."""
+    return len(report["candidates"]) < 2
 
 
 def _items(report: Report) -> str:

@@ -160,3 +160,10 @@ def test_minutes_that_are_over_suspend_and_a_dead_server_fails(
     dead = Scripted(lambda _: "good", name="scripted/dead", fail_at=1)
     monkeypatch.setattr("promptopt.models.specs.open_model", lambda spec, *, base_url=None: dead)
     assert check(invoke, task_file, START).exit_code == 1
+
+
+@pytest.mark.parametrize("mark", ["{{name}}", "{name}", "${name}"])
+def test_a_lost_slot_is_named_as_the_users_own_file_spells_it(invoke: Invoke, workplace: Path, mark: str) -> None:
+    done = check(invoke, chat(workplace, mark), "You talk to a customer. Be kind.", "--max-calls", "4", "--json")
+    contract = next(each for each in json.loads(done.stdout)["decisions"] if each["name"] == "contract")
+    assert f"lost placeholder {mark}" in json.dumps(contract), contract

@@ -143,3 +143,11 @@ def test_a_check_judge_where_a_metric_decides_is_refused(tmp_path: Path) -> None
     models = Models(Scripted(answers, name="answers"), check_judge=stern())
     with pytest.raises(ConfigError, match="asks no judge"):
         optimize(task, Two(), model=models, store=tmp_path / "s.db")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_judge_that_nobody_asks_is_told_of(tmp_path: Path, named: bool) -> None:
+    models = Models(Scripted(answers, name="answering"), judge=vain() if named else None)
+    result = optimize(planted_task(), Two(), model=models, store=tmp_path / "store.db")
+    told = [warning for warning in result.warnings if "is named as the judge, and nothing here asks one" in warning]
+    assert len(told) == int(named)

@@ -168,6 +168,9 @@ def test_there_is_no_verdict_in_a_word_where_nothing_was_read() -> None:
     for side in ("start", "best"):
         unread[side]["test"]["unreadable"] = unread[side]["test"]["n"]
     assert (verdict_word(BETTER), verdict_word(unread)) == ("better", "-")
+    # A start that had no rival is no evidence of anything.
+    assert verdict_word({**BETTER, "verdict": "no_evidence", "candidates": BETTER["candidates"][:1]}) == "-"
+    assert verdict_word({**BETTER, "verdict": "no_evidence"}) == "no_evidence"
     assert verdict_line(unread).startswith("No verdict")
 
 
