@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import PurePath
 from typing import Any, cast
@@ -67,6 +67,11 @@ def identity_of(value: object, name: str = "the method") -> Any:
             "is": _path(type(value)),
             **{item.name: identity_of(getattr(value, item.name), f"{name}.{item.name}") for item in fields(value)},
         }
+    if isinstance(value, partial):
+        given = cast("partial[object]", value)
+        # An object of C without attributes to see: what it holds is what tells two of them apart.
+        held = {"func": given.func, "args": given.args, "keywords": given.keywords}
+        return {"is": "partial", **{each: identity_of(item, f"{name}.{each}") for each, item in held.items()}}
     if callable(value) and hasattr(value, "__qualname__"):
         # A function whose code changes is another one, though its name stays.
         return {"is": _path(cast("type", value)), "source": _source(cast("Callable[..., object]", value))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from promptopt.evaluators.cues import IS, NOUN
 
@@ -14,31 +15,52 @@ _FIELD = (
 _LINE = r"[ \t*_#>]{0,6}"
 _BEGINS = re.compile(rf"\s{{0,9}}{_LINE}{_FIELD}(?:\s?[0-9]{{1,3}})?[*_]{{0,3}}\s?[:：]", re.IGNORECASE)
 _ANOTHER = re.compile(rf"\n(?={_LINE}{_FIELD}(?:\s?[0-9]{{1,3}})?[*_]{{0,3}}\s?[:：])", re.IGNORECASE)
+_SAYS = rf"[*_\"]{{0,3}}(?:\s?[:：=]|(?P<is>\s{IS}\b))"
 _ANSWERED = re.compile(
-    rf"(?:\b(?:{NOUN}|a|output|response|sentiment|label|category|class|intent|topic|emotion|choice|solution)[*_\"]{{0,3}}"
-    rf"(?:\s?[:：=]|\s{IS}\b)|答案|回答|答え|정답|####|\\boxed|<\s?answer\s?>)\W{{0,9}}\w",
+    rf"(?:\b{NOUN}{_SAYS}|答案|回答|答え|정답|####|\\boxed|<\s?answer\s?>)\W{{0,9}}\w",
     re.IGNORECASE,
 )
-_STARTS_WORK = re.compile(r"\W{0,4}(?:step|first|let|here|sure|ok|okay|note|we|i)\b", re.IGNORECASE)
+_NAMED = re.compile(
+    rf"(?:\b(?P<what>output|response|sentiment|label|category|class|intent|topic|emotion|choice|solution){_SAYS}"
+    rf"|^{_LINE}(?P<letter>a)[*_]{{0,3}}\s?[:：])\W{{0,9}}\w",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What may be the answer, or a field beside it: "Topic: films"."""
+_STARTS_WORK = re.compile(
+    r"\W{0,4}(?:(?:step|first|let|here|sure|ok|okay|note|we|i)\b"
+    r"|(?:problem|question|example|exercise|part|task|case|text|item|section|chapter|q)\W{0,3}[0-9])",
+    re.IGNORECASE,
+)
 SHORT = 6
 """Words of a line that is an answer without saying so, at most. Ours."""
 
 
-def first_answer(said: str) -> str:
-    """What is said up to where another example begins; all of it where none does, or where no answer stands before it.
+def read_first(said: str, read: Callable[[str], str | None]) -> str | None:
+    """What `read` finds in the part of a reply up to where another example begins, else in all of it.
 
-    A reply that begins with the question itself is a working in steps of its own, and is kept whole.
+    The whole is read where no answer stands before the other example; so it is where only a heading does, or a field
+    that `read` finds nothing in. A reply that begins with the question itself is a working in steps of its own.
     """
-    if "\n" not in said or _BEGINS.match(said):
-        return said
-    begun = _ANOTHER.search(said)
-    head = "" if begun is None else said[: begun.start()].rstrip("\n\t #=*_-")
-    return head if _is_answer(head) else said
+    head, begun = "", None
+    if "\n" in said and not _BEGINS.match(said) and (begun := _ANOTHER.search(said)) is not None:
+        head = said[: begun.start()].rstrip("\n\t #=*_-")
+    if begun is None or not head:
+        return read(said)
+    if _ANSWERED.search(head) is not None:
+        return read(head)
+    named = _fields(head)
+    found = read(head) if named or _is_short(head) else None
+    # The same field again is the next example's.
+    return found if found is not None or named & _fields(said[begun.start() :]) else read(said)
 
 
-def _is_answer(head: str) -> bool:
-    if _ANSWERED.search(head):
-        return True
+def _fields(text: str) -> set[tuple[str, bool]]:
+    """What is said of which field, and whether in a sentence."""
+    found = _NAMED.finditer(text)
+    return {((each["what"] or each["letter"]).casefold(), each["is"] is not None) for each in found}
+
+
+def _is_short(head: str) -> bool:
     line = head.strip()
-    short = line != "" and "\n" not in line and ":" not in line and len(line.split()) <= SHORT
+    short = "\n" not in line and ":" not in line and len(line.split()) <= SHORT
     return short and not _STARTS_WORK.match(line)

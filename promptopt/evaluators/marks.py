@@ -36,7 +36,7 @@ def ticked(text: str, mentions: Sequence[Mention]) -> str | None:
 
 
 def letters(text: str) -> tuple[str | None, frozenset[str]]:
-    """The one option in letters with a tick among crosses, if there is one; and those with crosses."""
+    """The one option in letters with a tick among crosses, if there is one; and those that have crosses on a line."""
     if not _MARK.search(text):
         return None, frozenset()
     found: dict[str, bool] = {}
@@ -45,11 +45,11 @@ def letters(text: str) -> tuple[str | None, frozenset[str]]:
         option = _OPTION.match(_MARK.sub(" ", line))
         if len(marks) == 1 and option is not None:
             found[option[1]] = marks[0]["yes"] is not None
-    chosen = [letter for letter, yes in found.items() if yes]
-    if len(chosen) == 1 and len(found) > 1:
-        return chosen[0], frozenset()
+    chosen, crossed = ([letter for letter, yes in found.items() if yes is side] for side in (True, False))
+    if len(chosen) == 1 and crossed:
+        return chosen[0], frozenset(crossed)
     mentions = [(match.start(), match.end(), match[1]) for match in _LETTER.finditer(text)]
-    return ticked(text, mentions), frozenset(letter for letter, yes in found.items() if not yes)
+    return ticked(text, mentions), frozenset(crossed)
 
 
 def without_ticks(text: str) -> str:

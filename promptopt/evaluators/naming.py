@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from promptopt.errors import ConfigError
-from promptopt.evaluators.continued import first_answer
+from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import ATTACHED, CORRECTED, NOUN, UNSPACED, in_latin, with_latin_stops, without_struck
 from promptopt.evaluators.marks import ticked
 from promptopt.text import INVISIBLE, caseless
@@ -31,7 +31,7 @@ _FILLERS = (
 _NEGATION = re.compile(
     r"\b(?:not|isnt|arent|wasnt|werent|doesnt|dont|didnt|cannot|cant|wont|wouldnt|couldnt|shouldnt|never|neither|nor|non|"
     r"no|nothing|none\s+of|free\s+of|without|hardly|lack(?:s|ing)?|rather\s+than|instead\s+of|as\s+opposed\s+to|(?:opposite|absence|devoid)\s+of|"
-    r"unable\s+to|un(?:clear|certain|sure|decided)|(?:hard|difficult|impossible)\s+to|anything\s+but|far\s+from|rules?\s+out|ruled\s+out|nicht|kein(?:e[nrms]?)?|weder|pas|jamais|ni|nunca|não|niet|geen|"
+    r"unable\s+to|un(?:clear|certain|sure|decided)(?!\s-\s)|(?:hard|difficult|impossible)\s+to|anything\s+but|far\s+from|rules?\s+out|ruled\s+out|nicht|kein(?:e[nrms]?)?|weder|pas|jamais|ni|nunca|não|niet|geen|"
     r"inte|ikke|nie|není|nem|nincs|bukan|tidak|không(?:\s+phải)?|δεν|όχι|не|ни)(?:[^\S\n]|-|\n(?=\w))+"
     rf"{_FILLERS}\W{{0,3}}$|(?:\[\s?\]|☐)\W{{0,5}}$|(?:不是|并非|並非|不属于|不屬於|没有|沒有|不|非|无|無|ไม่(?:ใช่)?|ليست?|غير)\W{{0,2}}$"
 )
@@ -190,7 +190,10 @@ class LabelReader:
         # As almost all short replies are: no pattern is needed.
         if trimmed in self.labels:
             return trimmed
-        trimmed = without_struck(first_answer(trimmed))
+        return read_first(trimmed, self._label_in)
+
+    def _label_in(self, text: str) -> str | None:
+        trimmed = without_struck(text)
         folded = _fold(trimmed if trimmed.isascii() else in_latin(trimmed))
         folded = _DECIMAL.sub(self._as_label, folded) if self._worths else folded
         folded = folded if self._scale is None else self._scale.sub("", folded)

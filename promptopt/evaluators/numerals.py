@@ -19,7 +19,7 @@ from promptopt.digits import RUN, fixed, numbers_in
 from promptopt.evaluators import undecided
 from promptopt.evaluators.asides import without_asides
 from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_unspaced
-from promptopt.evaluators.continued import first_answer
+from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin, without_struck
 from promptopt.thoughts import spoken
 
@@ -126,7 +126,8 @@ def number(reply: str, comma: bool = False, spaces: bool = False) -> str | None:
     `comma`: as in `digits.numbers_in`; the spelling has a decimal comma then, so that it is read again as it was meant.
     `spaces`: as there.
     """
-    found = _found(reply, comma, spaces)
+    said = spoken(reply)
+    found = None if said is None else read_first(said, lambda text: _found(text, comma, spaces))
     return found.replace(".", ",") if found is not None and comma else found
 
 
@@ -156,11 +157,8 @@ def equal(left: Fraction, right: Fraction) -> bool:
     return abs(left - right) <= TOLERANCE * max(abs(left), abs(right))
 
 
-def _found(reply: str, comma: bool, spaces: bool) -> str | None:
-    said = spoken(reply)
-    if said is None:
-        return None
-    plain = without_compounds(_plain(without_unspaced(without_struck(first_answer(said))), comma))
+def _found(said: str, comma: bool, spaces: bool) -> str | None:
+    plain = without_compounds(_plain(without_unspaced(without_struck(said)), comma))
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
         # What is set for an answer alone comes before what is said in passing as well.
         places = [match.end() for match in cue.finditer(plain)]

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from promptopt.evaluators import marks
-from promptopt.evaluators.continued import first_answer
+from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import ATTACHED, CORRECTED, IS, NOUN, UNSPACED, in_latin, without_struck
 from promptopt.thoughts import spoken
 
@@ -122,14 +122,19 @@ def choice(reply: str) -> str | None:
     ("37 C", "vitamin B") is none, and where an answer names several there is none to be read. Letters only.
     """
     said = spoken(reply)
-    if said is None:
-        return None
-    plain = _plain(first_answer(said))
+    return None if said is None else read_first(said, _chosen)
+
+
+def _chosen(said: str) -> str | None:
+    plain = _plain(said)
     ticked, crossed = marks.letters(plain)
-    if ticked is not None:
-        return f"({ticked})"
-    found = _option_in(marks.without_ticks(plain))
-    return None if found is not None and found[1] in crossed else found
+    bare = marks.without_ticks(plain)
+    found = _option_in(bare)
+    if ticked is None:
+        return None if found is not None and found[1] in crossed else found
+    # Ticks may say which statements hold, and the answer be another letter.
+    says = found is not None and found[1] not in crossed and any(cue.search(bare) for cue in (_MARKED, _ANSWER))
+    return found if says else f"({ticked})"
 
 
 def _option_in(plain: str) -> str | None:

@@ -61,7 +61,8 @@ class ItemResponse:
         """All distinct prompts by what is believed of their means over all examples, best first, ties as they came.
 
         The means reported are of what was seen, which is not what was believed: hard examples are seen more. Where a
-        score is neither 0 nor 1, the rest of the budget goes to a race. Raises ConfigError when there are no examples
+        score is neither 0 nor 1, the rest of the budget goes to a race. Whoever has a score of minus infinity comes
+        after all others. Raises ConfigError when there are no examples
         or `keep` is below 1.
         """
         arms = Arms(run, prompts, examples, self.budget, keep)
@@ -81,8 +82,8 @@ class ItemResponse:
                 break
             table.look(row, table.dividing(belief, row)[: min(self.step, table.left)])
             belief = table.believed(belief)
-        means = table.means(belief)
-        return table.estimates(sorted(range(len(arms)), key=lambda arm: -means[arm]))
+        means, impossible = table.means(belief), table.impossible()
+        return table.estimates(sorted(range(len(arms)), key=lambda arm: (impossible[arm], -means[arm])))
 
 
 class Table:
@@ -122,6 +123,13 @@ class Table:
             before = beginning(prompts, examples, float(self.answers()[self.seen].mean()))
         with one_thread():
             return learned(before, self.answers(), self.seen)
+
+    def impossible(self) -> list[bool]:
+        """Whether a prompt has a score of minus infinity, which no other makes up for (K)."""
+        import numpy
+
+        found: list[bool] = numpy.isneginf(self._scores).any(axis=1).tolist()
+        return found
 
     def means(self, belief: Abilities) -> Matrix:
         """What is believed of each prompt's mean over all examples (K)."""

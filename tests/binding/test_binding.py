@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from itertools import permutations, product
 from pathlib import Path
 from types import SimpleNamespace
@@ -162,6 +163,8 @@ class Setting:
         (frozenset({1}), frozenset({"1"})),
         ({Path("x")}, {Path("y")}),
         (Tone.WARM, Tone.COLD),
+        (partial(round, ndigits=1), partial(round, ndigits=2)),
+        (partial(max, 1), partial(min, 1)),
     ],
 )  # fmt: skip
 def test_settings_of_any_plain_kind_have_an_identity(one: object, other: object) -> None:

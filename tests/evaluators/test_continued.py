@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promptopt.evaluators.answers import resolve
-from promptopt.evaluators.continued import first_answer
+from promptopt.evaluators.continued import read_first
 
 SENTIMENT = ("positive", "negative")
 
@@ -78,6 +78,11 @@ CHOICES = {
     "✅ C": "(C)",
     "Answer: ✅ D": "(D)",
     "❌ A is wrong. The answer is B.": "(B)",
+    # Of statements that are named by letters.
+    "P ✅\nQ ❌\nAnswer: C": "(C)",
+    "✅ R\n❌ S\nSo the answer is (D).": "(D)",
+    "❌ A\n✅ B\n\\boxed{B}": "(B)",
+    "A) Paris ❌\nB) Rome ✅\n\nAnswer: A is wrong, so B": "(B)",
 }
 
 LABELS = {
@@ -129,4 +134,45 @@ def test_the_label_of_the_first_answer_is_read_and_the_one_with_the_tick(reply: 
     "said", ["", "\n", "Question:", "Question: x", "one line", "\n\nQuestion: 3?\nAnswer: 4", "a:\nQ: b"]
 )
 def test_what_has_no_answer_before_another_question_is_kept_whole(said: str) -> None:
-    assert first_answer(said) == said
+    assert read_first(said, lambda text: text) == said
+
+
+HEADINGS = (
+    "**Analysis**", "# Classification", "Sentiment Analysis Result", "Result\n======", "Certainly!", "Of course!",
+    "Great question!", "Breakdown", "Text 1", "Question 2", "Topic: films", "The topic is films.",
+    "Category: Electronics", "The response is below.", "Given a = 5, b = 6.", "We have a = 5.",
+    "Option A: dull\nOption B: fine", "A: dull\nB: fine", "The label is one of positive and negative.",
+    "The sentiment is to be determined.",
+)  # fmt: skip
+"""Lines that a reply of one question begins with, before it repeats the question."""
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+@pytest.mark.parametrize("gap", ["\n", "\n\n"])
+@pytest.mark.parametrize("field", ["Question", "**Text:**", "Review 1"])
+def test_a_heading_before_the_question_is_no_first_answer(heading: str, gap: str, field: str) -> None:
+    whole = f"{heading}{gap}{field}: it was dull\n"
+    assert resolve("number")(f"{whole}Answer: 11") == "11"
+    assert resolve("choice")(f"{whole}Answer: C") == "(C)"
+    assert resolve("label", SENTIMENT)(f"{whole}Sentiment: negative") == "negative"
+
+
+@pytest.mark.parametrize(
+    ("head", "again"),
+    [
+        ("Sentiment: mixed", "Sentiment: negative"),
+        ("The sentiment is mixed.", "The sentiment is negative."),
+        ("Answer: who knows", "Answer: negative"),
+        ("#### none", "#### negative"),
+        ("A: who knows", "A: negative"),
+    ],
+)
+def test_a_first_answer_that_cannot_be_read_is_not_made_up_for_by_the_next_example(head: str, again: str) -> None:
+    reply = f"{head}\n\nReview: awful\n{again}"
+    assert resolve("label", SENTIMENT)(reply) is None
+
+
+@pytest.mark.parametrize("word", ["unsure", "Undecided", "unclear", "uncertain"])
+def test_a_dash_ends_what_a_reply_is_unsure_of(word: str) -> None:
+    assert resolve("label", (*SENTIMENT, "neutral"))(f"{word} - neutral") == "neutral"
+    assert resolve("label", SENTIMENT)(f"{word} if positive") is None

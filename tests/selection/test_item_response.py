@@ -55,6 +55,18 @@ def test_what_is_settled_is_not_looked_at_any_more() -> None:
     assert landscape.asked < 400
 
 
+@pytest.mark.parametrize("keep", [1, 2])
+def test_an_impossible_score_after_the_first_look_is_last(keep: int) -> None:
+    for seed in range(8):
+        scores = np.random.default_rng(seed).integers(0, 2, (4, 12)).astype(float)
+        scores[2] = 1.0
+        scores[2, 7] = -np.inf
+        landscape = Landscape(scores)
+        order = select(landscape, 48, keep, first=2, step=12)
+        if 7 in landscape.seen(2):
+            assert order[-1] == 2
+
+
 def test_those_that_are_kept_are_looked_at_against_those_that_are_not() -> None:
     """Of three that are far ahead two are wanted: who of them leaves is the question, not who is first."""
     generator = np.random.default_rng(2)
