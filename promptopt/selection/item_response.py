@@ -62,8 +62,7 @@ class ItemResponse:
 
         The means reported are of what was seen, which is not what was believed: hard examples are seen more. Where a
         score is neither 0 nor 1, the rest of the budget goes to a race. Whoever has a score of minus infinity comes
-        after all others. Raises ConfigError when there are no examples
-        or `keep` is below 1.
+        after all others. Raises ConfigError when there are no examples or `keep` is below 1.
         """
         arms = Arms(run, prompts, examples, self.budget, keep)
         if len(arms) <= keep or len(arms) >= self.budget:
@@ -128,8 +127,7 @@ class Table:
         """Whether a prompt has a score of minus infinity, which no other makes up for (K)."""
         import numpy
 
-        found: list[bool] = numpy.isneginf(self._scores).any(axis=1).tolist()
-        return found
+        return [bool(each.any()) for each in numpy.isneginf(self._scores)]
 
     def means(self, belief: Abilities) -> Matrix:
         """What is believed of each prompt's mean over all examples (K)."""
