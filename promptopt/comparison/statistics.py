@@ -180,8 +180,8 @@ class Lead:
     """How far a method's winners score above the floor's, over the blocks that both have.
 
     A block is a task, a model and a seed. `mean`: of the differences of test scores, on the items that both were scored
-    on. `error`: its standard error, over
-    blocks, so that what another task or seed would have changed is in it; None for one block.
+    on. `error`: its standard error, over blocks, so that what another task or seed would have changed is in it; None
+    for one block.
     """
 
     method: str

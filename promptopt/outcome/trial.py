@@ -21,7 +21,7 @@ from promptopt.outcome.result import Guide, Result, Status, front
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
 from promptopt.protocols import CallsVary, Model, Optimizer, Role, Surrogate, Task
 from promptopt.run import Run
-from promptopt.run.budget import Allocation
+from promptopt.run.budget import Allocation, Ledger
 from promptopt.run.door import Door
 from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
@@ -101,7 +101,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         if not allocation.total.metered:
             allocation = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
         else:
-            allocation = _fitted(run, allocation)
+            allocation = _fitted(run, trial.door.capped, allocation)
         winner = choose(run, allocation, by_search=by_search)
         opened = _open(trial, allocation, winner)
     # A StoreError by kind, but running it again would not help: it must not end as suspended.
@@ -169,13 +169,13 @@ def _gain(trial: Trial, opened: _Opened) -> Gain | None:
     return compared(trial.run, trial.test, scores, alpha=opened.look.alpha, bounded=False if nats else None)
 
 
-def _fitted(run: Run, allocation: Allocation) -> Allocation:
+def _fitted(run: Run, capped: Ledger, allocation: Allocation) -> Allocation:
     """The plan that what is left pays for, and a sentence at once where it is less than was promised."""
     if run.reserve is None:
         return allocation
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
     # With no reserve left, nothing is priced again: what is spent from here on is what was set aside.
-    fitted, run.reserve = run.reserve.fitted(run.spent, run.initial, ranked), None
+    fitted, run.reserve = run.reserve.fitted(capped, run.initial, ranked), None
     if fitted.test < allocation.test:
         run.warn(
             f"what is left pays for {fitted.test:,} of the {counted(allocation.test, 'test example')} that were set "

@@ -73,6 +73,14 @@ class Ledger:
             None if usd is None or self.usd is None else self.usd + usd,
         )
 
+    def plus(self, other: Ledger) -> Ledger:
+        """Both together."""
+        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        return Ledger(
+            self.evaluations + other.evaluations, self.calls + other.calls, self.proposer_calls + other.proposer_calls,
+            self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens, usd,
+        )  # fmt: skip
+
     def with_evaluations(self, count: int) -> Ledger:
         """The ledger after `count` more scored cells."""
         return replace(self, evaluations=self.evaluations + count)

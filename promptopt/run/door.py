@@ -19,7 +19,7 @@ from promptopt.run.budget import Ledger, Limits
 from promptopt.run.fetching import ANSWERED, HARMLESS, Call, Fetch, Through
 from promptopt.run.interruptible import interruptible
 from promptopt.run.served import Served
-from promptopt.run.stored import probed, usage
+from promptopt.run.stored import probes_of
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
@@ -34,7 +34,8 @@ class Door:
     """`protocols.Ask` for a run: every model call of every role goes through here, in submission order.
 
     `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went
-    out this session. `settled`, `settled_now`: their calls without the probes that found out what a model refuses.
+    out this session, `settled_now` how many of that without probes. Probes, which find out what a model refuses, are in
+    `paid`; not in `spent`, for how many it takes hangs on what is asked together; and in `capped`, which caps go by.
     """
 
     def __init__(
@@ -51,12 +52,12 @@ class Door:
         claims: Claims | None = None,
     ) -> None:
         """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence; `claims`: as in `in_turns`."""
-        self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
+        self.spent, self.paid, self._probed, self.by_role = Ledger(), Ledger(), Ledger(), dict[Role, Ledger]()
         self.models, self.limits, self.journal = dict(models), limits, journal
         self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
         self._stopping, self._warn, self._claims = stopping, warn, claims
         # Keys of the calls that this run was charged for.
-        self._used, self.settled, self.settled_now = set[int](), 0, 0
+        self._used, self.settled_now = set[int](), 0
         self._draws: Counter[tuple[Role, str]] = Counter()
         self._owner, self._unsaid = 0, list[str]()
         self._served, self._scorers = Served(self._say), dict[str, bool]()
@@ -194,8 +195,7 @@ class Door:
             return str(json.loads(found[key]))
         except ValueError as cause:
             raise StoreError(
-                f"the store holds a damaged {name!r}; move the store away, or `promptopt cache gc` where no run of "
-                f"yours needs it"
+                f"the store holds a damaged {name!r}; move the store away, or `promptopt cache gc` if no run needs it"
             ) from cause
 
     def slice_size(self) -> int:
@@ -210,10 +210,11 @@ class Door:
         if self.spent.calls == 0:
             return 8
         sizes: list[float] = []
+        used = self.capped
         if self.limits.tokens is not None:
-            sizes.append((self.limits.tokens - self.spent.tokens) / max(1.0, self.spent.tokens / self.spent.calls))
-        if self.limits.usd is not None and self.spent.usd:
-            sizes.append((self.limits.usd - self.spent.usd) / (self.spent.usd / self.spent.calls))
+            sizes.append((self.limits.tokens - used.tokens) / max(1.0, used.tokens / used.calls))
+        if self.limits.usd is not None and used.usd:
+            sizes.append((self.limits.usd - used.usd) / (used.usd / used.calls))
         return max(1, min(SLICE, int(min(sizes, default=SLICE) / 2)))
 
     def _in_charge(self, role: Role) -> Role:
@@ -243,7 +244,7 @@ class Door:
         start, role = 0, self._in_charge(role)
         while start < len(asked):
             # Between slices only: within one, all of it is asked for already.
-            reached = self.limits.reached(self.spent)
+            reached = self.limits.reached(self.capped)
             if reached is not None:
                 raise BudgetSpent(f"{reached} are spent")
             batch = asked[start : start + self.slice_size()]
@@ -259,12 +260,17 @@ class Door:
                 raise BudgetSpent(self._calls_spent())
             start += admitted
 
+    @property
+    def capped(self) -> Ledger:
+        """What caps go by: what is spent, and the probes beside it, equal on replay."""
+        return self.spent.plus(self._probed)
+
     def _calls_spent(self) -> str:
-        return f"{counted(self.spent.calls, 'call is', 'calls are')} spent"
+        return f"{counted(self.capped.calls, 'call is', 'calls are')} spent"
 
     def _admit(self, batch: Sequence[Call], under_way: Collection[bytes] = ()) -> int:
         """How many of the batch, from its start, the cap on calls lets through; what is under way is let through."""
-        left = self.limits.calls_left(self.spent)
+        left = self.limits.calls_left(self.capped)
         if left is None:
             return len(batch)
         fresh = {short for short in map(_short, under_way) if short not in self._used}
@@ -279,21 +285,18 @@ class Door:
 
     def _room_beside(self, batch: Sequence[Call]) -> int | None:
         """How many calls the cap leaves beside those of the batch; None is any number."""
-        fresh = len({_short(call.key) for call in batch} - self._used)
-        return None if self.limits.calls is None else self.limits.calls - self.spent.calls - fresh
+        left = self.limits.calls_left(self.capped)
+        return None if left is None else left - len({_short(call.key) for call in batch} - self._used)
 
     def _charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> None:
         """Charge those calls that this run uses for the first time, whether they were asked now or long ago."""
-        calls = probes = prompt_tokens = completion_tokens = 0
-        left = self.limits.calls_left(self.spent)
+        left, fresh = self.limits.calls_left(self.capped), list[Mapping[str, Any]]()
         # A cap on calls may have let only the first of the batch through.
         for call, reply in zip(batch, replies, strict=False):
             short = _short(call.key)
             if short not in self._used:
                 self._used.add(short)
-                reading, writing = usage(reply)
-                calls, probes = calls + 1, probes + probed(reply)
-                prompt_tokens, completion_tokens = prompt_tokens + reading, completion_tokens + writing
+                fresh.append(reply)
                 # A request refused before any model saw it names none.
                 if reply["served"]:
                     self._served.note(role, self.models[role].name, reply["served"])
@@ -301,32 +304,29 @@ class Door:
                     self._served.note_sampling(role, self.models[role].name)
                 if reply["finish"] in ANSWERED:
                     self._answered[role, type(call.request)] = (call.request,)
-        self.settled += calls
+        used = self._ledger(role, len(fresh), [reply["usage"] for reply in fresh])
+        self.spent, self.by_role[role] = (each.plus(used) for each in (self.spent, self.by_role.get(role, Ledger())))
+        probes = [usage for reply in fresh for usage in probes_of(reply)]
         # Another run that shares the store may have had room for more of them.
-        calls += probes if left is None else max(0, min(probes, left - calls))
-        usd = self._usd(role, prompt_tokens, completion_tokens)
-        self.spent, self.by_role[role] = (
-            each.with_calls(calls, proposer=role == "proposer", prompt_tokens=prompt_tokens,
-                            completion_tokens=completion_tokens, usd=usd)
-            for each in (self.spent, self.by_role.get(role, Ledger()))
-        )  # fmt: skip
+        beside = len(probes) if left is None else max(0, min(len(probes), left - len(fresh)))
+        self._probed = self._probed.plus(self._ledger(role, beside, probes))
+
+    def _ledger(self, role: Role, calls: int, usages: Sequence[Sequence[int]]) -> Ledger:
+        """Of so many calls of a role, whose prompt and completion tokens these are."""
+        reading, writing = (sum(each[at] for each in usages) for at in (0, 1))
+        usd, by = self._usd(role, reading, writing), role == "proposer"
+        return Ledger().with_calls(calls, proposer=by, prompt_tokens=reading, completion_tokens=writing, usd=usd)
 
     def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:
         price = self._prices.get(role)
-        if price is None:
-            return None
-        return prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
+        return None if price is None else prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
 
     def _fetch(self, batch: Sequence[Call], role: Role, room: int | None, flying: Collection[bytes] = ()) -> Fetch:
         def settle() -> None:
             self.settled_now += 1
 
         def pay(value: Mapping[str, Any]) -> None:
-            reading, writing = usage(value)
-            self.paid = self.paid.with_calls(
-                1, proposer=role == "proposer", prompt_tokens=reading, completion_tokens=writing,
-                usd=self._usd(role, reading, writing),
-            )  # fmt: skip
+            self.paid = self.paid.plus(self._ledger(role, 1, [value["usage"]]))
 
         # The task model's first refusal is of the prompt's layout, and so of all that a search would ask.
         other = () if role == "task" else HARMLESS

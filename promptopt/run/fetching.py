@@ -20,7 +20,7 @@ from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.arrivals import seen_through
 from promptopt.run.claimed import ClaimedCalls
 from promptopt.run.probing import Probes
-from promptopt.run.stored import known, probed
+from promptopt.run.stored import known, probes_of
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
@@ -85,7 +85,7 @@ class Fetch:
             # alone that have no reply.
             through.journal.follow([call.key for call in calls], through.cache.request, [call.text for call in calls])
         self._found = known(through.cache, keys, through.warn)
-        self._probes = Probes(through.room, sum(probed(reply) for reply in self._found.values()))
+        self._probes = Probes(through.room, sum(len(probes_of(reply)) for reply in self._found.values()))
         # What flies is lacking too: it is read back with the rest, once the batch before has stored it.
         self._lacking = [key for key in keys if key not in self._found]
         missing = {call.key: call for call in calls if call.key not in self._found and call.key not in flying}
@@ -226,6 +226,7 @@ class Fetch:
             scored = isinstance(call.request, ScoreRequest)
             value = (Likelihoods(finish="rejected") if scored else Reply("", "rejected")).to_json()
             if self._probes.beyond_cap:
+                # Nobody pays for a request that is refused: the probe is counted in its place.
                 self._store(call, self._probes.in_place_of(value))
             else:
                 self._put(call, value)

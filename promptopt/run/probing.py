@@ -36,6 +36,6 @@ class Probes:
         return {**value, "probes": unstored} if unstored else value
 
     def in_place_of(self, refused: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The reply to a refused request, which nobody charges: a probe is charged in its place."""
+        """The reply to a refused request that is not paid for, as a probe was paid in its place."""
         self._room = 0
-        return self.noted({**refused, "usage": self._unstored.pop()})
+        return self.noted(refused)

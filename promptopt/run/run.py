@@ -144,8 +144,8 @@ class Run:
         if len(cells) < len(examples) and in_several_calls(self._evaluator):
             self.follow_budget()
         ask = Otherwise(self._door) if heat is None and role == "task" else Drawn(self._door, heat, role)
-        settled = self._door.settled
-        return self._charged(cells, ask, lambda: self._door.settled - settled)
+        calls = self._door.spent.calls
+        return self._charged(cells, ask, lambda: self._door.spent.calls - calls)
 
     def draw(self, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
         """The task model's own replies to `prompt` on each of the examples, drawn by `sampling`; an evaluation each.
@@ -260,7 +260,7 @@ class Run:
         A method that sets something aside by it must call `follow_budget` before it acts otherwise than it would with
         a larger budget. Caps on tokens and dollars are only known as replies are read, and are not in this number.
         """
-        return self._door.limits.evaluations_left(self._door.spent, self._evaluator.calls_per_cell)
+        return self._door.limits.evaluations_left(self._door.capped, self._evaluator.calls_per_cell)
 
     @property
     def spent(self) -> Ledger:

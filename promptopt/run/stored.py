@@ -25,17 +25,9 @@ def known(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> d
     return {key: value for key, value in found.items() if value is not None}
 
 
-def usage(reply: Mapping[str, Any]) -> tuple[int, int]:
-    """(prompt tokens, completion tokens) of a stored reply, and of the probes that it took."""
-    reading, writing = reply["usage"]
-    for read, written in reply.get("probes", ()):
-        reading, writing = reading + read, writing + written
-    return reading, writing
-
-
-def probed(reply: Mapping[str, Any]) -> int:
-    """How many probes a stored reply took, to find out what the model refuses."""
-    return len(reply.get("probes", ()))
+def probes_of(reply: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """(prompt tokens, completion tokens) of each probe that a stored reply took, to find out what the model refuses."""
+    return [(read, written) for read, written in reply.get("probes", ())]
 
 
 def _whole(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Probes of what a model refuses: they are calls, so the ledger, the cap and the model's own count agree on them."""
+"""Probes of what a model refuses: caps and the model's own count agree on them; what a run spends is without them."""
 
 from __future__ import annotations
 
@@ -97,8 +97,10 @@ def test_a_cap_on_calls_holds_whatever_is_refused_and_the_ledgers_agree(
     answered, tokens = counted(model, proposer)
     refused = len(model.refused | proposer.refused)
     assert refused
-    assert (result.paid, result.paid.tokens) == (result.spent, tokens)
-    assert cap is None or result.spent.calls <= cap
+    assert result.paid.tokens == tokens
+    assert cap is None or result.spent.calls <= result.paid.calls <= cap
+    # How many probes it takes hangs on what is asked together: what a run spends does not.
+    assert result.paid.evaluations == result.spent.evaluations
     # Where a cap leaves no call for a probe, it stands in the place of what was refused.
     assert answered <= result.paid.calls <= answered + refused
     assert cap is not None or result.paid.calls == answered + refused
@@ -111,8 +113,8 @@ def test_a_cap_on_calls_holds_whatever_is_refused_and_the_ledgers_agree(
 def test_a_cap_on_tokens_counts_what_probes_used(tmp_path: Path, tokens: int) -> None:
     model, proposer = planted(some(0.2)), Picky(Scripted(rewrite, name="proposer"), some(0.2))
     result = search(tmp_path / "s.db", model, Budget(tokens=tokens), proposer)
-    assert (result.paid, counted(model, proposer)[1]) == (result.spent, result.spent.tokens)
-    assert result.spent.tokens <= tokens
+    assert result.paid.tokens == counted(model, proposer)[1] <= tokens
+    assert result.spent.tokens < result.paid.tokens
 
 
 def test_evaluations_are_counted_without_probes(tmp_path: Path) -> None:
@@ -132,8 +134,8 @@ def test_evaluations_are_counted_without_probes(tmp_path: Path) -> None:
     refused = [example.fields[0][1] for example in task.train[4:8]]
     model.refuses = lambda text: len(model.replies) >= 12 and any(each in text for each in refused)
     result = optimize(task, Once(), model=Models(model, proposer=model), store=tmp_path / "s.db")
-    assert seen == [(12, 12), (16, 17)]
-    assert (result.paid.evaluations, result.paid.calls) == (result.spent.evaluations, result.spent.calls)
+    assert seen == [(12, 12), (16, 16)]
+    assert (result.paid.evaluations, result.paid.calls) == (result.spent.evaluations, result.spent.calls + 1)
 
 
 @contextmanager
@@ -155,18 +157,19 @@ def echo(refuses: str) -> Picky:
 
 
 @pytest.mark.parametrize("role", ["task", "judge", "proposer"])
-def test_a_probe_is_a_call_of_its_role_and_is_charged_again_on_replay(tmp_path: Path, role: Role) -> None:
+def test_a_probe_is_paid_for_and_counts_against_the_caps_again_on_replay(tmp_path: Path, role: Role) -> None:
     model = echo("bad")
     with door_of(tmp_path, model, Limits(), role) as door:
         assert asks(door, "a b", "bad", role=role) == ["stop", "rejected"]
         # Two, the one that was refused among them, and the probe: "a b" once more.
-        assert (door.spent.calls, door.settled, door.settled_now) == (3, 2, 2)
-        assert (door.spent.prompt_tokens, door.spent.completion_tokens) == (4, 4)
-        assert door.spent.usd == pytest.approx(4 * PRICE.prompt_usd + 4 * PRICE.completion_usd)
-        assert door.paid == door.spent == door.by_role[role]
+        assert (door.spent.calls, door.settled_now, door.capped.calls) == (2, 2, 3)
+        assert (door.capped.prompt_tokens, door.capped.completion_tokens) == (4, 4)
+        assert door.capped.usd == pytest.approx(4 * PRICE.prompt_usd + 4 * PRICE.completion_usd)
+        assert (door.paid, door.by_role[role]) == (door.capped, door.spent)
     with door_of(tmp_path, model, Limits(), role) as again:
         assert asks(again, "a b", "bad", role=role) == ["stop", "rejected"]
-        assert (again.spent, again.paid.calls, len(model.replies)) == (door.spent, 0, 2)
+        assert (again.spent, again.capped) == (door.spent, door.capped)
+        assert (again.paid.calls, len(model.replies)) == (0, 2)
 
 
 @pytest.mark.parametrize(("cap", "calls"), [(3, 3), (4, 4), (5, 4), (None, 4)])
@@ -176,9 +179,10 @@ def test_where_the_cap_leaves_no_call_a_probe_takes_the_place_of_what_was_refuse
     model = echo("bad")
     with door_of(tmp_path, model, Limits(calls=cap)) as door:
         assert asks(door, "a", "bad 1", "bad 2") == ["stop", "rejected", "rejected"]
-        assert (door.spent.calls, door.paid, len(model.replies)) == (calls, door.spent, 2)
+        assert (door.capped.calls, door.spent.calls, len(model.replies)) == (calls, 3, 2)
+        assert door.paid == door.capped
         # The tokens of the probe are counted all the same.
-        assert door.spent.tokens == 4
+        assert door.paid.tokens == 4
 
 
 @pytest.mark.parametrize("cap", [3, None])
@@ -192,8 +196,9 @@ def test_a_new_client_whose_first_request_is_refused_keeps_the_cap(
     limit = None if cap is None else 1 + len(refused)
     with door_of(tmp_path, model, Limits(calls=limit)) as door:
         assert asks(door, "a", *refused) == ["stop", *("rejected" if "bad" in each else "stop" for each in refused)]
-        assert limit is None or door.spent.calls == limit
-        assert door.spent.calls == door.paid.calls + 1
+        assert limit is None or door.capped.calls == limit
+        assert door.capped.calls == door.paid.calls + 1
+        assert door.spent.calls == 1 + len(refused)
         assert len(model.replies) <= door.paid.calls <= len(model.replies) + len(model.refused)
 
 
@@ -224,10 +229,10 @@ def test_nothing_is_settled_where_the_model_answers_no_probe_under_a_cap(tmp_pat
 def test_what_another_run_probed_takes_no_more_than_the_cap(tmp_path: Path) -> None:
     with door_of(tmp_path, echo("bad"), Limits(), run="rich") as rich:
         asks(rich, "a", "bad")
-        assert rich.spent.calls == 3
+        assert (rich.spent.calls, rich.capped.calls) == (2, 3)
     with door_of(tmp_path, echo("bad"), Limits(calls=2), run="poor") as poor:
         assert asks(poor, "a", "bad") == ["stop", "rejected"]
-        assert (poor.spent.calls, poor.paid.calls) == (2, 0)
+        assert (poor.spent.calls, poor.capped.calls, poor.paid.calls) == (2, 2, 0)
 
 
 @pytest.mark.parametrize("probes", ["[[1]]", "[1]", "3", '[["a", 1]]', "[[true, 1]]"])
@@ -241,4 +246,4 @@ def test_a_stored_reply_whose_probes_are_damaged_is_asked_for_again(tmp_path: Pa
     model.known = True
     with door_of(tmp_path, model, Limits()) as door:
         assert asks(door, "a", "bad") == ["stop", "rejected"]
-        assert (len(model.refused), door.spent.calls) == (1, 3)
+        assert (len(model.refused), door.spent.calls, door.capped.calls) == (1, 2, 3)

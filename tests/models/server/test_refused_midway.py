@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,27 +160,19 @@ def test_a_run_that_was_cut_off_among_refusals_goes_on_to_the_same_end(
     def refused(asked: Asked) -> bool:
         return "exactly" in said(asked) or "question 3 of" in said(asked)
 
-    whole, unbroken = run_on(opened, tmp_path / "whole.db", refuse)
+    whole, _ = run_on(opened, tmp_path / "whole.db", refuse)
     dead = failure(401, "Incorrect API key")
     begun, before = run_on(opened, tmp_path / "cut.db", lambda asked, n: dead if n > cut else refuse(asked, n))
     assert begun.status == "suspended"
     # The client is new: it knows of no answer, and may well begin with what is refused.
     ended, after = run_on(opened, tmp_path / "cut.db", refuse)
-    assert (ended.status, ended.best) == ("finished", whole.best)
+    assert (ended.status, ended.best, ended.spent) == ("finished", whole.best, whole.spent)
     asked = [*before.asked[:cut], *after.asked]
-
-    def again(asked: Sequence[Asked]) -> int:
-        texts = [said(each) for each in asked if not refused(each)]
-        return len(texts) - len(set(texts))
-
-    # How many probes it takes to see what is refused depends on what is asked together.
-    assert ended.spent.calls - again(asked) == whole.spent.calls - again(unbroken.asked)
-    assert ended.spent.evaluations == whole.spent.evaluations
     answered = sum(not refused(each) for each in asked)
     rejected = len({said(each) for each in asked if refused(each)})
     # The ledger has what the server counts; what was refused is entered once.
     assert sum(each.paid.calls - each.paid.proposer_calls for each in (begun, ended)) == answered + rejected
-    assert again(asked) <= 5
+    assert answered - len({said(each) for each in asked if not refused(each)}) <= 5
 
 
 @pytest.mark.slow
