@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from promptopt.operators.reflect import BESIDE, tag_pattern
+from promptopt.operators.refusals import refuses
 from promptopt.operators.replies import NOTHING, Form, debris, tidy
 from promptopt.protocols import Task
 from promptopt.run import Run
@@ -65,6 +66,9 @@ def unusable(
         return "tags in the text"
     if _STRUCTURE.search(text):
         return "reads as chat structure"
+    # A prompt may begin so itself, and its edits with it.
+    if refuses(text) and not refuses(parent):
+        return "refusal"
     # By name: braces may be doubled or hold blanks, and stand for the same input.
     before, after = set(_PLACEHOLDER.findall(parent)), set(_PLACEHOLDER.findall(text))
     if before - after:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
+from promptopt.operators.refusals import refuses
 from promptopt.operators.replies import unthought
 from promptopt.protocols import Task
 from promptopt.run import Run
@@ -24,11 +25,6 @@ FIELD = 600
 WORKING = 40
 """A reply longer than its answer by more than this holds working that is worth showing. Ours."""
 
-_REFUSAL = re.compile(
-    r"(?:i['’]?m |i am )?(?:very |really |so )?(?:sorry|afraid|unable)\b|i (?:can(?:no|['’])t|won['’]t)\b|as an ai\b",
-    re.IGNORECASE,
-)
-"""How a model begins that will not do what it is asked."""
 _NO_TAGS = "no tags"
 BESIDE = "Text that stands beside the instruction and never changes"
 """How requests name the fixed parts of a prompt: a text that says so was copied from the request."""
@@ -168,11 +164,6 @@ def ask_whole(
     again = take(range(len(texts)), texts)
     take(again, [f"{texts[index]}\n\n{_reminder(tag, 1)}" for index in again])
     return found
-
-
-def refuses(text: str) -> bool:
-    """Whether `text` begins as models do that will not do what they are asked."""
-    return _REFUSAL.match(text) is not None
 
 
 def _generate(run: Run, texts: Sequence[str], tag: str, sampling: Sampling) -> list[Reply]:

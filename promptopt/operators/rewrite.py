@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from promptopt.operators.drafts import SAME, edit_limit, said_of, unusable
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import ask_whole, refuses
+from promptopt.operators.reflect import ask_whole
 from promptopt.operators.replies import NOTHING, Form, sized, tidy
 from promptopt.run import Run
 from promptopt.tasks.parts import focused
@@ -85,7 +85,7 @@ def revisions(
 ) -> list[str | None]:
     """For each (parent, part, request) the new text of that part; None for no use.
 
-    As `rewrites`, and dropped too where it is the old text, quotes an example of `quotes`, or refuses within the tags.
+    As `rewrites`, and dropped too where it is the old text or quotes an example of `quotes`.
     """
     texts = _written(run, asked, sampling, who=who, longest=longest, closed=True, form=form)
     found: list[str | None] = []
@@ -100,8 +100,6 @@ def revisions(
 def _misplaced(text: str, section: str, quotes: Quotes) -> str | None:
     if text == section:
         return SAME
-    if refuses(text) and not refuses(section):
-        return "refusal"
     return "quotes an example" if quotes.new_in(text, section) else None
 
 

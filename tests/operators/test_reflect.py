@@ -14,7 +14,6 @@ from promptopt.operators.reflect import (
     find_mistakes,
     read_last,
     read_tagged,
-    refuses,
     remark,
     show_example,
     show_mistakes,
@@ -245,14 +244,3 @@ def test_mistakes_are_what_scores_below_the_threshold_or_lowest(
 ) -> None:
     scores, prompt = matrix(*values)
     assert [int(example["question"]) for example, _ in find_mistakes(scores, prompt, 0.5, worst)] == found
-
-
-@pytest.mark.parametrize(
-    ("text", "refused"),
-    [
-        ("I'm sorry, but no", True), ("I can't do that", True), ("As an AI, I", True), ("So sorry", True),
-        ("Say sorry", False), ("I answer", False),
-    ],
-)  # fmt: skip
-def test_how_a_refusal_begins(text: str, refused: bool) -> None:
-    assert refuses(text) is refused

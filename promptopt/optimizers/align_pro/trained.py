@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.operators.drafts import SAME, edit_limit, unusable
-from promptopt.operators.reflect import refuses
 from promptopt.operators.replies import Form, tidy
 from promptopt.operators.training import Batch, Learned, Policy, Sample, Tokens, Training
 from promptopt.optimizers.align_pro.answers import ANSWERS, answers
@@ -268,7 +267,6 @@ class Trained:
             text = tidy(sample.text, section)
             # No tags: this request asks for the bare text.
             why = unusable(text, section, most=most, tags=(), count_tokens=run.count_tokens, form=FORM)
-            why = "refusal" if why is None and refuses(text) and not refuses(section) else why
             why = ANSWERS if why is None and answers(run, text) else why
             if why == SAME:
                 # To leave the prompt as it is is a rewrite too, and earns what the prompt earns.

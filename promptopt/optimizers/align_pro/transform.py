@@ -19,7 +19,6 @@ from promptopt.models.specs import open_model
 from promptopt.models.tokens import estimate_tokens
 from promptopt.operators.drafts import SAME, edit_limit, unusable
 from promptopt.operators.marks import Fills, around, filled
-from promptopt.operators.reflect import refuses
 from promptopt.operators.replies import sized, tidy, unthought
 from promptopt.optimizers.align_pro.trained import FORM, REQUEST
 from promptopt.protocols import LocalAware, Model, ScoresOnly, TextScorer, Tokenizer
@@ -70,8 +69,7 @@ class _Rewriting:
         written = tidy(unthought(reply).text, text)
         most = edit_limit(text, LONGEST, count_tokens)
         why = unusable(written, text, most=most, tags=(), count_tokens=count_tokens, form=FORM)
-        refused = refuses(written) and not refuses(text)
-        return text if reply.finish != "stop" or refused or (why is not None and why != SAME) else written
+        return text if reply.finish != "stop" or (why is not None and why != SAME) else written
 
     def put(self, content: Content, text: str) -> Content:
         """In its place."""

@@ -26,7 +26,7 @@ from typing import ClassVar, Literal
 from promptopt.errors import ConfigError
 from promptopt.operators.drafts import edit_limit, said_of, unusable
 from promptopt.operators.exemplars import Choice, exemplars, inputs_inside, show_place
-from promptopt.operators.reflect import ask_whole, refuses, show_task
+from promptopt.operators.reflect import ask_whole, show_task
 from promptopt.operators.replies import sized, tidy
 from promptopt.optimizers.opro.plan import OPROPlan
 from promptopt.optimizers.opro.requests import EXEMPLARS, FORM, HISTORY, KEEP, META, TAG, TAGS, WHERE
@@ -318,8 +318,6 @@ class OPRO:
             return "seen before"
         if self.propose.digits == "refused" and re.search(r"\d", text):
             return "holds a digit"
-        if refuses(text):
-            return "refusal"
         # Characters, as in the code.
         most = edit_limit(start, self.propose.longest, len)
         own = said_of(run.task, run.initial)

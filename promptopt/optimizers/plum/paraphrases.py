@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import cast
 
 from promptopt.operators.drafts import unusable
-from promptopt.operators.reflect import refuses
 from promptopt.operators.replies import NOTHING, WORDS, Form, tidy, unthought
 from promptopt.optimizers.plum.phrases import protected
 from promptopt.run import Run
@@ -115,8 +114,6 @@ def _unfit(text: str, phrase: str, sentence: str) -> str | None:
     """Why `text` cannot stand in for the phrase, in a few words; None where it can."""
     if "\n" in text:
         return "several lines"
-    if refuses(text):
-        return "refusal"
     if protected(text):
         return "placeholder, tag or link"
     said, around, own = map(_words, (text, sentence, phrase))

@@ -1,0 +1,33 @@
+"""Replies that give no text: refusals, and answers to a request that the model took for a chat."""
+
+from __future__ import annotations
+
+import re
+
+_OPENER = r"(?:(?:certainly|sure|of course|hello|hi|hey|oh|unfortunately|well|yes|no)\s*[!,.:-]\s*)*(?:but )?"
+"""What such replies often begin with, and prompts may as well."""
+_ASKED = r"(?:instructions?|prompt|text|message|details|information|context|examples?|input)\b"
+"""What they ask for. A prompt may itself begin by asking for something, but hardly for these."""
+_LACKS = r"(?:do|did)(?: not|n['’]t) (?:have|see|receive|understand|know what|find)"
+_BEGINNINGS = (
+    r"(?:i['’]?m |i am )?(?:very |really |so |truly )?(?:sorry|afraid|unable)\b",
+    r"i(?:['’]m| am) not (?:able|sure (?:what|which))\b",
+    r"(?:(?:i|my) )?(?:sincerely |sincere )?apolog(?:i[sz]e|ies)\b",
+    rf"i (?:can(?:no|['’])t|can not|won['’]t|will not|could(?: not|n['’]t)|{_LACKS})\b",
+    r"i have(?: not|n['’]t) (?:received|been given)\b",
+    # A prompt may speak so to its reader; a refusal goes on to speak of itself.
+    r"as an? (?:ai|(?:large )?language model)\b[^.\n]{0,40}\bi\b",
+    r"it (?:seems|looks|appears) (?:(?:like|that|as if|as though) )?(?:you|your|there (?:is|was) (?:no|a mis))\b",
+    r"you (?:have|did)(?: not|n['’]t) (?:provided?|given?|shared?|included?|specif)",
+    rf"(?:could|can|would) you (?:please )?(?:provide|share|clarify|specify)\b[^.?\n]{{0,40}}\b{_ASKED}",
+    rf"please (?:provide|share|give) [^.?\n]{{0,40}}\b{_ASKED}[^.\n]{{0,60}}\b(?:you(?:['’]d| would) like|i)\b",
+    r"how (?:can|may) i (?:help|assist) you\b",
+    r"es tut mir leid\b|lo siento\b|(?:je suis )?désolée?\b|mi dispiace\b|desculpe\b",
+    r"(?:非常|很|十分)?抱歉|对不起|對不起|申し訳|죄송",
+)
+_REFUSAL = re.compile(rf"\s*{_OPENER}(?:{'|'.join(_BEGINNINGS)})", re.IGNORECASE)
+
+
+def refuses(text: str) -> bool:
+    """Whether `text` begins as models do that will not, or cannot, do what they are asked."""
+    return _REFUSAL.match(text) is not None

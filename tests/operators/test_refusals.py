@@ -1,0 +1,69 @@
+"""How models begin that give no text, and how prompts may begin all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptopt.operators.drafts import unusable
+from promptopt.operators.refusals import refuses
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry, but no",
+        "I can't do that",
+        "As an AI, I",
+        "As a language model, I have no access to it.",
+        "As an AI I won't.",
+        "So sorry",
+        "I'm sorry, but I don't have access to the customer's message to classify it.",
+        "Certainly, I apologize, but I did not receive the instruction.",
+        "Unfortunately, I am not able to help with that.",
+        "I’m not sure what you would like me to write.",
+        "I don't see an instruction.",
+        "My apologies for the confusion.",
+        "It seems that you haven't given me the text.",
+        "You did not provide an instruction.",
+        "Could you please provide me with the full instruction?",
+        "Please provide the text you would like me to classify.",
+        "Hello! How can I help you today?",
+        "Es tut mir leid, das kann ich nicht.",
+        "很抱歉，我无法回答。",
+        "\n Sorry.",
+    ],
+)
+def test_how_a_refusal_begins(text: str) -> None:
+    assert refuses(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Say sorry",
+        "I answer",
+        "As an AI assistant, you classify messages.",
+        "As a language model, decide what the writer feels.",
+        "Sure: classify the message.",
+        "I will give you a message. Say what it is about.",
+        "Can you tell me whether the writer is glad?",
+        "Could you specify the label of the review?",
+        "Please provide the sentiment of the sentence.",
+        "Please give the label, and no more.",
+        "It looks at a message and names its intent.",
+        "You have not more than one word to answer in.",
+        "No, or yes? Answer with one of the two.",
+        "How can a customer be helped? Name the team.",
+        "Unfortunately phrased messages are complaints as well.",
+    ],
+)
+def test_a_prompt_is_no_refusal(text: str) -> None:
+    assert not refuses(text)
+
+
+def test_no_method_takes_a_refusal_for_a_prompt_unless_its_parent_begins_so() -> None:
+    def why(text: str, parent: str) -> str | None:
+        return unusable(text, parent, most=50, tags=(), count_tokens=len)
+
+    assert why("I'm sorry, I have no text.", "Classify it.") == "refusal"
+    assert why("Sorry is what you say first.", "Sorry is the word.") is None
