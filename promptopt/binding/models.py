@@ -85,16 +85,22 @@ def addresses_of(named: str | Model | Models, *evaluators: object) -> dict[str, 
     given: dict[int, str | None] = {}
 
     def noted(models: Models, spec: str, access: Access) -> Model:
+        from promptopt.models.server.address import default_address
         from promptopt.models.specs import check_spec
 
         check_spec(spec, access)
         # For the roles are filled all the same; nothing asks it.
         stand_in = Scripted(lambda _: "", name=spec)
-        given[id(stand_in)] = access.base_url
+        given[id(stand_in)] = default_address() if _is_openais(spec, access) else access.base_url
         return stand_in
 
     found = _each_by(noted, named, evaluators)
     return {role: given.get(id(model)) for role, model in {**found.by_role, "check": found.check}.items()}
+
+
+def _is_openais(spec: str, access: Access) -> bool:
+    """Whether nothing but the environment, or OpenAI itself, says where the model is."""
+    return access.base_url is None and spec.partition("/")[0] == "openai"
 
 
 def _each_by(

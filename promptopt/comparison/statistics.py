@@ -223,7 +223,8 @@ def scores_of(rows: Sequence[Row]) -> dict[tuple[str, str, int], dict[str, float
     """The test score of each method's winner, by task, model and seed, on the items that all methods there share.
 
     Under one cap methods can have tests of different sizes, and then the same prompt has two scores. Where they share
-    no item, each has its own.
+    no item, each has its own. A winner that is impossible on an item has a mean of minus infinity, as in its verdict
+    it loses that item; what is impossible under all of them tells none from another, and is left out.
     """
     blocks: dict[tuple[str, str, int], dict[str, dict[tuple[str, int], Tested]]] = {}
     for row in rows:
@@ -233,8 +234,9 @@ def scores_of(rows: Sequence[Row]) -> dict[tuple[str, str, int], dict[str, float
     scores: dict[tuple[str, str, int], dict[str, float]] = {}
     for block, tests in blocks.items():
         shared = set.intersection(*map(set, tests.values()))
+        told = {key for key in shared if any(math.isfinite(items[key].best) for items in tests.values())}
         scores[block] = {
-            method: mean_of([each.best for key, each in items.items() if not shared or key in shared])
+            method: _mean([each.best for key, each in items.items() if not shared or key in told])
             for method, items in tests.items()
         }
     return scores
@@ -245,6 +247,11 @@ def ranks_in(block: Mapping[str, float]) -> dict[str, float]:
     from scipy.stats import rankdata
 
     return dict(zip(block, map(float, rankdata([-score for score in block.values()])), strict=True))
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean; minus infinity where one of them is, or there is none."""
+    return math.fsum(values) / len(values) if values else -math.inf
 
 
 def mean_of(values: Sequence[float]) -> float:

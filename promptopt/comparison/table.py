@@ -69,10 +69,18 @@ class Comparison:
         return levels(self.rows)
 
     def table(self) -> tuple[Method, ...]:
-        """One entry for each method, the best score first; those without a score last."""
+        """One entry for each method, the best score first; those without a score last.
+
+        Before the score counts the share of test items that are impossible under the winner, for no mean has them.
+        """
         found = [_method(name, [row for row in self.rows if row.cell.method == name], self.alphas)
                  for name in self.methods]  # fmt: skip
-        return tuple(sorted(found, key=lambda each: math.inf if each.score is None else -each.score))
+        impossible = self._impossible()
+
+        def place(each: Method) -> tuple[float, float]:
+            return (math.inf, 0.0) if each.score is None else (impossible[each.name], -each.score)
+
+        return tuple(sorted(found, key=place))
 
     def pairs(self) -> tuple[MethodPair, ...]:
         """Every two methods on the items they share."""
@@ -116,17 +124,29 @@ class Comparison:
         known: list[tuple[float | None, float | None, str]] = [
             (getattr(each, cost), each.score, each.name) for each in self.table()
         ]
+        impossible = self._impossible()
         # Of one cost the best comes first, so one pass finds what none beats.
         priced = sorted(
-            (price, -score, name) for price, score, name in known if price is not None and score is not None
+            (price, (impossible[name], -score), name)
+            for price, score, name in known
+            if price is not None and score is not None
         )
         found: list[str] = []
-        best = -math.inf
-        for _, negative, name in priced:
-            if -negative > best:
+        best = (math.inf, math.inf)
+        for _, short_of, name in priced:
+            if short_of < best:
                 found.append(name)
-                best = -negative
+                best = short_of
         return tuple(found)
+
+    def _impossible(self) -> dict[str, float]:
+        """The share of test items on which each method's winners are impossible (a score of minus infinity)."""
+        items = {name: [each for row in self.rows if row.cell.method == name and row.measured for each in row.items]
+                 for name in self.methods}  # fmt: skip
+        return {
+            name: sum(not math.isfinite(each.best) for each in own) / len(own) if own else 0.0
+            for name, own in items.items()
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Everything as one JSON object; the rows without their items and curves."""

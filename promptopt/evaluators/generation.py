@@ -217,7 +217,11 @@ class Generation:
                     f"gave {value!r}: expected a number in [0, 1], with feedback or without, or a Score",
                 )
             # numpy's numbers and bools, and Decimals, are none of Python's floats.
-            value = float(value)  # pyright: ignore[reportArgumentType]
+            try:
+                value = float(value)  # pyright: ignore[reportArgumentType]
+            except OverflowError:
+                # A whole number may have more digits than any float.
+                value = math.inf
         if math.isnan(value) or not 0.0 <= value <= 1.0:
             raise _failed("metric", self.metric, cell, f"gave {value!r}: expected a number in [0, 1]")
         return value, score

@@ -85,11 +85,17 @@ class ProgramEvaluator:
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises CutShort with what was scored where a limit cuts the batch."""
         rules = Rules(self.most_calls, self.seconds, self.sampling)
-        with through(ask, cells[0].repetition if cells else 0) as replier:
-            finished, cut = in_lockstep(self.program, cells, rules, replier)
-        scores = {place: self._scored(cells[place], each) for place, each in finished.items()}
-        if cut is not None:
-            raise CutShort(str(cut), scores)
+        finished: dict[int, Finished] = {}
+        scores: dict[int, Score] = {}
+        # A door is asked for one repetition at a time: it is what its draws go by.
+        for repetition in dict.fromkeys(cell.repetition for cell in cells):
+            places = [place for place, cell in enumerate(cells) if cell.repetition == repetition]
+            with through(ask, repetition) as replier:
+                ended, cut = in_lockstep(self.program, [cells[place] for place in places], rules, replier)
+            finished.update((places[at], each) for at, each in ended.items())
+            scores.update((places[at], self._scored(cells[places[at]], each)) for at, each in ended.items())
+            if cut is not None:
+                raise CutShort(str(cut), scores)
         self._check_failures(list(scores.values()), ask.warn)
         self._check_state(list(finished.values()), rules, ask.warn)
         return [scores[place] for place in range(len(cells))]

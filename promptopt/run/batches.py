@@ -8,7 +8,8 @@ from itertools import chain, islice
 from promptopt.errors import BudgetSpent
 from promptopt.protocols import CallsVary, Evaluator
 from promptopt.run.budget import Ledger
-from promptopt.run.door import SLICE, Door
+from promptopt.run.door import Door
+from promptopt.run.slices import SLICE
 from promptopt.text import counted
 from promptopt.types import Cell
 

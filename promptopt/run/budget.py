@@ -9,6 +9,9 @@ from typing import Any
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
+MOST = 100_000_000
+"""Evaluations or calls that a cap allows at most: methods plan from it, and would list as many candidates. Ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -38,6 +41,10 @@ class Budget:
             # Not `value <= 0`, by which NaN would pass.
             if not value > 0:
                 raise ConfigError(f"a budget of {value!r} {name} leaves nothing to spend; give a number above 0")
+            if name in ("evaluations", "calls") and value > MOST:
+                raise ConfigError(
+                    f"a budget of {value!r} {name} is more than a run can hold ({MOST:,}); leave {name} out for no cap"
+                )
             if value == math.inf:
                 raise ConfigError(f"a budget of {value!r} {name} is none; leave {name} out for no cap")
 

@@ -19,15 +19,13 @@ from promptopt.run.budget import Ledger, Limits
 from promptopt.run.fetching import ANSWERED, HARMLESS, Call, Fetch, Through
 from promptopt.run.interruptible import interruptible
 from promptopt.run.served import Served
+from promptopt.run.slices import Slices
 from promptopt.run.stored import probes_of
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
 from promptopt.text import counted
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
-
-SLICE = 2048
-"""Calls dispatched at once where no limit depends on what they answer; bounds memory, not concurrency."""
 
 
 class Door:
@@ -58,7 +56,7 @@ class Door:
         self._stopping, self._warn, self._claims = stopping, warn, claims
         # Keys of the calls that this run was charged for.
         self._used, self.settled_now = set[int](), 0
-        self._draws: Counter[tuple[Role, str]] = Counter()
+        self._draws, self._slices = Counter[tuple[Role, str]](), Slices()
         self._owner, self._unsaid = 0, list[str]()
         self._served, self._scorers = Served(self._say), dict[str, bool]()
         # By role and kind, a request that the model has answered: what it is asked again where it refuses others.
@@ -198,24 +196,9 @@ class Door:
                 f"the store holds a damaged {name!r}; move the store away, or `promptopt cache gc` if no run needs it"
             ) from cause
 
-    def slice_size(self) -> int:
-        """How many calls to dispatch at once: fewer as a cap on tokens or dollars comes near.
-
-        What is in flight can overshoot such a cap by one slice at most; aiming each slice at half of what is left
-        makes the last one small.
-        """
-        if not self.limits.metered:
-            return SLICE
-        # What a call takes is not known before the first replies.
-        if self.spent.calls == 0:
-            return 8
-        sizes: list[float] = []
-        used = self.capped
-        if self.limits.tokens is not None:
-            sizes.append((self.limits.tokens - used.tokens) / max(1.0, used.tokens / used.calls))
-        if self.limits.usd is not None and used.usd:
-            sizes.append((self.limits.usd - used.usd) / (used.usd / used.calls))
-        return max(1, min(SLICE, int(min(sizes, default=SLICE) / 2)))
+    def slice_size(self, role: Role = "task") -> int:
+        """How many calls to dispatch at once: fewer as a cap on tokens or dollars comes near (`Slices`)."""
+        return self._slices.size(role, self.limits, self.capped)
 
     def _in_charge(self, role: Role) -> Role:
         return "check_judge" if self._checking and role == "judge" else role
@@ -247,7 +230,9 @@ class Door:
             reached = self.limits.reached(self.capped)
             if reached is not None:
                 raise BudgetSpent(f"{reached} are spent")
-            batch = asked[start : start + self.slice_size()]
+            batch = asked[start : start + self.slice_size(role)]
+            if self.limits.metered:
+                batch = batch[: self._within(batch, role)]
             admitted = self._admit(batch)
             fetch = self._fetch(batch[:admitted], role, self._room_beside(batch[:admitted]))
             fetch.ask()
@@ -283,6 +268,11 @@ class Door:
                 return position
         return len(batch)
 
+    def _within(self, batch: Sequence[Call], role: Role) -> int:
+        """How many of the batch cannot pass a cap on tokens or dollars, however long their replies are."""
+        fresh = [_short(call.key) not in self._used for call in batch]
+        return self._slices.within(batch, fresh, role, self.limits, self.capped, self._prices.get(role))
+
     def _room_beside(self, batch: Sequence[Call]) -> int | None:
         """How many calls the cap leaves beside those of the batch; None is any number."""
         left = self.limits.calls_left(self.capped)
@@ -304,6 +294,7 @@ class Door:
                     self._served.note_sampling(role, self.models[role].name)
                 if reply["finish"] in ANSWERED:
                     self._answered[role, type(call.request)] = (call.request,)
+        self._slices.saw(role, [reply["usage"][1] for reply in fresh])
         used = self._ledger(role, len(fresh), [reply["usage"] for reply in fresh])
         self.spent, self.by_role[role] = (each.plus(used) for each in (self.spent, self.by_role.get(role, Ledger())))
         probes = [usage for reply in fresh for usage in probes_of(reply)]

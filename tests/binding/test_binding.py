@@ -109,6 +109,23 @@ def test_the_address_foreseen_for_each_role_is_the_one_it_is_asked_at(
     assert {role: url or "https://api.openai.com/v1" for role, url in foreseen.items()} == found
 
 
+@pytest.mark.parametrize(
+    ("set_to", "address"),
+    [("http://localhost:8000/v1", "http://localhost:8000/v1"), (" ", "https://api.openai.com/v1"), ("", "https://api.openai.com/v1")],
+)  # fmt: skip
+def test_the_address_of_the_environment_is_foreseen_as_it_is_asked(
+    set_to: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("OPENAI_BASE_URL", set_to)
+    elsewhere = Models("openai/a", "openai/b", proposer_access=Access("http://127.0.0.1:9/v1"))
+    for models in (Models("openai/a"), elsewhere):
+        foreseen, opened = addresses_of(models), open_models(models)
+        assert foreseen["task"] == foreseen["check"] == address
+        asked = {role: model.base_url for role, model in opened.by_role.items() if isinstance(model, OpenAIModel)}
+        assert {role: foreseen[role] for role in asked} == asked
+
+
 def test_a_setting_that_changes_changes_the_fingerprint() -> None:
     described = [
         identity_of(method)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -284,3 +285,19 @@ def test_settings_that_cannot_be_are_refused(value: object) -> None:
 def test_what_is_no_content_fails_the_cell_with_a_sentence(content: object) -> None:
     (found,) = score(lambda prompt, example, ask: ask(content).text, 1)
     assert "a program asked" in found.feedback
+
+
+def test_each_cell_is_asked_by_its_own_repetition() -> None:
+    asked: list[tuple[int, str]] = []
+
+    class Noting(Batches):
+        def __call__(self, requests, *, role="task", repetition=0):
+            asked.extend((repetition, str(request.content)) for request in requests)
+            return super().__call__(requests, role=role, repetition=repetition)
+
+    mixed = [replace(cell, repetition=place % 2) for place, cell in enumerate(cells(4))]
+    found = ProgramEvaluator(lambda prompt, example, ask: ask(example["question"]).text, metric="contains").score(
+        mixed, Noting()
+    )
+    assert sorted(asked) == [(0, "q0"), (0, "q2"), (1, "q1"), (1, "q3")]
+    assert [score.output for score in found] == ["<q0>", "<q1>", "<q2>", "<q3>"]

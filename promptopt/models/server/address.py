@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import socket
 import unicodedata
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -17,6 +18,12 @@ from promptopt.models.server.wire import scrub
 
 OPENAI = "https://api.openai.com/v1"
 _PORTS = {"http": 80, "https": 443}
+
+
+def default_address() -> str:
+    """Where OpenAI's models are asked for, if no base URL is given: at OPENAI_BASE_URL, else at OpenAI itself."""
+    # A variable that is set to nothing names no server.
+    return os.environ.get("OPENAI_BASE_URL", "").strip() or OPENAI
 
 
 def host_of(address: str) -> str:

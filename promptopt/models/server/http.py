@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.address import OPENAI, canonical_address, host_of, identity, is_this_machine
+from promptopt.models.server.address import canonical_address, default_address, host_of, identity, is_this_machine
 from promptopt.models.server.dispatch import Outage
 from promptopt.models.server.keys import masked_bytes
 from promptopt.models.server.pace import UNPACED, Pace
@@ -42,7 +42,7 @@ class Server:
 
     def __init__(self, model: str, base_url: str | None, key_variable: str | None, served_as: str | None) -> None:
         """Raises ConfigError for a base URL that is none, or when OpenAI's key is missing; see `OpenAIModel`."""
-        address = (os.environ.get("OPENAI_BASE_URL", OPENAI) if base_url is None else base_url).strip()
+        address = default_address() if base_url is None else base_url.strip()
         host = host_of(address)
         self.identity = identity(address, served_as)
         azure, own = host.endswith(_AZURE), host == _OWN or host.endswith(f".{_OWN}")

@@ -145,8 +145,8 @@ class OptoPrime:
             return []
         names = problem.names
         longest = max(run.count_tokens(current[name]) for name in names)
-        words = edit_limit(" ".join(current[name] for name in names[:1]), self.longest, run.count_tokens) * 2 // 3
-        request = problem.render(focused(run.task, names[0]), current, memory, max(1, words))
+        words = [max(1, edit_limit(current[name], self.longest, run.count_tokens) * 2 // 3) for name in names]
+        request = problem.render(focused(run.task, names[0]), current, memory, words)
         # One reply may hold a new value for each.
         sampling = sized(self.sampling, longest * len(names))
         found = drafts(run, request, names, sampling, self.multi, WARMER * (unchanged // COOL))

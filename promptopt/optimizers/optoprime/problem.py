@@ -89,8 +89,14 @@ class Problem:
             for number, score in enumerate(self.scores)
         )
 
-    def render(self, task: Task, prompt: Prompt, memory: Sequence[Memory], words: int) -> str:
-        """The request."""
+    def _limits(self, words: Sequence[int]) -> str:
+        """`20`, or `20 (instruction) or 300 (answer)`: a text that is long already needs room for what it keeps."""
+        if len(set(words)) == 1:
+            return str(words[0])
+        return " or ".join(f"{most} ({name})" for name, most in zip(self.names, words, strict=True))
+
+    def render(self, task: Task, prompt: Prompt, memory: Sequence[Memory], words: Sequence[int]) -> str:
+        """The request. `words`: how many the new value of each variable may have."""
         return PROBLEM.render(
             {
                 "count": f"{len(self.graphs)} inputs" if len(self.graphs) > 1 else "one input",
@@ -104,7 +110,7 @@ class Problem:
                 "feedback": self.feedback,
                 "history": HISTORY + "\n".join(map(_recalled, memory)) + "\n" if memory else "",
                 "names": ", ".join(self.names),
-                "words": str(words),
+                "words": self._limits(words),
             }
         )
 

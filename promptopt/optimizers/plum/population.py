@@ -146,7 +146,7 @@ class CrossoverGA:
     def plan(self, room: Room) -> PhrasePlan:
         """How many generations of how many children and mutants there are, and what those are seen on."""
         size, offspring, neighbours = self._published
-        keep = BREEDERS if self.population is None else self.population
+        keep = self._keep
         scored = offspring + (size * neighbours if self.mutation else 0)
         # Here m is of an individual, and says nothing of how many a generation has.
         open_to_any = replace(self, edit=replace(self.edit, neighbours=None))
@@ -163,7 +163,7 @@ class CrossoverGA:
 
     def least(self, room: Room) -> int:
         """Evaluations of one generation that is of use."""
-        return least(room, self.plan(room).way, keep=BREEDERS)
+        return least(room, self.plan(room).way, keep=self._keep)
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap: every individual is mutated."""
@@ -171,6 +171,11 @@ class CrossoverGA:
         edited = size if self.mutation else 0
         most = offspring + edited * neighbours
         return bounds(self, train, scored=most, edited=edited)
+
+    @property
+    def _keep(self) -> int:
+        """Individuals that live on where generations are seen on fresh examples."""
+        return BREEDERS if self.population is None else self.population
 
     @property
     def _published(self) -> tuple[int, int, int]:
@@ -273,16 +278,20 @@ class HarmonySearch:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        keep = KEEP if self.memory is None else self.memory
-        return planned(self, room, keep=keep, small=SMALL)
+        return planned(self, room, keep=self._keep, small=SMALL)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""
-        return least(room, self.plan(room).way, keep=KEEP)
+        return least(room, self.plan(room).way, keep=self._keep)
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap."""
         return bounds(self, train, edited=self.segments)
+
+    @property
+    def _keep(self) -> int:
+        """Prompts that are remembered where iterations are seen on fresh examples."""
+        return KEEP if self.memory is None else self.memory
 
     def _new_harmonies(
         self, run: Run, editor: Editor, memory: Sequence[Prompt], bank: Bank, wanted: int

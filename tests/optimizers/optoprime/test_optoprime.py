@@ -80,7 +80,7 @@ def test_a_problem_of_one_input_is_said_to_be_of_one(examples: int, said: str) -
     task = planted_task()
     score = Score(0.0, "no", "no", trace=(TracedCall("instruction", "asked", "no"),))
     problem = Problem.of(task.initial, ["instruction"], task.train[:examples], [score] * examples)
-    text = problem.render(task, task.initial, [], 99)
+    text = problem.render(task, task.initial, [], [99])
     assert [each for each in ("one input", "1 inputs", "2 inputs") if each in text] == [said]
 
 
@@ -183,7 +183,7 @@ def test_a_value_is_cut_visibly_and_a_text_is_never_cut() -> None:
     trace = (TracedCall("instruction", "in", "x" * 50_000),)
     problem = Problem.of(prompt, ("instruction",), [Example.of("yes", question="q")], [Score(0.0, "no", trace=trace)])
     task = planted_task()
-    text = problem.render(task, prompt, [], 100)
+    text = problem.render(task, prompt, [], [100])
     assert long.strip() in text
     others = text.split("#Others\n")[1].split("#Outputs")[0]
     assert others.count("x") <= CUT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -225,3 +226,13 @@ def test_settings_of_several_out_of_range_are_refused(setting: dict[str, str | i
         build_optimizer("optoprime", setting)
     made = build_optimizer("optoprime", {"multi.num_responses": "3", "multi.temperature_min_max": "0.2,0.8"})
     assert made == OptoPrime(multi=Multi(3, temperature_min_max=(0.2, 0.8)))
+
+
+def test_each_text_is_told_how_long_it_may_become_where_that_differs(tmp_path: Path) -> None:
+    task = replace(workflow_task(), initial=START.replace("answer", f"Answer{' it' * 59}."))
+    _, asked = search(
+        tmp_path, replace(ONE, longest=30), lambda _: "NO CHANGE", task=task, evaluator=Workflow(lambda *_: (0.2, ""))
+    )
+    assert {text for request in asked for text in re.findall(r"in at most (.*?) words", text_of(request))} == {
+        "20 (instruction) or 50 (answer)"
+    }

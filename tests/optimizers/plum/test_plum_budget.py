@@ -18,7 +18,7 @@ from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, Mut
 from promptopt.optimizers.plum.single import HillClimbing, SimulatedAnnealing, TabuSearch, pace
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.selection.generations import Fixed, Fresh
+from promptopt.selection.generations import Fixed, Fresh, least_generation
 from promptopt.selection.lineage import most_hopeful
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
@@ -108,6 +108,12 @@ def test_a_cap_on_calls_is_planned_with_the_calls_of_the_proposer(kind: type[Any
     looked_at = way.depth * (way.children + way.keep)
     assert way.evaluations * (1 + way.children / looked_at) == pytest.approx(800, abs=5)
     assert kind().least(room(500)) < 60 < kind(preset="paper").least(room(500))
+
+
+@pytest.mark.parametrize("large", [CrossoverGA(population=40), HarmonySearch(memory=40)])
+def test_a_generation_of_use_is_larger_where_more_live_on(large: Any) -> None:
+    assert large.plan(room(2_000)).way.keep == 40
+    assert large.least(room(2_000)) == least_generation(40) > type(large)().least(room(2_000))
 
 
 @pytest.mark.slow

@@ -1,0 +1,89 @@
+"""How many calls go out together under a cap on tokens or dollars, which are known once replies are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from promptopt.models.prices import Price
+from promptopt.protocols import Role
+from promptopt.run.budget import Ledger, Limits
+from promptopt.run.fetching import Call
+from promptopt.types import Request
+
+SLICE = 2048
+"""Calls dispatched at once where no limit depends on what they answer; bounds memory, not concurrency."""
+FIRST = 8
+"""Calls of the first slice under such a cap: what a call takes is not known before the first replies. Ours."""
+
+
+class Slices:
+    """Sizes of slices that such a cap can take, whatever is answered: only the call that goes alone can pass it.
+
+    A call takes at most a token for each octet that it sends, and `max_tokens` more, or what the longest reply of its
+    role took so far, for some models think beyond it. All of it follows from the program, so a replay cuts alike.
+    """
+
+    def __init__(self) -> None:
+        # By role: a request to a proposer may be as long as a hundred to the task model.
+        self._dearest: dict[Role, tuple[float, float]] = {}
+        self._longest: dict[Role, int] = {}
+
+    def saw(self, role: Role, written: Iterable[int]) -> None:
+        """Take note of how many tokens replies had."""
+        self._longest[role] = max(self._longest.get(role, 0), *written, 0)
+
+    def size(self, role: Role, limits: Limits, used: Ledger) -> int:
+        """How many calls of a role may go out, if none takes more at most than those of it before.
+
+        By what a call took on average, half of what is left at most: calls that become dearer are then noticed.
+        """
+        if not limits.metered:
+            return SLICE
+        if used.calls == 0:
+            return FIRST
+        sizes: list[float] = []
+        tokens, usd = self._dearest.get(role, (0.0, 0.0))
+        if limits.tokens is not None:
+            left = limits.tokens - used.tokens
+            sizes += [left / max(1.0, used.tokens / used.calls) / 2, left / max(1.0, tokens)]
+        if limits.usd is not None and used.usd:
+            left = limits.usd - used.usd
+            sizes += [left / (used.usd / used.calls) / 2, *([left / usd] if usd else [])]
+        return max(1, min(SLICE, int(min(sizes, default=SLICE))))
+
+    def within(
+        self,
+        batch: Sequence[Call],
+        fresh: Sequence[bool],
+        role: Role,
+        limits: Limits,
+        used: Ledger,
+        price: Price | None,
+    ) -> int:
+        """How many of the batch, from its start, cannot pass the cap together; at least one.
+
+        `fresh`: of each call whether it takes anything; those that this run was charged for do not.
+        """
+        tokens, usd = float(used.tokens), 0.0 if used.usd is None else used.usd
+        dearest, fits = self._dearest.get(role, (0.0, 0.0)), 0
+        for call, new in zip(batch, fresh, strict=True):
+            if new:
+                read, written = _most(call)
+                written = max(written, self._longest.get(role, 0))
+                cost = 0.0 if price is None else read * price.prompt_usd + written * price.completion_usd
+                dearest = max(dearest[0], read + written), max(dearest[1], cost)
+                tokens, usd = tokens + read + written, usd + cost
+            if (limits.tokens is not None and tokens > limits.tokens) or (limits.usd is not None and usd > limits.usd):
+                break
+            fits += 1
+        self._dearest[role] = dearest
+        return max(1, fits)
+
+
+def _most(call: Call) -> tuple[int, int]:
+    """Tokens that a call reads and writes at most: as canonical JSON it has more octets than its texts have tokens."""
+    read = len(call.text.encode("utf-8", "surrogatepass"))
+    if isinstance(call.request, Request):
+        return read, call.request.sampling.max_tokens
+    # Each continuation may be read after the whole content.
+    return read * max(1, len(call.request.continuations)), 0
