@@ -83,15 +83,19 @@ def decimal_comma(targets: Iterable[str]) -> bool:
     return commas > 0 and commas * SHOWN_IN >= looked
 
 
-def in_millions(targets: Iterable[str]) -> bool:
-    """Whether some right answer is a million or more, so that "1 234 567" in a reply can be one number."""
+def largest(targets: Iterable[str]) -> int:
+    """The largest right answer, rounded down and without a sign; 0 where there is none.
+
+    From a million on "1 234 567" in a reply can be one number, and "2.5 million" is 2500000.
+    """
+    found = 0
     for target in islice(targets, LOOKED_AT):
         if len(target) <= WHOLE_TARGET:
             for match in _FIND.finditer(fixed(target)):
-                found = numbers_in(match.group())
-                if len(found) == 1 and "/" not in found[0] and Decimal(found[0]) >= MILLION:
-                    return True
-    return False
+                numbers = numbers_in(match.group())
+                if len(numbers) == 1 and "/" not in numbers[0]:
+                    found = max(found, int(Decimal(numbers[0])))
+    return found
 
 
 def _mark(run: str) -> str:

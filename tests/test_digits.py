@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.digits import decimal_comma, in_millions, is_number, numbers_in
+from promptopt.digits import decimal_comma, is_number, largest, numbers_in
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,10 @@ def test_what_hardly_is_a_list_is_one_number(run: str) -> None:
 @pytest.mark.parametrize(
     ("targets", "found"),
     [
-        (["12", "1 234 567"], True), (["3000000"], True), (["1,500,000.50"], True), (["about 2 000 000 people"], True),
-        (["12", "999999"], False), (["10/20"], False), (["2024-05-06"], False), ([], False), (["1000000" * 40], False),
+        (["12", "1 234 567"], 1234567), (["3000000", "7"], 3000000), (["1,500,000.50"], 1500000), (["-40"], 40),
+        (["about 2 000 000 people"], 2000000), (["10/20"], 0), (["2024-05-06"], 2024), ([], 0), (["0.5"], 0),
+        (["1000000" * 40], 0),
     ],
 )  # fmt: skip
-def test_targets_show_whether_the_data_is_in_millions(targets: list[str], found: bool) -> None:
-    assert in_millions(targets) is found
+def test_targets_show_how_large_the_largest_is(targets: list[str], found: int) -> None:
+    assert largest(targets) == found

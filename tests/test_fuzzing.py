@@ -98,7 +98,7 @@ def said_clearly(error: PromptoptError, name: str = "") -> None:
 READERS = [
     *(answers.resolve(name) for name in ("text", "line", "number", "choice")),
     answers.resolve("number", comma=True),
-    answers.resolve("number", spaces=True),
+    answers.resolve("number", largest=10**7),
     answers.resolve("label", ["positive", "negative", "A", "not relevant"]),
     answers.resolve("choice", ["A", "B", "C"]),
     answers.resolve("regex:(a|b)+c"),

@@ -17,7 +17,7 @@ _BEGINS = re.compile(rf"\s{{0,9}}{_LINE}{_FIELD}(?:\s?[0-9]{{1,3}})?[*_]{{0,3}}\
 _ANOTHER = re.compile(rf"\n(?={_LINE}{_FIELD}(?:\s?[0-9]{{1,3}})?[*_]{{0,3}}\s?[:：])", re.IGNORECASE)
 _SAYS = rf"[*_\"]{{0,3}}(?:\s?[:：=]|(?P<is>\s{IS}\b))"
 _ANSWERED = re.compile(
-    rf"(?:\b{NOUN}{_SAYS}|答案|回答|答え|정답|####|\\boxed|<\s?answer\s?>)\W{{0,9}}\w",
+    rf"(?:\b{NOUN}{_SAYS}|答案|回答|答え|정답|####|\\f?box(?:ed)?|<\s?answer\s?>)\W{{0,9}}\w",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
@@ -26,6 +26,13 @@ _NAMED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """What may be the answer, or a field beside it: "Topic: films"."""
+_CONCLUDES = re.compile(
+    rf"\b(?:so|thus|hence|therefore|in\stotal|finally|also|daher|donc|entonces)\b[^.!?\n]{{0,40}}\b{NOUN}\s{IS}\b",
+    re.IGNORECASE,
+)
+"""A stated end of a working, which no answer stands before: "So the answer is 24"."""
+_ANSWERS = re.compile(rf"^{_LINE}(?:a|{NOUN})[*_]{{0,3}}\s?[:：]", re.IGNORECASE | re.MULTILINE)
+"""Another example's own answer."""
 _STARTS_WORK = re.compile(
     r"\W{0,4}(?:(?:step|first|let|here|sure|ok|okay|note|we|i)\b"
     r"|(?:problem|question|example|exercise|part|task|case|text|item|section|chapter|q)\W{0,3}[0-9])",
@@ -48,10 +55,13 @@ def read_first(said: str, read: Callable[[str], str | None]) -> str | None:
         return read(said)
     if _ANSWERED.search(head) is not None:
         return read(head)
+    rest = said[begun.start() :]
+    if _CONCLUDES.search(rest) is not None and _ANSWERS.search(rest) is None:
+        return read(said)
     named = _fields(head)
     found = read(head) if named or _is_short(head) else None
     # The same field again is the next example's.
-    return found if found is not None or named & _fields(said[begun.start() :]) else read(said)
+    return found if found is not None or named & _fields(rest) else read(said)
 
 
 def _fields(text: str) -> set[tuple[str, bool]]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from numbers import Real
 from typing import Any, Self, cast
 
-from promptopt.digits import decimal_comma, in_millions
+from promptopt.digits import decimal_comma, largest
 from promptopt.errors import DataError, Endless, EvaluatorError
 from promptopt.evaluators import answers, metrics
 from promptopt.evaluators.calls import with_calls
@@ -63,8 +63,8 @@ class Generation:
         comma = "number" in (self.metric, self.answer) and writes_decimal_commas(self.task)
         metric = metrics.resolve(self.metric, comma)
         object.__setattr__(self, "_metric", metric)
-        spaces = self.answer == "number" and in_millions(_right_answers(self.task))
-        object.__setattr__(self, "_read", answers.resolve(self.answer, self.task.labels, comma, spaces))
+        most = largest(_right_answers(self.task)) if self.answer == "number" else 0
+        object.__setattr__(self, "_read", answers.resolve(self.answer, self.task.labels, comma, most))
         object.__setattr__(self, "_expected", _expected(self.answer, self.task.labels))
         # A user's function sees every cell: only ours are known to depend on nothing but reply and right answers.
         shared = metrics.is_builtin(metric) and isinstance(self.answer, str)

@@ -9,6 +9,8 @@ _MARK = re.compile(
     r"(?P<yes>[\[(]\s?[xX✓✔]\s?[\])]|[✅✔✓☑●◉🔘])|(?P<no>[\[(]\s{0,2}[\])]|[❌✗✘✖🚫☐○])\ufe0f?"
 )  # fmt: skip
 _TICK = re.compile("[✅✔✓☑]\ufe0f?")
+_BOX = re.compile(r"\[\s?[xX]\s?\]\s{0,3}(?=(?:[Oo]ption\s)?[(\[\"']{0,2}[A-Z](?![\w']))")
+"""A box with a cross in it before a letter: the letter is the option, and not X."""
 _BETWEEN = re.compile(r"[^\w\n]{0,6}")
 _LETTER = re.compile(r"(?<![\w'])([A-Z])(?![\w'])")
 _OPTION = re.compile(r"[^\w\n]{0,9}(?:[Oo]ption\s)?([A-Z])(?![\w'])")
@@ -54,6 +56,7 @@ def letters(text: str) -> tuple[str | None, frozenset[str]]:
 
 def without_ticks(text: str) -> str:
     """The text without the ticks that only underline what they stand beside."""
+    text = _BOX.sub("", text) if "[" in text else text
     return text if text.isascii() else _TICK.sub("", text)
 
 

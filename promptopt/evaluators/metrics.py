@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from promptopt.digits import decimal_comma, in_millions
+from promptopt.digits import MILLION, decimal_comma, largest
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.evaluators import numerals, wording
 from promptopt.evaluators.compounds import in_dozens
 from promptopt.evaluators.demands import demands
+from promptopt.evaluators.magnitudes import ANY
 from promptopt.evaluators.options import choice as read_choice
 from promptopt.evaluators.overlap import bleu, f1, rouge_l
 from promptopt.evaluators.structured import json, set_f1
@@ -54,19 +55,20 @@ def number(answer: str, example: Example) -> float:
     Raises DataError where the target is not one plain number.
     """
     right = _right(example)
-    return _same_number(answer, example, decimal_comma(right), in_millions(right))
+    return _same_number(answer, example, decimal_comma(right))
 
 
 def _comma_number(answer: str, example: Example) -> float:
-    return _same_number(answer, example, comma=True, spaces=in_millions(_right(example)))
+    return _same_number(answer, example, comma=True)
 
 
-def _same_number(answer: str, example: Example, comma: bool, spaces: bool) -> float:
+def _same_number(answer: str, example: Example, comma: bool) -> float:
     if answer == example.target:
         return 1.0
     # A right answer below a million is none of the numbers that could be three.
-    found = numerals.value(answer, comma, spaces)
-    targets = [_number_of(right, comma) for right in _right(example)]
+    most = largest(_right(example))
+    found = numerals.value(answer, comma, most >= MILLION, most)
+    targets = [worth for right in _right(example) for worth in _numbers_of(right, comma)]
     return float(found is not None and any(numerals.equal(found, target) for target in targets))
 
 
@@ -204,12 +206,14 @@ def _expression(source: str) -> Regex:
         raise DataError(f"target {cause}; metric 'regex' needs one") from cause
 
 
-def _number_of(target: str, comma: bool) -> numerals.Fraction:
+def _numbers_of(target: str, comma: bool) -> list[numerals.Fraction]:
+    """What a target is worth: "2.5 million" may be asked for in millions, and is both 2.5 and 2500000."""
     # In a target that is one number, spaces can only stand between thousands.
-    found = numerals.value(target, comma, spaces=True)
-    if found is None or in_dozens(target):
+    found = [numerals.value(target, comma, spaces=True, largest=most) for most in (0, ANY)]
+    worths = [each for each in found if each is not None]
+    if len(worths) < len(found) or in_dozens(target):
         raise DataError(f"target {target!r} is not one plain number: metric 'number' needs one; use 'exact' for texts")
-    return found
+    return worths
 
 
 @lru_cache(maxsize=16_384)

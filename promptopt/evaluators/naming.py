@@ -22,7 +22,7 @@ _SEPARATORS = re.compile(r"[\s\-/]+")
 
 # What may stand between a negation and the label that it denies: "not really a positive one".
 _FILLERS = (
-    r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|considered|be|being|seem|appear|look|sound|count|qualify|"
+    r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|always|entirely|completely|fully|quite|exactly|strictly|actually|particularly|especially|overly|considered|be|being|seem|appear|look|sound|count|qualify|"
     r"as|reasons?|evidence|indications?|signs?|hints?|traces?|way|basis|need|anything|for|classif(?:ied|y)|label(?:l?ed)?|call(?:ed)?|describe(?:d)?|rated?|case|example|of|to|think|believe|say|see|find|"
     r"it|its|this|that|is|thats|sure|certain|clear|if|whether|tell|determine|decide|judge|know|conclude|at|all|"
     r"ist|es|est|é|è|eine?[nrms]?|als|wirklich|sehr|un|une|una|um|uma|muy|très|molto|является)\s+){0,5}"
@@ -37,9 +37,17 @@ _NEGATION = re.compile(
 )
 # Japanese, Korean, Turkish and Hindi deny behind the word: ではない, 아니다. So do forms and JSON: "toxic: no".
 _DENIED_AFTER = re.compile(
-    r"\W{0,2}(?:değil|नहीं)|\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])|[*\"'`)\]]{0,4}\s{0,2}[:=]\s{0,2}[*\"'`(]{0,4}(?:no|false)\b"
+    r"\W{0,2}(?:değil|नहीं)|\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])|[*\"'`)\]]{0,4}\s{0,2}[:=?]\s{0,2}[*\"'`(]{0,4}(?:no|false)\b"
     r"[*\"'`)\]}]{0,4}\s{0,3}(?:$|[\n,;.!}|<])"
 )
+_UNDECIDED = re.compile(
+    r"\b(?:if|whether|tell|determine|decide|judge|know|conclude|sure|certain|clear|un(?:clear|certain|sure|decided)|"
+    r"hard|difficult|impossible|unable)\b"
+)
+"""In a negation: "I cannot tell whether it is toxic" says nothing of the opposite."""
+_PLAINLY = re.compile(r"\w+\s+(?:(?:an?|the|actually|really)\s+)?\W{0,3}")
+"""A negation that denies and says nothing else: "not really", and not "no reason to say"."""
+_OPPOSITES = {"true": "false", "false": "true"}
 _SHARED = re.compile(r"\W{0,4}(?:\b(?:or|nor|noch|ni|ни)\b|/)\W{0,4}(?:an?\s)?")
 """Between two labels that one negation denies: "neither positive nor negative"."""
 
@@ -66,7 +74,8 @@ _ANSWER = re.compile(rf"\b(?:{NOUN}|{_ASKED})\b|{_ASKED_UNSPACED}")
 # A cue ends in a colon or an equals sign, at the beginning of a line or a clause: "Sentiment: positive".
 _CUE = re.compile(r"(?:^|[.!?;|\n{,])(?P<cue>[^.!?;:=\n,{}]{1,40})[:=]\W{0,8}(?:text\{)?\W{0,8}$")
 _SAID = re.compile(
-    rf"(?:\b(?:{NOUN}|{_ASKED})(?:\s(?!not\b)\w{{1,14}})?\s+(?:is|would\s+be|should\s+be|ist|est|es)|<\s?(?:{NOUN}|{_ASKED})\s?>|####|\\boxed\{{)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
+    r"(?:\b(?:id|i\s(?:would|will)|ill|i)\s(?:say|choose|pick|select|go\swith|call\sit)(?:\s(?:its|it\sis|this\sis))?"
+    rf"|\b(?:{NOUN}|{_ASKED})(?:\s(?!not\b)\w{{1,14}})?\s+(?:is|would\s+be|should\s+be|ist|est|es)|<\s?(?:{NOUN}|{_ASKED})\s?>|####|\\f?box(?:ed)?\{{)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
 )
 # What ends the clause that names the label: a stop, a bracket, a reason.
 _CLAUSE = re.compile(
@@ -224,7 +233,7 @@ class LabelReader:
         meant = self._not_denied(named, folded)
         names = list(dict.fromkeys(map(self._name, meant)))
         if not names:
-            return self._opposite(list(dict.fromkeys(map(self._name, named))))
+            return self._opposite(named, folded)
         if len(names) == 1:
             return names[0]
         # "positive (40 %), negative (60 %)" weighs them.
@@ -270,12 +279,19 @@ class LabelReader:
                 kept.append(match)
         return kept
 
-    def _opposite(self, denied: Sequence[str]) -> str | None:
-        """The label that says that the one denied label is not so, where there is one: "non-toxic"."""
-        if len(denied) != 1:
+    def _opposite(self, denied: Sequence[re.Match[str]], folded: str) -> str | None:
+        """The label that says that the one denied label is not so, where there is one: "non-toxic", "unsafe"."""
+        negations = [_NEGATION.search(folded[max(0, match.start() - 48) : match.start()]) for match in denied]
+        if any(negation is not None and _UNDECIDED.search(negation.group()) for negation in negations):
             return None
-        key = self._key(denied[0])
-        return next((self._spelling[no + key] for no in ("not", "non", "no") if no + key in self._spelling), None)
+        keys = list({self._key(self._name(match)) for match in denied})
+        if len(keys) != 1:
+            return None
+        opposites = [no + keys[0] for no in ("not", "non", "no")]
+        # A third label may say what is neither.
+        if len(self.labels) == 2 and all(each is not None and _PLAINLY.fullmatch(each.group()) for each in negations):
+            opposites += [*(no + keys[0] for no in ("un", "in", "im", "ir", "il")), _OPPOSITES.get(keys[0], "")]
+        return next((self._spelling[each] for each in opposites if each in self._spelling), None)
 
     def _alone(self, line: str) -> str | None:
         match = self._pattern.search(line)

@@ -14,13 +14,16 @@ import re
 import unicodedata
 from fractions import Fraction
 from functools import lru_cache
+from typing import NamedTuple
 
-from promptopt.digits import RUN, fixed, numbers_in
+from promptopt.digits import MILLION, RUN, fixed, numbers_in
 from promptopt.evaluators import undecided
 from promptopt.evaluators.asides import without_asides
 from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_unspaced
 from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin, without_struck
+from promptopt.evaluators.formulas import FORMULA, joins, without_formulas, without_tex
+from promptopt.evaluators.magnitudes import is_percentage, scaled, with_words
 from promptopt.thoughts import spoken
 
 TOLERANCE = Fraction(1, 10**6)
@@ -35,10 +38,11 @@ _NUMBER = re.compile(
 )
 _QUANTITY = re.compile(rf"{_NUMBER.pattern}|{COMPOUND}")
 # A space goes before it: NFKC makes ½ a 1⁄2, and 3½ would become 31/2.
-_VULGAR = re.compile(r"(?=[\u00bc-\u00be\u2150-\u215e])")
+_VULGAR = re.compile(r"(?<=\w)(?=[\u00bc-\u00be\u2150-\u215e])")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 # 10⁵ is a power of ten; any other raised digit belongs to a unit or a note (m²), and is dropped.
 _RAISED = re.compile(r"(?<=10)[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b]+")
+_SMALL_FRACTION = re.compile(r"[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+[\u2044/][\u2080-\u2089]+")
 _SUPERSCRIPT = re.compile(r"[\u00b2\u00b3\u00b9\u2070-\u207f]+")
 _LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]")
 _SIGN = r"[$¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20cf﷼﹩＄￠￡￥￦]"
@@ -48,50 +52,29 @@ _EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
 _MINUS = "-−–﹣－"
 _OPERATOR = re.compile(r"(?:[=(\[{:≈<>≤≥*/×÷^$]|\b(?:is|are|be|equals|gives|ist|est|es))[ *$]{0,4}$")
 _NEGATIVE = re.compile(r"\b(?:negative|minus)\s+(?=[.0-9])", re.IGNORECASE)
-
-# Thin spaces that LaTeX sets between thousands: 1\,234.
-_GAP = re.compile(r"(?<=[0-9])(?:\{?\\[,;:! ]\}?|~)(?=[0-9]{3}(?![0-9]))")
-_SPACING = re.compile(r"\\[,;:! ]|\\(?:left|right|quad|displaystyle)(?![A-Za-z])")
-_NAMED = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:bf|rm|it)|mbox|operatorname)\s{0,4}\{([^{}]{0,200})\}")
-_FRACTION = re.compile(
-    r"\\[dtcs]?frac\s{0,4}(?:\{\s{0,4}(-?)\s{0,4}([0-9.,]{1,20})\s{0,4}\}|([0-9]))\s{0,4}"
-    r"(?:\{\s{0,4}(-?)\s{0,4}([0-9.,]{1,20})\s{0,4}\}|([0-9]))"
-)
-# 1.5 × 10^5 is 1.5e5, and 10^5 alone 1e5.
-_TIMES_TEN = re.compile(
-    r"(?<=[0-9])\s{0,4}(?:×|x|X|\*|·|⋅|\\times|\\cdot)\s{0,4}10\s?(?:\^|\*\*)\s?\{?\s?([+\-−]?)([0-9]{1,3})\s?\}?(?![0-9])"
-)
-_TEN = re.compile(r"(?<![\w.,])10\s?\^\s?\{?\s?([+\-−]?)([0-9]{1,3})\s?\}?(?![0-9])")
-# Other powers are no numbers to be compared, neither by base nor by exponent.
-_POWER = re.compile(r"(?<![0-9.,])(?:[0-9][0-9.,]{0,30}\s?)?\^\s?(?:\{[^{}]{0,40}\}|[+\-−]?[0-9.]{1,20}|\\circ)")
 _PYTHON_POWER = re.compile(r"(?<=[0-9])\*\*(?=[0-9])")
-_DEGREE = re.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ)")
-# Nor are roots, multiples of pi and periods: 2√3 is not 2, and not 3.
-_IRRATIONAL = re.compile(
-    r"(?<![0-9.,/])(?:[0-9][0-9.,/]{0,30}\s?)?(?:\\sqrt(?:\[[^\[\]]{0,9}\])?\s?(?:\{[^{}]{0,60}\}|[0-9])|√\s?[0-9.]{0,30}"
-    r"|\\pi(?![A-Za-z])|π)(?:\s?/\s?[0-9]{1,9})?"
-    r"|(?<![0-9.,])[0-9][0-9.,]{0,30}\\(?:overline|bar|dot)\s?\{[0-9]{1,20}\}"
-)
-# What is left of a fraction with a root or pi in it.
-_OTHER_FRACTION = re.compile(
-    r"\\[dtcs]?frac\s{0,4}(?:\{\s{0,9}\}\s{0,4}\{[^{}]{0,60}\}|\{[^{}]{0,60}\}\s{0,4}\{\s{0,9}\})"
-)
+# Bold print that ends within a number: "**$1,234**.56".
+_BOLD = re.compile(r"(?<![\w)*.])\*\*(?=[^\s*])([^*\n]{0,60}[0-9])\*\*(?=[.,]?[0-9])")
+_WIDE_FRACTION = re.compile(r"(?<![\w/.,])([0-9]{1,9}) / (0{0,8}[1-9][0-9]{0,8})(?![\w/]|[.,][0-9]|\s?[/*×÷+])(?<!/ )")
+"""A quotient is its own value, as that of 3/4 is."""
+_INTERVAL = re.compile(r"(?<=\[)(\s?-?[1-9][0-9]{0,8}),(?=-?[0-9]{1,9}\s?\])(?![0-9]{3}\s?\])")
+"""Two numbers in square brackets are a list."""
 _FLAT = re.compile(r"(?<=[0-9])([.,])[-–—]{1,2}(?![\w\\])|(?<=[0-9])/-(?!\w)")
 """What stands for no cents: "1.250,-", "500/-"."""
 # Dates, times such as 10h30 and hexadecimal numbers go as a whole: a part of one is never read alone.
 _DATE = re.compile(
     r"(?<![\w.,-])(?:[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:T[0-9:.]{2,20}Z?)?|[0-9]{1,2}-[0-9]{1,2}-[0-9]{4})(?![\w-])"
-    r"|(?<!\w)(?:[0-9]{1,2}h[0-9]{2}|0[xX][0-9a-fA-F]{1,40})(?!\w)"
+    r"|(?<!\w)(?:[0-9]{1,2}h[0-9]{2}|0[xX][0-9a-fA-F]{1,40}|0[bo][0-7]{1,64})(?!\w)"
 )
 
 _CUE = re.compile(
     rf"\b{NOUN}\b(?:\s(?!(?:not|{IS})\b)\w{{1,14}}(?=\s)){{0,2}}\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
-    r"[^\w.,\-−–﹣－+\\/(]{0,6}",
+    rf"[^\w.,\-−–﹣－+\\/({COMPOUND}{FORMULA}]{{0,6}}",
     re.IGNORECASE,
 )
 # "#### 2. Add them up" is a heading, "#### 18" an answer.
 _HASHES = re.compile(r"####(?=[ \t]*[^\w\s]{0,3}\d)(?![ \t]*\d+[.):][ \t]+\w)")
-_BOXED = re.compile(r"\\boxed\s*\{")
+_BOXED = re.compile(r"\\f?box(?:ed)?\s*\{")
 _ELEMENT = re.compile(r"<\s{0,4}(?:final[_ -]?)?answer\s{0,4}>", re.IGNORECASE)
 _DENIED = re.compile(
     r"(?:\b(?:not|never|nor|isn['’]t|rather\sthan|instead\sof|as\sopposed\sto|out\sof|(?<=[0-9]\s)of)\s{1,3}[$(\"'*]{0,3}"
@@ -116,7 +99,15 @@ _VISIBLE = re.compile(r"\S")
 _SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
 
 
-def number(reply: str, comma: bool = False, spaces: bool = False) -> str | None:
+class Written(NamedTuple):
+    """How numbers are written where a run of digits could be several: what `number` and `value` are told."""
+
+    comma: bool
+    spaces: bool
+    largest: int
+
+
+def number(reply: str, comma: bool = False, largest: int = 0) -> str | None:
     r"""The number a reply gives as its answer, in one spelling: "1234", "-7", "0.5", "3/4". None where there is none.
 
     The last "####", else the last `\boxed{}`, `<answer>` or "answer is" says where to look: behind the last "=" of
@@ -124,17 +115,19 @@ def number(reply: str, comma: bool = False, spaces: bool = False) -> str | None:
     A minus belongs to the number unless something stands before it that can be subtracted from: "5-3" gives 3.
     Where several stand there side by side, as in a range or a list, there is none: see `evaluators.undecided`.
     `comma`: as in `digits.numbers_in`; the spelling has a decimal comma then, so that it is read again as it was meant.
-    `spaces`: as there.
+    `largest`: the largest right answer. From a million on spaces may stand between thousands; "5k" and "2.5 million"
+    are 5000 and 2500000 where that has no more digits than the largest.
     """
     said = spoken(reply)
-    found = None if said is None else read_first(said, lambda text: _found(text, comma, spaces))
+    written = Written(comma, largest >= MILLION, largest)
+    found = None if said is None else read_first(said, lambda text: _found(text, written))
     return found.replace(".", ",") if found is not None and comma else found
 
 
 @lru_cache(maxsize=16_384)
-def value(text: str, comma: bool = False, spaces: bool = False) -> Fraction | None:
+def value(text: str, comma: bool = False, spaces: bool = False, largest: int = 0) -> Fraction | None:
     """The exact value of the number that `number` reads from `text`, or None."""
-    read = _found(text, comma, spaces)
+    read = _found(text, Written(comma, spaces, largest))
     return None if read is None else Fraction(read)
 
 
@@ -146,7 +139,7 @@ def named(text: str) -> frozenset[Fraction]:
     for comma in (False, True) if said is not None else ():
         plain = _plain(str(said), comma)
         for match in _NUMBER.finditer(plain):
-            found.update(map(Fraction, _spelled(match, plain, (comma, True))))
+            found.update(map(Fraction, _spelled(match, plain, Written(comma, spaces=True, largest=0))))
     return frozenset(found)
 
 
@@ -157,20 +150,20 @@ def equal(left: Fraction, right: Fraction) -> bool:
     return abs(left - right) <= TOLERANCE * max(abs(left), abs(right))
 
 
-def _found(said: str, comma: bool, spaces: bool) -> str | None:
-    plain = without_compounds(_plain(without_unspaced(without_struck(said)), comma))
+def _found(said: str, written: Written) -> str | None:
+    plain = without_compounds(_plain(without_unspaced(without_struck(said)), written.comma))
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
         # What is set for an answer alone comes before what is said in passing as well.
         places = [match.end() for match in cue.finditer(plain)]
         if places:
             end = plain.find(_ENDS[cue], places[-1]) if cue in _ENDS else -1
-            found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), (comma, spaces))
+            found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), written)
             if found is not None:
                 return None if found == _SEVERAL else found
-    return _last_in(plain, (comma, spaces))
+    return _last_in(plain, written)
 
 
-def _last_in(plain: str, written: tuple[bool, bool]) -> str | None:
+def _last_in(plain: str, written: Written) -> str | None:
     """The last number of a reply that announces none."""
     if undecided.is_list(plain):
         return None
@@ -181,6 +174,8 @@ def _last_in(plain: str, written: tuple[bool, bool]) -> str | None:
         if match.group() == COMPOUND:
             return None
         numbers = _meant(match, plain, written)
+        if numbers and joins(plain, *match.span()):
+            return None
         if numbers and undecided.is_operand(plain, match.start()):
             # "15 apples (10 + 5)": the brackets say how it was worked out.
             opened = undecided.bracket_around(plain, *match.span())
@@ -192,38 +187,46 @@ def _last_in(plain: str, written: tuple[bool, bool]) -> str | None:
             if undecided.says_how_exact(plain, aside[1]):
                 stop = aside[1]
                 continue
-            return numbers[-1] if _same(numbers[-1], plain, aside, written) else None
+            return _agreed(match, plain, aside, written)
         if numbers:
             pair = undecided.solutions(plain, max(0, match.start() - undecided.LOOKED_BACK), match.end())
             other = undecided.before(plain, *match.span()) if pair is None else pair[0]
-            return numbers[-1] if other is None or _same(numbers[-1], plain, other, written) else None
+            return numbers[-1] if other is None else _agreed(match, plain, other, written)
     return None
 
 
-def _meant(match: re.Match[str], plain: str, written: tuple[bool, bool]) -> list[str]:
+def _meant(match: re.Match[str], plain: str, written: Written) -> list[str]:
     """The numbers of a match, unless it is denied, or only says how exactly another one is given."""
     aside = _ends_in(_DENIED, plain, match) or undecided.says_precision(plain, match.end())
     return [] if aside else _spelled(match, plain, written)
 
 
-def _same(number: str, plain: str, place: undecided.Span, written: tuple[bool, bool]) -> bool:
-    """Whether what stands at `place` is that number in another spelling: "3/4 or 0.75"."""
-    other = _at(plain, place, written)
-    return other is not None and equal(Fraction(number), Fraction(other))
+def _agreed(match: re.Match[str], plain: str, place: undecided.Span, written: Written) -> str | None:
+    """What the two numbers come to that a reply names as one, at `match` and at `place`: "3/4 or 0.75".
 
-
-def _at(plain: str, place: undecided.Span, written: tuple[bool, bool]) -> str | None:
-    match = _NUMBER.search(plain, *place)
-    found = [] if match is None else _spelled(match, plain, written)
-    return found[0] if len(found) == 1 else None
+    Of a share and its percentage the first: "0.75 (75%)". None where they are two.
+    """
+    other = _NUMBER.search(plain, *place)
+    found = [_spelled(each, plain, written) for each in (match, other) if each is not None]
+    if other is None or any(len(each) != 1 for each in found):
+        return None
+    mine, its = (Fraction(each[0]) for each in found)
+    if equal(mine, its):
+        return found[0][0]
+    percents = [is_percentage(plain, each.end()) for each in (match, other)]
+    if percents[0] == percents[1] or not equal(mine * (1 if percents[0] else 100), its * (100 if percents[0] else 1)):
+        return None
+    return found[0][0] if match.start() < other.start() else found[1][0]
 
 
 def _plain(reply: str, comma: bool) -> str:
     """The reply with every spelling of a number that `_NUMBER` does not know turned into one that it does."""
-    text = _PYTHON_POWER.sub("^", _RANGES.sub(" to ", reply))
+    text = _BOLD.sub(r"\1", reply) if "**" in reply else reply
+    text = _PYTHON_POWER.sub("^", _RANGES.sub(" to ", text))
     if not text.isascii():
         text = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match.group()), text)
-        text = _CHOICES.sub(" or ", text)
+        text = _SMALL_FRACTION.sub(lambda match: f" {unicodedata.normalize('NFKC', match.group())}", text)
+        text = with_words(_CHOICES.sub(" or ", text))
         text = _SUPERSCRIPT.sub(" ", in_latin(_full_width_commas(text)))
         # The Arabic decimal mark can be read in no other way.
         text = fixed(text).replace("\u066b", "," if comma else ".").replace("\u066c", "'")
@@ -231,14 +234,16 @@ def _plain(reply: str, comma: bool) -> str:
         text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.digit(match.group())), text)
         text = _LETTERS.sub("  ", text)  # two: one would join numbers into thousands
     if "\\" in text or "{,}" in text:
-        text = _without_tex(text)
-    if "^" in text or "√" in text or "π" in text or "**" in text or "\\" in text:
-        text = _TEN.sub(r"1e\1\2", _TIMES_TEN.sub(r"e\1\2", text)).replace("e−", "e-")
-        text = _OTHER_FRACTION.sub(" ", _POWER.sub(" ", _IRRATIONAL.sub(" ", _DEGREE.sub(" ", text))))
+        text = without_tex(text)
+    text = without_formulas(text)
     if "'" in text:
         text = fixed(text)
     if comma and "," in text:
         text = _BARE_COMMA.sub("0,", text)
+    if not comma and "[" in text:
+        text = _INTERVAL.sub(r"\1, ", text)
+    if " / " in text:
+        text = _WIDE_FRACTION.sub(r"\1/\2", text)
     if "_" in text:
         text = _EMPHASIS.sub(" ", text)
     text = _CURRENCY.sub(" ", _SIGNED_CURRENCY.sub(r"\1", text))
@@ -254,22 +259,8 @@ def _full_width_commas(text: str) -> str:
     return re.sub(r"(?<=[０-９])，(?=[０-９]{3})", "٬", text)
 
 
-def _without_tex(text: str) -> str:
-    text = _GAP.sub("'", text.replace("{,}", ",").replace(",\\!", ",").replace("{.}", "."))
-    text = _NAMED.sub(r" \1 ", _SPACING.sub(" ", text))
-    return _FRACTION.sub(_quotient, text)
-
-
-def _quotient(match: re.Match[str]) -> str:
-    above, top, short_top, below, bottom, short_bottom = match.groups(default="")
-    sign = "-" if (above == "-") != (below == "-") else ""
-    # A space makes "2\frac{1}{3}" a mixed number; after a sign there must be none.
-    before = match.string[match.start() - 1 : match.start()]
-    return f"{' ' if before.isalnum() or before == '}' else ''}{sign}{top}{short_top}/{bottom}{short_bottom} "
-
-
-def _answer_at(plain: str, start: int, stop: int, written: tuple[bool, bool]) -> str | None:
-    """The number of the sentence that begins at `start` and ends before `stop`; `written`: (comma, spaces)."""
+def _answer_at(plain: str, start: int, stop: int, written: Written) -> str | None:
+    """The number of the sentence that begins at `start` and ends before `stop`."""
     first = _VISIBLE.search(plain, start, stop)
     end = first and _SENTENCE_END.search(plain, first.start(), stop)
     ended = stop if end is None or plain[end.start()] in ";," else end.start()
@@ -277,8 +268,9 @@ def _answer_at(plain: str, start: int, stop: int, written: tuple[bool, bool]) ->
         return _SEVERAL
     pair = undecided.solutions(plain, start, ended)
     if pair is not None:
-        last = _at(plain, pair[1], written)
-        return last if last is not None and _same(last, plain, pair[0], written) else _SEVERAL
+        last = _NUMBER.search(plain, *pair[1])
+        found = None if last is None else _agreed(last, plain, pair[0], written)
+        return _SEVERAL if found is None else found
     stop = end.start() if end is not None else stop
     equals = plain.rfind("=", start, stop)
     # "= x apples" holds none: then from where the sentence begins.
@@ -287,11 +279,13 @@ def _answer_at(plain: str, start: int, stop: int, written: tuple[bool, bool]) ->
             if match.group() == COMPOUND:
                 return _SEVERAL
             numbers = _meant(match, plain, written)
+            if numbers and joins(plain, *match.span()):
+                return _SEVERAL
             if numbers:
                 other = undecided.beside(plain, *match.span(), ended)
-                alone = len(numbers) == 1 and (other is None or _same(numbers[0], plain, other, written))
-                return numbers[0] if alone else _SEVERAL
-    return None
+                agreed = numbers[0] if other is None else _agreed(match, plain, other, written)
+                return agreed if agreed is not None and len(numbers) == 1 else _SEVERAL
+    return _SEVERAL if FORMULA in plain[start:ended] else None
 
 
 def _ends_in(pattern: re.Pattern[str], plain: str, match: re.Match[str]) -> bool:
@@ -300,12 +294,14 @@ def _ends_in(pattern: re.Pattern[str], plain: str, match: re.Match[str]) -> bool
     return pattern.search(before) is not None
 
 
-def _spelled(match: re.Match[str], plain: str, written: tuple[bool, bool]) -> list[str]:
+def _spelled(match: re.Match[str], plain: str, written: Written) -> list[str]:
     run = match["run"]
     if run is None:
         found = [str(_fraction(match["whole"], int(match["top"]), int(match["bottom"])))]
     else:
-        found = numbers_in(run, *written)
+        found = numbers_in(run, written.comma, written.spaces)
+        if len(found) == 1:
+            found = [scaled(found[0], plain, match.end(), written.largest)]
     if found and found[0] != "0" and _is_negative(plain, match.start()):
         found[0] = "-" + found[0]
     return found

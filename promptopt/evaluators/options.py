@@ -12,6 +12,8 @@ from promptopt.evaluators.cues import ATTACHED, CORRECTED, IS, NOUN, UNSPACED, i
 from promptopt.thoughts import spoken
 
 _MARKUP = re.compile(r"[*`_$]|</?(?:b|i|u|em|strong|mark|code|span|p|div|h[1-6])(?:\s[^<>]{0,80})?>", re.IGNORECASE)
+_ANGLES = re.compile(r"<([A-Z])>(?![^<>]{0,500}</)")
+"""A letter in the brackets of a form, "<letter>": no tag, which would be closed."""
 _TEX = re.compile(r"\\(?:text|math)[a-z]{0,6}\s?\{([^{}]{0,80})\}")
 _LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]+")
 
@@ -37,7 +39,8 @@ _SURE = (
 
 # \boxed{B}, #### B, <answer>B
 _MARKED = re.compile(
-    rf"(?:\\boxed\s?\{{|####|<\s?(?:final[_ -]?)?(?:answer|choice|option)\s?>)[^\w\"'(\[{{]{{0,9}}(?:option\s)?{_ONE}",
+    r"(?:\\f?box(?:ed)?\s?\{|####|<\s?(?:final[_ -]?)?(?:answer|choice|option)\s?>)"
+    rf"[^\w\"'(\[{{]{{0,9}}(?:option\s)?{_ONE}",
     re.IGNORECASE,
 )
 # "The answer is B", "Choice: B", "the best one would be B".
@@ -46,7 +49,7 @@ _ANSWER = re.compile(
     rf"(?=[\"')\]]{{0,2}}\s{{0,9}}(?:[:=]|{IS}\b|would|should|must))"
     # With a colon after it such a word ends a sentence about another one: "A is correct: B is too small."
     rf"|(?:best|correct|right|richtig|korrekt|correcta|correta|corretta)(?=\s{{1,9}}(?:one\s)?(?:{IS}|would|should|must)\b))"
-    rf"[\"')\]]{{0,2}}"
+    rf"[\"')\]]{{0,2}}(?:'s\b)?"
     rf"(?:(?:\s(?!not\b)\w{{1,14}}){{0,2}}\s{{1,9}}(?:{IS}|(?:would|should|must|might|may|could|has\sto)\s+be)\b)?"
     rf"\s{{0,9}}(?:[:=]|[-=]?>|→|-\s)?\s{{0,20}}{_SURE}{_ONE}",
     re.IGNORECASE,
@@ -102,7 +105,10 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 """Before a letter that names something which is no option."""
-_UNLIKELY = re.compile(r"\b(?:not|cannot|can't|never|neither|nor|hardly|unlikely)\b[^.!?\n]{0,20}$", re.IGNORECASE)
+_UNLIKELY = re.compile(
+    r"\b(?:not|cannot|can't|never|neither|nor|hardly|unlikely)\b(?:(?!\b(?:so|but|hence|thus|therefore)\b)[^.!?\n]){0,20}$",
+    re.IGNORECASE,
+)
 """Before a letter that a reply ends in, and does not choose."""
 # "… so B", "… → B"; not "could be B", nor the C of "A, B, C".
 _CLOSING = re.compile(
@@ -111,6 +117,9 @@ _CLOSING = re.compile(
     r"|[:=→>,.!?—–]\s{1,9}|[:=→>])"
     r"[(\"']{0,2}(?<![A-Z],\s)([B-HJ-Z])\W{0,20}$"
 )
+
+_CELL = re.compile(r"\|[ \t]{0,9}\(?([A-Z])\)?[ \t]{0,9}(?=\||$)", re.MULTILINE)
+_LONE = re.compile(r"(?<![\w'])([A-Z])(?![\w'])")
 
 
 def choice(reply: str) -> str | None:
@@ -177,7 +186,7 @@ def _plain(said: str) -> str:
         text = _LETTERS.sub("  ", unicodedata.normalize("NFKC", in_latin(text)))
     if "\\" in text:
         text = _TEX.sub(r"\1", text)
-    return _MARKUP.sub("", text).strip()
+    return _MARKUP.sub("", _ANGLES.sub(r"(\1)", text) if "<" in text else text).strip()
 
 
 def _single(match: re.Match[str], plain: str) -> str | None:
@@ -204,10 +213,17 @@ def _unmentioned(plain: str) -> str | None:
     # Only the end: an answer would be among the last words.
     closing = _CLOSING.search(plain, max(0, len(plain) - 60))
     if closing is None:
-        return None
+        return _in_cell(plain) if "|" in plain else None
     before = plain[: closing.start(1)]
     named = _NAMES.search(before, max(0, len(before) - 24)) or _UNLIKELY.search(before, max(0, len(before) - 40))
     return None if named else _letter(closing.groups())
+
+
+def _in_cell(plain: str) -> str | None:
+    """The letter that has a cell of a table to itself, where no other letter stands alone."""
+    alone = {match[1] for match in _LONE.finditer(plain)}
+    cells = {match[1] for match in _CELL.finditer(plain)}
+    return f"({cells.pop()})" if len(cells) == 1 and alone == cells else None
 
 
 def _bare(held: str) -> str:

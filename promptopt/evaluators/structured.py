@@ -24,7 +24,9 @@ _OPENING = re.compile(r"[\[{]")
 _BULLET = re.compile(r"^\s*(?:(?:[-*•·–—▪◦‣+☑✓✔✅]|\(?[0-9]{1,3}[.)]|[a-z][.)]|\([a-zA-Z]\))\s+(?:\[[ xX]?\]\s+)?)")
 _LEAD = re.compile(r"^[^\W\d](?:[^\W\d]|[ '’*-]){0,50}:[*_]{0,2}\s+(?=\S)")
 """What a list is called, before it: "The colours are: red, blue"."""
-_TAG = re.compile(r"</?(?:li|ul|ol|br)\s?/?>", re.IGNORECASE)
+_TAG = re.compile(r"</?(?:li|ul|ol|br|(?:final[_ -]?)?answers?)\s?/?>", re.IGNORECASE)
+_RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*\|?\s*")
+"""Below the name of the one column that a table has."""
 _WRAPPED = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}|\([^()]*\)")
 # From the first of some blanks only: tried from each of them, a long gap would take quadratic time.
 _BETWEEN = re.compile(r"(?<!\s)\s*(?:,|，|、|،)\s*(?:(?:and|or|und|et|y)\s+)?")
@@ -107,6 +109,8 @@ def _items(text: str, apart: bool = False) -> frozenset[str]:
 def _plain_items(text: str) -> list[str]:
     lines = [line for line in text.splitlines() if line.strip(" \t`")]
     listed = [line for line in lines if _BULLET.match(line)]
+    if len(lines) > 2 and _RULE.fullmatch(lines[1]):
+        return [line.strip().strip("|") for line in lines[2:] if "|" in line or "|" not in lines[0]]
     if len(lines) > 1:
         # What introduces a list, and what follows it, is no item.
         kept = listed if listed else lines[1:] if lines[0].rstrip("* ").endswith(":") else lines

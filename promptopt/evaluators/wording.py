@@ -11,6 +11,8 @@ from promptopt.text import INVISIBLE, caseless, normalise
 
 # Not the stars of 2 * 3 * 4, nor those of a**b.
 _EMPHASIS = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])([^*\n]{0,500}[^\s*])\*{1,3}(?![\w*])")
+# Bold print of a part of a word.
+_WITHIN = re.compile(r"(?<![\w*])\*\*([^\W_][^*\n]{0,80})\*\*(?=[^\W\d_])")
 _ALIKE = INVISIBLE | {ord(sign): "'" for sign in "’‘ʼ"} | {ord(sign): '"' for sign in "“”„"}
 _WORD = re.compile(rf"[^\W{UNSPACED}]")
 _SUFFIX = re.compile(r"(?<=\w)[+#]+(?!\w)")
@@ -24,7 +26,7 @@ _PREFIX = re.compile(r"(?<!\w)(?:[وفبكلس]{0,2}(?:ال)?|[והבכלמש]{1
 def folded(text: str) -> str:
     """The text in one case, spacing, width and kind of apostrophe, without emphasis and what shows nothing."""
     if "*" in text:
-        text = _EMPHASIS.sub(r"\1", text)
+        text = _WITHIN.sub(r"\1", _EMPHASIS.sub(r"\1", text))
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_ALIKE)
     return caseless(normalise(text))

@@ -25,6 +25,12 @@ FIELD = 600
 WORKING = 40
 """A reply longer than its answer by more than this holds working that is worth showing. Ours."""
 
+_PAGE = re.compile(
+    r"<(?:!doctype|html|body|div|span|template|script|img|[ibp]|sentence|response|answer|output|review|sentiment|label|"
+    r"customer[_-]review|human|user)\b[^<>]{0,200}>",
+    re.IGNORECASE,
+)
+"""How a page begins, or an example or its answer in tags of their own: "<Sentence>…". A prompt in tags says <task>."""
 _NO_TAGS = "no tags"
 BESIDE = "Text that stands beside the instruction and never changes"
 """How requests name the fixed parts of a prompt: a text that says so was copied from the request."""
@@ -187,6 +193,8 @@ def _whole(reply: Reply, tag: str, bare: bool, closed: bool) -> tuple[str | None
             return None, _NO_TAGS
         if said.startswith(("{", "[")) and said.endswith(("}", "]")):
             return None, "JSON"
+        if _PAGE.match(said):
+            return None, "markup"
         text = said
     return (text, "") if text else (None, "empty")
 
@@ -204,15 +212,21 @@ def read_last(reply: Reply, tag: str, *, closed: bool = False) -> str | None:
 
     A last tag that is not closed reaches to the end of a reply that stopped by itself. One that was cut short says
     nothing then, for what was complete before was quoted. `closed`: only complete pairs count, whatever follows them.
-    Lenient as `read_tagged`.
+    Lenient as `read_tagged`; also where the first "<" is missing, and where a second opening tag ends the text.
     """
-    tags = list(tag_pattern((tag,)).finditer(reply.text))
+    said = re.sub(
+        rf"\A(\s{{0,9}}(?:```\s{{0,9}})?){re.escape(tag)}\s?>", rf"\1<{tag}>", reply.text, flags=re.IGNORECASE
+    )
+    tags = list(tag_pattern((tag,)).finditer(said))
+    opens = [each for each in tags if "/" not in each.group()]
+    if len(opens) == len(tags) == 2 and not closed and not said[tags[1].end() :].strip("`* \n"):
+        return _bare(said[tags[0].end() : tags[1].start()])
     if tags and "/" not in tags[-1].group() and not closed:
-        return _bare(reply.text[tags[-1].end() :].strip().removesuffix("```")) if reply.finish == "stop" else None
+        return _bare(said[tags[-1].end() :].strip().removesuffix("```")) if reply.finish == "stop" else None
     # Neighbours alone: a tag that is named in passing has no end of its own behind it.
     for begin, end in reversed(list(pairwise(tags))):
         if "/" in end.group() and "/" not in begin.group():
-            return _bare(reply.text[begin.end() : end.start()])
+            return _bare(said[begin.end() : end.start()])
     return None
 
 
@@ -235,5 +249,7 @@ def _bare(span: str) -> str:
 
 @lru_cache(maxsize=64)
 def tag_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
-    """Begin and end tags of these names, in any case and with white space inside."""
-    return re.compile(rf"<\s*/?\s*(?:{'|'.join(map(re.escape, names))})\s*>", re.IGNORECASE)
+    """Begin and end tags of these names, in any case, with white space or attributes inside."""
+    attribute = r"""\s{1,9}[\w-]{1,30}\s?=\s?(?:"[^"<>]{0,80}"|'[^'<>]{0,80}')"""
+    named = "|".join(map(re.escape, names))
+    return re.compile(rf"<\s*/?\s*(?:{named})(?:{attribute}){{0,4}}\s*>", re.IGNORECASE)

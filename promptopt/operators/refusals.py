@@ -8,6 +8,8 @@ _OPENER = r"(?:(?:certainly|sure|of course|hello|hi|hey|oh|unfortunately|well|ye
 """What such replies often begin with, and prompts may as well."""
 _ASKED = r"(?:instructions?|prompt|text|message|details|information|context|examples?|input)\b"
 """What they ask for. A prompt may itself begin by asking for something, but hardly for these."""
+_READ = r"(?:sentence|review|article|passage|tweet|paragraph)\b"
+"""What a prompt is for: it may be asked for too, to classify it."""
 _LACKS = r"(?:do|did)(?: not|n['’]t) (?:have|see|receive|understand|know what|find)"
 _BEGINNINGS = (
     r"(?:i['’]?m |i am )?(?:very |really |so |truly )?(?:sorry|afraid|unable)\b",
@@ -20,7 +22,8 @@ _BEGINNINGS = (
     r"it (?:seems|looks|appears) (?:(?:like|that|as if|as though) )?(?:you|your|there (?:is|was) (?:no|a mis))\b",
     r"you (?:have|did)(?: not|n['’]t) (?:provided?|given?|shared?|included?|specif)",
     rf"(?:could|can|would) you (?:please )?(?:provide|share|clarify|specify)\b[^.?\n]{{0,40}}\b{_ASKED}",
-    rf"please (?:provide|share|give) [^.?\n]{{0,40}}\b{_ASKED}[^.\n]{{0,60}}\b(?:you(?:['’]d| would) like|i)\b",
+    rf"please (?:provide|share|give) [^.?\n]{{0,40}}\b(?:{_ASKED}|{_READ})"
+    r"[^.\n]{0,60}\b(?:you(?:['’]d| would) like|i)\b",
     r"how (?:can|may) i (?:help|assist) you\b",
     r"es tut mir leid\b|lo siento\b|(?:je suis )?désolée?\b|mi dispiace\b|desculpe\b",
     r"(?:非常|很|十分)?抱歉|对不起|對不起|申し訳|죄송",

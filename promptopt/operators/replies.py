@@ -150,7 +150,9 @@ def _unlabelled(text: str, parent: str) -> str:
     for pattern in (_ANNOUNCED, _HEADING):
         found = pattern.match(text)
         if found is not None and pattern.match(parent) is None:
-            text = text[found.end() :]
+            # "**Prompt: text.**" has the label within its bold print.
+            opened = found.group().count("**") % 2
+            text = text[found.end() :].replace("**", "", opened)
     return text
 
 

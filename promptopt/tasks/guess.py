@@ -31,6 +31,7 @@ _ASKED = ("system", "instruction", "context", "question", "query", "message", "i
 """What stands for the prompt, or for a part of it, in published preference data without a column `prompt`."""
 _TAKEN = ("instruction", "answer_format", *RESERVED)
 _PAIRS = "# Preference data: --method pmpo --evaluator preference goes by which reply the model finds likelier."
+_UNIT = re.compile(r"(?<![^-−])[$€£¥₹]\s?|\s?[%$€£¥₹]$")
 _COMMA = "Every target is a number. Decimals have a comma in them, so 1,234 is read as 1 and a fraction."
 _SEVERAL = "# Where a target is a list, each entry of it is a right answer."
 _METRICS = "exact | contains | regex | number | choice | f1 | set_f1 | json | rouge_l | bleu | module:function"
@@ -226,7 +227,7 @@ def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> _Guess:
             answer_format="Answer with the letter of the right option in brackets, such as (A).",
         )
     # Ten numbers or fewer that come again and again are ratings: labels, and not results.
-    if all(is_number(target) for target in counts) and not (few and len(counts) <= 10):
+    if all(map(is_number, _without_unit(counts))) and not (few and len(counts) <= 10):
         why = "Every target is a number." if not decimal_comma(targets) else _COMMA
         return _Guess(
             why=why,
@@ -239,6 +240,12 @@ def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> _Guess:
     if few:
         return _from_labels(counts, field, lines=lines)
     return _from_texts(counts, field)
+
+
+def _without_unit(targets: Mapping[str, int]) -> list[str]:
+    """The targets without a sign of money or "%", where all have the same one."""
+    units = {match[0].strip() if (match := _UNIT.search(target)) else "" for target in targets}
+    return [_UNIT.sub("", target) for target in targets] if len(units) == 1 else list(targets)
 
 
 def _from_texts(targets: Counter[str], field: str) -> _Guess:

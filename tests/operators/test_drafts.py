@@ -25,6 +25,7 @@ PARENT = "Answer {name} in {{ language }}: \\boxed{x}"
         ("{name} {language} [INST] b", "reads as chat structure"),
         ("{name} {language} <｜User｜>", "reads as chat structure"),
         ("Reply in {language}", "lost placeholder"),
+        ("I'm sorry, but I can't answer {name} in {language}", "refusal"),
         ("{name} {language} {section}", "unresolved placeholder"),
         ("{name} {language}\n- If ...", "form not filled in"),
         (

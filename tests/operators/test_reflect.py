@@ -159,6 +159,14 @@ def test_the_task_is_shown_with_its_frozen_parts() -> None:
         ("<reason>a</reason> <reason>b", "b"),
         ("< Reason >```\na\n```</ REASON>", "a"),
         ("<reason> </reason>", ""),
+        ("<reason>a<reason>", "a"),
+        ("<reason>a <reason>\n```", "a"),
+        ("<reason>a <reason>b", "b"),
+        ('<reason class="x">a</reason>', "a"),
+        ("<reason id='x' className = \"y z\">a</reason>", "a"),
+        ("reason>a</reason>", "a"),
+        ("```\nreason>a</reason>\n```", "a"),
+        ("no reason>a</reason>", None),
         ("</reason>a", None),
         ("a", None),
         ("", None),
@@ -200,6 +208,24 @@ def test_a_bare_reply_is_taken_where_it_may_be_one() -> None:
     found = ask_whole(run, list("pqrs"), "reason", SAMPLING, "critic", bare=True)
     assert found == ["Answer well.", None, None, "Answer now."]
     assert run.rejected == {"critic: JSON": 1, "critic: refusal": 1, "critic: no tags": 1}
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["<Sentence>\na\n</Sentence>", '<div class="x">Answer.</div>', "<i>Answer</i>", "<response>\nyes</response>"],
+)
+def test_a_page_or_an_example_in_tags_of_its_own_is_no_bare_text(page: str) -> None:
+    run = FakeRun(page, page)
+    assert ask_whole(run, ["p"], "reason", SAMPLING, "critic", bare=True) == [None]
+    assert run.rejected == {"critic: markup": 1}
+
+
+@pytest.mark.parametrize(
+    "text", ["<task>Answer.</task>", "<instructions>\nAnswer.\n</instructions>", "Use <b>bold</b>."]
+)
+def test_a_bare_text_may_be_in_sections(text: str) -> None:
+    run = FakeRun(text, text)
+    assert ask_whole(run, ["p"], "reason", SAMPLING, "critic", bare=True) == [text]
 
 
 def test_an_example_is_shown_with_what_is_right() -> None:

@@ -25,6 +25,8 @@ WORDS = st.lists(st.sampled_from(["say", "which", "label", "fits", "best", "it's
         ("Name the mood.", "Name the mood."),
         ("New instruction: Name the mood.", "Name the mood."),
         ("**New Instruction:**\nName the mood.", "Name the mood."),
+        ("**Prompt: Name the mood.**", "Name the mood."),
+        ("**Prompt: Name the mood.** Say **one** word.", "Name the mood. Say **one** word."),
         ("## Improved prompt\nName the mood.", "Name the mood."),
         ("text:\nName the mood.\nscore:\n61", "Name the mood."),
         ("text:\nName the mood.\nscore:\n61\n\ntext:\nName it.\nscore:\n63", "Name the mood."),

@@ -22,7 +22,7 @@ from promptopt.tasks.reading.evals import fold_sample, is_sample
 from promptopt.tasks.reading.json_tables import rows_in
 from promptopt.tasks.reading.row_numbers import TABLES, row_at
 from promptopt.tasks.reading.tables import arrow, parquet, saved, separated
-from promptopt.tasks.reading.workbooks import spreadsheet
+from promptopt.tasks.reading.workbooks import spreadsheet, without_results
 from promptopt.text import counted
 from promptopt.types import Example
 
@@ -88,12 +88,12 @@ def examples_from(
         raise DataError(
             f"{len(unlabelled)} of {counted(len(kept), 'row')} of {path} have nothing in the target column "
             f"{columns.target!r}, "
-            f"such as the one with {field} {text[:60]!r}; fill them in or remove them"
+            f"such as the one with {field} {text[:60]!r}; fill them in or remove them{without_results(path)}"
         )
     warnings: list[str] = []
     blank = sum(example is None for _, example in read)
     if blank:
-        warnings.append(f"{path.name}: {blank} row(s) with a blank input left out")
+        warnings.append(f"{path.name}: {blank} row(s) with a blank input left out{without_results(path)}")
     unmatched = [number for number, example in examples if columns.options and not example.rejected]
     if unmatched:
         warnings.append(
@@ -164,7 +164,9 @@ def _json(path: Path) -> Iterator[Row]:
             # `datasets` and pandas write JSON Lines under this name.
             yield from _json_lines(path)
             return
-        raise DataError(f"{path}, line {cause.lineno}: not valid JSON ({cause.msg}); repair it there") from cause
+        several = cause.msg == "Extra data" and text.lstrip().startswith("{")
+        advice = "write one list, [{…}, {…}], or one whole object a line" if several else "repair it there"
+        raise DataError(f"{path}, line {cause.lineno}: not valid JSON ({cause.msg}); {advice}") from cause
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{path}: {_unreadable(cause)}") from cause
     rows = rows_in(value)

@@ -20,6 +20,7 @@ from uuid import UUID
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.columns import Row
 from promptopt.tasks.reading.encoding import read_lines
+from promptopt.tasks.reading.features import named, names_in, names_of
 from promptopt.text import counted
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -82,7 +83,7 @@ def separated(path: Path) -> Iterator[Row]:
 
 
 def _said_or_found(head: list[str], usual: str) -> tuple[str, int]:
-    """The separator, and how many lines stand above the header: blank ones, and Excel's own way to say it."""
+    """The separator, and how many lines stand above the header: blank ones, notes, and Excel's own way to say it."""
     # A tab may be the separator that is named, so the line keeps its blanks.
     first = head[0].strip('\r\n"').lower() if head else ""
     said = first.startswith("sep=") and len(first) == 5
@@ -91,7 +92,20 @@ def _said_or_found(head: list[str], usual: str) -> tuple[str, int]:
         skipped += 1
     if said:
         return first[-1], skipped
-    return (usual if first == "sep=" else _separator(head[skipped:], usual)), skipped
+    separator = usual if first == "sep=" else _separator(head[skipped:], usual)
+    notes = _notes_above(head[skipped:], separator)
+    return (_separator(head[skipped + notes :], usual), skipped + notes) if notes else (separator, skipped)
+
+
+def _notes_above(head: list[str], separator: str) -> int:
+    """How many lines stand above a header of several columns that begin with "#" and have no separator."""
+    notes = next((place for place, line in enumerate(head) if not line.startswith("#")), 0)
+    alone = all(separator not in line for line in head[:notes])
+    return notes if notes and alone and _width(head[notes:]) > 1 else 0
+
+
+def _width(lines: list[str]) -> int:
+    return max((len(next(csv.reader(lines, delimiter=each), list[str]())) for each in _SEPARATORS), default=0)
 
 
 def _quotes_after_space(head: list[str], separator: str) -> bool:
@@ -236,7 +250,9 @@ def _rows_of(batch: Any) -> Iterator[Row]:
             batch = batch.set_column(place, field.name, batch.column(place).cast(library.string()))
         elif str(field.type) == "duration[ns]":
             batch = batch.set_column(place, field.name, batch.column(place).cast(library.duration("us"), safe=False))
-    yield from map(_plain, batch.to_pylist())
+    names = names_in(batch.schema.metadata)
+    for row in map(_plain, batch.to_pylist()):
+        yield named(row, names) if names else row
 
 
 def _plain(row: Mapping[str, Any]) -> Row:
@@ -290,13 +306,27 @@ def _saved_rows(path: Path) -> Iterator[Row]:
     if not files:
         files = sorted((*path.glob("*.arrow"), *path.glob("*.parquet")))
     if not files:
-        raise DataError(f"{path} is a folder without Arrow or Parquet files; name a data file, or a saved data set")
+        raise DataError(
+            f"{path} is a folder without Arrow or Parquet files; name a data file{_data_files(path)}, or a saved data "
+            f"set"
+        )
+    described = path / "dataset_info.json"
+    names = names_of(_json_of(described) if described.is_file() else None)
     for file in files:
         if not file.is_file():
             raise DataError(
                 f"{path} lacks {file.name}, a part of the data set; copy the whole folder, or save it again"
             )
-        yield from (parquet if file.suffix == ".parquet" else arrow)(file)
+        for row in (parquet if file.suffix == ".parquet" else arrow)(file):
+            yield named(row, names) if names else row
+
+
+def _data_files(path: Path) -> str:
+    """The tables in a folder, as half a sentence."""
+    names = sorted(
+        each.name for each in path.iterdir() if each.suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".xlsx")
+    )
+    return f" in it, such as {' or '.join(names[:2])}" if names else ""
 
 
 def _json_of(path: Path) -> dict[str, Any]:

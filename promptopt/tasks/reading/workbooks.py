@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +14,53 @@ from promptopt.errors import DataError
 from promptopt.tasks.reading.columns import Row
 from promptopt.tasks.reading.tables import check_header, needed
 
+_UNSAVED = re.compile(rb"(?:</f>|<f[^<>]{0,200}/>)\s{0,9}(?:<v\s?/>|<v></v>)?\s{0,9}</c>")
+"""A formula without a value behind it."""
+
 
 def spreadsheet(path: Path) -> Iterator[Row]:
     """The rows of the first sheet that shows a table of two columns or more, else of the first that holds anything.
 
     Its header is below what stands alone in a row, a title. Cells that are merged have one value.
     """
+    return (row for _, row in numbered(path))
+
+
+def numbered(path: Path) -> Iterator[tuple[int, Row]]:
+    """The same, each with its number in the sheet."""
     calamine = needed("python_calamine", "python-calamine", path)
     try:
         book = calamine.CalamineWorkbook.from_path(str(path))
         shown = [each.name for each in book.sheets_metadata if each.visible == calamine.SheetVisibleEnum.Visible]
         sheets = (_table(book.get_sheet_by_name(name)) for name in shown)
         filled = (rows for rows in sheets if rows)
-        first = next(filled, list[list[Any]]())
-        rows = next((each for each in chain([first], filled) if len(each) > 1 and _width(each[0]) > 1), first)
+        first = next(filled, dict[int, list[Any]]())
+        rows = next((each for each in chain([first], filled) if len(each) > 1 and _width(_top(each)) > 1), first)
     except (calamine.CalamineError, ValueError) as cause:
         raise DataError(f"{path} is no readable Excel file ({cause}); save it again, or as CSV") from cause
-    header = [str(_cell(name)).strip() for name in rows[0]] if rows else []
+    header = [str(_cell(name)).strip() for name in _top(rows)]
     while header and not header[-1]:
         header.pop()
     check_header(path, [name for name in header if name])
-    for row in rows[1:]:
+    for number, row in islice(rows.items(), 1, None):
         values = [_cell(value) for value in row[: len(header)]]
         if any(value != "" for value in values):
             # A row may end before the header does.
-            yield dict(zip(header, values, strict=False))
+            yield number, dict(zip(header, values, strict=False))
 
 
-def _table(sheet: Any) -> list[list[Any]]:
-    """The rows of a sheet from its header on."""
+def without_results(path: Path) -> str:
+    """Half a sentence where formulas of an Excel file have no results in it, as programs write them; else empty."""
+    if path.suffix.lower() != ".xlsx" or not zipfile.is_zipfile(path):
+        return ""
+    with zipfile.ZipFile(path) as packed:
+        sheets = [name for name in packed.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+        unsaved = any(_UNSAVED.search(packed.read(name)) for name in sheets)
+    return "; formulas in it have no saved results: save it once in a spreadsheet program" if unsaved else ""
+
+
+def _table(sheet: Any) -> dict[int, list[Any]]:
+    """The rows of a sheet from its header on, by their numbers."""
     # A table may begin below the first row, or beside the first column.
     rows: list[list[Any]] = sheet.to_python(skip_empty_area=True)
     header = next((place for place, row in enumerate(rows) if _width(row) > 1), 0)
@@ -51,7 +71,11 @@ def _table(sheet: Any) -> list[list[Any]]:
         # A title that is merged over its table names no column.
         for row in rows[first - top : last - top + 1] if first - top >= header else ():
             row[begin - left : end - left + 1] = [rows[first - top][begin - left]] * (end - begin + 1)
-    return rows[header:]
+    return dict(enumerate(rows[header:], start=top + header + 1))
+
+
+def _top(rows: dict[int, list[Any]]) -> list[Any]:
+    return next(iter(rows.values()), list[Any]())
 
 
 def _width(row: list[Any]) -> int:

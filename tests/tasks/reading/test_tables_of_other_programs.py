@@ -34,6 +34,34 @@ def test_json_holds_its_rows_as_pandas_and_others_write_them(document: object, t
     assert _read(tmp_path, "rows.json", json.dumps(document)) == ROWS
 
 
+@pytest.mark.parametrize("above", ["# exported 2026\n", "# exported\n# by me\n", "\n# exported\n"])
+def test_notes_above_the_header_are_passed_over(above: str, tmp_path: Path) -> None:
+    for separator in (",", ";"):
+        rows = "".join(f"{row['text']}{separator}{row['label']}\n" for row in ROWS)
+        assert _read(tmp_path, "a.csv", f"{above}text{separator}label\n{rows}") == ROWS
+
+
+@pytest.mark.parametrize("header", ["#id,text", "# id,text"])
+def test_a_header_may_begin_with_the_sign_of_a_note(header: str, tmp_path: Path) -> None:
+    assert _read(tmp_path, "a.csv", f"{header}\n1,hi\n") == [{header.partition(",")[0]: "1", "text": "hi"}]
+
+
+def test_one_column_may_begin_with_the_sign_of_a_note(tmp_path: Path) -> None:
+    assert _read(tmp_path, "a.csv", "# text\nhi\n") == [{"# text": "hi"}]
+
+
+def test_objects_one_after_another_are_told_how_to_be_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Extra data\); write one list"):
+        _read(tmp_path, "a.json", "".join(json.dumps(row, indent=1) for row in ROWS))
+
+
+def test_a_folder_of_tables_names_them(tmp_path: Path) -> None:
+    for name in ("train.csv", "test.csv", "notes.txt"):
+        (tmp_path / name).write_text("text,label\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"such as test\.csv or train\.csv"):
+        list(read_rows(tmp_path))
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -11,7 +11,9 @@ from xml.sax.saxutils import escape
 import pytest
 
 from promptopt.errors import DataError
-from promptopt.tasks.reading.files import read_rows
+from promptopt.tasks.reading.columns import Columns
+from promptopt.tasks.reading.files import read_examples, read_rows
+from promptopt.tasks.reading.row_numbers import row_at
 
 pytest.importorskip("python_calamine")
 
@@ -110,6 +112,22 @@ def test_the_first_table_that_is_shown_is_read_below_its_title(tmp_path: Path, s
     assert list(read_rows(book(tmp_path / "a.xlsx", *sheets))) == READ
 
 
+@pytest.mark.parametrize(
+    ("rows", "numbers"),
+    [
+        (TABLE, [2, 3]),
+        ([[], [], *TABLE], [4, 5]),
+        ([["Report 2026"], [], *TABLE], [4, 5]),
+        ([TABLE[0], [], TABLE[1], [], [], TABLE[2]], [3, 6]),
+    ],
+    ids=["plain", "blank", "title", "gaps"],
+)
+def test_rows_are_numbered_as_in_their_sheet(tmp_path: Path, rows: list[list[str]], numbers: list[int]) -> None:
+    path = book(tmp_path / "a.xlsx", Sheet(rows))
+    assert [row_at(path, place) for place in (1, 2)] == numbers
+    assert list(read_rows(path)) == READ
+
+
 def test_cells_that_are_merged_have_one_value(tmp_path: Path) -> None:
     rows = [[], ["text", "label", "kind"], ["a", "good", "x"], ["b", None, None], ["c", "bad", None]]
     found = list(read_rows(book(tmp_path / "a.xlsx", Sheet(rows, ["B3:B4", "C3:C5"]))))
@@ -126,6 +144,20 @@ def test_dates_formulas_and_numbers_kept_as_text_are_read_as_they_are_shown(tmp_
     rows = [["text", "day", "sum", "id"], ["a", date, formula, "0012"]]
     (row,) = read_rows(book(tmp_path / "a.xlsx", Sheet(rows)))
     assert row == {"text": "a", "day": "2024-01-01", "sum": 2, "id": "0012"}
+
+
+@pytest.mark.parametrize("unsaved", ["<c><f>1+1</f></c>", "<c><f>1+1</f><v></v></c>"])
+def test_formulas_without_results_are_named_where_their_column_is_used(tmp_path: Path, unsaved: str) -> None:
+    path = book(tmp_path / "a.xlsx", Sheet([["text", "sum"], ["a", unsaved], ["b", unsaved]]))
+    advice = "formulas in it have no saved results"
+    with pytest.raises(DataError, match=advice):
+        read_examples(path, Columns("text", "sum"))
+    assert (
+        advice
+        in read_examples(book(path, Sheet([["x", "y"], [unsaved, "a"], ["c", "b"]])), Columns("x", "y")).warnings[0]
+    )
+    saved = book(tmp_path / "b.xlsx", Sheet([["x", "y"], ["<c><f>1+1</f><v>2</v></c>", "a"], ["", "b"]]))
+    assert advice not in read_examples(saved, Columns("x", "y")).warnings[0]
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:

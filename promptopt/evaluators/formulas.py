@@ -1,0 +1,88 @@
+r"""LaTeX around numbers, and formulas that are no plain number: powers, roots, logarithms, factorials, `\binom{5}{2}`.
+
+Whole formulas go, so that no part of one is read alone: 2√3 is not 2, and not 3.
+"""
+
+from __future__ import annotations
+
+import re
+
+FORMULA = "\ufdd1"
+"""What stands in a text in place of a formula: a character that no text may hold."""
+
+# Thin spaces that LaTeX sets between thousands: 1\,234.
+_GAP = re.compile(r"(?<=[0-9])(?:\{?\\[,;:! ]\}?|~)(?=[0-9]{3}(?![0-9]))")
+_SPACING = re.compile(r"\\[,;:! ]|\\(?:left|right|quad|displaystyle)(?![A-Za-z])")
+_NAMED = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:bf|rm|it)|mbox|operatorname)\s{0,4}\{([^{}]{0,200})\}")
+_FRACTION = re.compile(
+    r"\\[dtcs]?frac\s{0,4}(?:\{\s{0,4}(-?)\s{0,4}([0-9.,]{1,20})\s{0,4}\}|([0-9]))\s{0,4}"
+    r"(?:\{\s{0,4}(-?)\s{0,4}([0-9.,]{1,20})\s{0,4}\}|([0-9]))"
+)
+_BOX = re.compile(r"\\boxed\s?([0-9])(?![0-9])")
+_ORDINAL = re.compile(r"(?<=[0-9])\^\s?\{?(?:st|nd|rd|th)(?![a-z])\}?", re.IGNORECASE)
+# 1.5 × 10^5 is 1.5e5, and 10^5 alone 1e5.
+_TIMES_TEN = re.compile(
+    r"(?<=[0-9])\s{0,4}(?:×|x|X|\*|·|⋅|\\times|\\cdot)\s{0,4}10\s?(?:\^|\*\*)\s?\{?\s?([+\-−]?)([0-9]{1,3})\s?\}?(?![0-9])"
+)
+_TEN = re.compile(r"(?<![\w.,])10\s?\^\s?\{?\s?([+\-−]?)([0-9]{1,3})\s?\}?(?![0-9])")
+# Of m^2 only the exponent goes, as the number before it counts metres.
+_POWER = re.compile(
+    r"(?P<base>(?<![0-9.,])[0-9][0-9.,]{0,30}\s?|(?<![A-Za-z])[xyzn])?\^\s?"
+    r"(?:\{[^{}]{0,40}\}|[+\-−]?[0-9.]{1,20}|\\circ)"
+)
+_DEGREE = re.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ)")
+_TIMES = r"(?<![0-9.,/])(?:[0-9][0-9.,/]{0,30}\s?)?"
+_IRRATIONAL = re.compile(
+    rf"{_TIMES}(?:\\sqrt(?:\[[^\[\]]{{0,9}}\])?\s?(?:\{{[^{{}}]{{0,60}}\}}|[0-9])|√\s?[0-9.]{{0,30}}"
+    r"|\\pi(?![A-Za-z])|π)(?:\s?/\s?[0-9]{1,9})?"
+    r"|(?<![0-9.,])[0-9][0-9.,]{0,30}\\(?:overline|bar|dot)\s?\{[0-9]{1,20}\}"
+)
+_FUNCTION = re.compile(
+    rf"{_TIMES}\\(?:log|ln|lg|exp|(?:arc)?(?:sin|cos|tan)|sec|csc|cot|[dt]?binom)(?![A-Za-z])"
+    rf"(?:_\s?(?:\{{[^{{}}]{{0,9}}\}}|[0-9a-z]))?\s?"
+    rf"(?:(?:\{{[^{{}}]{{0,60}}\}}\s?){{1,2}}|\([^()]{{0,60}}\)|[0-9][0-9.]{{0,30}}(?:\s?{FORMULA})?|{FORMULA})?"
+)
+# Before what can follow one only: "15!" alone is said with joy.
+_FACTORIAL = re.compile(r"(?<![\w.,!])[0-9]{1,4}!(?=\s?(?:[}$=/×·+]|\\|-\s?[0-9]))")
+_BASE = re.compile(r"(?<![\w.,])[0-9]{1,64}_\{[0-9]{1,2}\}")
+"""A number of another base than ten."""
+# What is left of a fraction with a formula in it.
+_OTHER_FRACTION = re.compile(
+    rf"\\[dtcs]?frac\s{{0,4}}(?:\{{[^{{}}]{{0,30}}{FORMULA}[^{{}}]{{0,30}}\}}\s{{0,4}}\{{[^{{}}]{{0,60}}\}}"
+    rf"|\{{[^{{}}]{{0,60}}\}}\s{{0,4}}\{{[^{{}}]{{0,30}}{FORMULA}[^{{}}]{{0,30}}\}})"
+)
+_JOINED_BEFORE = re.compile(rf"{FORMULA}[ )}}]{{0,3}}[+\-−–*/×·][ ({{]{{0,3}}$")
+_JOINED_BEHIND = re.compile(rf"[ )}}]{{0,3}}[+\-−–*/×·][ ({{]{{0,3}}{FORMULA}")
+_SIGNS = ("^", "√", "π", "\\", "!")
+
+
+def without_tex(text: str) -> str:
+    """The text without LaTeX's spacing and fonts, with its fractions as 3/4."""
+    text = _GAP.sub("'", text.replace("{,}", ",").replace(",\\!", ",").replace("{.}", "."))
+    text = _BOX.sub(r"\\boxed{\1}", _NAMED.sub(r" \1 ", _SPACING.sub(" ", text)))
+    return _FRACTION.sub(_quotient, text)
+
+
+def without_formulas(text: str) -> str:
+    """The text with 1e5 for 10^5, and `FORMULA` for each formula."""
+    if not any(sign in text for sign in _SIGNS) and "_{" not in text:
+        return text
+    text = _TEN.sub(r"1e\1\2", _TIMES_TEN.sub(r"e\1\2", text)).replace("e−", "e-")
+    text = _ORDINAL.sub(" ", _DEGREE.sub(" ", text))
+    text = _POWER.sub(lambda match: FORMULA if match["base"] else " ", _IRRATIONAL.sub(FORMULA, text))
+    text = _FACTORIAL.sub(FORMULA, _BASE.sub(FORMULA, _FUNCTION.sub(FORMULA, text)))
+    return _OTHER_FRACTION.sub(FORMULA, text)
+
+
+def joins(plain: str, start: int, end: int) -> bool:
+    """Whether the number that stands there is a part of a formula: "3 + √5"."""
+    before = _JOINED_BEFORE.search(plain, max(0, start - 8), start)
+    return before is not None or _JOINED_BEHIND.match(plain, end) is not None
+
+
+def _quotient(match: re.Match[str]) -> str:
+    above, top, short_top, below, bottom, short_bottom = match.groups(default="")
+    sign = "-" if (above == "-") != (below == "-") else ""
+    # A space makes "2\frac{1}{3}" a mixed number; after a sign there must be none.
+    before = match.string[match.start() - 1 : match.start()]
+    return f"{' ' if before.isalnum() or before == '}' else ''}{sign}{top}{short_top}/{bottom}{short_bottom} "
