@@ -45,6 +45,7 @@ def attack(
     """
     if HISTORY not in task.fields:
         raise ConfigError(f"task {task.name!r} holds no conversations, and only chats are attacked; see docs/chat.md")
+    # First of all: the minutes of a budget count what it takes to open the models.
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
     kinds = dict(zip(("leak of the prompt", "hidden orders"), attacks_on(task), strict=True))

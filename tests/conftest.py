@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Generator
@@ -56,6 +57,12 @@ def pytest_configure() -> None:
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None
+
+
+def pytest_report_header() -> list[str]:
+    """Containers often forbid byte code: every process then rewrites all tests anew, most of what collecting is."""
+    said = "PYTHONDONTWRITEBYTECODE is set: collecting takes more than twice as long; unset it to run the suite often"
+    return [said] if sys.dont_write_bytecode else []
 
 
 def pytest_collection_finish() -> None:

@@ -46,6 +46,7 @@ class Session:
 @contextmanager
 def opened(store: Store | str | Path | None) -> Generator[Store]:
     """The store given, or one opened here and closed at the end."""
+    # Whoever opened it closes it.
     if isinstance(store, Store):
         yield store
         return

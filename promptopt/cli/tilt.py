@@ -46,6 +46,7 @@ def tilt_run(
         show_json(
             {
                 "run_id": result["run_id"],
+                # JSON has no infinity.
                 "lambda": tilt.strength if math.isfinite(tilt.strength) else None,
                 "kl": tilt.kl,
                 "reference_reward": tilt.reference_reward,

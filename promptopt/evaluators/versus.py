@@ -54,6 +54,7 @@ class Versus:
     """Tokens of a judge's reply."""
     watch: Watch = field(default_factory=Watch, init=False, repr=False, compare=False)
 
+    # Two replies, and a judge who reads them in both orders, each asked once more where it cannot be read.
     calls_per_cell = 6
     judge_calls = 4
 

@@ -60,6 +60,7 @@ class Board:
             search = searches[place]
             old = self.rows[self.start][place]
             new = None if search is None or search.prompt == self.start else self.rows[search.prompt][place]
+            # Whoever has not answered under the old prompt is lost, and so not among `left`.
             assert old is not None
             found.append(Target(old.model, old, new, search))
         return tuple(found)

@@ -78,6 +78,7 @@ def through(ask: Ask, repetition: int) -> Generator[Replier]:
     """A door, as what programs hand their calls to; ahead where it can."""
     if isinstance(ask, AskAhead):
         with ask.ahead(repetition=repetition) as line:
+            # No line under a cap on tokens or dollars: what is left of it is known once replies are read.
             if line is not None:
                 yield _InLine(line)
                 return

@@ -68,6 +68,7 @@ class Worker:
         self._resume.acquire()
         # In the context of the thread that makes it.
         context = contextvars.copy_context()
+        # A daemon: a program that nothing ends must not keep the process from ending.
         self.thread = threading.Thread(target=context.run, args=(self._run,), daemon=True, name="promptopt program")
 
     def go_on(self, replies: Sequence[Reply] | None) -> None:

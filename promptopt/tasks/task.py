@@ -102,6 +102,7 @@ class Task:
             raise ConfigError(f"task {self.name!r} has no layout; give at least one")
         if self.layout is None:
             object.__setattr__(self, "layout", self.layouts[0])
+        # Of the pool too, here and below: another split draws from all of it.
         object.__setattr__(self, "fields", common_fields(self.name, self._everything()))
         placeholders = {part: tuple(n for n in self.fields if f"{{{n}}}" in text) for part, text in self.initial.texts}
         object.__setattr__(self, "placeholders", placeholders)

@@ -7,7 +7,7 @@ name, description, labels, metric, answer, max_tokens, stop, instruction
 editable      the part that is edited, or a list of them; `instruction`, if not given
 [parts]       further prompt parts: `answer_format`, `system`; frozen where `editable` does not name them
 [splits]      train, dev, test: default sizes
-[data]        where the examples are and which column is what (`Source` below)
+[data]        where the examples are and which column is what (`tasks/data_table.py`)
 [[demands]]   what every reply has to say, to do or to leave out, for the metric `demands` (`tasks/demands.py`)
 [[layouts]]   name, messages or text; the first is the default. Demonstrations: `demos`, "turns" or a table of the
               patterns `user` and `assistant`, makes them turns of the chat; `demo`, a pattern, puts them into the text
@@ -21,26 +21,20 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from promptopt import registry
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Metric
 from promptopt.tasks.clauses import contract_of, gate_of
+from promptopt.tasks.data_table import Source, file_contents, own_data, pool_from, source_of
 from promptopt.tasks.demands import common_demands, with_demands
 from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.own_metric import content_of, module_beside, own_metric
 from promptopt.tasks.prompt_text import around, chat_layouts, in_one_spelling, remarks
-from promptopt.tasks.reading.chat_turns import ScoredTurns, read_chats
-from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
-from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
-from promptopt.tasks.reading.hub import locate
-from promptopt.tasks.reading.scenarios import read_scenarios
-from promptopt.tasks.reading.tables import saved_splits
 from promptopt.tasks.several import several_right
 from promptopt.tasks.simulation import judged_simulation, one_of_both
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
@@ -50,63 +44,6 @@ from promptopt.text import Regex
 from promptopt.types import Prompt, Sampling
 
 Table = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The `[data]` table. One of `file`, `home` and `generator` says where the examples are.
-
-    `file`: beside the task file. `home`: for each split a path in the data home; `hub`: a `base` address at a pinned
-    revision, and for each split what follows it; `{seed}` in both becomes one of `seeds`. `sha256`: for each split
-    what its file must be. `generator`: a registered name, called with (`count`, 0). `input`: a column, a list of
-    columns, or a table from field to column (or to a list of names it may have). `rejected`: a column or a list of
-    them. `solution`: a column, or a table of `column`, `without` and `end`. These and the others: as in
-    `tasks.reading.columns.ColumnRoles` and `Solution`. `demands`: of a log of chats, the member of rows and messages.
-    `turns`: the file is a log of chats, and which replies in it are scored; `variables`: the members of its rows that
-    are inputs beside the conversation. `scenarios`, `tools`, `results`: of `[simulation]`, in the place of all others.
-    """
-
-    file: str = ""
-    home: Mapping[str, str] = field(default_factory=dict[str, str])
-    hub: Mapping[str, str] = field(default_factory=dict[str, str])
-    sha256: Mapping[str, str] = field(default_factory=dict[str, str])
-    seeds: Sequence[int] = ()
-    generator: str = ""
-    count: int = 0
-    input: str | Sequence[str] | Mapping[str, str | Sequence[str]] = "text"
-    target: str | None = "target"
-    classes: Mapping[str, str] | None = None
-    target_after: str | None = None
-    rejected: str | Sequence[str] = ()
-    options: str = ""
-    solution: str | Mapping[str, str] | None = None
-    drop: Sequence[str] = ()
-    group: str | None = None
-    slice: str | None = None
-    demands: str | None = None
-    turns: ScoredTurns | None = None
-    variables: Sequence[str] = ()
-    scenarios: str = ""
-    tools: Sequence[object] = ()
-    results: Sequence[object] = ()
-
-    def columns(self) -> ColumnRoles:
-        """Which columns become what. Raises ConfigError for what does not go together."""
-        given = self.input if isinstance(self.input, Mapping) else {name: name for name in names_of(self.input)}
-        solution = {"column": self.solution} if isinstance(self.solution, str) else self.solution
-        return ColumnRoles(
-            inputs=tuple((name, names_of(column)) for name, column in given.items()),
-            target=self.target,
-            classes=self.classes,
-            target_after=self.target_after,
-            rejected=names_of(self.rejected),
-            options=self.options,
-            solution=None if solution is None else Solution(**solution),
-            drop=tuple(self.drop),
-            group=self.group,
-            slice=self.slice,
-            demands=self.demands,
-        )
 
 
 def load_task_file(
@@ -155,14 +92,14 @@ def _loaded(
         raise ConfigError(f"{path} describes several tasks; name one, such as '{path.stem}/{next(iter(family))}'")
     check_table(path, table)
     one_of_both(path, table)
-    source, metric = _source(path, table), str(table.get("metric", ""))
+    source, metric = source_of(path, table), str(table.get("metric", ""))
     # The bytes are read once: what was agreed to is what is run, also if the file changes meanwhile.
     module = module_beside(path, metric)
     beside = b"" if module is None else content_of(module)
     if consent is not None:
         wanted = deeds(table, own_data=data is not None, own_user=own_user, beside=module)
         consent(path, [content] if module is None else [content, beside], wanted)
-    pool = _pool(path, source, splits.seed) if data is None else _own_data(Path(data), source, splits.seed)
+    pool = pool_from(path, source, splits.seed) if data is None else own_data(Path(data), source, splits.seed)
     try:
         made = None if module is None else own_metric(module, beside, metric)
         return _task(path, table, pool, source, splits, made)
@@ -239,7 +176,7 @@ def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, 
         answer=str(table.get("answer", "label" if labels else "text")),
         sampling=Sampling(max_tokens=int(table.get("max_tokens", 256)), stop=tuple(table.get("stop", ()))),
         contract=contract_of(path, clauses, names, [part for part in ("instruction", *parts) if part not in editable]),
-        gate=gate_of(path, clauses, lambda file: _read(file, source, splits.seed).examples),
+        gate=gate_of(path, clauses, lambda file: file_contents(file, source, splits.seed).examples),
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
         judge=judged_simulation(table, judge_of(path, table.get("judge", {}))),
@@ -278,73 +215,3 @@ def _layout(path: Path, entry: Table) -> Layout:
         )
     except ConfigError as cause:
         raise ConfigError(f"{path}: {cause}") from cause
-
-
-def _source(path: Path, table: Table) -> Source:
-    if "simulation" in table:
-        played = table["simulation"]
-        kept = ("scenarios", "variables", "tools", "results")
-        return Source(target=None, **{name: played[name] for name in kept if name in played})
-    # A judge needs no right answers: a task of one has targets where it names their column.
-    given: dict[str, Any] = {"target": None, **table["data"]} if "judge" in table else table["data"]
-    source = Source(**given)
-    try:
-        source.columns()
-        if source.generator and source.generator not in registry.names("generators"):
-            raise UnknownName("generator", source.generator, registry.names("generators"))
-    except ConfigError as cause:
-        raise ConfigError(f"{path}: [data] {cause}") from cause
-    if bool(source.file) + bool(source.home) + bool(source.generator) != 1:
-        raise ConfigError(f"{path}: [data] needs exactly one of file, home and generator to say where the examples are")
-    if bool(source.generator) != bool(source.count):
-        raise ConfigError(f"{path}: [data] generator and count go together: a name, and how many examples it makes")
-    for split in {**source.hub, **source.sha256}:
-        if split not in source.home and split != "base":
-            raise ConfigError(f"{path}: [data] says how to fetch {split}, and home does not say where it is kept")
-    return source
-
-
-def _pool(path: Path, source: Source, seed: int) -> Pool:
-    if source.generator:
-        # The stories stay the same; the run's seed only splits them.
-        return Pool(tuple(registry.load("generators", source.generator)(source.count, 0)))
-    if source.scenarios:
-        return _pool_of(path, {"train": _read(path.parent / source.scenarios, source, seed)})
-    if source.file:
-        folders = saved_splits(path.parent / source.file)
-        return _pool_of(path, {split: _read(each, source, seed) for split, each in folders.items()})
-    folder = str(source.seeds[seed % len(source.seeds)]) if source.seeds else ""
-    parts: dict[str, FileContents] = {}
-    for split, relative in source.home.items():
-        url = source.hub["base"] + source.hub[split].replace("{seed}", folder) if split in source.hub else None
-        file = locate(relative.replace("{seed}", folder), url, source.sha256.get(split))
-        parts[split] = _read(file, source, seed)
-    return _pool_of(path, parts)
-
-
-def _pool_of(path: Path, parts: Mapping[str, FileContents]) -> Pool:
-    nothing = FileContents(())
-    train, dev, test = (parts.get(split, nothing).examples for split in ("train", "dev", "test"))
-    return Pool(train, dev, test, tuple(warning for found in parts.values() for warning in found.warnings))
-
-
-def _own_data(path: Path, source: Source, seed: int) -> Pool:
-    """A user's file in place of the task's own: columns named as the task's source names them, or as its fields."""
-    if source.turns is not None or source.scenarios:
-        found = _read(path, source, seed)
-        return Pool(found.examples, warnings=found.warnings)
-    columns = source.columns()
-    inputs = tuple((field, (*names, field)) for field, names in columns.inputs)
-    found = examples_from(path, read_rows(path), replace(columns, inputs=inputs, drop=()), seed=seed)
-    return Pool(found.examples, warnings=found.warnings)
-
-
-def _read(path: Path, source: Source, seed: int) -> FileContents:
-    if source.scenarios:
-        found, said = read_scenarios(path, read_rows(path), source.variables, source.tools, source.results)
-        return FileContents(found, None, said)
-    if source.turns is not None:
-        asked = (source.variables, source.turns, seed, source.slice, source.demands)
-        examples, warnings = read_chats(path, read_rows(path), *asked)
-        return FileContents(examples, None, warnings)
-    return examples_from(path, read_rows(path), source.columns(), seed=seed)

@@ -11,9 +11,9 @@ from typing_extensions import get_type_hints
 from promptopt.errors import ConfigError, DataError, PromptoptError
 from promptopt.evaluators.generation import Generation
 from promptopt.tasks import load_task
+from promptopt.tasks.data_table import Source
 from promptopt.tasks.reading import hub
 from promptopt.tasks.schema import TaskTable
-from promptopt.tasks.task_file import Source
 from promptopt.types import Cell, Example
 from tests.evaluators.fake_task import FakeAsk
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptopt.operators.drafts import edit_limit
+from promptopt.operators.grounded import TIPS, proposal_request
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import FIELD, ask_whole, show_example, show_task
+from promptopt.operators.reflect import FIELD, ask_whole, show_example
 from promptopt.operators.rewrite import revisions
 from promptopt.optimizers.mipro.requests import (
     COMPLETE,
@@ -19,11 +19,9 @@ from promptopt.optimizers.mipro.requests import (
     OBSERVE_MORE,
     PART,
     PROGRAM,
-    PROPOSE,
     ROLE,
     SOLVED,
     TAG,
-    TIPS,
 )
 from promptopt.run import Run
 from promptopt.tasks.parts import editables_of, focused
@@ -102,16 +100,16 @@ def instructions_for(
     grounds = [""] * len(shown) if example is None else _grounds(run, part, example, shown, sampling)
     asked: list[tuple[str, str]] = []
     for demos, tip, ground in zip(shown, tips, grounds, strict=True):
-        values = {
-            "task": show_task(task, run.initial),
-            "grounds": f"{DATA}{summary}\n\n{ground}" if summary else ground,
-            "section": section,
-            "demos": f"{SOLVED}\n\n{_listed(demos)}\n\n" if demos else NONE_SOLVED,
-            "tip": tip,
-            # A token is about three quarters of a word; two thirds leave a margin.
-            "words": str(max(1, edit_limit(section, longest, run.count_tokens) * 2 // 3)),
-        }
-        asked.append((part, PROPOSE.render(values)))
+        request = proposal_request(
+            task,
+            run.initial,
+            run.count_tokens,
+            examples=f"{SOLVED}\n\n{_listed(demos)}\n\n" if demos else NONE_SOLVED,
+            tip=tip,
+            longest=longest,
+            grounds=f"{DATA}{summary}\n\n{ground}" if summary else ground,
+        )
+        asked.append((part, request))
     requests = [(run.initial, part, request) for part, request in asked]
     written = revisions(run, requests, sampling, who="proposer", longest=longest, quotes=quotes, form=FORM)
     # In the code the start's text takes the place of proposal 0, which is paid for and thrown away.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from promptopt.operators.grounded import PROPOSE, TIPS
 from promptopt.operators.replies import Form
 from promptopt.text import Pattern
 
@@ -67,35 +68,10 @@ Write them in this form:
 <summary>...</summary>""",
     ("program", "described", "part", "section"),
 )
-PROPOSE = Pattern(
-    '''Write an instruction for a language model that does this task.
-
-{task}{grounds}The instruction now:
-"""
-{section}
-"""
-
-{demos}Write a better instruction. {tip}It is for all inputs of that kind, so do not quote the examples. \
-Do not rename the answers, and do not change the form of the answer.
-Write it in at most {words} words, in this form:
-<prompt>
-...
-</prompt>''',
-    ("task", "grounds", "section", "demos", "tip", "words"),
-)
 DATA = "What the data are like: "
 PROGRAM = "What the program is for: "
 PART = "What this instruction is for in it: "
 SOLVED = "Inputs that were solved:"
 NONE_SOLVED = "There are no examples to be shown.\n\n"
-TIPS = (
-    "",
-    "Dare to be creative. ",
-    "Keep it short and clear. ",
-    "Make it detailed, and say everything that helps. ",
-    "Say that much depends on the right answer. ",
-    "Begin with a role that suits the task, as in: You are a ... ",
-)
-"""What a request may advise, one drawn for each: nothing, or one of five tips. After the code; the wording is ours."""
 TAG = "summary"
 FORM = Form(PROPOSE, DATA, PROGRAM, PART, SOLVED, NONE_SOLVED, *TIPS)

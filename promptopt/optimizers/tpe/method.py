@@ -25,12 +25,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from promptopt.operators.demos import draw
-from promptopt.operators.drafts import edit_limit
+from promptopt.operators.grounded import PROPOSE, TIPS, proposal_request
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import show_example, show_task
+from promptopt.operators.reflect import show_example
+from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.tpe.bootstrap import BOOTSTRAPPING, Bootstrapping, demo_sets
-from promptopt.optimizers.tpe.requests import FORM, PROPOSER, TIPS
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation, writings_of
@@ -41,6 +41,7 @@ from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
+FORM = Form(PROPOSE, *TIPS)
 TRIALS = 2
 """Trials for each new instruction by the budget. Ours."""
 DRY = 3
@@ -298,17 +299,9 @@ class TPE:
         return run.admit(proposals)
 
     def _request(self, run: Run, parent: Prompt, examples: Sequence[Example], tip: str) -> str:
-        section = parent[run.task.editable]
-        return PROPOSER.render(
-            {
-                "task": show_task(run.task, parent),
-                "section": section,
-                "examples": "".join(f"{show_example(example)}\n\n" for example in examples),
-                "tip": tip,
-                # A token is about three quarters of a word; two thirds leave a margin.
-                "words": str(max(1, edit_limit(section, self.propose.longest, run.count_tokens) * 2 // 3)),
-            }
-        )
+        shown = "".join(f"{show_example(example)}\n\n" for example in examples)
+        longest = self.propose.longest
+        return proposal_request(run.task, parent, run.count_tokens, examples=shown, tip=tip, longest=longest)
 
 
 def _variables(instructions: Sequence[Prompt], sets: Sequence[tuple[Example, ...]]) -> dict[str, int]:

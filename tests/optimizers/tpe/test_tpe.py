@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from promptopt.models.scripted import Scripted
+from promptopt.operators.grounded import TIPS
 from promptopt.optimizers.tpe.method import Bootstrapping, Proposing, Scoring
-from promptopt.optimizers.tpe.requests import TIPS
 from promptopt.run.budget import Budget
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
