@@ -58,7 +58,7 @@ def init(
     OpenAI-Evals, Langfuse, LangSmith, transcripts as tables): docs/chat.md.
     """
     path = _path_of(name)
-    if _is_chat(data, system, bool(input_columns) or target is not None):
+    if _is_chat(data, system, bool(input_columns) or target is not None, named=bool(speaker)):
         _init_chat(path, _logs(data, turns, speaker if speaker else [], group_by, mask=mask), system)
     else:
         _init_columns(path, data, input_columns if input_columns else None, target)
@@ -110,8 +110,11 @@ def _merged(path: Path) -> list[str]:
     return [f"spellings of one label are taken for it: {', '.join(taken)}"] if taken else []
 
 
-def _is_chat(data: Path, system: Path | None, columns: bool) -> bool:
-    """Whether the file is a log of chats. Raises ConfigError for a system prompt beside columns."""
+def _is_chat(data: Path, system: Path | None, columns: bool, *, named: bool) -> bool:
+    """Whether the file is a log of chats, as it is where speakers are `named`.
+
+    Raises ConfigError for a system prompt beside columns.
+    """
     if system is not None and columns:
         raise ConfigError(
             "--system is for logs of chats, which have no --input and --target; leave one or the other out"
@@ -120,7 +123,7 @@ def _is_chat(data: Path, system: Path | None, columns: bool) -> bool:
         return False
     from promptopt.tasks.chat import holds_chats
 
-    return system is not None or holds_chats(data)
+    return system is not None or named or holds_chats(data)
 
 
 def _logs(data: Path, turns: str, speakers: list[str], group_by: str | None, *, mask: bool) -> Logs:

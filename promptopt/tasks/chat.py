@@ -221,13 +221,19 @@ def _parting(cleaned: Sequence[Cleaned], names: Sequence[str]) -> tuple[str, ...
     What differs from each to each (an id, a time), or from none, tells no groups apart.
     """
     values: dict[str, Counter[str]] = {}
+    groups: dict[tuple[str, str], set[str]] = {}
     for each in cleaned:
         for name, value in each.conversation.variables:
             values.setdefault(name, Counter())[value] += 1
+            groups.setdefault((name, value), set()).add(each.conversation.id)
     return tuple(
         name
         for name, found in values.items()
-        if name not in names and 1 < len(found) <= found.total() / 2 and max(map(len, found)) <= LONGEST_VALUE
+        # A name of a conversation is the same in all rows of it.
+        if name not in names
+        and any(len(groups[name, value]) > 1 for value in found)
+        and 1 < len(found) <= found.total() / 2
+        and max(map(len, found)) <= LONGEST_VALUE
     )
 
 

@@ -132,7 +132,7 @@ def test_conversations_without_a_value_are_left_out_and_counted(invoke: Invoke) 
         ([log(1)], "holds a single conversation"),
         ([log(n, "", session_id="one") for n in range(5)], "no conversation has a system message"),
         ([{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}], "images, sounds and files"),
-        ([{"messages": []}] * 4, "it holds no messages"),
+        ([{"messages": []}] * 4, "the plainest is a line for each conversation in a .jsonl file"),
         ([log(1, session_id=str(n)) for n in range(9)], "too few different conversations"),
         ([{"messages": [{"role": "narrator", "content": "x"}]}], "the speaker 'narrator' is unknown"),
     ],
@@ -272,6 +272,23 @@ def test_what_tells_parts_of_the_log_apart_is_kept_and_said(invoke: Invoke) -> N
     Path("bot.toml").write_text(text.replace("[data]\n", '[data]\nslice = "langauge"\n'), encoding="utf-8")
     with pytest.raises(DataError, match=r"no conversation has 'langauge'.*'language'"):
         load_task("bot.toml")
+
+
+def test_names_of_conversations_are_no_parts_of_the_log(invoke: Invoke) -> None:
+    write([log(number, "Be kind.", trace_id=f"t{number // 2}", topic=f"p{number % 3}") for number in range(40)])
+    _, said = made(invoke)
+
+    assert "keeps 'topic' under 'variables'" in said
+
+
+def test_people_are_named_for_chats_that_nothing_else_shows_to_be_some(invoke: Invoke, workplace: Path) -> None:
+    write([{"chat": f"Ann: Where is {number}?\nBob: In Graz."} for number in range(40)])
+    (workplace / "system.md").write_text("Be kind.", encoding="utf-8")
+    alone = invoke("init", "bot", "--data", "logs.jsonl", "--speaker", "Ann=user", "--speaker", "Bob=assistant")
+    task, _ = made(invoke, "--system", "system.md", "--speaker", "Ann=user", "--speaker", "Bob=assistant")
+
+    assert "give the prompt in use today with --system" in alone.stderr
+    assert len(everything(task)) == 40
 
 
 def test_no_conversation_stands_in_two_splits_whatever_the_seed(invoke: Invoke) -> None:

@@ -21,28 +21,17 @@ from promptopt.tasks.reading.chat_parts import (
     is_parts,
     parsed,
     shown,
+    steps_of,
 )
-from promptopt.types import ChatRole, Message, canonical
+from promptopt.tasks.reading.speakers import as_spoken, has_files, is_pictured, is_speaker, known_role
+from promptopt.types import ChatRole, Message, ToolCall, canonical
 
-_ROLES: Mapping[str, ChatRole] = {
-    "system": "system", "developer": "developer",
-    "user": "user", "human": "user", "customer": "user", "client": "user", "visitor": "user", "caller": "user",
-    "assistant": "assistant", "ai": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant",
-    "model": "assistant", "agent": "assistant", "support": "assistant", "operator": "assistant",
-    "chatbot": "assistant", "bard": "assistant", "bing": "assistant", "claude": "assistant", "gemini": "assistant",
-    "copilot": "assistant",
-    "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool",
-}  # fmt: skip
-"""What logs call those who speak."""
 _KINDS: Mapping[str, str] = {"humanmessage": "human", "aimessage": "ai", "aimessagechunk": "ai",
                              "systemmessage": "system", "toolmessage": "tool", "functionmessage": "tool",
                              "chatmessage": "user"}  # fmt: skip
 """The classes of LangChain's messages."""
 _HELD = ("content", "value", "tool_calls", "function_call", "parts")
 """Members of which a model's message has one."""
-_SPEAKER = ("speaker", "sender", "author", "participant")
-_SPOKEN = ("text", "message", "utterance", "body")
-"""Members of a turn that are not those of a model's messages."""
 # So many letters of it: a text that only speaks of such addresses holds fewer.
 _WRITTEN_OUT = re.compile(r"data:(image|audio|video)/[\w.+-]+;base64,[\w+/=]{64}")
 """The beginning of an image or a sound that stands in a text, as it is shown on pages."""
@@ -52,33 +41,11 @@ def is_message(entry: object) -> bool:
     """Whether this looks like one message of a conversation."""
     table = _table(entry)
     if isinstance(table.get("kwargs"), dict) or isinstance(table.get("data"), dict):
-        return _kind(table) != ""
+        # Rasa's turns have data too.
+        return _kind(table) != "" or as_spoken(table) is not table
     said = any(name in table for name in _HELD)
-    plain = said and (isinstance(table.get("role", table.get("from")), str) or table.get("type") in _ROLES)
-    return is_entry(table) or plain or _as_spoken(table) is not table
-
-
-def is_speaker(said: str) -> bool:
-    """Whether those who write logs call one of those who speak so."""
-    return said.strip().casefold() in _ROLES
-
-
-def known_role(said: str) -> ChatRole:
-    """The role of a speaker that `is_speaker` knows."""
-    return _ROLES[said.strip().casefold()]
-
-
-def _as_spoken(table: dict[str, object]) -> dict[str, object]:
-    """A turn as programs for people's chats write it, as a message; the table itself where it is none.
-
-    Only by a name of a speaker that is known: reviews and comments have authors and texts too.
-    """
-    if ("role" in table or "from" in table) and any(name in table for name in _HELD):
-        return table
-    speaker = next((table[name] for name in ("role", "from", *_SPEAKER) if isinstance(table.get(name), str)), None)
-    said = next((table[name] for name in ("content", "value", *_SPOKEN) if isinstance(table.get(name), str)), None)
-    known = isinstance(speaker, str) and is_speaker(speaker)
-    return {**table, "role": speaker, "content": said} if known and said is not None else table
+    plain = said and (isinstance(table.get("role", table.get("from")), str) or is_speaker(str(table.get("type"))))
+    return is_entry(table) or plain or as_spoken(table) is not table
 
 
 def messages_of(entries: Sequence[object], speakers: Mapping[str, ChatRole] | None = None) -> tuple[Message, ...]:
@@ -102,9 +69,10 @@ def placed_messages(
             written_out = _WRITTEN_OUT.search(message.content)
             if written_out:
                 raise Unusable(f"a text holds the bytes of an {written_out[1]} (images, sounds and files are not read)")
-            # Where each call is an entry of its own, those that are asked side by side are one message.
-            if found and found[-1][0].tool_calls and _only_calls(entry) and message.tool_calls:
-                before, first = found[-1]
+            # Where each call is an entry of its own, those that are asked side by side are one message, with the text.
+            before, first = found[-1] if found else (None, -1)
+            open = before is not None and (before.tool_calls or _is_reply(entries[first]))
+            if before is not None and open and _only_calls(entry) and message.tool_calls:
                 found[-1] = replace(before, tool_calls=(*before.tool_calls, *message.tool_calls)), first
             else:
                 found.append((message, place))
@@ -114,7 +82,9 @@ def placed_messages(
 def role_of(said: str, speakers: Mapping[str, ChatRole]) -> ChatRole:
     """The role of a speaker; those of `speakers` (folded names) come first. Raises Unusable for one nobody knows."""
     name = said.strip().casefold()
-    role: ChatRole | None = speakers[name] if name in speakers else _ROLES.get(name)
+    role = speakers[name] if name in speakers else known_role(said) if is_speaker(said) else None
+    if not name:
+        raise Unusable("a turn does not say who speaks (fill in its role, or leave the conversation out)")
     if role is None:
         raise Unusable(f"the speaker {said[:40]!r} is unknown (say who it is: --speaker {said.strip()[:40]!r}=user)")
     return role
@@ -127,7 +97,12 @@ def _kind(table: Mapping[str, object]) -> str:
     if isinstance(path, list) and path:
         return _KINDS.get(str(cast("list[object]", path)[-1]).casefold(), "")
     kind = table.get("type")
-    return kind if isinstance(kind, str) and kind in _ROLES and isinstance(table.get("data"), dict) else ""
+    return kind if isinstance(kind, str) and is_speaker(kind) and isinstance(table.get("data"), dict) else ""
+
+
+def _is_reply(entry: object) -> bool:
+    """Whether this is the text of a reply of OpenAI's responses, whose calls are entries behind it."""
+    return _table(entry).get("type") == "message" and _table(entry).get("role") == "assistant"
 
 
 def _only_calls(entry: object) -> bool:
@@ -139,7 +114,10 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     table = _table(entry)
     if is_entry(table):
         return entry_of(table)
-    table = _as_spoken(table)
+    spoken = as_spoken(table)
+    if has_files(table) or (spoken is not table and is_pictured(str(spoken["content"]))):
+        raise Unusable("a message has a picture or a file beside text (images, sounds and files are not read)")
+    table = spoken
     kind = _kind(table)
     inner = table.get("kwargs", table.get("data"))
     if kind and isinstance(inner, dict):
@@ -148,7 +126,7 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     said = table.get("role", table.get("from", table.get("type")))
     if not isinstance(said, str):
         raise Unusable(f"an entry is no message ({shown(entry)})")
-    content = next((table[name] for name in ("content", "value", "parts", "text") if name in table), None)
+    content = _said(table)
     # ShareGPT writes a call of a tool as a speaker of its own.
     if said == "function_call":
         return [Message("assistant", "", (call_of(parsed(content)),))]
@@ -159,14 +137,31 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     # Where a model refuses, OpenAI leaves the content out.
     if not content and isinstance(table.get("refusal"), str):
         content = table["refusal"]
-    text, parts_calls, results = content_of(content)
-    calls = [*parts_calls, *calls_beside(table)]
-    name = table.get("name")
-    named = name if isinstance(name, str) else ""
-    of = table.get("tool_call_id")
-    plain = Message(role, text, tuple(calls), str(of) if of else "", named)
-    # Anthropic brings the results of tools in a user's message.
-    return [*results, *([plain] if plain.content or plain.tool_calls or not results else [])]
+    *before, last = steps_of(content) if role == "assistant" else [content]
+    earlier = [message for step in before for message in _step(role, step, table, [])]
+    return [*earlier, *_step(role, last, table, calls_beside(table))]
+
+
+def _said(table: Mapping[str, object]) -> object:
+    """What a message holds; of the AI SDK's, which has it as a text too, the parts, for the calls are in them."""
+    if isinstance(table.get("parts"), list) and table["parts"]:
+        return table["parts"]
+    content = next((table[name] for name in ("content", "value", "parts", "text") if name in table), None)
+    used = table.get("toolInvocations")
+    if isinstance(used, list) and isinstance(content, str):
+        parts = [{"type": "tool-invocation", "toolInvocation": each} for each in cast("list[object]", used)]
+        return [*parts, {"type": "text", "text": content}]
+    return content
+
+
+def _step(role: ChatRole, content: object, table: Mapping[str, object], beside: Sequence[ToolCall]) -> list[Message]:
+    text, within, results = content_of(content)
+    calls = (*within, *beside)
+    name, of = table.get("name"), table.get("tool_call_id")
+    plain = Message(role, text, calls, str(of) if of else "", name if isinstance(name, str) else "")
+    spoken = [plain] if text or calls or not results else []
+    # Anthropic brings the results of tools in a user's message, before what the user says.
+    return [*spoken, *results] if within and results else [*results, *spoken]
 
 
 def _table(value: object) -> dict[str, object]:

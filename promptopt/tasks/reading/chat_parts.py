@@ -14,13 +14,19 @@ from promptopt.errors import DataError
 from promptopt.types import Message, ToolCall, canonical
 
 _TEXTS = ("text", "input_text", "output_text")
-_THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
-_CALLS = ("tool_use", "tool_call", "tool-call", "function_call")
-_RESULTS = ("tool_result", "tool_call_response", "tool-result", "function_call_output")
+_THOUGHTS = ("thinking", "reasoning", "redacted_thinking", "reasoningContent")
+_CALLS = ("tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call", "mcp_call")
+_RESULTS = ("tool_result", "tool_call_response", "tool-result", "function_call_output", "custom_tool_call_output")
+# Parts without a type of their own, by the one member that they have: Gemini's, and those of Bedrock's Converse.
+_CALLED_BY = ("functionCall", "function_call", "toolUse")
+_RESULT_BY = ("functionResponse", "function_response", "toolResult")
+_SILENT = ("step-start", "source-url", "source-document", "cachePoint", "item_reference", "web_search_call",
+           "file_search_call", "mcp_list_tools", "server_tool_use", "web_search_tool_result")  # fmt: skip
+"""Marks, sources, and what the server of a model did by itself: none is said, and none can be sent again."""
 _NAMES = ("name", "toolName")
 _ARGUMENTS = ("arguments", "args", "input")
 # OpenAI's responses have an `id` of the entry beside the one that joins call and result.
-_IDS = ("call_id", "toolCallId", "tool_use_id", "tool_call_id", "id")
+_IDS = ("call_id", "toolCallId", "tool_use_id", "toolUseId", "tool_call_id", "id")
 _GIVEN = ("content", "output", "response", "result")
 _NOT_READ = "images, sounds and files are not read"
 
@@ -34,8 +40,11 @@ class Unusable(DataError):
 
 
 def is_thought(entry: object) -> bool:
-    """Whether this is what a model thought before it spoke, which is not said."""
-    return _type(entry) in _THOUGHTS
+    """Whether this is not said: what a model thought before it spoke, and what its server did by itself."""
+    table = _table(entry)
+    kind = next(iter(table)) if len(table) == 1 and not _type(table) else _type(table)
+    # The AI SDK lets programs stream data of their own beside what is said.
+    return kind in (*_THOUGHTS, *_SILENT) or kind.startswith("data-") or table.get("thought") is True
 
 
 def is_entry(entry: object) -> bool:
@@ -50,9 +59,12 @@ def is_call(table: Mapping[str, object]) -> bool:
 
 
 def entry_of(table: Mapping[str, object]) -> list[Message]:
-    """The message that a call or a result is which stands beside messages; none for a thought."""
-    _, calls, results = content_of([dict(table)])
-    return [*results, *([Message("assistant", "", tuple(calls))] if calls else [])]
+    """The messages that a call or a result is which stands beside messages; none for a thought."""
+    text, calls, results = content_of([dict(table)])
+    # The servers of some models run a tool themselves: call and result are then one entry.
+    done = _result(table) if calls and not results and _first(table, _GIVEN) is not None else None
+    asked = [Message("assistant", text, tuple(calls))] if calls else []
+    return [*results, *asked, *([done] if done is not None else [])]
 
 
 def content_of(content: object) -> tuple[str, list[ToolCall], list[Message]]:
@@ -73,16 +85,35 @@ def content_of(content: object) -> tuple[str, list[ToolCall], list[Message]]:
             continue
         table = _table(part)
         kind, text = _type(table), _text_of(table)
-        if is_call(table) or isinstance(table.get("functionCall"), dict):
+        if is_thought(table):
+            continue
+        if is_call(table) or _within(table, _CALLED_BY) is not None:
             calls.append(_called(table))
-        elif kind in _RESULTS or isinstance(table.get("functionResponse"), dict):
+        elif kind in _RESULTS or _within(table, _RESULT_BY) is not None:
             results.append(_result(table))
         elif text is not None:
             texts.append(text)
-        elif kind not in _THOUGHTS:
+        else:
             what = kind if kind else ", ".join(table) if table else "nothing"
             raise Unusable(f"a message holds {what[:40]!r} beside text ({_NOT_READ})")
     return "\n".join(text for text in texts if text), calls, results
+
+
+def steps_of(content: object) -> list[object]:
+    """A content in steps where calls and their results stand in one message, each up to the results; else itself."""
+    if not isinstance(content, list):
+        return [content]
+    steps: list[list[object]] = [[]]
+    called = given = False
+    parts = [each for part in cast("list[object]", content) for each in _apart(part)]
+    for part in parts:
+        result = _type(part) in _RESULTS
+        if called and given and not result:
+            steps.append([])
+            called = False
+        called, given = called or is_call(_table(part)), result
+        steps[-1].append(part)
+    return cast("list[object]", steps)
 
 
 def calls_beside(table: Mapping[str, object]) -> list[ToolCall]:
@@ -115,7 +146,7 @@ def is_parts(content: object) -> bool:
     listed = cast("list[object]", content) if isinstance(content, list) else [content]
     tables = [cast("dict[str, object]", part) for part in listed if isinstance(part, dict)]
     plain = all(part is None or isinstance(part, str | dict) for part in listed)
-    return plain and all(isinstance(table.get("type"), str) or "functionResponse" in table for table in tables)
+    return plain and all(_type(table) or _within(table, _RESULT_BY) is not None for table in tables)
 
 
 def parsed(value: object) -> object:
@@ -131,14 +162,33 @@ def shown(entry: object) -> str:
     return repr(str(entry)[:40])
 
 
+def _apart(part: object) -> list[object]:
+    """The parts of a message of the AI SDK that are a call and its result in one, as both; any other as it is."""
+    table = _table(part)
+    held = {**table, **_table(table.get("toolInvocation"))}
+    kind, name = _type(table), held.get("toolName")
+    if kind.startswith("tool-") and kind not in (*_CALLS, *_RESULTS, "tool-invocation"):
+        name = kind.removeprefix("tool-")
+    if kind in (*_CALLS, *_RESULTS) or not isinstance(name, str) or "toolCallId" not in held:
+        return [part]
+    id, given = held["toolCallId"], _first(held, ("output", "result", "errorText"))
+    call = {"type": "tool-call", "toolCallId": id, "toolName": name, "input": _first(held, _ARGUMENTS)}
+    return [call] if given is None else [call, {"type": "tool-result", "toolCallId": id, "output": given}]
+
+
+def _within(table: Mapping[str, object], names: Sequence[str]) -> dict[str, object] | None:
+    """The object under the first of these names that holds one."""
+    return next((cast("dict[str, object]", table[name]) for name in names if isinstance(table.get(name), dict)), None)
+
+
 def _called(table: Mapping[str, object]) -> ToolCall:
-    inner = table.get("functionCall")
-    return call_of(cast("object", inner) if isinstance(inner, dict) else table)
+    inner = _within(table, _CALLED_BY)
+    return call_of(table if inner is None else inner)
 
 
 def _result(table: Mapping[str, object]) -> Message:
-    inner = table.get("functionResponse")
-    given = cast("dict[str, object]", inner) if isinstance(inner, dict) else table
+    inner = _within(table, _RESULT_BY)
+    given = table if inner is None else inner
     id = _first(given, _IDS)
     return Message("tool", _given(_first(given, _GIVEN)), tool_call_id=str(id) if id else "")
 
@@ -149,7 +199,15 @@ def _given(value: object) -> str:
     # The AI SDK says of what kind a result is.
     if isinstance(table.get("type"), str) and "value" in table:
         return _given(table["value"])
+    listed = _listed(value)
+    # Those of Bedrock have a text or an object, and no kind.
+    if listed and all(len(each) == 1 and ({"json", "text"} & set(each)) for each in listed):
+        return "\n".join(_given(held) for each in listed for held in each.values())
     return content_of(value if is_parts(value) else canonical(value))[0]
+
+
+def _listed(value: object) -> list[dict[str, object]]:
+    return [_table(each) for each in cast("list[object]", value)] if isinstance(value, list) else []
 
 
 def _text_of(table: Mapping[str, object]) -> str | None:
@@ -159,6 +217,8 @@ def _text_of(table: Mapping[str, object]) -> str | None:
         return str(table["refusal"])
     # Gemini's parts have a text and no kind.
     text = _first(table, ("text", "content")) if kind in _TEXTS else table.get("text") if not kind else None
+    # Messages of OpenAI's threads have what they cite beside the text.
+    text = _table(text).get("value", text)
     return text if isinstance(text, str) else None
 
 

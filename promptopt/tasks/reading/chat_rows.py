@@ -6,17 +6,20 @@ exports of Langfuse and LangSmith, and transcripts of one row a turn.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
+from promptopt.tasks.reading.chat_beside import demands_of, ideals_of, tools_of, variables_of, weight_of
 from promptopt.tasks.reading.chat_messages import is_message, placed_messages
-from promptopt.tasks.reading.chat_parts import Unusable, is_thought
-from promptopt.tasks.reading.spoken import spoken_in
-from promptopt.tasks.reading.transcripts import SESSIONS, Row, folded, joined, turn_columns
-from promptopt.tasks.tool_results import as_openai
-from promptopt.types import ChatRole, Message, canonical
+from promptopt.tasks.reading.chat_parts import Unusable, is_entry, is_thought
+from promptopt.tasks.reading.grouping import BODIES, group_of, growing, unpacked
+from promptopt.tasks.reading.speakers import joined_words, spoken_alone, turns_of
+from promptopt.tasks.reading.spoken import pair_in, spoken_in, turns_at
+from promptopt.tasks.reading.telemetry import span_of
+from promptopt.tasks.reading.transcripts import SESSIONS, Row, joined, moment_of, of_slack, turn_columns
+from promptopt.types import ChatRole, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +56,29 @@ class Reading:
 
 # In the order in which they are looked for: conversations under the names of each program (Gemini has `contents`,
 # ShareGPT `conversations` or `items`), and at the end those of a single text.
-_BODIES = ("requestBody", "request_body", "backendRequestBody")
 _INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "contents", "items", "input_messages",
            "chat_history", "history", "dialog", "prompt", "question", "query", "text", "content", "user_input", "body",
-           "request", "dialogue", "turns", "exchanges", "transcript", *_BODIES, "inputBodyJson")  # fmt: skip
+           "request", "params", "dialogue", "turns", "exchanges", "interactions", "transcript", "chat_messages",
+           "comments", "events", "entries", "message", *BODIES, "inputBodyJson")  # fmt: skip
 _OUTPUTS = ("message", "output", "outputs", "expectedOutput", "expected_output", "response", "completion", "answer",
             "content", "text", "reply", "result", "generations", "choices", "candidates", "messages", "body",
             "output_text", "outputBodyJson")  # fmt: skip
 _REPLIES = ("response", "output", "outputs", "output_messages", "preferred_output", "expectedOutput",
             "expected_output", "completion", "choices", "candidates", "responseBody", "response_body",
-            "backendResponseBody")  # fmt: skip
-_BESIDE = ("body", "request", "input", "inputs", "extra", "metadata", *_BODIES)
+            "backendResponseBody", "result")  # fmt: skip
 _ASKED = _INPUTS[: _INPUTS.index("request")]
 """Those that may be a text alone, which a user said."""
 _SYSTEMS = ("system", "system_prompt", "instructions", "systemInstruction", "system_instruction")
-_WITHIN = ("observations", "child_runs")
+_WITHIN = ("observations", "child_runs", "traces", "spans", "scopeSpans", "scope_spans", "resourceSpans",
+           "resource_spans")  # fmt: skip
 """Where an exported trace holds the calls of a model that it is of."""
-_VARIABLES = ("variables", "prompt_variables", "promptVariables", "metadata")
+_OF_A_MODEL = ("llm", "generation", "chat", "text_completion", "generate_content")
+_NOT_OF_A_MODEL = ("chain", "tool", "retriever", "parser", "prompt", "embedding", "span", "event", "agent", "evaluator",
+                   "guardrail", "reranker", "score", "function")  # fmt: skip
+"""Kinds of runs of LangSmith, of observations of Langfuse, and of spans."""
 _SAMPLES = ("ideal", "expectedOutput", "expected_output", "run_type", "trace_id", "traceId", "sessionId")
 """What shows that a text is what a user said: such members stand in samples of evaluations and in traces alone."""
+_TIMES = ("createTime", "created_at", "timestamp", "time")
 _DEEPEST = 6
 """How many objects are looked into, one within another, for messages."""
 
@@ -79,7 +86,8 @@ _DEEPEST = 6
 def is_log(row: Row) -> bool:
     """Whether the rows of a file like this one hold conversations."""
     named = any(isinstance(row.get(name), list) for name in ("messages", "conversations"))
-    held = named or turn_columns(row) is not None or any(_entries(each) is not None for each in _opened(row))
+    table = turn_columns(of_slack(row)) is not None
+    held = named or table or any(_entries(each) is not None for each in _shallow(0, row, {}))
     # Pairs of preferred and rejected replies can hold messages too, and are read as pairs.
     return "chosen" not in row and held
 
@@ -96,20 +104,68 @@ def conversations_of(
     cannot be used are told by reason, and no row of a transcript that holds one is.
     """
     found: list[Conversation] = []
+    names: list[str | None] = []
     refused: dict[str, list[int]] = {}
     unordered: list[int] = []
+    chains: list[tuple[int, Row]] = []
+
+    def take(number: int, row: Row) -> None:
+        try:
+            names.append(group_of(row, number, group_by))
+            found.append(_conversation(number, row, speakers, demands))
+        except (Unusable, RecursionError) as cause:
+            del names[len(found) :]
+            refused.setdefault(cause.reason if isinstance(cause, Unusable) else _DEEP, []).append(number)
+
     for number, row in joined(rows, demands, unordered):
-        for each in _opened(row):
-            try:
-                found.append(_conversation(number, each, speakers, group_by, demands))
-            except Unusable as cause:
-                refused.setdefault(cause.reason, []).append(number)
+        for each in _shallow(number, row, refused):
+            whole = _whole(each)
+            if whole is None:
+                take(number, each)
+            else:
+                chains.append((number, whole))
+                refused.setdefault(_OTHER.format(_kind(each)), []).append(number)
+    if not found and chains:
+        # An export of the outermost runs alone: a conversation stands in what came out of them.
+        refused.clear()
+        for number, row in chains:
+            take(number, row)
+    told = [(name, each.row, each.messages) for name, each in zip(names, found, strict=True)]
+    grouped = tuple(replace(each, id=id) for each, id in zip(found, growing(told), strict=True))
     reasons = {reason: tuple(numbers) for reason, numbers in refused.items()}
-    return Reading(tuple(found), reasons, tuple(unordered))
+    return Reading(grouped, reasons, tuple(unordered))
+
+
+NO_MESSAGES = "it holds no messages"
+"""Why a row is left out in which nothing looks like a conversation."""
+_CUT = re.compile(r'\s*\[?\s*\{\s*"')
+_CUT_OFF = "its messages are JSON that was cut off (raise the limit that the tracing program has for attributes)"
+_DEEP = "it is nested too deeply to be read (write flat objects)"
+_OTHER = "its row is of the kind {!r}, no call of a model (export those of type llm or GENERATION)"
+
+
+def _shallow(number: int, row: Row, refused: dict[str, list[int]]) -> list[Row]:
+    """What `_opened` finds; nothing, with its reason, where Python cannot look into it."""
+    try:
+        return list(_opened(row))
+    except RecursionError:
+        refused.setdefault(_DEEP, []).append(number)
+        return []
+
+
+def _kind(row: Row) -> str:
+    return str(row.get("run_type", row.get("type", ""))).casefold()
+
+
+def _whole(row: Row) -> Row | None:
+    """A run of a chain that gives a whole conversation, as a row of that; None for any other row."""
+    said = _messages_in(row.get("outputs"), 0) if _kind(row) == "chain" else None
+    return None if said is None or len(said) < 2 else {**row, "run_type": "", "inputs": said, "outputs": None}
 
 
 def _opened(row: Row) -> Iterator[Row]:
     """The row without the envelope that some programs put it in; of a trace, each call that stands in it."""
+    row = turns_of(span_of(row))
     item, data = row.get("item"), row.get("data")
     if isinstance(item, dict):
         # Runs of OpenAI's evals: what was asked, and beside it what a model made of it.
@@ -120,81 +176,74 @@ def _opened(row: Row) -> Iterator[Row]:
         # Events that OpenAI-Evals logs.
         event = cast("dict[str, object]", data)
         row = {**row, "input": event.get("prompt"), "output": event.get("sampled")}
-    beside = _unpacked(row.get("properties"))
+    beside = unpacked(row.get("properties"))
     if isinstance(beside, dict) and _entries(row) is None:
         # Diagnostic logs of Azure keep what was asked and answered one level down.
         row = {**row, **cast("dict[str, object]", beside)}
     inner = [each for name in _WITHIN for each in _tables(row.get(name))]
-    if not inner or _entries(row) is not None:
+    if not inner or (_entries(row) is not None and not any(_kind(each) in _OF_A_MODEL for each in inner)):
         yield row
         return
     # Those below belong to the conversation that the trace is of.
-    named = {name: row[name] for name in row if folded(name) in map(folded, SESSIONS)}
+    named = {name: row[name] for name in row if joined_words(name) in map(joined_words, SESSIONS)}
     for each in inner:
         yield from _opened({**named, **each})
 
 
 def _tables(value: object) -> list[Row]:
-    value = _unpacked(value)
+    value = unpacked(value)
     listed = cast("list[object]", value) if isinstance(value, list) else []
     return [cast("Row", each) for each in listed if isinstance(each, dict)]
 
 
-def _conversation(
-    number: int, row: Row, speakers: Mapping[str, ChatRole] | None, group_by: str | None, demands: str | None
-) -> Conversation:
+def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None, demands: str | None) -> Conversation:
     # Langfuse keeps items of a data set that were taken out, with this status.
     if str(row.get("status", "")).upper() == "ARCHIVED":
         raise Unusable("it is archived")
-    kind = str(row.get("run_type", row.get("type", ""))).casefold()
-    # Runs of LangSmith and observations of Langfuse have kinds: only those of a model hold what it was asked.
-    if kind in ("chain", "tool", "retriever", "parser", "prompt", "embedding", "span", "event"):
-        raise Unusable(f"its row is a {kind}, not a call of a model")
+    # Only the runs of a model hold what it was asked.
+    if _kind(row) in _NOT_OF_A_MODEL:
+        raise Unusable(_OTHER.format(_kind(row)))
     entries = _entries(row)
+    if entries is None and speakers:
+        entries = spoken_in(row, speakers)
     if entries is None:
-        raise Unusable("it holds no messages")
-    ideals, last = _ideals(row), _reply(row)
+        cut = any(isinstance(row.get(name), str) and _CUT.match(str(row[name])) for name in _INPUTS)
+        raise Unusable(_CUT_OFF if cut else NO_MESSAGES)
+    ideals, last = ideals_of(row), _reply(row)
     # Some programs write the reply into the messages too; it must not stand there twice.
-    answered = last is not None and not ideals and entries[-1:] != [last]
-    whole = [*entries, last] if answered else entries
+    answered = last and not ideals and entries[-len(last) :] != last
+    whole = [*entries, *last] if answered else entries
     placed = placed_messages(whole, speakers)
     messages = tuple(message for message, _ in placed)
     kept = row.get("accepted")
     accepted = tuple(str(each) for each in cast("list[object]", kept)) if isinstance(kept, list) else ()
-    weights = tuple(_weight(whole[place]) for _, place in placed)
+    weights = tuple(weight_of(whole[place]) for _, place in placed)
     if ideals:
         messages = (*messages, Message("assistant", ideals[0]))
         weights = (*weights, None)
         placed = (*placed, (messages[-1], -1))
     return Conversation(
-        _group(row, number, group_by),
+        "",
         messages,
         number,
-        _tools(row),
-        _variables(row),
+        tools_of(row),
+        variables_of(row),
         weights,
         (*ideals[1:], *accepted),
-        () if demands is None else _demands(row, whole, [place for _, place in placed], demands),
+        () if demands is None else demands_of(row, whole, [place for _, place in placed], demands),
     )
-
-
-def _demands(row: Row, entries: Sequence[object], places: Sequence[int], name: str) -> tuple[object, ...]:
-    """What stands under `name` in the entry of each message, and at the end what stands there in the row.
-
-    `places`: of each message's entry; -1 for a reply that is none of the entries.
-    """
-    tables = [cast("dict[str, object]", entry) if isinstance(entry, dict) else {} for entry in entries]
-    held = [tables[place].get(name) if place >= 0 else None for place in places]
-    if row.get(name) not in (None, "") and held:
-        held[-1] = row[name]
-    return tuple(held) if any(each not in (None, "") for each in held) else ()
 
 
 def _entries(row: Row) -> list[object] | None:
     """The messages of a row, or what was asked in it as one; None where there is nothing of the kind."""
+    plain: bool | None = None
     for name in _INPUTS:
         found = _messages_in(row.get(name), 0)
-        if found is not None and (_structured(row[name]) or (name in _ASKED and any(mark in row for mark in _SAMPLES))):
+        if found is None:
+            continue
+        if not _structured(row[name]) and name in _ASKED and plain is None:
+            plain = any(mark in row for mark in _SAMPLES) or any(_of_a_model(row.get(each)) for each in _REPLIES)
+        if _structured(row[name]) or (name in _ASKED and plain):
             return _with_system(row, found)
     return None if (spoken := spoken_in(row)) is None else _with_system(row, spoken)
 
@@ -211,23 +260,33 @@ def _with_system(table: Row, entries: list[object]) -> list[object]:
     return [{"role": "system", "content": cast("object", inner)}, *entries]
 
 
+def _of_a_model(value: object) -> bool:
+    """Whether this is what a model's server answers, beside which a text is what a user said."""
+    value = unpacked(value)
+    if isinstance(value, list):
+        said = [each for each in cast("list[object]", value) if not is_thought(each)]
+        return bool(said) and all(map(is_message, said))
+    return is_message(value) or (isinstance(value, dict) and ("choices" in value or "candidates" in value))
+
+
 def _structured(value: object) -> bool:
     """Whether this says by its form that it is a conversation; a text alone may be anything."""
-    return not isinstance(_unpacked(value), str)
+    return not isinstance(unpacked(value), str)
 
 
 def _messages_in(value: object, depth: int) -> list[object] | None:
-    value = _unpacked(value)
+    value = unpacked(value)
     if depth > _DEEPEST or value is None:
         return None
     if isinstance(value, str):
-        return [{"role": "user", "content": value}] if value.strip() else None
+        # The beginning of JSON is what a program cut off, and not what a user said.
+        return [{"role": "user", "content": value}] if value.strip() and not _CUT.match(value) else None
     if isinstance(value, list):
         listed = cast("list[object]", value)
         # LangChain asks for several prompts at once: a list of lists, mostly of one.
         if listed and isinstance(listed[0], list):
             return _messages_in(cast("object", listed[0]), depth + 1)
-        return listed if listed and all(map(is_message, listed)) else _loosely(listed)
+        return listed if listed and all(map(is_message, listed)) else _listed(listed)
     if not isinstance(value, dict):
         return None
     table = cast("dict[str, object]", value)
@@ -240,111 +299,51 @@ def _messages_in(value: object, depth: int) -> list[object] | None:
     return None
 
 
-def _loosely(listed: list[object]) -> list[object] | None:
+def _listed(listed: Sequence[object]) -> list[object] | None:
     """A list most of whose entries are messages is a conversation, with entries that will be refused."""
-    return listed if sum(map(is_message, listed)) * 2 > len(listed) else None
+    tables = [cast("dict[str, object]", each) for each in listed if isinstance(each, dict)]
+    pairs = [pair for each in tables if (pair := pair_in(each)) is not None]
+    # An exchange that an event began has a reply alone.
+    if len(tables) == len(listed) and len(pairs) * 2 > len(listed):
+        moments = [next((moment_of(each[name]) for name in _TIMES if name in each), None) for each in tables]
+        known = [moment for moment in moments if moment is not None]
+        # Dialogflow's are the newest first.
+        order = sorted(range(len(tables)), key=known.__getitem__) if len(known) == len(tables) else range(len(tables))
+        return [turn for place in order for turn in turns_at(tables[place], pairs[0])]
+    said = spoken_alone(list(listed))
+    return said if sum(map(is_message, said)) * 2 > len(said) else None
 
 
-def _reply(row: Row) -> object | None:
-    """The message in the outputs of a row, if there is one."""
+def _reply(row: Row) -> list[object]:
+    """The messages in the outputs of a row, if there are any."""
     for name in _REPLIES:
         found = _reply_in(row.get(name), 0)
         if found is not None:
             return found
-    return None
+    return []
 
 
-def _reply_in(value: object, depth: int) -> object | None:
-    value = _unpacked(value)
+def _reply_in(value: object, depth: int) -> list[object] | None:
+    value = unpacked(value)
     if depth > _DEEPEST or value is None:
         return None
     if isinstance(value, str):
-        return {"role": "assistant", "content": value} if value.strip() else None
+        return [{"role": "assistant", "content": value}] if value.strip() else None
     if isinstance(value, list):
         listed = [each for each in cast("list[object]", value) if not is_thought(each)]
+        messages = bool(listed) and all(map(is_message, listed))
+        # OpenAI's responses have a text and each call as entries of their own, which are one reply.
+        if messages and all(is_entry(each) or _type(each) == "message" for each in listed):
+            return listed
         # The last of a list of messages is the reply; of lists of choices and generations the first counts.
-        place = -1 if listed and all(map(is_message, listed)) else 0
-        return _reply_in(listed[place], depth + 1) if listed else None
+        return _reply_in(listed[-1 if messages else 0], depth + 1) if listed else None
     if not isinstance(value, dict):
         return None
     table = cast("dict[str, object]", value)
     if is_message(table):
-        return table
+        return [table]
     return next((found for name in _OUTPUTS if (found := _reply_in(table.get(name), depth + 1)) is not None), None)
 
 
-def _unpacked(value: object) -> object:
-    """What JSON in a text says, where it is an object or a list; Langfuse writes it so."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        try:
-            return cast("object", json.loads(value))
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
-def _ideals(row: Row) -> tuple[str, ...]:
-    given = row.get("ideal")
-    listed = cast("list[object]", given) if isinstance(given, list) else [given]
-    return tuple(each.strip() for each in listed if isinstance(each, str) and each.strip())
-
-
-def _weight(entry: object) -> float | None:
-    given: object = cast("dict[str, object]", entry).get("weight") if isinstance(entry, dict) else None
-    try:
-        return float(given) if isinstance(given, int | float | str) else None
-    except ValueError:
-        return None
-
-
-def _places(row: Row) -> Iterator[Row]:
-    """The row, and the objects in it where programs put what belongs to a request."""
-    yield row
-    for name in _BESIDE:
-        inner = _unpacked(row.get(name))
-        if isinstance(inner, dict):
-            table = cast("dict[str, object]", inner)
-            yield table
-            for below in ("metadata", "invocation_params", "body", "inputBodyJson"):
-                if isinstance(table.get(below), dict):
-                    yield cast("dict[str, object]", table[below])
-
-
-def _tools(row: Row) -> tuple[str, ...]:
-    for place in _places(row):
-        for name in ("tools", "functions"):
-            given = _unpacked(place.get(name))
-            listed = cast("list[object]", given) if isinstance(given, list) else []
-            tables = [cast("dict[str, object]", tool) for tool in listed if isinstance(tool, dict)]
-            if tables:
-                # The older form of OpenAI's, and Anthropic's, have no envelope.
-                return tuple(canonical(tool if "function" in tool else as_openai(tool)) for tool in tables)
-    return ()
-
-
-def _variables(row: Row) -> tuple[tuple[str, str], ...]:
-    """Texts and numbers by name: those of the row itself come last, for names that nothing else gives."""
-    found: dict[str, str] = {}
-    for name in _VARIABLES:
-        inner = _unpacked(row.get(name))
-        if isinstance(inner, dict):
-            for key, value in cast("dict[str, object]", inner).items():
-                if isinstance(value, str | int | float) and not isinstance(value, bool):
-                    found.setdefault(key, str(value))
-    for key, value in row.items():
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            found.setdefault(key, str(value))
-    return tuple(found.items())
-
-
-def _group(row: Row, number: int, group_by: str | None) -> str:
-    for place in _places(row):
-        named = {folded(key): value for key, value in place.items()} if group_by is None else place
-        for name in map(folded, SESSIONS) if group_by is None else (group_by,):
-            value = named.get(name)
-            if isinstance(value, str | int) and str(value).strip():
-                return str(value).strip()
-    if group_by is not None:
-        raise Unusable(f"it has no {group_by!r} to group by")
-    # A name that no other row has: it is a group of its own.
-    return f"row {number}"
+def _type(entry: object) -> object:
+    return cast("dict[str, object]", entry).get("type") if isinstance(entry, dict) else None

@@ -16,7 +16,7 @@ from typing import Literal
 
 from promptopt.errors import DataError
 from promptopt.tasks.demands import demands_of
-from promptopt.tasks.reading.chat_rows import Conversation, Reading, Row, conversations_of
+from promptopt.tasks.reading.chat_rows import NO_MESSAGES, Conversation, Reading, Row, conversations_of
 from promptopt.tasks.reading.row_numbers import row_at, where_is
 from promptopt.text import counted
 from promptopt.types import Demand, Example, Message
@@ -26,6 +26,10 @@ ScoredTurns = Literal["last", "all", "weighted"]
 SCORED: tuple[ScoredTurns, ...] = ("last", "all", "weighted")
 LONGEST = 8_000
 """Tokens of a history, as estimated, that are kept at most: whole turns are cut from its beginning."""
+_PLAINEST = (
+    "docs/chat.md lists the forms that are read; the plainest is a line for each conversation in a .jsonl file: "
+    '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
+)
 MOST = 50_000
 """The most conversations kept of one file."""
 
@@ -150,9 +154,10 @@ def usable(path: Path, reading: Reading, remarks: Remarks) -> tuple[Cleaned, ...
     if reading.refused:
         reason, rows = max(reading.refused.items(), key=lambda entry: len(entry[1]))
         raise DataError(
-            f"{path}: no conversation can be used: in row {row_at(path, rows[0])}, {reason}; mend or replace the file"
+            f"{path}: no conversation can be used: in row {row_at(path, rows[0])}, {reason}; mend or replace the "
+            f"file{f' ({_PLAINEST})' if reason == NO_MESSAGES else ''}"
         )
-    raise DataError(f"{path} holds no conversation; give a log of chats, as `messages` of OpenAI's or ShareGPT's rows")
+    raise DataError(f"{path} holds no conversation; give a log of chats ({_PLAINEST})")
 
 
 def examples_of(

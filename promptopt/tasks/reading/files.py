@@ -27,6 +27,7 @@ from promptopt.text import counted
 from promptopt.types import Example
 
 _UNPACKED = {".gz": "gunzip -k", ".zip": "unzip", ".bz2": "bunzip2 -k", ".xz": "unxz -k", ".zst": "unzstd"}
+_TEXTS = (".txt", ".log", ".md")
 KEPT = 50_000
 """The most rows kept of one file."""
 
@@ -124,6 +125,11 @@ def read_rows(path: Path) -> Iterator[Row]:
         if path.suffix.lower() in (".gz", ".zip", ".bz2", ".xz", ".zst"):
             raise DataError(
                 f"{path} is packed; unpack it, for example with `{_UNPACKED[path.suffix.lower()]} {path.name}`"
+            )
+        if path.suffix.lower() in _TEXTS:
+            raise DataError(
+                f"{path} is a text, and not rows; where it holds chats, make a .csv of a column 'transcript', with a "
+                f"chat in each row and its turns as lines such as 'Customer: …' and 'Agent: …'"
             )
         what = f"files ending in {path.suffix!r}" if path.suffix else "files without an ending"
         raise DataError(f"{path}: {what} are not read; convert it to one of {', '.join(readers)}")

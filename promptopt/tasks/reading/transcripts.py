@@ -1,19 +1,59 @@
-"""Transcripts as tables, a row for each turn: which columns say who spoke, what, where and when."""
+"""Transcripts as tables, a row for each turn or pair of turns: which columns say who spoke, what, where and when."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
+
+from promptopt.tasks.reading.chat_messages import is_message
+from promptopt.tasks.reading.chat_parts import is_parts, parsed
+from promptopt.tasks.reading.speakers import SPEAKERS, is_speaker, joined_words
+from promptopt.tasks.reading.spoken import Pair, pair_in, turns_at
 
 Row = Mapping[str, object]
 
 SESSIONS = ("conversation", "conversation_id", "session_id", "thread_id", "chat_id", "dialog_id", "dialogue_id",
-            "ticket_id", "call_id")  # fmt: skip
+            "ticket_id", "call_id", "chat_session_id", "helicone_session_id", "langfuse_session_id")  # fmt: skip
 """Members that say which conversation a row is of, however words are joined in them."""
-_SPEAKERS = ("speaker", "role", "author", "sender", "from", "participant", "who")
-_SPOKEN = ("text", "message", "content", "utterance", "body", "transcript", "value")
-_TIMES = ("time", "timestamp", "created_at", "date", "datetime", "sent_at", "turn", "position")
+_SPOKEN = ("text", "message", "content", "utterance", "body", "transcript", "value", "message_text", "message_body",
+           "message_content", "parts")  # fmt: skip
+_TIMES = ("time", "timestamp", "created_at", "date", "datetime", "sent_at", "turn", "position", "create_time", "ts",
+          "message_index", "turn_index", "turn_id", "sequence")  # fmt: skip
+_WHOLE = ("message", "data", "history")
+_ANSWERS = {"response", "reply", "output", "outputs", "completion", "choices"}
+"""Members beside which a message is what was asked, and not a turn of a transcript."""
+_BESIDE = ("tool_calls", "tool_call_id", "function_call", "name", "weight")
+"""Further members of a message that a row may hold."""
+_NOT_SAID = ("join", "leave", "topic", "purpose", "name", "archive")
+"""How Slack ends the kinds of messages that tell what happened to a channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnColumns:
+    """Columns of a transcript: conversation and time (None: there is none), and where what was said stands.
+
+    `said`: speaker and text, a pair of turns (`paired`), or the one column with a whole message.
+    """
+
+    session: str
+    said: tuple[str, str] | Pair | tuple[str]
+    time: str | None
+    paired: bool = False
+
+    def turns(self, row: Row, demands: str | None) -> list[object]:
+        """What the row says, as messages."""
+        if len(self.said) == 1:
+            held = parsed(row.get(self.said[0]))
+            return [held] if is_message(held) else []
+        if self.paired:
+            return turns_at(row, self.said)
+        speaker, text = self.said
+        further = {name: parsed(row[name]) for name in _BESIDE if row.get(name) not in (None, "") and name != speaker}
+        asked = {demands: row[demands]} if demands is not None and demands in row else {}
+        return [{"role": str(row.get(speaker) or ""), "content": _content(row.get(text)), **further, **asked}]
 
 
 def joined(rows: Iterable[tuple[int, Row]], demands: str | None, unordered: list[int]) -> Iterator[tuple[int, Row]]:
@@ -22,51 +62,69 @@ def joined(rows: Iterable[tuple[int, Row]], demands: str | None, unordered: list
     `unordered`: takes the first row of each conversation whose times cannot be read, so that its rows stay as they are.
     """
     turns: dict[str, list[tuple[int, Row]]] = {}
-    columns: tuple[str, str, str, str | None] | None = None
-    for number, row in rows:
+    columns: TurnColumns | None = None
+    for number, given in rows:
+        row = of_slack(given)
         columns = turn_columns(row) if columns is None else columns
         if columns is None:
             yield number, row
         else:
-            turns.setdefault(str(row.get(columns[0], "")), []).append((number, row))
+            session = _text(row.get(columns.session)).strip()
+            # Of a row that does not say so, nobody knows which conversation it is of: it stands alone.
+            turns.setdefault(session if session else f"\n{number}", []).append((number, row))
     if columns is None:
         return
-    session, speaker, text, time = columns
     for name, spoken in turns.items():
-        ordered = spoken if time is None else _in_time(spoken, time, unordered)
-        messages = [
-            {"role": str(row.get(speaker) or ""), "content": _text(row.get(text)),
-             **({demands: row[demands]} if demands is not None and demands in row else {})}
-            for _, row in ordered
-        ]  # fmt: skip
-        others = {key: value for key, value in ordered[0][1].items() if key not in (*columns, demands)}
+        ordered = spoken if columns.time is None else _in_time(spoken, columns.time, unordered)
+        messages = [each for _, row in ordered for each in columns.turns(row, demands)]
+        own = (columns.session, columns.time, demands, *columns.said, *(() if columns.paired else _BESIDE))
+        others = {key: value for key, value in ordered[0][1].items() if key not in own}
+        # Under a name that says so too: `ticket` may be the text of one elsewhere.
+        session = {} if name.startswith("\n") else {columns.session: name, SESSIONS[1]: name}
         # What else a transcript says of a conversation is taken from its first turn.
-        yield spoken[0][0], {**others, session: name, "messages": messages}
+        yield spoken[0][0], {**others, **session, "messages": messages}
 
 
-def turn_columns(row: Row) -> tuple[str, str, str, str | None] | None:
-    """The columns of a transcript: conversation, speaker, text, and time where there is one."""
+def turn_columns(row: Row) -> TurnColumns | None:
+    """The columns of a transcript: conversation, speaker and text, or a pair of them, and time where there is one."""
+    flat = {joined_words(key): key for key, value in row.items() if not isinstance(value, list | dict)}
 
     def first(names: Sequence[str], *, beside: Sequence[str] = ()) -> str | None:
-        plain = {folded(key): key for key, value in row.items() if not isinstance(value, list | dict)}
-        return next((plain[folded(name)] for name in names
-                     if folded(name) in plain and plain[folded(name)] not in beside), None)  # fmt: skip
+        found = (flat.get(joined_words(name)) for name in names)
+        return next((name for name in found if name is not None and name not in beside), None)
 
-    session = first((*SESSIONS, "session", "thread", "chat", "dialog", "dialogue", "ticket"))
-    speaker = first(_SPEAKERS)
-    if session is None or speaker is None:
+    session = first((*SESSIONS, "session", "thread", "chat", "dialog", "dialogue", "ticket", "thread_ts"))
+    if session is None:
         return None
-    text = first(_SPOKEN, beside=(session, speaker))
-    return None if text is None else (session, speaker, text, first(_TIMES))
+    speakers = [flat[joined_words(name)] for name in SPEAKERS if joined_words(name) in flat]
+    # A table may name people in one column, and say in another what they are.
+    known = [name for name in speakers if is_speaker(_text(row[name]))]
+    speaker = next(iter([*known, *speakers]), None)
+    listed = {joined_words(key): key for key, value in row.items() if _is_list_of_parts(value)}
+    flat = {**listed, **flat}
+    text = None if speaker is None else first(_SPOKEN, beside=(session, speaker))
+    if speaker is not None and text is not None:
+        return TurnColumns(session, (speaker, text), first(_TIMES))
+    pair = pair_in(row, session=True)
+    if pair is not None:
+        return TurnColumns(session, pair, first(_TIMES), paired=True)
+    # LangChain's histories in data bases, and n8n's, have the message in one column.
+    whole = [key for key in row if joined_words(key) in _WHOLE and is_message(parsed(row[key]))]
+    return TurnColumns(session, (whole[0],), first(_TIMES)) if whole and not _ANSWERS & set(row) else None
 
 
-def folded(name: str) -> str:
-    """A name of a member without case and without what joins its words: `Ticket ID` is `ticket_id` and `ticketId`."""
-    return "".join(character for character in name.casefold() if character.isalnum())
+def of_slack(row: Row) -> Row:
+    """A message of a Slack export as a row of a transcript; any other row as it is."""
+    if not isinstance(row.get("ts"), str) or not isinstance(row.get("text"), str) or not {"user", "bot_id"} & set(row):
+        return row
+    role = "bot" if row.get("bot_id") else "user"
+    said = "" if str(row.get("subtype", "")).endswith(_NOT_SAID) else row["text"]
+    # What opens no thread stands alone.
+    return {"thread_ts": row.get("thread_ts", row["ts"]), "ts": row["ts"], "role": role, "text": said}
 
 
 def _in_time(spoken: list[tuple[int, Row]], time: str, unordered: list[int]) -> list[tuple[int, Row]]:
-    moments = {number: _moment(row.get(time)) for number, row in spoken}
+    moments = {number: moment_of(row.get(time)) for number, row in spoken}
     known = {number: moment for number, moment in moments.items() if moment is not None}
     if len(known) == len(spoken):
         return sorted(spoken, key=lambda turn: (known[turn[0]], turn[0]))
@@ -76,7 +134,7 @@ def _in_time(spoken: list[tuple[int, Row]], time: str, unordered: list[int]) -> 
     return spoken
 
 
-def _moment(value: object) -> float | None:
+def moment_of(value: object) -> float | None:
     """Seconds or another number that grows with time; None for what is neither a number nor a date as ISO 8601."""
     text = _text(value).strip()
     try:
@@ -89,6 +147,16 @@ def _moment(value: object) -> float | None:
         # A conversation's times are of one zone, so any zone puts them in order.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return number if math.isfinite(number) else None
+
+
+def _content(value: object) -> object:
+    """A text, or the parts of a message, which a table holds as JSON."""
+    inner = parsed(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
+    return inner if _is_list_of_parts(inner) else _text(value)
+
+
+def _is_list_of_parts(value: object) -> bool:
+    return isinstance(value, list) and is_parts(cast("object", value))
 
 
 def _text(value: object) -> str:

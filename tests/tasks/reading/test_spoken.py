@@ -47,6 +47,8 @@ def test_texts_by_people_are_no_conversation(name: str) -> None:
         f"Customer: {ASKED}\nAgent: {ANSWERED}",
         f"\n  USER : {ASKED}\n\nassistant: {ANSWERED}\n",
         f"[10:05] Visitor: {ASKED}\n[10:06] Support (Ann): {ANSWERED}",
+        f"27/11/2026, 09:05 - Customer: {ASKED}\n27/11/2026, 09:06 - Virtual agent: {ANSWERED}",
+        f"11/27/26, 9:05 PM - Customer: {ASKED}\n11/27/26, 9:06 PM - Agent: {ANSWERED}",
         f"2026-01-02 10:05 client: {ASKED}\r\n2026-01-02 10:06 Bot: {ANSWERED}",
     ],
 )
@@ -126,3 +128,23 @@ def test_invocations_that_bedrock_logs_are_read() -> None:
 def test_weights_may_be_texts(given: object, weight: float | None) -> None:
     row = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": given}]}
     assert only(row).weights == (None, weight)
+
+
+def test_people_in_a_cell_are_known_once_they_are_named() -> None:
+    row = {"chat": f"[27/11/2026, 9:05:12 PM] Ann Lee: {ASKED}\n[27/11/2026, 9:06:12 PM] Acme Support: {ANSWERED}"}
+    assert not is_log(row)
+    found = only(row, speakers={"Ann Lee": "user", "acme support": "assistant"})
+    assert [(message.role, message.content) for message in found.messages] == TURNS
+
+
+@pytest.mark.parametrize("text", ["1" + " " * 20_000, "Customer (" + " " * 20_000, "2026-01-01 " + " -" * 10_000])
+def test_long_lines_of_blanks_are_read_at_once(text: str) -> None:
+    """A pattern that tries the blanks in all ways would take minutes."""
+    assert not is_log({"text": text})
+
+
+@pytest.mark.parametrize("body", ["<p>" + "<img " * 20_000 + "</p>", "<p>" + "<br" * 20_000 + "</p>"])
+def test_long_html_that_is_broken_is_read_at_once(body: str) -> None:
+    assert (
+        said({"conversation": [{"author": "user", "body": body}, {"author": "bot", "body": ANSWERED}]})[1] == TURNS[1]
+    )

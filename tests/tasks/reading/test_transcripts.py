@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -73,3 +74,101 @@ def test_turns_whose_times_cannot_be_read_stay_in_the_order_of_the_rows_and_it_i
 
     assert said(found)["a"] == [("user", "hey"), ("assistant", "hi")]
     assert found.unordered == (2,)
+
+
+PAIR = [("user", "q1"), ("assistant", "a1"), ("user", "q2"), ("assistant", "a2")]
+
+
+@pytest.mark.parametrize(
+    ("asks", "answers"),
+    [("user_message", "bot_response"), ("Question", "Answer"), ("prompt", "response"), ("query", "answer"),
+     ("customer text", "agent reply")],
+)  # fmt: skip
+def test_rows_of_a_turn_of_each_are_one_conversation(asks: str, answers: str) -> None:
+    given = (("s", 2, "q2", "a2"), ("s", 1, "q1", "a1"), ("t", 1, "q3", ""))
+    rows = [{"Chat ID": chat, "turn": turn, asks: asked, answers: answered} for chat, turn, asked, answered in given]
+    assert is_log(rows[0])
+    assert said(read(*rows)) == {"s": PAIR, "t": [("user", "q3")]}
+
+
+EXCHANGES = [
+    lambda asked, answered: {"inputTranscript": asked, "messages": [{"contentType": "PlainText", "content": answered}]},
+    lambda asked, answered: {"queryResult": {"queryText": asked, "fulfillmentText": answered}},
+    lambda asked, answered: {"queryResult": {"text": asked, "responseMessages": [{"text": {"text": [answered]}}]}},
+    lambda asked, answered: {"request": {"queryInput": {"text": {"text": asked}}},
+                             "response": {"queryResult": {"responseMessages": [{"text": {"text": [answered]}}]}}},
+    lambda asked, answered: {"request": {"input": {"text": asked}},
+                             "response": {"output": {"generic": [{"response_type": "text", "text": answered}]}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_exchanges_of_programs_that_know_intents_are_turns(exchange: Any) -> None:
+    first, second = exchange("q1", "a1"), exchange("q2", "a2")
+    rows = [{"sessionId": "s", "timestamp": f"2026-01-01T10:0{place}:00Z", **each}
+            for place, each in ((2, second), (1, first))]  # fmt: skip
+    listed = {"interactions": [{"createTime": "2026-01-01T10:02:00Z", **second},
+                               {"createTime": "2026-01-01T10:01:00Z", **first}]}  # fmt: skip
+    assert said(read(*rows)) == {"s": PAIR}
+    assert said(read(listed)) == {"row 1": PAIR}
+
+
+def test_an_exchange_that_an_event_began_is_a_greeting() -> None:
+    exchanges = [EXCHANGES[3]("", "Hello!"), EXCHANGES[3]("q1", "a1"), EXCHANGES[3]("q2", "a2")]
+    assert said(read({"interactions": exchanges})) == {"row 1": [("assistant", "Hello!"), *PAIR]}
+
+
+def test_samples_without_a_session_are_no_chats() -> None:
+    assert not is_log({"question": "q", "answer": "a"})
+    assert not is_log({"prompt": "q", "response": "a", "id": "7"})
+
+
+def test_a_row_that_names_no_conversation_stands_alone() -> None:
+    rows = [{"session_id": name, "role": role, "text": role} for name in ("", None) for role in ("user", "assistant")]
+    assert said(read(*rows)) == {f"row {place}": [(row["role"], row["role"])] for place, row in enumerate(rows, 1)}
+
+
+CALL = [{"id": "c", "type": "function", "function": {"name": "find", "arguments": "{}"}}]
+USED = {"type": "tool-find", "toolCallId": "c", "state": "output-available", "input": {}, "output": "ok"}
+
+
+@pytest.mark.parametrize("write", [json.dumps, lambda value: value])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("assistant", "", {"tool_calls": CALL}), ("tool", "ok", {"tool_call_id": "c"}), ("assistant", "done", {})],
+        [("assistant", [USED, {"type": "text", "text": "done"}], {})],
+    ],
+)
+def test_calls_of_tools_in_rows_of_a_turn_are_kept(rows: list[Any], write: Any) -> None:
+    """As JSON, where a table holds them, and as lists."""
+    listed = [{"chatId": "s", "role": role, "content": content if isinstance(content, str) else write(content),
+               **{name: value if isinstance(value, str) else write(value) for name, value in more.items()}}
+              for role, content, more in [("user", "go", {"tool_calls": None, "tool_call_id": ""}), *rows]]  # fmt: skip
+    assert said(read(*listed)) == {"s": [("user", "go"), ("assistant", "find({})"), ("tool", "ok"),
+                                         ("assistant", "done")]}  # fmt: skip
+
+
+def test_what_a_speaker_is_goes_before_the_name() -> None:
+    rows = [{"ticket": "s", "author": name, "Sender Type": kind, "text": name}
+            for name, kind in (("Ann", "End-User"), ("Bob", "AI Agent"))]  # fmt: skip
+    assert said(read(*rows)) == {"s": [("user", "Ann"), ("assistant", "Bob")]}
+
+
+@pytest.mark.parametrize("write", [json.dumps, lambda value: value])
+@pytest.mark.parametrize("column", ["message", "Data"])
+@pytest.mark.parametrize(
+    "message",
+    [lambda kind, text: {"type": kind, "data": {"type": kind, "content": text}},
+     lambda kind, text: {"type": kind, "content": text, "additional_kwargs": {}}],
+)  # fmt: skip
+def test_a_column_may_hold_whole_messages(message: Any, column: str, write: Any) -> None:
+    turns = [("human", "q1"), ("ai", "a1"), ("human", "q2"), ("ai", "a2")]
+    rows = [{"id": place, "session_id": "s", column: write(message(*turn))} for place, turn in enumerate(turns)]
+    assert is_log(rows[0])
+    assert said(read(*rows, {"id": 9, "session_id": "s", column: None})) == {"s": PAIR}
+
+
+def test_a_message_beside_its_answer_is_no_turn_of_a_transcript() -> None:
+    row = {"session_id": "s", "message": {"role": "user", "content": "q1"}, "response": "a1"}
+    assert said(read(row)) == {"s": PAIR[:2]}

@@ -1,0 +1,167 @@
+"""Who speaks in a log, and what: names of roles, and turns as programs for the chats of people write them."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import cast
+
+from promptopt.types import ChatRole
+
+Row = Mapping[str, object]
+_ROLES: Mapping[str, ChatRole] = {
+    "system": "system", "developer": "developer",
+    **dict.fromkeys(("user", "human", "customer", "client", "visitor", "caller", "lead", "contact", "guest", "end user",
+                     "requester", "inbound", "incoming"), "user"),
+    **dict.fromkeys(("assistant", "ai", "gpt", "chatgpt", "bot", "model", "agent", "support", "operator", "chatbot",
+                     "bard", "bing", "claude", "gemini", "copilot", "admin", "ai agent", "ai assistant",
+                     "virtual agent", "virtual assistant", "automated agent", "human agent", "support agent",
+                     "representative", "outbound", "outgoing"), "assistant"),
+    **dict.fromkeys(("tool", "function", "observation", "ipython"), "tool"),
+}  # fmt: skip
+"""What logs call those who speak."""
+SPEAKERS = ("role", "speaker", "sender_type", "author_type", "sender_role", "participant_role", "actor_type",
+            "message_type", "direction", "author", "sender", "from", "participant", "who")  # fmt: skip
+"""Members that say who spoke, however words are joined in them."""
+_ASKS = ("incoming", "is_inbound", "from_customer", "is_user", "from_user")
+_ANSWERS = ("from_agent", "is_bot", "from_bot", "is_agent", "outgoing", "is_outbound")
+"""Members that say by yes or no whether the customer spoke, and whether the other side did."""
+_PRIVATE = ("private", "is_private", "internal", "is_internal", "is_note")
+_FILES = ("attachments", "files", "experimental_attachments")
+_OF_A_FILE = ("content_type", "contentType", "content_url", "mime_type", "mimetype", "file_name", "url_private")
+"""Members of what was sent beside a text. Slack calls the look of a link an attachment too."""
+_HELD = ("content", "value", "tool_calls", "function_call", "parts")
+"""Members of which a model's message has one."""
+_SPOKEN = ("text", "message", "utterance", "plain_body", "body_text", "stripped_text", "body")
+"""Members of a turn that are not those of a model's messages."""
+# Zendesk and others give people by numbers, and say in the ticket whose it is.
+_ASKERS = ("requester_id", "customer_id", "contact_id", "visitor_id", "end_user_id")
+_AUTHORS = ("author_id", "sender_id", "user_id", "from_id")
+# A turn of another kind is no speech: Rasa's events, Intercom's parts.
+_KINDS = ("event", "part_type")
+_BLOCK = re.compile(r"\s*<(p|div|ul|ol|h\d)\b.*</\w+>\s*", re.DOTALL | re.IGNORECASE)
+
+_PICTURE = re.compile(r"<img\b[^<>]*\ssrc\s*=", re.IGNORECASE)
+
+
+def is_speaker(said: str) -> bool:
+    """Whether those who write logs call one of those who speak so."""
+    return _folded(said) in _ROLES
+
+
+def known_role(said: str) -> ChatRole:
+    """The role of a speaker that `is_speaker` knows."""
+    return _ROLES[_folded(said)]
+
+
+@lru_cache(maxsize=4096)
+def joined_words(name: str) -> str:
+    """A name of a member without case and without what joins its words: `Ticket ID` is `ticket_id` and `ticketId`."""
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def as_spoken(table: dict[str, object]) -> dict[str, object]:
+    """A turn as programs for people's chats write it, as a message; the table itself where it is none.
+
+    Only by a name of a speaker that is known: reviews and comments have authors and texts too.
+    """
+    if isinstance(table.get("role", table.get("from")), str) and any(name in table for name in _HELD):
+        return table
+    said = next((table[name] for name in ("content", "value", *_SPOKEN) if isinstance(table.get(name), str)), None)
+    speaker = None if said is None else _speaker(table)
+    if speaker is None:
+        return table
+    return {**table, "role": speaker, "content": _plain(str(said))}
+
+
+def turns_of(row: Row) -> Row:
+    """The row with roles for the turns of a ticket, and without what in it was not said to the customer."""
+    found: dict[str, object] = dict(row)
+    parts = row.get("conversation_parts")
+    if isinstance(parts, dict):
+        # Intercom has what opened a conversation beside its parts.
+        parts = cast("dict[str, object]", parts).get("conversation_parts")
+    if isinstance(parts, list):
+        opened = [row["source"]] if isinstance(row.get("source"), dict) else []
+        found["conversation"] = [*opened, *cast("list[object]", parts)]
+    asker = next((row[name] for name in _ASKERS if isinstance(row.get(name), str | int)), None)
+    opening = row.get("description_text")
+    for name, value in found.items():
+        tables = _tables(value)
+        if not tables or len(tables) < len(cast("list[object]", value)):
+            continue
+        if name == "conversations" and isinstance(opening, str) and any("incoming" in each for each in tables):
+            # Freshdesk has what opened a ticket beside its conversations.
+            asked: dict[str, object] = {"incoming": True, "body_text": opening}
+            tables = [asked, *tables]
+        found[name] = [_by_asker(each, asker) for each in tables if _public(each)]
+    return found
+
+
+def has_files(turn: Row) -> bool:
+    """Whether something was sent beside the text of a turn."""
+    return any(name in table for held in _FILES for table in _tables(turn.get(held)) for name in _OF_A_FILE)
+
+
+def is_pictured(text: str) -> bool:
+    """Whether a turn that is HTML shows a picture."""
+    return _BLOCK.fullmatch(text) is not None and _PICTURE.search(text) is not None
+
+
+def spoken_alone(listed: list[object]) -> list[object]:
+    """The turns of a list that has events of other kinds beside them; any other list as it is."""
+    tables = _tables(listed)
+    marked = [each for each in tables if any(name in each for name in _KINDS)]
+    said = [each for each in tables if as_spoken(each) is not each]
+    return list(said) if said and len(marked) * 2 > len(listed) else listed
+
+
+def _public(turn: Row) -> bool:
+    kind = turn.get("part_type")
+    noted = (isinstance(kind, str) and kind.startswith("note")) or any(turn.get(name) is True for name in _PRIVATE)
+    return turn.get("public") is not False and not noted
+
+
+def _by_asker(turn: dict[str, object], asker: object) -> dict[str, object]:
+    author = next((turn[name] for name in _AUTHORS if isinstance(turn.get(name), str | int)), None)
+    if asker is None or author is None or _speaker(turn) is not None:
+        return turn
+    return {**turn, "role": "user" if str(author) == str(asker) else "assistant"}
+
+
+def _speaker(table: Row) -> str | None:
+    """A name of who speaks that is known: of the member itself, or of the kind or role in it."""
+    plain = {joined_words(name): value for name, value in table.items()}
+    given = [plain.get(joined_words(name)) for name in SPEAKERS]
+    for names, yes, no in ((_ASKS, "user", "assistant"), (_ANSWERS, "assistant", "user")):
+        flag = next(
+            (plain[joined_words(name)] for name in names if isinstance(plain.get(joined_words(name)), bool)), None
+        )
+        given += [yes if flag else no] if flag is not None else []
+    # Rasa names who speaks by the kind of an event.
+    given += [table["event"]] if isinstance(table.get("text"), str) and "event" in table else []
+    for value in given:
+        inner = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+        for name in (cast("object", value), inner.get("role"), inner.get("type")):
+            if isinstance(name, str) and is_speaker(name):
+                return name
+    return None
+
+
+def _plain(text: str) -> str:
+    """A text without the marks of HTML, where all of it is HTML, as help desks keep it."""
+    if not _BLOCK.fullmatch(text) or is_pictured(text):
+        return text
+    broken = re.sub(r"<br\s*/?>|</(p|div|li|h\d)>", "\n", text, flags=re.IGNORECASE)
+    return html.unescape(re.sub(r"<[^<>]*>", "", broken)).strip()
+
+
+def _tables(value: object) -> list[dict[str, object]]:
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    return [cast("dict[str, object]", each) for each in listed if isinstance(each, dict)]
+
+
+def _folded(said: str) -> str:
+    return " ".join(said.casefold().replace("_", " ").replace("-", " ").split())
