@@ -10,13 +10,20 @@ from promptopt.text import counted, shorten
 
 # Gaps are short and end with the sentence: words far apart are of two thoughts, and no text makes the search slow.
 _ENGLISH = (
-    r"\b(?:ignore|disregard|forget|override|bypass|skip|supersede|pay no attention to)\b[^.!?\n]{0,40}"
+    r"\b(?:ignore|disregard|forget|override|bypass|skip|supersede|overlook|pay no attention to)\b[^.!?\n]{0,40}"
     r"\b(?:previous|prior|above|earlier|preceding|all|any|other|former|your|system)\b[^.!?\n]{0,30}\b(?:instruction|direction|rule|prompt"
     r"|guideline|message|context|polic|order)\w*"
     r"|\b(?:forget|ignore|disregard|pay no attention to)\s+(?:everything|all that|what)\b"
     r"|\bdo(?: not|n.t) (?:follow|obey)\b[^.!?\n]{0,30}\b(?:above|previous|earlier|prior|preceding|other)\b"
     r"|\b(?:previous|prior|above|earlier|preceding)\b[^.!?\n]{0,20}\b(?:instruction|direction|rule|prompt|guideline)s?\b"
-    r"[^.!?\n]{0,20}\bno longer\b"
+    r"[^.!?\n]{0,20}\b(?:no longer|void|cancel\w*|revoked|invalid|obsolete|superseded|suspended)\b"
+    r"|\b(?:set aside|put aside|discard|ignore|disregard|forget|overlook)\b[^.!?\n]{0,20}"
+    r"\b(?:instruction|direction|rule|prompt|guideline)s?\b[^.!?\n]{0,30}\b(?:before|above|earlier|previously|so far)\b"
+    r"|\b(?:everything|all)\b[^.!?\n]{0,20}\b(?:before|above|earlier|so far)\b[^.!?\n]{0,30}"
+    r"\b(?:void|cancel\w*|revoked|invalid|obsolete|superseded)\b"
+    r"|\b(?:whatever|no matter what|regardless of what)\b[^.!?\n]{0,10}\b(?:system|developer)\b[^.!?\n]{0,20}\bsay"
+    r"|\byou (?:are now|now have|have)\b[^.!?\n]{0,30}\b(?:no|without|free of|free from)\b[^.!?\n]{0,12}"
+    r"\b(?:restriction|filter|guideline)s?\b"
 )
 _FOREIGN = (
     # For each: to pass over, all or what was said before, instructions.
@@ -28,11 +35,20 @@ _FOREIGN = (
     (r"ignor\w*|dimentic\w*", r"precedent|tutte|tue|sopra", r"istruzion|regol"),
     (r"ignor\w*|esque[çc]\w*", r"anterior|todas|suas|acima", r"instruç|regra"),
     (r"negeer\w*|vergeet", r"vorige|eerdere|alle|bovenstaande|jouw", r"instructie|regel"),
+    (r"z?ignoruj\w*|zapomnij|zapomeň", r"poprzedni|wszystk|wcześniejsz|powyższ|předchoz|všechn|výše",
+     r"instrukc|polece|zasad|reguł|pokyn|pravid"),
+    (r"ignorer\w*|glöm|bortse från|glem|se bort fra", r"tidigare|föregående|alla|ovan|tidligere|forrige|alle",
+     r"instruktion|instruks|regler|anvisning"),
     (r"игнорир\w*|забуд\w*", r"предыдущ|все|прежн|выше", r"инструкц|правил|указан"),
 )  # fmt: skip
 _WITHOUT_SPACES = (
     r"(?:忽略|无视|忘记|忽視|無視|忘記)[^。！？\n]{0,15}(?:指令|指示|提示|规则|規則)"
     r"|(?:指示|命令|ルール|規則|プロンプト)[^。！？\n]{0,10}(?:無視|忘れ)"
+    # Where the verb stands last, and in scripts whose marks are no letters to `re`, so that \\b fails.
+    r"|(?:지시|명령|규칙|지침|프롬프트)[^.!?\n]{0,15}(?:무시|잊)"
+    r"|(?:निर्देश|नियम|आदेश)[^।.!?\n]{0,20}(?:अनदेखा|अनदेखी|भूल|उपेक्षा)"
+    r"|(?:تجاهل|انس)[^.!؟\n]{0,20}(?:تعليمات|قواعد|أوامر|توجيهات)"
+    r"|(?:önceki|tüm|yukarıdaki)[^.!?\n]{0,20}(?:talimat|kural|yönerge)[^.!?\n]{0,12}(?:yok say|görmezden gel|unut)"
 )
 _INJECTIONS: Mapping[str, re.Pattern[str]] = {
     "tells the model to pass over its instructions": re.compile(
@@ -47,10 +63,15 @@ _INJECTIONS: Mapping[str, re.Pattern[str]] = {
         r"|</?(?:system|assistant|tool_call|tool_response|function_calls?)>"
         r"|^\s*(?:###\s*)?(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE),
     "speaks to whoever scores the reply": re.compile(
-        r"\b(?:judge|judges|grader|graders|evaluator|evaluators|rubric|scorer|graded|marking scheme)\b"
+        # Not to judge somebody is good manners.
+        r"\b(?<!not )(?<!n't )(?<!never )judge\b"
+        r"|\b(?:judges|grader|graders|evaluator|evaluators|assessor|assessors|rubric|scorer|graded|marking scheme)\b"
+        r"|\bif you(?: are|.re) (?:scoring|grading|judging|rating|evaluating|comparing)\b"
+        r"|\b(?:choose|pick|prefer|select|favou?r) (?:response|answer|reply|output|assistant) (?:[AB12]|one|two)\b"
         r"|\b(?:give|award|assign|deserve|deserves|rate|score|rated|scored|grade)\b[^.!?\n]{0,40}\b(?:highest|top|full"
         r"|perfect|maximum|max|best)\b[^.!?\n]{0,20}\b(?:score|mark|marks|rating|grade|points|stars)\b"
-        r"|\b(?:highest|top|full|perfect|maximum)\s+(?:score|mark|marks|rating|grade)\b"
+        # What is the highest rating is told customers too.
+        r"|\b(?<!is the )(?<!are the )(?:highest|top|full|perfect|maximum)\s+(?:score|mark|marks|rating|grade)\b"
         r"|\b(?:10|5|100)\s?(?:/|out of)\s?(?:10|5|100)\b", re.IGNORECASE),
 }  # fmt: skip
 
