@@ -37,6 +37,13 @@ TESTS = {
     "operators/demand": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
     "operators/frozen": ["tests/operators/test_frozen.py", "tests/optimizers/rlprompt/test_adapter.py"],
     "operators/graph": ["tests/operators/test_graph.py", f"{GOLDEN}[optoprime]", f"{GOLDEN}[textgrad]"],
+    "operators/grounded": [
+        f"{GOLDEN}[tpe]",
+        f"{GOLDEN}[mipro]",
+        "tests/optimizers/tpe",
+        "tests/optimizers/mipro",
+    ],
+    "operators/refusals": ["tests/operators/test_refused_texts.py"],
     "operators/suggestions": [
         "tests/operators/test_suggestions.py",
         f"{GOLDEN}[optoprime]",

@@ -134,7 +134,9 @@ def in_otlp(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("attributes", [CONVENTION, PHOENIX, LLMETRY], ids=["gen_ai", "openinference", "openllmetry"])
-@pytest.mark.parametrize("write", [lambda each: {"attributes": each}, in_columns, in_otlp], ids=["object", "columns", "otlp"])
+@pytest.mark.parametrize(
+    "write", [lambda each: {"attributes": each}, in_columns, in_otlp], ids=["object", "columns", "otlp"]
+)
 def test_attributes_of_spans_are_read_however_they_are_written(attributes: dict[str, Any], write: Any) -> None:
     row = write(attributes)
     assert is_log(row)
