@@ -37,6 +37,9 @@ def graph_of(prompt: Prompt, parts: Sequence[str], example: Example, score: Scor
     """The nodes of a cell, each after all of its parents; the last is the output. `parts`: the editable ones."""
     texts = [Node(part, "text", prompt[part], part=part) for part in parts]
     inputs = [Node(_free(name, parts), "input", value) for name, value in example.fields]
+    if not score.asked:
+        # Worked out by a program's own code, so that no criticism of it leads to a text.
+        return (*texts, *inputs, Node(OUTPUT, OUTPUT, score.output, tuple(node.name for node in inputs)))
     if not score.trace:
         # A cell of one call reads all there is.
         parents = tuple(node.name for node in (*texts, *inputs))

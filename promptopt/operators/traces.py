@@ -13,11 +13,14 @@ CALLS = 3
 
 
 def records_of(part: str, examples: Sequence[Example], scores: Sequence[Score]) -> list[Mistake]:
-    """The examples on which the text of this part was used, with their scores: all, where no trace tells of it."""
+    """The examples on which the text of this part was used, with their scores: all, where no trace tells of it.
+
+    Not those that a program answered without a model: no text was used on them.
+    """
     return [
         (example, score)
         for example, score in zip(examples, scores, strict=True)
-        if not score.trace or any(call.part == part for call in score.trace)
+        if (score.asked and not score.trace) or any(call.part == part for call in score.trace)
     ]
 
 

@@ -115,10 +115,13 @@ class ProgramEvaluator:
 
     def _scored(self, cell: Cell, ended: Finished) -> Score:
         trace = tuple(_kept(each) for each in ended.record.trace())
+        # A shortcut or a failure before the first call is no fault of any text.
+        asked = bool(ended.record.asked)
         if ended.output is None:
-            return Score(0.0, parsed=False, feedback=f"{FAILED}{shorten(ended.failure, SHOWN)}", trace=trace)
+            failure = f"{FAILED}{shorten(ended.failure, SHOWN)}"
+            return Score(0.0, parsed=False, feedback=failure, trace=trace, asked=asked)
         if isinstance(ended.output, Score):
-            return ended.output if ended.output.trace else replace(ended.output, trace=trace)
+            return ended.output if ended.output.trace else replace(ended.output, trace=trace, asked=asked)
         text, own = (ended.output, None) if isinstance(ended.output, str) else ended.output
         found = self._judge.judge(cell, Reply(text))
         return Score(
@@ -129,6 +132,7 @@ class ProgramEvaluator:
             feedback=found.feedback,
             probability=found.probability,
             trace=trace if own is None else tuple(own),
+            asked=asked or bool(own),
         )
 
     def _check_failures(self, scores: Sequence[Score], warn: Callable[[str], None]) -> None:

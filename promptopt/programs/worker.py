@@ -16,9 +16,11 @@ from typing import Any, cast
 
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.programs.handle import ModelHandle, Output, Program, ProgramCall, ProgramStopped, Record
-from promptopt.text import counted
+from promptopt.text import counted, shorten
 from promptopt.types import Reply, Request, Sampling, Score
 
+GIVEN = 80
+"""Characters of what a program gave that is no output, in the sentence that says so."""
 REFUSED = 100
 """Calls of a cell that is over which are answered by an exception; a program that goes on is left standing."""
 
@@ -122,7 +124,7 @@ class Worker:
             output = self.program(self.record.cell.prompt, self.record.cell.example, self._handle())
             if inspect.isawaitable(output):
                 output = asyncio.run(_Loop(self).drive(output))
-            result = Finished(self.record, _output(output))
+            result = _finished(self.record, output)
         except EvaluatorError as cause:
             result = Finished(self.record, error=cause)
         except BaseException as cause:  # noqa: BLE001 - a program is anybody's code, and costs its own cell alone
@@ -217,11 +219,16 @@ def is_async(program: Program) -> bool:
     return inspect.iscoroutinefunction(program) or inspect.iscoroutinefunction(called)
 
 
-def _output(given: object) -> Output:
+def _finished(record: Record, given: object) -> Finished:
+    """What a program gave, or that it gave nothing that can be scored: then it raised nothing, and is not said to."""
     if isinstance(given, str | Score):
-        return given
+        return Finished(record, given)
     if isinstance(given, tuple):
         pair = cast("tuple[Any, ...]", given)
         if len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], Sequence):
-            return pair[0], tuple(cast("Sequence[Any]", pair[1]))
-    raise TypeError(f"it gave {given!r:.80}, and a program gives a text, or a text and its trace")
+            return Finished(record, (pair[0], tuple(cast("Sequence[Any]", pair[1]))))
+    # The likeliest slip: what `ask` gives is not what the model said.
+    slip = isinstance(given, Reply)
+    shown, hint = ("a Reply", "; give the reply's `text`") if slip else (shorten(repr(cast("Any", given)), GIVEN), "")
+    wanted = "a text, a text and its trace, or a Score"
+    return Finished(record, failure=f"it gave {shown}, and a program gives {wanted}{hint}")

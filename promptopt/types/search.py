@@ -40,6 +40,7 @@ class Score:
     `trace`: the calls of a cell that is a program of several, in the order made; empty where `output` tells all.
     `judged`: False where a judge was asked and failed (unreadable, refused): such a cell has no value of its own; a run
     takes it for what other prompts are worth there, and a verdict leaves it out. `parts`: what the value is made of.
+    `asked`: False where a program worked it out without a model, so that no text of the prompt had a part in it.
     """
 
     value: float
@@ -51,6 +52,7 @@ class Score:
     trace: tuple[TracedCall, ...] = ()
     judged: bool = True
     parts: tuple[tuple[str, float], ...] = ()
+    asked: bool = True
 
     @property
     def dense(self) -> float:

@@ -43,6 +43,13 @@ def test_a_cell_of_one_call_was_made_from_all_texts_and_inputs() -> None:
     assert [node.kind for node in graph] == ["text"] * 3 + ["input", "call", "output"]
 
 
+def test_an_output_that_no_model_was_asked_for_leads_to_no_text() -> None:
+    graph = graph_of(PROMPT, PARTS, EXAMPLE, Score(0.0, "no", asked=False))
+    assert [node.kind for node in graph] == ["text"] * 3 + ["input", "output"]
+    assert graph[-1].parents == ("question",)
+    assert not leads_to_text(reached(graph))
+
+
 def test_an_output_that_shows_nothing_of_any_reply_was_made_from_the_last() -> None:
     graph = graph_of(PROMPT, PARTS, EXAMPLE, Score(1.0, "42", trace=TRACE))
     assert graph[-1].parents == ("reply_2",)

@@ -17,6 +17,12 @@ def test_examples_count_where_the_text_was_used_or_no_trace_tells_of_it() -> Non
     assert [score for _, score in records_of("plan", examples, scores)] == scores
 
 
+def test_a_text_has_no_part_in_what_a_program_worked_out_by_itself() -> None:
+    examples = [Example.of("yes", question=str(number)) for number in range(2)]
+    scores = [Score(0.0, "no", asked=False), Score(0.0, "no")]
+    assert [example["question"] for example, _ in records_of("answer", examples, scores)] == ["1"]
+
+
 def test_the_calls_of_one_text_are_shown_by_number_and_no_others() -> None:
     shown = show_calls("answer", traced(("plan", "a", "b"), ("answer", "c", "d"), ("answer", "e", "f")))
     assert shown.splitlines() == [

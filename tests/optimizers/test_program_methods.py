@@ -14,7 +14,7 @@ from promptopt.programs import program_task
 from promptopt.run.budget import Budget
 from promptopt.tasks.splits import Splits
 from promptopt.testing import uniform
-from promptopt.types import Example, Prompt, Request
+from promptopt.types import Example, Prompt, Request, Score
 
 PARTS = {"plan": "Plan the work.", "solve": "Solve the task."}
 WORDS = {"plan": "carefully", "solve": "exactly"}
@@ -78,3 +78,20 @@ def test_both_texts_of_a_program_become_better(method: str, tmp_path: Path) -> N
     if method in ("gepa", "optoprime", "textgrad", "simba"):
         asked = [text_of(request) for request in proposer.log if isinstance(request, Request)]
         assert any("a plan" in text or "good plan" in text for text in asked), "what a call in between gave is shown"
+
+
+@pytest.mark.parametrize("method", ["gepa", "optoprime", "simba", "textgrad"])
+def test_no_text_is_rewritten_for_what_a_program_works_out_by_itself(method: str, tmp_path: Path) -> None:
+    def shortcut(prompt: Prompt, example: Example, ask) -> Score:
+        return Score(int(example["question"].split()[-1]) % 3 / 2, "found in a table")
+
+    examples = [Example.of("yes", question=f"question {number}") for number in range(90)]
+    writer = Scripted(author, name="author")
+    optimize(
+        program_task(examples, prompt=PARTS, program=shortcut, splits=Splits(30, 20, 40)),
+        method,
+        model=Models(Scripted(answer, name="model"), proposer=writer),
+        budget=Budget(evaluations=120),
+        store=tmp_path / "store.db",
+    )
+    assert writer.calls == 0

@@ -139,6 +139,14 @@ def gives_a_number(prompt, example, ask):
     return 3
 
 
+def gives_the_reply(prompt, example, ask):
+    return ask("What is it?")
+
+
+def gives_bytes(prompt, example, ask):
+    return b"x" * 1_000
+
+
 def interrupts(prompt, example, ask):
     raise KeyboardInterrupt
 
@@ -150,8 +158,37 @@ BAD = {
     "interrupts": (interrupts, "it raised KeyboardInterrupt"),
     "swallows every exception": (swallows, "it made more than 20 calls"),
     "asks from its own threads": (threads, "it asked the model from a thread of its own"),
-    "gives no text": (gives_a_number, "it raised TypeError: it gave 3, and a program gives a text"),
+    "gives no text": (gives_a_number, "it gave 3, and a program gives a text, a text and its trace, or a Score"),
+    "gives the reply itself": (gives_the_reply, "it gave a Reply, and a program gives"),
+    "gives more than can be shown": (gives_bytes, "it gave b'" + "x" * 20),
 }
+
+
+@pytest.mark.parametrize("given", [3, b"x" * 1_000, None, {"answer": "x"}, ("x", 3)])
+def test_a_program_that_gives_no_text_is_not_said_to_have_raised_something(given: object) -> None:
+    [found] = score(lambda prompt, example, ask: given, 1)
+    assert "raised" not in found.feedback
+    assert len(found.feedback) < 200
+
+
+def test_a_program_that_gives_the_reply_is_told_of_its_text() -> None:
+    [found] = score(gives_the_reply, 1)
+    assert found.feedback.endswith("; give the reply's `text`")
+
+
+def test_a_cell_that_asked_nothing_says_so_whatever_came_of_it() -> None:
+    def program(prompt, example, ask):
+        if example["question"] == "q0":
+            return "yes"
+        if example["question"] == "q1":
+            raise ValueError("no such tool")
+        if example["question"] == "q2":
+            return Score(1.0, "yes")
+        if example["question"] == "q3":
+            return "yes", [TracedCall("plan", "asked elsewhere", "yes")]
+        return ask(f"{prompt['plan']} {example['question']}").text
+
+    assert [each.asked for each in score(program, 5)] == [False, False, False, True, True]
 
 
 @pytest.mark.parametrize("kind", BAD)

@@ -198,6 +198,9 @@ class SIMBA:
         best, worst = bucket.runs[0], bucket.runs[-1]
         if best.value <= low or worst.value >= high:
             return None
+        # No text had a part in what a program worked out by itself, so advice on one could change nothing.
+        if not (best.asked or worst.asked):
+            return None
         # No contrast: the runs are told of as bad ones. (In the code as good ones where they are above `high`; but then
         # the test before has ended it.)
         better = best if best.value > worst.value else None

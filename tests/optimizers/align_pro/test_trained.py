@@ -77,8 +77,19 @@ def test_the_first_stage_fits_the_draws_by_their_weights(tmp_path: Path) -> None
     assert (4,) not in weights
 
 
+def test_what_is_drawn_more_often_weighs_as_often_and_not_its_square(tmp_path: Path) -> None:
+    # By so large a lambda rewards hardly count, so that a weight is how often its text was drawn.
+    search(tmp_path, replace(SMALL, rewrites=16, strength=50.0, train=replace(SMALL.train, stages="weights")))
+    weights = MADE[-1].batches[0].other_targets
+    least = min(weights)
+    assert max(weights) > 1.9 * least, "no text was drawn twice as often as another, so the seed shows nothing"
+    # Each of the 16 draws weighs as much.
+    assert all(round(each / least * 2) / 2 == pytest.approx(each / least, abs=0.05) for each in weights)
+    assert sum(round(each / least) for each in weights) <= 16
+
+
 def test_the_baseline_of_a_draw_is_the_mean_of_the_others(tmp_path: Path) -> None:
-    search(tmp_path, replace(SMALL, train=replace(SMALL.train, stages="gradient")))
+    result = search(tmp_path, replace(SMALL, train=replace(SMALL.train, stages="gradient")))
     for batch in MADE[-1].batches:
         assert sum(target for target in batch.targets if target is not None) == pytest.approx(0, abs=1e-9)
         assert len(set(batch.contexts)) == 1
@@ -86,10 +97,20 @@ def test_the_baseline_of_a_draw_is_the_mean_of_the_others(tmp_path: Path) -> Non
     first = MADE[-1].batches[0]
     targets = dict(zip(first.samples, first.targets, strict=True))
     assert all(targets[row] == target for row, target in zip(first.samples, first.targets, strict=True))
+    # Less the mean of the other seven is 8/7 of less the mean of all.
+    drawn = next(step for step in result.steps if step.note == "the best of all that was drawn")
+    known = {each.prompt["instruction"]: each.mean for each in drawn.pool}
+    earned = [known.get(text, 0.0) for text in TEXTS]
+    mean = sum(earned[row[0]] for row in first.samples) / 8
+    for row, target in targets.items():
+        assert target == pytest.approx(8 / 7 * (earned[row[0]] - mean))
 
 
 def test_a_bound_on_kl_ends_the_training_that_crosses_it(tmp_path: Path) -> None:
-    result = search(tmp_path, replace(SMALL, strength=None, bound=0.3))
+    result = search(tmp_path, replace(SMALL, strength=None, bound=0.3, train=replace(SMALL.train, every=1)))
+    *before, last = kls(result)
+    assert all(each <= 0.3 for each in before)
+    assert last > 0.3
     assert any("above the bound of 0.3, so training ended" in warning for warning in result.warnings)
     assert MADE[-1].log.count("learn") < 33
 

@@ -100,6 +100,8 @@ def test_length_that_pays_is_suspected_from_ten_answers_and_a_half_of_correlatio
     assert "correlation 1.00 over 10 answers" in told
     assert suspicion(answers(*paid[:9])) is None
     assert suspicion(answers(*[(9 - length, value) for length, value in paid])) is None
+    # 0.44 is below a half.
+    assert suspicion(answers(*enumerate(map(float, (0, 5, 1, 9, 2, 8, 3, 4, 6, 7))))) is None
     # Each side alone may not vary.
     assert suspicion(answers(*[(5, value) for _, value in paid])) is None
     assert suspicion(answers(*[(length, 1.0) for length, _ in paid])) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -177,6 +178,27 @@ def test_no_iteration_begins_without_room_for_both_minibatches(tmp_path: Path) -
     assert granted is not None
     assert searched.result.steps[-1].spent.evaluations == 10 + 6 * ((granted - 10) // 6)
     assert "another iteration" in searched.result.reason
+
+
+@pytest.mark.slow
+def test_a_parent_is_not_run_where_its_child_could_not_be(tmp_path: Path) -> None:
+    left: set[int] = set()
+    for cap in range(60, 70):
+        reason = search(tmp_path / str(cap), GEPA(pareto=10), never, budget=Budget(evaluations=cap)).result.reason
+        told = re.search(r"(\d+) evaluations are spent, and the (\d+) left .* another iteration, .* up to 6$", reason)
+        assert told is not None
+        assert int(told[1]) % 6 == 10 % 6
+        left.add(int(told[2]))
+    # Room for one minibatch, and for no second one, is among them.
+    assert {3, 4, 5} & left
+
+
+@pytest.mark.slow
+def test_a_child_is_accepted_only_with_room_for_all_its_scores(tmp_path: Path) -> None:
+    better = lambda instruction, question: uniform(question) < 0.2 + 0.1 * len(instruction.split())  # noqa: E731
+    found = [search(tmp_path / str(cap), GEPA(pareto=10), better, budget=Budget(evaluations=cap)).result.reason
+             for cap in range(30, 70, 3)]  # fmt: skip
+    assert any("too few for a child that was accepted, which takes up to 10" in reason for reason in found)
 
 
 def test_parallel_parents_see_different_minibatches_and_equal_children_join_once(tmp_path: Path) -> None:

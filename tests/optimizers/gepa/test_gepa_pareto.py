@@ -45,6 +45,8 @@ def test_a_front_holds_all_who_are_best_and_a_better_score_replaces_them() -> No
 def test_graded_scores_tie_within_a_millionth() -> None:
     assert on((0.5,), (0.5 + 1e-8,), (0.5 - 1e-8,))[0] == {"0": (0, 1, 2)}
     assert on((0.5,), (0.50001,))[0] == {"0": (1,)}
+    # By the best of all: a score that ties with one that ties with the best does not tie for that.
+    assert on((0.5,), (0.5 - 8e-7,), (0.5 - 16e-7,))[0] == {"0": (0, 1)}
 
 
 def test_who_shares_all_fronts_is_dominated_and_weights_are_the_number_of_fronts() -> None:

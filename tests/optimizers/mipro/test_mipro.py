@@ -109,7 +109,7 @@ class TestContract(OptimizerContract):
         return author(request)
 
 
-@pytest.mark.parametrize(("train", "more"), [(50, 0), (100, 1), (250, 4)])
+@pytest.mark.parametrize(("train", "more"), [(50, 0), (100, 1), (250, 4), pytest.param(600, 9, marks=pytest.mark.slow)])
 def test_the_data_are_summed_up_ten_examples_at_a_time(tmp_path: Path, train: int, more: int) -> None:
     method = replace(SMALL, trials=1, propose=Proposing(instructions=2, aware=False))
     # A fifth of the training examples is looked at.

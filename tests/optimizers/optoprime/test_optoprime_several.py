@@ -182,6 +182,10 @@ def test_the_middle_of_the_largest_group_of_like_texts_is_found() -> None:
     assert medoid([other, far, base, near]) == 3
     assert medoid(["x", "y", "x"]) == 0
     assert medoid(["one two", "three four", "five six"]) == 0
+    # Of a chain only neighbours are alike: as many as four of it are no group, and three that are all alike are one.
+    letters = base.split()
+    chain = [" ".join([*(f"{each}!" for each in letters[:cut]), *letters[cut:]]) for cut in (0, 3, 6, 9)]
+    assert medoid([*chain, *(f"{other} {letter} 1 2 3 4 5 6" for letter in "xyz")]) >= len(chain)
     # Less than a fifth apart from each of a group, or it is none of it.
     assert medoid(["a b c d", "a b c D", "v w x y z 1 2 3 4 5", "v w x y z 1 2 3 4 6"]) == 2
 

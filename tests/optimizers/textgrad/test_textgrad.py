@@ -198,6 +198,13 @@ def test_a_budget_that_ends_on_the_way_back_leaves_no_update(tmp_path: Path) -> 
     assert len(result.lineage) == 1
 
 
+@pytest.mark.slow
+def test_a_step_begins_only_with_room_for_those_that_judge_it(tmp_path: Path) -> None:
+    method = TextGrad(validation=10)
+    found = [search(tmp_path / str(cap), method, budget=Budget(evaluations=cap))[0].reason for cap in range(60, 84, 4)]
+    assert all("too few for another step, which takes up to 13" in reason for reason in found)
+
+
 def test_too_much_criticism_is_cut_to_one_for_each_judgement_the_worst_first() -> None:
     def said(words: int, judged: str, score: float) -> Criticism:
         return Criticism("word " * words, "", judged, score)
