@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -81,7 +82,7 @@ def check(
     if dry_run:
         from promptopt.cli.foresight import foresee_check
 
-        show_foreseen(foresee_check(config, _with_must_pass(laid_out), (old, new)), as_json=json)
+        show_foreseen(foresee_check(config, _to_score(laid_out, same=old == new), (old, new)), as_json=json)
         return
     checked = _checked(config, laid_out, (old, new), (baseline, prompt), margin, accept_judge=accept_judge, quiet=json)
     outcome = overall(checked.decisions)
@@ -111,6 +112,7 @@ def _checked(
 ) -> Checked:  # fmt: skip
     """`given`: the prompts as they were given, which say how they spell their slots."""
     from promptopt.cli.evaluate import Wanted, scored
+    from promptopt.cli.spelt import as_given, other_mark
     from promptopt.models.tokens import estimate_tokens
     from promptopt.reports.pull_request import Checked
 
@@ -118,11 +120,11 @@ def _checked(
     # Before anything is asked: a schema that is none costs nothing to find.
     breaks = _schema_fault(task)
     count = partial(estimate_tokens, model=config.model)
-    whole = _with_must_pass(task)
+    whole = _to_score(task, same=old == new)
     layout = "" if whole.layout is None else whole.layout.name
     # Once, where both are the same prompt: `found` then has one entry, which is first and last.
-    wanted = [Wanted(config, layout, whole, each) for each in dict.fromkeys(prompts)]
-    found = [evaluation for _, evaluation in scored(wanted, "test", quiet)]
+    wanted = [Wanted(config, layout, whole, each) for each in dict.fromkeys(prompts)] if whole.test else []
+    found = [evaluation for _, evaluation in scored(wanted, "test", quiet)] if wanted else [_unasked(config, task, new)]
     before, after = found[0], found[-1]
     pairs = _pairs(before, after)
     # An example that must pass and is none of the test decides for itself alone, and no mean.
@@ -130,59 +132,22 @@ def _checked(
     tested = [pair for pair in pairs if pair.example in own]
     judged = after.judged and not accept_judge
     decisions = [
-        *_of_prompt(task, old, new, count, _other_mark(task, given)),
+        *_of_prompt(task, old, new, count, other_mark(task, given)),
         *_of_scores(task, tested, margin, judged=judged, same=old == new),
         *_of_examples(task, pairs, breaks, judged=judged),
         *_of_attacks(config, task, prompts, quiet=quiet),
     ]
     texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
     shown = [
-        _as_spelt(task, text, spelt) + (f"\n\n[read in the layout {prompt.layout!r}]" if prompt.layout else "")
+        as_given(task, text, spelt) + (f"\n\n[read in the layout {prompt.layout!r}]" if prompt.layout else "")
         for text, spelt, prompt in zip(texts, given, prompts, strict=True)
     ]
     return Checked(
         task.name, after.model, after.evaluator, (shown[0], shown[1]),
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
         tuple(decisions), tuple(tested), after.look, after.next_look,
-        sum(example in own for example in whole.test),
+        sum(example in own for example in whole.test), old == new,
     )  # fmt: skip
-
-
-def _as_spelt(task: Task, text: str, given: str | None) -> str:
-    """The text with the slots as the user's own file has them, or as the task does where none was given."""
-    from promptopt.cli.request import given_text
-    from promptopt.tasks.spelling import as_spelt, respelt
-
-    return as_spelt(text, task.marks if given is None else respelt((given_text(given),), task.fields).marks)
-
-
-def _marks(task: Task, given: str | None) -> dict[str, str]:
-    """How each slot is spelt in the user's own text or file, or in the task where none was given; empty for exports."""
-    from promptopt.cli.request import given_text
-    from promptopt.tasks.spelling import respelt
-
-    if given is None:
-        text, marks = "\n".join(task.initial[part] for part in task.editables), task.marks
-    elif Path(given).suffix == ".json":
-        return {}
-    else:
-        read = respelt((given_text(given),), task.fields)
-        (text,), marks = read.texts, read.marks
-    own = dict(marks)
-    return {name: own.get(name, f"{{{name}}}") for name in task.fields if f"{{{name}}}" in text}
-
-
-def _other_mark(task: Task, given: tuple[str | None, str]) -> str:
-    """Half a sentence where the new prompt marks a slot in another way than the one in use; else empty.
-
-    Both are filled here. What fills the prompt in use knows one way.
-    """
-    old, new = (_marks(task, each) for each in given)
-    for name, mark in new.items():
-        # `{{ name }}` and `{{name}}` are one mark to whatever fills it.
-        if name in old and "".join(old[name].split()) != "".join(mark.split()):
-            return f"writes {mark} where the prompt in use has {old[name]}"
-    return ""
 
 
 def _of_prompt(
@@ -270,6 +235,28 @@ def _with_must_pass(task: Task) -> Task:
         return tuple(each for each in outside if taken.isdisjoint((same_input(each), nearly_same(each))))
 
     return replace(task, train=apart(task.train), dev=apart(task.dev), test=(*apart(task.test), *further))
+
+
+def _to_score(task: Task, *, same: bool) -> Task:
+    """The task with the examples to be scored as its test: of one prompt twice, only those that must pass.
+
+    A prompt is no worse than itself, so looking at the sealed examples would show nothing, and cost a look.
+    """
+    whole = _with_must_pass(task)
+    return replace(whole, test=task.gate.must_pass) if same else whole
+
+
+def _unasked(config: RunConfig, task: Task, prompt: Prompt) -> Evaluation:
+    """What stands for the scores where nothing is asked."""
+    from promptopt.cli.request import evaluator_of
+    from promptopt.evaluation import Evaluation
+    from promptopt.outcome.criterion import name_of
+    from promptopt.outcome.result import Measured
+    from promptopt.run.budget import Ledger
+
+    nothing = Measured(math.nan, (math.nan, math.nan), 0, 0)
+    by = name_of(evaluator_of(config, task))
+    return Evaluation(task.name, config.model, by, "test", prompt, nothing, (), (), Ledger(), Ledger())
 
 
 def _pairs(before: Evaluation, after: Evaluation) -> list[ScoredPair]:

@@ -56,8 +56,12 @@ class Foreseen:
 
     def describe(self) -> str:
         """The forecast for people."""
-        some = "An unknown number of evaluations" if self.evaluations is None else f"About {self.evaluations:,}"
-        told = f"{some} evaluations" if self.evaluations is not None else some
+        told = (
+            "An unknown number of evaluations"
+            if self.evaluations is None
+            else f"About {self.evaluations:,} evaluations"
+        )
+        told = "No evaluation" if self.evaluations == 0 else told
         lines = [role_table(self.roles), "", time_said(self.minutes, self.speed_from, self.roles)]
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
@@ -84,6 +88,8 @@ def role_table(roles: Sequence[RoleForecast]) -> str:
 
 def time_said(minutes: float | None, speed_from: int, roles: Sequence[RoleForecast]) -> str:
     """How long it takes, in a sentence."""
+    if sum_known([role.calls for role in roles]) == 0:
+        return "Time: none, as nothing is asked."
     if minutes is None and sum_known([role.calls for role in roles]) is None:
         return "Time: unknown, as the calls are."
     if minutes is None:

@@ -24,6 +24,9 @@ from promptopt.types import HISTORY, Example, Prompt
 def foresee_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt]) -> Foreseen:
     """What scoring the old and the new prompt on the test takes, and attacking both where the task is a chat."""
     different = tuple(dict.fromkeys(prompts))
+    if not task.test:
+        # One prompt twice: nothing is left to ask.
+        return _foreseen(config, {"task": config.task}, (0, "both are the same prompt"), [], task.warnings)
     attacked = prompts if HISTORY in task.fields and len(different) > 1 else None
     budget = budget_of(config)
     evaluations, roles = _scoring(config, [(task, each) for each in different], budget, attacked)

@@ -32,7 +32,7 @@ class Checked:
 
     `cost`: what each prompt's replies took on the test: tokens read and written, and dollars where prices are known.
     `look`: which look at the test examples the comparison was; `next_look`: the one that shows something new after it.
-    `wanted`: the test examples that there are, where it is known: a cap may come first.
+    `wanted`: the test examples that there are, where it is known: a cap may come first. `same`: both are one prompt.
     """
 
     task: str
@@ -46,10 +46,13 @@ class Checked:
     look: Look | None = None
     next_look: Look | None = None
     wanted: int = 0
+    same: bool = False
 
     def counted(self) -> str:
         """How many examples were scored, and of how many where a cap came first."""
         number = len(self.pairs)
+        if self.same and not number:
+            return "no test example scored, as both are the same prompt"
         if number >= self.wanted:
             return counted(number, "example")
         return f"{number:,} of {counted(self.wanted, 'example')} (a cap came first)"

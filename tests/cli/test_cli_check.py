@@ -55,7 +55,8 @@ def test_a_better_prompt_is_green_and_a_sabotaged_one_is_red(invoke: Invoke, tas
 
 
 def test_the_same_prompt_is_green(invoke: Invoke, task_file: str) -> None:
-    assert check(invoke, task_file, START).exit_code == 0
+    done = check(invoke, task_file, START)
+    assert done.exit_code == 0, done.stderr
 
 
 def test_too_few_examples_do_not_tell(invoke: Invoke, task_file: str) -> None:
@@ -318,3 +319,41 @@ def test_a_new_prompt_that_the_model_cannot_take_is_no_pass(
     monkeypatch.setattr(evaluation, "crowded", lambda _, prompt, __: found if BETTER in str(prompt) else None)
     done = check(invoke, task_file, BETTER, "--baseline", START)
     assert (done.exit_code, found in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("spelt", [START, f"{START}\n", f"  {START}"])
+def test_one_prompt_twice_is_said_and_opens_nothing(
+    spelt: str, invoke: Invoke, task_file: str, model: Scripted
+) -> None:
+    done = check(invoke, task_file, spelt, "--baseline", START)
+    told = json.loads(check(invoke, task_file, spelt, "--json").stdout)
+    later = json.loads(check(invoke, task_file, BETTER, "--json").stdout)
+
+    assert done.exit_code == 0
+    assert "no test example scored, as both are the same prompt" in done.stdout
+    assert "look" not in done.stdout
+    assert told["look"] is None
+    assert later["look"]["number"] == 1
+
+
+def test_one_prompt_twice_is_still_held_to_what_must_pass(invoke: Invoke, task_file: str) -> None:
+    Path("vital.jsonl").write_text(
+        '{"text": "item 900 good", "label": "good"}\n{"text": "item 903 good", "label": "good"}\n'
+    )
+    done = check(invoke, with_contract(task_file, 'must_pass = "vital.jsonl"'), START, "--json")
+    told = {each["name"].partition(" (")[0]: each["outcome"] for each in json.loads(done.stdout)["decisions"]}
+
+    # Under the start every third text is read wrongly.
+    assert told["must pass 1"] == "regression"
+    assert told["score"] == "passed"
+    assert done.exit_code == 4
+
+
+def test_a_dry_run_of_one_prompt_twice_foresees_nothing(invoke: Invoke, task_file: str) -> None:
+    done = check(invoke, task_file, START, "--dry-run")
+    told = json.loads(check(invoke, task_file, START, "--dry-run", "--json").stdout)
+
+    assert done.exit_code == 0, done.stderr
+    assert "No evaluation: both are the same prompt." in done.stdout
+    assert "Time: none" in done.stdout
+    assert told["evaluations"] == 0

@@ -153,13 +153,13 @@ def test_minutes_that_are_over_suspend_and_a_dead_server_fails(
     invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for command in ("check", "evaluate"):
-        done = invoke(command, "--task", task_file, "--model", "x", "--prompt", START, "--max-minutes", "0.000001")
+        done = invoke(command, "--task", task_file, "--model", "x", "--prompt", BETTER, "--max-minutes", "0.000001")
         assert done.exit_code == 3
         assert "suspended: " in done.stderr
         assert "run the same command again to go on" in done.stderr
     dead = Scripted(lambda _: "good", name="scripted/dead", fail_at=1)
     monkeypatch.setattr("promptopt.models.specs.open_model", lambda spec, *, base_url=None: dead)
-    assert check(invoke, task_file, START).exit_code == 1
+    assert check(invoke, task_file, f"{BETTER} Please.").exit_code == 1
 
 
 @pytest.mark.parametrize("mark", ["{{name}}", "{name}", "${name}"])
