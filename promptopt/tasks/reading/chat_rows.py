@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from promptopt.tasks.reading.chat_beside import demands_of, ideals_of, tools_of, variables_of, weight_of
+from promptopt.tasks.reading.chat_exports import exported
 from promptopt.tasks.reading.chat_messages import is_message, placed_messages
-from promptopt.tasks.reading.chat_parts import Unusable, is_entry, is_thought
+from promptopt.tasks.reading.chat_parts import Unusable
+from promptopt.tasks.reading.chat_replies import DEEPEST, is_answered, reply_of
 from promptopt.tasks.reading.grouping import BODIES, group_of, growing, unpacked
 from promptopt.tasks.reading.speakers import joined_words, spoken_alone, turns_of
 from promptopt.tasks.reading.spoken import pair_in, spoken_in, turns_at
 from promptopt.tasks.reading.telemetry import span_of
-from promptopt.tasks.reading.transcripts import SESSIONS, Row, joined, moment_of, of_slack, turn_columns
+from promptopt.tasks.reading.transcripts import SESSIONS, Row, joined, moment_of, turn_columns
 from promptopt.types import ChatRole, Message
 
 
@@ -59,13 +61,7 @@ class Reading:
 _INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "contents", "items", "input_messages",
            "chat_history", "history", "dialog", "prompt", "question", "query", "text", "content", "user_input", "body",
            "request", "params", "dialogue", "turns", "exchanges", "interactions", "transcript", "chat_messages",
-           "comments", "events", "entries", "message", *BODIES, "inputBodyJson")  # fmt: skip
-_OUTPUTS = ("message", "output", "outputs", "expectedOutput", "expected_output", "response", "completion", "answer",
-            "content", "text", "reply", "result", "generations", "choices", "candidates", "messages", "body",
-            "output_text", "outputBodyJson")  # fmt: skip
-_REPLIES = ("response", "output", "outputs", "output_messages", "preferred_output", "expectedOutput",
-            "expected_output", "completion", "choices", "candidates", "responseBody", "response_body",
-            "backendResponseBody", "result")  # fmt: skip
+           "comments", "events", "entries", "message", "chat", *BODIES, "inputBodyJson")  # fmt: skip
 _ASKED = _INPUTS[: _INPUTS.index("request")]
 """Those that may be a text alone, which a user said."""
 _SYSTEMS = ("system", "system_prompt", "instructions", "systemInstruction", "system_instruction")
@@ -79,14 +75,13 @@ _NOT_OF_A_MODEL = ("chain", "tool", "retriever", "parser", "prompt", "embedding"
 _SAMPLES = ("ideal", "expectedOutput", "expected_output", "run_type", "trace_id", "traceId", "sessionId")
 """What shows that a text is what a user said: such members stand in samples of evaluations and in traces alone."""
 _TIMES = ("createTime", "created_at", "timestamp", "time")
-_DEEPEST = 6
-"""How many objects are looked into, one within another, for messages."""
 
 
 def is_log(row: Row) -> bool:
     """Whether the rows of a file like this one hold conversations."""
+    row = exported(row)
     named = any(isinstance(row.get(name), list) for name in ("messages", "conversations"))
-    table = turn_columns(of_slack(row)) is not None
+    table = turn_columns(row) is not None
     held = named or table or any(_entries(each) is not None for each in _shallow(0, row, {}))
     # Pairs of preferred and rejected replies can hold messages too, and are read as pairs.
     return "chosen" not in row and held
@@ -209,7 +204,7 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
     if entries is None:
         cut = any(isinstance(row.get(name), str) and _CUT.match(str(row[name])) for name in _INPUTS)
         raise Unusable(_CUT_OFF if cut else NO_MESSAGES)
-    ideals, last = ideals_of(row), _reply(row)
+    ideals, last = ideals_of(row), reply_of(row)
     # Some programs write the reply into the messages too; it must not stand there twice.
     answered = last and not ideals and entries[-len(last) :] != last
     whole = [*entries, *last] if answered else entries
@@ -242,7 +237,7 @@ def _entries(row: Row) -> list[object] | None:
         if found is None:
             continue
         if not _structured(row[name]) and name in _ASKED and plain is None:
-            plain = any(mark in row for mark in _SAMPLES) or any(_of_a_model(row.get(each)) for each in _REPLIES)
+            plain = any(mark in row for mark in _SAMPLES) or is_answered(row)
         if _structured(row[name]) or (name in _ASKED and plain):
             return _with_system(row, found)
     return None if (spoken := spoken_in(row)) is None else _with_system(row, spoken)
@@ -255,18 +250,9 @@ def _with_system(table: Row, entries: list[object]) -> list[object]:
     inner = cast("dict[str, object]", given).get("parts") if isinstance(given, dict) else given
     own = cast("dict[str, object]", entries[0]) if entries and isinstance(entries[0], dict) else {}
     there = own.get("role", own.get("from")) in ("system", "developer")
-    if not isinstance(inner, str | list) or (there and (name != "system" or own.get("content") == inner)):
+    if not isinstance(inner, str | list | dict) or (there and (name != "system" or own.get("content") == inner)):
         return entries
     return [{"role": "system", "content": cast("object", inner)}, *entries]
-
-
-def _of_a_model(value: object) -> bool:
-    """Whether this is what a model's server answers, beside which a text is what a user said."""
-    value = unpacked(value)
-    if isinstance(value, list):
-        said = [each for each in cast("list[object]", value) if not is_thought(each)]
-        return bool(said) and all(map(is_message, said))
-    return is_message(value) or (isinstance(value, dict) and ("choices" in value or "candidates" in value))
 
 
 def _structured(value: object) -> bool:
@@ -276,7 +262,7 @@ def _structured(value: object) -> bool:
 
 def _messages_in(value: object, depth: int) -> list[object] | None:
     value = unpacked(value)
-    if depth > _DEEPEST or value is None:
+    if depth > DEEPEST or value is None:
         return None
     if isinstance(value, str):
         # The beginning of JSON is what a program cut off, and not what a user said.
@@ -312,38 +298,3 @@ def _listed(listed: Sequence[object]) -> list[object] | None:
         return [turn for place in order for turn in turns_at(tables[place], pairs[0])]
     said = spoken_alone(list(listed))
     return said if sum(map(is_message, said)) * 2 > len(said) else None
-
-
-def _reply(row: Row) -> list[object]:
-    """The messages in the outputs of a row, if there are any."""
-    for name in _REPLIES:
-        found = _reply_in(row.get(name), 0)
-        if found is not None:
-            return found
-    return []
-
-
-def _reply_in(value: object, depth: int) -> list[object] | None:
-    value = unpacked(value)
-    if depth > _DEEPEST or value is None:
-        return None
-    if isinstance(value, str):
-        return [{"role": "assistant", "content": value}] if value.strip() else None
-    if isinstance(value, list):
-        listed = [each for each in cast("list[object]", value) if not is_thought(each)]
-        messages = bool(listed) and all(map(is_message, listed))
-        # OpenAI's responses have a text and each call as entries of their own, which are one reply.
-        if messages and all(is_entry(each) or _type(each) == "message" for each in listed):
-            return listed
-        # The last of a list of messages is the reply; of lists of choices and generations the first counts.
-        return _reply_in(listed[-1 if messages else 0], depth + 1) if listed else None
-    if not isinstance(value, dict):
-        return None
-    table = cast("dict[str, object]", value)
-    if is_message(table):
-        return [table]
-    return next((found for name in _OUTPUTS if (found := _reply_in(table.get(name), depth + 1)) is not None), None)
-
-
-def _type(entry: object) -> object:
-    return cast("dict[str, object]", entry).get("type") if isinstance(entry, dict) else None

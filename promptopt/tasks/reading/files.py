@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_columns, row_calls_a_tool
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
@@ -199,8 +200,12 @@ def _unreadable(cause: ValueError | RecursionError) -> str:
 
 
 def _object(path: Path, where: str, value: object) -> Row:
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    if listed and all(map(is_message, listed)):
+        # A conversation that is a list of messages, with nothing around it.
+        return {"messages": listed}
     if not isinstance(value, dict):
-        found = type(value).__name__
+        found = type(cast("object", value)).__name__
         lines = found == "list" and where.startswith("line")
         hint = "; a file that is one JSON list has a name that ends in .json" if lines else ""
         raise DataError(f"{path}, {where}: found {found}, expected an object with named values{hint}")

@@ -12,7 +12,7 @@ from promptopt.tasks.reading.transcripts import SESSIONS
 from promptopt.types import Message
 
 Row = Mapping[str, object]
-BODIES = ("requestBody", "request_body", "backendRequestBody")
+BODIES = ("requestBody", "request_body", "backendRequestBody", "full_request")
 _BESIDE = ("body", "request", "params", "input", "inputs", "extra", "metadata", "request_properties", "trace_metadata",
            "invocation_params", "inputBodyJson", "toolConfig", "config", *BODIES)  # fmt: skip
 _TRACES = ("trace_id", "root_span_id")

@@ -18,7 +18,7 @@ _ROLES: Mapping[str, ChatRole] = {
     **dict.fromkeys(("assistant", "ai", "gpt", "chatgpt", "bot", "model", "agent", "support", "operator", "chatbot",
                      "bard", "bing", "claude", "gemini", "copilot", "admin", "ai agent", "ai assistant",
                      "virtual agent", "virtual assistant", "automated agent", "human agent", "support agent",
-                     "representative", "outbound", "outgoing"), "assistant"),
+                     "representative", "business", "outbound", "outgoing"), "assistant"),
     **dict.fromkeys(("tool", "function", "observation", "ipython"), "tool"),
 }  # fmt: skip
 """What logs call those who speak."""
@@ -34,7 +34,7 @@ _OF_A_FILE = ("content_type", "contentType", "content_url", "mime_type", "mimety
 """Members of what was sent beside a text. Slack calls the look of a link an attachment too."""
 _HELD = ("content", "value", "tool_calls", "function_call", "parts")
 """Members of which a model's message has one."""
-_SPOKEN = ("text", "message", "utterance", "plain_body", "body_text", "stripped_text", "body")
+_SPOKEN = ("text", "message", "msg", "utterance", "plain_body", "body_text", "stripped_text", "body")
 """Members of a turn that are not those of a model's messages."""
 # Zendesk and others give people by numbers, and say in the ticket whose it is.
 _ASKERS = ("requester_id", "customer_id", "contact_id", "visitor_id", "end_user_id")
@@ -70,6 +70,10 @@ def as_spoken(table: dict[str, object]) -> dict[str, object]:
     if isinstance(table.get("role", table.get("from")), str) and any(name in table for name in _HELD):
         return table
     said = next((table[name] for name in ("content", "value", *_SPOKEN) if isinstance(table.get(name), str)), None)
+    inner = _tables([table.get("content")])
+    if said is None and inner and inner[0].get("type") == "text":
+        # Sunshine says of what kind a content is.
+        said = inner[0].get("text")
     speaker = None if said is None else _speaker(table)
     if speaker is None:
         return table
@@ -113,7 +117,11 @@ def is_pictured(text: str) -> bool:
 def spoken_alone(listed: list[object]) -> list[object]:
     """The turns of a list that has events of other kinds beside them; any other list as it is."""
     tables = _tables(listed)
-    marked = [each for each in tables if any(name in each for name in _KINDS)]
+    # Zendesk's chats have types such as `chat.msg`.
+    marked = [
+        each for each in tables
+        if any(name in each for name in _KINDS) or str(each.get("type")).startswith("chat.")
+    ]  # fmt: skip
     said = [each for each in tables if as_spoken(each) is not each]
     return list(said) if said and len(marked) * 2 > len(listed) else listed
 

@@ -27,8 +27,11 @@ _OF_A_SESSION = (("prompt", "response"), ("prompt", "completion"), ("question", 
 """Columns that are a turn of each only beside the name of a conversation: samples of evaluations have them too."""
 _EXCHANGES = (
     ("request.queryInput.text.text", "response.queryResult.responseMessages.text.text"),
+    ("response.queryResult.transcript", "response.queryResult.responseMessages.text.text"),
+    ("response.queryResult.text", "response.queryResult.responseMessages.text.text"),
     ("queryResult.queryText", "queryResult.fulfillmentText"),
     ("queryResult.text", "queryResult.responseMessages.text.text"),
+    ("queryResult.transcript", "queryResult.responseMessages.text.text"),
     ("inputTranscript", "messages.content"),
     ("request.input.text", "response.output.generic.text"),
 )

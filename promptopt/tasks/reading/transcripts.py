@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
+from promptopt.tasks.reading.chat_exports import exported
 from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.chat_parts import is_parts, parsed
 from promptopt.tasks.reading.speakers import SPEAKERS, is_speaker, joined_words
@@ -19,7 +20,7 @@ SESSIONS = ("conversation", "conversation_id", "session_id", "thread_id", "chat_
             "ticket_id", "call_id", "chat_session_id", "helicone_session_id", "langfuse_session_id")  # fmt: skip
 """Members that say which conversation a row is of, however words are joined in them."""
 _SPOKEN = ("text", "message", "content", "utterance", "body", "transcript", "value", "message_text", "message_body",
-           "message_content", "parts")  # fmt: skip
+           "message_content", "msg", "parts")  # fmt: skip
 _TIMES = ("time", "timestamp", "created_at", "date", "datetime", "sent_at", "turn", "position", "create_time", "ts",
           "message_index", "turn_index", "turn_id", "sequence")  # fmt: skip
 _WHOLE = ("message", "data", "history")
@@ -27,8 +28,6 @@ _ANSWERS = {"response", "reply", "output", "outputs", "completion", "choices"}
 """Members beside which a message is what was asked, and not a turn of a transcript."""
 _BESIDE = ("tool_calls", "tool_call_id", "function_call", "name", "weight")
 """Further members of a message that a row may hold."""
-_NOT_SAID = ("join", "leave", "topic", "purpose", "name", "archive")
-"""How Slack ends the kinds of messages that tell what happened to a channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,9 @@ class TurnColumns:
         speaker, text = self.said
         further = {name: parsed(row[name]) for name in _BESIDE if row.get(name) not in (None, "") and name != speaker}
         asked = {demands: row[demands]} if demands is not None and demands in row else {}
-        return [{"role": str(row.get(speaker) or ""), "content": _content(row.get(text)), **further, **asked}]
+        turn = {"role": str(row.get(speaker) or ""), "content": _content(row.get(text)), **further, **asked}
+        # A row that says neither who nor what is none.
+        return [turn] if any(turn.values()) else []
 
 
 def joined(rows: Iterable[tuple[int, Row]], demands: str | None, unordered: list[int]) -> Iterator[tuple[int, Row]]:
@@ -64,7 +65,7 @@ def joined(rows: Iterable[tuple[int, Row]], demands: str | None, unordered: list
     turns: dict[str, list[tuple[int, Row]]] = {}
     columns: TurnColumns | None = None
     for number, given in rows:
-        row = of_slack(given)
+        row = exported(given)
         columns = turn_columns(row) if columns is None else columns
         if columns is None:
             yield number, row
@@ -111,16 +112,6 @@ def turn_columns(row: Row) -> TurnColumns | None:
     # LangChain's histories in data bases, and n8n's, have the message in one column.
     whole = [key for key in row if joined_words(key) in _WHOLE and is_message(parsed(row[key]))]
     return TurnColumns(session, (whole[0],), first(_TIMES)) if whole and not _ANSWERS & set(row) else None
-
-
-def of_slack(row: Row) -> Row:
-    """A message of a Slack export as a row of a transcript; any other row as it is."""
-    if not isinstance(row.get("ts"), str) or not isinstance(row.get("text"), str) or not {"user", "bot_id"} & set(row):
-        return row
-    role = "bot" if row.get("bot_id") else "user"
-    said = "" if str(row.get("subtype", "")).endswith(_NOT_SAID) else row["text"]
-    # What opens no thread stands alone.
-    return {"thread_ts": row.get("thread_ts", row["ts"]), "ts": row["ts"], "role": role, "text": said}
 
 
 def _in_time(spoken: list[tuple[int, Row]], time: str, unordered: list[int]) -> list[tuple[int, Row]]:
