@@ -89,6 +89,7 @@ _CHOICES = re.compile(r"(?<=[0-9])\s?(?:或者|或是|或|または|もしくは
 _BARE_COMMA = re.compile(r"(?<![^\s(\[=:$*\-−+]),(?=[0-9])")
 """Where decimals have a comma: ",5"."""
 _ENDS = {_BOXED: "}", _ELEMENT: "<"}
+_WORD = re.compile(r"[^\W\d_]{2}")
 # "Twelve (12)" says it in digits as well.
 _IN_WORDS = re.compile(
     r"\W{0,6}(?:(?:about|approximately|exactly|just|only)\s)?(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|"
@@ -160,6 +161,9 @@ def _found(said: str, written: Written) -> str | None:
             found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), written)
             if found is not None:
                 return None if found == _SEVERAL else found
+            # A place set for the answer that holds words has been filled: "No solution" is no number of the working.
+            if end >= 0 and _WORD.search(plain, places[-1], end):
+                return None
     return _last_in(plain, written)
 
 

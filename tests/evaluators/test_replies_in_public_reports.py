@@ -161,3 +161,19 @@ def test_a_table_of_one_column_is_a_list(answer: str, value: float) -> None:
 @pytest.mark.parametrize(("answer", "value"), [("It is **Par**is.", 1.0), ("**Paris**", 1.0), ("**Paris**ian", 0.0)])
 def test_bold_print_may_end_within_a_word(answer: str, value: float) -> None:
     assert metrics.resolve("contains")(answer, Example.of("Paris", q="?")) == value
+
+
+@pytest.mark.parametrize(
+    ("reply", "found"),
+    [
+        (r"As 3 > 2, \boxed{\text{No solution}}", None),
+        ("<answer>none</answer> though there were 7 apples", None),
+        (r"5 apples, so \fbox{impossible}", None),
+        # One letter names a quantity, and nothing at all fills no place.
+        (r"x = 5, so \boxed{x}", "5"),
+        ("<answer>\n</answer> 7", "7"),
+        (r"\boxed{12 \text{ apples}}", "12"),
+    ],
+)
+def test_words_in_the_place_for_the_answer_are_the_answer(reply: str, found: str | None) -> None:
+    assert resolve("number")(reply) == found
