@@ -112,9 +112,10 @@ class ReplayDiverged(StoreError):
     def __init__(self, *, run_id: str, position: int, expected: str, asked: str) -> None:
         """`expected` and `asked` are the two requests as JSON text."""
         super().__init__(
-            f"run {run_id} asked something else at call {position} than when it was recorded, so it cannot be resumed; "
-            f"its code, data or libraries have changed: start it afresh with another seed, or delete it with "
-            f"`promptopt runs delete {run_id}`.\n  recorded: {_clip(expected)}\n  asked now: {_clip(asked)}"
+            f"run {run_id} asked something else at call {position} than when it was recorded, so it cannot be resumed: "
+            f"its code, data or libraries have changed, or a function of yours keeps state or draws by chance. Start "
+            f"it afresh with another seed, or delete it with `promptopt runs delete {run_id}`."
+            f"\n  recorded: {_clip(expected)}\n  asked now: {_clip(asked)}"
         )
         self.run_id = run_id
         self.position = position

@@ -44,7 +44,7 @@ from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling,
 SAMPLING = Sampling(temperature=1.0, max_tokens=2048)
 PATIENCE = 20
 """Iterations in a row that bring no child to be scored before the search ends. Ours."""
-DRY = f"the reflector wrote nothing of use in {PATIENCE} iterations in a row, so the search ended before its budget did"
+DRY = f"{PATIENCE} iterations in a row gave no new text of use, so the search ended before its budget did"
 PERFECT = "every minibatch had full marks, so there was nothing left to reflect upon: give the task harder examples"
 
 

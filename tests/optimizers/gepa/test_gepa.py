@@ -150,7 +150,7 @@ def test_full_marks_end_a_search_for_what_they_are_though_a_reply_was_lost_befor
     searched = search(tmp_path, method, right, mute, budget=Budget(evaluations=2_000))
     assert len(searched.requests) == 2  # once more, as it came without tags
     assert [warning for warning in searched.result.warnings if "full marks" in warning]
-    assert not [warning for warning in searched.result.warnings if "nothing of use" in warning]
+    assert not [warning for warning in searched.result.warnings if "no new text of use" in warning]
 
 
 def test_the_winner_is_one_of_the_pool(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_as_many_iterations_in_a_row_without_a_child_end_the_search(tmp_path: Pa
     searched = search(tmp_path, GEPA(pareto=10), never, lambda _: "?", budget=Budget(evaluations=2_000))
     assert len(searched.result.steps) == PATIENCE
     assert len(searched.requests) == 2 * PATIENCE
-    assert any("nothing of use" in warning for warning in searched.result.warnings)
+    assert any("no new text of use" in warning for warning in searched.result.warnings)
 
 
 def test_a_request_shows_the_text_every_example_of_the_minibatch_and_what_must_stay(tmp_path: Path) -> None:
