@@ -88,9 +88,10 @@ def paired(found: Found, peers: Sequence[str]) -> list[str]:
     ours = [player for player in found if player not in peers]
     if not there or not ours:
         return []
-    pools = max(len(rows) for rows in found.values())
+    shared = sorted({len(set(found[player]) & set(found[peer])) for player in ours for peer in there})
+    pools = counted(shared[-1], "pool") if len(shared) == 1 else f"{shared[0]} to {shared[-1]} pools"
     lines = [
-        f"Ours minus the peer's gain on the same {counted(pools, 'pool')}, and pools won : lost.",
+        f"Ours minus the peer's gain on the same pools ({pools} of each pair), and pools won : lost.",
         "",
         f"| ours | {' | '.join(there)} |",
         f"|{' --- |' * (len(there) + 1)}",

@@ -90,6 +90,7 @@ _BARE_COMMA = re.compile(r"(?<![^\s(\[=:$*\-−+]),(?=[0-9])")
 """Where decimals have a comma: ",5"."""
 _ENDS = {_BOXED: "}", _ELEMENT: "<"}
 _WORD = re.compile(r"[^\W\d_]{2}")
+"""A single letter may name a quantity."""
 # "Twelve (12)" says it in digits as well.
 _IN_WORDS = re.compile(
     r"\W{0,6}(?:(?:about|approximately|exactly|just|only)\s)?(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|"

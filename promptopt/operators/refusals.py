@@ -10,6 +10,8 @@ _ASKED = r"(?:instructions?|prompt|text|message|details|information|context|exam
 """What they ask for. A prompt may itself begin by asking for something, but hardly for these."""
 _READ = r"(?:sentence|review|article|passage|tweet|paragraph)\b"
 """What a prompt is for: it may be asked for too, to classify it."""
+_OBJECT = r"(?: (?!(?:of|in|for|from|about|to)\b)[\w'’-]+){0,5} "
+"""What is asked for is the object itself: "the sentiment of the text" is what a prompt asks for."""
 _LACKS = r"(?:do|did)(?: not|n['’]t) (?:have|see|receive|understand|know what|find)"
 _BEGINNINGS = (
     r"(?:i['’]?m |i am )?(?:very |really |so |truly )?(?:sorry|afraid|unable)\b",
@@ -18,12 +20,13 @@ _BEGINNINGS = (
     rf"i (?:can(?:no|['’])t|can not|won['’]t|will not|could(?: not|n['’]t)|{_LACKS})\b",
     r"i have(?: not|n['’]t) (?:received|been given)\b",
     # A prompt may speak so to its reader; a refusal goes on to speak of itself.
-    r"as an? (?:ai|(?:large )?language model)\b[^.\n]{0,40}\bi\b",
+    r"as an? (?:ai|(?:large )?language model)\b[^.\n]{0,40}\bi\b"
+    r"(?!['’]d like| (?:want|need|would like|ask|expect|give|will (?:give|show|ask|tell)) )",
     r"it (?:seems|looks|appears) (?:(?:like|that|as if|as though) )?(?:you|your|there (?:is|was) (?:no|a mis))\b",
     r"you (?:have|did)(?: not|n['’]t) (?:provided?|given?|shared?|included?|specif)",
-    rf"(?:could|can|would) you (?:please )?(?:provide|share|clarify|specify)\b[^.?\n]{{0,40}}\b{_ASKED}",
-    rf"please (?:provide|share|give) [^.?\n]{{0,40}}\b(?:{_ASKED}|{_READ})"
-    r"[^.\n]{0,60}\b(?:you(?:['’]d| would) like|i)\b",
+    rf"(?:could|can|would) you (?:please )?(?:provide|share|clarify|specify)\b{_OBJECT}{_ASKED}",
+    rf"please (?:provide|share|give)\b{_OBJECT}(?:{_ASKED}|{_READ})"
+    r"[^.\n]{0,60}\b(?:you(?:['’]d| would) like|you want|so (?:that )?i can)\b",
     r"how (?:can|may) i (?:help|assist) you\b",
     r"es tut mir leid\b|lo siento\b|(?:je suis )?désolée?\b|mi dispiace\b|desculpe\b",
     r"(?:非常|很|十分)?抱歉|对不起|對不起|申し訳|죄송",

@@ -44,7 +44,7 @@ _FOREIGN = (
 _WITHOUT_SPACES = (
     r"(?:忽略|无视|忘记|忽視|無視|忘記)[^。！？\n]{0,15}(?:指令|指示|提示|规则|規則)"
     r"|(?:指示|命令|ルール|規則|プロンプト)[^。！？\n]{0,10}(?:無視|忘れ)"
-    # Where the verb stands last, and in scripts whose marks are no letters to `re`, so that \\b fails.
+    # Where the verb stands last, and in scripts whose marks are no letters to `re`, so that `\b` fails.
     r"|(?:지시|명령|규칙|지침|프롬프트)[^.!?\n]{0,15}(?:무시|잊)"
     r"|(?:निर्देश|नियम|आदेश)[^।.!?\n]{0,20}(?:अनदेखा|अनदेखी|भूल|उपेक्षा)"
     r"|(?:تجاهل|انس)[^.!؟\n]{0,20}(?:تعليمات|قواعد|أوامر|توجيهات)"

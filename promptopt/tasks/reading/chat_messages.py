@@ -71,8 +71,8 @@ def placed_messages(
                 raise Unusable(f"a text holds the bytes of an {written_out[1]} (images, sounds and files are not read)")
             # Where each call is an entry of its own, those that are asked side by side are one message, with the text.
             before, first = found[-1] if found else (None, -1)
-            open = before is not None and (before.tool_calls or _is_reply(entries[first]))
-            if before is not None and open and _only_calls(entry) and message.tool_calls:
+            joins = before is not None and (before.tool_calls or _is_reply(entries[first]))
+            if before is not None and joins and _only_calls(entry) and message.tool_calls:
                 found[-1] = replace(before, tool_calls=(*before.tool_calls, *message.tool_calls)), first
             else:
                 found.append((message, place))
