@@ -293,8 +293,9 @@ def _needed() -> int:
 
 def _too_little(spent: Ledger) -> str:
     """`spent`: by all runs, for the one that met the cap was given what the others had left."""
-    calls = counted(spent.calls, "call is", "calls are")
-    return f"{calls} spent, which is too little to say anything; some 400 evaluations are enough; raise the cap"
+    # A dry run says it too, and has spent nothing.
+    calls = counted(spent.calls, "call")
+    return f"the cap is met after {calls}, too early to say anything; raise it: some 400 evaluations are enough"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -104,7 +104,7 @@ def test_unreadable_answers_come_first(tmp_path: Path) -> None:
 
 
 def test_caps_and_outages_are_said_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="too little to say anything; some 400 evaluations are enough"):
+    with pytest.raises(ConfigError, match="too early to say anything; raise it: some 400 evaluations are enough"):
         looked(tmp_path / "a.db", budget=Budget(calls=60))
     dead = Scripted(lambda _: "yes", fail_at=5, error=BackendError("nobody answers"))
     with pytest.raises(BackendError, match="nobody answers; run the same command again to go on"):
