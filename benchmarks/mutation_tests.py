@@ -68,7 +68,7 @@ TESTS = {
         "tests/optimizers/test_sprig_population.py",
     ],
     "operators/drafts": ["tests/operators/test_drafts.py", f"{GOLDEN}[apo]", "tests/optimizers/apo"],
-    "operators/marks": ["tests/operators/test_marks.py", "tests/optimizers/rlprompt"],
+    "operators/policy_marks": ["tests/operators/test_policy_marks.py", "tests/optimizers/rlprompt"],
     "operators/losses": ["tests/operators/test_losses.py", f"{GOLDEN}[pmpo]"],
     "operators/masks": ["tests/operators/test_masks.py", f"{GOLDEN}[pmpo]"],
     "operators/quotes": ["tests/operators/test_quotes.py", f"{GOLDEN}[ape]"],

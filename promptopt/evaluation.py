@@ -17,7 +17,7 @@ from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, BudgetSpent, ConfigError
 from promptopt.evaluators.simulated import remedy
-from promptopt.operators.marks import refuse_unfilled
+from promptopt.operators.policy_marks import refuse_unfilled
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.looks import Look, level_of, look_ahead, look_at, look_in_parts
 from promptopt.outcome.result import Measured, Verdict
@@ -193,12 +193,12 @@ def _scored(
         measured=result,
         examples=matrix.examples,
         scores=tuple(matrix[chosen]),
-        spent=door.spent,
-        paid=door.paid,
+        spent=door.account.spent,
+        paid=door.account.paid,
         warnings=run.warnings,
         look=None,
         judged=by_judge(search),
-        by_role=dict(door.by_role),
+        by_role=dict(door.account.by_role),
     )
 
 

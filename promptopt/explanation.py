@@ -16,8 +16,8 @@ from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.evaluation import looking, prompt_of
 from promptopt.operators.losses import paired, scorable
-from promptopt.operators.marks import refuse_unfilled
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
+from promptopt.operators.policy_marks import refuse_unfilled
 from promptopt.outcome.criterion import Criterion
 from promptopt.protocols import Evaluator, Model, Task
 from promptopt.ranges import within
@@ -114,8 +114,8 @@ def explain(
         error=error,
         n=len(kept),
         effects=tuple(effects),
-        spent=door.spent,
-        paid=door.paid,
+        spent=door.account.spent,
+        paid=door.account.paid,
         warnings=run.warnings,
     )
 

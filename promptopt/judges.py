@@ -236,7 +236,9 @@ class _Asked:
         """What was found, with what it took."""
         door = self.door
         judge = door.models["judge"].name if by_judge(self.evaluator) else ""
-        return Judged(name_of(self.evaluator), judge, door.spent, door.paid, tuple(self.warned), report, found)
+        return Judged(
+            name_of(self.evaluator), judge, door.account.spent, door.account.paid, tuple(self.warned), report, found
+        )
 
 
 @contextmanager

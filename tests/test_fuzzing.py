@@ -30,7 +30,7 @@ from promptopt.models.server.keys import masked
 from promptopt.models.server.streams import joined
 from promptopt.models.server.wire import Failure, read_reply
 from promptopt.operators.replies import tidy, unthought
-from promptopt.run.stored import known
+from promptopt.run.stored_replies import known
 from promptopt.store.runs import Store
 from promptopt.tasks import load_task
 from promptopt.tasks.reading.columns import Columns

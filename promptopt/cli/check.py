@@ -13,7 +13,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_foreseen, show_json, suspended_by, troubles
+from promptopt.cli.output import interruptible, say, show, show_forecast, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.types import HISTORY
 
@@ -80,9 +80,9 @@ def check(
         # Each is read in its own: the winner of a search may be in another than the prompt in use.
         new = new.in_layout(others.layout.name)
     if dry_run:
-        from promptopt.cli.foresight import foresee_check
+        from promptopt.cli.dry_runs import forecast_check
 
-        show_foreseen(foresee_check(config, _to_score(laid_out, same=old == new), (old, new)), as_json=json)
+        show_forecast(forecast_check(config, _to_score(laid_out, same=old == new), (old, new)), as_json=json)
         return
     checked = _checked(config, laid_out, (old, new), (baseline, prompt), margin, accept_judge=accept_judge, quiet=json)
     outcome = overall(checked.decisions)
@@ -112,7 +112,7 @@ def _checked(
 ) -> Checked:  # fmt: skip
     """`given`: the prompts as they were given, which say how they spell their slots."""
     from promptopt.cli.evaluate import Wanted, scored
-    from promptopt.cli.spelt import as_given, other_mark
+    from promptopt.cli.slot_spelling import as_given, other_mark
     from promptopt.models.tokens import estimate_tokens
     from promptopt.reports.pull_request import Checked
 

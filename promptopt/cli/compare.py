@@ -16,7 +16,7 @@ import typer
 
 from promptopt.binding.config import RunConfig, Setting
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, say, show, show_foreseen, show_json
+from promptopt.cli.output import SUSPENDED, say, show, show_forecast, show_json
 from promptopt.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
@@ -102,13 +102,13 @@ def _again(folder: Path, *, alone: bool, json: bool, quiet: bool) -> None:
 
 def _foresee(plan: PlannedTable, *, json: bool) -> None:
     """Show what the searches would take."""
-    from promptopt.cli.foresight import foresee_compare
+    from promptopt.cli.dry_runs import forecast_compare
 
     # One seed of each: another takes about as much.
     # Backwards twice: of each the first seed stays, in the order of the table.
     firsts = {(cell.task, cell.method, cell.model): cell for cell in reversed(plan.cells)}
     runs = [plan.config_of(cell) for cell in reversed(firsts.values())]
-    show_foreseen(foresee_compare(plan.config, runs, len(plan.cells) // len(runs)), as_json=json)
+    show_forecast(forecast_compare(plan.config, runs, len(plan.cells) // len(runs)), as_json=json)
 
 
 def _keep(out: Path, plan: PlannedTable, found: Comparison, quiet: bool) -> None:

@@ -18,7 +18,7 @@ from promptopt.cli.output import (
     interruptible,
     say,
     show,
-    show_foreseen,
+    show_forecast,
     show_json,
     suspended_by,
     troubles,
@@ -147,7 +147,7 @@ def _foresee(
     *, layouts: bool, json: bool,
 ) -> None:  # fmt: skip
     """Show what scoring would take."""
-    from promptopt.cli.foresight import foresee_scores
+    from promptopt.cli.dry_runs import forecast_scores
     from promptopt.cli.request import prompt_from
 
     given = list(prompts) if prompts else [None]
@@ -159,7 +159,7 @@ def _foresee(
     elif layouts:
         names = _told_apart(laid_out, chosen, quiet=True)
         kind, wanted = "layout", [(config, laid_out.with_layout(name), chosen) for name in names]
-    show_foreseen(foresee_scores(wanted, split, kind), as_json=json)
+    show_forecast(forecast_scores(wanted, split, kind), as_json=json)
 
 
 def _with_judge(config: RunConfig, task: Task) -> RunConfig:

@@ -14,7 +14,7 @@ from promptopt.binding.plan import room_for, too_little
 from promptopt.binding.task import bind_task
 from promptopt.cli.display import smallest
 from promptopt.cli.forecast_range import ForecastRange
-from promptopt.cli.foreseen import (
+from promptopt.cli.forecast_table import (
     closing,
     minutes_of,
     prices_at,

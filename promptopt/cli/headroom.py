@@ -9,7 +9,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_foreseen, show_json, suspended_by, troubles
+from promptopt.cli.output import interruptible, say, show, show_forecast, show_json, suspended_by, troubles
 from promptopt.text import counted
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def headroom(
     config = with_task(merged(RunConfig(), given))
     task, models = task_of(config), models_of(config)
     if dry_run:
-        from promptopt.cli.foresight import foresee_headroom
+        from promptopt.cli.dry_runs import forecast_headroom
 
-        show_foreseen(foresee_headroom(config, task), as_json=json)
+        show_forecast(forecast_headroom(config, task), as_json=json)
         return
     proposer = default_proposer(config.model) if config.proposer is None else config.proposer
     make_ready(filter(None, (config.model, proposer)), quiet=quiet)

@@ -13,7 +13,7 @@ import typer
 
 from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_foreseen, show_json, suspended_by
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_forecast, show_json, suspended_by
 from promptopt.errors import ConfigError, PromptoptError
 from promptopt.types.identity import without_surrogates
 
@@ -63,7 +63,7 @@ def optimize(
     if dry_run:
         from promptopt.cli.forecast import forecast
 
-        show_foreseen(forecast(chosen), as_json=json)
+        show_forecast(forecast(chosen), as_json=json)
         return
     out = _out(chosen)
     with tracked(track or [], stored(chosen), say) as tracker:

@@ -45,12 +45,12 @@ class _Forecast(Protocol):
     def describe(self) -> str: ...
 
 
-def show_foreseen(foreseen: _Forecast, *, as_json: bool) -> None:
+def show_forecast(forecast: _Forecast, *, as_json: bool) -> None:
     """What a dry run foresees, on stdout."""
     if as_json:
-        show_json(foreseen.to_json())
+        show_json(forecast.to_json())
     else:
-        show(foreseen.describe())
+        show(forecast.describe())
 
 
 def _finite(value: Any) -> Any:

@@ -290,7 +290,7 @@ def tilt(
 
 def _mark_of(result: Any) -> str:
     """Of the winner's policy, where it is one."""
-    from promptopt.operators.marks import mark_in
+    from promptopt.operators.policy_marks import mark_in
 
     return mark_in(" ".join(str(text) for text in dict(result["best"]["parts"]).values()))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from promptopt.binding.config import RunConfig
-from promptopt.cli.output import interruptible, say, show, show_foreseen, show_json, suspended_by, troubles
+from promptopt.cli.output import interruptible, say, show, show_forecast, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
@@ -34,11 +34,11 @@ def transfer(
     for text in prompts:
         named[text] = prompt_from(task, text)
     if dry_run:
-        from promptopt.cli.foresight import foresee_scores
+        from promptopt.cli.dry_runs import forecast_scores
 
         wanted = [(dataclasses.replace(config, model=model), *each) for model in models for each in named.values()]
-        show_foreseen(
-            foresee_scores(wanted, "dev", "pair of prompt and model", "pairs of prompt and model"), as_json=json
+        show_forecast(
+            forecast_scores(wanted, "dev", "pair of prompt and model", "pairs of prompt and model"), as_json=json
         )
         return
     found = {

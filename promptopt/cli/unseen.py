@@ -10,7 +10,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_foreseen, show_json, suspended_by
+from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_forecast, show_json, suspended_by
 from promptopt.cli.side_by_side import gain_cells
 from promptopt.errors import ConfigError
 from promptopt.text import counted
@@ -111,10 +111,10 @@ def unseen(
     # All its verdicts are given at once, so they share the level.
     rivals = sum(len(targets) for _, targets in folds)
     if dry_run:
-        from promptopt.cli.foresight import foresee_unseen
+        from promptopt.cli.dry_runs import forecast_unseen
 
         intended = _intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts)
-        show_foreseen(foresee_unseen(config, folds, intended, adapt=adapt, user_prompts=user_prompts), as_json=json)
+        show_forecast(forecast_unseen(config, folds, intended, adapt=adapt, user_prompts=user_prompts), as_json=json)
         return
     if not quiet and not json:
         say(_intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts))

@@ -141,7 +141,7 @@ def headroom(
             try:
                 found = _look(bound, on)
             except BudgetSpent as stop:
-                raise ConfigError(_too_little(_sum([door.spent for door in doors]))) from stop
+                raise ConfigError(_too_little(_sum([door.account.spent for door in doors]))) from stop
         return _told(bound, models["task"].name, found, doors)
 
 
@@ -176,8 +176,8 @@ def _told(task: Task, model: str, found: _Found, doors: Sequence[Door]) -> Headr
         test=units,
         smallest=smallest,
         needed=needed,
-        spent=_sum([door.spent for door in doors]),
-        paid=_sum([door.paid for door in doors]),
+        spent=_sum([door.account.spent for door in doors]),
+        paid=_sum([door.account.paid for door in doors]),
         advice=advice_on(found.start, layouts, found.voted, found.picked, smallest, needed),
     )
 
@@ -305,7 +305,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _left(budget: Budget, doors: Sequence[Door]) -> Budget:
     """What of the caps the runs so far have left. Raises BudgetSpent where that is nothing."""
-    spent = _sum([door.spent for door in doors])
+    spent = _sum([door.account.spent for door in doors])
     used = {"evaluations": spent.evaluations, "calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd}
     left: dict[str, Any] = {}
     for name, number in used.items():

@@ -13,7 +13,7 @@ from promptopt.dspy.strays import Strays
 from promptopt.dspy.untyped import LM, Gold, Module, dspy
 from promptopt.dspy.wire import MAX_TOKENS
 from promptopt.errors import ConfigError
-from promptopt.operators.marks import refuse_unfilled
+from promptopt.operators.policy_marks import refuse_unfilled
 from promptopt.programs.evaluator import ProgramEvaluator
 from promptopt.programs.task import program_task
 from promptopt.tasks.layout import Layout

@@ -202,14 +202,14 @@ class Training:
             self._keep(self._policy, place)
         elif self._policy is None:
             # A run that trains what another run of the store trained loads no policy either.
-            self._run.kept.adopt("policy", self.state)
+            self._run.artifacts.adopt("policy", self.state)
 
     def keep_best(self) -> None:
         """Keep the weights of now as the best so far too, which `mark` leaves alone; `settle` goes back to them."""
         if self._policy is not None and self._applied == len(self._events):
-            self._run.kept.put(BEST, self._policy.state(), self.state)
+            self._run.artifacts.put(BEST, self._policy.state(), self.state)
         elif self._policy is None:
-            self._run.kept.adopt(BEST, self.state)
+            self._run.artifacts.adopt(BEST, self.state)
 
     def settle(self, state: str) -> None:
         """Be the policy as it was in `state`, a moment of this training."""
@@ -281,12 +281,12 @@ class Training:
 
     def _kept_at(self, after: str) -> bytes | None:
         # The best weights are kept apart, where a later mark has not taken their place.
-        newest = self._run.kept.get("policy", after)
-        return self._run.kept.get(BEST, after) if newest is None else newest
+        newest = self._run.artifacts.get("policy", after)
+        return self._run.artifacts.get(BEST, after) if newest is None else newest
 
     def _keep(self, policy: Policy, place: int) -> None:
         self._good = policy.state()
-        self._run.kept.put("policy", self._good, self._marks[place])
+        self._run.artifacts.put("policy", self._good, self._marks[place])
 
 
 def setting_text(setting: object) -> str:

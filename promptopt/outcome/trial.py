@@ -88,7 +88,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         except BudgetSpent as spent:
             status, reason = "budget", str(spent)
         # What was set aside for the choice and the test may be spent from here on.
-        door.limits = allocation.total
+        door.account.limits = allocation.total
         # A model that takes no temperature samples, as is known only now.
         run.final_repetition = max(run.final_repetition, int(door.samples("task")))
         # The choice depends on what is left, which a larger budget changes: it is no part of the search's journal.
@@ -101,7 +101,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         if not allocation.total.metered:
             allocation = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
         else:
-            allocation = _fitted(run, trial.door.capped, allocation)
+            allocation = _fitted(run, trial.door.account.capped, allocation)
         winner = choose(run, allocation, by_search=by_search)
         opened = _open(trial, allocation, winner)
     # A StoreError by kind, but running it again would not help: it must not end as suspended.
@@ -171,11 +171,11 @@ def _gain(trial: Trial, opened: _Opened) -> Gain | None:
 
 def _fitted(run: Run, capped: Ledger, allocation: Allocation) -> Allocation:
     """The plan that what is left pays for, and a sentence at once where it is less than was promised."""
-    if run.reserve is None:
+    reserve = run.end_reserve()
+    if reserve is None:
         return allocation
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
-    # With no reserve left, nothing is priced again: what is spent from here on is what was set aside.
-    fitted, run.reserve = run.reserve.fitted(capped, run.initial, ranked), None
+    fitted = reserve.fitted(capped, run.initial, ranked)
     if fitted.test < allocation.test:
         run.warn(
             f"what is left pays for {fitted.test:,} of the {counted(allocation.test, 'test example')} that were set "
@@ -221,13 +221,13 @@ def _result(
         pairs=opened.pairs,
         verdict=None if gain is None else "undecided" if undecided else verdict(gain),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
-        spent=trial.door.spent, paid=trial.door.paid, wall_s=seconds,
+        spent=trial.door.account.spent, paid=trial.door.account.paid, wall_s=seconds,
         lineage=candidates,
         front=front(candidates, run.count_tokens),
         steps=tuple(run.steps), rejected=dict(run.rejected),
         warnings=(*_of_task(run.task), *run.warnings),
         items=sealed_items(trial.test, opened.before, opened.after),
-        by_role={str(role): ledger for role, ledger in trial.door.by_role.items()},
+        by_role={str(role): ledger for role, ledger in trial.door.account.by_role.items()},
     )  # fmt: skip
 
 
@@ -253,7 +253,7 @@ def _warn_of_winner(trial: Trial, winner: Prompt, guide: str) -> None:
     from promptopt.outcome.hygiene import findings
 
     run = trial.run
-    if "teacher" in trial.door.models and "teacher" not in trial.door.by_role:
+    if "teacher" in trial.door.models and "teacher" not in trial.door.account.by_role:
         run.warn(f"the teacher was never asked: {trial.method} has none, or made no demonstrations")
     if len(run.candidates()) == 1:
         reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from promptopt.errors import BudgetSpent
 from promptopt.programs.handle import ProgramCall, Record
-from promptopt.protocols import Ask, AskAhead, AskEach, Batch, Line
+from promptopt.protocols import Ask, AskAhead, AskEach, Batch, Pipeline
 from promptopt.types import Reply
 
 Waiting = tuple[Record, ProgramCall]
@@ -65,22 +65,22 @@ class OneByOne:
 
 
 @dataclass(frozen=True, slots=True)
-class _InLine:
-    line: Line
+class _Piped:
+    pipeline: Pipeline
     ahead: bool = True
 
     def begin(self, asked: Sequence[Waiting]) -> Batch:
-        return self.line.begin([call.request for _, call in asked], _draws(asked))
+        return self.pipeline.begin([call.request for _, call in asked], _draws(asked))
 
 
 @contextmanager
 def through(ask: Ask, repetition: int) -> Generator[Replier]:
     """A door, as what programs hand their calls to; ahead where it can."""
     if isinstance(ask, AskAhead):
-        with ask.ahead(repetition=repetition) as line:
-            # No line under a cap on tokens or dollars: what is left of it is known once replies are read.
-            if line is not None:
-                yield _InLine(line)
+        with ask.ahead(repetition=repetition) as pipeline:
+            # None under a cap on tokens or dollars: what is left of it is known once replies are read.
+            if pipeline is not None:
+                yield _Piped(pipeline)
                 return
     yield OneByOne(lambda asked: _replies(asked, ask, repetition))
 

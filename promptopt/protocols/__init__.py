@@ -26,7 +26,7 @@ Tasks and evaluators (`protocols.tasks`):
 - `Ask`: the run's own door to the models: cached, charged, recorded. Called by evaluators, while they score.
 - `AskEach`: a door that tells the draws of equal requests apart. Called by evaluators whose cells take several calls.
 - `AskAhead`: a door that can begin a batch while another is out. Called by programs of several calls.
-- `Line`: batches, one behind the other. Called by who called `AskAhead`, once a batch.
+- `Pipeline`: batches, one behind the other. Called by who called `AskAhead`, once a batch.
 - `Batch`: requests that are asked together, on their way. Called by who began it: first `ask`, then `replies`.
 - `Task`: examples, the starting prompt, and how a prompt is laid out around an example. Called by the run, all along.
 - `SeveralParts`: a task that may have several editable parts. Asked by the run, which turns to another after a round.
@@ -101,8 +101,8 @@ from promptopt.protocols.tasks import (
     Grading,
     JudgedTask,
     Judging,
-    Line,
     Metric,
+    Pipeline,
     Reader,
     Reducing,
     SeveralParts,
@@ -137,11 +137,11 @@ __all__ = [
     "Inexact",
     "JudgedTask",
     "Judging",
-    "Line",
     "LocalAware",
     "Metric",
     "Model",
     "Optimizer",
+    "Pipeline",
     "Planning",
     "Reader",
     "RecastsTask",

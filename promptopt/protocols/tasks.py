@@ -75,7 +75,7 @@ class Batch(Protocol):
         ...
 
 
-class Line(Protocol):
+class Pipeline(Protocol):
     """Batches, one behind the other, from one thread."""
 
     def begin(self, requests: Sequence[Request], draws: Sequence[str]) -> Batch:
@@ -93,8 +93,8 @@ class AskAhead(Protocol):
     Asked by programs of several calls.
     """
 
-    def ahead(self, *, role: Role = "task", repetition: int = 0) -> AbstractContextManager[Line | None]:
-        """A line of batches; None where a limit depends on what is answered, so that nothing can be begun ahead."""
+    def ahead(self, *, role: Role = "task", repetition: int = 0) -> AbstractContextManager[Pipeline | None]:
+        """A pipeline of batches; None where a limit depends on what is answered, so that nothing can be begun ahead."""
         ...
 
 

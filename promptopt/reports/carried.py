@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.operators.marks import mark_in
+from promptopt.operators.policy_marks import mark_in
 from promptopt.reports.export import Exported, Format, export
 from promptopt.reports.given import from_text
 from promptopt.tasks.task import Task

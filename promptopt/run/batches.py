@@ -31,8 +31,8 @@ def batches(
     while batch := list(islice(waiting, SLICE)):
         affordable = left()
         if affordable == 0:
-            raise exhausted(door.spent)
-        size = door.slice_size() if affordable is None else min(affordable, door.slice_size())
+            raise exhausted(door.account.spent)
+        size = door.account.slice_size() if affordable is None else min(affordable, door.account.slice_size())
         # The calls of a batch go out step by step, so a smaller batch asks the same calls in another order.
         if size < len(batch) and in_several_calls(evaluator):
             follow_budget()

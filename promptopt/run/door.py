@@ -8,32 +8,30 @@ from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, StoreError, Suspended
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
-from promptopt.run.ahead import Handlers, Line
-from promptopt.run.budget import Ledger, Limits
+from promptopt.run.budget import Limits
+from promptopt.run.charging import Account
 from promptopt.run.fetching import ANSWERED, HARMLESS, Call, Fetch, Through
 from promptopt.run.interruptible import interruptible
-from promptopt.run.served import Served
-from promptopt.run.slices import Slices
-from promptopt.run.stored import probes_of
+from promptopt.run.pipeline import Handlers, Pipeline
+from promptopt.run.served_models import ServedModels
+from promptopt.run.slices import SLICE
 from promptopt.store.cache import Cache, call_key
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
-from promptopt.text import counted
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
 
 
 class Door:
     """`protocols.Ask` for a run: every model call of every role goes through here, in submission order.
 
-    `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went
-    out this session, `settled_now` how many of that without probes. Probes, which find out what a model refuses, are in
-    `paid`; not in `spent`, for how many it takes hangs on what is asked together; and in `capped`, which caps go by.
+    What they cost is charged to its `account`.
     """
 
     def __init__(
@@ -50,15 +48,12 @@ class Door:
         claims: Claims | None = None,
     ) -> None:
         """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence; `claims`: as in `in_turns`."""
-        self.spent, self.paid, self._probed, self.by_role = Ledger(), Ledger(), Ledger(), dict[Role, Ledger]()
-        self.models, self.limits, self.journal = dict(models), limits, journal
-        self._prices, self._cache, self._seed, self.blobs = dict(prices), cache, seed, cache.blobs
+        self.models, self.account, self.journal = dict(models), Account(limits, prices), journal
+        self._cache, self._seed, self.blobs = cache, seed, cache.blobs
         self._stopping, self._warn, self._claims = stopping, warn, claims
-        # Keys of the calls that this run was charged for.
-        self._used, self.settled_now = set[int](), 0
-        self._draws, self._slices = Counter[tuple[Role, str]](), Slices()
+        self._draws = Counter[tuple[Role, str]]()
         self._owner, self._unsaid = 0, list[str]()
-        self._served, self._scorers = Served(self._say), dict[str, bool]()
+        self._served, self._scorers = ServedModels(self._say), dict[str, bool]()
         # By role and kind, a request that the model has answered: what it is asked again where it refuses others.
         self._checking, self._answered = False, dict[tuple[Role, type], Sequence[Request | ScoreRequest]]()
         self.strict = journal is None
@@ -80,10 +75,10 @@ class Door:
         return (Reply.from_json(reply) for reply in self._settle(asked, role))
 
     @contextmanager
-    def ahead(self, *, role: Role = "task", repetition: int = 0) -> Generator[Line | None]:
+    def ahead(self, *, role: Role = "task", repetition: int = 0) -> Generator[Pipeline | None]:
         """As `protocols.AskAhead`."""
         # How much of such a cap is left is known once replies are read, so no batch can begin before that.
-        if self.limits.metered:
+        if self.account.limits.metered:
             yield None
             return
         greedy, charged = not (repetition > 0 and self.samples(role)), self._in_charge(role)
@@ -93,18 +88,20 @@ class Door:
 
         def charge(batch: Sequence[Call], values: Sequence[Any]) -> str:
             self._charge(batch, values, charged)
-            return self._calls_spent()
+            return self.account.calls_spent()
 
-        # Replies of a line are read in a thread beside this one (`programs.lockstep`), and observers are not safe
+        # Replies of a pipeline are read in a thread beside this one (`programs.lockstep`), and observers are not safe
         # there: what is said meanwhile waits in `_unsaid`.
         self._owner = threading.get_ident()
         # What other batches on their way take of a cap is not known yet.
-        room = None if self.limits.calls is None else 0
-        line = Line(Handlers(calls, self._admit, lambda each, flying: self._fetch(each, charged, room, flying), charge))
+        room = None if self.account.limits.calls is None else 0
+        pipeline = Pipeline(
+            Handlers(calls, self.account.admit, lambda each, flying: self._fetch(each, charged, room, flying), charge)
+        )
         try:
-            yield line
+            yield pipeline
         finally:
-            line.close()
+            pipeline.close()
             unsaid, self._unsaid, self._owner = self._unsaid, [], 0
             for message in unsaid:
                 self._warn(message)
@@ -169,7 +166,8 @@ class Door:
     def exchange_task_model(self, model: Model, price: Price | None) -> None:
         """Ask another task model from here on."""
         if model is not self.models["task"]:
-            self.models["task"], self._prices["task"] = model, price
+            self.models["task"] = model
+            self.account.exchange_price("task", price)
             # Another model is asked on purpose: that is no change to warn of.
             self._served.forget("task")
 
@@ -195,10 +193,6 @@ class Door:
             raise StoreError(
                 f"the store holds a damaged {name!r}; move the store away, or `promptopt cache gc` if no run needs it"
             ) from cause
-
-    def slice_size(self, role: Role = "task") -> int:
-        """How many calls to dispatch at once: fewer as a cap on tokens or dollars comes near (`Slices`)."""
-        return self._slices.size(role, self.limits, self.capped)
 
     def _in_charge(self, role: Role) -> Role:
         return "check_judge" if self._checking and role == "judge" else role
@@ -227,14 +221,9 @@ class Door:
         start, role = 0, self._in_charge(role)
         while start < len(asked):
             # Between slices only: within one, all of it is asked for already.
-            reached = self.limits.reached(self.capped)
-            if reached is not None:
-                raise BudgetSpent(f"{reached} are spent")
-            batch = asked[start : start + self.slice_size(role)]
-            if self.limits.metered:
-                batch = batch[: self._within(batch, role)]
-            admitted = self._admit(batch)
-            fetch = self._fetch(batch[:admitted], role, self._room_beside(batch[:admitted]))
+            batch = self.account.next_slice(asked[start : start + SLICE], role)
+            admitted = self.account.admit(batch)
+            fetch = self._fetch(batch[:admitted], role, self.account.room_beside(batch[:admitted]))
             fetch.ask()
             replies = fetch.replies()
             values = [replies[call.key] for call in batch[:admitted]]
@@ -242,89 +231,27 @@ class Door:
             self._charge(batch, values, role)
             yield from values
             if admitted < len(batch):
-                raise BudgetSpent(self._calls_spent())
+                raise BudgetSpent(self.account.calls_spent())
             start += admitted
 
-    @property
-    def capped(self) -> Ledger:
-        """What caps go by: what is spent, and the probes beside it, equal on replay."""
-        return self.spent.plus(self._probed)
-
-    def _calls_spent(self) -> str:
-        return f"{counted(self.capped.calls, 'call is', 'calls are')} spent"
-
-    def _admit(self, batch: Sequence[Call], under_way: Collection[bytes] = ()) -> int:
-        """How many of the batch, from its start, the cap on calls lets through; what is under way is let through."""
-        left = self.limits.calls_left(self.capped)
-        if left is None:
-            return len(batch)
-        fresh = {short for short in map(_short, under_way) if short not in self._used}
-        for position, call in enumerate(batch):
-            short = _short(call.key)
-            # What this run has used before is not charged again, so no cap keeps it back.
-            if short not in self._used:
-                fresh.add(short)
-            if len(fresh) > left:
-                return position
-        return len(batch)
-
-    def _within(self, batch: Sequence[Call], role: Role) -> int:
-        """How many of the batch cannot pass a cap on tokens or dollars, however long their replies are."""
-        fresh = [_short(call.key) not in self._used for call in batch]
-        return self._slices.within(batch, fresh, role, self.limits, self.capped, self._prices.get(role))
-
-    def _room_beside(self, batch: Sequence[Call]) -> int | None:
-        """How many calls the cap leaves beside those of the batch; None is any number."""
-        left = self.limits.calls_left(self.capped)
-        return None if left is None else left - len({_short(call.key) for call in batch} - self._used)
-
     def _charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> None:
-        """Charge those calls that this run uses for the first time, whether they were asked now or long ago."""
-        left, fresh = self.limits.calls_left(self.capped), list[Mapping[str, Any]]()
-        # A cap on calls may have let only the first of the batch through.
-        for call, reply in zip(batch, replies, strict=False):
-            short = _short(call.key)
-            if short not in self._used:
-                self._used.add(short)
-                fresh.append(reply)
-                # A request refused before any model saw it names none.
-                if reply["served"]:
-                    self._served.note(role, self.models[role].name, reply["served"])
-                if reply.get("sampled"):
-                    self._served.note_sampling(role, self.models[role].name)
-                if reply["finish"] in ANSWERED:
-                    self._answered[role, type(call.request)] = (call.request,)
-        self._slices.saw(role, [reply["usage"][1] for reply in fresh])
-        used = self._ledger(role, len(fresh), [reply["usage"] for reply in fresh])
-        self.spent, self.by_role[role] = (each.plus(used) for each in (self.spent, self.by_role.get(role, Ledger())))
-        probes = [usage for reply in fresh for usage in probes_of(reply)]
-        # Another run that shares the store may have had room for more of them.
-        beside = len(probes) if left is None else max(0, min(len(probes), left - len(fresh)))
-        self._probed = self._probed.plus(self._ledger(role, beside, probes))
-
-    def _ledger(self, role: Role, calls: int, usages: Sequence[Sequence[int]]) -> Ledger:
-        """Of so many calls of a role, whose prompt and completion tokens these are."""
-        reading, writing = (sum(each[at] for each in usages) for at in (0, 1))
-        usd, by = self._usd(role, reading, writing), role == "proposer"
-        return Ledger().with_calls(calls, proposer=by, prompt_tokens=reading, completion_tokens=writing, usd=usd)
-
-    def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:
-        price = self._prices.get(role)
-        return None if price is None else prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
+        for call, reply in self.account.charge(batch, replies, role):
+            # A request refused before any model saw it names none.
+            if reply["served"]:
+                self._served.note(role, self.models[role].name, reply["served"])
+            if reply.get("sampled"):
+                self._served.note_sampling(role, self.models[role].name)
+            if reply["finish"] in ANSWERED:
+                self._answered[role, type(call.request)] = (call.request,)
 
     def _fetch(self, batch: Sequence[Call], role: Role, room: int | None, flying: Collection[bytes] = ()) -> Fetch:
-        def settle() -> None:
-            self.settled_now += 1
-
-        def pay(value: Mapping[str, Any]) -> None:
-            self.paid = self.paid.plus(self._ledger(role, 1, [value["usage"]]))
-
         # The task model's first refusal is of the prompt's layout, and so of all that a search would ask.
         other = () if role == "task" else HARMLESS
         spare = () if self.strict or not batch else self._answered.get((role, type(batch[0].request)), other)
         through = Through(
             role=role, model=self.models[role], cache=self._cache, journal=self.journal, claims=self._claims,
-            stopping=self._stopping, warn=self._say, pay=pay, settle=settle, spare=spare, room=room,
+            stopping=self._stopping, warn=self._say, pay=partial(self.account.pay, role), settle=self.account.settle,
+            spare=spare, room=room,
         )  # fmt: skip
         return Fetch(batch, through, flying)
 
@@ -334,8 +261,3 @@ class Door:
             self._warn(message)
         else:
             self._unsaid.append(message)
-
-
-def _short(key: bytes) -> int:
-    # Eight bytes tell a run's calls apart (a chance of 3e-8 of any collision among a million) at half the memory.
-    return int.from_bytes(key[:8], "big")

@@ -17,10 +17,10 @@ from promptopt.errors import (
     of_request,
 )
 from promptopt.protocols import Model, Role, TextScorer
-from promptopt.run.arrivals import seen_through
-from promptopt.run.claimed import ClaimedCalls
+from promptopt.run.claimed_calls import ClaimedCalls
 from promptopt.run.probing import Probes
-from promptopt.run.stored import known, probes_of
+from promptopt.run.reply_checks import checked_replies
+from promptopt.run.stored_replies import known, probes_of
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
@@ -286,7 +286,7 @@ class Fetch:
 
 def _settled(missing: Sequence[Call], through: Through) -> Iterator[tuple[int, dict[str, Any]]]:
     asked = [call.request for call in missing]
-    for index, reply in seen_through(_generated(missing, through), asked, through.model.name, through.warn):
+    for index, reply in checked_replies(_generated(missing, through), asked, through.model.name, through.warn):
         yield index, reply.to_json()
 
 

@@ -68,7 +68,7 @@ class Proposing:
         # Told here: in a batch that went out whole, ten in a row may be followed by an answer.
         self._warn(f"{MOST} requests to the {role} in a row were refused, so it is asked no more")
         evaluations, idle = self._idle
-        now = self._door.spent.evaluations
+        now = self._door.account.spent.evaluations
         idle = count + (idle if now == evaluations else 0)
         self._idle = (now, idle)
         if idle > IDLE:

@@ -6,27 +6,25 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from promptopt.errors import ConfigError, CutShort
+from promptopt.errors import ConfigError
 from promptopt.models.prices import Price
-from promptopt.protocols import Ask, Evaluator, Forcing, Model, Role, Task
-from promptopt.run.asks import Drawn, Otherwise
-from promptopt.run.batches import batches, exhausted, in_several_calls
+from promptopt.protocols import Evaluator, Forcing, Model, Role, Task
+from promptopt.run.abilities import abilities_of, room_in
+from promptopt.run.artifacts import Artifacts
 from promptopt.run.budget import Ledger
 from promptopt.run.door import Door
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
-from promptopt.run.first_replies import FirstReplies
-from promptopt.run.kept import Kept
+from promptopt.run.part_turns import PartTurns
 from promptopt.run.posterior import Posterior
 from promptopt.run.proposing import Proposing
+from promptopt.run.random_streams import RandomStreams
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
-from promptopt.run.scoring import charged, drawn, numbered, varied
-from promptopt.run.shown import abilities_of, room_in, snapshot
-from promptopt.run.streams import Streams
+from promptopt.run.scoring import Scoring
+from promptopt.run.snapshots import snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
-from promptopt.run.turns import PartTurns
 from promptopt.store.journal import Journal
 from promptopt.tasks.crowding import broken_by, crowded
 from promptopt.types import (
@@ -68,19 +66,19 @@ class Run:
         """
         self.seed = seed
         self.initial, self.train, self.dev = task.initial, task.train, task.dev
-        self.room = room_in(door.limits, evaluator, task) if room is None else room
+        self.room = room_in(door.account.limits, evaluator, task) if room is None else room
         """What the search is granted, for methods that plan; the same throughout."""
-        self.reserve = reserve
-        self.kept = Kept(door.blobs, "" if door.journal is None else door.journal.run_id)
-        self._evaluator, self._door = evaluator, door
+        self.artifacts = Artifacts(door.blobs, "" if door.journal is None else door.journal.run_id)
+        self._door = door
         self._observers = tuple(observers)
         self._final_journal = final_journal
         self._turns = PartTurns(task)
-        self._streams = Streams(seed)
-        self._variants: dict[Prompt, Callable[[Example], Prompt]] = {}
-        self._first = FirstReplies(task.initial, task.sampling.max_tokens)
+        self._streams = RandomStreams(seed)
         self._proposing = Proposing(door, self.warn)
         self._board = Scoreboard(task.initial, task.train, task.dev)
+        self._scoring = Scoring(
+            task, evaluator, door, self._board, reserve=reserve, warn=self.warn, follow_budget=self.follow_budget
+        )
         self._thread = threading.get_ident()
         self._warned: dict[str, None] = {}
         self._phase, self._begun = "search", time.monotonic()
@@ -116,18 +114,20 @@ class Run:
         Cells are charged prompt by prompt in the order given. Where a limit leaves room for only some, those are
         scored and kept, and BudgetSpent ends the search: a matrix is always complete.
         """
-        self._work_off(self._board.unscored(prompts, tuple(dict.fromkeys(examples)), repetition), prompts)
+        self._check_thread()
+        self._scoring.enter(self._board.unscored(prompts, tuple(dict.fromkeys(examples)), repetition), prompts)
         return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
 
     def evaluate_each(self, pairs: Sequence[tuple[Prompt, Example]]) -> list[Score]:
         """Score every prompt on its own example, in one batch and in order; else as `evaluate`."""
         cells = [Cell(*pair) for pair in dict.fromkeys(pairs) if not self.estimate(pair[0], [pair[1]]).count]
-        self._work_off(cells, [prompt for prompt, _ in pairs])
+        self._check_thread()
+        self._scoring.enter(cells, [prompt for prompt, _ in pairs])
         return [score for prompt, example in pairs for score in self._board.row(prompt, [example], 0)]
 
     def vary(self, prompt: Prompt, written: Callable[[Example], Prompt]) -> None:
         """Let `prompt` stand for `written(example)` wherever it is scored, which must follow from the run's record."""
-        self._variants[prompt] = written
+        self._scoring.vary(prompt, written)
 
     def rescore(
         self, prompt: Prompt, examples: Sequence[Example], heat: float | None = None, draw: int = 0, role: Role = "task"
@@ -138,14 +138,7 @@ class Run:
         With a temperature, `heat`, or a role: draw number `draw` of the model of `role`, an evaluation each.
         """
         self._check_thread()
-        cells = [Cell(prompt, example, draw) for example in examples[: self.evaluations_left()]]
-        if examples and not cells:
-            raise exhausted(self._door.spent)
-        if len(cells) < len(examples) and in_several_calls(self._evaluator):
-            self.follow_budget()
-        ask = Otherwise(self._door) if heat is None and role == "task" else Drawn(self._door, heat, role)
-        calls = self._door.spent.calls
-        return self._charged(cells, ask, lambda: self._door.spent.calls - calls)
+        return self._scoring.again(prompt, examples, heat, draw, role)
 
     def draw(self, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
         """The task model's own replies to `prompt` on each of the examples, drawn by `sampling`; an evaluation each.
@@ -154,19 +147,17 @@ class Run:
         BudgetSpent ends the search.
         """
         self._check_thread()
-        cells = varied([Cell(prompt, example) for example in examples], self._variants)
-        requests = [Request(self.task.render(cell.prompt, cell.example)[0], sampling) for cell in cells]
-        return drawn(requests, self._door, self.evaluations_left())
+        return self._scoring.draw(self.task, prompt, examples, sampling)
 
     def check_model(self) -> None:
         """Raise ConfigError, before anything is asked, where the evaluator needs what the task model cannot give."""
-        if isinstance(self._evaluator, Forcing):
+        if isinstance(self._scoring.evaluator, Forcing):
             self._door.score(())
 
     @property
     def abilities(self) -> Abilities:
         """What is known of the evaluator that guides the search."""
-        return abilities_of(self._evaluator)
+        return abilities_of(self._scoring.evaluator)
 
     def generate(self, contents: Sequence[Content], sampling: Sampling, *, role: Role = "proposer") -> list[Reply]:
         """Ask the proposer, once for each content; equal requests are counted draws, so no two get the same answer."""
@@ -199,7 +190,7 @@ class Run:
 
     def record(self, pool: Sequence[Estimate], kept: Sequence[Prompt], note: str = "") -> None:
         """Record a round: everything that was compared, what goes on, and what else a user may watch."""
-        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.spent, note)
+        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.account.spent, note)
         self.steps.append(done)
         self.tell(done)
         self._turns.end(kept)
@@ -260,12 +251,12 @@ class Run:
         A method that sets something aside by it must call `follow_budget` before it acts otherwise than it would with
         a larger budget. Caps on tokens and dollars are only known as replies are read, and are not in this number.
         """
-        return self._door.limits.evaluations_left(self._door.capped, self._evaluator.calls_per_cell)
+        return self._scoring.cells_left()
 
     @property
     def spent(self) -> Ledger:
         """What the run has used so far, as a function of the program: equal on replay."""
-        return self._door.spent
+        return self._door.account.spent
 
     def follow_budget(self) -> None:
         """Say that from here on the search depends on the budget, which another execution may raise.
@@ -293,9 +284,14 @@ class Run:
 
     def exchange_evaluator(self, evaluator: Evaluator, model: Model, price: Price | None) -> None:
         """Score by another evaluator or ask another task model from here on; the search keeps its own scores."""
-        self._evaluator = evaluator
+        self._scoring.evaluator = evaluator
         self._door.exchange_task_model(model, price)
         self.final_repetition = 1
+
+    def end_reserve(self) -> Reserve | None:
+        """What prices the reserve, for the last time: what is spent from here on is what was set aside."""
+        ended, self._scoring.reserve = self._scoring.reserve, None
+        return ended
 
     def begin_phase(self, name: str, reason: str = "") -> None:
         """Mark the change from the search to the final choice, and from there to the sealed test."""
@@ -318,32 +314,6 @@ class Run:
         """Where the run stands; safe from another thread."""
         scored, seconds = self.estimate(self.initial, self.train), time.monotonic() - self._begun
         return snapshot(self._phase, self.steps, scored, self._door, seconds)
-
-    def _work_off(self, cells: Iterable[Cell], prompts: Sequence[Prompt]) -> None:
-        self._check_thread()
-        if self.reserve is not None:
-            # Before they are scored: a candidate longer than all others makes the test dearer, should it win.
-            self._door.limits = self.reserve.limits(self.initial, self._board.ranked(), prompts)
-        for batch in batches(cells, self._evaluator, self._door, self.evaluations_left, self.follow_budget):
-            self._score(batch)
-
-    def _score(self, cells: Sequence[Cell]) -> None:
-        try:
-            scores = self._charged(cells, self._door, lambda: len(cells) * self._evaluator.calls_per_cell)
-        # What was scored before the cut takes part in the final choice.
-        except CutShort as short:
-            self._enter([cells[place] for place in short.scores], list(short.scores.values()))
-            raise
-        self._enter(cells, scores)
-
-    def _enter(self, cells: Sequence[Cell], scores: Sequence[Score]) -> None:
-        for cell, score in zip(cells, scores, strict=True):
-            self._board.put(cell, numbered(cell, score))
-        if unread := self._first.unread(cells, scores):
-            self.warn(unread)
-
-    def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
-        return charged(self._evaluator, varied(cells, self._variants), ask, self._door, self.reserve, calls)
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:

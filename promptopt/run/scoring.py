@@ -1,75 +1,133 @@
-"""A batch of cells, scored or drawn, and entered into both ledgers."""
+"""Cells scored for a search: asked through the door, charged, and entered into the scoreboard."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from promptopt.errors import CutShort, EvaluatorError
-from promptopt.protocols import Ask, Evaluator
-from promptopt.run.batches import exhausted
+from promptopt.protocols import Ask, Evaluator, Role, Task
+from promptopt.run.batches import batches, exhausted, in_several_calls
 from promptopt.run.door import Door
+from promptopt.run.first_replies import FirstReplies
+from promptopt.run.rescoring import Recomputing, Redrawing
 from promptopt.run.reserve import Reserve
-from promptopt.types import Cell, Example, Prompt, Reply, Request, Score
+from promptopt.run.scoreboard import Scoreboard
+from promptopt.types import Cell, Example, Prompt, Reply, Request, Sampling, Score
 
 
-def varied(cells: Sequence[Cell], variants: Mapping[Prompt, Callable[[Example], Prompt]]) -> list[Cell]:
-    """The cells as they are asked: with the prompt that their own stands for on their example, where it stands for one.
+class Scoring:
+    """Scores cells by the evaluator that guides the search, as far as caps allow."""
 
-    They are entered into the scoreboard under their own.
-    """
-    return [
-        cell if cell.prompt not in variants else replace(cell, prompt=variants[cell.prompt](cell.example))
-        for cell in cells
-    ]
+    def __init__(
+        self,
+        task: Task,
+        evaluator: Evaluator,
+        door: Door,
+        board: Scoreboard,
+        *,
+        reserve: Reserve | None,
+        warn: Callable[[str], None],
+        follow_budget: Callable[[], None],
+    ) -> None:
+        """`warn` takes a sentence, once; `follow_budget` is called before what a larger cap would let go otherwise."""
+        self.evaluator, self.reserve = evaluator, reserve
+        self._door, self._board, self._initial = door, board, task.initial
+        self._warn, self._follow_budget = warn, follow_budget
+        self._variants: dict[Prompt, Callable[[Example], Prompt]] = {}
+        self._first = FirstReplies(task.initial, task.sampling.max_tokens)
 
+    def vary(self, prompt: Prompt, written: Callable[[Example], Prompt]) -> None:
+        """As `Run.vary`."""
+        self._variants[prompt] = written
 
-def numbered(cell: Cell, score: Score) -> Score:
-    """The score. Raises EvaluatorError where its value is NaN."""
-    # NaN alone: a loss may be infinite, and then ranks last.
-    if score.value != score.value:
-        wrong = "the evaluator gave NaN; a score must be a number"
-        raise EvaluatorError(wrong, prompt_id=cell.prompt.id, example_id=cell.example.id)
-    return score
+    def cells_left(self) -> int | None:
+        """How many cells may still be scored by the caps on evaluations and calls; None is any number."""
+        account = self._door.account
+        return account.limits.evaluations_left(account.capped, self.evaluator.calls_per_cell)
 
+    def enter(self, cells: Iterable[Cell], prompts: Sequence[Prompt]) -> None:
+        """Score the cells, of `prompts`, and enter their scores. Raises BudgetSpent where a limit cuts them."""
+        if self.reserve is not None:
+            # Before they are scored: a candidate longer than all others makes the test dearer, should it win.
+            self._door.account.limits = self.reserve.limits(self._initial, self._board.ranked(), prompts)
+        for batch in batches(cells, self.evaluator, self._door, self.cells_left, self._follow_budget):
+            self._enter(batch)
 
-def drawn(requests: Sequence[Request], door: Door, left: int | None) -> list[Reply]:
-    """The task model's replies, an evaluation each; where `left` cuts them, those are kept, and BudgetSpent raised."""
-    paid, asked = door.settled_now, requests[:left]
-    replies = door.generate(asked, "task")
-    door.spent = door.spent.with_evaluations(len(asked))
-    # What the store held costs this session nothing.
-    door.paid = door.paid.with_evaluations(min(len(asked), door.settled_now - paid))
-    if len(asked) < len(requests):
-        raise exhausted(door.spent)
-    return replies
+    def again(
+        self, prompt: Prompt, examples: Sequence[Example], temperature: float | None, draw: int, role: Role
+    ) -> list[Score]:
+        """As `Run.rescore`."""
+        account = self._door.account
+        cells = [Cell(prompt, example, draw) for example in examples[: self.cells_left()]]
+        if examples and not cells:
+            raise exhausted(account.spent)
+        if len(cells) < len(examples) and in_several_calls(self.evaluator):
+            self._follow_budget()
+        computed = temperature is None and role == "task"
+        ask = Recomputing(self._door) if computed else Redrawing(self._door, temperature, role)
+        calls = account.spent.calls
+        return self._charged(cells, ask, lambda: account.spent.calls - calls)
 
+    def draw(self, task: Task, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
+        """As `Run.draw`; `task` lays the prompt out."""
+        cells = self._varied([Cell(prompt, example) for example in examples])
+        requests = [Request(task.render(cell.prompt, cell.example)[0], sampling) for cell in cells]
+        account, asked = self._door.account, requests[: self.cells_left()]
+        settled = account.settled_now
+        replies = self._door.generate(asked, "task")
+        # What the store held costs this session nothing.
+        account.charge_evaluations(len(asked), paid=min(len(asked), account.settled_now - settled))
+        if len(asked) < len(requests):
+            raise exhausted(account.spent)
+        return replies
 
-def charged(
-    evaluator: Evaluator,
-    cells: Sequence[Cell],
-    ask: Ask,
-    door: Door,
-    reserve: Reserve | None,
-    calls: Callable[[], int],
-) -> list[Score]:
-    """The scores of the cells. `ask`: what the evaluator asks, and `door`: what stands behind it.
+    def _enter(self, cells: Sequence[Cell]) -> None:
+        try:
+            scores = self._charged(cells, self._door, lambda: len(cells) * self.evaluator.calls_per_cell)
+        # What was scored before the cut takes part in the final choice.
+        except CutShort as short:
+            self._put([cells[place] for place in short.scores], list(short.scores.values()))
+            raise
+        self._put(cells, scores)
 
-    `calls`: what tells of how many calls the evaluations are charged, once they were made. Where a limit cuts the
-    batch, the cells that were scored before are charged, and CutShort passes through.
-    """
-    per_cell = evaluator.calls_per_cell
-    paid, spent = door.settled_now, door.spent
-    try:
-        scores = evaluator.score(cells, ask)
-    except CutShort as short:
-        door.spent = door.spent.with_evaluations(len(short.scores))
-        door.paid = door.paid.with_evaluations(min(len(short.scores), door.settled_now - paid))
-        raise
-    # Rounded up: a cell of several calls, one of which was new, is an evaluation. At most all cells: those of programs
-    # may take more calls than planned.
-    door.spent = door.spent.with_evaluations(min(len(cells), -(-calls() // per_cell)))
-    if reserve is not None:
-        reserve.observe(cells, spent, door.spent)
-    door.paid = door.paid.with_evaluations(min(len(cells), -(-(door.settled_now - paid) // per_cell)))
-    return scores
+    def _put(self, cells: Sequence[Cell], scores: Sequence[Score]) -> None:
+        for cell, score in zip(cells, scores, strict=True):
+            # NaN alone: a loss may be infinite, and then ranks last.
+            if score.value != score.value:
+                wrong = "the evaluator gave NaN; a score must be a number"
+                raise EvaluatorError(wrong, prompt_id=cell.prompt.id, example_id=cell.example.id)
+            # Under the prompt that was asked for, also where another stood for it.
+            self._board.put(cell, score)
+        if unread := self._first.unread(cells, scores):
+            self._warn(unread)
+
+    def _charged(self, cells: Sequence[Cell], ask: Ask, calls: Callable[[], int]) -> list[Score]:
+        """The scores of the cells. `calls`: of how many calls they are charged, once these were made.
+
+        Where a limit cuts the batch, the cells that were scored before are charged, and CutShort passes through.
+        """
+        account, per_cell, varied = self._door.account, self.evaluator.calls_per_cell, self._varied(cells)
+        settled, spent = account.settled_now, account.spent
+        try:
+            scores = self.evaluator.score(varied, ask)
+        except CutShort as short:
+            done = len(short.scores)
+            account.charge_evaluations(done, paid=min(done, account.settled_now - settled))
+            raise
+        # Rounded up: a cell of several calls, one of which was new, is an evaluation. At most all cells: those of
+        # programs may take more calls than planned.
+        used, paid = (min(len(cells), -(-each // per_cell)) for each in (calls(), account.settled_now - settled))
+        account.charge_evaluations(used, paid=paid)
+        if self.reserve is not None:
+            self.reserve.observe(varied, spent, account.spent)
+        return scores
+
+    def _varied(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells as they are asked: with the prompt that their own stands for on their example, if for one."""
+        return [
+            cell
+            if cell.prompt not in self._variants
+            else replace(cell, prompt=self._variants[cell.prompt](cell.example))
+            for cell in cells
+        ]

@@ -19,7 +19,7 @@ from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import ColumnRoles, Row, listed_columns, names_of
 from promptopt.tasks.reading.conversations import messages_in
 from promptopt.tasks.reading.files import examples_from, read_rows
-from promptopt.tasks.several import several_right
+from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.splits import SHARED, Pool, without_duplicates
 from promptopt.text import folded, normalise
 from promptopt.types import Example

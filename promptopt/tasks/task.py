@@ -20,7 +20,7 @@ from promptopt.tasks.layouts import layout_of
 from promptopt.tasks.parts import check_editables, named_parts
 from promptopt.tasks.prompt_text import chat_layouts, in_one_spelling, remarks, start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
-from promptopt.tasks.several import several_right
+from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.spelling import respelt
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, check_disjoint, cut
 from promptopt.types import Content, Example, Prompt, Sampling, digest

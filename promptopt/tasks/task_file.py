@@ -35,7 +35,7 @@ from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
 from promptopt.tasks.own_metric import content_of, module_beside, own_metric
 from promptopt.tasks.prompt_text import around, chat_layouts, in_one_spelling, remarks
-from promptopt.tasks.several import several_right
+from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.simulation import judged_simulation, one_of_both
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task

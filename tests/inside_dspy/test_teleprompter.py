@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from promptopt.errors import ConfigError, DataError, EvaluatorError
-from promptopt.operators.marks import mark_of
+from promptopt.operators.policy_marks import mark_of
 from promptopt.optimizers.rlprompt.method import RLPrompt
 from promptopt.run.budget import Budget
 from promptopt.types import Proposal

@@ -54,7 +54,7 @@ class Counting:
         self.log.append(f"restore {self.learned}")
 
 
-class Kept:
+class Artifacts:
     """Weights by name, the newest alone, each under the digest that they follow from."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class FakeRun:
     """A record, and weights that are kept."""
 
     record: dict[tuple[str, ...], str]
-    kept: Kept
+    artifacts: Artifacts
     seed: int = 3
 
     def memo(self, name: str, make: Callable[[], str], *key: str) -> str:
@@ -89,7 +89,7 @@ class FakeRun:
 def begun(
     run: FakeRun | None = None, policy: Counting | None = None, *settings: object
 ) -> tuple[Training, FakeRun, Counting]:
-    run = FakeRun({}, Kept()) if run is None else run
+    run = FakeRun({}, Artifacts()) if run is None else run
     policy = Counting() if policy is None else policy
     return Training(run, lambda: policy, "spec", *settings), run, policy  # type: ignore[arg-type,return-value]
 
@@ -131,7 +131,7 @@ def test_what_was_drawn_and_learned_is_read_from_the_record_and_no_policy_is_ope
     again = Training(run, closed, "spec")  # type: ignore[arg-type]
     assert course(again) == first
     # Weights that another run of the store keeps become this one's too.
-    assert run.kept.adopted == ["policy"]
+    assert run.artifacts.adopted == ["policy"]
 
 
 def test_a_loss_that_is_no_number_is_recorded_as_none_and_read_as_none() -> None:
@@ -176,15 +176,15 @@ def test_where_no_weights_are_kept_all_is_learned_again_and_kept_as_its_marks_ar
     training.learn(batch(1))
     training.mark()
     training.learn(batch(2))
-    state = run.kept.of["policy"]
-    run.kept.of.clear()
+    state = run.artifacts.of["policy"]
+    run.artifacts.of.clear()
     again, _, policy = begun(run)
     again.learn(batch(1))
     again.mark()
     again.learn(batch(2))
     again.greedy()
     assert policy.log == ["learn 1", "learn 2", "greedy"]
-    assert run.kept.of["policy"] == state
+    assert run.artifacts.of["policy"] == state
 
 
 def test_a_training_that_diverged_goes_back_to_the_last_mark_at_half_the_rate() -> None:
@@ -216,7 +216,7 @@ def test_a_training_that_diverged_goes_back_to_the_last_mark_at_half_the_rate() 
 
 
 def test_the_best_weights_stay_while_others_are_kept_and_are_gone_back_to() -> None:
-    run, opened = FakeRun({}, Kept()), list[Counting]()
+    run, opened = FakeRun({}, Artifacts()), list[Counting]()
 
     def another() -> Counting:
         opened.append(Counting())
@@ -229,8 +229,8 @@ def test_the_best_weights_stay_while_others_are_kept_and_are_gone_back_to() -> N
     training.mark()
     training.learn(batch(2))
     training.mark()
-    assert json.loads(run.kept.of[BEST][1]) == [[1], 1.0]
-    assert json.loads(run.kept.of["policy"][1]) == [[1, 2], 1.0]
+    assert json.loads(run.artifacts.of[BEST][1]) == [[1], 1.0]
+    assert json.loads(run.artifacts.of["policy"][1]) == [[1, 2], 1.0]
     training.settle(best)
     assert training.state == best
     assert training.greedy().text == "[1] at 1.0 for ''"
@@ -260,12 +260,12 @@ def test_on_a_replay_the_best_weights_of_another_run_are_adopted() -> None:
     again = Training(run, closed, "spec")  # type: ignore[arg-type]
     again.learn(batch(1))
     again.keep_best()
-    assert run.kept.adopted == [BEST]
+    assert run.artifacts.adopted == [BEST]
 
 
 def test_the_state_follows_from_policy_settings_seed_and_events_in_their_order() -> None:
     def state(*seeds: int, settings: tuple[object, ...] = (), name: str = "a policy", run_seed: int = 3) -> str:
-        training, _, _ = begun(FakeRun({}, Kept(), run_seed), Counting(name), *settings)
+        training, _, _ = begun(FakeRun({}, Artifacts(), run_seed), Counting(name), *settings)
         for seed in seeds:
             training.learn(batch(seed))
         return training.state

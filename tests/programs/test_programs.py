@@ -231,7 +231,7 @@ def test_equal_sampled_requests_of_a_cell_are_draws_and_equal_greedy_ones_are_on
     assert first[0] == first[1] == second[0] == "None"
     assert len({*first[2:], *second[2:]}) == 4
     # Two cells: one greedy call for both, and two draws for each.
-    assert door.spent.calls == model.calls == 5
+    assert door.account.spent.calls == model.calls == 5
 
 
 def through_a_door(home: Path, program, model, count: int = 2, limits: Limits | None = None):

@@ -105,7 +105,7 @@ def test_a_cap_on_calls_holds_whatever_is_refused_and_the_ledgers_agree(
     assert answered <= result.paid.calls <= answered + refused
     assert cap is not None or result.paid.calls == answered + refused
     again = search(tmp_path / "s.db", model, None if cap is None else Budget(calls=cap), proposer)
-    assert (again.paid, again.spent) == (Ledger(usd=again.paid.usd), result.spent)
+    assert (again.account.paid, again.account.spent) == (Ledger(usd=again.account.paid.usd), result.spent)
 
 
 @pytest.mark.slow
@@ -162,14 +162,14 @@ def test_a_probe_is_paid_for_and_counts_against_the_caps_again_on_replay(tmp_pat
     with door_of(tmp_path, model, Limits(), role) as door:
         assert asks(door, "a b", "bad", role=role) == ["stop", "rejected"]
         # Two, the one that was refused among them, and the probe: "a b" once more.
-        assert (door.spent.calls, door.settled_now, door.capped.calls) == (2, 2, 3)
-        assert (door.capped.prompt_tokens, door.capped.completion_tokens) == (4, 4)
-        assert door.capped.usd == pytest.approx(4 * PRICE.prompt_usd + 4 * PRICE.completion_usd)
-        assert (door.paid, door.by_role[role]) == (door.capped, door.spent)
+        assert (door.account.spent.calls, door.account.settled_now, door.account.capped.calls) == (2, 2, 3)
+        assert (door.account.capped.prompt_tokens, door.account.capped.completion_tokens) == (4, 4)
+        assert door.account.capped.usd == pytest.approx(4 * PRICE.prompt_usd + 4 * PRICE.completion_usd)
+        assert (door.account.paid, door.account.by_role[role]) == (door.account.capped, door.account.spent)
     with door_of(tmp_path, model, Limits(), role) as again:
         assert asks(again, "a b", "bad", role=role) == ["stop", "rejected"]
-        assert (again.spent, again.capped) == (door.spent, door.capped)
-        assert (again.paid.calls, len(model.replies)) == (0, 2)
+        assert (again.account.spent, again.account.capped) == (door.account.spent, door.account.capped)
+        assert (again.account.paid.calls, len(model.replies)) == (0, 2)
 
 
 @pytest.mark.parametrize(("cap", "calls"), [(3, 3), (4, 4), (5, 4), (None, 4)])
@@ -179,10 +179,10 @@ def test_where_the_cap_leaves_no_call_a_probe_takes_the_place_of_what_was_refuse
     model = echo("bad")
     with door_of(tmp_path, model, Limits(calls=cap)) as door:
         assert asks(door, "a", "bad 1", "bad 2") == ["stop", "rejected", "rejected"]
-        assert (door.capped.calls, door.spent.calls, len(model.replies)) == (calls, 3, 2)
-        assert door.paid == door.capped
+        assert (door.account.capped.calls, door.account.spent.calls, len(model.replies)) == (calls, 3, 2)
+        assert door.account.paid == door.account.capped
         # The tokens of the probe are counted all the same.
-        assert door.paid.tokens == 4
+        assert door.account.paid.tokens == 4
 
 
 @pytest.mark.parametrize("cap", [3, None])
@@ -196,10 +196,10 @@ def test_a_new_client_whose_first_request_is_refused_keeps_the_cap(
     limit = None if cap is None else 1 + len(refused)
     with door_of(tmp_path, model, Limits(calls=limit)) as door:
         assert asks(door, "a", *refused) == ["stop", *("rejected" if "bad" in each else "stop" for each in refused)]
-        assert limit is None or door.capped.calls == limit
-        assert door.capped.calls == door.paid.calls + 1
-        assert door.spent.calls == 1 + len(refused)
-        assert len(model.replies) <= door.paid.calls <= len(model.replies) + len(model.refused)
+        assert limit is None or door.account.capped.calls == limit
+        assert door.account.capped.calls == door.account.paid.calls + 1
+        assert door.account.spent.calls == 1 + len(refused)
+        assert len(model.replies) <= door.account.paid.calls <= len(model.replies) + len(model.refused)
 
 
 def test_one_request_that_is_refused_for_a_moment_costs_no_more_than_the_cap(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_one_request_that_is_refused_for_a_moment_costs_no_more_than_the_cap(tmp
     model = Picky(Scripted(lambda request: text_of(request), name="echo"), once)
     with door_of(tmp_path, model, Limits(calls=2)) as door:
         assert asks(door, "a", "b") == ["stop", "stop"]
-        assert (door.spent.calls, door.paid.calls, tries) == (2, 1, ["b", "b"])
+        assert (door.account.spent.calls, door.account.paid.calls, tries) == (2, 1, ["b", "b"])
 
 
 def test_nothing_is_settled_where_the_model_answers_no_probe_under_a_cap(tmp_path: Path) -> None:
@@ -229,10 +229,10 @@ def test_nothing_is_settled_where_the_model_answers_no_probe_under_a_cap(tmp_pat
 def test_what_another_run_probed_takes_no_more_than_the_cap(tmp_path: Path) -> None:
     with door_of(tmp_path, echo("bad"), Limits(), run="rich") as rich:
         asks(rich, "a", "bad")
-        assert (rich.spent.calls, rich.capped.calls) == (2, 3)
+        assert (rich.account.spent.calls, rich.account.capped.calls) == (2, 3)
     with door_of(tmp_path, echo("bad"), Limits(calls=2), run="poor") as poor:
         assert asks(poor, "a", "bad") == ["stop", "rejected"]
-        assert (poor.spent.calls, poor.capped.calls, poor.paid.calls) == (2, 2, 0)
+        assert (poor.account.spent.calls, poor.account.capped.calls, poor.account.paid.calls) == (2, 2, 0)
 
 
 @pytest.mark.parametrize("probes", ["[[1]]", "[1]", "3", '[["a", 1]]', "[[true, 1]]"])
@@ -246,4 +246,4 @@ def test_a_stored_reply_whose_probes_are_damaged_is_asked_for_again(tmp_path: Pa
     model.known = True
     with door_of(tmp_path, model, Limits()) as door:
         assert asks(door, "a", "bad") == ["stop", "rejected"]
-        assert (len(model.refused), door.spent.calls, door.capped.calls) == (1, 2, 3)
+        assert (len(model.refused), door.account.spent.calls, door.account.capped.calls) == (1, 2, 3)

@@ -83,6 +83,6 @@ def test_replies_that_turn_long_pass_the_cap_by_one_call_at_most(tmp_path: Path,
         )  # fmt: skip
         with pytest.raises(BudgetSpent):
             door([Request(f"question {number}", Sampling(max_tokens=MOST)) for number in range(2_000)])
-    assert door.spent.calls == served
-    assert limits.tokens is None or limits.tokens <= door.spent.tokens < limits.tokens + 2 + MOST
-    assert limits.usd is None or limits.usd <= (door.spent.usd or 0.0) < limits.usd + 2e-6 + MOST * 4e-6
+    assert door.account.spent.calls == served
+    assert limits.tokens is None or limits.tokens <= door.account.spent.tokens < limits.tokens + 2 + MOST
+    assert limits.usd is None or limits.usd <= (door.account.spent.usd or 0.0) < limits.usd + 2e-6 + MOST * 4e-6

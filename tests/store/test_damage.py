@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import ConfigError, StoreError
-from promptopt.run.stored import known
+from promptopt.run.stored_replies import known
 from promptopt.store.runs import Store
 
 

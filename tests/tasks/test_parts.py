@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import ConfigError, UnknownName
-from promptopt.run.turns import PartTurns
+from promptopt.run.part_turns import PartTurns
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.parts import editables_of, focused, told, wording

@@ -18,7 +18,7 @@ from promptopt.models.providers import Provider
 from promptopt.models.specs import open_model
 from promptopt.models.tokens import estimate_tokens
 from promptopt.operators.drafts import SAME, edit_limit, unusable
-from promptopt.operators.marks import Fills, around, filled
+from promptopt.operators.policy_marks import FillsMark, around, filled
 from promptopt.operators.replies import sized, tidy, unthought
 from promptopt.optimizers.align_pro.trained import FORM, REQUEST
 from promptopt.protocols import LocalAware, Model, ScoresOnly, TextScorer, Tokenizer
@@ -109,7 +109,7 @@ class _Filling:
 class Rewritten:
     """A `Model`: `prompter` rewrites a chat's last user's message, or the whole of a text, and `target` answers.
 
-    A prompter that `Fills` a mark writes only what stands there.
+    A prompter that fills a mark (`FillsMark`) writes only what stands there.
     """
 
     def __init__(self, prompter: Model, target: Model, sampling: Sampling = LIKELIEST) -> None:
@@ -121,7 +121,7 @@ class Rewritten:
         self._prompter = prompter
         self._target = target
         self._sampling = sampling
-        self._way: _Way = _Filling(prompter.mark) if isinstance(prompter, Fills) else _Rewriting()
+        self._way: _Way = _Filling(prompter.mark) if isinstance(prompter, FillsMark) else _Rewriting()
         mark = digest([REQUEST.pieces, sampling.max_tokens, sampling.top_p, list(sampling.stop)])[:8]
         # In the name, so that stored replies under another request or another length are not taken for these.
         self.name = f"rewritten/{prompter.name}{BETWEEN}{target.name}:{mark}"

@@ -36,8 +36,8 @@ from promptopt.optimizers.gepa.requests import FORM, KEEP, REFLECTOR, show_recor
 from promptopt.optimizers.gepa.split import split
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.selection.epochs import Epochs
 from promptopt.selection.generations import Preset
-from promptopt.selection.slices import Slices
 from promptopt.tasks.parts import editables_of, focused
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, Score, UpperBounds
 
@@ -177,7 +177,7 @@ class GEPA:
         feedback, examples = (list(run.train), list(run.train)) if self.shared else split(run, plan.pareto)
         if self.shared:
             run.warn("the search's own scores are fitted to the examples that its reflector reads, as shared is true")
-        pool, slices = Pool(run, examples, self.frontier), Slices(feedback, plan.minibatch, run.rng("slices"))
+        pool, epochs = Pool(run, examples, self.frontier), Epochs(feedback, plan.minibatch, run.rng("slices"))
         merges, quotes = Merges(run, self.merge, editables_of(run.task)), Quotes(feedback, run.task.labels)
         joined = False
         lost = 0
@@ -189,7 +189,7 @@ class GEPA:
                 joined = False
                 _record(run, pool, [])
                 continue
-            trials = self._trials(run, pool, slices, number)
+            trials = self._trials(run, pool, epochs, number)
             imperfect = [trial for trial in trials if not self._perfect(trial)]
             children = self._children(run, pool, imperfect, quotes)
             # On the very examples of the parent: paired, three of them tell more than three of each.
@@ -204,8 +204,8 @@ class GEPA:
             )
             # Full marks are no failure of the reflector, so they are counted apart.
             lost, skipped = (0 if children else lost + bool(imperfect)), (0 if imperfect else skipped + 1)
-            # Full marks on some slices say nothing of the others, so an epoch at least is gone through.
-            if lost == PATIENCE or skipped == max(PATIENCE, slices.count):
+            # Full marks on some minibatches say nothing of the others, so an epoch at least is gone through.
+            if lost == PATIENCE or skipped == max(PATIENCE, epochs.count):
                 run.warn(DRY if lost == PATIENCE else PERFECT)
                 break
 
@@ -231,12 +231,12 @@ class GEPA:
             return plan.rounds
         return PATIENCE + max(0, cells - plan.pareto) // plan.minibatch
 
-    def _trials(self, run: Run, pool: Pool, slices: Slices, number: int) -> list[_Trial]:
+    def _trials(self, run: Run, pool: Pool, epochs: Epochs, number: int) -> list[_Trial]:
         """The parents of an iteration on their minibatches; each pair is run once."""
         rng, parallel = run.rng("parents"), self.parallel
         drawn = [draw_parent(self.draw, pool.fronts, pool.means, rng) for _ in range(parallel.parents)]
-        taken = slices.take(len(drawn) * parallel.minibatches)
-        # Where an epoch has fewer slices than were asked for, some parents get fewer.
+        taken = epochs.take(len(drawn) * parallel.minibatches)
+        # Where an epoch has fewer minibatches than were asked for, some parents get fewer.
         pairs = [(drawn[place % len(drawn)], batch) for place, batch in enumerate(taken)]
         size = len(taken[0])
         # For the children too: a parent that is run alone is paid for in vain.

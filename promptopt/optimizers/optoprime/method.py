@@ -27,8 +27,8 @@ from promptopt.optimizers.optoprime.problem import Memory, Problem
 from promptopt.optimizers.optoprime.several import FORM, ONE, WHO, Draft, Multi, drafts, medoid, put_together
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.selection.epochs import Epochs
 from promptopt.selection.generations import Preset
-from promptopt.selection.slices import Slices
 from promptopt.tasks.parts import editables_of, focused
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, Score, UpperBounds
@@ -96,11 +96,11 @@ class OptoPrime:
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt, on training examples only."""
         plan, quotes = self.plan(run.room), Quotes(run.train, run.task.labels)
-        slices = Slices(run.train, plan.minibatch, run.rng("slices"))
+        epochs = Epochs(run.train, plan.minibatch, run.rng("slices"))
         current, memory = run.initial, list[Memory]()
         unchanged = perfect = 0
         for number in range(self._most(plan, run.room)):
-            [batch] = slices.take()
+            [batch] = epochs.take()
             # For old and new texts: a step that can run the old ones alone compares nothing.
             demand(run, (1 + self.multi.scored) * len(batch), "another step")
             scores = _scores(run, current, batch, number)
@@ -122,8 +122,8 @@ class OptoPrime:
             # Equal means may differ by rounding, and of equals the old texts stay.
             current = best.prompt if best.mean > tried[0].mean + self.threshold + 1e-9 else current
             run.record(tried, [current])
-            # Full marks on some slices say nothing of the others, so an epoch at least is gone through.
-            if unchanged == DRY or perfect == max(DRY, slices.count):
+            # Full marks on some minibatches say nothing of the others, so an epoch at least is gone through.
+            if unchanged == DRY or perfect == max(DRY, epochs.count):
                 run.warn(
                     f"nothing was changed in {max(unchanged, perfect)} steps in a row, so the search ended before its "
                     f"budget or its steps did"

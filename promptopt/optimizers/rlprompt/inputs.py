@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from promptopt.operators.marks import around, mark_of
+from promptopt.operators.policy_marks import around, mark_of
 from promptopt.operators.training import Training
 from promptopt.run import Run
 from promptopt.types import Example, Prompt

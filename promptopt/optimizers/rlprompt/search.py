@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from promptopt.evaluators.style_reward import maxima_of
-from promptopt.operators.marks import mark_in
+from promptopt.operators.policy_marks import mark_in
 from promptopt.operators.training import Batch, Learned, Sample, Tokens, Training
 from promptopt.optimizers.rlprompt.entries import Entry, Group, groups
 from promptopt.optimizers.rlprompt.inputs import PerInput

@@ -12,14 +12,14 @@ from typing import Any, cast
 from promptopt.errors import ConfigError
 from promptopt.models.providers import Provider
 from promptopt.operators.frozen import files_of, usable_device
-from promptopt.operators.marks import mark_in, state_of
+from promptopt.operators.policy_marks import mark_in, state_of
 from promptopt.operators.training import BEST, Policy
 from promptopt.optimizers.rlprompt.method import RLPrompt
 from promptopt.optimizers.rlprompt.opening import SCHEME, adapter_settings
 from promptopt.optimizers.rlprompt.plan import RLPlan
 from promptopt.optimizers.rlprompt.settings import Exploring, Learning
 from promptopt.places import check_new, write_whole
-from promptopt.run.kept import Kept
+from promptopt.run.artifacts import Artifacts
 from promptopt.store.runs import Store
 from promptopt.types import Reply, Request
 
@@ -41,7 +41,7 @@ def take_policy(store: Store, run: str, fingerprint: Mapping[str, Any], text: st
             f"trains one that writes for single inputs, which can be taken where it beats the start on dev"
         )
     check_new(folder)
-    state = Kept(store.cache.blobs, run).get(BEST, state_of(mark))
+    state = Artifacts(store.cache.blobs, run).get(BEST, state_of(mark))
     if state is None:
         raise ConfigError(
             f"the store holds no weights of {mark} of run {run}: they went with a run that was deleted; begin another "

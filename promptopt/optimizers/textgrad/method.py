@@ -30,8 +30,8 @@ from promptopt.optimizers.textgrad.backward import Criticism, criticisms_of, lis
 from promptopt.optimizers.textgrad.requests import CONSTRAINTS, FORM, HISTORY, UPDATE
 from promptopt.ranges import within
 from promptopt.run import Run
+from promptopt.selection.epochs import Epochs
 from promptopt.selection.generations import Preset
-from promptopt.selection.slices import Slices
 from promptopt.tasks.parts import editables_of, focused
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, Score, UpperBounds
@@ -122,14 +122,14 @@ class TextGrad:
         drawn = run.rng("split").sample(run.train, len(run.train))
         judges, rest = drawn[: plan.validation], drawn[plan.validation :]
         # Of one training example there is nothing else to learn from.
-        slices = Slices(rest if rest else judges, plan.minibatch, run.rng("slices"))
+        epochs = Epochs(rest if rest else judges, plan.minibatch, run.rng("slices"))
         quotes = Quotes(run.train, run.task.labels)
         current, history = run.initial, {part: list[tuple[str, str]]() for part in editables_of(run.task)}
         means = {current: _mean(run.evaluate([current], judges)[current])}
         run.rank_by(judges, [current], others=False)
         dry = perfect = 0
         for number in range(self._most(plan, run.room)):
-            [batch] = slices.take()
+            [batch] = epochs.take()
             # For the judges too: a child that cannot be judged is paid for in vain.
             demand(run, len(batch) + len(judges), "another step")
             # Where the task model samples, drawn anew: 0 and 1 are of the search's scores and of the final choice.
@@ -146,8 +146,8 @@ class TextGrad:
             order = sorted(means, key=lambda prompt: -means[prompt])
             run.rank_by(judges, order, others=False)
             run.record([Estimate(prompt, means[prompt], len(judges)) for prompt in order], [current])
-            # Full marks on some slices say nothing of the others, so an epoch at least is gone through.
-            if dry == DRY or perfect == max(DRY, slices.count):
+            # Full marks on some minibatches say nothing of the others, so an epoch at least is gone through.
+            if dry == DRY or perfect == max(DRY, epochs.count):
                 run.warn(
                     f"no text was changed in {max(dry, perfect)} steps in a row, so the search ended before its budget "
                     f"or its steps did"

@@ -67,7 +67,7 @@ class Injected:
     def optimize(self, run: Run) -> None:
         run._streams.generators.update(self.streams)
         if self.evaluations is not None:
-            run._door.limits = replace(run._door.limits, evaluations=self.evaluations)
+            run._door.account.limits = replace(run._door.account.limits, evaluations=self.evaluations)
         self.method.optimize(run)
 
 

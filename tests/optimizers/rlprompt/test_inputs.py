@@ -15,14 +15,14 @@ from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
-from promptopt.operators.marks import mark_in, state_of
+from promptopt.operators.policy_marks import mark_in, state_of
 from promptopt.operators.training import BEST
 from promptopt.optimizers.rlprompt.method import RLPrompt
 from promptopt.optimizers.rlprompt.settings import Learning, Sizes
 from promptopt.outcome.result import Result
 from promptopt.run import Run
+from promptopt.run.artifacts import Artifacts
 from promptopt.run.budget import Budget
-from promptopt.run.kept import Kept
 from promptopt.store.runs import Store
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout
@@ -173,7 +173,7 @@ def test_the_policy_that_was_best_on_dev_is_tested_though_others_came_after_it(t
     # The policy as training left it; another one was opened to be as the best had been.
     last = MADE[-2].tables
     with Store(tmp_path / "store.db") as store:
-        kept = Kept(store.cache.blobs, result.run_id).get(BEST, state_of(mark))
+        kept = Artifacts(store.cache.blobs, result.run_id).get(BEST, state_of(mark))
     assert kept is not None
     best = json.loads(kept)[0]
     assert {kind: likeliest(best[kind]) for kind in HELPS} == HELPS

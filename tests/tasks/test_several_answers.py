@@ -9,7 +9,7 @@ import promptopt
 from promptopt import Task
 from promptopt.models.scripted import Scripted
 from promptopt.tasks.reading.columns import Columns
-from promptopt.tasks.several import several_right
+from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.splits import Pool
 from promptopt.types import Example
 

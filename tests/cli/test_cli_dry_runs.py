@@ -13,10 +13,10 @@ from command_line import BETTER, Climb, Invoke, answer, text_of
 
 from promptopt import registry
 from promptopt.binding.config import RunConfig
-from promptopt.cli import foresight
+from promptopt.cli import dry_runs
 from promptopt.cli.forecast import Forecast
 from promptopt.cli.forecast_range import ForecastRange
-from promptopt.cli.foreseen import time_said
+from promptopt.cli.forecast_table import time_said
 from promptopt.cli.roles import RoleForecast
 from promptopt.models.scripted import Scripted
 
@@ -121,7 +121,7 @@ def test_compare_foresees_prompts_on_models(invoke: Invoke, task_file: str, mode
 def test_a_range_of_one_search_is_a_range_of_all(
     invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = foresight.forecast
+    own = dry_runs.forecast
 
     foreseen: list[Forecast] = []
 
@@ -130,7 +130,7 @@ def test_a_range_of_one_search_is_a_range_of_all(
             foreseen.append(own(config))
         return replace(foreseen[0], evaluations=200, spread=ForecastRange((100, 400), (1_000, 9_000)))
 
-    monkeypatch.setattr(foresight, "forecast", luck_decides)
+    monkeypatch.setattr(dry_runs, "forecast", luck_decides)
     asked = ("compare", "--task", task_file, "--methods", "climb", *MODEL, "--max-evaluations", "300", "--seeds", "2")
     monkeypatch.setattr("promptopt.comparison.compare.with_floor", lambda methods: list(methods))
     found = dry(invoke, *asked)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.selection.slices import Slices
+from promptopt.selection.epochs import Epochs
 from promptopt.types import Example
 
 
@@ -18,44 +18,44 @@ def examples(count: int) -> list[Example]:
 
 
 def test_seven_examples_in_threes_are_three_slices_and_nine_draws() -> None:
-    slices = Slices(examples(7), 3, random.Random(0))
-    assert slices.count == 3
-    drawn = Counter(example for _ in range(3) for [batch] in [slices.take()] for example in batch)
+    epochs = Epochs(examples(7), 3, random.Random(0))
+    assert epochs.count == 3
+    drawn = Counter(example for _ in range(3) for [batch] in [epochs.take()] for example in batch)
     assert sorted(drawn.values()) == [1] * 5 + [2] * 2
 
 
 def test_two_slices_of_one_iteration_are_not_the_same() -> None:
-    slices = Slices(examples(7), 3, random.Random(0))
+    epochs = Epochs(examples(7), 3, random.Random(0))
     for _ in range(10):
-        first, second = slices.take(2)
+        first, second = epochs.take(2)
         assert first != second
-    assert len(slices.take(5)) == 3, "an epoch has no more"
+    assert len(epochs.take(5)) == 3, "an epoch has no more"
 
 
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 6), st.integers(0, 5))
 def test_no_slice_holds_an_example_twice_and_all_come_up(count: int, size: int, epochs: int, seed: int) -> None:
-    slices = Slices(examples(count), size, random.Random(seed))
+    epochs = Epochs(examples(count), size, random.Random(seed))
     drawn: Counter[Example] = Counter()
     for _ in range(epochs):
-        for _ in range(slices.count):
-            [batch] = slices.take()
+        for _ in range(epochs.count):
+            [batch] = epochs.take()
             assert len(set(batch)) == len(batch) == min(size, count)
             drawn.update(batch)
     assert len(drawn) == count
 
 
 def test_an_epoch_is_shuffled_anew() -> None:
-    slices = Slices(examples(30), 30, random.Random(0))
-    assert slices.take() != slices.take()
+    epochs = Epochs(examples(30), 30, random.Random(0))
+    assert epochs.take() != epochs.take()
 
 
 @pytest.mark.parametrize("size", [3, 50])
 def test_a_slice_is_as_large_as_told_or_as_there_are_examples(size: int) -> None:
-    assert len(Slices(examples(10), size, random.Random(0)).take()[0]) == min(size, 10)
+    assert len(Epochs(examples(10), size, random.Random(0)).take()[0]) == min(size, 10)
 
 
 def test_over_many_epochs_filling_up_goes_around() -> None:
-    slices = Slices(examples(7), 3, random.Random(1))
-    drawn = Counter(example for _ in range(3 * 70) for [batch] in [slices.take()] for example in batch)
+    epochs = Epochs(examples(7), 3, random.Random(1))
+    drawn = Counter(example for _ in range(3 * 70) for [batch] in [epochs.take()] for example in batch)
     # Seventy epochs of nine draws: each example comes up ninety times, or nearly.
     assert all(abs(count - 90) <= 2 for count in drawn.values())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from promptopt.protocols import Role
 
 
-class Served:
+class ServedModels:
     """Learned from replies in the order in which they are charged, so that a replay learns the same."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:

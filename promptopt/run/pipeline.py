@@ -14,7 +14,7 @@ from promptopt.types import Reply, Request
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """What a door does for a line, of one role and repetition.
+    """What a door does for a pipeline, of one role and repetition.
 
     `calls`: requests and their draws as calls. `admit`: how many calls a cap lets through, from the first, where so
     many others, by their keys, are on their way. `fetch`: a batch, which asks for no key that is on its way already.
@@ -28,13 +28,13 @@ class Handlers:
 
 
 @dataclass(slots=True, eq=False)
-class Begun:
+class BatchUnderWay:
     """A batch on its way. `whole`: no cap keeps any of it back."""
 
     whole: bool
     _calls: Sequence[Call]
     _fetch: Fetch
-    _done: Callable[[Begun, Sequence[Call], Sequence[Any]], str]
+    _done: Callable[[BatchUnderWay, Sequence[Call], Sequence[Any]], str]
 
     @property
     def keys(self) -> Collection[bytes]:
@@ -68,19 +68,19 @@ class Begun:
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class Pipeline:
     """Batches in their order: each begun after the one before, asked in turn, and handed on in turn."""
 
     _handlers: Handlers
-    _begun: list[Begun] = field(default_factory=list[Begun])
+    _begun: list[BatchUnderWay] = field(default_factory=list[BatchUnderWay])
 
-    def begin(self, requests: Sequence[Request], draws: Sequence[str]) -> Begun:
-        """As `protocols.Line`."""
+    def begin(self, requests: Sequence[Request], draws: Sequence[str]) -> BatchUnderWay:
+        """As `protocols.Pipeline`."""
         calls, before = self._handlers.calls(requests, draws), self._begun
         # What is on its way is in no ledger yet, so the cap has to be told of it.
         admitted = calls[: self._handlers.admit(calls, [key for each in before for key in each.keys])]
         fetch = self._handlers.fetch(admitted, {key for each in before for key in each.asked})
-        begun = Begun(len(admitted) == len(calls), admitted, fetch, self._end)
+        begun = BatchUnderWay(len(admitted) == len(calls), admitted, fetch, self._end)
         self._begun.append(begun)
         return begun
 
@@ -91,7 +91,7 @@ class Line:
             for begun in self._begun:
                 closing.callback(begun.close)
 
-    def _end(self, begun: Begun, calls: Sequence[Call], values: Sequence[Any]) -> str:
+    def _end(self, begun: BatchUnderWay, calls: Sequence[Call], values: Sequence[Any]) -> str:
         # From here on what it asked for is found in the store.
         self._begun.remove(begun)
         return self._handlers.charge(calls, values)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
-from promptopt.operators.marks import around, filled, mark_in, mark_of, refuse_unfilled, state_of
+from promptopt.operators.policy_marks import around, filled, mark_in, mark_of, refuse_unfilled, state_of
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task

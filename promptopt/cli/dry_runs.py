@@ -9,7 +9,15 @@ from promptopt.binding.config import RunConfig
 from promptopt.binding.models import addresses_of
 from promptopt.cli.forecast import Forecast, as_rehearsed, forecast, look_of, players, proposer_of
 from promptopt.cli.forecast_range import ForecastRange
-from promptopt.cli.foreseen import Foreseen, in_all, minutes_of, prices_at, times, within_dollars, without_price
+from promptopt.cli.forecast_table import (
+    ForecastTable,
+    in_all,
+    minutes_of,
+    prices_at,
+    times,
+    within_dollars,
+    without_price,
+)
 from promptopt.cli.rehearsal import rehearse_headroom, rehearse_scores, rehearse_user_prompts
 from promptopt.cli.request import alone, budget_of, evaluator_of, models_of, of_scoring
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known
@@ -21,12 +29,12 @@ from promptopt.text import counted
 from promptopt.types import HISTORY, Example, Prompt
 
 
-def foresee_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt]) -> Foreseen:
+def forecast_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt]) -> ForecastTable:
     """What scoring the old and the new prompt on the test takes, and attacking both where the task is a chat."""
     different = tuple(dict.fromkeys(prompts))
     if not task.test:
         # One prompt twice: nothing is left to ask.
-        return _foreseen(config, {"task": config.task}, (0, "both are the same prompt"), [], task.warnings)
+        return _table(config, {"task": config.task}, (0, "both are the same prompt"), [], task.warnings)
     attacked = prompts if HISTORY in task.fields and len(different) > 1 else None
     budget = budget_of(config)
     evaluations, roles = _scoring(config, [(task, each) for each in different], budget, attacked)
@@ -34,12 +42,12 @@ def foresee_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt])
     roles = within_dollars(roles, None if budget.usd is None else len(different) * budget.usd)
     made_of = f"{counted(len(different), 'prompt')} on {counted(len(task.test), 'test example')}"
     made_of += ", and 50 attacks on each" if attacked is not None else ""
-    return _foreseen(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
+    return _table(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
 
 
-def foresee_scores(
+def forecast_scores(
     wanted: Sequence[tuple[RunConfig, Task, Prompt]], split: str, kind: str, kinds: str = ""
-) -> Foreseen:
+) -> ForecastTable:
     """What scoring prompts on a split takes, each on the model of its own config. `kind` and `kinds`: what they are."""
     config, first, _ = wanted[0]
     budget = budget_of(config)
@@ -53,10 +61,10 @@ def foresee_scores(
     made_of = f"{counted(len(wanted), kind, kinds)} on {counted(len(sealed), f'{split} example')}"
     if split == "test":
         made_of += f"; it would be look {look_of(sealed)[0]} at them"
-    return _foreseen(config, {"task": config.task, "split": split}, (evaluations, made_of), roles, first.warnings)
+    return _table(config, {"task": config.task, "split": split}, (evaluations, made_of), roles, first.warnings)
 
 
-def foresee_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -> Foreseen:
+def forecast_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -> ForecastTable:
     """What the searches of a comparison take. `runs`: a search of each task, method and model, one seed of `seeds`."""
     searches = [forecast(each) for each in runs]
     counts = [each.evaluations for each in searches]
@@ -68,10 +76,10 @@ def foresee_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) ->
     whole = None if known is None else seeds * known
     spread = _spread([each for each in searches for _ in range(seeds)], 0, 0)
     methods = list(dict.fromkeys(each.method for each in runs))
-    return _foreseen(config, {"task": config.task, "methods": methods}, (whole, made_of), roles, warnings, spread)
+    return _table(config, {"task": config.task, "methods": methods}, (whole, made_of), roles, warnings, spread)
 
 
-def foresee_headroom(config: RunConfig, task: Task) -> Foreseen:
+def forecast_headroom(config: RunConfig, task: Task) -> ForecastTable:
     """What a look at the headroom takes. Raises ConfigError where the budget is too little for one."""
     evaluator, budget, proposer = evaluator_of(config, task), budget_of(config), proposer_of(config)
     specs = {"task": config.model, "proposer": proposer, "judge": proposer, "user": _player(config, evaluator)}
@@ -81,14 +89,14 @@ def foresee_headroom(config: RunConfig, task: Task) -> Foreseen:
     empty = [RoleForecast.of(role, specs[role], 0, 0, 0, prices[role]) for role in played.roles]
     roles = [as_rehearsed(role, played.roles, prices[role.role]) for role in empty]
     made_of = "the start, other layouts, several replies to vote, and a dozen other prompts"
-    return _foreseen(
+    return _table(
         config, {"task": config.task}, (played.evaluations, made_of), within_dollars(roles, budget.usd), task.warnings
     )
 
 
-def foresee_unseen(
+def forecast_unseen(
     config: RunConfig, folds: Sequence[tuple[RunConfig, list[str]]], made_of: str, *, adapt: bool, user_prompts: int
-) -> Foreseen:
+) -> ForecastTable:
     """What the searches take and what it takes to judge what they find. `made_of`: that, in words."""
     searches: list[Forecast] = []
     roles: list[RoleForecast] = []
@@ -108,7 +116,7 @@ def foresee_unseen(
     listed = [role for each in searches for role in each.roles]
     judging = sum_known(counts[: len(counts) - len(searches)])
     spread = _spread(searches, 0 if judging is None else judging, _tokens(roles))
-    return _foreseen(config, named, (evaluations, made_of), [*listed, *roles], tuple(dict.fromkeys(warnings)), spread)
+    return _table(config, named, (evaluations, made_of), [*listed, *roles], tuple(dict.fromkeys(warnings)), spread)
 
 
 def _spread(searches: Sequence[Forecast], evaluations: int, tokens: int) -> ForecastRange | None:
@@ -204,17 +212,17 @@ def _player(config: RunConfig, evaluator: Evaluator) -> str:
     return shipped if shipped else config.model
 
 
-def _foreseen(
+def _table(
     config: RunConfig,
     named: Mapping[str, object],
     evaluations: tuple[int | None, str],
     roles: Sequence[RoleForecast],
     warnings: Sequence[str],
     spread: ForecastRange | None = None,
-) -> Foreseen:
+) -> ForecastTable:
     together = in_all(roles)
     speed, runs = speed_of(config, proposer_of(config))
-    return Foreseen(
+    return ForecastTable(
         named, *evaluations, together, minutes_of(together, speed), runs, without_price(together),
         tuple(warnings), spread,
     )  # fmt: skip

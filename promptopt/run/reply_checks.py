@@ -1,4 +1,4 @@
-"""What a model yields, seen through: each request answered once, by a reply, with counts that can be."""
+"""Checks of what a model yields: each request answered once, by a reply, with counts that can be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 
-def seen_through(
+def checked_replies(
     found: Iterable[tuple[object, object]],
     requests: Sequence[Request | ScoreRequest],
     model: str,

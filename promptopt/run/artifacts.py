@@ -7,7 +7,7 @@ from promptopt.store.cache import call_key
 from promptopt.types import canonical
 
 
-class Kept:
+class Artifacts:
     """By content: the inputs must determine the bytes. What is missing must be made anew; no replay is checked by it.
 
     Of each name a run keeps the newest bytes only, so weights of a long search take the room of one.

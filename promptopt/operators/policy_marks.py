@@ -50,7 +50,7 @@ def filled(content: Content, mark: str, text: str) -> Content:
 
 
 @runtime_checkable
-class Fills(Protocol):
+class FillsMark(Protocol):
     """A model that writes what stands in the place of a mark, of a request without it."""
 
     @property

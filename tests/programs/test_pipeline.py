@@ -118,7 +118,7 @@ def test_what_is_out_already_is_not_asked_a_second_time(cap: int | None, tmp_pat
     with Desk(tmp_path, model, Limits(calls=cap)) as desk:
         found = desk.score(program, 4)
         assert len(found) == (4 if cap is None else cap - 1)
-        assert model.calls == desk.door.spent.calls == (5 if cap is None else cap)
+        assert model.calls == desk.door.account.spent.calls == (5 if cap is None else cap)
 
 
 @pytest.mark.usefixtures("pairs")
@@ -167,7 +167,7 @@ def test_ahead_asks_the_same_in_the_same_order_and_keeps_the_cap(
         for limits in (Limits(), SEQUENTIAL, Limits(calls=cap), Limits(calls=cap, tokens=10**9)):
             model = Scripted(lambda request: f"<{request.content} {request.seed}>", name="echo")
             with Desk(tmp_path_factory.mktemp("store"), model, limits) as desk:
-                found.append((desk.score(program, count), desk.keys(), model.calls, desk.door.spent.calls))
+                found.append((desk.score(program, count), desk.keys(), model.calls, desk.door.account.spent.calls))
     ahead, by_turns, capped, capped_by_turns = found
     assert ahead == by_turns
     assert capped == capped_by_turns
@@ -209,7 +209,7 @@ def test_an_outage_while_another_batch_is_begun_is_gone_on_from_there(call: int,
     sound = Scripted(echo, name="echo")
     with Desk(tmp_path, sound, Limits()) as desk:
         assert len(desk.score(chain, 5)) == 5
-        assert desk.door.spent.calls == 10
+        assert desk.door.account.spent.calls == 10
     # The one that failed is asked again, and no other.
     assert broken.calls + sound.calls == 11
 

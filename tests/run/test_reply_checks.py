@@ -16,7 +16,7 @@ from promptopt.errors import BackendError
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.run import Run
-from promptopt.run.arrivals import seen_through
+from promptopt.run.reply_checks import checked_replies
 from promptopt.testing import outcome, planted_task
 from promptopt.types import Likelihoods, Reply, Request
 from tests.rewrites import Rewrites, rewrite
@@ -62,7 +62,7 @@ def searched(store: Path, model: Any, seed: int = 0) -> Result:
 def test_an_answer_to_no_request_is_said(change: Callable[[int, Reply], Sequence[Any]], said: str) -> None:
     requests, warned = [Request(f"{number}") for number in range(3)], list[str]()
     with pytest.raises(BackendError, match=re.escape(said)):
-        list(seen_through(Odd(change).generate(requests), requests, "odd", warned.append))
+        list(checked_replies(Odd(change).generate(requests), requests, "odd", warned.append))
     assert not warned
 
 
@@ -81,7 +81,7 @@ def test_an_answer_to_no_request_suspends_the_run_and_is_given_to_none(tmp_path:
 def test_counts_that_cannot_be_are_estimated(read: Any, written: Any) -> None:
     requests, warned = [Request("a text of five words")] * 2, list[str]()
     odd = Odd(lambda index, reply: [(index, replace(reply, prompt_tokens=read, completion_tokens=written))])
-    for _, reply in seen_through(odd.generate(requests), requests, "odd", warned.append):
+    for _, reply in checked_replies(odd.generate(requests), requests, "odd", warned.append):
         assert isinstance(reply, Reply)
         assert 0 < reply.prompt_tokens < 20
         assert 0 <= reply.completion_tokens < 5

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from promptopt.types import Example
 
 
-class Slices:
-    """Slices of a shuffled order, shuffled anew for each epoch (`EpochShuffledBatchSampler` of the code)."""
+class Epochs:
+    """Minibatches of a shuffled order, shuffled anew for each epoch (`EpochShuffledBatchSampler` of the code)."""
 
     def __init__(self, examples: Sequence[Example], size: int, rng: random.Random) -> None:
-        """`size`: examples of a slice; as many as there are, where that is fewer."""
+        """`size`: examples of a minibatch; as many as there are, where that is fewer."""
         self._examples, self._rng = tuple(examples), rng
         self._size = min(size, len(self._examples))
         self._used: Counter[str] = Counter()
@@ -22,11 +22,11 @@ class Slices:
 
     @property
     def count(self) -> int:
-        """Slices of an epoch."""
+        """Minibatches of an epoch."""
         return -(-len(self._examples) // self._size)
 
     def take(self, wanted: int = 1) -> list[tuple[Example, ...]]:
-        """The next slices, all of one epoch and no two the same: fewer, where an epoch has fewer."""
+        """The next minibatches, all of one epoch and no two the same: fewer, where an epoch has fewer."""
         if self._place >= len(self._epoch):
             self._epoch, self._place = self._shuffled(), 0
         places = range(self._place, self._place + min(wanted, self.count))
@@ -37,7 +37,7 @@ class Slices:
     def _shuffled(self) -> list[tuple[Example, ...]]:
         order = self._rng.sample(self._examples, len(self._examples))
         self._used.update(example.id for example in order)
-        # The last slice is filled up with those used least that it does not hold; of equals the earliest.
+        # The last minibatch is filled up with those used least that it does not hold; of equals the earliest.
         while len(order) % self._size:
             held = order[-(len(order) % self._size) :]
             others = [example for example in order[: len(self._examples)] if example not in held]

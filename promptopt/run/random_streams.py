@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 
-class Streams:
+class RandomStreams:
     """The generators of one seed, each made when it is first asked for."""
 
     def __init__(self, seed: int) -> None:

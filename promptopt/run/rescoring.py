@@ -11,7 +11,7 @@ from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Otherwise:
+class Recomputing:
     """`protocols.Ask` with another hint on what scored texts share, which makes it another call of the model.
 
     Stored scores come back equal; asked for like this, an engine computes them again, and may round otherwise.
@@ -45,7 +45,7 @@ class Otherwise:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Redrawing:
     """`protocols.Ask` that draws the task model's replies at a temperature, of a model of another role where told.
 
     `temperature`: None: as each request says.

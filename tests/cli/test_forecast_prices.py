@@ -11,7 +11,7 @@ from command_line import Invoke
 
 from promptopt.binding.config import RunConfig
 from promptopt.binding.models import addresses_of
-from promptopt.cli.foreseen import prices_at
+from promptopt.cli.forecast_table import prices_at
 from promptopt.cli.request import models_of
 from promptopt.models import prices
 from promptopt.models.prices import Price

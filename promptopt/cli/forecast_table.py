@@ -19,7 +19,7 @@ from promptopt.text import counted
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class ForecastTable:
     """What a command that is more than one search, or none, will take, by role (`Forecast` is that of one search).
 
     `evaluations` None: the plan of a search is unknown. `made_of`: what is evaluated, in words. `minutes` None: no

@@ -1,0 +1,131 @@
+"""What a run is charged for its calls, and what its caps still let through: money is counted here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from promptopt.errors import BudgetSpent
+from promptopt.models.prices import Price
+from promptopt.protocols import Role
+from promptopt.run.budget import Ledger, Limits
+from promptopt.run.fetching import Call
+from promptopt.run.slices import Slices
+from promptopt.run.stored_replies import probes_of
+from promptopt.text import counted
+
+
+class Account:
+    """The ledgers of a run, and the caps on them.
+
+    `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went
+    out this session, `settled_now` how many calls of that, without probes. Probes, which find out what a model refuses,
+    are in `paid`; not in `spent`, for how many it takes hangs on what is asked together; and in `capped`, which caps go
+    by.
+    """
+
+    def __init__(self, limits: Limits, prices: Mapping[Role, Price | None]) -> None:
+        """`prices`: of a token of each role's model; None where it is unknown, and so is then what is spent."""
+        self.limits = limits
+        self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
+        self.settled_now = 0
+        self._probed, self._prices = Ledger(), dict(prices)
+        # Keys of the calls that this run was charged for.
+        self._used, self._slices = set[int](), Slices()
+
+    @property
+    def capped(self) -> Ledger:
+        """What caps go by: what is spent, and the probes beside it, equal on replay."""
+        return self.spent.plus(self._probed)
+
+    def charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> list[tuple[Call, Mapping[str, Any]]]:
+        """Charge those calls that this run uses for the first time, whether they were asked now or long ago.
+
+        They are given back, with their replies.
+        """
+        left, fresh = self.limits.calls_left(self.capped), list[tuple[Call, Mapping[str, Any]]]()
+        # A cap on calls may have let only the first of the batch through.
+        for call, reply in zip(batch, replies, strict=False):
+            if _short(call.key) not in self._used:
+                self._used.add(_short(call.key))
+                fresh.append((call, reply))
+        self._slices.saw(role, [reply["usage"][1] for _, reply in fresh])
+        used = self._ledger(role, len(fresh), [reply["usage"] for _, reply in fresh])
+        self.spent, self.by_role[role] = (each.plus(used) for each in (self.spent, self.by_role.get(role, Ledger())))
+        probes = [usage for _, reply in fresh for usage in probes_of(reply)]
+        # Another run that shares the store may have had room for more of them.
+        beside = len(probes) if left is None else max(0, min(len(probes), left - len(fresh)))
+        self._probed = self._probed.plus(self._ledger(role, beside, probes))
+        return fresh
+
+    def charge_evaluations(self, count: int, *, paid: int) -> None:
+        """Charge `count` scored cells, `paid` of which took calls that went out this session."""
+        self.spent = self.spent.with_evaluations(count)
+        self.paid = self.paid.with_evaluations(paid)
+
+    def pay(self, role: Role, reply: Mapping[str, Any]) -> None:
+        """Enter a call, or a probe, that went out this session."""
+        self.paid = self.paid.plus(self._ledger(role, 1, [reply["usage"]]))
+
+    def settle(self) -> None:
+        """Count a call whose reply was stored this session."""
+        self.settled_now += 1
+
+    def exchange_price(self, role: Role, price: Price | None) -> None:
+        """Another model takes this role."""
+        self._prices[role] = price
+
+    def admit(self, batch: Sequence[Call], under_way: Collection[bytes] = ()) -> int:
+        """How many of the batch, from its start, the cap on calls lets through; what is under way is let through."""
+        left = self.limits.calls_left(self.capped)
+        if left is None:
+            return len(batch)
+        fresh = {short for short in map(_short, under_way) if short not in self._used}
+        for position, call in enumerate(batch):
+            short = _short(call.key)
+            # What this run has used before is not charged again, so no cap keeps it back.
+            if short not in self._used:
+                fresh.add(short)
+            if len(fresh) > left:
+                return position
+        return len(batch)
+
+    def next_slice(self, asked: Sequence[Call], role: Role) -> Sequence[Call]:
+        """The first of the calls, as many as may go out together. Raises BudgetSpent at a cap on tokens or dollars."""
+        reached = self.limits.reached(self.capped)
+        if reached is not None:
+            raise BudgetSpent(f"{reached} are spent")
+        batch = asked[: self.slice_size(role)]
+        if not self.limits.metered:
+            return batch
+        # However long their replies are, those that are left together cannot pass the cap.
+        fresh = [_short(call.key) not in self._used for call in batch]
+        return batch[: self._slices.within(batch, fresh, role, self.limits, self.capped, self._prices.get(role))]
+
+    def slice_size(self, role: Role = "task") -> int:
+        """How many calls to dispatch at once: fewer as a cap on tokens or dollars comes near (`Slices`)."""
+        return self._slices.size(role, self.limits, self.capped)
+
+    def room_beside(self, batch: Sequence[Call]) -> int | None:
+        """How many calls the cap leaves beside those of the batch; None is any number."""
+        left = self.limits.calls_left(self.capped)
+        return None if left is None else left - len({_short(call.key) for call in batch} - self._used)
+
+    def calls_spent(self) -> str:
+        """The sentence for a cap on calls that is used up."""
+        return f"{counted(self.capped.calls, 'call is', 'calls are')} spent"
+
+    def _ledger(self, role: Role, calls: int, usages: Sequence[Sequence[int]]) -> Ledger:
+        """Of so many calls of a role, whose prompt and completion tokens these are."""
+        reading, writing = (sum(each[at] for each in usages) for at in (0, 1))
+        usd, by = self._usd(role, reading, writing), role == "proposer"
+        return Ledger().with_calls(calls, proposer=by, prompt_tokens=reading, completion_tokens=writing, usd=usd)
+
+    def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:
+        price = self._prices.get(role)
+        return None if price is None else prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
+
+
+def _short(key: bytes) -> int:
+    # Eight bytes tell a run's calls apart (a chance of 3e-8 of any collision among a million) at half the memory.
+    return int.from_bytes(key[:8], "big")
