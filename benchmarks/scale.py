@@ -94,7 +94,7 @@ def spread(counts: Sequence[int], latency: float) -> None:
 
 def write(place: int, cells: int, url: str, ready: Any) -> None:
     """Hand over so many replies, and flush each batch, as a run does."""
-    from promptopt.store.cache import call_key
+    from promptopt.store.call_keys import call_key
     from promptopt.store.runs import Store
 
     with Store(url) as store:

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from promptopt.cli.main import app
 from promptopt.errors import ConfigError, DataError, PromptoptError
-from promptopt.evaluators import answers, metrics
+from promptopt.evaluators import metrics, readers
 from promptopt.models.server.address import canonical_address
 from promptopt.models.server.dispatch import Outage
 from promptopt.models.server.keys import masked
@@ -96,12 +96,12 @@ def said_clearly(error: PromptoptError, name: str = "") -> None:
 
 
 READERS = [
-    *(answers.resolve(name) for name in ("text", "line", "number", "choice")),
-    answers.resolve("number", comma=True),
-    answers.resolve("number", largest=10**7),
-    answers.resolve("label", ["positive", "negative", "A", "not relevant"]),
-    answers.resolve("choice", ["A", "B", "C"]),
-    answers.resolve("regex:(a|b)+c"),
+    *(readers.resolve(name) for name in ("text", "line", "number", "choice")),
+    readers.resolve("number", comma=True),
+    readers.resolve("number", largest=10**7),
+    readers.resolve("label", ["positive", "negative", "A", "not relevant"]),
+    readers.resolve("choice", ["A", "B", "C"]),
+    readers.resolve("regex:(a|b)+c"),
 ]
 
 

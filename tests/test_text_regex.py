@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from promptopt import text as texts
 from promptopt.errors import ConfigError, DataError, PromptoptError
-from promptopt.evaluators import answers, metrics
+from promptopt.evaluators import metrics, readers
 from promptopt.evaluators.generation import Generation
 from promptopt.tasks import load_task
 from promptopt.text import Regex
@@ -43,7 +43,7 @@ def test_a_search_that_does_not_end_is_one_sentence(pattern: str, text: str) -> 
 def test_readers_metrics_and_task_files_are_stopped_too(tmp_path: Path) -> None:
     example = Example((("text", "x"),), SLOW)
     with pytest.raises(PromptoptError, match="took more than"):
-        answers.resolve(f"regex:{SLOW}")(BAIT)
+        readers.resolve(f"regex:{SLOW}")(BAIT)
     with pytest.raises(PromptoptError, match="took more than"):
         metrics.resolve("regex")(BAIT, example)
     rows = "text,target\n" + "".join(f"{BAIT}{n},a\n" for n in range(30))

@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 
 from promptopt.digits import decimal_comma, largest
 from promptopt.errors import DataError, Endless, EvaluatorError
-from promptopt.evaluators import answers, metrics
+from promptopt.evaluators import metrics, readers
 from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
 from promptopt.evaluators.shares import share_of_right
@@ -64,7 +64,7 @@ class Generation:
         metric = metrics.resolve(self.metric, comma)
         object.__setattr__(self, "_metric", metric)
         most = largest(_right_answers(self.task)) if self.answer == "number" else 0
-        object.__setattr__(self, "_read", answers.resolve(self.answer, self.task.labels, comma, most))
+        object.__setattr__(self, "_read", readers.resolve(self.answer, self.task.labels, comma, most))
         object.__setattr__(self, "_expected", _expected(self.answer, self.task.labels))
         # A user's function sees every cell: only ours are known to depend on nothing but reply and right answers.
         shared = metrics.is_builtin(metric) and isinstance(self.answer, str)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from promptopt.errors import ConfigError
 from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import ATTACHED, CORRECTED, NOUN, UNSPACED, in_latin, with_latin_stops, without_struck
-from promptopt.evaluators.marks import ticked
+from promptopt.evaluators.ticks import ticked
 from promptopt.text import INVISIBLE, caseless
 from promptopt.thoughts import spoken
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from promptopt.evaluators import marks
+from promptopt.evaluators import ticks
 from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import ATTACHED, CORRECTED, IS, NOUN, UNSPACED, in_latin, without_struck
 from promptopt.thoughts import spoken
@@ -136,8 +136,8 @@ def choice(reply: str) -> str | None:
 
 def _chosen(said: str) -> str | None:
     plain = _plain(said)
-    ticked, crossed = marks.letters(plain)
-    bare = marks.without_ticks(plain)
+    ticked, crossed = ticks.letters(plain)
+    bare = ticks.without_ticks(plain)
     found = _option_in(bare)
     if ticked is None:
         return None if found is not None and found[1] in crossed else found

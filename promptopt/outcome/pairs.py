@@ -13,7 +13,8 @@ from promptopt.outcome.by_labels import JUDGE, METRIC
 from promptopt.outcome.items import items_from
 from promptopt.protocols import Evaluator
 from promptopt.run import Run
-from promptopt.store.cache import Cache, call_key
+from promptopt.store.cache import Cache
+from promptopt.store.call_keys import call_key
 from promptopt.types import Example, Score, canonical, digest
 
 NAME = "pairs"

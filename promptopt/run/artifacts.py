@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promptopt.store.blobs import Blobs
-from promptopt.store.cache import call_key
+from promptopt.store.call_keys import call_key
 from promptopt.types import canonical
 
 

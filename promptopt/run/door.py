@@ -22,7 +22,8 @@ from promptopt.run.interruptible import interruptible
 from promptopt.run.pipeline import Handlers, Pipeline
 from promptopt.run.served_models import ServedModels
 from promptopt.run.slices import SLICE
-from promptopt.store.cache import Cache, call_key
+from promptopt.store.cache import Cache
+from promptopt.store.call_keys import call_key
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical

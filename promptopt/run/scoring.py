@@ -125,9 +125,8 @@ class Scoring:
 
     def _varied(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells as they are asked: with the prompt that their own stands for on their example, if for one."""
+        written = self._variants
         return [
-            cell
-            if cell.prompt not in self._variants
-            else replace(cell, prompt=self._variants[cell.prompt](cell.example))
+            replace(cell, prompt=written[cell.prompt](cell.example)) if cell.prompt in written else cell
             for cell in cells
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -21,14 +20,6 @@ READ_AT_ONCE = 500
 
 INSERT = "INSERT INTO calls (key, model, request, reply) VALUES ({mark}, {mark}, {mark}, {mark}) ON CONFLICT DO NOTHING"
 SELECT = "SELECT key, reply FROM calls WHERE key IN ({values})"
-
-
-def call_key(model: str, request: str, draw: str) -> bytes:
-    """sha256 over (served model, canonical request JSON, draw)."""
-    # Neither a name nor a draw has a line break in it, so two calls never make one text. What is no valid UTF-8 (a lone
-    # surrogate in a user's data) still has a key.
-    text = f"{model}\n{draw}\n{request}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 class Cache:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from promptopt.evaluators.answers import resolve
 from promptopt.evaluators.continued import read_first
+from promptopt.evaluators.readers import resolve
 
 SENTIMENT = ("positive", "negative")
 

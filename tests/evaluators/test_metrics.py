@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.evaluators import answers, metrics
+from promptopt.evaluators import metrics, readers
 from promptopt.protocols import METRICS, READERS
 from promptopt.types import Example
 
@@ -139,7 +139,7 @@ def test_the_description_of_a_function_changes_with_its_source_and_its_closure()
 
 def test_the_names_that_a_task_may_give_are_the_metrics_and_readers_there_are() -> None:
     assert all(metrics.is_builtin(metrics.resolve(name)) for name in METRICS)
-    assert all(callable(answers.resolve(name, ["yes", "no"])) for name in READERS)
+    assert all(callable(readers.resolve(name, ["yes", "no"])) for name in READERS)
 
 
 def test_a_function_that_a_metric_is_given_is_described_and_not_where_it_lies() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptopt.evaluators.answers import resolve
+from promptopt.evaluators.readers import resolve
 from tests.ends import ends, long
 
 NAMED: list[tuple[tuple[str, ...], str | None, list[str]]] = [

@@ -4,7 +4,7 @@ import pytest
 
 from promptopt import Example
 from promptopt.evaluators import metrics
-from promptopt.evaluators.answers import resolve
+from promptopt.evaluators.readers import resolve
 from promptopt.thoughts import spoken
 
 MOODS = ["positive", "negative", "neutral"]

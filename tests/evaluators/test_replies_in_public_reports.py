@@ -6,7 +6,7 @@ import pytest
 
 from promptopt import Example
 from promptopt.evaluators import metrics
-from promptopt.evaluators.answers import resolve
+from promptopt.evaluators.readers import resolve
 
 MILLIONS, THOUSANDS, HUNDREDS = 4_000_000, 4_000, 400
 SIZED = [

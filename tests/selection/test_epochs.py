@@ -1,4 +1,4 @@
-"""Minibatches by epochs: every example before one comes again, the last slice filled up with those used least."""
+"""Minibatches by epochs: every example before one comes again, the last minibatch filled up with those used least."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def examples(count: int) -> list[Example]:
     return [Example.of("yes", question=str(number)) for number in range(count)]
 
 
-def test_seven_examples_in_threes_are_three_slices_and_nine_draws() -> None:
+def test_seven_examples_in_threes_are_three_minibatches_and_nine_draws() -> None:
     epochs = Epochs(examples(7), 3, random.Random(0))
     assert epochs.count == 3
     drawn = Counter(example for _ in range(3) for [batch] in [epochs.take()] for example in batch)
     assert sorted(drawn.values()) == [1] * 5 + [2] * 2
 
 
-def test_two_slices_of_one_iteration_are_not_the_same() -> None:
+def test_two_minibatches_of_one_iteration_are_not_the_same() -> None:
     epochs = Epochs(examples(7), 3, random.Random(0))
     for _ in range(10):
         first, second = epochs.take(2)
@@ -33,10 +33,10 @@ def test_two_slices_of_one_iteration_are_not_the_same() -> None:
 
 
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 6), st.integers(0, 5))
-def test_no_slice_holds_an_example_twice_and_all_come_up(count: int, size: int, epochs: int, seed: int) -> None:
+def test_no_minibatch_holds_an_example_twice_and_all_come_up(count: int, size: int, rounds: int, seed: int) -> None:
     epochs = Epochs(examples(count), size, random.Random(seed))
     drawn: Counter[Example] = Counter()
-    for _ in range(epochs):
+    for _ in range(rounds):
         for _ in range(epochs.count):
             [batch] = epochs.take()
             assert len(set(batch)) == len(batch) == min(size, count)
@@ -50,7 +50,7 @@ def test_an_epoch_is_shuffled_anew() -> None:
 
 
 @pytest.mark.parametrize("size", [3, 50])
-def test_a_slice_is_as_large_as_told_or_as_there_are_examples(size: int) -> None:
+def test_a_minibatch_is_as_large_as_told_or_as_there_are_examples(size: int) -> None:
     assert len(Epochs(examples(10), size, random.Random(0)).take()[0]) == min(size, 10)
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sql
 
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
-from promptopt.store.cache import call_key
+from promptopt.store.call_keys import call_key
 from promptopt.store.claims import Claims
 from promptopt.store.runs import Store
 from promptopt.testing import feature_accuracy, planted_model

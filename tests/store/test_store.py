@@ -15,7 +15,8 @@ import sqlalchemy as sql
 from promptopt.errors import ConfigError, ReplayDiverged, StoreError
 from promptopt.places import home
 from promptopt.store import cache as cache_module
-from promptopt.store.cache import Cache, call_key
+from promptopt.store.cache import Cache
+from promptopt.store.call_keys import call_key
 from promptopt.store.database import META, open_engine
 from promptopt.store.runs import Store
 from promptopt.types import canonical
@@ -59,7 +60,7 @@ def test_many_threads_and_two_stores_lose_nothing(location: str) -> None:
 
 def test_what_was_flushed_survives_kill_9(location: str) -> None:
     program = (
-        "import sys, os; from promptopt.store.runs import Store; from promptopt.store.cache import call_key\n"
+        "import sys, os; from promptopt.store.runs import Store; from promptopt.store.call_keys import call_key\n"
         "store = Store(sys.argv[1])\n"
         "store.cache.put(call_key('m', 'q', 'greedy'), 'm', 'q', '1'); store.cache.flush(); os._exit(137)"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import ConfigError, DataError, PromptoptError, UnknownName
-from promptopt.evaluators import answers, metrics
+from promptopt.evaluators import metrics, readers
 from promptopt.operators.demos import bare
 from promptopt.tasks import load_task, task_names
 from promptopt.tasks.guess import guess_task
@@ -96,7 +96,7 @@ def check_task(name: str, seed: int) -> None:
     assert task.name == name
     assert task.description
     metrics.resolve(task.metric)
-    reader = answers.resolve(task.answer, task.labels)
+    reader = readers.resolve(task.answer, task.labels)
     parts = [{same_input(example) for example in split} for split in (task.train, task.dev, task.test)]
     assert all(parts)
     assert sum(map(len, parts)) == len(set().union(*parts))
@@ -127,7 +127,7 @@ def test_right_answers_are_read_as_right(data_home: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
     for name in task_names():
         task = load_task(name)
-        read, metric = answers.resolve(task.answer, task.labels), metrics.resolve(task.metric)
+        read, metric = readers.resolve(task.answer, task.labels), metrics.resolve(task.metric)
         for example in task.test:
             if name == "bbh/movie_recommendation" and not example.target.startswith("("):
                 continue  # one upstream target is a film, not a letter
@@ -188,7 +188,7 @@ def test_worked_solutions_close_as_the_answer_format_asks(data_home: Path, monke
     task = load_task("gsm8k")
     assert "The answer is <number>." in task.initial["answer_format"]
     assert task.pool is not None
-    read, metric = answers.resolve(task.answer, task.labels), metrics.resolve(task.metric)
+    read, metric = readers.resolve(task.answer, task.labels), metrics.resolve(task.metric)
     for example in (*task.pool.rows, *task.pool.test):
         worked, _, last = example.solution.rpartition("\n")
         assert last == f"The answer is {example.target}."

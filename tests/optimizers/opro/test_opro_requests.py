@@ -12,7 +12,7 @@ import pytest
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.errors import BackendError, ConfigError
-from promptopt.evaluators import answers, metrics
+from promptopt.evaluators import metrics, readers
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.opro.method import OPRO, Proposing, Showing
 from promptopt.tasks.layout import Layout
@@ -109,7 +109,7 @@ def test_random_exemplars_are_drawn_anew_and_constant_ones_stay(tmp_path: Path) 
 def test_a_gold_answer_inside_another_word_or_a_denial_is_no_match(
     metric: str, reader: str, labels: tuple[str, ...], gold: str, reply: str
 ) -> None:
-    answer = answers.resolve(reader, labels)(reply)
+    answer = readers.resolve(reader, labels)(reply)
     assert answer is None or metrics.resolve(metric)(answer, Example.of(gold, question="?")) == 0.0
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, UnknownName
-from promptopt.evaluators.answers import choice, resolve
+from promptopt.evaluators.readers import choice, resolve
 from tests.ends import ends, long
 
 INTENTS = ("order_status", "refund", "Positive", "very positive", "negative", "yes", "no", "C++", "c")
