@@ -17,6 +17,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.protocols import Segmenter
 from promptopt.run import Run
 from promptopt.run.budget import Limits
+from promptopt.run.charging import Account
 from promptopt.run.door import Door
 from promptopt.testing import planted_task
 from promptopt.text import words
@@ -85,7 +86,9 @@ def test_places_of_tokens_cut_the_text(places, pieces: list[str]) -> None:
 
 
 def run_with(model: object) -> Run:
-    door = cast("Door", SimpleNamespace(models={"task": model}, limits=Limits(), blobs=None, journal=None))
+    door = cast(
+        "Door", SimpleNamespace(models={"task": model}, account=Account(Limits(), {}), blobs=None, journal=None)
+    )
     return Run(task=planted_task(), evaluator=cast("Any", SimpleNamespace(calls_per_cell=1)), door=door, seed=0)
 
 
