@@ -90,3 +90,10 @@ def _of_part(part: Mapping[str, Any]) -> Contents:
     if "thinking" in kind or "reasoning" in kind or part.get("thought") is True:
         return Contents("", found.said + found.thought)
     return found
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """`value` as a JSON object. Raises ValueError where it is none."""
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return cast("dict[str, Any]", value)

@@ -19,13 +19,12 @@ from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, RetryPoli
 from promptopt.models.server.http import Channel, Server
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.scoring import Scorer
+from promptopt.models.server.token_logprobs import require_tokens, without_tokens
 from promptopt.models.server.wire import (
     Failure,
     quoted,
     read_reply,
-    require_tokens,
     response_format,
-    without_tokens,
 )
 from promptopt.models.tokens import estimate_tokens
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, messages_to_json, tools_of

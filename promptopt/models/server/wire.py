@@ -6,12 +6,12 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from promptopt.errors import ConfigError, Refused, RequestRefused
-from promptopt.models.server.contents import calls_of, contents_of
+from promptopt.errors import Refused, RequestRefused
+from promptopt.models.server.contents import as_object, calls_of, contents_of
 from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.server.keys import MASK, SHORTEST_KEY, masked
 from promptopt.models.server.refusals import (
@@ -25,6 +25,7 @@ from promptopt.models.server.refusals import (
     says_rate,
     tells_nothing,
 )
+from promptopt.models.server.token_logprobs import tokens_of
 from promptopt.models.server.usage import usage_of
 from promptopt.text import visible
 from promptopt.types import Reply, Request, Token, ToolCall
@@ -205,7 +206,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         raise Outage(f"broke the reply off (finish reason {str(reason)[:40]!r})")
     try:
         message = _message_of(choice, reason)
-        tokens = tuple(_tokens(choice.get("logprobs"))) if request.logprobs else ()
+        tokens = tokens_of(choice.get("logprobs")) if request.logprobs else ()
         held = contents_of(message)
         calls = calls_of(message)
     except (KeyError, TypeError, ValueError, RecursionError):
@@ -293,51 +294,3 @@ def _failed(error: object) -> Reply:
 def served_by(answer: Mapping[str, Any]) -> str:
     """The snapshot that the server says has answered."""
     return " ".join(str(answer[name]) for name in ("model", "system_fingerprint") if answer.get(name))
-
-
-def as_object(value: object) -> dict[str, Any]:
-    """`value` as a JSON object. Raises ValueError where it is none."""
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    return cast("dict[str, Any]", value)
-
-
-def require_tokens(reply: Reply, request: Request, server: str, model: str) -> None:
-    """Raises ConfigError where log-probabilities were asked of a server that does not give them."""
-    if request.logprobs and reply.text and reply.finish in ("stop", "length") and not reply.tokens:
-        raise ConfigError(without_tokens(f"{server} gave no", model))
-
-
-def without_tokens(begun: str, model: str) -> str:
-    """What a user can do where a model's log-probabilities are not to be had; `begun`: up to that word."""
-    return (
-        f"{begun} log-probabilities for the model {model!r}; OpenAI's chat models, vLLM, the server of llama.cpp and "
-        f"the embedded engine have them: use one of these, or the evaluator 'generation'"
-    )
-
-
-def _tokens(logprobs: object) -> Iterable[Token]:
-    """Tokens from the chat form (`content`: objects) or the completions form (parallel lists)."""
-    if logprobs is None:
-        return
-    form = as_object(logprobs)
-    if form.get("content") is not None:
-        for entry in map(as_object, form["content"]):
-            others = entry.get("top_logprobs")
-            # JSON has no minus infinity: what has that probability is null in some servers' answers.
-            listed = [] if others is None else [other for other in others if other["logprob"] is not None]
-            top = {str(other["token"]): float(other["logprob"]) for other in listed}
-            if entry["logprob"] is not None:
-                yield Token(str(entry["token"]), float(entry["logprob"]), _best_first(top))
-    elif form.get("tokens") is not None:
-        texts, values = form["tokens"], form["token_logprobs"]
-        tops = form.get("top_logprobs")
-        for text, value, top in zip(texts, values, [None] * len(texts) if tops is None else tops, strict=True):
-            if value is not None:
-                alike = {} if top is None else as_object(top)
-                known = {other: each for other, each in alike.items() if each is not None}
-                yield Token(str(text), float(value), _best_first(known))
-
-
-def _best_first(top: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    return tuple(sorted(((text, float(value)) for text, value in top.items()), key=lambda pair: -pair[1]))

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from promptopt.errors import ConfigError
 from promptopt.models.server.dispatch import Outage
 from promptopt.models.server.streams import joined
+from promptopt.models.server.token_logprobs import require_tokens
 from promptopt.models.server.wire import Failure, quoted, read_reply
 from promptopt.types import Message, Request, Sampling
 
@@ -163,6 +165,40 @@ def test_a_logprob_that_is_null_is_none_and_spoils_no_other(logprobs: dict[str, 
     asked = Request(ASKED.content, ASKED.sampling, logprobs=2)
     reply = read_reply({"choices": [said("yes", logprobs=logprobs)]}, asked, "m")
     assert [(token.text, token.logprob, token.top) for token in reply.tokens] == [("yes", -0.5, (("yes", -0.5),))]
+
+
+@pytest.mark.parametrize("bad", [0.7, 12.0, float("nan"), float("inf"), "0.7"])
+@pytest.mark.parametrize("among", ["the token", "the others"])
+def test_numbers_that_are_no_log_probabilities_are_none(bad: object, among: str) -> None:
+    own = bad if among == "the token" else -0.5
+    top = [{"token": "yes", "logprob": -0.5}, {"token": "no", "logprob": -2.0 if among == "the token" else bad}]
+    chat = {"content": [{"token": "yes", "logprob": own, "top_logprobs": top}]}
+    plain = {
+        "tokens": ["yes"],
+        "token_logprobs": [own],
+        "top_logprobs": [{each["token"]: each["logprob"] for each in top}],
+    }
+    asked = Request(ASKED.content, ASKED.sampling, logprobs=2)
+    for logprobs in (chat, plain):
+        reply = read_reply({"choices": [said("yes", logprobs=logprobs)]}, asked, "m")
+        assert (reply.text, reply.tokens) == ("yes", ())
+        with pytest.raises(ConfigError, match="gave no log-probabilities"):
+            require_tokens(reply, asked, "the server", "m")
+
+
+def test_what_rounding_takes_above_zero_is_zero() -> None:
+    asked = Request(ASKED.content, ASKED.sampling, logprobs=2)
+    logprobs = {"content": [{"token": "yes", "logprob": 2e-7, "top_logprobs": [{"token": "yes", "logprob": 2e-7}]}]}
+    reply = read_reply({"choices": [said("yes", logprobs=logprobs)]}, asked, "m")
+    assert [(token.logprob, token.top) for token in reply.tokens] == [(0.0, (("yes", 0.0),))]
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_a_token_that_is_sent_as_bytes_alone_is_read_from_them(text: str | None) -> None:
+    asked = Request(ASKED.content, ASKED.sampling, logprobs=2)
+    entry = {"token": text, "bytes": list("é".encode()), "logprob": -0.5}
+    reply = read_reply({"choices": [said("é", logprobs={"content": [{**entry, "top_logprobs": [entry]}]})]}, asked, "m")
+    assert [(token.text, token.top) for token in reply.tokens] == [("é", (("é", -0.5),))]
 
 
 @pytest.mark.parametrize(
