@@ -22,8 +22,8 @@ from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.errors import PromptoptError
-from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
+from promptopt.models.server.retrying import RetryPolicy
 from promptopt.run.budget import Budget
 from promptopt.run.events import Event, Planned, Warned
 from promptopt.testing import outcome

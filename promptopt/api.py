@@ -5,25 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from promptopt.arguments import checked
-from promptopt.binding.evaluator import bind_evaluator, rebound, recast, suited, verdict_evaluator, without_misfits
-from promptopt.binding.identity import bind_optimizer, identity_of, method_name, run_id, versions
+from promptopt.binding.evaluator import rebound
+from promptopt.binding.identity import method_name, run_id, versions
 from promptopt.binding.judging import check_judge_of, remarks_on_judge, without_check
-from promptopt.binding.models import Models, OpenModels, names_user, open_models, price_for, prices
+from promptopt.binding.models import Models, price_for, prices
 from promptopt.binding.plan import allocate_for, default_budget, reserve_for, room_for, too_little
+from promptopt.binding.search import BoundSearch, bind_search
 from promptopt.binding.session import Session, opened, stopping
-from promptopt.binding.task import bind_task
-from promptopt.errors import BackendError, ConfigError, StoreError
+from promptopt.errors import BackendError, StoreError
 from promptopt.models.prices import Price
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.looks import Shown, units_of
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
-from promptopt.protocols import ChoosesLayout, Evaluator, Model, Optimizer, Planning, Role, Task
+from promptopt.protocols import Evaluator, Model, Optimizer, Role, Task
 from promptopt.reports.progress import progress
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Limits
@@ -31,10 +31,7 @@ from promptopt.run.door import Door
 from promptopt.run.events import Planned, Warned
 from promptopt.stats import smallest_detectable
 from promptopt.store.runs import Store
-from promptopt.tasks.crowding import crowded
-from promptopt.tasks.layouts import layouts_said
 from promptopt.tasks.sealing import without_test
-from promptopt.types import Room
 
 UNWATCHED = Session()
 
@@ -71,7 +68,7 @@ def optimize(
     seed = int(seed)
     # `held` lets go after the result is stored: a process that waits would else begin before there is an end to read.
     with opened(store) as store, ExitStack() as held, _watched(session) as session:
-        asked = _bind(task, optimizer, model, (evaluator, check_evaluator), seed)
+        asked = bind_search(task, optimizer, model, (evaluator, check_evaluator), seed)
         budget, unasked = _budget(budget, optimizer, asked)
         trial, recorded = _prepare(asked, budget, store, session, begun, held)
         with _marked(store, trial.id):
@@ -153,7 +150,7 @@ def _marked(store: Store, name: str) -> Generator[None]:
         raise
 
 
-def _budget(budget: Budget | None, optimizer: object, asked: _BoundSearch) -> tuple[Budget, str]:
+def _budget(budget: Budget | None, optimizer: object, asked: BoundSearch) -> tuple[Budget, str]:
     """The caps, and a sentence where they are the default ones."""
     # A foreign task ships no settings.
     shipped: Mapping[str, object] = getattr(asked.whole, "settings", {})
@@ -161,7 +158,7 @@ def _budget(budget: Budget | None, optimizer: object, asked: _BoundSearch) -> tu
     return default_budget(budget, configured=not named)
 
 
-def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session, recorded: int, unasked: str) -> None:
+def _introduce(trial: Trial, asked: BoundSearch, store: Store, session: Session, recorded: int, unasked: str) -> None:
     run = trial.run
     if session.watch is not None:
         session.watch(run)
@@ -191,74 +188,8 @@ def _introduce(trial: Trial, asked: _BoundSearch, store: Store, session: Session
             run.warn(said)
 
 
-@dataclass(frozen=True, slots=True)
-class _BoundSearch:
-    """What a search was asked for, as objects.
-
-    `task`: without the examples that cannot be scored, on which `misfits` is a sentence. `whole`: with them, as the
-    evaluators hold it.
-    """
-
-    task: Task
-    whole: Task
-    optimizer: Optimizer
-    models: OpenModels
-    evaluator: Evaluator
-    check: Evaluator
-    seed: int
-    misfits: str | None
-
-    def fingerprint(self) -> dict[str, Any]:
-        """JSON that changes whenever another search is asked for; what the method plans comes on top."""
-        models = self.models
-        said: dict[str, Any] = {
-            "task": self.task.fingerprint(),
-            "method": identity_of(self.optimizer),
-            "models": {role: each.name for role, each in models.by_role.items()},
-            "evaluator": self.evaluator.fingerprint(),
-            "seed": self.seed,
-        }
-        if models.check is not models.by_role["task"] or self.check is not self.evaluator:
-            said["check"] = {"model": models.check.name, "evaluator": self.check.fingerprint()}
-        if isinstance(self.optimizer, ChoosesLayout) and self.optimizer.layouts:
-            said["layouts"] = layouts_said(self.task)
-        return said
-
-
-def _bind(
-    named: str | Path | Task,
-    optimizer: str | Optimizer,
-    model: str | Model | Models,
-    evaluators: tuple[str | Evaluator | None, str | Evaluator | None],
-    seed: int,
-) -> _BoundSearch:
-    """`evaluators`: what guides the search, and what the verdict is by."""
-    given, optimizer = bind_task(named, seed, own_user=names_user(model)), bind_optimizer(optimizer)
-    task = recast(given, optimizer)
-    evaluator, check_evaluator = (rebound(each, given, task) for each in evaluators)
-    guide = bind_evaluator(evaluator, task, optimizer)
-    models = open_models(model, guide, check_evaluator)
-    search = suited(guide, models.by_role["task"])
-    check = verdict_evaluator(search, check_evaluator, task, models.check)
-    # Before anything is asked: a start that leaves the input no room fails on every example.
-    refused = crowded(task, task.initial, models.by_role["task"])
-    if refused is not None:
-        raise ConfigError(refused)
-    fitting, misfits = without_misfits(task, [search, check], models.by_role["task"])
-    return _BoundSearch(
-        task=fitting,
-        whole=task,
-        optimizer=optimizer,
-        models=models,
-        evaluator=search,
-        check=check,
-        seed=seed,
-        misfits=misfits,
-    )
-
-
 def _prepare(
-    asked: _BoundSearch, budget: Budget, store: Store, session: Session, begun: float, held: ExitStack
+    asked: BoundSearch, budget: Budget, store: Store, session: Session, begun: float, held: ExitStack
 ) -> tuple[Trial, int]:
     """The trial, recorded in the store, and how many calls of it the store knows; `held` lets go of the run."""
     models, check = asked.models, asked.check
@@ -267,7 +198,7 @@ def _prepare(
     same = criterion.scores_as(Criterion(asked.evaluator, models.by_role["task"], None))
     allocation = allocate_for(budget, asked.task, criterion, known)
     room = room_for(allocation, asked.task, asked.evaluator)
-    fingerprint = _fingerprint_in(asked, room)
+    fingerprint = asked.fingerprint(room)
     name = run_id(fingerprint)
     stop = stopping(budget, begun, session.interrupt)
     held.enter_context(store.alone(name, _waiting(name, session, stop)))
@@ -306,17 +237,8 @@ def _prepare(
     return trial, recorded
 
 
-def _fingerprint_in(asked: _BoundSearch, room: Room) -> dict[str, Any]:
-    """What the run is told from others by: all that was asked, and the plan that the room allows."""
-    fingerprint = asked.fingerprint()
-    if isinstance(asked.optimizer, Planning):
-        # A plan that differs is another search; one that is equal under a larger cap goes on.
-        fingerprint["plan"] = identity_of(asked.optimizer.plan(room))
-    return fingerprint
-
-
 def _door_of(
-    asked: _BoundSearch,
+    asked: BoundSearch,
     prices: Mapping[Role, Price | None],
     limits: Limits,
     store: Store,

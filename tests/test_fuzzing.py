@@ -25,8 +25,8 @@ from promptopt.cli.main import app
 from promptopt.errors import ConfigError, DataError, PromptoptError
 from promptopt.evaluators import metrics, readers
 from promptopt.models.server.address import canonical_address
-from promptopt.models.server.dispatch import Outage
 from promptopt.models.server.keys import masked
+from promptopt.models.server.retrying import Outage
 from promptopt.models.server.streams import joined
 from promptopt.models.server.wire import Failure, read_reply
 from promptopt.operators.replies import tidy, unthought

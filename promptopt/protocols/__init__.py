@@ -7,9 +7,9 @@ Laws every implementation keeps (contract suites in `promptopt.testing` check th
   after all other replies were yielded;
 - evaluators and tasks never see the run: they are handed an `Ask`.
 
-In order: models and what they may also be able to do; tasks; evaluators; then what takes a run, methods and selectors.
-Each optional capability is a Protocol of its own. An object is bound when `optimize` or `evaluate` is called, before
-anything is paid for.
+In order: models and what they may also be able to do; the door to them; tasks; evaluators; then what takes a run,
+methods and selectors. Each optional capability is a Protocol of its own. An object is bound when `optimize` or
+`evaluate` is called, before anything is paid for.
 
 Models (`protocols.models`):
 - `Model`: a language model: requests in, replies out as they settle. Called by the run, with what the store lacks.
@@ -22,17 +22,23 @@ Models (`protocols.models`):
 - `Inexact`: may trade exactness for speed. Asked by the run's owner once the search has ended, for the exact model.
 - `LocalAware`: knows whether it runs on this machine. Asked at binding, for the price of a call.
 
-Tasks and evaluators (`protocols.tasks`):
+The door (`protocols.asking`):
 - `Ask`: the run's own door to the models: cached, charged, recorded. Called by evaluators, while they score.
 - `AskEach`: a door that tells the draws of equal requests apart. Called by evaluators whose cells take several calls.
 - `AskAhead`: a door that can begin a batch while another is out. Called by programs of several calls.
 - `Pipeline`: batches, one behind the other. Called by who called `AskAhead`, once a batch.
 - `Batch`: requests that are asked together, on their way. Called by who began it: first `ask`, then `replies`.
+
+Tasks (`protocols.tasks`):
 - `Task`: examples, the starting prompt, and how a prompt is laid out around an example. Called by the run, all along.
 - `SeveralParts`: a task that may have several editable parts. Asked by the run, which turns to another after a round.
 - `BringsEvaluator`: a task that is scored by an evaluator of its own. Asked at binding, where the user names none.
-- `CallsVary`: an evaluator whose cells take more calls or fewer. Asked where a cap on calls might cut a test.
 - `SeveralTasks`: a task that is several under one prompt. Asked by methods that rank prompts by all of them.
+- `JudgedTask`: a task that is scored by a judge. Asked at binding, where nobody names another evaluator.
+
+Evaluators (`protocols.evaluators`):
+- `Evaluator`: gives every (prompt, example) cell a score, asking a model. Called by the run, a batch at a time.
+- `CallsVary`: an evaluator whose cells take more calls or fewer. Asked where a cap on calls might cut a test.
 - `Forcing`: an evaluator of given texts, which must fit the context. Asked at binding, and by `--dry-run`.
 - `Contrasting`: an evaluator that compares what is right with what is wrong. Asked at binding, for `Run.abilities`.
 - `Reducing`: an evaluator of given texts that says how it combines their tokens. Asked for `Run.abilities`.
@@ -41,8 +47,6 @@ Tasks and evaluators (`protocols.tasks`):
 - `Judging`: an evaluator whose score is the word of a judge. Asked at binding, and for what the verdict may say.
 - `Grading`: a judging evaluator that can score any reply. Called by `promptopt.judges`, to calibrate and to probe it.
 - `Simulating`: an evaluator that has a model play the users of chats. Asked at binding, which adds that model.
-- `JudgedTask`: a task that is scored by a judge. Asked at binding, where nobody names another evaluator.
-- `Evaluator`: gives every (prompt, example) cell a score, asking a model. Called by the run, a batch at a time.
 
 Methods and selectors (`protocols.searches`):
 - `Optimizer`: a search: proposes prompts, has them scored, keeps the best. Called by the run's owner, once.
@@ -60,6 +64,25 @@ Methods and selectors (`protocols.searches`):
 
 from __future__ import annotations
 
+from promptopt.protocols.asking import (
+    Ask,
+    AskAhead,
+    AskEach,
+    Batch,
+    Pipeline,
+)
+from promptopt.protocols.evaluators import (
+    CallsVary,
+    Contrasting,
+    Evaluator,
+    Forcing,
+    Grading,
+    Judging,
+    Reducing,
+    Simulating,
+    SuitsModel,
+    Surrogate,
+)
 from promptopt.protocols.models import (
     JUDGES,
     Bounded,
@@ -89,27 +112,12 @@ from promptopt.protocols.searches import (
 from promptopt.protocols.tasks import (
     METRICS,
     READERS,
-    Ask,
-    AskAhead,
-    AskEach,
-    Batch,
     BringsEvaluator,
-    CallsVary,
-    Contrasting,
-    Evaluator,
-    Forcing,
-    Grading,
     JudgedTask,
-    Judging,
     Metric,
-    Pipeline,
     Reader,
-    Reducing,
     SeveralParts,
     SeveralTasks,
-    Simulating,
-    SuitsModel,
-    Surrogate,
     Task,
 )
 

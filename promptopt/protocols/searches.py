@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from promptopt.protocols.tasks import Evaluator, Task
+from promptopt.protocols.evaluators import Evaluator
+from promptopt.protocols.tasks import Task
 from promptopt.types import Estimate, Example, Prompt, Room, UpperBounds
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Evaluator, Metric, Reader
 from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, targets_said
 from promptopt.tasks.contract import Contract
+from promptopt.tasks.fingerprint import fingerprint_of
 from promptopt.tasks.gate import EVERY, Gate
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.layouts import layout_of
@@ -23,7 +23,7 @@ from promptopt.tasks.reading.columns import Columns
 from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.spelling import respelt
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, check_disjoint, cut
-from promptopt.types import Content, Example, Prompt, Sampling, digest
+from promptopt.types import Content, Example, Prompt, Sampling
 
 _RENDERINGS = 256
 """Prompts whose compiled layouts are kept; more than any round scores side by side."""
@@ -300,28 +300,7 @@ class Task:
 
     def fingerprint(self) -> Mapping[str, Any]:
         """JSON that changes whenever anything changes that could change a score."""
-        sampling = self.sampling
-        origin = {} if self.origin is None else {"origin": digest(self.origin.fingerprint())}
-        several = {"members": list(self.members), "objective": self.objective, "weights": list(self.weights)}
-        return {
-            **origin,
-            **(several if self.members else {}),
-            "name": self.name,
-            "description": self.description,
-            "initial": self.initial.id,
-            # One part is written as it always was; which of several is edited now is no part of what the task is.
-            "editable": list(self.editables) if len(self.editables) > 1 else self.editable,
-            "layout": digest(layout_of(self, self.initial).to_json(self.editables)),
-            "labels": list(self.labels),
-            "metric": _named(self.metric),
-            "answer": _named(self.answer),
-            "sampling": [sampling.temperature, sampling.top_p, sampling.max_tokens, list(sampling.stop)],
-            "contract": digest(self.contract.to_json()),
-            "examples": {
-                name: digest([example.id for example in split])
-                for name, split in (("train", self.train), ("dev", self.dev), ("test", self.test))
-            },
-        }
+        return fingerprint_of(self)
 
     def _everything(self) -> Iterable[Example]:
         pool = () if self.pool is None else (*self.pool.rows, *self.pool.dev, *self.pool.test)
@@ -337,14 +316,3 @@ def _default_answer(metric: str | Metric, labels: Sequence[str]) -> str:
     if labels:
         return "label"
     return metric if metric in ("number", "choice") and isinstance(metric, str) else "text"
-
-
-def _named(function: str | Callable[..., object]) -> str:
-    """A name as it is; a function by where it is defined and by what its source says."""
-    if isinstance(function, str):
-        return function
-    described = f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
-    try:
-        return f"{described}@{digest(inspect.getsource(function))}"
-    except (OSError, TypeError):
-        return described

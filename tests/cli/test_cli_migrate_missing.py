@@ -13,8 +13,8 @@ from typer.testing import Result
 
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
-from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
+from promptopt.models.server.retrying import RetryPolicy
 from promptopt.types import Request
 from tests.servers import HANG, Answer, Asked, FakeServer, Script, failure, reply
 

@@ -10,8 +10,8 @@ import pytest
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
-from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
+from promptopt.models.server.retrying import RetryPolicy
 from promptopt.outcome.result import Result
 from promptopt.testing import feature_accuracy, outcome, planted_task, uniform
 from tests.rewrites import Rewrites, rewrite

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.http import is_this_machine
 from promptopt.models.server.openai import OpenAIModel
+from promptopt.models.server.retrying import RetryPolicy
 from promptopt.types import Message, Reply, Request
 from tests.ends import ends
 from tests.models.conftest import Transport

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.retrying import Outage
 from promptopt.text import counted
 
 _MINUS_INFINITY = -9_999.0

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import email.utils
 import logging
-import math
 import queue
 import random
 import threading
@@ -18,13 +16,13 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from promptopt.errors import BackendError, ConfigError, PromptoptError, Refused, RequestRefused
 from promptopt.models.server.event_loop import EventLoop
 from promptopt.models.server.pace import UNPACED, Pace, Window
 from promptopt.models.server.refused import TRIES, Refusals
+from promptopt.models.server.retrying import RETRY_POLICY, Outage, RetryPolicy
 from promptopt.models.server.silence import FIRST_S, Silence
 from promptopt.text import counted
 
@@ -43,73 +41,6 @@ _log = logging.getLogger(__name__)
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
-
-
-class Outage(Exception):
-    """A failure that may pass. Its text is a clause without secrets, shown if it does not pass."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        retry_after_s: float | None = None,
-        overloaded: bool = False,
-        unreachable: bool = False,
-        misplaced: bool = False,
-        amounts_to: Any = None,
-    ) -> None:
-        """`overloaded`: the server asked for less; `unreachable`: no connection came about.
-
-        `misplaced`: where the server never answered otherwise, no retry mends it: the address or a setting is wrong.
-        `amounts_to`: the answer that it comes to for this request, once `RetryPolicy.empty_tries` have met the like.
-        """
-        super().__init__(message)
-        self.amounts_to = amounts_to
-        self.retry_after_s, self.overloaded, self.unreachable = retry_after_s, overloaded, unreachable
-        self.misplaced = misplaced
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How long a request is tried again, in seconds over all of its tries and waits.
-
-    Waits double from `first_s` to `longest_s`, each cut by up to half at random so that refused requests do not return
-    together. A server that was never reached is given up after `contact_s`: its address is likelier wrong
-    than the server down; after `misplaced_s` where something else than a model's server answers there.
-
-    Own code, for a retrying library would replace the formula of `wait_s` alone: whether to go on depends on what
-    became of the other requests of the batch, and every wait ends when the run stops.
-    """
-
-    total_s: float = 300.0
-    contact_s: float = 10.0
-    misplaced_s: float = 2.0
-    first_s: float = 0.5
-    longest_s: float = 20.0
-    empty_tries: int = 3
-    """Tries of a request that is answered, but each time with nothing. Ours."""
-
-    def wait_s(self, tries: int, outage: Outage, draw: float) -> float:
-        """The wait after `tries` failed tries; `draw` in [0, 1). What the server asked for is never undercut."""
-        backoff = min(self.longest_s, self.first_s * 2 ** (tries - 1)) * (1 - draw / 2)
-        # A random part on top: all who were told the same second would else return together.
-        return backoff if outage.retry_after_s is None else outage.retry_after_s + backoff * draw
-
-
-RETRY_POLICY = RetryPolicy()
-
-
-def retry_after_s(header: str | None, now: float) -> float | None:
-    """Seconds from `now` (Unix time) that a Retry-After header asks for, given as seconds or as an HTTP date."""
-    if header is None:
-        return None
-    with contextlib.suppress(ValueError):
-        seconds = float(header)
-        # `float` reads "inf" and "nan" too, for which nobody can wait.
-        return max(0.0, seconds) if math.isfinite(seconds) else None
-    with contextlib.suppress(ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now)
-    return None
 
 
 class Dispatcher(Generic[RequestT, AnswerT]):

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server.address import canonical_address, default_address, host_of, identity, is_this_machine
 from promptopt.models.server.contents import as_object
-from promptopt.models.server.dispatch import Outage
 from promptopt.models.server.keys import masked_bytes
 from promptopt.models.server.pace import UNPACED, Pace
+from promptopt.models.server.retrying import Outage
 from promptopt.models.server.streams import joined
 from promptopt.models.server.surroundings import proxy_for
 from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport

@@ -16,8 +16,9 @@ from typing import Any
 from promptopt.errors import ConfigError
 from promptopt.models.providers import HOSTED
 from promptopt.models.server.address import OPENAI, canonical_address, host_of, identity
-from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, Outage, RetryPolicy
+from promptopt.models.server.dispatch import Dispatcher
 from promptopt.models.server.pace import Pace
+from promptopt.models.server.retrying import RETRY_POLICY, Outage, RetryPolicy
 from promptopt.models.server.token_logprobs import require_tokens
 from promptopt.models.server.wire import Failure, quoted, read_reply, response_format
 from promptopt.models.tokens import estimate_tokens

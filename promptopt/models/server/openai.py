@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptopt.errors import ConfigError, RequestRefused
-from promptopt.models.server.dispatch import RETRY_POLICY, Dispatcher, RetryPolicy
+from promptopt.models.server.dispatch import Dispatcher
 from promptopt.models.server.http import Channel, Server
 from promptopt.models.server.pace import Pace
+from promptopt.models.server.retrying import RETRY_POLICY, RetryPolicy
 from promptopt.models.server.scoring import Scorer
 from promptopt.models.server.token_logprobs import require_tokens, without_tokens
 from promptopt.models.server.wire import (

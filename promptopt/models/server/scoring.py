@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from promptopt.errors import BackendError, ConfigError, SomeRefused
 from promptopt.models.server.abilities import Capabilities, detect, is_unchanged
-from promptopt.models.server.dispatch import Dispatcher, Outage, RetryPolicy
+from promptopt.models.server.dispatch import Dispatcher
 from promptopt.models.server.http import Channel, Server, TooLong
 from promptopt.models.server.pace import UNPACED, Pace
+from promptopt.models.server.retrying import Outage, RetryPolicy
 from promptopt.types import Content, Likelihoods, ScoreRequest, TokenLogProbs
 
 _DETECT = ScoreRequest("", ())

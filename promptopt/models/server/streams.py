@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from promptopt.models.server.contents import THOUGHT_FIELDS
-from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.retrying import Outage
 
 _ENDED = "[DONE]"
 _LINE_END = re.compile(r"\r\n|\n|\r")

@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from promptopt.errors import ConfigError
-from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.retrying import Outage
 from promptopt.models.server.surroundings import Proxy, certificates, proxy_for
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from promptopt.errors import Refused, RequestRefused
 from promptopt.models.server.contents import as_object, calls_of, contents_of
-from promptopt.models.server.dispatch import Outage, retry_after_s
 from promptopt.models.server.keys import MASK, SHORTEST_KEY, masked
 from promptopt.models.server.refusals import (
     breaks_off,
@@ -25,6 +24,7 @@ from promptopt.models.server.refusals import (
     says_rate,
     tells_nothing,
 )
+from promptopt.models.server.retrying import Outage, retry_after_s
 from promptopt.models.server.token_logprobs import tokens_of
 from promptopt.models.server.usage import usage_of
 from promptopt.text import visible

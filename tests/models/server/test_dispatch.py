@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server import dispatch
-from promptopt.models.server.dispatch import Dispatcher, Outage, RetryPolicy, retry_after_s
+from promptopt.models.server.dispatch import Dispatcher
 from promptopt.models.server.pace import Pace, Window
+from promptopt.models.server.retrying import Outage, RetryPolicy, retry_after_s
 from promptopt.types import Reply, Request
 from tests.models.server.asking import model_threads
 

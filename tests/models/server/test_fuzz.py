@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import BackendError
-from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.retrying import Outage
 from promptopt.models.server.streams import joined
 from promptopt.models.server.wire import Failure, quoted, read_reply
 from promptopt.text import visible

@@ -14,8 +14,8 @@ import pytest
 
 from promptopt.errors import BackendError, ConfigError, PromptoptError
 from promptopt.models.server import litellm as module
-from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.litellm import LiteLLMModel
+from promptopt.models.server.retrying import RetryPolicy
 from promptopt.protocols import Model
 from promptopt.types import Message, Reply, Request, Sampling, Token
 from tests.servers import (

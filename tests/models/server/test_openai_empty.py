@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.retrying import Outage
 from promptopt.models.server.wire import read_reply
 from promptopt.types import Reply
 from tests.models.conftest import Transport

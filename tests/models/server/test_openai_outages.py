@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from promptopt.errors import BackendError
-from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
+from promptopt.models.server.retrying import RetryPolicy
 from promptopt.types import Reply
 from tests.models.server.asking import KEY, Opening, Waits, ask, briefly, chat
 from tests.servers import (

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.models.server.refused import TRIES
+from promptopt.models.server.retrying import RetryPolicy
 from promptopt.types import Likelihoods
 from tests.dialects import ToyModel, ToyServer
 from tests.models.server.asking import KEY, Opening, Waits

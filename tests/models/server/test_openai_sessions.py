@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import pytest
 
 from promptopt.errors import ConfigError, PromptoptError
-from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
+from promptopt.models.server.retrying import RetryPolicy
 from promptopt.types import Reply
 from tests.models.server.asking import KEY, Opening, Waits, ask, chat, model_threads
 from tests.servers import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from promptopt.errors import BackendError, RequestRefused
-from promptopt.models.server.dispatch import Outage, RetryPolicy
+from promptopt.models.server.retrying import Outage, RetryPolicy
 from promptopt.models.server.wire import Failure, read_reply
 from promptopt.types import Message, Reply, Request, Sampling, Token
 from tests.models.conftest import Transport

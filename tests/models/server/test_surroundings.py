@@ -13,8 +13,8 @@ import pytest
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server import surroundings
-from promptopt.models.server.dispatch import RetryPolicy
 from promptopt.models.server.openai import OpenAIModel
+from promptopt.models.server.retrying import RetryPolicy
 from promptopt.models.server.surroundings import certificates, proxy_for
 from promptopt.types import Reply
 from tests.models.conftest import Transport

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from promptopt.errors import ConfigError
-from promptopt.models.server.dispatch import Outage
+from promptopt.models.server.retrying import Outage
 from promptopt.models.server.streams import joined
 from promptopt.models.server.token_logprobs import require_tokens
 from promptopt.models.server.wire import Failure, quoted, read_reply
