@@ -41,6 +41,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     forget(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_on_extending_runs_as_it_stands(name: str, folder: Path) -> None:
     follow(name, folder)
@@ -160,6 +161,7 @@ def test_table_cells_and_sentences_are_short(document: Path) -> None:
     assert not lengths or sum(lengths) / len(lengths) <= 14, "words a sentence, on average"
 
 
+@pytest.mark.slow
 def test_no_source_cites_documents_that_a_reader_does_not_have() -> None:
     cited = re.compile(r"(?<![/\w\"'-])[a-z_]+\.md\b|\bsections? \d|\bchecks? \d", re.IGNORECASE)
     found = [

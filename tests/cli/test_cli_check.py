@@ -290,6 +290,7 @@ def test_prompts_in_different_layouts_are_each_read_in_its_own(
     assert red.exit_code == 4, red.stderr
 
 
+@pytest.mark.slow
 def test_a_check_is_one_look_and_says_so_and_what_the_next_needs(invoke: Invoke, task_file: str) -> None:
     few = ("--test", "24")
     first = check(invoke, task_file, BETTER, "--baseline", START, "--summary", "summary.md", *few)

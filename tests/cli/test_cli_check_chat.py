@@ -34,6 +34,7 @@ def check(invoke: Invoke, prompt: str) -> tuple[int, dict[str, Any]]:
     return done.exit_code, json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_prompt_in_use_is_green_and_one_without_its_rules_red(invoke: Invoke) -> None:
     cut = START[: START.index("# Delivery")] + START[START.index("# Safety") :]
     kept, green = check(invoke, START.strip())

@@ -80,6 +80,7 @@ def test_dry_run_refuses_a_server_that_the_run_would_refuse(
     assert said in dry.stderr
 
 
+@pytest.mark.slow
 def test_dry_run_says_that_a_price_is_unknown(invoke: Invoke, task_file: str) -> None:
     asked = ("--method", "climb", "--model", "openai/nobody-sells-this", "--max-evaluations", "60")
     result = invoke("optimize", "--task", task_file, *asked, "--dry-run")
@@ -87,6 +88,7 @@ def test_dry_run_says_that_a_price_is_unknown(invoke: Invoke, task_file: str) ->
     assert "No price is known for openai/nobody-sells-this: dollars are not guessed." in result.stdout
 
 
+@pytest.mark.slow
 def test_dry_run_knows_that_a_model_in_this_process_costs_nothing(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def test_compare_foresees_prompts_on_models(invoke: Invoke, task_file: str, mode
     assert model.log == []
 
 
+@pytest.mark.slow
 def test_a_range_of_one_search_is_a_range_of_all(
     invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_range_of_one_search_is_a_range_of_all(
     assert "200 to 800 evaluations and 2,000 to 18,000 tokens are likely." in invoke(*asked, "--dry-run").stdout
 
 
+@pytest.mark.slow
 def test_who_is_never_asked_has_no_row_and_the_time_says_what_is_lacking(
     invoke: Invoke, task_file: str, model: Scripted
 ) -> None:

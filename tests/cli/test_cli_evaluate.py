@@ -179,6 +179,7 @@ def test_two_prompts_are_compared_on_the_same_examples_by_the_paired_test(invoke
     assert "the paired difference on the same examples (McNemar exact)." in shown.stdout
 
 
+@pytest.mark.slow
 def test_prompts_compared_on_the_test_are_one_look_whose_level_their_verdicts_share(
     invoke: Invoke, task_file: str
 ) -> None:

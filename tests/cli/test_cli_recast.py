@@ -26,6 +26,7 @@ def _known(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "load", load_known)
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_the_whole_prompt(invoke: Invoke, task_file: str) -> None:
     result = invoke("optimize", *OPTIONS, *SMALL, "--task", task_file, "--dry-run", "--json")
     assert result.exit_code == 0, result.output

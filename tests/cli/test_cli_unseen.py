@@ -220,6 +220,7 @@ def test_what_cannot_be_judged_is_refused_before_any_call(
     assert not model.log
 
 
+@pytest.mark.slow
 def test_one_task_is_adapted_to_a_system_prompt_that_stays(invoke: Invoke, tasks: Path, model: Scripted) -> None:
     (tasks / "found.md").write_text("You are terse.\n", encoding="utf-8")
     out = tasks / "winner.json"
@@ -266,6 +267,7 @@ def test_a_user_prompt_is_measured_behind_a_system_prompt_and_one_that_spells_in
     assert "cannot stand for the user prompt of red (added placeholder {text})" in " ".join(refused.stderr.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["found.md", "found.json", "found.txt"])
 def test_a_system_prompt_is_read_from_a_text_or_from_a_winner_as_it_was_written(
     name: str, invoke: Invoke, tasks: Path, model: Scripted

@@ -135,6 +135,7 @@ def test_a_model_that_samples_all_the_same_is_drawn_anew_at_the_end(tmp_path: Pa
     assert len([warning for warning in first.warnings if "takes no temperature" in warning]) == sampled
 
 
+@pytest.mark.slow
 def test_half_an_emoji_in_replies_and_data_ends_no_run(tmp_path: Path) -> None:
     def change(index: int, reply: Reply) -> Sequence[Any]:
         return [(index, replace(reply, text="yes \ud83d" if index % 2 else "yes", served="one \udc80"))]

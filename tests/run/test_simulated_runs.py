@@ -143,6 +143,7 @@ def test_a_model_named_to_play_users_of_no_scenarios_is_told_of(tmp_path: Path) 
     assert any("nobody asks it" in said for said in found.warnings)
 
 
+@pytest.mark.slow
 def test_a_search_ends_in_a_judges_word_and_a_replay_asks_nothing(tmp_path: Path) -> None:
     result, end = search(tmp_path / "s.db")
     assert (result.verdict, result.basis) == ("undecided", "judge")

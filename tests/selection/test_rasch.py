@@ -29,6 +29,7 @@ def believed(answers: Answers, seen: Seen) -> Abilities:
     return learned(beginning(*answers.shape, float(answers[seen].mean())), answers, seen)
 
 
+@pytest.mark.slow
 def test_it_is_the_mode_of_the_posterior_and_its_curvature() -> None:
     answers, seen = planted(1)
     prompts, examples = answers.shape
