@@ -98,6 +98,22 @@ def largest(targets: Iterable[str]) -> int:
     return found
 
 
+def proportions(targets: Iterable[str]) -> bool | None:
+    """Whether right answers are proportions: all lie between 0 and 1, and some in between; so 75% is 0.75.
+
+    False where none lies in between and some are more, so that 0.75 (75%) is 75. None where they do not say.
+    """
+    between = more = False
+    for target in islice(targets, LOOKED_AT):
+        found = [numbers_in(match.group()) for match in _FIND.finditer(fixed(target))]
+        if len(target) > WHOLE_TARGET or len(found) != 1 or len(found[0]) != 1:
+            continue
+        worth = Fraction(found[0][0])
+        between |= 0 < worth < 1 and "%" not in target
+        more |= worth > 1 or "%" in target
+    return None if between == more else between
+
+
 def _mark(run: str) -> str:
     """The decimal mark that the run shows; empty where it shows none."""
     marks = _SEPARATOR.findall(run)

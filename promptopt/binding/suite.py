@@ -12,8 +12,8 @@ from typing import Literal
 
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError
-from promptopt.evaluators import metrics, readers
-from promptopt.evaluators.generation import writes_decimal_commas
+from promptopt.evaluators import metrics
+from promptopt.evaluators.generation import reader_of, writes_decimal_commas
 from promptopt.evaluators.judging import options_of
 from promptopt.protocols import Metric, Reader
 from promptopt.tasks.gate import EVERY, Gate
@@ -269,4 +269,4 @@ def _cut(splits: Sequence[tuple[Example, ...]], shares: Sequence[float]) -> tupl
 
 def _scoring(task: Task) -> tuple[Reader, Metric]:
     comma = "number" in (task.metric, task.answer) and writes_decimal_commas(task)
-    return readers.resolve(task.answer, task.labels, comma), metrics.resolve(task.metric, comma)
+    return reader_of(task, task.answer, comma), metrics.resolve(task.metric, comma)

@@ -35,7 +35,9 @@ def init(
     input_columns: Annotated[
         list[str] | None, typer.Option("--input", metavar="COLUMN", help="The column the model reads; may be repeated.")
     ] = None,
-    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column with the right answers.")] = None,
+    targets: Annotated[
+        list[str] | None, typer.Option("--target", metavar="COLUMN", help="The column with the right answers.")
+    ] = None,
     system: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Chats: the system prompt in use; by default the one they share."),
@@ -57,7 +59,7 @@ def init(
     data (columns chosen and rejected) needs neither --input nor --target. Nor do logs of chats (OpenAI, ShareGPT,
     OpenAI-Evals, Langfuse, LangSmith, transcripts as tables): docs/chat.md.
     """
-    path = _path_of(name)
+    path, target = _path_of(name), _one_target(targets if targets else [])
     if _is_chat(data, system, bool(input_columns) or target is not None, named=bool(speaker)):
         _init_chat(path, _logs(data, turns, speaker if speaker else [], group_by, mask=mask), system)
     else:
@@ -73,6 +75,16 @@ def _path_of(name: str) -> Path:
     if path.exists():
         raise ConfigError(f"{str(path)!r} is already there; choose another name, or remove it first")
     return path
+
+
+def _one_target(named: list[str]) -> str | None:
+    """Raises ConfigError for several columns, of which all but one would be left out."""
+    if len(named) > 1:
+        raise ConfigError(
+            f"--target names several columns, {' and '.join(map(repr, named))}; several right answers stand in one "
+            f'column, each cell a list such as ["Paris", "City of Light"]'
+        )
+    return named[0] if named else None
 
 
 def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str | None) -> None:

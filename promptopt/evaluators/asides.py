@@ -28,6 +28,12 @@ _SURE = re.compile(
 )
 _SOURCE = re.compile(r"(?<=[0-9.%])\s?(?:\[[0-9]{1,2}\]\s?){1,5}(?=[.,;]?(?:\s|$))")
 """A note behind the number or the sentence: "12 [1]"."""
+_REFERENCE = re.compile(
+    r"\b(?:see|cf\.?|in|from|by|per|using)\s(?:also\s)?(?:the\s)?(?:step|equation|eq\.|figure|fig\.|table|section|page|p\.|example|note|footnote|line|"
+    r"paragraph)s?\s\(?[0-9]{1,4}\)?(?:\s?(?:and|to|[-–])\s?[0-9]{1,4})?(?![\w.]*[0-9])",
+    re.IGNORECASE,
+)
+"""Where something stands: "(see step 3)"."""
 _STEP = re.compile(
     r"^[^\w\n]{0,6}(?:step|schritt|étape|paso|passo|шаг)\s[0-9]{1,2}\s?[:.)](?=[^\n]{0,9}\w)", re.I | re.M
 )
@@ -41,5 +47,5 @@ def without_asides(text: str) -> str:
     said = _CONFIDENCE.sub(" ", bare) if "\n" in bare else bare
     said = _SURE.sub(" ", said) if "%" in said else said
     said = _SOURCE.sub(" ", said) if "]" in said else said
-    said = _STEP.sub(" ", said)
+    said = _STEP.sub(" ", _REFERENCE.sub(" ", said))
     return said if said == bare or _DIGIT.search(said) else bare

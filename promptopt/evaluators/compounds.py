@@ -13,12 +13,12 @@ COMPOUND = "\ufdd0"
 
 _KINDS = (
     (
-        "year years yr yrs jahr jahre jahren an ans année années año años ano anos anno anni jaar",
-        "month months mo mos monat monate monaten mois mes meses mese mesi maand maanden",
+        "год года лет year years yr yrs jahr jahre jahren an ans année années año años ano anos anno anni jaar",
+        "месяц месяца месяцев month months mo mos monat monate monaten mois mes meses mese mesi maand maanden",
         "week weeks wk wks w woche wochen semaine semaines semana semanas settimana settimane weken",
         "day days d tag tage tagen jour jours j día días dia dias giorno giorni dag dagen",
-        "hour hours hr hrs h stunde stunden std heure heures hora horas ora ore uur uren",
-        "minute minutes min mins m minuten minuto minutos minuti minuut",
+        "час часа часов ч hour hours hr hrs h stunde stunden std heure heures hora horas ora ore uur uren",
+        "минута минуты минут мин minute minutes min mins m minuten minuto minutos minuti minuut",
         "second seconds sec secs s sekunde sekunden sek seconde secondes segundo segundos secondo secondi seconden",
     ),
     (
@@ -46,11 +46,11 @@ _KINDS = (
         "teaspoon teaspoons tsp tsps milliliter milliliters millilitre millilitres ml mls cl",
     ),
     (
-        "dollar dollars bucks euro euros pound pounds quid rupee rupees franc francs peso pesos",
+        "рубль рубля рублей руб dollar dollars bucks euro euros pound pounds quid rupee rupees franc francs peso pesos",
         "quarter quarters",
         "dime dimes",
         "nickel nickels",
-        "cent cents pence pennies penny p paise centavo centavos centime centimes ct cts c ¢",
+        "копейка копейки копеек cent cents pence pennies penny p paise centavo centavos centime centimes ct cts c ¢",
     ),
     (
         "degree degrees deg ° grad",
@@ -97,6 +97,11 @@ _IN_WORDS = re.compile(
     r"|\s?einhalb\b"
     # Times of the day: before noon or after it, a 5 is another hour.
     r"|\s?(?:[ap]\.\s?m\.|[ap]m\b)|\s?o['’]clock\b"
+    # 5-1/2 is 5½ to some, and to others a difference.
+    r"|-[0-9]{1,3}/[0-9]{1,3}(?![\w/])"
+    # 1 million 200 thousand.
+    r"|\s(?:thousand|million|billion|trillion|lakh|crore)s?,?\s(?:and\s)?[0-9]{1,3}(?:,[0-9]{3})?(?:\s(?:hundred|thousand|million|lakh)s?)?"
+    r"(?=\s{0,3}(?:[.!?)*\"']|\n|$))"
     # Dozens are read, as units are, unless a plain number says the same: "24 eggs (2 dozen)", "2 dozen = 24".
     rf"|{_DOZEN}(?=[^()]{{0,20}}\)|\s{{0,3}}[(=]\s?[0-9])"
     r")",

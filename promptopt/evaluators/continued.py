@@ -38,6 +38,16 @@ _STARTS_WORK = re.compile(
     r"|(?:problem|question|example|exercise|part|task|case|text|item|section|chapter|q)\W{0,3}[0-9])",
     re.IGNORECASE,
 )
+_OFFER = re.compile(
+    r"(?<=[\w.!?)*}\]\"'`])\s*(?:\n|(?<=[.!?)*]\s))\W{0,4}(?:if\s(?:you(?:['’]d|\swould)\slike|you\s(?:want|need|wish|prefer))"
+    r"|would\syou\s(?:like|want|prefer)|do\syou\s(?:want|need)|(?:do\syou\s)?want\sme\sto|shall\si|let\sme\sknow|feel\sfree|i\shope\sth(?:is|at)"
+    r"|is\sthere\sanything|(?:just\s)?ask\sme|happy\sto\shelp|möchten\ssie|soll\sich|voulez-vous|souhaitez-vous|¿?quieres\sque)\b"
+    r"[^\n]{0,300}\Z",
+    re.IGNORECASE,
+)
+"""What assistants offer below an answer: "Would you like me to show the 2 steps?"."""
+_BRACKETED = re.compile(r"\[(/?)(?:final[_ ]?)?answer\](?!\()", re.IGNORECASE)
+"""Tags in square brackets."""
 SHORT = 6
 """Words of a line that is an answer without saying so, at most. Ours."""
 
@@ -48,6 +58,7 @@ def read_first(said: str, read: Callable[[str], str | None]) -> str | None:
     The whole is read where no answer stands before the other example; so it is where only a heading does, or a field
     that `read` finds nothing in. A reply that begins with the question itself is a working in steps of its own.
     """
+    said = _BRACKETED.sub(r"<\1answer>", without_offer(said))
     head, begun = "", None
     if "\n" in said and not _BEGINS.match(said) and (begun := _ANOTHER.search(said)) is not None:
         head = said[: begun.start()].rstrip("\n\t #=*_-")
@@ -62,6 +73,12 @@ def read_first(said: str, read: Callable[[str], str | None]) -> str | None:
     found = read(head) if named or _is_short(head) else None
     # The same field again is the next example's.
     return found if found is not None or named & _fields(rest) else read(said)
+
+
+def without_offer(said: str) -> str:
+    """The reply without the offer of more that it closes with."""
+    offer = _OFFER.search(said)
+    return said if offer is None else said[: offer.start()]
 
 
 def _fields(text: str) -> set[tuple[str, bool]]:

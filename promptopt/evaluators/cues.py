@@ -21,8 +21,9 @@ IS = r"(?:is|are|was|ist|lautet|est|es|è|é|er|är|adalah|je|là|είναι|(?<
 # Behind a stop: "Positive. Wait, no", and not "please wait, …" within a sentence.
 CORRECTED = re.compile(
     r"(?:[.!?;,\n—–-]|…)\W{0,4}(?:(?:but|no|oh)\W{1,3})?"
-    r"(?:wait(?=[,.!…—–:]|\s(?:no|actually|that|it)\b)|correction|scratch that|on second thoughts?|hold on"
-    r"|actually,|hmm+|sorry,)|(?:\.{2,4}|…|\s[—–-])\s{0,3}no,",
+    r"(?:wait(?=[,.!…—–:]|\s(?:no|actually|that|it)\b)|correction|scratch that|on second thoughts?"
+    r"|hold on(?!\s(?:to|for)\b)"
+    r"|actually,|hmm+|sorry,)|(?:\.{2,4}|…|\s[—–-]|(?<=[\w*]),)\s{0,3}no,",
     re.IGNORECASE,
 )
 """What takes back the answer that a reply opened with."""

@@ -12,6 +12,7 @@ FORMULA = "\ufdd1"
 
 # Thin spaces that LaTeX sets between thousands: 1\,234.
 _GAP = re.compile(r"(?<=[0-9])(?:\{?\\[,;:! ]\}?|~)(?=[0-9]{3}(?![0-9]))")
+_TIMES_SIGN = re.compile(r"\\(?:times|cdot)(?![A-Za-z])")
 _SPACING = re.compile(r"\\[,;:! ]|\\(?:left|right|quad|displaystyle)(?![A-Za-z])")
 _NAMED = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:bf|rm|it)|mbox|operatorname)\s{0,4}\{([^{}]{0,200})\}")
 _FRACTION = re.compile(
@@ -53,12 +54,26 @@ _OTHER_FRACTION = re.compile(
 )
 _JOINED_BEFORE = re.compile(rf"{FORMULA}[ )}}]{{0,3}}[+\-−–*/×·][ ({{]{{0,3}}$")
 _JOINED_BEHIND = re.compile(rf"[ )}}]{{0,3}}[+\-−–*/×·][ ({{]{{0,3}}{FORMULA}")
+_VARIABLE = "[abijnpqruvwxyz]"
+"""Letters that stand for a number more often than for a unit."""
+_ENDED = r"(?=[\s*$]{0,3}(?:[+*/^=.,;:)}\]]|-(?![A-Za-z]{2})|\\|$))"
+_ALGEBRA = re.compile(
+    # 5x, 2xy, 3(x + 1), x + 3, 3 - n, what is left of \frac{2}{x}, |-5|, \lfloor 5.5 \rfloor.
+    rf"(?<![\w.,])[0-9][0-9.,]{{0,30}}(?:{_VARIABLE}|[ *·]{{0,2}}[xyz]{{1,3}}|ab){_ENDED}"
+    rf"|[0-9)]\([-+*/^0-9 ]{{0,12}}{_VARIABLE}[-+*/^0-9 ]{{0,12}}\)"
+    rf"|(?<![A-Za-z0-9\\]){_VARIABLE}\s?[-−+*/^]\s?[0-9(]"
+    rf"|[0-9)]\s?[-−+*/^]\s?(?:[0-9]{{1,9}})?{_VARIABLE}{_ENDED}"
+    rf"|[0-9]\s?{FORMULA}"
+    # Not metres by second, m/s.
+    r"|\\[dtc]?frac(?![A-Za-z])(?!\s?\{\s?[a-z]{1,4}\s?\}\s?\{\s?(?:[smhlg]|[a-z]{2,4})\s?\})|\\[lr]?(?:floor|ceil|vert)(?![A-Za-z])|\A[\s$]{0,3}\|[^|]{1,40}\|[\s$]{0,3}\Z"
+)
 _SIGNS = ("^", "√", "π", "\\", "!")
 
 
 def without_tex(text: str) -> str:
     """The text without LaTeX's spacing and fonts, with its fractions as 3/4."""
-    text = _GAP.sub("'", text.replace("{,}", ",").replace(",\\!", ",").replace("{.}", "."))
+    text = text.replace("{,}", ",").replace(",\\!", ",").replace("{.}", ".").replace("{:}", ":")
+    text = _GAP.sub("'", _TIMES_SIGN.sub("×", text).replace("\\div", "÷"))
     text = _BOX.sub(r"\\boxed{\1}", _NAMED.sub(r" \1 ", _SPACING.sub(" ", text)))
     return _FRACTION.sub(_quotient, text)
 
@@ -72,6 +87,21 @@ def without_formulas(text: str) -> str:
     text = _POWER.sub(lambda match: FORMULA if match["base"] else " ", _IRRATIONAL.sub(FORMULA, text))
     text = _FACTORIAL.sub(FORMULA, _BASE.sub(FORMULA, _FUNCTION.sub(FORMULA, text)))
     return _OTHER_FRACTION.sub(FORMULA, text)
+
+
+def end_of_place(plain: str, start: int, mark: str) -> int:
+    """Where the place that was set for an answer ends; braces within a box are its own. -1 where it never does."""
+    depth = 0
+    for place in range(start, len(plain)):
+        if plain[place] == mark and depth == 0:
+            return place
+        depth += (plain[place] == "{") - (plain[place] == "}") if mark == "}" else 0
+    return -1
+
+
+def is_algebra(plain: str) -> bool:
+    """Whether what was given as the answer holds a letter for a number: "5x", "(x - 2)(x + 3)". Then no part is one."""
+    return _ALGEBRA.search(plain) is not None
 
 
 def joins(plain: str, start: int, end: int) -> bool:

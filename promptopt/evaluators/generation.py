@@ -10,7 +10,7 @@ from functools import lru_cache
 from numbers import Real
 from typing import Any, Self, cast
 
-from promptopt.digits import decimal_comma, largest
+from promptopt.digits import decimal_comma, largest, proportions
 from promptopt.errors import DataError, Endless, EvaluatorError
 from promptopt.evaluators import metrics, readers
 from promptopt.evaluators.calls import with_calls
@@ -63,8 +63,7 @@ class Generation:
         comma = "number" in (self.metric, self.answer) and writes_decimal_commas(self.task)
         metric = metrics.resolve(self.metric, comma)
         object.__setattr__(self, "_metric", metric)
-        most = largest(_right_answers(self.task)) if self.answer == "number" else 0
-        object.__setattr__(self, "_read", readers.resolve(self.answer, self.task.labels, comma, most))
+        object.__setattr__(self, "_read", reader_of(self.task, self.answer, comma))
         object.__setattr__(self, "_expected", _expected(self.answer, self.task.labels))
         # A user's function sees every cell: only ours are known to depend on nothing but reply and right answers.
         shared = metrics.is_builtin(metric) and isinstance(self.answer, str)
@@ -235,6 +234,14 @@ class Generation:
         if reply.finish in ("filter", "refusal"):
             return f"{UNANSWERED} ({reply.finish}): {self._expected}"
         return f"no answer could be read: {self._expected}"
+
+
+def reader_of(task: Task, answer: str | Reader, comma: bool) -> Reader:
+    """The reader of that name, told what the task's right answers show. `comma`: as in `readers.resolve`."""
+    if answer != "number":
+        return readers.resolve(answer, task.labels, comma)
+    right = [*_right_answers(task)]
+    return readers.resolve(answer, task.labels, comma, largest(right), proportions(right))
 
 
 def writes_decimal_commas(task: Task) -> bool:

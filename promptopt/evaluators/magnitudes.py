@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from fractions import Fraction
 
 _SIZES = {
     "hundred": 2, "k": 3, "thousand": 3, "thousands": 3, "tausend": 3,
@@ -11,6 +12,9 @@ _SIZES = {
     "milhões": 6, "milhão": 6, "milioni": 6, "milione": 6, "miljoen": 6,
     "b": 9, "bn": 9, "billion": 9, "billions": 9, "mrd": 9, "milliarde": 9, "milliarden": 9, "milliard": 9,
     "milliards": 9, "miliardi": 9, "miljard": 9, "trillion": 12, "trillions": 12, "tn": 12,
+    "tsd": 3, "mille": 3, "mil": 3, "тыс": 3, "тысяч": 3, "тысячи": 3, "тысяча": 3, "млн": 6, "миллион": 6,
+    "миллиона": 6, "миллионов": 6, "млрд": 9, "миллиард": 9, "миллиарда": 9, "миллиардов": 9,
+    "ribu": 3, "juta": 6, "nghìn": 3, "triệu": 6, "tỷ": 9, "bin": 3, "milyon": 6, "tysięcy": 3, "tys": 3,
     "lakh": 5, "lakhs": 5, "crore": 7, "crores": 7, "tenthousand": 4, "hundredmillion": 8,
 }  # fmt: skip
 """What power of ten each word stands for."""
@@ -21,7 +25,10 @@ _UNSPACED = re.compile(r"(?<=[0-9０-９])\s?(?P<size>[萬万億亿만억])")
 _UNSPACED_SIZES = dict.fromkeys("萬万만", " tenthousand ") | dict.fromkeys("億亿억", " hundredmillion ")
 ANY = 10**18
 """A largest right answer that leaves no such word out."""
-_PERCENT = re.compile(r"\s?(?:\\?%|percent\b|per\scent\b|pct\b|prozent\b|pour\scent\b)", re.IGNORECASE)
+_PERCENT = re.compile(
+    r"\s?(?:\\?%|percent\b|per\scent\b|pct\b|prozent\b|po[ur]r?\scent\b|p[eo]r\sci?ento\b|процент\w{0,3}|procent\w{0,2}\b)",
+    re.IGNORECASE,
+)
 
 
 def scaled(number: str, text: str, end: int, largest: int) -> str:
@@ -40,6 +47,16 @@ def scaled(number: str, text: str, end: int, largest: int) -> str:
 def with_words(text: str) -> str:
     """The text with a word in Latin letters for the sizes of Chinese, Japanese and Korean, behind digits: 500万."""
     return _UNSPACED.sub(lambda match: _UNSPACED_SIZES[match["size"]], text)
+
+
+def as_proportion(number: str, text: str, end: int) -> str:
+    """`number`, which ends at `end` of the text, as a proportion where it is a percentage of 1 or more."""
+    if not is_percentage(text, end) or Fraction(number) < 1:
+        return number
+    proportion = Fraction(number) / 100
+    # All that people write has an end; 200/3 % has none, and stays a fraction.
+    plain = Decimal(proportion.numerator) / Decimal(proportion.denominator)
+    return _written(plain) if Fraction(plain) == proportion else str(proportion)
 
 
 def is_percentage(text: str, end: int) -> bool:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from promptopt.errors import ConfigError
 from promptopt.evaluators.continued import read_first
-from promptopt.evaluators.cues import ATTACHED, CORRECTED, NOUN, UNSPACED, in_latin, with_latin_stops, without_struck
+from promptopt.evaluators.cues import CORRECTED, NOUN, in_latin, without_struck
+from promptopt.evaluators.spelled_labels import fold, key_of, ornaments, pattern_of, scale_of, worths_of
 from promptopt.evaluators.ticks import ticked
-from promptopt.text import INVISIBLE, caseless
 from promptopt.thoughts import spoken
-
-# No word boundary is asked for in these scripts, nor between them and others ("答案是positive").
-_JOINED = re.compile(rf"[{UNSPACED}{ATTACHED}]")
-_BEFORE, _AFTER = rf"(?<![^\W{UNSPACED}])", rf"(?![^\W{UNSPACED}]|[+#]+(?!\w))"
-_SEPARATORS = re.compile(r"[\s\-/]+")
 
 # What may stand between a negation and the label that it denies: "not really a positive one".
 _FILLERS = (
@@ -37,7 +31,7 @@ _NEGATION = re.compile(
 )
 # Japanese, Korean, Turkish and Hindi deny behind the word: ではない, 아니다. So do forms and JSON: "toxic: no".
 _DENIED_AFTER = re.compile(
-    r"\W{0,2}(?:değil|नहीं)|\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])|[*\"'`)\]]{0,4}\s{0,2}[:=?]\s{0,2}[*\"'`(]{0,4}(?:no|false)\b"
+    r"-free\b|\W{0,2}(?:değil|नहीं)|\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])|[*\"'`)\]]{0,4}\s{0,2}[:=?]\s{0,2}[*\"'`(]{0,4}(?:no|false)\b"
     r"[*\"'`)\]}]{0,4}\s{0,3}(?:$|[\n,;.!}|<])"
 )
 _UNDECIDED = re.compile(
@@ -57,7 +51,7 @@ _PASSING = frozenset(
 )  # fmt: skip
 """Labels that are common words as well: with a word directly after them they say something else ("no idea")."""
 # "No idea" goes on; "no, because" and "no because" have answered.
-_GOES_ON = re.compile(r"[ \t]+(?!(?:because|since|as|due)\b)\w|-\w")
+_GOES_ON = re.compile(r"[ \t]+(?!(?:because|since|as|due|or|and)\b)\w|-\w")
 # "No it is not" and "no way" say no, although words follow.
 _STATED = re.compile(
     r"[ \t]+(?:it|its|he|she|they|this|that|thats|there|i|im|we|you|the|not|because|since|as|due)\b|[ \t]way\W*$"
@@ -73,6 +67,11 @@ _ASKED = (
 _ANSWER = re.compile(rf"\b(?:{NOUN}|{_ASKED})\b|{_ASKED_UNSPACED}")
 # A cue ends in a colon or an equals sign, at the beginning of a line or a clause: "Sentiment: positive".
 _CUE = re.compile(r"(?:^|[.!?;|\n{,])(?P<cue>[^.!?;:=\n,{}]{1,40})[:=]\W{0,8}(?:text\{)?\W{0,8}$")
+_NOT_ASKED = re.compile(
+    r"\b(?:second|third|runner|alternat\w{2,6}|incorrect|wrong|initial|original|first\s(?:guess|thought|impression)|previous|other|rejected|"
+    r"un\s?likely|least|backup|possible)\b"
+)
+"""In what an answer is announced by, where it is another one than the reply's: "Second choice: neutral"."""
 _SAID = re.compile(
     r"(?:\b(?:id|i\s(?:would|will)|ill|i)\s(?:say|choose|pick|select|go\swith|call\sit)(?:\s(?:its|it\sis|this\sis))?"
     rf"|\b(?:{NOUN}|{_ASKED})(?:\s(?!not\b)\w{{1,14}})?\s+(?:is|would\s+be|should\s+be|ist|est|es)|<\s?(?:{NOUN}|{_ASKED})\s?>|####|\\f?box(?:ed)?\{{)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
@@ -88,61 +87,9 @@ _ASIDE = re.compile(r"[(\[][^()\[\]]{1,300}[)\]](?=[*_]{0,3}\s{0,2}[:=])")
 # A sign before a number, as in +3; not the plus of c+1.
 _PLUS = re.compile(r"(?<![\w)+.])\+(?=\d)")
 _WORD = re.compile(r"\w")
-# Leading zeros make an identifier.
-_PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?")
-_DECIMAL = re.compile(r"(?<![\w.,])[0-9]{1,9}(?:\.[0-9]{1,9})?(?![0-9]|[.,][0-9])")
+_DECIMAL = re.compile(r"(?<![\w.,])(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?(?![0-9]|[.,][0-9])")
 _SHARE = re.compile(r"[^\w\n]{0,4}(?:[0-9]{1,3}(?:[.,][0-9]{1,9})?\s?%|[01]?\.[0-9])")
-FEWEST_RATINGS = 3
-"""Labels that are numbers make a scale from so many on."""
 _ELEMENT = re.compile(r"<\s?(?:final[ -]?)?answer\s?>([^<>]{0,2000})<\s?/")
-
-
-_UNSEEN = INVISIBLE | {ord("’"): ""} | {ord(sign): "-" for sign in "\u2010\u2011"}
-"""Apostrophes, what shows nothing, and the hyphens that are told from "-" by a program alone."""
-
-
-def _fold(value: str) -> str:
-    """Case, width, apostrophes and underscores away; lines and punctuation stay."""
-    if not value.isascii():
-        value = unicodedata.normalize("NFKC", value).translate(_UNSEEN)
-    return caseless(value).replace("'", "").replace("_", " ").replace("−", "-")
-
-
-def _pattern_of(label: str) -> str:
-    """A pattern for one label in folded text: as a whole word, its own words joined by anything that joins words."""
-    words = [re.escape(word) for word in _SEPARATORS.split(_fold(with_latin_stops(label))) if word]
-    body = r"[\s\-/]*".join(words)
-    # The separators take a sign at the beginning away, which tells -1 from 1.
-    if label.strip().startswith(("-", "+")):
-        body = re.escape(label.strip()[0]) + body.removeprefix(re.escape(label.strip()[0]))
-    first, last = label.strip()[0], label.strip()[-1]
-    # A digit is not named by -1, 1.5, 2/1 or the range 3 - 1.
-    before = (
-        "" if _JOINED.match(first) else _BEFORE + (r"(?<![+\-.])(?<!\d[,–/])(?<!\d\s[–-]\s)" if first.isdigit() else "")
-    )
-    # "c" is not named by "c++", nor "1" by "1.5"; but "positive" is named by "positive+negative".
-    after = "" if _JOINED.match(last) else _AFTER + (r"(?![.,]\d|\s?[/–-]\s?\d)" if last.isdigit() else "")
-    return before + body + after
-
-
-def _scale_of(labels: Sequence[str]) -> re.Pattern[str] | None:
-    """What "4/5", "4 out of 5" and "on a scale of 1 to 5" say beside the rating, where the labels are whole numbers."""
-    if len(labels) < FEWEST_RATINGS or not all(label.isascii() and label.isdecimal() for label in labels):
-        return None
-    highest = max(labels, key=int)
-    return re.compile(
-        rf"(?<=\d)(?:\s{{0,2}}/|\s(?:out\s)?of)\s{{0,2}}{highest}(?![\d.,]\d|\d)"
-        r"|\bscale\s(?:of|from)\s\d{1,3}\s?(?:to|through|-|–)\s?\d{1,3}\b|\b\d{1,3}\s?[-–]\s?\d{1,3}\sscale\b"
-    )
-
-
-def _worths_of(labels: Sequence[str]) -> dict[Fraction, str]:
-    """What each label is worth, where all are numbers and no two are the same one; else empty."""
-    plain = [label.strip().replace(",", ".") for label in labels]
-    if not all(_PLAIN_NUMBER.fullmatch(label) for label in plain):
-        return {}
-    worths = {Fraction(label): own.strip() for label, own in zip(plain, labels, strict=True)}
-    return worths if len(worths) == len(labels) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +110,16 @@ class LabelReader:
     _spelling: dict[str, str] = field(init=False, repr=False, compare=False)
     _scale: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
     _worths: dict[Fraction, str] = field(init=False, repr=False, compare=False)
+    _ornaments: dict[int, None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.labels:
             raise ConfigError("answer 'label' needs the task's labels, and it has none: give labels = [...]")
         spelling: dict[str, str] = {}
+        pictures = ornaments(self.labels)
+        object.__setattr__(self, "_ornaments", pictures)
         for label in self.labels:
-            key = self._key(label)
+            key = key_of(label.translate(pictures))
             if not re.search(r"\w", key):
                 raise ConfigError(
                     f"label {label!r} has no letter or digit, so it cannot be found in a reply: use answer = 'line'"
@@ -179,16 +129,11 @@ class LabelReader:
                     f"labels {spelling[key]!r} and {label!r} differ only in case or punctuation: rename one of them"
                 )
         # The longest first: "very positive" is no "positive".
-        ordered = sorted(spelling.values(), key=len, reverse=True)
+        ordered = sorted((label.translate(pictures) for label in spelling.values()), key=len, reverse=True)
         object.__setattr__(self, "_spelling", spelling)
-        object.__setattr__(self, "_scale", _scale_of(self.labels))
-        object.__setattr__(self, "_worths", _worths_of(self.labels))
-        object.__setattr__(self, "_pattern", re.compile("|".join(map(_pattern_of, ordered))))
-
-    @staticmethod
-    def _key(label: str) -> str:
-        sign = label.strip()[:1] if label.strip()[:1] in "+-" else ""
-        return sign + _SEPARATORS.sub("", _fold(with_latin_stops(label)).strip().lstrip("+-"))
+        object.__setattr__(self, "_scale", scale_of(self.labels))
+        object.__setattr__(self, "_worths", worths_of(self.labels))
+        object.__setattr__(self, "_pattern", re.compile("|".join(map(pattern_of, ordered))))
 
     def __call__(self, reply: str) -> str | None:
         """The label, or None."""
@@ -202,8 +147,8 @@ class LabelReader:
         return read_first(trimmed, self._label_in)
 
     def _label_in(self, text: str) -> str | None:
-        trimmed = without_struck(text)
-        folded = _fold(trimmed if trimmed.isascii() else in_latin(trimmed))
+        trimmed = without_struck(text).translate(self._ornaments)
+        folded = fold(trimmed if trimmed.isascii() else in_latin(trimmed))
         folded = _DECIMAL.sub(self._as_label, folded) if self._worths else folded
         folded = folded if self._scale is None else self._scale.sub("", folded)
         if "+" in folded and not any(label.strip().startswith("+") for label in self.labels):
@@ -250,7 +195,7 @@ class LabelReader:
         return self._read(said) if said.strip() else bold
 
     def _name(self, match: re.Match[str]) -> str:
-        return self._spelling[self._key(match.group())]
+        return self._spelling[key_of(match.group())]
 
     def _in_passing(self, match: re.Match[str], folded: str) -> bool:
         word = match.group()
@@ -284,7 +229,7 @@ class LabelReader:
         negations = [_NEGATION.search(folded[max(0, match.start() - 48) : match.start()]) for match in denied]
         if any(negation is not None and _UNDECIDED.search(negation.group()) for negation in negations):
             return None
-        keys = list({self._key(self._name(match)) for match in denied})
+        keys = list({key_of(self._name(match)) for match in denied})
         if len(keys) != 1:
             return None
         opposites = [no + keys[0] for no in ("not", "non", "no")]
@@ -315,14 +260,24 @@ class LabelReader:
             said = _SAID.search(before)
             # "Yes/no: no" asks by all labels; "positive: no" speaks of one.
             asks = cue is not None and len({self._name(each) for each in self._pattern.finditer(cue["cue"])}) != 1
+            asks = asks and not (cue is not None and _NOT_ASKED.search(cue["cue"]))
             announced = asks or said is not None
             if not announced or not self._ends(folded, match):
+                continue
+            if self._is_taken_back(folded, match, meant):
                 continue
             strong = said is not None or (cue is not None and _ANSWER.search(cue["cue"]) is not None)
             (asked if strong else other).append(self._name(match))
         if asked:
             return asked[-1]
         return other[0] if len(dict.fromkeys(other)) == 1 else None
+
+    def _is_taken_back(self, folded: str, match: re.Match[str], meant: Sequence[re.Match[str]]) -> bool:
+        """Whether another label is named behind a correction: "Answer: positive. Wait, negative."."""
+        corrected = CORRECTED.search(folded, match.end())
+        return corrected is not None and any(
+            each.start() >= corrected.start() and self._name(each) != self._name(match) for each in meant
+        )
 
     def _ends(self, folded: str, match: re.Match[str]) -> bool:
         """Whether nothing follows the label, or a clause of its own that does not list other labels."""

@@ -21,9 +21,10 @@ from promptopt.evaluators import undecided
 from promptopt.evaluators.asides import without_asides
 from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_unspaced
 from promptopt.evaluators.continued import read_first
-from promptopt.evaluators.cues import ATTACHED, IS, NOUN, UNSPACED, in_latin, without_struck
-from promptopt.evaluators.formulas import FORMULA, joins, without_formulas, without_tex
-from promptopt.evaluators.magnitudes import is_percentage, scaled, with_words
+from promptopt.evaluators.cues import ATTACHED, CORRECTED, IS, NOUN, UNSPACED, in_latin, without_struck
+from promptopt.evaluators.formulas import FORMULA, end_of_place, is_algebra, joins, without_formulas, without_tex
+from promptopt.evaluators.magnitudes import as_proportion, is_percentage, scaled, with_words
+from promptopt.evaluators.signs import MINUS, is_negative
 from promptopt.thoughts import spoken
 
 TOLERANCE = Fraction(1, 10**6)
@@ -49,16 +50,14 @@ _SIGN = r"[$¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20cf﷼﹩＄￠￡￥￦]
 _CURRENCY = re.compile(rf"\\?{_SIGN}|\b(?:US|CA|AU|NZ|HK|R)(?=\\?\$)")
 _SIGNED_CURRENCY = re.compile(rf"([-−–])\s?\\?{_SIGN}\s?")
 _EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
-_MINUS = "-−–﹣－"
-_OPERATOR = re.compile(r"(?:[=(\[{:≈<>≤≥*/×÷^$]|\b(?:is|are|be|equals|gives|ist|est|es))[ *$]{0,4}$")
 _NEGATIVE = re.compile(r"\b(?:negative|minus)\s+(?=[.0-9])", re.IGNORECASE)
 _PYTHON_POWER = re.compile(r"(?<=[0-9])\*\*(?=[0-9])")
 # Bold print that ends within a number: "**$1,234**.56".
 _BOLD = re.compile(r"(?<![\w)*.])\*\*(?=[^\s*])([^*\n]{0,60}[0-9])\*\*(?=[.,]?[0-9])")
 _WIDE_FRACTION = re.compile(r"(?<![\w/.,])([0-9]{1,9}) / (0{0,8}[1-9][0-9]{0,8})(?![\w/]|[.,][0-9]|\s?[/*×÷+])(?<!/ )")
 """A quotient is its own value, as that of 3/4 is."""
-_INTERVAL = re.compile(r"(?<=\[)(\s?-?[1-9][0-9]{0,8}),(?=-?[0-9]{1,9}\s?\])(?![0-9]{3}\s?\])")
-"""Two numbers in square brackets are a list."""
+_INTERVAL = re.compile(r"(?:(?<=\[)|(?<=\{\())(\s?-?[1-9][0-9]{0,8}),(?=-?[0-9]{1,9}\s?[\])])(?![0-9]{3}\s?[\])])")
+"""Two numbers in square brackets are a list, and in round ones in a box a point."""
 _FLAT = re.compile(r"(?<=[0-9])([.,])[-–—]{1,2}(?![\w\\])|(?<=[0-9])/-(?!\w)")
 """What stands for no cents: "1.250,-", "500/-"."""
 # Dates, times such as 10h30 and hexadecimal numbers go as a whole: a part of one is never read alone.
@@ -68,16 +67,19 @@ _DATE = re.compile(
 )
 
 _CUE = re.compile(
-    rf"\b{NOUN}\b(?:\s(?!(?:not|{IS})\b)\w{{1,14}}(?=\s)){{0,2}}\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
+    rf"\b(?:[a-z]{{1,12}}_){{0,2}}(?:(?<=\w_)|(?:final|correct|right)?){NOUN}\b(?:\s(?!(?:not|{IS})\b)\w{{1,14}}(?=\s)){{0,2}}\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
     rf"[^\w.,\-−–﹣－+\\/({COMPOUND}{FORMULA}]{{0,6}}",
     re.IGNORECASE,
 )
 # "#### 2. Add them up" is a heading, "#### 18" an answer.
 _HASHES = re.compile(r"####(?=[ \t]*[^\w\s]{0,3}\d)(?![ \t]*\d+[.):][ \t]+\w)")
 _BOXED = re.compile(r"\\f?box(?:ed)?\s*\{")
-_ELEMENT = re.compile(r"<\s{0,4}(?:final[_ -]?)?answer\s{0,4}>", re.IGNORECASE)
+_ELEMENT = re.compile(
+    r"<\s{0,4}(?:(?:final[_ -]?)?answer|(?:final|result|output|solution|response)(?=\s{0,4}>[^<>\n]{0,40}</))\s{0,4}>",
+    re.I,
+)
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|nor|isn['’]t|rather\sthan|instead\sof|as\sopposed\sto|out\sof|(?<=[0-9]\s)of)\s{1,3}[$(\"'*]{0,3}"
+    r"(?:\b(?:not|never|nor|isn['’]t|(?:down|up)\sfrom|compared\s(?:to|with)|rather\sthan|instead\sof|as\sopposed\sto|out\sof|(?<=[0-9]\s)of)\s{1,3}[$(\"'*]{0,3}"
     r"|(?:±|\\pm)\s{0,3})$",
     re.IGNORECASE,
 )
@@ -91,12 +93,6 @@ _BARE_COMMA = re.compile(r"(?<![^\s(\[=:$*\-−+]),(?=[0-9])")
 _ENDS = {_BOXED: "}", _ELEMENT: "<"}
 _WORD = re.compile(r"[^\W\d_]{2}")
 """A single letter may name a quantity."""
-# "Twelve (12)" says it in digits as well.
-_IN_WORDS = re.compile(
-    r"\W{0,6}(?:(?:about|approximately|exactly|just|only)\s)?(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|"
-    r"twelve|\w{3,6}teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|one(?=\W{0,6}$))\b(?![\w\s-]{0,30}[(=:])",
-    re.IGNORECASE,
-)
 _VISIBLE = re.compile(r"\S")
 _SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
 
@@ -107,9 +103,10 @@ class Written(NamedTuple):
     comma: bool
     spaces: bool
     largest: int
+    proportions: bool | None = None
 
 
-def number(reply: str, comma: bool = False, largest: int = 0) -> str | None:
+def number(reply: str, comma: bool = False, largest: int = 0, proportions: bool | None = None) -> str | None:
     r"""The number a reply gives as its answer, in one spelling: "1234", "-7", "0.5", "3/4". None where there is none.
 
     The last "####", else the last `\boxed{}`, `<answer>` or "answer is" says where to look: behind the last "=" of
@@ -118,10 +115,11 @@ def number(reply: str, comma: bool = False, largest: int = 0) -> str | None:
     Where several stand there side by side, as in a range or a list, there is none: see `evaluators.undecided`.
     `comma`: as in `digits.numbers_in`; the spelling has a decimal comma then, so that it is read again as it was meant.
     `largest`: the largest right answer. From a million on spaces may stand between thousands; "5k" and "2.5 million"
-    are 5000 and 2500000 where that has no more digits than the largest.
+    are 5000 and 2500000 where that has no more digits than the largest. `proportions`: whether right answers lie
+    between 0 and 1 (`digits.proportions`), so that 75% is 0.75.
     """
     said = spoken(reply)
-    written = Written(comma, largest >= MILLION, largest)
+    written = Written(comma, largest >= MILLION, largest, proportions)
     found = None if said is None else read_first(said, lambda text: _found(text, written))
     return found.replace(".", ",") if found is not None and comma else found
 
@@ -158,14 +156,23 @@ def _found(said: str, written: Written) -> str | None:
         # What is set for an answer alone comes before what is said in passing as well.
         places = [match.end() for match in cue.finditer(plain)]
         if places:
-            end = plain.find(_ENDS[cue], places[-1]) if cue in _ENDS else -1
+            end = end_of_place(plain, places[-1], _ENDS[cue]) if cue in _ENDS else -1
+            if end >= 0 and undecided.names_two(plain, places[-1], end):
+                return None
             found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), written)
             if found is not None:
-                return None if found == _SEVERAL else found
+                kept = found != _SEVERAL and not _is_taken_back(plain, places[-1], found, written)
+                return found if kept else None
             # A place set for the answer that holds words has been filled: "No solution" is no number of the working.
             if end >= 0 and _WORD.search(plain, places[-1], end):
                 return None
     return _last_in(plain, written)
+
+
+def _is_taken_back(plain: str, start: int, found: str, written: Written) -> bool:
+    """Whether the answer that was announced at `start` is corrected behind it, and does not come out again."""
+    corrected = CORRECTED.search(plain, start)
+    return corrected is not None and _last_in(plain[corrected.end() :], written) != found
 
 
 def _last_in(plain: str, written: Written) -> str | None:
@@ -179,7 +186,7 @@ def _last_in(plain: str, written: Written) -> str | None:
         if match.group() == COMPOUND:
             return None
         numbers = _meant(match, plain, written)
-        if numbers and joins(plain, *match.span()):
+        if numbers and (joins(plain, *match.span()) or undecided.is_refused(plain, match.start())):
             return None
         if numbers and undecided.is_operand(plain, match.start()):
             # "15 apples (10 + 5)": the brackets say how it was worked out.
@@ -196,8 +203,24 @@ def _last_in(plain: str, written: Written) -> str | None:
         if numbers:
             pair = undecided.solutions(plain, max(0, match.start() - undecided.LOOKED_BACK), match.end())
             other = undecided.before(plain, *match.span()) if pair is None else pair[0]
-            return numbers[-1] if other is None else _agreed(match, plain, other, written)
+            return (
+                _in_percent(match, plain, numbers[-1], written)
+                if other is None
+                else _agreed(match, plain, other, written)
+            )
     return None
+
+
+def _in_percent(match: re.Match[str], plain: str, found: str, written: Written) -> str:
+    """The percentage that stands beside the share `found` in data that counts in percent: "0.75, i.e. 75%"."""
+    if written.proportions is not False or not 0 < Fraction(found) < 1:
+        return found
+    begin = max(0, match.start() - undecided.LOOKED_BACK)
+    for other in _NUMBER.finditer(plain, begin, match.end() + undecided.LOOKED_BACK):
+        named = _spelled(other, plain, written)
+        if is_percentage(plain, other.end()) and len(named) == 1 and equal(Fraction(named[0]), Fraction(found) * 100):
+            return named[0]
+    return found
 
 
 def _meant(match: re.Match[str], plain: str, written: Written) -> list[str]:
@@ -209,7 +232,7 @@ def _meant(match: re.Match[str], plain: str, written: Written) -> list[str]:
 def _agreed(match: re.Match[str], plain: str, place: undecided.Span, written: Written) -> str | None:
     """What the two numbers come to that a reply names as one, at `match` and at `place`: "3/4 or 0.75".
 
-    Of a share and its percentage the first: "0.75 (75%)". None where they are two.
+    Of a share and its percentage, "0.75 (75%)", the one that the data asks for, else the first. None for two numbers.
     """
     other = _NUMBER.search(plain, *place)
     found = [_spelled(each, plain, written) for each in (match, other) if each is not None]
@@ -221,13 +244,15 @@ def _agreed(match: re.Match[str], plain: str, place: undecided.Span, written: Wr
     percents = [is_percentage(plain, each.end()) for each in (match, other)]
     if percents[0] == percents[1] or not equal(mine * (1 if percents[0] else 100), its * (100 if percents[0] else 1)):
         return None
+    if written.proportions is False:
+        return found[0 if percents[0] else 1][0]
     return found[0][0] if match.start() < other.start() else found[1][0]
 
 
 def _plain(reply: str, comma: bool) -> str:
     """The reply with every spelling of a number that `_NUMBER` does not know turned into one that it does."""
     text = _BOLD.sub(r"\1", reply) if "**" in reply else reply
-    text = _PYTHON_POWER.sub("^", _RANGES.sub(" to ", text))
+    text = _PYTHON_POWER.sub("^", _RANGES.sub(" to ", text)).replace("+/-", "±")
     if not text.isascii():
         text = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match.group()), text)
         text = _SMALL_FRACTION.sub(lambda match: f" {unicodedata.normalize('NFKC', match.group())}", text)
@@ -245,7 +270,7 @@ def _plain(reply: str, comma: bool) -> str:
         text = fixed(text)
     if comma and "," in text:
         text = _BARE_COMMA.sub("0,", text)
-    if not comma and "[" in text:
+    if not comma and ("[" in text or "{(" in text):
         text = _INTERVAL.sub(r"\1, ", text)
     if " / " in text:
         text = _WIDE_FRACTION.sub(r"\1/\2", text)
@@ -269,7 +294,7 @@ def _answer_at(plain: str, start: int, stop: int, written: Written) -> str | Non
     first = _VISIBLE.search(plain, start, stop)
     end = first and _SENTENCE_END.search(plain, first.start(), stop)
     ended = stop if end is None or plain[end.start()] in ";," else end.start()
-    if _IN_WORDS.match(plain, start, stop):
+    if undecided.is_no_answer(plain, start, stop):
         return _SEVERAL
     pair = undecided.solutions(plain, start, ended)
     if pair is not None:
@@ -277,7 +302,10 @@ def _answer_at(plain: str, start: int, stop: int, written: Written) -> str | Non
         found = None if last is None else _agreed(last, plain, pair[0], written)
         return _SEVERAL if found is None else found
     stop = end.start() if end is not None else stop
+    stop = undecided.without_reason(plain, start, stop)
     equals = plain.rfind("=", start, stop)
+    if is_algebra(plain[equals + 1 if equals >= 0 else start : stop]):
+        return _SEVERAL
     # "= x apples" holds none: then from where the sentence begins.
     for begin in (equals + 1, start) if equals >= 0 else (start,):
         for match in _QUANTITY.finditer(plain, begin, stop):
@@ -288,14 +316,15 @@ def _answer_at(plain: str, start: int, stop: int, written: Written) -> str | Non
                 return _SEVERAL
             if numbers:
                 other = undecided.beside(plain, *match.span(), ended)
-                agreed = numbers[0] if other is None else _agreed(match, plain, other, written)
+                alone = _in_percent(match, plain, numbers[0], written)
+                agreed = alone if other is None else _agreed(match, plain, other, written)
                 return agreed if agreed is not None and len(numbers) == 1 else _SEVERAL
     return _SEVERAL if FORMULA in plain[start:ended] else None
 
 
 def _ends_in(pattern: re.Pattern[str], plain: str, match: re.Match[str]) -> bool:
     """Whether what stands before a number ends in `pattern`. A sign belongs to the number."""
-    before = plain[max(0, match.start() - 32) : match.start()].rstrip(_MINUS)
+    before = plain[max(0, match.start() - 32) : match.start()].rstrip(MINUS)
     return pattern.search(before) is not None
 
 
@@ -307,7 +336,9 @@ def _spelled(match: re.Match[str], plain: str, written: Written) -> list[str]:
         found = numbers_in(run, written.comma, written.spaces)
         if len(found) == 1:
             found = [scaled(found[0], plain, match.end(), written.largest)]
-    if found and found[0] != "0" and _is_negative(plain, match.start()):
+    if written.proportions and len(found) == 1:
+        found = [as_proportion(found[0], plain, match.end())]
+    if found and found[0] != "0" and is_negative(plain, match.start()):
         found[0] = "-" + found[0]
     return found
 
@@ -315,18 +346,3 @@ def _spelled(match: re.Match[str], plain: str, written: Written) -> list[str]:
 def _fraction(whole: str | None, top: int, bottom: int) -> Fraction:
     # "step 2 10/5" holds no mixed number: a mixed number's fraction is proper.
     return Fraction(top, bottom) + (int(whole) if whole is not None and top < bottom else 0)
-
-
-def _is_negative(plain: str, start: int) -> bool:
-    place = start - 1
-    while place > start - 4 and place >= 0 and plain[place] == " ":
-        place -= 1
-    if place < 0 or plain[place] not in _MINUS:
-        return False
-    before = plain[max(0, place - 24) : place]
-    last = before.rstrip(" ")[-1:]
-    if place < start - 1:  # "x = - 3" is signed, "- 3 apples" is listed, "5 - 3" subtracts
-        return _OPERATOR.search(before) is not None or (plain[place] == "−" and last in {"", "\n"})
-    if before.endswith(" "):  # "5 -3" subtracts, "is -3" does not
-        return not (last.isdigit() or last in {")", "]"})
-    return not (last.isalnum() or last in {")", "]", "%", "-"})  # "5-3" subtracts, "GPT-4" joins

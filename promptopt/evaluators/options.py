@@ -26,7 +26,7 @@ _BARE = rf"(?:(?-i:[B-HJ-Z]){_GOES_ON}|[A-Za-z](?![\w'+#°]){_END})"
 _HELD = r"[(\[{\"']\s?[A-Za-z]\s?[)\]}\"']"
 _ONE = rf"(?P<one>{_HELD}|{_BARE})"
 _MORE = re.compile(
-    r"\s{0,9}(?:,\s{0,9}(?:and|or)\b|and/or\b|[,;/&+~–—-]|(?:and|or|to|through)\b)\s{0,9}"
+    r"\s{0,9}(?:,\s{0,9}(?:and|or)\b|and/or\b|[,;/&+~–—-]|(?:and|or|to|through|und|oder|et|ou|y|e|o|och|eller|en|of|и|или|ve|veya|dan|atau|và|hoặc)\b)\s{0,9}"
     r"(?:(?:possibly|maybe|perhaps|even|also|rather|else|potentially|probably)\s{1,9})?(?:option\s)?"
     rf"(?P<more>(?:{_HELD}|(?-i:[A-Z])(?![\w'])(?:(?<![AI])|{_END}))(?!\s{{1,9}}(?:is|isn't|was|has|does|would)\b))",
     re.IGNORECASE,
@@ -39,7 +39,8 @@ _SURE = (
 
 # \boxed{B}, #### B, <answer>B
 _MARKED = re.compile(
-    r"(?:\\f?box(?:ed)?\s?\{|####|<\s?(?:final[_ -]?)?(?:answer|choice|option)\s?>)"
+    r"(?:\\f?box(?:ed)?\s?\{|####|<\s?(?:final[_ -]?)?(?:answer|choice|option)\s?>"
+    r"|<\s?(?:final|result|output|solution|response)\s?>)"
     rf"[^\w\"'(\[{{]{{0,9}}(?:option\s)?{_ONE}",
     re.IGNORECASE,
 )
@@ -51,7 +52,7 @@ _ANSWER = re.compile(
     rf"|(?:best|correct|right|richtig|korrekt|correcta|correta|corretta)(?=\s{{1,9}}(?:one\s)?(?:{IS}|would|should|must)\b))"
     rf"[\"')\]]{{0,2}}(?:'s\b)?"
     rf"(?:(?:\s(?!not\b)\w{{1,14}}){{0,2}}\s{{1,9}}(?:{IS}|(?:would|should|must|might|may|could|has\sto)\s+be)\b)?"
-    rf"\s{{0,9}}(?:[:=]|[-=]?>|→|-\s)?\s{{0,20}}{_SURE}{_ONE}",
+    rf"\s{{0,9}}(?:[:=]|[-=]?>|→|-\s)?\s{{0,20}}{_SURE}(?:\[(?=\s?[\"']))?{_ONE}",
     re.IGNORECASE,
 )
 # "B is the best answer", and not "B is correct?".
@@ -114,8 +115,8 @@ _UNLIKELY = re.compile(
 _CLOSING = re.compile(
     r"(?:(?<!could )(?<!might )(?<!may )"
     r"\b(?i:is|it's|be|so|thus|hence|therefore|as|with|say|think|choose|pick|option|choice|letter)\s{1,9}"
-    r"|[:=→>,.!?—–]\s{1,9}|[:=→>])"
-    r"[(\"']{0,2}(?<![A-Z],\s)([B-HJ-Z])\W{0,20}$"
+    r"|(?<![A-Z]\s)[:=→>,.!?—–]\s{1,9}|(?<![A-Z]\s)[:=→>])"
+    r"[(\"']{0,2}(?<![A-Z],\s)([B-HJ-Z])(?!\s?[+#])\W{0,20}$"
 )
 
 _CELL = re.compile(r"\|[ \t]{0,9}\(?([A-Z])\)?[ \t]{0,9}(?=\||$)", re.MULTILINE)
@@ -151,14 +152,21 @@ def _option_in(plain: str) -> str | None:
         found = cue.finditer(plain)
         if cue is _ASSERTED:
             found = (match for match in found if not _is_aside(plain, match.start()))
-        given = [_single(match, plain) for match in found]
+        places, given = list[int](), list[str | None]()
+        for match in found:
+            places.append(match.end("one"))
+            given.append(_single(match, plain))
+        if given and _is_taken_back(plain, places[-1], given[-1]):
+            return None
         if given:
             # "A is right … B is right" weighs both; only an announced answer is taken back by a later one.
             return given[-1] if cue is not _ASSERTED or len(dict.fromkeys(given)) == 1 else None
     lines = [line.strip() for line in plain.split("\n") if line.strip()]
     if len(lines) > 1 and (alone := _ALONE.fullmatch(lines[0])) and not any(map(_MENTION.match, lines[1:])):
         # What follows an answer on a line of its own gives reasons.
-        return None if _ALONE.fullmatch(lines[1]) or CORRECTED.search(plain) else _letter(alone.groups())
+        other = _ALONE.fullmatch(lines[1])
+        several = other is not None and other[1] != alone[1]
+        return None if several or CORRECTED.search(plain) else _letter(alone.groups())
     named = [(match, _letter(match.groups())) for match in _MENTION.finditer(plain)]
     mentions = [(m, letter) for m, letter in named if not _DENIED.search(plain, max(0, m.start() - 24), m.start())]
     if not named:
@@ -172,6 +180,12 @@ def _option_in(plain: str) -> str | None:
     alone = all(_letter(match.groups()) == first for match in _MENTION.finditer(plain.split("\n", 1)[0]))
     starts = [match for line in lines[1:] if (match := _MENTION.match(line))]
     return first if opens and alone and not starts else None
+
+
+def _is_taken_back(plain: str, start: int, found: str | None) -> bool:
+    """Whether the answer announced at `start` is corrected behind it, and does not come out again."""
+    corrected = CORRECTED.search(plain, start)
+    return corrected is not None and _option_in(plain[corrected.end() :]) != found
 
 
 def _is_aside(plain: str, start: int) -> bool:

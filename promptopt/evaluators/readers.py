@@ -27,12 +27,19 @@ _FENCE = re.compile(r"(?:```|~~~)[\w+#.-]{0,20}")
 _OF_THOUGHTS = re.compile(r"think|thought|reasoning|analysis|scratchpad|reflection", re.IGNORECASE)
 
 
-def resolve(reader: str | Reader, labels: Sequence[str] = (), comma: bool = False, largest: int = 0) -> Reader:
+def resolve(
+    reader: str | Reader,
+    labels: Sequence[str] = (),
+    comma: bool = False,
+    largest: int = 0,
+    proportions: bool | None = None,
+) -> Reader:
     """The reader of that name; a callable is its own reader.
 
     labels: the answers there are; `label` needs them, `choice` accepts only their letters when each of them is one.
     comma: the right answers write decimals with a comma, which tells `number` what "1,234" means.
     largest: the largest right answer, by which `number` knows what "1 234 567" and "5k" mean (`digits.largest`).
+    proportions: whether right answers lie between 0 and 1, so that 75% is 0.75 to `number` (`digits.proportions`).
     Raises UnknownName; ConfigError for a bad pattern, no labels, or labels that no reply could tell apart.
     """
     if not isinstance(reader, str):
@@ -45,7 +52,8 @@ def resolve(reader: str | Reader, labels: Sequence[str] = (), comma: bool = Fals
         # Only where every label is a letter, alone or in brackets: words that begin with one are no options.
         letters = [letter for label in labels if len(label.strip()) <= 3 and (letter := choice(label)) is not None]
         return _ChoiceReader(tuple(letters)) if letters and len(letters) == len(labels) else choice
-    plain: dict[str, Reader] = {"text": text, "line": line, "number": partial(number, comma=comma, largest=largest)}
+    counted = partial(number, comma=comma, largest=largest, proportions=proportions)
+    plain: dict[str, Reader] = {"text": text, "line": line, "number": counted}
     if reader not in plain:
         raise UnknownName("answer reader", reader, NAMES)
     return plain[reader]

@@ -24,6 +24,14 @@ _OPENING = re.compile(r"[\[{]")
 _BULLET = re.compile(r"^\s*(?:(?:[-*•·–—▪◦‣+☑✓✔✅]|\(?[0-9]{1,3}[.)]|[a-z][.)]|\([a-zA-Z]\))\s+(?:\[[ xX]?\]\s+)?)")
 _LEAD = re.compile(r"^[^\W\d](?:[^\W\d]|[ '’*-]){0,50}:[*_]{0,2}\s+(?=\S)")
 """What a list is called, before it: "The colours are: red, blue"."""
+_SENTENCE = re.compile(
+    r"^(?:the|these|those|they|it|i|we|my|there)\b[^,;:|\n]{0,60}?\s(?:are|is|were|include|includes|mentions?|contains?|found)\s+(?=\S)",
+    re.IGNORECASE,
+)
+"""A list in a sentence: "The colours are red and blue"."""
+_INLINE = re.compile(r"\s*(?:(?<!\S)[•◦▪·]|(?<!\S)\(?[0-9]{1,2}[.)])\s+")
+"""Bullets and numbers of items in one line: "1) red 2) blue"."""
+_SLASH = re.compile(r"\s/\s")
 _TAG = re.compile(r"</?(?:li|ul|ol|br|(?:final[_ -]?)?answers?)\s?/?>", re.IGNORECASE)
 _RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*\|?\s*")
 """Below the name of the one column that a table has."""
@@ -73,7 +81,8 @@ def set_f1(answer: str, example: Example) -> float:
     The best over target and accepted, each of them a whole list.
     """
     bare = _LEAD.sub("", answer.strip())
-    readings = [_items(each, apart) for each in dict.fromkeys((answer, bare)) for apart in (False, True)]
+    said = _SENTENCE.sub("", bare)
+    readings = [_items(each, apart) for each in dict.fromkeys((answer, bare, said)) for apart in (False, True)]
     right = [_items(each) for each in (example.target, *example.accepted)]
     if frozenset() in right and all(map(_NONE.fullmatch, readings[0])):
         return 1.0
@@ -115,6 +124,11 @@ def _plain_items(text: str) -> list[str]:
         # What introduces a list, and what follows it, is no item.
         kept = listed if listed else lines[1:] if lines[0].rstrip("* ").endswith(":") else lines
         return [_BULLET.sub("", line) for line in kept]
+    inline = _INLINE.split(text)
+    if len(inline) > 2 and not inline[0].strip():
+        return inline[1:]
+    if _SLASH.search(text) and not re.search("[,;|]", text):
+        return _SLASH.split(text)
     between = _SEMICOLON if ";" in text else _BAR if "|" in text else _BETWEEN
     return between.split(_BULLET.sub("", text))
 
@@ -126,12 +140,16 @@ def json_in(text: str) -> tuple[bool, object]:
 
 
 def _json_in(text: str) -> object:
-    """The JSON that a text is, or else the longest object or list in it; `_NOTHING` where there is none."""
+    """The JSON that a text is, or else the longest object or list in it.
+
+    `_NOTHING` where there is none, or where two objects have the same fields and other values: nothing says which.
+    """
     try:
         return _decoded(text.strip())[0]
     except (ValueError, RecursionError):
         pass
     best: tuple[object, int] = (_NOTHING, 0)
+    records: dict[frozenset[str], object] = {}
     stop = 0
     for tried, match in enumerate(_OPENING.finditer(text)):
         # Each bracket costs a reading to the end, so a reply of nothing but brackets would take quadratic time.
@@ -141,12 +159,21 @@ def _json_in(text: str) -> object:
         if match.start() < stop:
             continue
         try:
-            value, end = _DECODER.raw_decode(text, match.start())
+            found = _DECODER.raw_decode(text, match.start())
         except (ValueError, RecursionError):
             continue
+        value, end = cast("tuple[object, int]", found)
         stop = end
+        record = _record(value)
+        # Two records with the same fields are two answers.
+        if record and records.setdefault(frozenset(record), record) != record:
+            return _NOTHING
         best = max(best, (value, end - match.start()), key=lambda each: each[1])
     return best[0]
+
+
+def _record(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _no_constant(name: str) -> object:

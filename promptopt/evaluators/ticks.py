@@ -15,6 +15,9 @@ _BETWEEN = re.compile(r"[^\w\n]{0,6}")
 _LETTER = re.compile(r"(?<![\w'])([A-Z])(?![\w'])")
 _OPTION = re.compile(r"[^\w\n]{0,9}(?:[Oo]ption\s)?([A-Z])(?![\w'])")
 
+_VERDICT = re.compile(r"[\"']([A-Z])[\"']\s?:\s?(true|false)\b")
+"""An option and whether it is chosen, in JSON."""
+
 Mention = tuple[int, int, str]
 """Where an option is named, and which."""
 
@@ -39,9 +42,9 @@ def ticked(text: str, mentions: Sequence[Mention]) -> str | None:
 
 def letters(text: str) -> tuple[str | None, frozenset[str]]:
     """The one option in letters with a tick among crosses, if there is one; and those that have crosses on a line."""
-    if not _MARK.search(text):
+    found = {match[1]: match[2] == "true" for match in _VERDICT.finditer(text)}
+    if not found and not _MARK.search(text):
         return None, frozenset()
-    found: dict[str, bool] = {}
     for line in text.split("\n"):
         marks = list(_MARK.finditer(line))
         option = _OPTION.match(_MARK.sub(" ", line))
@@ -50,6 +53,9 @@ def letters(text: str) -> tuple[str | None, frozenset[str]]:
     chosen, crossed = ([letter for letter, yes in found.items() if yes is side] for side in (True, False))
     if len(chosen) == 1 and crossed:
         return chosen[0], frozenset(crossed)
+    if len(found) > 1 and _VERDICT.search(text):
+        # Several are true, or none is.
+        return None, frozenset(found)
     mentions = [(match.start(), match.end(), match[1]) for match in _LETTER.finditer(text)]
     return ticked(text, mentions), frozenset(crossed)
 

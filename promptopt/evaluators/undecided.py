@@ -17,8 +17,8 @@ _MARKS = r"[*$)(\"'`|_]{0,4}"
 _UNIT = r"(?:\s?(?:%|°\s?[CFK]?|[A-Za-z]{1,14}(?![A-Za-z])\.?))?"
 _GAP = rf"{_UNIT}{_MARKS}\s{{0,3}}"
 _HEDGE = r"(?:(?:maybe|perhaps|possibly|even|about|around|roughly|approximately|likely)\s{1,3})?"
-_TO = r"(?:to|through|thru|until|till|up\s{1,3}to|bis|à|jusqu'à|hasta)"
-_OR = r"(?:and/or|or|oder|ou|eller|lub|или|veya|atau)"
+_TO = r"(?:to|a|до|tot|से|through|thru|until|till|up\s{1,3}to|bis|à|jusqu'à|hasta)"
+_OR = r"(?:and/or|or|versus|vs\.?|per|oder|ou|eller|lub|или|veya|atau)"
 _AND = r"(?:and|und|et|y|och|og|i|и|ve|&)"
 _BETWEEN = r"\b(?:between|zwischen|entre|mellan|mellem|между)"
 _LETTER = r"(?:(?<=\s)[A-Za-z]\s?=\s?)?"
@@ -77,12 +77,21 @@ _PLACE = re.compile(
     r"\b(?:page|step|question|problem|exercise|part|chapter|section|line|figure|table)\s{1,3}$", re.IGNORECASE
 )
 """Before numbers that count pages and steps."""
+_TWO_NAMED = re.compile(
+    rf"(?<!\w)(?P<one>[A-Za-z])\s?=\s?{_NUMBER}[ ]{{0,2}}(?:[,;]|{_AND}|{_OR})\s{{0,3}}(?:{_AND}\s)?"
+    rf"(?!(?P=one))[A-Za-z]\s?=\s?{_NUMBER}"
+)
+_REASON = re.compile(
+    r"[0-9A-Za-z%°$*]\s(?=\((?:(?:since|because|as|where|with|check|verify)\b[^()\n]{0,20})?[A-Za-z]\s?[-−+*/×][^()\n]{1,80}=[^()\n]{1,40}\))"
+)
+_ONE_IN = re.compile(r"(?<![\w.,/:'])1(?=\sin\s{1,3}$)")
 _WHOLE_LIST = re.compile(
     rf"[\W_]{{0,6}}(?P<first>{_NUMBER})(?P<others>(?:(?:[,;]|,?\s{{1,3}}{_AND})\s{{1,3}}{_NUMBER}){{1,50}})[\W_]{{0,6}}",
     re.IGNORECASE,
 )
 _EACH = re.compile(_NUMBER)
 _ENGLISH = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
+_DECIMAL_COMMA = re.compile(r",(?=[0-9]{1,2}(?![0-9]))")
 _SIGNED = re.compile(r"[-−–]\s?[-−–]")
 _OPERATOR = re.compile(
     # One star multiplies; two are bold print.
@@ -98,10 +107,65 @@ _ROUNDED = re.compile(
     re.IGNORECASE,
 )
 _ENDED = re.compile(rf"{_UNIT}[\W_]*$")
+# "Twelve (12)" says it in digits as well.
+_IN_WORDS = re.compile(
+    r"\W{0,6}(?:(?:about|approximately|exactly|just|only)\s)?(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|"
+    r"twelve|\w{3,6}teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|one(?=\W{0,6}$))\b(?![\w\s-]{0,30}[(=:])",
+    re.IGNORECASE,
+)
+_NOT_GIVEN = re.compile(
+    r"[^\w.]{0,6}(?:n/?a\b|none\b(?!\s(?:other|but))|nothing\b(?!\s(?:but|other))|(?:an?\s)?(?:unknown|undefined|un(?:clear|certain|determined|available)|"
+    r"indeterminate|impossible|insufficient|infinit[ey]|nan|null|nil|dne)\b"
+    r"|(?:can(?:not|'t|not\sbe|’t)|could\snot|does\snot\sexist|doesn['’]t\sexist|not\s(?:enough|possible|given|available|applicable|known|clear|defined|determin\w{2,6}|specified|stated|provided))\b|no\s(?:solution|answer|real|such)\b|∞)",
+    re.IGNORECASE,
+)
+_REFUSED = re.compile(
+    r"\b(?:can(?:not|['’]t|\snot)|could(?:n['’]t|\snot)|(?:un|not\s)able\sto|(?:im|not\s)possible\sto)\s(?:(?:be|really|accurately|reliably|definitively)\s){0,2}"
+    r"(?:determin|solv|answer|calculat|comput|help|provide|assist|tell|know|say|find\sout|work\sout|conclude|give|do\sth(?:is|at))\w{0,4}\b"
+    r"|\b(?:do|does|did)(?:n['’]t|\snot)\s(?:specify|mention|state|indicate|say|tell)\s(?:how|what|which|the|any|when)\b"
+    r"|\b(?:not\s(?:have\s)?enough|insufficient|missing|too\slittle)\s(?:information|data|context|details?)\b|\bI\s(?:do\snot|don['’]t)\sknow\b",
+    re.IGNORECASE,
+)
+_UNANSWERED = re.compile(
+    r"\b(?:answer|result|solution|total|number|value|amount)\s(?:can(?:not|['’]t|\snot)|could(?:n['’]t|\snot)|is\snot\spossible\sto)\s(?:be\s)?"
+    r"(?:\w{1,12}ly\s)?(?:determin|calculat|comput|known|found|given|answer|derived|inferred)",
+    re.IGNORECASE,
+)
+"""Whatever numbers follow."""
+_AFTER_ALL = re.compile(r"\b(?:but|however|so|thus|hence|therefore|yet|still|assuming|if)\b|[=≈]", re.IGNORECASE)
+_SENTENCE = re.compile(r"[.!?](?=\s)|\n")
 LOOKED_BACK = 120
 """Characters before a number in which what belongs to it stands. Ours."""
 LONGEST_LIST = 1_000
 """Characters of a reply that may be nothing but a list. Ours."""
+
+
+def is_no_answer(plain: str, start: int, stop: int) -> bool:
+    """Whether the answer given there is in words, or that there is none: "N/A", "unknown", "cannot be determined"."""
+    return (_IN_WORDS.match(plain, start, stop) or _NOT_GIVEN.match(plain, start, stop)) is not None
+
+
+def is_refused(plain: str, start: int) -> bool:
+    """Whether a reply says, in the sentence of the number at `start` or behind it, that it cannot answer."""
+    refusals = [match.start() for match in _REFUSED.finditer(plain)]
+    unanswered = _UNANSWERED.search(plain)
+    if unanswered is not None and not _AFTER_ALL.search(plain, unanswered.end(), max(start, unanswered.end())):
+        return True
+    if not refusals:
+        return False
+    begins = max((match.end() for match in _SENTENCE.finditer(plain, 0, start)), default=0)
+    return refusals[-1] >= begins and not _AFTER_ALL.search(plain, refusals[-1], max(start, refusals[-1]))
+
+
+def names_two(plain: str, start: int, stop: int) -> bool:
+    """Whether two letters are given a number each: "k = 5, n = 12"."""
+    return _TWO_NAMED.search(plain, start, stop) is not None
+
+
+def without_reason(plain: str, start: int, stop: int) -> int:
+    """Where the answer between `start` and `stop` ends and brackets begin that hold its proof: "42 (x - 2 = 40)"."""
+    reason = _REASON.search(plain, start, stop)
+    return stop if reason is None else reason.end()
 
 
 def says_precision(plain: str, end: int) -> bool:
@@ -131,6 +195,8 @@ def before(plain: str, start: int, end: int) -> Span | None:
     begin = max(0, start - LOOKED_BACK)
     # What looks like a sign may be a hyphen: both are tried.
     for head in (plain[begin:start], plain[begin:start].rstrip("-−–")):
+        if (one := _ONE_IN.search(head)) is not None:
+            return begin + one.start(), begin + one.end()
         listed = _LISTED.search(head) if _ENDED.match(plain, end) is not None else None
         match = listed if listed is not None else _OPEN_PAIR.search(head)
         if match is None and (match := _BEFORE.search(head)) is not None and match["dash"] is not None:
@@ -183,5 +249,5 @@ def is_list(plain: str) -> bool:
 
 def _size(written: str) -> float:
     """How large a number is, roughly: without its sign, and read as English writes it."""
-    match = _ENGLISH.search(written.replace(",", "").replace("'", ""))
+    match = _ENGLISH.search(_DECIMAL_COMMA.sub(".", written).replace(",", "").replace("'", ""))
     return float(match.group()) if match is not None else 0.0

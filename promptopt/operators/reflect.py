@@ -104,6 +104,10 @@ def show_task(task: Task, prompt: Prompt) -> str:
     return "".join(f"{line}\n" for line in [*lines, ""] if lines)
 
 
+_JSON = re.compile(r"\{|\[(?!\w{1,24}\])")
+"""Where JSON begins, and no tag in square brackets."""
+
+
 def ask(run: Run, texts: Sequence[str], tag: str, wanted: int, sampling: Sampling, who: str) -> list[list[str]]:
     """For each text one call of the proposer, and the spans between its `<tag>` and `</tag>`: at most `wanted`.
 
@@ -191,7 +195,7 @@ def _whole(reply: Reply, tag: str, bare: bool, closed: bool) -> tuple[str | None
             return None, "refusal"
         if not bare or reply.finish != "stop":
             return None, _NO_TAGS
-        if said.startswith(("{", "[")) and said.endswith(("}", "]")):
+        if _JSON.match(said) and said.endswith(("}", "]")):
             return None, "JSON"
         if _PAGE.match(said):
             return None, "markup"

@@ -27,8 +27,14 @@ _BEGINNINGS = (
     rf"(?:could|can|would) you (?:please )?(?:provide|share|clarify|specify)\b{_OBJECT}{_ASKED}",
     rf"please (?:provide|share|give)\b{_OBJECT}(?:{_ASKED}|{_READ})"
     r"[^.\n]{0,60}\b(?:you(?:['’]d| would) like|you want|so (?:that )?i can)\b",
+    r"what (?:would|do) you (?:like|want) me to\b",
+    r"i (?:would |still )?need (?:more|additional|further|some more) (?:information|context|details)\b",
+    r"i(?:['’]d| would) be (?:happy|glad) to (?:help|assist)\b",
+    r"i (?:must|have to|need to) (?:respectfully |politely )?decline\b",
+    r"i (?:appreciate|understand) [^.\n]{0,60}\bbut i (?:can(?:no|['’])t|can not|won['’]t|am)\b",
     r"how (?:can|may) i (?:help|assist) you\b",
     r"es tut mir leid\b|lo siento\b|(?:je suis )?désolée?\b|mi dispiace\b|desculpe\b",
+    r"извините\b|простите\b|к сожалению\b|przepraszam\b|üzgünüm\b|maaf\b|xin lỗi\b",
     r"(?:非常|很|十分)?抱歉|对不起|對不起|申し訳|죄송",
 )
 _REFUSAL = re.compile(rf"\s*{_OPENER}(?:{'|'.join(_BEGINNINGS)})", re.IGNORECASE)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from promptopt.operators.wrappings import holds_several, unwrapped
 from promptopt.text import Pattern, strip_fence
 from promptopt.thoughts import turn, written
 from promptopt.types import Reply, Sampling
@@ -52,7 +53,7 @@ _FIELD = re.compile(
 request's form."""
 _FENCE_LINE = re.compile(r"\A```[^\n`]*\n")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
-_PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "`": "`"}
+_PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "`": "`", "「": "」", "『": "』"}
 
 
 def unthought(reply: Reply, *tags: str) -> Reply:
@@ -81,7 +82,7 @@ def tidy(text: str, parent: str = "") -> str:
     while True:
         # What is taken off may uncover more: a label within quotes, a fence below a label.
         bare = _without_score(_unlabelled(strip_fence(turn(text)), parent).strip(), parent)
-        bare = _unquoted(bare.strip(), parent.strip()).strip()
+        bare = _unquoted(unwrapped(bare, parent.strip()), parent.strip()).strip()
         # Ends, as every round takes something off.
         if bare == text:
             return bare
@@ -123,6 +124,8 @@ def debris(text: str, parent: str, form: Form = NOTHING, own: Sequence[str] = ()
     # More than the parent has: a prompt may use such labels itself.
     if len(_FIELD.findall(text)) > len(_FIELD.findall(parent)):
         return "repeats the request's labels"
+    if holds_several(text) and not holds_several(parent):
+        return "several versions"
     if form.repeated_by(text, (parent, *own)):
         return "repeats the request"
     return None

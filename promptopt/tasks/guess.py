@@ -19,6 +19,7 @@ from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import ColumnRoles, Row, listed_columns, names_of
 from promptopt.tasks.reading.conversations import messages_in
 from promptopt.tasks.reading.files import examples_from, read_rows
+from promptopt.tasks.reading.headers import looks_like_data
 from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.splits import SHARED, Pool, without_duplicates
 from promptopt.text import folded, normalise
@@ -136,6 +137,7 @@ def _answers_of(
         raise ConfigError(
             f"which columns of {path} are input and target? it has {listed_columns(row)}; name both (only data with "
             f"'chosen' and 'rejected' explains itself)"
+            f"{'; the first row looks like data: write one with names above it' if looks_like_data(path, row) else ''}"
         )
     return target, rejected
 

@@ -165,3 +165,13 @@ def test_worked_solutions_are_scored_by_the_number_they_end_with(invoke: Invoke,
     assert {example.solution for example in task.train} == {
         "Two and two 4.\nThe answer is 4.", "Half of ten.\nThe answer is 5."
     }  # fmt: skip
+
+
+def test_several_columns_of_right_answers_are_refused_with_the_form_that_is_read(
+    invoke: Invoke, workplace: Path
+) -> None:
+    write(Path("a.jsonl"), [{"text": str(number), "a": "x", "b": "y"} for number in range(9)])
+    run = invoke("init", "mine", "--data", "a.jsonl", "--input", "text", "--target", "a", "--target", "b")
+    assert run.exit_code != 0
+    assert "'a' and 'b'" in run.output
+    assert not Path("mine.toml").exists()

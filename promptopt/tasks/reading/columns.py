@@ -6,13 +6,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.conversations import before_reply, calls_a_tool, messages_in, reply_in, transcript
-from promptopt.tasks.reading.row_numbers import TABLES, where_is
+from promptopt.tasks.reading.row_numbers import TABLES, Where, where_is
 from promptopt.text import Regex, normalise
 from promptopt.types import Example, canonical
 
@@ -137,7 +138,7 @@ class ColumnRoles:
             return None
         part = "" if self.slice is None else text_of(row.get(self.slice)).strip()
         cell = None if self.demands is None else row.get(self.demands)
-        given = demands_of(cell, f"{where_is(path, number)}, column {self.demands!r}")
+        given = () if self.demands is None else demands_of(cell, f"{where_is(path, number)}, column {self.demands!r}")
         return replace(found, slice=part, demands=given) if part or given else found
 
     def _example(self, path: Path, number: int, row: Row) -> Example | None:
@@ -146,7 +147,7 @@ class ColumnRoles:
         An empty target makes an example with nothing but its inputs. Raises DataError naming the row for a target
         that is not in `classes`, and for rejected outputs or a solution that cannot be used.
         """
-        where, listed = where_is(path, number), path.suffix.lower() in TABLES
+        where, listed = partial(where_is, path, number), path.suffix.lower() in TABLES
         self._check_texts(where, row)
         fields = tuple((field, _asked(row.get(names[0]), listed)) for field, names in self.inputs)
         if not any(value.strip() for _, value in fields):
@@ -174,7 +175,7 @@ class ColumnRoles:
                 f"answer; name another column for one of them"
             )
 
-    def _check_texts(self, where: str, row: Row) -> None:
+    def _check_texts(self, where: Where, row: Row) -> None:
         columns = (*(names[0] for _, names in self.inputs), self.target, *self.rejected)
         for column in (*columns, None if self.solution is None else self.solution.column):
             value = None if column is None else row.get(column)
@@ -184,11 +185,11 @@ class ColumnRoles:
             except (TypeError, ValueError, RecursionError) as cause:
                 what = "values nested too deeply" if isinstance(cause, RecursionError) else _kind(value)
                 raise DataError(
-                    f"{where}: the column {column!r} holds {what}, which is no text; write it as one, or name another "
-                    f"column"
+                    f"{where()}: the column {column!r} holds {what}, which is no text; write it as one, or name "
+                    f"another column"
                 ) from cause
 
-    def _answer(self, where: str, text: str) -> str:
+    def _answer(self, where: Where, text: str) -> str:
         text = text.strip()
         if self.target_after is not None:
             # The last mark: a solution may show one in its own working.
@@ -196,11 +197,11 @@ class ColumnRoles:
         if self.classes is None or not text:
             return text
         if text not in self.classes:
-            raise DataError(f"{where}: {UnknownName('class', text, self.classes)}")
+            raise DataError(f"{where()}: {UnknownName('class', text, self.classes)}")
         return self.classes[text]
 
     def _rejected(
-        self, where: str, row: Row, chosen: object, listed: bool, target: str, solution: str
+        self, where: Where, row: Row, chosen: object, listed: bool, target: str, solution: str
     ) -> tuple[str, ...]:
         # Each once, in the order of columns and lists.
         found: dict[str, None] = {}
@@ -212,31 +213,35 @@ class ColumnRoles:
                 output = self._worked(text, answer) if solution and self._cuts(text) else answer
                 if answer and normalise(output) in (normalise(target), normalise(solution)):
                     raise DataError(
-                        f"{where}: what {column!r} rejects is the target itself, {answer[:60]!r}; a rejected text has "
-                        f"to be another one, so correct or remove the row"
+                        f"{where()}: what {column!r} rejects is the target itself, {answer[:60]!r}; a rejected text "
+                        f"has to be another one, so correct or remove the row"
                     )
                 if answer:
                     found[output] = None
         if self.rejected and not found:
             named = " and ".join(map(repr, self.rejected))
-            raise DataError(f"{where}: there is nothing in {named}; write an output to be rejected, or remove the row")
+            raise DataError(
+                f"{where()}: there is nothing in {named}; write an output to be rejected, or remove the row"
+            )
         return tuple(found)
 
-    def _check_context(self, where: str, column: str, value: object, chosen: object, listed: bool) -> None:
+    def _check_context(self, where: Where, column: str, value: object, chosen: object, listed: bool) -> None:
         asked, preferred = _context(value, listed), _context(chosen, listed)
         if asked and preferred and asked != preferred:
             raise DataError(
-                f"{where}: the conversation in {column!r} is another one than that in {self.target!r} before the last "
-                f"reply, so the two replies cannot be compared; remove the row"
+                f"{where()}: the conversation in {column!r} is another one than that in {self.target!r} before the "
+                f"last reply, so the two replies cannot be compared; remove the row"
             )
 
-    def _solution(self, where: str, row: Row, answered: str, target: str) -> str:
+    def _solution(self, where: Where, row: Row, answered: str, target: str) -> str:
         column = None if self.solution is None else self.solution.column
         if column is None:
             return self._worked(answered, target) if self._cuts(answered) else ""
         text = self._worked(_reply(row.get(column), listed=False), target)
         if not text:
-            raise DataError(f"{where}: there is nothing in the solution column {column!r}; write it, or remove the row")
+            raise DataError(
+                f"{where()}: there is nothing in the solution column {column!r}; write it, or remove the row"
+            )
         return text
 
     def _cuts(self, text: str) -> bool:

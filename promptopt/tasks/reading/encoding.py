@@ -10,6 +10,13 @@ from promptopt.errors import DataError
 
 _BLOCK = 1 << 20
 _PACKED = {b"\x1f\x8b": "a gzip archive", b"PK\x03\x04": "a zip archive or an Excel file", b"PAR1": "a Parquet file"}
+_HEAD = 60
+"""Bytes that say what a file is."""
+_OTHERS = {
+    b"<!doctype html": "a page of the web, and no data: a download may have ended at a login; fetch it again",
+    b"<html": "a page of the web, and no data: a download may have ended at a login; fetch it again",
+    b"version https://git-lfs": "a pointer of Git LFS, and no data; fetch the file itself with `git lfs pull`",
+}
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -20,7 +27,10 @@ def read_lines(path: Path) -> Iterator[str]:
     tokenizers and databases cannot hold.
     """
     with path.open("rb") as stream:
-        head = stream.read(4)
+        head = stream.read(_HEAD)
+    other = next((said for mark, said in _OTHERS.items() if head.lstrip().lower().startswith(mark)), None)
+    if other is not None:
+        raise DataError(f"{path} is {other}")
     packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), None)
     if packed is not None:
         raise DataError(f"{path} is {packed}, whatever its name says, and no text; unpack it, or save it as CSV")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -20,9 +20,11 @@ from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_columns, row_calls_a_tool
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
+from promptopt.tasks.reading.headers import looks_like_data, without_header
 from promptopt.tasks.reading.json_tables import rows_in
 from promptopt.tasks.reading.row_numbers import TABLES, row_at
-from promptopt.tasks.reading.tables import arrow, parquet, saved, separated
+from promptopt.tasks.reading.separated import separated
+from promptopt.tasks.reading.tables import arrow, parquet, saved
 from promptopt.tasks.reading.workbooks import spreadsheet, without_results
 from promptopt.text import counted
 from promptopt.types import Example
@@ -79,7 +81,7 @@ def examples_from(
     if not kept:
         raise DataError(f"{path} has no rows; it needs at least one below its header")
     # JSON leaves out what is empty, so a row alone does not say which columns there are.
-    settled = columns.settled(path, {name: None for _, row in kept for name in row})
+    settled = _settled(path, columns, [row for _, row in kept])
     read = [(number, settled.example(path, number, row)) for number, row in kept]
     examples = [
         (number, example) for number, example in read if example is not None and example.target not in columns.drop
@@ -92,7 +94,7 @@ def examples_from(
             f"{columns.target!r}, "
             f"such as the one with {field} {text[:60]!r}; fill them in or remove them{without_results(path)}"
         )
-    warnings: list[str] = []
+    warnings = _said_of_header(path, settled, [row for _, row in kept])
     blank = sum(example is None for _, example in read)
     if blank:
         warnings.append(f"{path.name}: {blank} row(s) with a blank input left out{without_results(path)}")
@@ -113,6 +115,28 @@ def examples_from(
             f"{path.name} has {counted(total, 'row')}; a random {len(kept):,} of them (by the seed) are used"
         )
     return FileContents(tuple(example for _, example in examples), None, tuple(warnings))
+
+
+def _settled(path: Path, columns: ColumnRoles, rows: Sequence[Row]) -> ColumnRoles:
+    named = {name: None for row in rows for name in row}
+    try:
+        return columns.settled(path, named)
+    except DataError as cause:
+        headless = without_header(path, rows, tuple(named))
+        if not headless and not looks_like_data(path, named):
+            raise
+        raise DataError(
+            f"{cause}; the first row looks like data and not like names: write one with names above it"
+        ) from cause
+
+
+def _said_of_header(path: Path, columns: ColumnRoles, rows: Sequence[Row]) -> list[str]:
+    """A sentence where the first row of a table seems to be one of its rows. `columns`: as they are settled."""
+    used = (*(names[0] for _, names in columns.inputs), *(() if columns.target is None else (columns.target,)))
+    headless = without_header(path, rows, used)
+    if not headless:
+        return []
+    return [f"{path.name}: {headless}; if the first row is data, write a row of names above it: it is left out now"]
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -178,8 +202,11 @@ def _json(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: {_unreadable(cause)}") from cause
     rows = rows_in(value)
     if rows is None:
+        members = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+        lists = [name for name, each in members.items() if isinstance(each, list)]
+        several = f", and several lists: {', '.join(map(repr, lists[:4]))}" if len(lists) > 1 else ""
         raise DataError(
-            f"{path} holds no list of rows; write a JSON array of objects, or an object with one such array"
+            f"{path} holds no list of rows{several}; write a JSON array of objects, or an object with one such array"
         )
     for number, entry in enumerate(rows, start=1):
         yield _object(path, f"row {number}", entry)

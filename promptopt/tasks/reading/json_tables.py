@@ -34,7 +34,10 @@ def _rows_of(value: Mapping[str, object], depth: int) -> Sequence[object] | None
         return lists[0]
     objects = [cast("Mapping[str, object]", entry) for entry in value.values() if isinstance(entry, dict)]
     if objects and len(objects) == len(value):
-        if all(map(str.isdigit, value)):
+        names = set(objects[0])
+        # By a name of each row: more rows than columns, and the same columns in all.
+        by_name = 1 < len(names) < len(objects) and all(set(each) == names for each in objects)
+        if all(map(str.isdigit, value)) or by_name:
             return objects
         if objects[0] and all(map(str.isdigit, objects[0])) and all(list(o) == list(objects[0]) for o in objects):
             return [{name: column[row] for name, column in zip(value, objects, strict=True)} for row in objects[0]]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+Where = Callable[[], str]
+"""Says where a row stands, once something is wrong with it: tables are read once more for that."""
 TABLES = (".csv", ".tsv", ".xlsx")
 """Endings of files that begin with a header, and whose cells hold lists as JSON."""
 
@@ -12,22 +16,22 @@ TABLES = (".csv", ".tsv", ".xlsx")
 def row_at(path: Path, number: int) -> int:
     """The row of a file that its `number`-th entry (from 1) stands in, as spreadsheets count: a header is row 1.
 
-    Excel files are read once more for it, as titles and empty rows count too.
+    Tables are read once more for it, as titles, notes and empty rows count too.
     """
     if path.suffix.lower() not in TABLES:
         return number
-    if path.suffix.lower() != ".xlsx" or not path.is_file():
-        return number + 1
-    rows = _in_sheet(path, path.stat().st_mtime_ns)
+    rows = _in_table(path, path.stat().st_mtime_ns) if path.is_file() else ()
     return rows[number - 1] if number <= len(rows) else number + 1
 
 
 @lru_cache(maxsize=4)
-def _in_sheet(path: Path, changed: int) -> tuple[int, ...]:
-    """Where the rows of an Excel file stand in their sheet; `changed`: when it was written, in nanoseconds."""
+def _in_table(path: Path, changed: int) -> array[int]:
+    """Where the rows of a table stand in it; `changed`: when it was written, in nanoseconds."""
+    # A module for each kind: one of them needs a library.
+    from promptopt.tasks.reading.separated import separated_rows
     from promptopt.tasks.reading.workbooks import numbered
 
-    return tuple(number for number, _ in numbered(path))
+    return array("Q", (number for number, _ in (numbered if path.suffix.lower() == ".xlsx" else separated_rows)(path)))
 
 
 def where_is(path: Path, number: int) -> str:

@@ -1,0 +1,83 @@
+"""What models put around a text that they were asked for: tags of their own, quotes of mail, rules, remarks."""
+
+from __future__ import annotations
+
+import re
+
+_NOUN = r"(?:prompts?|instructions?|(?:system[_ -]?)?message)"
+_TAGS = re.compile(
+    rf"(?:<|&lt;|\[)(?P<name>(?:[a-z]{{1,12}}[_ -]){{0,2}}{_NOUN})(?:>|&gt;|\])"
+    r"(?P<text>.*)(?:<|&lt;|\[)/(?P=name)(?:>|&gt;|\])",
+    re.IGNORECASE | re.DOTALL,
+)
+_QUOTED = re.compile(r"(?:>[^\n]*(?:\n|\Z))+")
+_MARK = re.compile(r"^> ?", re.MULTILINE)
+_RULE = re.compile(r"\A(?:-{3,}|\*{3,}|_{3,})[ \t]*\n+|\n+(?:-{3,}|\*{3,}|_{3,})[ \t]*\Z")
+_ITEM = re.compile(r"(?:1[.)]|[-*•])[ \t]+(?=[^\n]+\Z)")
+_BOLD = re.compile(r"(?P<stars>\*{1,2}|__)(?=\S)(?P<text>[^*_\n]+)(?<=\S)(?P=stars)")
+_FENCED = re.compile(r"```[^\n`]*\n(?P<text>.*?)\n```[ \t]*(?:\n.*)?", re.DOTALL)
+_DID = (
+    r"(?:added|made|changed|clarified|removed|rephrased|rewrote|kept|used|improved|restructured|simplified|emphasi[sz]ed|"
+    r"tried|included|focused|reworded)"
+)
+_REMARK = re.compile(
+    r"\n\s*\n(?:[-*_]{3,}[ \t]*\n\s*)?[*_# ]{0,6}(?:"
+    r"(?:key |main )?(?:changes|improvements|differences)(?: made| i made)?[*_ ]{0,3}:"
+    r"|(?:explanation|rationale|reasoning|notes?|why(?: this works)?|what changed)[*_ ]{0,3}:?[*_\s]{0,4}"
+    rf"(?:I(?:['’]ve| have)? {_DID}|(?:this|the) (?:\w+ )?(?:prompt|version|instruction|revision)\b)"
+    rf"|I(?:['’]ve| have)? {_DID}\b"
+    r"|(?:this|the) (?:(?:new|revised|improved|updated|rewritten|optimi[sz]ed) )?(?:prompt|version|instruction|"
+    r"revision) (?:is (?:better|clearer|more|designed|now)|adds|makes|provides|clarifies|emphasi[sz]es|"
+    r"ensures|should|will|now|includes|uses)\b"
+    r"|let me know\b|feel free to (?:adjust|modify|change|ask|let)\b|would you like me to\b|i hope this\b"
+    r").*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Paragraphs below a text that speak of it."""
+_CHANGED = (
+    r"(?:amélior|optimisé|révis|nouve|verbessert|überarbeitet|optimiert|neue|mejorad|nuev|optimizad|revisad|melhorad|nov[oa]|"
+    r"migliorat|nuov|улучш|нов|改进|改進|优化|優化|改善|修订|修改|新しい|新的|개선)"
+)
+_TEXT = (
+    r"(?:prompt|consigne|instruc|anweisung|istruzion|промпт|инструкц|подсказк|提示|指令|プロンプト|指示|프롬프트|지시)"
+)
+_NEW = r"(?:new|improved|revised|rewritten|final|updated)"
+_ANNOUNCED = re.compile(
+    rf"(?=[^\n:：]{{0,80}}{_CHANGED})(?=[^\n:：]{{0,80}}{_TEXT})[^\n:：]{{1,80}}[:：][*_ ]{{0,3}}\s*"
+    rf"|(?:I(?:['’]ve| have)? {_DID}|the {_NEW}) [^\n:]{{0,30}}\b(?:prompt|instruction)s?\b[^\n:]{{0,30}}:\s*\n\s*"
+    rf"|the {_NEW} (?:prompt|instruction) is:\s*"
+    r"|[*_#\s]*(?:revised|improved|rewritten|paraphrased?)[*_ ]{0,3}:[*_]{0,3}(?!\s*\{)\s+"
+    rf"|[*_#\s]*(?:{_NEW} )?prompt(?: \({_NEW}\))?[*_ ]{{0,3}}(?:→|->|=>|:)[*_]{{0,3}}(?!\s*\{{)\s+",
+    re.IGNORECASE,
+)
+"""How models announce the text in other languages, and in sentences of their own."""
+_SEVERAL = re.compile(
+    r"^[*_#\s>]*(?:option|version|variation|variant|alternative|candidate|prompt|instruction) (?:# ?)?[2-9]\b"
+    r"[*_ ]{0,3}(?:[:.)]|\n)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def unwrapped(text: str, parent: str) -> str:
+    """The text without one such thing around it; what `parent` has as well stays."""
+    for pattern in (_TAGS, _FENCED, _BOLD):
+        found = pattern.fullmatch(text)
+        # Of two fenced pieces neither is the whole text.
+        if found is not None and pattern.fullmatch(parent) is None and text.count("```") in (0, 2):
+            return found["text"].strip()
+    if _QUOTED.fullmatch(text) and not _QUOTED.fullmatch(parent):
+        return _MARK.sub("", text).strip()
+    for pattern in (_ANNOUNCED, _ITEM):
+        found = pattern.match(text)
+        if found is not None and found.end() < len(text) and pattern.match(parent) is None:
+            return text[found.end() :]
+    for pattern in (_REMARK, _RULE):
+        found = pattern.search(text)
+        if found is not None and pattern.search(parent) is None:
+            return (text[: found.start()] + text[found.end() :]).strip()
+    return text
+
+
+def holds_several(text: str) -> bool:
+    """Whether more than one version stands in a text: "Option 2: …"."""
+    return _SEVERAL.search(text) is not None

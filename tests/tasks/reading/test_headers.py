@@ -1,0 +1,118 @@
+"""Where a table begins, what stands above its header, and the rows that sentences about it name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.guess import guess_task
+from promptopt.tasks.reading.columns import Columns
+from promptopt.tasks.reading.files import read_examples, read_rows
+from promptopt.tasks.reading.row_numbers import row_at
+
+ABOVE = {
+    "": 0,
+    "# exported\n": 1,
+    "# exported\n# 2024\n": 2,
+    "sep=,\n": 1,
+    "\n\n": 2,
+    "Export of reviews\n\n": 2,
+    "Export of reviews\nMay 2024\n\n\n": 4,
+}
+
+
+@pytest.mark.parametrize("above", ABOVE)
+def test_what_stands_above_a_header_is_passed_over_and_counted(tmp_path: Path, above: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{above}text,label\na,yes\n\nb,no\n")
+    assert [row["text"] for row in read_rows(path)] == ["a", "b"]
+    # The header is row 1 where nothing stands above it; a blank line counts.
+    assert [row_at(path, number) for number in (1, 2)] == [ABOVE[above] + 2, ABOVE[above] + 4]
+
+
+def test_a_value_over_two_lines_is_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('text,label\n"a\nb",yes\nc,no\n')
+    assert row_at(path, 2) == 3
+
+
+def test_a_sentence_about_a_row_names_the_one_that_a_spreadsheet_shows(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("# exported\ntext,label,worse\na,yes,no\n\nb,no,no\n")
+    with pytest.raises(DataError, match="row 5: what 'worse' rejects is the target itself"):
+        read_examples(path, Columns("text", "label", rejected="worse"))
+
+
+def test_a_row_of_another_width_is_named_so_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("# exported\ntext,label\na,yes\nb,no,more\n")
+    with pytest.raises(DataError, match=r"row 4 \(it ends on line 4\) has 3 values"):
+        list(read_rows(path))
+
+
+def test_a_column_of_texts_with_commas_has_no_title(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text\n\nfirst; second\nthird\n")
+    assert [row["text"] for row in read_rows(path)] == ["first; second", "third"]
+
+
+def test_a_table_without_names_is_told_where_a_label_is_taken_for_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a fine film,positive\na bad film,negative\na good film,positive\n")
+    found = read_examples(path, Columns("a fine film", "positive"))
+    assert len(found.examples) == 2
+    assert "'positive' is the name of a column and also stands in 1 of its rows" in found.warnings[0]
+    with pytest.raises(DataError, match="first row looks like data"):
+        read_examples(path, Columns("text", "label"))
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [("text,label", "a,yes\nb,no"), ("0,1", "a,1\nb,0"), ("text,label", "text,label\na,yes"), ("text,other", "a,yes")],
+)
+def test_names_are_no_data(tmp_path: Path, header: str, rows: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n{rows}\n")
+    assert read_examples(path, Columns(*header.split(","))).warnings == ()
+
+
+def test_init_says_that_the_first_row_looks_like_data(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("this film is one of the very best of all,1\nnot one I would see again,0\n")
+    with pytest.raises(ConfigError, match="first row looks like data"):
+        guess_task(path, None, None, "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<!DOCTYPE html><html></html>", "a page of the web"),
+        ("  <html><body>Not found</body></html>", "a page of the web"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:a\nsize 12\n", "git lfs pull"),
+    ],
+)
+def test_what_a_failed_download_leaves_is_named(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=words):
+        list(read_rows(path))
+
+
+def test_json_rows_by_name_are_rows_and_columns_by_name_are_columns(tmp_path: Path) -> None:
+    rows = {f"id{place}": {"text": str(place), "label": "yes"} for place in range(3)}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(rows))
+    assert list(read_rows(path)) == list(rows.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [({"train": [{"a": 1}], "test": [{"a": 2}]}, "'train', 'test'"), (5, "no list of rows; write")]
+)
+def test_json_without_one_list_of_rows_says_what_it_has(tmp_path: Path, value: object, words: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(value))
+    with pytest.raises(DataError, match=words):
+        list(read_rows(path))
