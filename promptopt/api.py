@@ -20,6 +20,7 @@ from promptopt.binding.session import Session, opened, stopping
 from promptopt.errors import BackendError, StoreError
 from promptopt.models.prices import Price
 from promptopt.outcome.criterion import Criterion
+from promptopt.outcome.executions import kept_beside, with_earlier
 from promptopt.outcome.looks import Shown, units_of
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
@@ -77,32 +78,10 @@ def optimize(
         # A disk that is full has no room for this either; what was paid for is stored, and the next execution says it.
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             earlier = store.find(result.run_id).result
-            kept = {"pace": _pace(earlier, result), **_labelled(earlier, result)}
+            result = with_earlier(result, earlier)
+            kept = kept_beside(result, earlier)
             store.end(trial.id, status=result.status, result={**result.to_json(), **kept})
         return result
-
-
-def _pace(earlier: Mapping[str, Any] | None, result: Result) -> dict[str, Any]:
-    """What the execution of this run that paid for most calls paid for, and how long it took: a later one pays nothing.
-
-    A record of another version holds none, and one that is damaged says nothing.
-    """
-    paid = result.paid
-    tokens = paid.prompt_tokens + paid.completion_tokens
-    now: dict[str, Any] = {"calls": paid.calls, "tokens": tokens, "wall_s": round(result.wall_s, 3)}
-    before = None if earlier is None else earlier.get("pace")
-    with suppress(KeyError, TypeError):
-        if before is not None and before["calls"] > now["calls"]:
-            return dict(before)
-    return now
-
-
-def _labelled(earlier: Mapping[str, Any] | None, result: Result) -> dict[str, Any]:
-    """What people said of the very replies that this result is about, when it was last reached."""
-    if earlier is None or "labelled" not in earlier or earlier.get("pairs") != result.pairs:
-        return {}
-    same = bool(result.pairs) or earlier.get("items") == [item.to_json() for item in result.items]
-    return {"labelled": earlier["labelled"]} if same else {}
 
 
 def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Callable[[], None]:

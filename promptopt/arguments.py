@@ -49,6 +49,7 @@ _shorten.maxstring = _shorten.maxother = 80
 def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """The function, which raises ConfigError for the first argument that is not of the kind it is annotated with."""
     signature = inspect.signature(function)
+    called = function.__qualname__.removesuffix(".__init__")
 
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -56,12 +57,51 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
         # `bind` would raise a TypeError of its own, without the name that was meant.
         if unknown is not None:
             meant = _of_a_parameter(function, unknown)
-            raise UnknownName(f"argument of {function.__name__}", unknown, signature.parameters, meant=meant)
-        for name, value in signature.bind(*args, **kwargs).arguments.items():
-            _check(function, function.__qualname__.removesuffix(".__init__"), name, value, signature.parameters)
+            known = [name for name in signature.parameters if name not in ("self", "cls")]
+            raise UnknownName(f"argument of {called}", unknown, known, meant=meant)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError:
+            raise ConfigError(_unbound(function, called, signature, args, kwargs)) from None
+        for name, value in bound.arguments.items():
+            _check(function, called, name, value, signature.parameters)
         return function(*args, **kwargs)
 
     return call
+
+
+def takes(function: Callable[..., object], *places: str) -> bool:
+    """Whether it can be called with so many arguments; True where it does not say what it takes."""
+    try:
+        inspect.signature(function).bind(*places)
+    except TypeError:
+        return False
+    except ValueError:
+        # Those that are written in C may not say.
+        pass
+    return True
+
+
+def _unbound(
+    function: Callable[..., object],
+    called: str,
+    signature: inspect.Signature,
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
+) -> str:
+    """Why a call does not fit: what it lacks, or what it gives without a name, or twice."""
+    shown = [each for each in signature.parameters.values() if each.name not in ("self", "cls")]
+    placed = [each.name for each in signature.parameters.values() if each.kind is each.POSITIONAL_OR_KEYWORD]
+    required = [each.name for each in shown if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
+    lacking = [name for name in required if name not in kwargs and name not in placed[: len(args)]]
+    if len(args) > len(placed):
+        named = [each.name for each in shown if each.kind is each.KEYWORD_ONLY]
+        surplus = _shorten.repr(args[len(placed)])
+        return f"{called}: {surplus} has no name; give it as one of {', '.join(f'{name}=…' for name in named)}"
+    if lacking:
+        return f"{called} needs {lacking[0]}; give {_in_words(_hints(function).get(lacking[0], Any))}"
+    twice = next((name for name in placed[: len(args)] if name in kwargs), "")
+    return f"{called}: {twice} is given twice; give it once"
 
 
 def _of_a_parameter(function: Callable[..., object], name: str) -> str:
@@ -96,8 +136,17 @@ def _check(
 ) -> None:
     hint = _hints(owner).get(name, Any)
     if not _fits(value, hint):
+        if "Example" in (wanted := _in_words(hint)) and _is_rows(value):
+            raise ConfigError(
+                f"{called}: {name} are tables, of {', '.join(map(repr, value[0]))}; make examples of them, as "
+                f"[Example.of(row['the answer'], text=row['the input']) for row in {name}]"
+            )
         otherwise = "" if parameters[name].default is inspect.Parameter.empty else "; or leave it out"
-        raise ConfigError(f"{called}: {name} is {_shorten.repr(value)}; give {_in_words(hint)}{otherwise}")
+        raise ConfigError(f"{called}: {name} is {_shorten.repr(value)}; give {wanted}{otherwise}")
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, Sequence) and len(value) > 0 and isinstance(value[0], Mapping)
 
 
 @functools.cache

@@ -31,6 +31,7 @@ from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
 from promptopt.tasks.layout import USER_PROMPT
 from promptopt.tasks.parts import shown_to
+from promptopt.text import counted, normalise
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
 
 
@@ -58,6 +59,16 @@ class Evaluation:
     judged: bool = False
     by_role: Mapping[Role, Ledger] = field(default_factory=dict[Role, Ledger])
     next_look: Look | None = None
+
+    def __str__(self) -> str:
+        """The score in a line, and below it what is to be known."""
+        low, high = self.measured.ci95
+        unreadable = f", {self.measured.unreadable} unreadable" if self.measured.unreadable else ""
+        first = (
+            f"{self.measured.score:.3f} on {counted(self.measured.n, f'{self.split} example')} of {self.task} (95 % "
+            f"interval {low:.3f} to {high:.3f}{unreadable}), by {self.evaluator} on {self.model}"
+        )
+        return "\n".join([first, *(f"Warning: {normalise(warning)}" for warning in self.warnings)])
 
     def figures(self) -> dict[str, Any]:
         """What was measured and what it took, as JSON."""
@@ -228,6 +239,15 @@ class PromptComparison:
         `undecided` where only a judge says so: nothing is known of how far it can be trusted on these replies.
         """
         return "undecided" if self.judged else verdict(self.gain)
+
+    def __str__(self) -> str:
+        """The verdict in a line, with its numbers."""
+        gain, (low, high) = self.gain, self.gain.interval
+        said = self.verdict.replace("_", " ")
+        return (
+            f"{said}: {gain.mean:+.3f} on {counted(gain.n, 'example')} ({100 * (1 - gain.alpha):.4g} % interval "
+            f"{low:+.3f} to {high:+.3f}, {gain.test} p = {gain.p_value:.2g})"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""

@@ -29,8 +29,9 @@ _SLOW = "test_same_run_under_other_hash_seeds"
 """Starts two processes; every method of ours runs it in its own tests."""
 
 
-def _read(name: str) -> list[tuple[str, str]]:
-    return [(found[1], found[2]) for found in _BLOCK.finditer((ROOT / name).read_text(encoding="utf-8"))]
+def blocks(document: Path) -> list[tuple[str, str]]:
+    """(language, text) of every fenced block."""
+    return [(found[1], found[2]) for found in _BLOCK.finditer(document.read_text(encoding="utf-8"))]
 
 
 def follow(
@@ -41,7 +42,7 @@ def follow(
     `edit`: exchanges what only a reader can fill in, a block at a time. `known`: names that it takes for known.
     """
     names: dict[str, Any] = {} if known is None else dict(known)
-    for place, (language, source) in enumerate(_read(name)):
+    for place, (language, source) in enumerate(blocks(ROOT / name)):
         text, file = edit(source), _FILE.match(source)
         if file is not None:
             (folder / file[1]).write_text(text, encoding="utf-8")
@@ -50,11 +51,12 @@ def follow(
             exec(compile(text, f"{name}, block {place}", "exec", dont_inherit=True), names)
         elif language == "python" and file is not None and file[1].startswith("test_"):
             keep_contracts(importlib.import_module(Path(file[1]).stem), folder)
-        elif language == "toml" and file is None:
+        elif language == "toml" and file is None and "entry-points" in text:
             install(tomllib.loads(text)["project"]["entry-points"], folder)
         elif language == "console":
             for line in text.splitlines():
-                command(line)
+                for part in line.split(" && "):
+                    command(part)
     return names
 
 

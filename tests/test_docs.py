@@ -22,6 +22,7 @@ from promptopt.types import Content, Request
 from tests.documents import ROOT, command, follow, forget
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+REVIEWS = "text,mood\n" + "".join(f"film {number},{('good', 'bad')[number % 2]}\n" for number in range(200))
 PAGES = [
     "docs/new-model.md",
     "docs/new-evaluator.md",
@@ -73,8 +74,7 @@ def last_run(text: str) -> str:
 
 @pytest.mark.slow
 def test_the_tutorial_runs_on_a_readers_file(folder: Path, scripted: None) -> None:
-    rows = "".join(f"film {number},{('good', 'bad')[number % 2]}\n" for number in range(200))
-    (folder / "reviews.csv").write_text("text,mood\n" + rows, encoding="utf-8")
+    (folder / "reviews.csv").write_text(REVIEWS, encoding="utf-8")
     names = follow("docs/tutorial.md", folder, last_run)
     assert (folder / "winner.txt").read_text(encoding="utf-8")
     assert finds_a_better_prompt(names["Rewrites"](), folder)
@@ -82,9 +82,15 @@ def test_the_tutorial_runs_on_a_readers_file(folder: Path, scripted: None) -> No
 
 @pytest.mark.slow
 def test_the_readme_runs(folder: Path, scripted: None) -> None:
+    (folder / "reviews.csv").write_text(REVIEWS, encoding="utf-8")
     more = '*(Example.of(("negative", "positive")[n % 2], text=f"film {n}") for n in range(120))]'
     known = {each: getattr(promptopt, each) for each in promptopt.__all__} | {"dataclass": dataclass}
-    names = follow("README.md", folder, lambda text: text.replace("...]", more), known)
+
+    def edit(text: str) -> str:
+        # Where DSPy is installed, its own tests run its block; `.ci/run` is what installs.
+        return "" if "import dspy" in text or "pip install" in text else text.replace("...]", more)
+
+    names = follow("README.md", folder, edit, known)
     assert (folder / "result.json").exists()
     assert finds_a_better_prompt(names["Rewrites"](), folder)
 
@@ -132,7 +138,7 @@ def finds_a_better_prompt(optimizer: Any, folder: Path) -> bool:
 
 def test_readme_opens_with_the_two_commands() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    commands = lines[lines.index("```") + 1 : lines.index("```") + 3]
+    commands = lines[lines.index("```console") + 1 : lines.index("```console") + 3]
     assert commands == [
         'pip install -e ".[local]" && promptopt optimize --task support-intent --max-evaluations 400',
         'pip install -e ".[local,test]" && pytest',

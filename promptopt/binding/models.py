@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from promptopt.arguments import check_fields
+from promptopt.arguments import check_fields, takes
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import UNSAID, Access, provider_of
@@ -158,12 +159,34 @@ def names_user(named: str | Model | Models) -> bool:
 
 
 def _check_object(model: object) -> None:
+    called = getattr(model, "__qualname__", type(model).__name__)
+    if isinstance(model, type):
+        raise ConfigError(f"{called} is a class, and no model; make one of it, as {called}(…)")
+    generate = getattr(model, "generate", None)
     # Not isinstance(model, Model): that would read the name, which may load a model.
-    if isinstance(model, type) or not callable(getattr(model, "generate", None)):
+    if not callable(generate):
+        function = callable(model)
         raise ConfigError(
-            f"{model!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
-            f"generate(requests), or Models(task, proposer=…) for several"
+            f"{called} is a function, and no model; make one of it, as promptopt.models.scripted.Scripted({called}, "
+            f"name='…'), which hands it each Request"
+            if function
+            else f"{model!r} is not a model: pass a name (`promptopt models list`), an object with a name and "
+            f"generate(requests, stopping), or Models(task, proposer=…) for several"
         )
+    if not takes(generate, "requests", "stopping"):
+        raise ConfigError(
+            f"generate of the model {called} takes other arguments than (requests, stopping); give it these two"
+        )
+    if not _has_name(model):
+        raise ConfigError(
+            f"the model {called} has no name, by which its replies are stored; give it one that changes with the model"
+        )
+
+
+def _has_name(model: object) -> bool:
+    """Whether it has a name, which is not read: what answers every attribute itself is believed."""
+    answers = inspect.getattr_static(model, "__getattr__", None) is not None
+    return answers or inspect.getattr_static(model, "name", None) is not None
 
 
 def judge_specs(judge: str | Model | tuple[str | Model, ...] | None) -> tuple[str | Model, ...]:

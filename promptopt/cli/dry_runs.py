@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from promptopt.binding.config import RunConfig
 from promptopt.binding.models import addresses_of
-from promptopt.cli.forecast import Forecast, as_rehearsed, forecast, look_of, players, proposer_of
+from promptopt.cli.forecast import Forecast, as_rehearsed, forecast, look_of, players
 from promptopt.cli.forecast_range import ForecastRange
 from promptopt.cli.forecast_table import (
     ForecastTable,
@@ -19,7 +19,7 @@ from promptopt.cli.forecast_table import (
     without_price,
 )
 from promptopt.cli.rehearsal import rehearse_headroom, rehearse_scores, rehearse_user_prompts
-from promptopt.cli.request import alone, budget_of, evaluator_of, models_of, of_scoring
+from promptopt.cli.request import alone, budget_of, evaluator_of, models_of, of_scoring, proposer_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known
 from promptopt.cli.speed import speed_of
 from promptopt.protocols import Evaluator, Simulating
@@ -77,6 +77,37 @@ def forecast_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -
     spread = _spread([each for each in searches for _ in range(seeds)], 0, 0)
     methods = list(dict.fromkeys(each.method for each in runs))
     return _table(config, {"task": config.task, "methods": methods}, (whole, made_of), roles, warnings, spread)
+
+
+def forecast_migrate(config: RunConfig, task: Task, source: str | None, names: Sequence[str]) -> ForecastTable:
+    """What a move to these models takes at most. `source`: the old model; None: its replies are in a file.
+
+    The searches, and what scores their winners, are left out of the least: the old prompt may be no worse everywhere.
+    """
+    targets = [replace(config, model=name) for name in names]
+    asked = [*([] if source is None else [replace(config, model=source)]), *targets]
+    # Without labels the old model's replies are the targets, of the examples that are searched on, too.
+    labelled = all(example.target for split in (task.train, task.dev, task.test) for example in split)
+    copied = [] if labelled or source is None else [(asked[0], split) for split in ("train", "dev")]
+    certain = [
+        _scoring(of_scoring(own), [(task, task.initial)], Budget(), None, split)
+        for own, split in [*copied, *((own, "test") for own in asked)]
+    ]
+    searches = [forecast(own, task) for own in targets]
+    # Each new prompt is scored on every target.
+    after = [_scoring(of_scoring(own), [(task, each.winner)], Budget(), None) for own in targets for each in searches]
+    least = sum(count for count, _ in certain)
+    known = sum_known([each.evaluations for each in searches])
+    most = None if known is None else least + known + sum(count for count, _ in after)
+    roles = [role for _, scored in (*certain, *after) for role in scored]
+    roles += [role for each in searches for role in each.roles]
+    made_of = (
+        f"{least:,} for the old prompt on {counted(len(asked), 'model')}, and at most the rest for a search on each "
+        f"new model where it may be worse"
+    )
+    warnings = tuple(dict.fromkeys(warning for each in searches for warning in each.warnings))
+    named = {"task": config.task, "method": config.method, "seed": config.seed, "least_evaluations": least}
+    return _table(targets[0], named, (most, made_of), [role for role in roles if role.calls != 0], warnings)
 
 
 def forecast_headroom(config: RunConfig, task: Task) -> ForecastTable:

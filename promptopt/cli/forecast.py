@@ -25,13 +25,13 @@ from promptopt.cli.forecast_table import (
     without_price,
 )
 from promptopt.cli.rehearsal import played
-from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, task_of
+from promptopt.cli.request import evaluator_of, models_of, proposer_of, search_budget, settings_of, task_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
 from promptopt.cli.speed import speed_of
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.looks import looked_at, units_of
-from promptopt.protocols import BoundsCost, BoundsCostInRoom, Evaluator, Optimizer, Planning, Simulating
+from promptopt.protocols import BoundsCost, BoundsCostInRoom, EndsByBudget, Evaluator, Optimizer, Planning, Simulating
 from promptopt.run.budget import Allocation, allocate
 from promptopt.stats import ALPHA, smallest_detectable
 from promptopt.tasks.splits import beside_test_size
@@ -106,9 +106,9 @@ class Forecast:
         return "\n".join([*lines, *closing(self.unpriced, self.warnings)])
 
 
-def forecast(config: RunConfig) -> Forecast:
-    """Work it out. Raises what a run with this config would raise before its first call."""
-    given = task_of(config)
+def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
+    """Work it out, of `own_task` or the config's. Raises what a run with this config would before its first call."""
+    given = task_of(config) if own_task is None else own_task
     optimizer = build_optimizer(config.method, settings_of(config, given))
     own = recast(given, optimizer)
     task = bind_task(own, config.seed)
@@ -171,14 +171,6 @@ def as_rehearsed(role: RoleForecast, played: Mapping[str, tuple[float, ...]], pr
     return replace(role, calls=calls, prompt_tokens=read, completion_tokens=written, usd=usd_of(price, read, written))
 
 
-def proposer_of(config: RunConfig) -> str:
-    """Who writes prompts, and judges where no judge is named."""
-    from promptopt.binding.models import default_proposer
-
-    default = default_proposer(config.model)
-    return config.proposer if config.proposer is not None else config.model if default is None else default
-
-
 def _others(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict[str, str]:
     """The check judge and the teacher where they are named, and who plays users where there are some to be played."""
     named = {"check_judge": config.check_judge, "teacher": config.teacher}
@@ -221,7 +213,12 @@ def _rounds(optimizer: Optimizer, room: Room) -> str:
     if not isinstance(optimizer, Planning):
         return ""
     planned, free = optimizer.plan(room), optimizer.plan(replace(room, evaluations=None, calls=None))
-    fits = f"{min(planned.rounds, free.rounds)} of {free.rounds}" if planned.rounds < free.rounds else "all of its"
+    if isinstance(planned, EndsByBudget) and planned.open_ended:
+        return f"the budget ends the search: {planned.describe()}"
+    fits = "all of its" if planned.rounds >= free.rounds else f"{planned.rounds:,} of {free.rounds:,}"
+    # A method that goes on until its budget ends has no whole that this would be a part of.
+    if planned.rounds < free.rounds and isinstance(free, EndsByBudget) and free.open_ended:
+        fits = f"{planned.rounds:,}"
     return f"the budget fits {fits} rounds: {planned.describe()}"
 
 

@@ -1,4 +1,4 @@
-"""`promptopt methods`: the search methods there are, and what each can be told."""
+"""`promptopt methods`: the search methods there are and the selectors they hold, and what each can be told."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ import textwrap
 import typing
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from promptopt.cli import options
 from promptopt.cli.output import show, show_json
 
+if TYPE_CHECKING:
+    from promptopt import registry
+
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="List the search methods, or show one with its settings.",
+    help="List the search methods and their selectors, or show one with its settings.",
 )
 
 WIDEST = 25
@@ -32,35 +35,35 @@ GROUP = "(below)"
 
 @app.command("list")
 def list_methods(json: options.AsJson = False) -> None:
-    """List every method, in a line each."""
-    from promptopt import registry
+    """List every method, and every selector for a method's setting of that name, in a line each."""
     from promptopt.reports import words
 
-    made = {name: _loaded(name) for name in registry.names("optimizers")}
-    shared = _sharing(made.values())
-
-    def line(kind: type | str) -> str:
-        return kind if isinstance(kind, str) else (_own(kind) if kind in shared else _card(kind)).partition("\n")[0]
-
+    methods, selectors = _lines("optimizers"), _lines("selection")
     if json:
-        show_json({"methods": [{"name": name, "summary": line(kind)} for name, kind in made.items()]})
+        told = {"methods": methods, "selectors": selectors}
+        show_json({kind: [{"name": name, "summary": line} for name, line in rows] for kind, rows in told.items()})
         return
-    show(words.columns([[name, line(kind)] for name, kind in made.items()]))
+    chosen = "Selectors, for --set selector=NAME of a method that has this setting:"
+    show(f"{words.columns(methods)}\n\n{chosen}\n{words.columns(selectors, indent='  ')}")
 
 
 @app.command("show")
-def show_method(name: Annotated[str, typer.Argument(metavar="NAME", help="The method's name.")]) -> None:
-    """Show a method, and every setting it has."""
+def show_method(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a method, or of a selector.")],
+) -> None:
+    """Show a method or a selector, and every setting it has."""
     from promptopt import registry
     from promptopt.reports import words
 
-    made = registry.load("optimizers", name)
-    shared = _sharing(map(_loaded, registry.names("optimizers")))
+    group = _group_of(name)
+    made = registry.load(group, name)
+    shared = _sharing(_loaded(group, each) for each in registry.names(group))
     # Methods of a family share a card, which says of none what it does.
     parts = [_own(made), _card(made)] if made in shared else [_card(made)]
     rows = settings(made)
     if rows:
-        parts.append("Settings, for --set name=value:\n" + words.columns(rows, indent="  "))
+        before = "selector." if group == "selection" else ""
+        parts.append(f"Settings, for --set {before}name=value:\n" + words.columns(rows, indent="  "))
     for field, default in _groups(made):
         chosen = settings(default)
         if chosen:
@@ -71,13 +74,37 @@ def show_method(name: Annotated[str, typer.Argument(metavar="NAME", help="The me
     show("\n\n".join(parts))
 
 
-def _loaded(name: str) -> type | str:
-    """A method, or why a plug-in's cannot be had: one that is broken hides no other."""
+def _group_of(name: str) -> registry.Group:
+    """Whether a method or a selector is called so. Raises UnknownName, near names of both told."""
+    from promptopt import registry
+    from promptopt.errors import UnknownName
+
+    methods, selectors = (registry.names(group) for group in ("optimizers", "selection"))
+    if name not in methods and name not in selectors:
+        raise UnknownName("method or selector", name, [*methods, *selectors])
+    return "optimizers" if name in methods else "selection"
+
+
+def _lines(group: registry.Group) -> list[tuple[str, str]]:
+    """(name, what it is in a line) of each that is registered there."""
+    from promptopt import registry
+
+    made = {name: _loaded(group, name) for name in registry.names(group)}
+    shared = _sharing(made.values())
+
+    def line(kind: type | str) -> str:
+        return kind if isinstance(kind, str) else (_own(kind) if kind in shared else _card(kind)).partition("\n")[0]
+
+    return [(name, line(kind)) for name, kind in made.items()]
+
+
+def _loaded(group: registry.Group, name: str) -> type | str:
+    """A method or a selector, or why a plug-in's cannot be had: one that is broken hides no other."""
     from promptopt import registry
     from promptopt.errors import ConfigError
 
     try:
-        return registry.load("optimizers", name)
+        return registry.load(group, name)
     except ConfigError as why:
         return f"({why})"
 

@@ -10,7 +10,7 @@ import typer
 
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.cli import options
-from promptopt.cli.output import FAILED, interruptible, say, show, show_json, suspended_by, troubles
+from promptopt.cli.output import FAILED, interruptible, say, show, show_forecast, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise
 
@@ -30,7 +30,7 @@ GO_ON = "Once that is mended, run the same command again: it goes on with these,
     "task", "method", "proposer", "judge", "user_model", "base_url", "served_as", "api_key_env", "proposer_base_url",
     "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as", "judge_api_key_env",
     "concurrency", "requests_per_minute", "evaluator", "data", "train", "dev", "test", "seed", "max_evaluations",
-    "max_calls", "max_tokens", "max_usd", "max_minutes", "settings",
+    "max_calls", "max_tokens", "max_usd", "max_minutes", "settings", "dry_run",
 )  # fmt: skip
 def migrate(
     given: dict[str, Any],
@@ -56,20 +56,22 @@ def migrate(
     The old model with the old prompt is the reference, with the labels there are, or with its own replies as targets.
     The old prompt stays where it is no worse on the new model; else another is searched there, and tested too.
     """
-    from promptopt.cli.request import DEFAULT_METHOD, listed, merged, prompt_from, settings_of, task_of, with_task
+    from promptopt.cli.request import DEFAULT_METHOD, merged, prompt_from, settings_of, task_of, with_task
 
+    dry_run = bool(given.pop("dry_run"))
     config = with_task(merged(RunConfig(), given))
     config = config if config.method else replace(config, method=DEFAULT_METHOD)
     task, start = prompt_from(task_of(config, trust=trust), prompt)
     # The old prompt is what a search on a new model begins at.
     task = replace(task, initial=start)
     old = _source(source, reference)
-    names = listed(target, "--to", "models") if target.strip() else []
-    if freeze is not None:
+    if freeze is not None and not dry_run:
         _freeze(config, task, old, freeze, quiet=quiet)
         return
-    if not names:
-        raise ConfigError("there is no model to move to; name one with --to, or several with commas between")
+    names = _targets(target)
+    if dry_run:
+        _show_dry_run(config, task, old, names, json=json)
+        return
     optimizer = build_optimizer(config.method, settings_of(config, task))
     found = _moved(config, task, (old, names), optimizer, margin, quiet=quiet)
     if json:
@@ -90,6 +92,23 @@ def _source(named: str | None, reference: Path | None) -> Any:
     if named is None:
         raise ConfigError("which model does the prompt come from? name it with --from, or its replies with --reference")
     return named
+
+
+def _targets(named: str) -> list[str]:
+    from promptopt.cli.request import listed
+
+    if not named.strip():
+        raise ConfigError("there is no model to move to; name one with --to, or several with commas between")
+    return listed(named, "--to", "models")
+
+
+def _show_dry_run(config: RunConfig, task: Any, old: Any, names: list[str], *, json: bool) -> None:
+    from promptopt.cli.dry_runs import forecast_migrate
+    from promptopt.migration.moving import check_spelt_apart
+
+    check_spelt_apart(old, names)
+    # Replies in a file cost nothing.
+    show_forecast(forecast_migrate(config, task, old if isinstance(old, str) else None, names), as_json=json)
 
 
 def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) -> None:

@@ -18,7 +18,9 @@ from promptopt.errors import ConfigError, PromptoptError
 from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
+    from promptopt.binding.models import Models
     from promptopt.outcome.result import Result
+    from promptopt.protocols import Evaluator
     from promptopt.run.events import Event
     from promptopt.tasks.task import Task
 
@@ -102,7 +104,6 @@ def run(
     from promptopt.binding.evaluator import bind_evaluator, recast
     from promptopt.binding.session import Session
     from promptopt.cli.display import display
-    from promptopt.cli.models import make_ready
     from promptopt.cli.on_ray import elsewhere
     from promptopt.cli.request import evaluator_of, models_of, search_budget, settings_of, stored, task_of
     from promptopt.outcome.criterion import name_of
@@ -114,8 +115,7 @@ def run(
     # Every mistake that can be found without a model is found before one is fetched.
     evaluator = evaluator_of(config, task, optimizer)
     check = None if config.check_evaluator is None else bind_evaluator(config.check_evaluator, task)
-    if replay is None and on is None:
-        make_ready(asked(config), quiet=quiet)
+    _make_ready(config, models, (evaluator, check), fetched=replay is None and on is None, quiet=quiet)
     # Ray comes first: it takes SIGTERM for itself when it begins.
     with (
         elsewhere(on, asked(config), quiet=quiet) as place, interruptible() as interrupt,
@@ -135,8 +135,24 @@ def run(
     return task, dataclasses.replace(result, method=config.method)  # the registered name, which --method takes
 
 
+def _make_ready(
+    config: RunConfig, models: Models, evaluators: tuple[Evaluator, Evaluator | None], *, fetched: bool, quiet: bool
+) -> None:
+    """Check the model of every role, so that no header stands above an error of theirs; and have them fetched."""
+    from promptopt.binding.models import addresses_of
+    from promptopt.cli.models import make_ready
+
+    addresses_of(models, *evaluators)
+    if fetched:
+        make_ready(asked(config), quiet=quiet)
+
+
 def _title(task: Task, config: RunConfig) -> str:
-    return f"promptopt optimize: {task.name}, {config.method}, {config.model}"
+    from promptopt.cli.request import proposer_of
+
+    writer = proposer_of(config)
+    other = "" if writer == config.model else f", proposer {writer}"
+    return f"promptopt optimize: {task.name}, {config.method}, {config.model}{other}"
 
 
 def _say_other(result: Result, expected_run: str | None) -> None:
@@ -146,12 +162,12 @@ def _say_other(result: Result, expected_run: str | None) -> None:
 
 def asked(config: RunConfig) -> list[str]:
     """Every model that a run asks, by name."""
-    from promptopt.binding.models import default_proposer, judge_specs
+    from promptopt.binding.models import judge_specs
+    from promptopt.cli.request import proposer_of
 
-    proposer = default_proposer(config.model) if config.proposer is None else config.proposer
     judges = () if config.judge is None else tuple(map(str, judge_specs(config.judge)))
     others = (config.check_model, config.check_judge, config.user_model, config.teacher)
-    return [name for name in (config.model, proposer, *judges, *others) if name]
+    return [name for name in (config.model, proposer_of(config), *judges, *others) if name]
 
 
 def _out(config: RunConfig) -> Path | None:

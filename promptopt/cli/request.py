@@ -128,6 +128,14 @@ def models_of(config: RunConfig) -> Models:
     )
 
 
+def proposer_of(config: RunConfig) -> str:
+    """Who writes prompts, and judges where no judge is named."""
+    from promptopt.binding.models import default_proposer
+
+    default = default_proposer(config.model)
+    return config.proposer if config.proposer is not None else config.model if default is None else default
+
+
 def budget_of(config: RunConfig) -> Budget:
     """The caps. Raises ConfigError for one that leaves nothing to spend."""
     from promptopt.run.budget import Budget

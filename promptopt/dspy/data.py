@@ -53,7 +53,7 @@ def divided(
         elif both:
             said.append(
                 f"{counted(len(both), 'example of trainset stands', 'examples of trainset stand')} in valset too, and "
-                f"left out of training"
+                f"{'is' if len(both) == 1 else 'are'} left out of training"
             )
             train = [example for example in train if _asked(example) not in known]
     held = {_asked(example) for example in testset or ()}

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 from promptopt.binding.models import open_models
 from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy
@@ -133,7 +133,11 @@ def route_of(lm: LM) -> str:
     where = [str(lm.kwargs.get(name, "")) for name in ("api_base", "base_url")]
     served = getattr(getattr(lm, "engine", None), "model", None)
     inner = served.name if isinstance(lm, dspy.LM) and isinstance(lm.engine, ModelEngine) and served else ""
-    return f"{lm.model}#{digest([type(lm).__qualname__, settings, where, inner])[:8]}"
+    told = [type(lm).__qualname__, settings, where, inner]
+    answers: Any = getattr(lm, "answers", None)
+    # A `DummyLM` has its answers in place of a server, and all of them have one name.
+    made_with = [repr(cast("object", answers))] if type(lm).__name__ == "DummyLM" and isinstance(answers, dict) else []
+    return f"{lm.model}#{digest([*told, *made_with])[:8]}"
 
 
 class DspyModel:

@@ -12,6 +12,7 @@ from typing import Any
 
 from promptopt.dspy.untyped import dspy
 from promptopt.errors import ConfigError, EvaluatorError
+from promptopt.text import normalise, shorten
 
 Metric = Callable[..., Any]
 """(gold, prediction), or with trace, and with pred_name and pred_trace; gives a number, a bool, or a Prediction of
@@ -52,14 +53,14 @@ def judged(metric: Metric, gold: Any, prediction: Any, records: Records, cell: t
     number in [0, 1].
     """
     taken = _arity(metric)
-    value, feedback = _read(metric, _called(metric, [gold, prediction, None, None, None], taken, cell), cell)
+    value, feedback = _read(metric, _called(metric, [gold, prediction, None, None, None], taken, cell), gold, cell)
     if feedback or taken is None or taken < 5:
         return Judgement(value, feedback)
     # GEPA's form: asked once more for each predictor, with its own calls; the value counts the first time only.
     trace, said = [entry for _, entry in records], dict[str, None]()
     for name in dict.fromkeys(name for name, _ in records):
         own = [entry for other, entry in records if other == name]
-        _, more = _read(metric, _called(metric, [gold, prediction, trace, name, own], taken, cell), cell)
+        _, more = _read(metric, _called(metric, [gold, prediction, trace, name, own], taken, cell), gold, cell)
         if more:
             said[more] = None
     return Judgement(value, "\n".join(said))
@@ -69,11 +70,11 @@ def _called(metric: Metric, given: list[Any], taken: int | None, cell: tuple[str
     try:
         return metric(*(given[:3] if taken is None else given[:taken]))
     except Exception as cause:
-        said = f"the metric {_name(metric)!r} failed: {type(cause).__name__}: {cause}"
+        said = f"the metric {_name(metric)!r} failed: {type(cause).__name__}: {cause}, on {_shown(given[0])}"
         raise EvaluatorError(said, prompt_id=cell[0], example_id=cell[1]) from cause
 
 
-def _read(metric: Metric, found: Any, cell: tuple[str, str]) -> tuple[float, str]:
+def _read(metric: Metric, found: Any, gold: Any, cell: tuple[str, str]) -> tuple[float, str]:
     feedback = ""
     if isinstance(found, dspy.Prediction | dict):
         feedback = str(found.get("feedback", "") or "")
@@ -85,11 +86,16 @@ def _read(metric: Metric, found: Any, cell: tuple[str, str]) -> tuple[float, str
     if math.isnan(value) or not 0.0 <= value <= 1.0:
         raise EvaluatorError(
             f"the metric {_name(metric)!r} gave {found!r:.80}; give a number in [0, 1], True or False, or "
-            f"dspy.Prediction(score=…, feedback=…)",
+            f"dspy.Prediction(score=…, feedback=…), on {_shown(gold)}",
             prompt_id=cell[0],
             example_id=cell[1],
         )
     return value, feedback
+
+
+def _shown(gold: Any) -> str:
+    """The first input: by its id nobody finds an example in his data."""
+    return repr(shorten(normalise(str(next(iter(gold.inputs().values()), ""))), 60))
 
 
 def _arity(metric: Metric) -> int | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.api import optimize
+from promptopt.arguments import checked
+from promptopt.binding.identity import bind_optimizer
 from promptopt.binding.models import Models
 from promptopt.dspy.lm import DspyModel, ModelEngine
 from promptopt.dspy.metric import Metric, check_metric
@@ -54,8 +56,13 @@ class Outcome:
         return self.result.gain
 
     def report(self) -> str:
-        """The result as a text."""
-        return "\n".join([str(self.result), *self.said])
+        """All of the result as a text, and what the result itself does not say."""
+        more = [each for each in self.said if each not in self.result.warnings]
+        return "\n".join([self.result.report(), *more])
+
+    def __str__(self) -> str:
+        """The verdict, the winner and the run, in three lines."""
+        return str(self.result)
 
 
 class PromptOpt(Teleprompter):
@@ -71,6 +78,7 @@ class PromptOpt(Teleprompter):
     predictors, if None.
     """
 
+    @checked
     def __init__(
         self,
         method: str | Optimizer = "auto",
@@ -85,7 +93,8 @@ class PromptOpt(Teleprompter):
         seed: int = 0,
         store: Store | str | Path | None = None,
     ) -> None:
-        """Nothing is asked yet. Raises ConfigError for a metric that cannot be called, or prompts for single inputs."""
+        """Nothing is asked yet. Raises ConfigError for what no search could be made with, such as an unknown method."""
+        bind_optimizer(method)
         if isinstance(method, RLPrompt) and method.inputs:
             raise ConfigError(
                 f"rlprompt with inputs={method.inputs} ends in a policy, which writes a prompt for each input, and a "

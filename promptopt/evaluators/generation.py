@@ -17,7 +17,7 @@ from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
 from promptopt.evaluators.shares import share_of_right
 from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Role, Task
-from promptopt.text import REGEX_LIMIT_S, counted, shorten
+from promptopt.text import REGEX_LIMIT_S, counted, normalise, shorten
 from promptopt.thoughts import spoken
 from promptopt.types import Cell, Demand, Example, Reply, Request, Score
 
@@ -273,7 +273,9 @@ def _expected(answer: str | Reader, labels: Sequence[str]) -> str:
 
 
 def _failed(noun: str, function: str | Metric | Reader, cell: Cell, what: str) -> EvaluatorError:
-    message = f"{noun} {_name(function)!r} {what}"
+    # By its id nobody finds an example in his data.
+    shown = shorten(normalise(next((value for _, value in cell.example.fields), "")), 60)
+    message = f"{noun} {_name(function)!r} {what}, on {shown!r}"
     return EvaluatorError(message, prompt_id=cell.prompt.id, example_id=cell.example.id)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
+from promptopt.arguments import takes
 from promptopt.digits import MILLION, decimal_comma, largest
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.evaluators import numerals, wording
@@ -106,10 +107,12 @@ def resolve(metric: str | Metric, comma: bool = False) -> Metric:
     comma: the data writes decimals with a comma, which tells `number` what "1,234" means.
     Raises UnknownName, or ConfigError where the module or the function in it cannot be had.
     """
-    if not isinstance(metric, str):
-        return metric
-    if ":" in metric:
-        return _imported(metric)
+    if not isinstance(metric, str) or ":" in metric:
+        found = _imported(metric) if isinstance(metric, str) else metric
+        if not takes(found, "answer", "example"):
+            called = metric if isinstance(metric, str) else getattr(metric, "__qualname__", type(metric).__name__)
+            raise ConfigError(f"metric {called!r} takes other arguments than (answer, example); give it these two")
+        return found
     if metric not in _METRICS:
         raise UnknownName("metric", metric, [*METRICS, "module:function"])
     return _comma_number if metric == "number" and comma else _METRICS[metric]

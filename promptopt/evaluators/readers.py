@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from promptopt.arguments import takes
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.evaluators.naming import LabelReader
 from promptopt.evaluators.numerals import number
@@ -43,6 +44,9 @@ def resolve(
     Raises UnknownName; ConfigError for a bad pattern, no labels, or labels that no reply could tell apart.
     """
     if not isinstance(reader, str):
+        if not takes(reader, "reply"):
+            called = getattr(reader, "__qualname__", type(reader).__name__)
+            raise ConfigError(f"answer reader {called!r} takes other arguments than the reply; give it this one")
         return reader
     if reader.startswith("regex:"):
         return _PatternReader.of(reader.removeprefix("regex:"))

@@ -127,21 +127,10 @@ class _Mover:
 
     def _check_apart(self, targets: Sequence[str | Model]) -> None:
         """Raise ConfigError where a target is the old model, or another target: as it is spelt, or once it is open."""
-        # An object stands for what answered then, whatever answers under its name today.
-        named = [each for each in (self.roles.task, *targets) if isinstance(each, str)]
-        # Case tells no two models of a server or a hub apart.
         # By spelling first: opening a model may take seconds, or a download.
-        pair = _repeated([each.strip().casefold() for each in named])
-        pair = _repeated([self._opened(each).name.casefold() for each in named]) if pair is None else pair
-        if pair is None:
-            return
-        one, other = (named[at] for at in pair)
-        both = f"{one!r} is named twice" if one == other else f"{one!r} and {other!r} are one model"
-        moved = pair[0] == 0 and isinstance(self.roles.task, str)
-        raise ConfigError(
-            f"{both}, so there is nothing to move; name another model to move to" if moved else
-            f"{both}; name each model to move to once"
-        )  # fmt: skip
+        check_spelt_apart(self.roles.task, targets)
+        named = _named(self.roles.task, targets)
+        _refuse_repeated(self.roles.task, named, [self._opened(each).name.casefold() for each in named])
 
     def _task_and_evaluator(self) -> tuple[Task, Evaluator | None]:
         """The task and what it is scored by; with the old model's replies as targets, where there are no others."""
@@ -281,6 +270,31 @@ class _Mover:
     def _with(self, model: str | Model) -> Models:
         """All roles, with another model that answers."""
         return replace(self.roles, task=model, check=None)
+
+
+def check_spelt_apart(old: object, targets: Sequence[object]) -> None:
+    """Raise ConfigError where a target is spelt as the old model is, or as another target. Opens nothing."""
+    named = _named(old, targets)
+    _refuse_repeated(old, named, [each.strip().casefold() for each in named])
+
+
+def _named(old: object, targets: Sequence[object]) -> list[str]:
+    """Those that are named: an object stands for what answered then, whatever answers under its name today."""
+    return [each for each in (old, *targets) if isinstance(each, str)]
+
+
+def _refuse_repeated(old: object, named: Sequence[str], apart: Sequence[str]) -> None:
+    """Raise ConfigError for the first two of `named` that `apart` does not tell apart; case tells no models apart."""
+    pair = _repeated(apart)
+    if pair is None:
+        return
+    one, other = (named[at] for at in pair)
+    both = f"{one!r} is named twice" if one == other else f"{one!r} and {other!r} are one model"
+    moved = pair[0] == 0 and isinstance(old, str)
+    raise ConfigError(
+        f"{both}, so there is nothing to move; name another model to move to" if moved else
+        f"{both}; name each model to move to once"
+    )  # fmt: skip
 
 
 def _repeated(names: Sequence[str]) -> tuple[int, int] | None:

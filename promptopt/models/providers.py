@@ -76,6 +76,8 @@ class Provider:
     """Whether its models lie behind an address that the user may give."""
     served: Callable[[str, Access], Model] | None = None
     """Like `open`, for a provider whose servers can be told more than an address."""
+    check: Callable[[str], object] | None = None
+    """Raises what `open` would for a REST that can name no model, before anything else is done; opens nothing."""
     catalogue: bool = False
     """Whether REST names a model of the embedded catalogue, fetched when it is first used."""
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from promptopt.errors import BackendError, ConfigError
-from promptopt.text import words
+from promptopt.text import counted, words
 from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
 
 Answer = Callable[[Request], str | Reply]
@@ -54,6 +54,11 @@ class Scripted:
             if stopping():
                 return
             self._count(request)
+            if not callable(self._answers) and self.calls > len(self._answers):
+                raise ConfigError(
+                    f"the scripted model has {counted(len(self._answers), 'reply', 'replies')}, and was asked for "
+                    f"another; give it more, or a function of the request"
+                )
             answer = self._answers(request) if callable(self._answers) else self._answers[self.calls - 1]
             if not isinstance(answer, str | Reply):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ConfigError(f"the scripted model answered {answer!r}; give a text or a Reply")

@@ -74,6 +74,8 @@ def check_spec(spec: str, access: Access = UNSAID) -> None:
             )
         if chosen.served is None:
             _check_plain(provider, access)
+        if chosen.check is not None:
+            chosen.check(rest)
 
 
 def _unknown(spec: str) -> UnknownName:
@@ -174,10 +176,13 @@ def _vllm(rest: str, base_url: str | None) -> Model:
 
 
 def _llamacpp(rest: str, base_url: str | None, mode: Mode = "exact") -> Model:
-    path = Path(rest).expanduser()
-    if not rest or not path.is_file():
+    _is_file(rest)
+    return _open_file(Path(rest).expanduser(), None, mode)
+
+
+def _is_file(rest: str) -> None:
+    if not rest or not Path(rest).expanduser().is_file():
         raise ConfigError(f"the model 'llamacpp/{rest}' needs a GGUF file, and {rest!r} is none; give the path of one")
-    return _open_file(path, None, mode)
 
 
 def _llamacpp_fast(rest: str, base_url: str | None) -> Model:
@@ -187,9 +192,15 @@ def _llamacpp_fast(rest: str, base_url: str | None) -> Model:
 def _embedded(rest: str, base_url: str | None, mode: Mode = "exact") -> Model:
     from promptopt.models.files import catalogue
 
-    name = rest if rest else catalogue.DEFAULT
+    name = _in_catalogue(rest)
     # Also checks what is there already: a file of the right size may be another one.
     return _open_file(catalogue.pull(name), f"embedded/{name}", mode)
+
+
+def _in_catalogue(rest: str) -> str:
+    from promptopt.models.files import catalogue
+
+    return catalogue.find(rest if rest else catalogue.DEFAULT).name
 
 
 def _open_file(path: Path, name: str | None, mode: Mode) -> Model:
@@ -206,13 +217,16 @@ _BATCHING = "the same with continuous batching: answers can depend on what else 
 
 EMBEDDED = Provider(
     "embedded/NAME", "one of the list above, or its default; fetched when it is first used", _embedded,
-    local=True, scores="yes", catalogue=True,
+    local=True, scores="yes", check=_in_catalogue, catalogue=True,
 )  # fmt: skip
-EMBEDDED_FAST = Provider("embedded-fast/NAME", _BATCHING, _embedded_fast, local=True, scores="yes", catalogue=True)
-LLAMACPP = Provider(
-    "llamacpp/FILE.gguf", "a model file of your own, in this process", _llamacpp, local=True, scores="yes"
+EMBEDDED_FAST = Provider(
+    "embedded-fast/NAME", _BATCHING, _embedded_fast, local=True, scores="yes", check=_in_catalogue, catalogue=True
 )
-LLAMACPP_FAST = Provider("llamacpp-fast/FILE.gguf", _BATCHING, _llamacpp_fast, local=True, scores="yes")
+LLAMACPP = Provider(
+    "llamacpp/FILE.gguf", "a model file of your own, in this process", _llamacpp, local=True, scores="yes",
+    check=_is_file,
+)  # fmt: skip
+LLAMACPP_FAST = Provider("llamacpp-fast/FILE.gguf", _BATCHING, _llamacpp_fast, local=True, scores="yes", check=_is_file)
 HF = Provider(
     "hf/PATH-or-ID", 'transformers in this process: a folder, a GGUF file, or a hub name (needs the extra "hf")', _hf,
     local=True, accelerated=True, scores="yes",

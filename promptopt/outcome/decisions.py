@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promptopt.evaluators.judging import MOST_UNREAD
-from promptopt.protocols import Task
 from promptopt.stats import Gain, paired_gain
 from promptopt.tasks.gate import EVERY
-from promptopt.tasks.task import Task as OwnTask
 from promptopt.text import counted
 from promptopt.types import Example, Score
 
@@ -68,7 +66,7 @@ def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judge
     mean, two_sided = f"{_points(gain.mean)} points", f"95 %: {_points(gain.ci95[0])} to {_points(gain.ci95[1])}"
     size = f"n = {gain.n}{_impossible(told)}"
     shown = f"{mean} ({two_sided}), {size}"
-    least = f"{mean} (one-sided 95 %: {_bound(low, -margin)} or more), {size}"
+    least = f"{mean} (one-sided 95 %: {bound_said(low, -margin)} or more), {size}"
     left_out = len(pairs) - len(told)
     if left_out > MOST_UNREAD * len(pairs):
         lost = counted(left_out, "reply", "replies")
@@ -78,9 +76,9 @@ def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judge
     if low > -margin:
         return Decision(name, "passed", f"{least}: no loss of {100 * margin:g} points or more", gain)
     if high < -margin:
-        most = f"{mean} (one-sided 95 %: {_bound(high, -margin)} or less), {size}"
+        most = f"{mean} (one-sided 95 %: {bound_said(high, -margin)} or less), {size}"
         return Decision(name, "regression", f"{most}: a loss of more than {100 * margin:g} points", gain)
-    open_ = f"a loss of {100 * margin:g} points is not ruled out (one-sided 95 %: {_bound(low, -margin)} or more)"
+    open_ = f"a loss of {100 * margin:g} points is not ruled out (one-sided 95 %: {bound_said(low, -margin)} or more)"
     # Worse for sure, if perhaps by less than the margin: more examples would not mend that.
     if gain.ci95[1] < 0:
         return Decision(name, "regression", f"{shown}: worse, and {open_}", gain)
@@ -114,33 +112,6 @@ def of_slices(
             found.append(Decision(f"slice {name}", "inconclusive", what))
             continue
         found.append(non_inferior(f"slice {name}", held, margin, judged=judged))
-    return found
-
-
-def of_members(task: Task, examples: Sequence[Example], before: Sequence[Score], after: Sequence[Score]) -> list[str]:
-    """A sentence for each task, where `task` is several: what it gains, and whether its floor holds if it has one."""
-    members = task.members if isinstance(task, OwnTask) else ()
-    # A test that a cap cut short has fewer scores than examples.
-    pairs = [ScoredPair(*each) for each in zip(examples, before, after, strict=False)]
-    found: list[str] = []
-    for name in members:
-        own = [pair for pair in pairs if pair.example.slice == name]
-        floor = task.floor_of(name) if isinstance(task, OwnTask) else None
-        if not own:
-            continue
-        decision = non_inferior(name, own, 0.0 if floor is None else floor)
-        # Shown on both sides, as every gain is; the floor alone is held on one.
-        gain = _gain(_told(own), 0.05)
-        low, high = gain.interval
-        points = f"{_points(gain.mean)} points ({_points(low)} to {_points(high)})"
-        said = f"{name}: {points} on {counted(gain.n, 'example')}"
-        held = {"passed": "held", "regression": "broken", "inconclusive": "open"}[decision.outcome]
-        if floor is None or decision.gain is None:
-            found.append(said)
-            continue
-        least, most = decision.gain.interval
-        ends = f"{_bound(most, -floor)} or less" if most < -floor else f"{_bound(least, -floor)} or more"
-        found.append(f"{said}; its floor of {100 * floor:g} points is {held} (one-sided 95 %: {ends})")
     return found
 
 
@@ -186,6 +157,11 @@ def _told(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:
     return [pair for pair in pairs if pair.before.judged and pair.after.judged]
 
 
+def gain_of(pairs: Sequence[ScoredPair]) -> Gain:
+    """The gain over those pairs whose judge, where one was asked, could be read; its interval is the 95 % one."""
+    return _gain(_told(pairs), 0.05)
+
+
 def _gain(pairs: Sequence[ScoredPair], alpha: float) -> Gain:
     # Minus infinity stays in: it counts against the prompt that has it, as in every verdict.
     before, after = [pair.before.value for pair in pairs], [pair.after.value for pair in pairs]
@@ -199,7 +175,7 @@ def _impossible(pairs: Sequence[ScoredPair]) -> str:
     return f" ({before} impossible before, {after} after)" if before or after else ""
 
 
-def _bound(value: float, against: float) -> str:
+def bound_said(value: float, against: float) -> str:
     """In points, with as many digits as it takes to lie on the side of `against` that it lies on."""
     for digits in range(1, 6):
         shown = round(100 * value, digits)

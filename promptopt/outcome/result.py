@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from promptopt.outcome.items import SealedItem
 from promptopt.outcome.looks import Look
+from promptopt.outcome.members import MemberGain
 from promptopt.outcome.sentence import three_lines
 from promptopt.places import write_whole
 from promptopt.run import Candidate
@@ -137,6 +138,27 @@ def written(prompt: Prompt) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Bought:
+    """What was paid for, and the seconds that it took."""
+
+    paid: Ledger
+    wall_s: float
+
+    def plus(self, other: Bought) -> Bought:
+        """Both together."""
+        return Bought(self.paid.plus(other.paid), self.wall_s + other.wall_s)
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {"paid": asdict(self.paid), "wall_s": round(self.wall_s, 3)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Bought:
+        """The inverse of `to_json`; a whole result has these entries too. Raises KeyError and TypeError."""
+        return cls(Ledger(**data["paid"]), data["wall_s"])
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The outcome of `promptopt.optimize`. `prompt` is the winner; the start, where nothing better was found."""
 
@@ -182,9 +204,19 @@ class Result:
     """The sealed test, item by item; none while suspended, and in results of older versions."""
     by_role: Mapping[str, Ledger] = field(default_factory=dict[str, Ledger])
     """The calls, tokens and dollars of `spent`, by the role of the model that was asked."""
+    members: tuple[MemberGain, ...] = ()
+    """The gain on each of several tasks; empty for one task, and where the start won."""
+    earlier: Bought | None = None
+    """What earlier executions of this run took, beside `paid` and `wall_s` of this one; None where there was none."""
 
     def __str__(self) -> str:
         return three_lines(self.to_json())
+
+    def report(self) -> str:
+        """All that `promptopt runs show` says of the run, as a text: scores, prompts, front, cost, warnings."""
+        from promptopt.reports.summary import summarise
+
+        return summarise(self.to_json(), exports=False, again=False)
 
     def _repr_html_(self) -> str:
         from promptopt.outcome.notebook import html_of
@@ -246,6 +278,8 @@ class Result:
             "warnings": list(self.warnings),
             "items": [item.to_json() for item in self.items],
             "spent_by_role": {role: asdict(ledger) for role, ledger in self.by_role.items()},
+            "members": [member.to_json() for member in self.members],
+            "earlier": None if self.earlier is None else self.earlier.to_json(),
         }
 
     @classmethod

@@ -11,7 +11,8 @@ from typing import Any, cast
 from promptopt.errors import DataError
 from promptopt.outcome.items import items_from
 from promptopt.outcome.looks import Look
-from promptopt.outcome.result import Contender, Guide, Measured, Result, Tradeoff
+from promptopt.outcome.members import MemberGain
+from promptopt.outcome.result import Bought, Contender, Guide, Measured, Result, Tradeoff
 from promptopt.run import Candidate
 from promptopt.run.budget import Ledger
 from promptopt.run.events import StepDone
@@ -75,9 +76,11 @@ def _result(data: Table) -> Result:
                     for each in data["front"]),
         steps=tuple(_step(each, known) for each in data["steps"]),
         warnings=tuple(data["warnings"]),
-        # Older results have neither.
+        # Older results have none of these.
         items=items_from(data.get("items", ())),
         by_role={role: Ledger(**each) for role, each in data.get("spent_by_role", {}).items()},
+        members=tuple(map(MemberGain.from_json, data.get("members", ()))),
+        earlier=None if data.get("earlier") is None else Bought.from_json(data["earlier"]),
     )  # fmt: skip
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.by_judge import too_few_judged
 from promptopt.outcome.criterion import Criterion, by_judge
-from promptopt.outcome.decisions import of_members
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.items import sealed_items
 from promptopt.outcome.judge_trust import trust_in
 from promptopt.outcome.looks import Look, Shown, look_ahead, look_at, looked_at
+from promptopt.outcome.members import of_members
 from promptopt.outcome.own_probes import OwnProbe, Replied, probe_own, with_own
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status, front
@@ -138,9 +138,6 @@ def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     # A start that won is one prompt, as `evaluate` shows it.
     shown = list({run.initial: before, winner: after}.items())
     by = (criterion.model.name, criterion.name)
-    if winner != run.initial:
-        for said in of_members(run.task, examples, before, after):
-            run.warn(said)
     kept = by_judge(criterion.evaluator) and winner != run.initial
     pairs = keep_pairs(run, criterion.evaluator, examples, before, after) if kept else ""
     # Entered now, before anybody is shown it: whoever kills the process after this line has looked.
@@ -228,6 +225,7 @@ def _result(
         warnings=(*_of_task(run.task), *run.warnings),
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.account.by_role.items()},
+        members=() if winner == run.initial else of_members(run.task, trial.test, *scores),
     )  # fmt: skip
 
 

@@ -55,6 +55,7 @@ Methods and selectors (`protocols.searches`):
 - `RecastsTask`: a method that needs the task in another form. Asked at binding, once, before the evaluator is bound.
 - `BoundsCost`: a method whose settings alone tell what a search can take at most. Asked by `--dry-run`.
 - `SearchPlan`: what a search will do, in numbers. Asked by the run's owner, for its identity and for `--dry-run`.
+- `EndsByBudget`: a plan that may have no end of its own. Asked by `--dry-run`, which then tells no part of a whole.
 - `Planning`: a method that plans its search on what it is granted. Asked at binding, before anything is spent.
 - `BoundsCostInRoom`: knows what a search can take in a given room. Asked by `--dry-run`, where the budget has a cap.
 - `Selector`: finds the best of many prompts at a bounded cost. Called by methods, once a round.
@@ -103,6 +104,7 @@ from promptopt.protocols.searches import (
     ChoosesEvaluator,
     ChoosesLayout,
     Chunker,
+    EndsByBudget,
     Optimizer,
     Planning,
     RecastsTask,
@@ -139,6 +141,7 @@ __all__ = [
     "ChoosesLayout",
     "Chunker",
     "Contrasting",
+    "EndsByBudget",
     "Evaluator",
     "Forcing",
     "Grading",

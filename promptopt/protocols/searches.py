@@ -81,6 +81,16 @@ class SearchPlan(Protocol):
 
 
 @runtime_checkable
+class EndsByBudget(Protocol):
+    """A plan whose rounds may have no end of their own: the budget ends the search."""
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether nothing but the budget is meant to end it."""
+        ...
+
+
+@runtime_checkable
 class Planning(Protocol):
     """An optimizer that plans its search on what it is granted, before anything is spent."""
 

@@ -19,6 +19,7 @@ def summarise(report: Report, *, exports: bool = True, again: bool = True) -> st
     sections = [
         _verdict(report),
         _scores(report),
+        _members(report),
         _prompts(report),
         _front(report),
         _costs(report),
@@ -73,6 +74,12 @@ def _unreadable(measured: Report | None) -> int | None:
     return None if measured is None else measured.get("unreadable")
 
 
+def _members(report: Report) -> str:
+    """The gain on each of several tasks, and what became of its floor."""
+    rows = words.members(report.get("members", ()))
+    return words.columns(rows, right=(1, 3)) if rows else ""
+
+
 def _prompts(report: Report) -> str:
     start, best = report["start"], report["best"]
     first = f"Start prompt ({start['prompt_id']}):\n{words.block(start['prompt'])}"
@@ -120,12 +127,14 @@ COSTS: tuple[tuple[str, str], ...] = (
 
 
 def _costs(report: Report) -> str:
-    spent, paid = report["spent"], report["paid"]
+    spent, paid, earlier = report["spent"], report["paid"], report.get("earlier")
     rows = [["cost", "whole run", "this time", ""]]
     for name, meaning in COSTS:
         rows.append([name.replace("_", " "), words.count(spent[name]), words.count(paid[name]), meaning])
     rows.append(["dollars", words.dollars(spent["usd"]), words.dollars(paid["usd"]), ""])
-    rows.append(["time", "", words.duration(report["wall_s"]), ""])
+    # A replay takes a moment: how long the run took, its earlier executions tell.
+    whole = report["wall_s"] + (0.0 if earlier is None else earlier["wall_s"])
+    rows.append(["time", words.duration(whole), words.duration(report["wall_s"]), ""])
     table, ahead = words.columns(rows, right=(1, 2)), paid["calls"] - spent["calls"]
     if report["status"] != "suspended" or ahead <= 0:
         return table

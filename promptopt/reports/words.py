@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 def score(value: float | None) -> str:
@@ -91,6 +92,27 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: st
         ]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
+
+
+def members(gains: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    """Rows of a table, with a heading, of the JSON of `MemberGain`s; none where there is none."""
+    rows = [
+        [each["task"], points(each["mean"]), " to ".join(map(points, each["ci95"])), count(each["n"]), _floor(each)]
+        for each in gains
+    ]
+    return [["task", "points", "95 % interval", "examples", ""], *rows] if rows else []
+
+
+def _floor(member: Mapping[str, Any]) -> str:
+    floor = member["floor"]
+    if floor is None:
+        return ""
+    return f"its floor of {100 * floor['loss']:g} points is {floor['held']} (one-sided 95 %: {floor['bound']})"
+
+
+def points(value: float | None) -> str:
+    """A difference in points of a hundred, with its sign; where nothing bounds it, "unknown"."""
+    return "unknown" if value is None else f"{100 * value:+.1f}"
 
 
 def block(text: str, indent: str = "    ") -> str:

@@ -87,4 +87,7 @@ def _whole(index: object) -> int:
 
 
 def _broken(model: str, what: str) -> BackendError:
-    return BackendError(f"the model {model!r} gave {what}: its code is wrong; nothing of it was stored")
+    return BackendError(
+        f"the model {model!r} gave {what}: its code is wrong, and nothing of it was stored; mend it, then run the same "
+        f"again to go on"
+    )

@@ -111,9 +111,11 @@ def without_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...]
             alike += 1
             continue
         near.add(fold)
-        kept = first.setdefault(key, example)
-        if kept is example:
+        # Not by identity: a list that was repeated holds the same objects again.
+        if key not in first:
+            first[key] = example
             continue
+        kept = first[key]
         rejected = tuple(dict.fromkeys((*kept.rejected, *example.rejected)))
         if rejected != kept.rejected and _right(example) == _right(kept):
             joined += 1

@@ -27,9 +27,9 @@ class Conducts(Protocol):
 
 
 def outcome(result: Result) -> dict[str, object]:
-    """What two executions of one run must agree on: everything but the clock and what this session paid."""
+    """What two executions of one run must agree on: everything but the clock and what each of them paid."""
     data = result.to_json()
-    return {name: value for name, value in data.items() if name not in ("paid", "wall_s", "warnings")}
+    return {name: value for name, value in data.items() if name not in ("paid", "wall_s", "earlier", "warnings")}
 
 
 def outcomes_elsewhere(kind: type[Conducts], home: Path, hash_seeds: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dsp
 from dspy.utils.dummies import DummyLM  # noqa: E402
 
 from promptopt.dspy import PromptOpt, lm_of  # noqa: E402
+from promptopt.dspy.lm import route_of  # noqa: E402
 from promptopt.errors import ConfigError  # noqa: E402
 from promptopt.models.scripted import Scripted  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
@@ -189,3 +190,9 @@ def test_an_lm_that_fails_suspends_the_run_and_the_next_goes_on(tmp_path: Path) 
     resumed = compiled(tmp_path, dspy.Predict("question -> answer"), lm(engine))
     assert resumed.promptopt.result.status == "finished"
     assert engine.calls < resumed.promptopt.result.spent.calls
+
+
+def test_two_dummies_with_other_answers_are_told_apart() -> None:
+    one, other = (DummyLM({"q": {"answer": answer}}) for answer in ("yes", "no"))
+    assert route_of(one) != route_of(other)
+    assert route_of(one) == route_of(DummyLM({"q": {"answer": "yes"}}))

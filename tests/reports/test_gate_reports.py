@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import replace
@@ -17,12 +18,14 @@ from promptopt.outcome.decisions import (
     ScoredPair,
     must_pass,
     non_inferior,
-    of_members,
     of_slices,
     overall,
 )
+from promptopt.outcome.members import MemberGain, of_members
+from promptopt.reports import words
 from promptopt.reports.junit import junit
 from promptopt.reports.pull_request import LARGEST, Checked, pull_request
+from promptopt.tasks.gate import Gate
 from promptopt.testing import planted_task
 from promptopt.types import Example, Score
 
@@ -225,8 +228,28 @@ def test_a_floor_of_one_of_several_tasks_is_broken_by_what_became_impossible() -
     pairs = [*impossible(0, 60, slice="a"), *impossible(60, 0, slice="b")]
     sides = ([pair.before for pair in pairs], [pair.after for pair in pairs])
     first, second = of_members(task, [pair.example for pair in pairs], *sides)
-    assert first.startswith("a: -30.0 points")
-    assert second.startswith("b: +30.0 points")
+    assert (first.task, round(first.mean, 3), second.task, round(second.mean, 3)) == ("a", -0.3, "b", 0.3)
+
+
+def test_the_floors_of_several_tasks_are_told_as_a_table_and_survive_a_file() -> None:
+    task = replace(planted_task(), members=("a", "b", "c"), weights=(0.4, 0.3, 0.3))
+    task = replace(task, gate=Gate(largest_loss={"a": 0.02, "b": 0.02}))
+    pairs = [*impossible(0, 60, slice="a"), *impossible(60, 0, slice="b"), *impossible(0, 0, slice="c")]
+    gains = of_members(task, [p.example for p in pairs], [p.before for p in pairs], [p.after for p in pairs])
+    assert [each.floor and each.floor.held for each in gains] == ["broken", "held", None]
+    stored = json.loads(json.dumps([each.to_json() for each in gains]))
+    assert tuple(map(MemberGain.from_json, stored)) == gains
+    heading, first, _, third = words.members(stored)
+    assert heading[:4] == ["task", "points", "95 % interval", "examples"]
+    assert first[:2] == ["a", "-30.0"]
+    assert "its floor of 2 points is broken (one-sided 95 %: " in first[4]
+    assert third[4] == ""
+
+
+def test_a_task_with_one_test_example_has_no_bounds() -> None:
+    gain = MemberGain("a", 1.0, (-math.inf, math.inf), 1)
+    assert MemberGain.from_json(json.loads(json.dumps(gain.to_json(), allow_nan=False))) == gain
+    assert words.members([gain.to_json()])[1][2] == "unknown to unknown"
 
 
 def test_what_a_judge_could_not_read_is_in_no_gain_of_a_task() -> None:
@@ -235,4 +258,4 @@ def test_what_a_judge_could_not_read_is_in_no_gain_of_a_task() -> None:
     unread = [Score(pair.after.value, judged=False) for pair in pairs[:10]]
     after = [*unread, *(pair.after for pair in pairs[10:])]
     (said,) = of_members(task, [pair.example for pair in pairs], [pair.before for pair in pairs], after)
-    assert "on 190 examples" in said
+    assert said.n == 190

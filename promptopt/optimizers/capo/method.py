@@ -31,7 +31,7 @@ from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit,
 from promptopt.operators.drafts import edit_limit
 from promptopt.operators.reflect import show_task
 from promptopt.operators.rewrite import again, rewrites
-from promptopt.optimizers.capo.plan import CAPOPlan
+from promptopt.optimizers.capo.plan import ITERATIONS, CAPOPlan
 from promptopt.optimizers.capo.requests import CROSSOVER, FORM, MUTATION
 from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
@@ -118,7 +118,7 @@ class CAPO:
                 room, children=self.breed.crossovers, keep=self._keep, calls_per_child=2.0, most=most, small=SMALL
             )
         if found is None:
-            iterations = 999 if self.iterations is None else self.iterations
+            iterations = ITERATIONS if self.iterations is None else self.iterations
             crossovers = 4 if self.breed.crossovers is None else self.breed.crossovers
             return CAPOPlan(iterations, 10 if self.population is None else self.population, crossovers, None)
         rounds = found.rounds if self.iterations is None else self.iterations

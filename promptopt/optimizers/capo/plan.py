@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from promptopt.selection.generations import Fresh
 from promptopt.text import counted
 
+ITERATIONS = 999
+"""The paper's: so many that the budget ends every search before."""
+
 
 @dataclass(frozen=True, slots=True)
 class CAPOPlan:
@@ -16,6 +19,11 @@ class CAPOPlan:
     population: int
     crossovers: int
     fresh: Fresh | None
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether the paper's number of rounds holds, which none of its searches comes to."""
+        return self.rounds >= ITERATIONS
 
     def describe(self) -> str:
         """Half a sentence."""

@@ -167,7 +167,15 @@ def _facts(asked: ReportedRun) -> tuple[tuple[str, str], ...]:
              ("search by", search.get("evaluator", "-")), ("read in layout", report["best"].get("layout", "")),
              ("status", report["status"]), ("why", report["reason"]),
              ("time, last session", words.duration(report["wall_s"])), ("promptopt", asked.version)]  # fmt: skip
-    return tuple((name, visible(str(value))) for name, value in [*known, *asked.settings] if value not in ("", None))
+    if report.get("earlier") is not None:
+        known.append(("time, earlier sessions", words.duration(report["earlier"]["wall_s"])))
+    gains = [
+        (f"points on {row[0]}", " ".join([row[1], f"({row[2]})", *row[4:]]))
+        for row in words.members(report.get("members", ()))[1:]
+    ]
+    return tuple(
+        (name, visible(str(value))) for name, value in [*known, *gains, *asked.settings] if value not in ("", None)
+    )
 
 
 def _scores(report: Report) -> tuple[ScoreRow, ...]:
