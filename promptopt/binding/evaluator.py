@@ -18,6 +18,7 @@ from promptopt.evaluators.simulated import Simulated
 from promptopt.protocols import (
     Bounded,
     BringsEvaluator,
+    ChecksTask,
     ChoosesEvaluator,
     Evaluator,
     Forcing,
@@ -48,7 +49,9 @@ class _OfTask(Protocol):
 
 
 def recast(task: AnyTask, optimizer: Optimizer) -> AnyTask:
-    """The task in the form that the method works on: as it is, for most."""
+    """The task in the form that the method works on: as it is, for most. Raises ConfigError where it cannot be."""
+    if isinstance(optimizer, ChecksTask):
+        optimizer.check_task(task)
     return cast("AnyTask", optimizer.recast(task)) if isinstance(optimizer, RecastsTask) else task
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from promptopt.dspy.texts import as_text, varies
 from promptopt.dspy.untyped import Gold, dspy
 from promptopt.errors import DataError
 from promptopt.tasks.layout import RESERVED
@@ -42,7 +42,13 @@ def divided(
     _check_all({name: given for name, given in sets.items() if given is not None})
     train = _distinct(trainset)
     val = None if valset is None else _distinct(valset)
-    said = [note for name, given in sets.items() if given is not None for note in _blank(name, given)]
+    said = [
+        note
+        for name, given in sets.items()
+        if given is not None
+        for note in [*_blank(name, given), *_varying(name, given)]
+    ]
+    said += [note for name, given in sets.items() if given is not None for note in _lacking(name, given, trainset[0])]
     # By their inputs: an example that differs in its label, or in a number of its own, is still known.
     if val is not None:
         known = {_asked(example) for example in val}
@@ -97,17 +103,6 @@ def cells_of(data: Mapping[str, Sequence[Gold]], taken: Collection[str]) -> Cell
             found.setdefault(own.id, own)
         splits[split] = tuple(found.values())
     return Cells(splits, gold)
-
-
-def as_text(value: Any) -> str:
-    """A field as a text: a text as it is, else JSON, else what it says of itself."""
-    if isinstance(value, str):
-        return value
-    try:
-        # Sorted: equal values are one text, in whatever order they were made.
-        return json.dumps(value, ensure_ascii=False, sort_keys=True)
-    except (TypeError, ValueError):
-        return repr(value)
 
 
 def _free(name: str, taken: Collection[str]) -> str:
@@ -177,6 +172,26 @@ def _blank(name: str, given: Sequence[Gold]) -> list[str]:
             many = counted(blank, f"example of {name} has", f"examples of {name} have")
             found.append(f"{many} no value in {field!r}; such a row is used as it is")
     return found
+
+
+def _lacking(name: str, given: Sequence[Gold], first: Gold) -> list[str]:
+    """A sentence on every field that a set lacks and trainset has: a metric may look at it, after the search alone."""
+    return [
+        f"{name} has no field {field!r}, as trainset has; a metric that looks at it will fail there, when the search "
+        f"has been paid for"
+        for field in first.keys()  # noqa: SIM118 - an Example is no mapping
+        if field not in given[0].keys()  # noqa: SIM118
+    ]
+
+
+def _varying(name: str, given: Sequence[Gold]) -> list[str]:
+    """A sentence on every input that a model is shown otherwise in every process, as a set is."""
+    return [
+        f"{name} has in {field!r} what Python writes otherwise in every process (a set, or an object without a "
+        f"__repr__): where a model is shown that, the run cannot be gone on with in another one; give a list or a text"
+        for field in given[0].inputs().keys()  # noqa: SIM118 - an Example is no mapping
+        if any(varies(example[field]) for example in given)
+    ]
 
 
 def _empty(value: Any) -> bool:

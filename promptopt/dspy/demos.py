@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptopt.dspy import texts
 from promptopt.dspy.untyped import Gold, Module, dspy
 from promptopt.types import Example
 
 
 def shown(fields: Mapping[str, Any]) -> str:
     """Fields as lines of `name: value`; `read_fields` reads them again."""
-    return "\n".join(f"{name}: {value}" for name, value in fields.items())
+    return "\n".join(f"{name}: {texts.shown(value)}" for name, value in fields.items())
 
 
 def read_fields(text: str, names: Sequence[str]) -> dict[str, str]:

@@ -6,12 +6,14 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import takewhile
 from numbers import Real
 from typing import Any
 
 from promptopt.dspy.untyped import dspy
 from promptopt.errors import ConfigError, EvaluatorError
+from promptopt.evaluators.scalars import unboxed
 from promptopt.text import normalise, shorten
 
 Metric = Callable[..., Any]
@@ -69,7 +71,8 @@ def judged(metric: Metric, gold: Any, prediction: Any, records: Records, cell: t
 def _called(metric: Metric, given: list[Any], taken: int | None, cell: tuple[str, str]) -> Any:
     try:
         return metric(*(given[:3] if taken is None else given[:taken]))
-    except Exception as cause:
+    # What ends a script would else pass for a failure of the program.
+    except (Exception, SystemExit) as cause:
         said = f"the metric {_name(metric)!r} failed: {type(cause).__name__}: {cause}, on {_shown(given[0])}"
         raise EvaluatorError(said, prompt_id=cell[0], example_id=cell[1]) from cause
 
@@ -79,10 +82,8 @@ def _read(metric: Metric, found: Any, gold: Any, cell: tuple[str, str]) -> tuple
     if isinstance(found, dspy.Prediction | dict):
         feedback = str(found.get("feedback", "") or "")
         found = found["score"] if "score" in found else f"a {type(found).__name__} without a score"
-    if getattr(found, "ndim", None) == 0 and callable(getattr(found, "item", None)):
-        # A number of numpy's, or a tensor of one.
-        found = found.item()
-    value = float(found) if isinstance(found, Real) else math.nan
+    found = unboxed(found)
+    value = float(found) if isinstance(found, Real | Decimal) else math.nan
     if math.isnan(value) or not 0.0 <= value <= 1.0:
         raise EvaluatorError(
             f"the metric {_name(metric)!r} gave {found!r:.80}; give a number in [0, 1], True or False, or "

@@ -17,6 +17,7 @@ from promptopt.dspy.untyped import LM, Gold, Module, dspy
 from promptopt.errors import ConfigError
 from promptopt.programs.evaluator import FAILED
 from promptopt.programs.handle import ModelHandle
+from promptopt.programs.outputs import without_addresses
 from promptopt.types import Example, Prompt, Score, TracedCall, digest
 
 KEPT = 64
@@ -101,9 +102,10 @@ class DspyProgram:
     def _scored(self, module: Module, gold: Gold, prediction: Any, cell: tuple[str, str]) -> Score:
         predictors: list[tuple[str, Any]] = module.named_predictors()
         self.strays.check(predictors)
-        if prediction is None:
-            # DSPy's own helpers give None for a call that failed; a metric would fail on it, and end the run.
-            return Score(0.0, parsed=False, feedback=f"{FAILED}it gave back None")
+        # DSPy's own helpers give None for a call that failed; a metric would fail on it, and end the run.
+        if prediction is None or inspect.isgenerator(prediction) or inspect.isasyncgen(prediction):
+            given = "None" if prediction is None else "a generator; end `forward` with `return`, and leave out `yield`"
+            return Score(0.0, parsed=False, feedback=f"{FAILED}it gave back {given}")
         records: list[Any] = list(dspy.settings.trace)
         # By identity: DSPy's trace holds the predictors themselves.
         names = {id(predictor): name for name, predictor in predictors}
@@ -173,7 +175,12 @@ def copied(module: Module) -> Module:
 def described(module: Module) -> list[Any]:
     """JSON of what a module's predictors are: names, fields, instructions, demonstrations."""
     return [
-        [name, repr(predictor.signature), predictor.signature.instructions, [repr(demo) for demo in predictor.demos]]
+        [
+            name,
+            without_addresses(repr(predictor.signature)),
+            predictor.signature.instructions,
+            [without_addresses(repr(demo)) for demo in predictor.demos],
+        ]
         for name, predictor in module.named_predictors()
     ]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from promptopt.dspy.data import cells_of, divided
 from promptopt.dspy.lm import ModelEngine, route_of
 from promptopt.dspy.metric import Metric, check_metric
-from promptopt.dspy.program import AsyncDspyProgram, DspyProgram, is_async, slots_of
+from promptopt.dspy.program import AsyncDspyProgram, DspyProgram, copied, is_async, slots_of
 from promptopt.dspy.strays import Strays
 from promptopt.dspy.untyped import LM, Gold, Module, dspy
 from promptopt.dspy.wire import MAX_TOKENS
@@ -64,6 +64,8 @@ def bind(
     """
     if not isinstance(student, dspy.Module):
         raise ConfigError(f"the program is {student!r:.80}; give a dspy.Module")
+    # Before anything is asked: every prompt is given to a copy.
+    copied(student)
     slots, texts, said = slots_of(student, predictors)
     splits, more = divided(data.train, data.val, data.test, seed)
     cells = cells_of(splits, taken=texts)

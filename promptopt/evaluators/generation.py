@@ -15,6 +15,7 @@ from promptopt.errors import DataError, Endless, EvaluatorError
 from promptopt.evaluators import metrics, readers
 from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
+from promptopt.evaluators.scalars import unboxed
 from promptopt.evaluators.shares import share_of_right
 from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Role, Task
 from promptopt.text import REGEX_LIMIT_S, counted, normalise, shorten
@@ -185,7 +186,7 @@ class Generation:
             return self._read(reply.text)
         try:
             answer = cast("object", self._read(reply.text))
-        except Exception as cause:
+        except (Exception, SystemExit) as cause:
             raise _failed("answer reader", self.answer, cell, f"failed: {type(cause).__name__}: {cause}") from cause
         if answer is not None and not isinstance(answer, str):
             problem = f"gave {answer!r}: expected a text, or None for no answer"
@@ -198,7 +199,8 @@ class Generation:
             result = cast("object", self._metric(answer, cell.example))
         except Endless:
             raise
-        except Exception as cause:
+        # What ends a script would end the run, without a word.
+        except (Exception, SystemExit) as cause:
             raise _failed("metric", self.metric, cell, f"failed: {type(cause).__name__}: {cause}") from cause
         score = result if isinstance(result, Score) else None
         value: object = result if score is None else score.value
@@ -208,14 +210,15 @@ class Generation:
                 raise _failed("metric", self.metric, cell, f"gave {pair!r}: expected a pair of a number and a feedback")
             value, score = pair[0], Score(0.0, feedback=pair[1])
         if type(value) is not float:
-            if not isinstance(value, Real | Decimal) and type(value).__name__ not in {"bool", "bool_"}:
+            value = unboxed(value)
+            if not isinstance(value, Real | Decimal):
                 raise _failed(
                     "metric",
                     self.metric,
                     cell,
                     f"gave {value!r}: expected a number in [0, 1], with feedback or without, or a Score",
                 )
-            # numpy's numbers and bools, and Decimals, are none of Python's floats.
+            # Decimals and fractions are none of Python's floats.
             try:
                 value = float(value)  # pyright: ignore[reportArgumentType]
             except OverflowError:

@@ -10,17 +10,18 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Any, cast
+from typing import Any
 
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.programs.handle import ModelHandle, Output, Program, ProgramCall, ProgramStopped, Record
-from promptopt.text import counted, shorten
-from promptopt.types import Reply, Request, Sampling, Score
+from promptopt.programs.outputs import read_output, said_of
+from promptopt.text import counted
+from promptopt.types import Reply, Request, Sampling
 
-GIVEN = 80
-"""Characters of what a program gave that is no output, in the sentence that says so."""
+UNDECLARED = "; a program that awaits is declared `async def`"
 REFUSED = 100
 """Calls of a cell that is over which are answered by an exception; a program that goes on is left standing."""
 
@@ -62,6 +63,8 @@ class Worker:
     began: float = 0.0
     refused: int = 0
     thread: threading.Thread = field(init=False)
+    loop: _Loop | None = None
+    """What drives an async program."""
     _resume: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -91,6 +94,8 @@ class Worker:
             self._resume.release()
         elif not self.gone and self.thread.is_alive():
             _raise_in(self.thread)
+            if self.loop is not None:
+                self.loop.wake()
 
     def ask(self, calls: Sequence[tuple[Request, str]]) -> list[Reply]:
         """Called by the program's thread: wait for the replies to all of `calls`."""
@@ -120,16 +125,20 @@ class Worker:
         raise ProgramStopped(self.over)
 
     def _run(self) -> None:
+        awaited = False
         try:
             output = self.program(self.record.cell.prompt, self.record.cell.example, self._handle())
             if inspect.isawaitable(output):
+                awaited = True
                 output = asyncio.run(_Loop(self).drive(output))
-            result = _finished(self.record, output)
+            found, failure = read_output(output)
+            result = Finished(self.record, found, failure)
         except EvaluatorError as cause:
             result = Finished(self.record, error=cause)
         except BaseException as cause:  # noqa: BLE001 - a program is anybody's code, and costs its own cell alone
-            said = f"{type(cause).__name__}: {cause}"
-            result = Finished(self.record, failure=f"it raised {said.removesuffix(': ')}")
+            # It was asked as one that does not wait, for nothing else was to be seen of it.
+            slip = awaited and isinstance(cause, TypeError) and not is_async(self.program)
+            result = Finished(self.record, failure=said_of(cause) + (UNDECLARED if slip else ""))
         try:
             if not self.over:
                 self.result = result
@@ -154,7 +163,9 @@ class _Loop:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._calls: list[tuple[Request, str, asyncio.Future[Reply]]] = []
+        self._running: asyncio.AbstractEventLoop | None = None
         _LOOPS.set(self)
+        worker.loop = self
 
     @staticmethod
     def of(worker: Worker) -> _Loop:
@@ -166,15 +177,23 @@ class _Loop:
 
     async def drive(self, output: Awaitable[Output]) -> Output:
         """Run the program to its end; what it hands to a thread runs here instead, so that nothing overtakes."""
-        asyncio.get_running_loop().set_default_executor(_Inline())
+        self._running = asyncio.get_running_loop()
+        self._running.set_default_executor(_Inline())
         return await output
+
+    def wake(self) -> None:
+        """From another thread: have a loop that waits for something take a step, at which it can be ended."""
+        # It may have been closed meanwhile.
+        with suppress(RuntimeError):
+            if self._running is not None:
+                self._running.call_soon_threadsafe(lambda: None)
 
     def ask(self, request: Request, part: str) -> asyncio.Future[Reply]:
         """A future of the reply. The first of several calls waits until every task that is ready has had its turn."""
         loop = asyncio.get_running_loop()
         if not self._calls:
             loop.call_soon(loop.call_soon, self._send)
-        future: asyncio.Future[Reply] = loop.create_future()
+        future = _Asked(loop=loop)
         self._calls.append((request, part, future))
         return future
 
@@ -190,6 +209,18 @@ class _Loop:
         for (_, _, future), reply in zip(calls, replies, strict=True):
             if not future.done():
                 future.set_result(reply)
+
+
+class _Asked(asyncio.Future[Reply]):
+    """A reply that is still to come. Raises ConfigError where it is taken for the reply, as without an `await`."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in Reply.__dataclass_fields__:
+            raise ConfigError(
+                "an async program did not await a call; write (await ask(…)).text, and in a DSPy module "
+                "await self.predictor.acall(…)"
+            )
+        raise AttributeError(name)
 
 
 class _Inline(ThreadPoolExecutor):
@@ -217,18 +248,3 @@ def is_async(program: Program) -> bool:
     """Whether a program is awaited."""
     called = getattr(program, "__call__", None)  # noqa: B004 - of an object with an async __call__
     return inspect.iscoroutinefunction(program) or inspect.iscoroutinefunction(called)
-
-
-def _finished(record: Record, given: object) -> Finished:
-    """What a program gave, or that it gave nothing that can be scored: then it raised nothing, and is not said to."""
-    if isinstance(given, str | Score):
-        return Finished(record, given)
-    if isinstance(given, tuple):
-        pair = cast("tuple[Any, ...]", given)
-        if len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], Sequence):
-            return Finished(record, (pair[0], tuple(cast("Sequence[Any]", pair[1]))))
-    # The likeliest slip: what `ask` gives is not what the model said.
-    slip = isinstance(given, Reply)
-    shown, hint = ("a Reply", "; give the reply's `text`") if slip else (shorten(repr(cast("Any", given)), GIVEN), "")
-    wanted = "a text, a text and its trace, or a Score"
-    return Finished(record, failure=f"it gave {shown}, and a program gives {wanted}{hint}")

@@ -59,6 +59,15 @@ class RecastsTask(Protocol):
 
 
 @runtime_checkable
+class ChecksTask(Protocol):
+    """A method that knows before a run is begun that it cannot go on: of a setting that it needs, or of the task."""
+
+    def check_task(self, task: Task) -> None:
+        """Raise ConfigError where a search of this task cannot be made. Asks nothing; `--dry-run` asks it too."""
+        ...
+
+
+@runtime_checkable
 class BoundsCost(Protocol):
     """A method that knows from its settings alone what a search can take at most."""
 

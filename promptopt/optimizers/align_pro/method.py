@@ -28,8 +28,9 @@ from promptopt.optimizers.align_pro.answers import ANSWERS, answers
 from promptopt.optimizers.align_pro.hacking import held_against, suspicion
 from promptopt.optimizers.align_pro.settings import TRAINING, TrainingSettings
 from promptopt.optimizers.align_pro.tilt import Tilt, draw_place
-from promptopt.optimizers.align_pro.trained import Trained, Writer
+from promptopt.optimizers.align_pro.trained import Trained, Writer, check_prompter
 from promptopt.optimizers.align_pro.weighing import check_scale, described, weighed
+from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.text import Pattern, counted
@@ -112,6 +113,11 @@ class AlignPro:
     def trains(self) -> bool:
         """Whether a prompter is trained."""
         return bool(self.prompter) or self.writer is not None
+
+    def check_task(self, task: Task) -> None:
+        """Raise ConfigError where a prompter is named that cannot be trained."""
+        del task
+        check_prompter(self)
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples; rewrites without tags are asked for twice."""

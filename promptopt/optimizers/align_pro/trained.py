@@ -57,16 +57,20 @@ class Writer(Protocol):
         ...
 
 
+def check_prompter(method: AlignPro) -> None:
+    """Raise ConfigError where the prompter that is named is none that can be trained; no file is looked at."""
+    if method.writer is None and method.prompter and not method.prompter.startswith(SCHEME):
+        raise ConfigError(
+            f"the prompter is {method.prompter!r}; name a causal model on this machine, as --set prompter=hf/FOLDER or "
+            f"--set prompter=hf/HuggingFaceTB/SmolLM2-135M-Instruct, or leave it out, which trains nothing"
+        )
+
+
 def open_prompter(method: AlignPro, seed: int) -> Policy:
     """The prompter of these settings. Raises ConfigError where it cannot be had."""
     train = method.train
     if method.writer is not None:
         return method.writer.open(train, seed)
-    if not method.prompter.startswith(SCHEME):
-        raise ConfigError(
-            f"the prompter is {method.prompter!r}; name a causal model on this machine, as --set prompter=hf/FOLDER or "
-            f"--set prompter=hf/HuggingFaceTB/SmolLM2-135M-Instruct, or leave it out, which trains nothing"
-        )
     # Imported here, so that `import promptopt` stays light.
     from promptopt.operators.frozen import usable_device
     from promptopt.optimizers.align_pro.prompter import Prompter, PrompterSettings

@@ -99,7 +99,7 @@ class Bootstrap:
         if not shows_demos(run.task):
             raise ConfigError(
                 "the task's layout has no place for demonstrations, and bootstrap searches for nothing else: give it "
-                "one (`demos` in the layout), or use another method"
+                "one (`demos` in the layout; of a program as docs/programs.md shows), or use another method"
             )
         plan = self.plan(run.room)
         # Equal inputs once: else one would be shown and its twin scored on.

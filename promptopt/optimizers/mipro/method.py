@@ -115,7 +115,7 @@ class MIPRO:
         sampler = Parzen(variables, run.rng("tpe").getrandbits(32), plan.startup)
         # The start with its own demonstrations; the code credits its score to none, though it may have some.
         sampler.tell((0,) * len(variables), table.mean(run.initial))
-        choices = {run.initial: (0,) * len(variables)}
+        choices: dict[Prompt, Choice] = {}
         for number in range(1, plan.rounds + 1):
             choice = sampler.suggest()
             prompt = _combined(run, texts, sets, choice)

@@ -24,7 +24,7 @@ from typing import ClassVar
 
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
-from promptopt.optimizers.rlprompt.opening import Writer
+from promptopt.optimizers.rlprompt.opening import Writer, check_policy
 from promptopt.optimizers.rlprompt.plan import HELD, PRESETS, USEFUL, RLPlan, RLPreset
 from promptopt.optimizers.rlprompt.search import Algorithm, Mode, Search
 from promptopt.optimizers.rlprompt.settings import EXPLORING, LEARNING, SIZES, Exploring, Learning, Sizes
@@ -83,6 +83,11 @@ class RLPrompt:
             )
         if self.seeds and self.mode == "on":
             raise ConfigError("seeds are for mode=off, mix or alternate; set one of them, or leave the seeds out")
+
+    def check_task(self, task: Task) -> None:
+        """Raise ConfigError where no policy is named that can be trained."""
+        del task
+        check_policy(self)
 
     def evaluator_for(self, task: Task) -> str | Evaluator:
         """The piecewise reward of the labels' probabilities. Raises ConfigError for a task without labels."""

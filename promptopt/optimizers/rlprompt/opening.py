@@ -24,17 +24,21 @@ class Writer(Protocol):
         ...
 
 
-def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
-    """The policy of these settings. Raises ConfigError where none is named, or it cannot be had."""
-    if method.writer is not None:
-        return method.writer.open(plan, seed)
+def check_policy(method: RLPrompt) -> None:
+    """Raise ConfigError where no policy is named, or none that can be trained; no file is looked at."""
     # Only the weights of this machine give hidden states to train on.
-    if not method.policy.startswith(SCHEME):
+    if method.writer is None and not method.policy.startswith(SCHEME):
         found = f"the policy is {method.policy!r}" if method.policy else "no policy is named"
         raise ConfigError(
             f"{found}; name the causal model that writes the prompts, as --set policy=hf/distilbert/distilgpt2 or "
             f"--set policy=hf/FOLDER"
         )
+
+
+def open_policy(method: RLPrompt, plan: RLPlan, seed: int) -> Policy:
+    """The policy of these settings. Raises ConfigError where it cannot be had."""
+    if method.writer is not None:
+        return method.writer.open(plan, seed)
     # Imported here, so that `import promptopt` stays light.
     from promptopt.operators.frozen import usable_device
     from promptopt.optimizers.rlprompt.adapter import AdapterPolicy

@@ -1,0 +1,90 @@
+"""What a program gave, or raised, as an output that can be scored or a sentence that says why there is none."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from numbers import Real
+from typing import Any, cast
+
+from promptopt.evaluators.scalars import unboxed
+from promptopt.programs.handle import Output
+from promptopt.text import shorten
+from promptopt.types import Reply, Score, TracedCall
+
+GIVEN = 80
+"""Characters of what a program gave that is no output, in the sentence that says so."""
+WANTED = "a program gives a text, a text and its trace, or a Score"
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def read_output(given: object) -> tuple[Output | None, str]:
+    """The output, or None and why it is none: then the program raised nothing, and is not said to."""
+    if isinstance(given, str):
+        return given, ""
+    if isinstance(given, Score):
+        return _read_score(given)
+    if isinstance(given, tuple):
+        pair = cast("tuple[Any, ...]", given)
+        if len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], Sequence):
+            trace = tuple(cast("Sequence[Any]", pair[1]))
+            wrong = _wrong_call(trace)
+            return (None, f"it gave a trace with {wrong}") if wrong else ((pair[0], trace), "")
+    # The likeliest slips: what `ask` gives is not what the model said, and a `yield` makes a function a generator.
+    shown, hint = _shown(given), ""
+    if isinstance(given, Reply):
+        shown, hint = "a Reply", "; give the reply's `text`"
+    elif inspect.isgenerator(given) or inspect.isasyncgen(given):
+        shown, hint = "a generator", "; end it with `return`, and leave out `yield`"
+    return None, f"it gave {shown}, and {WANTED}{hint}"
+
+
+def said_of(cause: BaseException) -> str:
+    """What was raised, in words that are the same in every process."""
+    try:
+        said = str(cause)
+    except Exception:  # noqa: BLE001 - its text is anybody's code too
+        said = ""
+    return without_addresses(f"it raised {type(cause).__name__}: {said}".removesuffix(": "))
+
+
+def without_addresses(text: str) -> str:
+    """`text` without where objects lie in memory: it is shown to proposers, and a replay must ask the same."""
+    return _ADDRESS.sub("", text)
+
+
+def _read_score(given: Score) -> tuple[Score | None, str]:
+    value: object = unboxed(given.value)
+    if not isinstance(value, int | float):
+        if not isinstance(value, Real | Decimal):
+            return None, f"it gave a Score whose value is {_shown(value)}, and that is a number"
+        value = float(value)
+    if not math.isfinite(value):
+        return None, f"it gave a Score whose value is {value}, and that is a finite number"
+    for name in ("output", "answer", "feedback"):
+        text: object = getattr(given, name)
+        if not isinstance(text, str):
+            return None, f"it gave a Score whose {name} is {_shown(text)}, and that is a text"
+    wrong = _wrong_call(given.trace)
+    if wrong:
+        return None, f"it gave a Score whose trace has {wrong}"
+    return (given if value is given.value else replace(given, value=value)), ""
+
+
+def _wrong_call(trace: Sequence[object]) -> str:
+    """What of a trace is no call; empty where all is well."""
+    for call in trace:
+        if not isinstance(call, TracedCall):
+            return f"{_shown(call)} in it, and it is of TracedCall(part, input, output)"
+        for text in cast("tuple[object, ...]", (call.part, call.input, call.output)):
+            if not isinstance(text, str):
+                return f"{_shown(text)} in a TracedCall, which is of texts"
+    return ""
+
+
+def _shown(given: object) -> str:
+    return without_addresses(shorten(repr(given), GIVEN))

@@ -1,0 +1,167 @@
+"""Fields, metrics and modules of DSPy users that nothing could be made of, and what they are told before it costs."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from promptopt.errors import ConfigError, EvaluatorError
+from promptopt.run.budget import Budget
+
+dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
+
+from promptopt.dspy.texts import as_text, shown, varies  # noqa: E402
+from tests.inside_dspy.scripted import Engine  # noqa: E402
+from tests.inside_dspy.test_teleprompter import compiled  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
+SMALL = Budget(evaluations=40)
+
+
+class Held:
+    """An object that says nothing of itself but where it lies."""
+
+    def __init__(self, number: int, inner: object = None) -> None:
+        self.number, self.inner = number, inner
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: {"b", "a"}, '["a", "b"]'),
+        (lambda: [frozenset({2, 1}), "x"], '[[1, 2], "x"]'),
+        (lambda: {"tags": {"b", "a"}}, '{"tags": ["a", "b"]}'),
+        (lambda: Held(3), '{"inner": null, "is": "Held", "number": 3}'),
+        (lambda: (Held(1, {"z", "y"}),), '[{"inner": ["y", "z"], "is": "Held", "number": 1}]'),
+        (object, "<object object>"),
+    ],
+)
+def test_a_value_that_python_writes_otherwise_in_every_process_has_one_text(make, text: str) -> None:
+    # By its text an example is known again: a run that goes on would else take all its data for new ones, and pay anew.
+    first, second = make(), make()
+    assert varies(first)
+    assert as_text(first) == as_text(second) == shown(first) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "told"),
+    [
+        ("plain", "plain", "plain"),
+        ([1, "a"], '[1, "a"]', "[1, 'a']"),
+        (None, "null", "None"),
+        (b"x", "b'x'", "b'x'"),
+        ({"k": b"x"}, "{'k': b'x'}", "{'k': b'x'}"),
+    ],
+)
+def test_all_other_values_keep_the_text_that_they_had(value: object, text: str, told: str) -> None:
+    assert not varies(value)
+    assert (as_text(value), shown(value)) == (text, told)
+
+
+def test_a_value_that_holds_itself_has_a_text() -> None:
+    own = Held(1)
+    own.inner = own
+    assert as_text(own) == as_text(own)
+    loop: list[object] = [{"a"}]
+    loop.append(loop)
+    assert as_text(loop)
+
+
+@pytest.mark.slow
+def test_inputs_that_are_written_otherwise_in_every_process_are_told_of_and_labels_are_not(tmp_path: Path) -> None:
+    rows = [
+        dspy.Example(question=f"q{number}", kinds={"a", "b"}, held=Held(number), answer="yes").with_inputs(
+            "question", "kinds"
+        )
+        for number in range(40)
+    ]
+    student = dspy.Predict("question, kinds -> answer")
+    said = compiled(tmp_path, student, Engine(), data=rows, method="random", budget=SMALL).promptopt.said
+    assert [each for each in said if "trainset has in 'kinds' what Python writes otherwise in every process" in each]
+    assert not [each for each in said if "'held'" in each]
+
+
+@pytest.mark.slow
+def test_a_field_that_another_set_lacks_is_told_of_before_the_search(tmp_path: Path) -> None:
+    bare = [dspy.Example(question=f"q{number}").with_inputs("question") for number in range(200, 210)]
+    student, engine = dspy.Predict("question -> answer"), Engine()
+    with (
+        pytest.warns(UserWarning, match="valset has no field 'answer', as trainset has"),
+        pytest.raises(EvaluatorError, match="has no attribute 'answer'"),
+    ):
+        compiled(tmp_path, student, engine, valset=bare, method="random", budget=SMALL)
+    # A metric that needs no label goes on without one.
+    easy = lambda gold, prediction, trace=None: prediction.answer == "yes"  # noqa: E731
+    assert compiled(tmp_path, student, engine, easy, valset=bare, method="random", budget=SMALL).promptopt.result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [Decimal("0.5"), Decimal(1)])
+def test_a_metric_may_give_a_decimal(given: Decimal, tmp_path: Path) -> None:
+    best = compiled(
+        tmp_path,
+        dspy.Predict("question -> answer"),
+        Engine(),
+        lambda gold, prediction: given,
+        method="random",
+        budget=SMALL,
+    )
+    assert best.promptopt.result.start.test.score == float(given)
+
+
+@pytest.mark.slow
+def test_a_metric_that_exits_is_named_as_the_one_that_did(tmp_path: Path) -> None:
+    def exits(gold, prediction, trace=None):
+        raise SystemExit(3)
+
+    with pytest.raises(EvaluatorError, match=r"the metric '.*exits' failed: SystemExit: 3"):
+        compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), exits, method="random", budget=SMALL)
+
+
+class One(dspy.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = dspy.Predict("question -> answer")
+
+
+class Pieces(One):
+    def forward(self, question: str):
+        yield self.answer(question=question)
+
+
+class AsksInTheWay(One):
+    async def aforward(self, question: str):
+        return self.answer(question=question)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("student", "why"),
+    [
+        (Pieces, "it gave back a generator; end `forward` with `return`, and leave out `yield`"),
+        (AsksInTheWay, "in a DSPy module await self.predictor.acall(…)"),
+    ],
+)
+def test_a_module_that_gives_no_prediction_is_told_of_and_its_metric_is_not_blamed(
+    student: type[One], why: str, tmp_path: Path
+) -> None:
+    best = compiled(tmp_path, student(), Engine(), method="random", budget=SMALL)
+    assert any(why in warning for warning in best.promptopt.result.warnings)
+    assert best.promptopt.result.start.test.score == 0.0
+
+
+class Same(One):
+    def forward(self, question: str):
+        return self.answer(question=question)
+
+    def deepcopy(self):
+        return self
+
+
+def test_a_copy_that_is_the_module_itself_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    engine = Engine()
+    with pytest.raises(ConfigError, match="a copy of the program Same is not apart from it"):
+        compiled(tmp_path, Same(), engine, method="random", budget=SMALL)
+    assert engine.calls == 0
