@@ -28,6 +28,7 @@ SLOW = {"test_survives_a_crash_at_any_call", "test_same_run_under_other_hash_see
 OF_A_FEW = {
     "test_beats_its_start_on_a_planted_landscape",
     "test_budget_is_exact",
+    "test_no_prompt_that_breaks_the_contract_is_scored",
     "test_no_test_example_is_reached_from_the_run",
     "test_raised_budget_continues",
     "test_replay_pays_nothing",

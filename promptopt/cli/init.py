@@ -52,6 +52,10 @@ def init(
         str | None, typer.Option(metavar="MEMBER", help="Chats: what tells groups apart; by default the conversation.")
     ] = None,
     mask: Annotated[bool, typer.Option("--mask", help="Chats: replace personal data that rules can find.")] = False,
+    mask_names: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Chats: as --mask, and the names in this file, one a line, too."),
+    ] = None,
 ) -> None:
     """Write a task file from your own CSV, Excel, JSONL or Parquet file, or a saved data set.
 
@@ -61,7 +65,7 @@ def init(
     """
     path, target = _path_of(name), _one_target(targets if targets else [])
     if _is_chat(data, system, bool(input_columns) or target is not None, named=bool(speaker)):
-        _init_chat(path, _logs(data, turns, speaker if speaker else [], group_by, mask=mask), system)
+        _init_chat(path, _logs(data, turns, speaker if speaker else [], group_by, mask=mask, names=mask_names), system)
     else:
         _init_columns(path, data, input_columns if input_columns else None, target)
 
@@ -138,14 +142,17 @@ def _is_chat(data: Path, system: Path | None, columns: bool, *, named: bool) -> 
     return system is not None or named or holds_chats(data)
 
 
-def _logs(data: Path, turns: str, speakers: list[str], group_by: str | None, *, mask: bool) -> Logs:
+def _logs(data: Path, turns: str, speakers: list[str], group_by: str | None, *, mask: bool, names: Path | None) -> Logs:
     from promptopt.tasks.chat import Logs, speakers_of
     from promptopt.tasks.reading.chat_turns import SCORED, ScoredTurns
 
     scored: ScoredTurns | None = next((each for each in SCORED if each == turns), None)
     if scored is None:
         raise ConfigError(f"--turns {turns!r} says nothing; it is one of {', '.join(SCORED)}")
-    return Logs(data, speakers_of(speakers), group_by, scored, mask)
+    listed = () if names is None else tuple(filter(None, map(str.strip, _text_of(names, "file of names").splitlines())))
+    if names is not None and not listed:
+        raise ConfigError(f"{str(names)!r} names nobody; write one name a line, or leave --mask-names out")
+    return Logs(data, speakers_of(speakers), group_by, scored, mask or bool(listed), listed)
 
 
 def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
@@ -156,7 +163,7 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
     beside = path.with_suffix(".jsonl")
     if beside.exists():
         raise ConfigError(f"{str(beside)!r} is already there, and the conversations go there; choose another name")
-    draft = draft_chat(logs, None if system is None else _text_of(system), path.stem, beside.name)
+    draft = draft_chat(logs, None if system is None else _text_of(system, "system prompt"), path.stem, beside.name)
     partial = path.with_name(f"{path.name}.partial")
     try:
         # The conversations first: the task file is loaded from beside them.
@@ -195,12 +202,12 @@ _NEXT = {
 }
 
 
-def _text_of(path: Path) -> str:
+def _text_of(path: Path, what: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as cause:
         why = cause.strerror if isinstance(cause, OSError) else "it is no UTF-8 text"
-        raise ConfigError(f"the system prompt {path} cannot be read: {why}; check the path") from cause
+        raise ConfigError(f"the {what} {path} cannot be read: {why}; check the path") from cause
 
 
 def _written(path: Path, data: Path, inputs: list[str] | None, target: str | None) -> Task:

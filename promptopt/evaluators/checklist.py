@@ -112,13 +112,13 @@ class Checklist:
         scores: list[Score] = []
         for (_, reply), order, word in zip(replies, orders, consult(requests, read, ask, role), strict=True):
             if word.read is None:
-                self.watch.note(None, word.problem, ask)
+                self.watch.note(reply, None, word.problem, ask)
                 scores.append(unjudged(reply, word.problem))
                 continue
             found = dict(zip(order, word.read, strict=True))
             # In the order of the items, whatever order the judge saw.
             kept = [found[at] for at in range(len(self.items))]
-            self.watch.note("".join("-+"[each] for each in kept), "", ask)
+            self.watch.note(reply, "".join("-+"[each] for each in kept), "", ask)
             scores.append(self._scored(reply, kept, word.reason))
         return scores
 

@@ -183,22 +183,27 @@ def sampled(draws: int, max_tokens: int) -> Sampling:
 class Watch:
     """Counts what one judge says, and speaks once where it is of no use.
 
-    `seen`: what it said, as often. `failed`: by why it could not be read. `swapped`: of pairs shown both ways round, in
-    how many it kept to its choice, and in how many not. `told`: whether that was said.
+    `seen`: what it said, as often. `heard`: the replies that it said it of. `failed`: by why it could not be read.
+    `swapped`: of pairs shown both ways round, in how many it kept to its choice, and in how many not. `told`: whether
+    that was said.
     """
 
     seen: Counter[str] = field(default_factory=Counter[str])
+    heard: set[str] = field(default_factory=set[str])
     failed: Counter[str] = field(default_factory=Counter[str])
     kept: int = 0
     turned: int = 0
     told: bool = False
 
-    def note(self, said: str | None, problem: str, ask: Ask) -> None:
-        """One cell: what it said, or why that could not be read."""
+    def note(self, reply: str, said: str | None, problem: str, ask: Ask) -> None:
+        """One cell: what it said of a reply, or why that could not be read."""
+        # Of equal replies every judge says the same, and has told nothing of itself.
+        new = said is not None and reply not in self.heard
         if said is None:
             self.failed[problem] += 1
         else:
             self.seen[said] += 1
+            self.heard.add(reply)
         failed, cells = self.failed.total(), self.failed.total() + self.seen.total()
         # Exactly then, so that it is said once.
         if cells == FIRST and failed > MOST_UNREAD * FIRST:
@@ -208,10 +213,10 @@ class Watch:
                 f"no score; name another judge, or raise its max_tokens"
             )
         # A judge that goes by the place of a reply is told of in `note_swap`.
-        if self.seen.total() == FIRST and not self.turned and len(self.seen) == 1 and said is not None:
+        if new and len(self.heard) == FIRST and not self.turned and len(self.seen) == 1:
             ask.warn(
-                f"the judge said {said} of each of the first {FIRST} replies, so it tells nothing apart; name another "
-                f"judge, or say in its criteria what tells good from bad"
+                f"the judge said {said} of each of the first {FIRST} different replies, so it tells nothing apart; "
+                f"name another judge, or say in its criteria what tells good from bad"
             )
 
     def note_swap(self, agrees: bool, ask: Ask) -> None:

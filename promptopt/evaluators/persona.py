@@ -7,6 +7,7 @@ up to 30 % were their fault (sierra-research/tau2-bench, pull request 392).
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _FIRST = "Nothing was said yet. Write the customer's first message, which says w
 _NEXT = "Write the customer's next message."
 _AGAIN = "Write what the customer says, in the customer's own words, and nothing else: no reply of the assistant."
 _END = re.compile(r"[*_`]*\[\s*end\s*\][*_`]*", re.IGNORECASE)
+LOOP = 3
+"""Times that a user says one thing before it is a loop: who was not understood says it twice. Ours."""
 _OWN = re.compile(r"^[\W_]*(?:user|customer|human|person|client)[*_ ]*:[*_ ]*", re.IGNORECASE)
 _HELPS = re.compile(
     r"\bhow (?:can|may) i (?:help|assist) you\b|\bi(?:'m| am) (?:an? )?(?:ai|assistant|language model)\b"
@@ -90,3 +93,16 @@ def utterance_in(reply: Reply, heard: str = "") -> Utterance:
     if not text and end is None:
         return Utterance(problem="it said nothing" if other is None else "it spoke as the assistant")
     return Utterance(text, end is not None)
+
+
+def loops(talk: Sequence[Message]) -> bool:
+    """Whether the user says one thing again and again, though the assistant says something else each time.
+
+    It may be that nobody understands them, so it is no failure of theirs.
+    """
+    heard: dict[str, set[str]] = {}
+    for said, reply in itertools.pairwise(talk):
+        words = said.content.casefold().split()
+        if said.role == "user" and len(words) > 2:
+            heard.setdefault(" ".join(words), set()).add(reply.content)
+    return any(len(replies) >= LOOP for replies in heard.values())

@@ -144,11 +144,11 @@ class Rubric:
     def _scored(self, reply: str, words: Sequence[Word[float]], ask: Ask) -> Score:
         scores = [word.read for word in words if word.read is not None]
         if not scores:
-            self.watch.note(None, words[0].problem, ask)
+            self.watch.note(reply, None, words[0].problem, ask)
             return unjudged(reply, words[0].problem)
         mean = sum(scores) / len(scores)
         said = f"{mean:.3g} of {self.high}"
-        self.watch.note(said, "", ask)
+        self.watch.note(reply, said, "", ask)
         value = (mean - self.low) / (self.high - self.low)
         reason = next((word.reason for word in words if word.reason), "")
         why = f": {reason}" if reason else ""

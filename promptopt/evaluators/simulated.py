@@ -27,7 +27,7 @@ from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.judge_reply import answers_in
 from promptopt.evaluators.judging import FIRST, MOST_UNREAD, consult, options_of, said_in, unusable
 from promptopt.evaluators.panel import Panel
-from promptopt.evaluators.persona import VERSION, persona_request, utterance_in
+from promptopt.evaluators.persona import LOOP, VERSION, loops, persona_request, utterance_in
 from promptopt.evaluators.persona_check import check_request
 from promptopt.evaluators.rubric import Rubric
 from promptopt.evaluators.tools import SHOWN, Answered, answered, heard
@@ -290,7 +290,12 @@ class Simulated:
             scores = self.grader.grade(shown, ask) if shown else []
         for talk, score in zip(talks, scores, strict=True):
             open_still = f"the user had not come to an end after {counted(self.turns, 'turn')}"
-            said = [score.feedback, *talk.problems, "" if talk.ends or score.value >= 1.0 else open_still]
+            again = f"the user said one thing {LOOP} times or more" if loops(heard(talk.messages)) else ""
+            if again:
+                ask.warn(
+                    f"in a simulated conversation {again}, whatever was replied; have another model play the users"
+                )
+            said = [score.feedback, *talk.problems, again, "" if talk.ends or score.value >= 1.0 else open_still]
             talk.settle(replace(score, feedback="; ".join(each for each in said if each)))
 
     def _watch(self, score: Score, ask: Ask) -> None:

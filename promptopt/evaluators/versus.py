@@ -113,11 +113,11 @@ class Versus:
     def _scored(self, reply: str, first: Word[Choice], second: Word[Choice], ask: Ask) -> Score:
         if first.read is None or second.read is None:
             problem = first.problem if first.read is None else second.problem
-            self.watch.note(None, problem, ask)
+            self.watch.note(reply, None, problem, ask)
             return unjudged(reply, problem)
         turned = _TURNED[second.read]
         self.watch.note_swap(first.read == turned, ask)
-        self.watch.note(f"{first.read}{second.read}", "", ask)
+        self.watch.note(reply, f"{first.read}{second.read}", "", ask)
         value = _WORTH[first.read] if first.read == turned else 0.5
         reason = first.reason if first.reason else second.reason
         why = f": {reason}" if reason else ""

@@ -5,12 +5,11 @@ Findings are what a prompt holds and the one it comes from does not: what a user
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 
 from promptopt.evaluators.leak import find_leaks
 from promptopt.outcome.injections import hidden, injections
-from promptopt.tasks.masking import is_personal, personal_in
+from promptopt.tasks.personal import as_spelt, is_personal, personal_in
 from promptopt.types import Example
 
 
@@ -40,11 +39,7 @@ def _names(text: str, before: str, examples: Sequence[Example]) -> list[str]:
                 seen.setdefault(value.strip(), name)
     said: list[str] = []
     for value, name in seen.items():
-        # A name of one word may be a word as well: a customer May is not in "you may".
-        spelt = {value, value.title(), value.upper()} if value.isalpha() and not value.islower() else {value}
-        case = re.NOFLAG if len(spelt) > 1 else re.IGNORECASE
-        # Not by \b, which fails before a value that begins with a mark, such as a telephone number's plus.
-        whole = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(spelt)))})(?!\w)", case)
+        whole = as_spelt(value)
         if whole.search(text) and not whole.search(before):
             said.append(f"holds the {name} of a customer")
     return list(dict.fromkeys(said))

@@ -18,7 +18,7 @@ from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.chat_template import MARK, marked_otherwise, template_of
 from promptopt.tasks.demands import DEMANDS, are_demands
 from promptopt.tasks.guess import quoted
-from promptopt.tasks.masking import Masker, personal_values
+from promptopt.tasks.masking import Masker
 from promptopt.tasks.prompt_text import chat_layouts
 from promptopt.tasks.reading.chat_rows import Conversation, Reading, conversations_of, is_log
 from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, ScoredTurns, examples_of, refusals, usable
@@ -37,7 +37,7 @@ LONGEST_VALUE = 100
 class Logs:
     """What is read of a log, and how. `speakers`: roles of names that are not known. `group_by`: a member of its rows.
 
-    `scored`: which replies are. `mask`: whether personal data is replaced.
+    `scored`: which replies are. `mask`: whether personal data is replaced; `names`: of people, who are looked for then.
     """
 
     data: Path
@@ -45,6 +45,7 @@ class Logs:
     group_by: str | None = None
     scored: ScoredTurns = "last"
     mask: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
             f"{logs.data} holds a single conversation, which stands in one split alone, so nothing could be tested; "
             f"give at least a few dozen (--group-by names the member that tells them apart)"
         )
-    masker = Masker()
+    masker = Masker(prompt, logs.names)
     further = _parting(cleaned, names)
     if further:
         said.append(
@@ -241,14 +242,14 @@ def _line(each: Cleaned, names: Sequence[str], masker: Masker | None) -> str:
     conversation = each.conversation
     known = dict(conversation.variables)
     if masker is not None:
-        personal = personal_values(conversation.variables)
+        mask = masker.conversation(conversation.variables)
         conversation = replace(
             conversation,
-            messages=tuple(masker.message(message, personal) for message in conversation.messages),
-            ideal=tuple(masker.text(text, personal) for text in conversation.ideal),
-            demands=tuple(masker.value(each, personal) for each in conversation.demands),
+            messages=tuple(map(mask.message, conversation.messages)),
+            ideal=tuple(map(mask.text, conversation.ideal)),
+            demands=tuple(map(mask.value, conversation.demands)),
         )
-        known = {name: masker.text(value, personal) for name, value in known.items()}
+        known = {name: mask.text(value) for name, value in known.items()}
     kept = {name: known[name] for name in names if name in known}
     return json.dumps(_as_row(conversation, kept), ensure_ascii=False)
 

@@ -1,6 +1,7 @@
 """Personal data out of logs: what rules can find is replaced by what it is, as `[email]`.
 
-Names are found only where the log itself says that something is one (a variable `name`); no rule finds the others.
+Within one conversation the same value has the same mark, and another one has another (`[email 2]`). Names are found
+where the log says that something is one (a variable `name`), and where they are listed; no rule finds the others.
 """
 
 from __future__ import annotations
@@ -11,82 +12,33 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from promptopt.tasks.personal import as_spelt, is_personal, personal_spans
 from promptopt.text import counted
 from promptopt.types import Message
 
-_KEYS = (
-    # OpenAI, Anthropic, Stripe, Groq, Slack, Hugging Face, xAI.
-    r"\b(?:sk|pk|rk|gsk|xox[a-z]|hf|xai|whsec)[-_][\w-]{8,}",
-    # GitHub, GitLab, npm, PyPI, Slack's apps, Google, Shopify, DigitalOcean, Replicate, Linear.
-    r"\bgh[oprsu]_\w{8,}|\bgithub_pat_\w{8,}|\bglpat-[\w-]{8,}|\bnpm_\w{16,}|\bpypi-[\w-]{16,}|\bxapp-[\w-]{8,}",
-    r"\bAIza[\w-]{30,}|\bya29\.[\w-]{8,}|\bshp(?:at|ca|pa|ss)_\w{16,}|\bdo[opr]_v1_\w{8,}|\br8_\w{16,}|\blin_api_\w{8,}",
-    # Amazon, SendGrid, Telegram's bots, Twilio, Slack's hooks.
-    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bSG\.[\w-]{16,}\.[\w-]{16,}|\b\d{8,10}:[\w-]{35}\b|\b(?:AC|SK)[0-9a-f]{32}\b",
-    r"\bhooks\.slack\.com/services/[\w/]{8,}",
-    # JSON Web Tokens, headers, private keys.
-    # `Basic` needs a digit or a sign in what follows: not `Basic configuration`.
-    r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bBearer\s+[\w.~+/-]{12,}=*|\bBasic\s+(?=\S*[\d=])[\w+/]{12,}=*",
-    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----)?",
-)
-# Eight signs with a letter and a digit among them: not "the password is required", and no slot such as `{password}`.
-_PASSWORD = (
-    r"\b(?:pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort|secret|(?:[a-z]+[_-]){1,3}(?:secret|key|token)|(?:api|access|account|secret)"
-    r" ?key)\b[\"']?\s*(?:is|=|:|:=)\s*[\"']?(?![{<$\[])(?=\S*[a-z])(?=\S*\d)[^\s\"']{8,}"
-)
-_RULES: Mapping[str, re.Pattern[str]] = {
-    "key": re.compile("|".join(_KEYS)),
-    "password": re.compile(_PASSWORD, re.IGNORECASE),
-    "link with a password": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/@:]+:[^\s/@]+@[^\s]+", re.IGNORECASE),
-    "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
-    "iban": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
-    "card number": re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])|(?<![\d.-])\d{4}(?:\.\d{4}){3}(?![\d-]|\.\d)"),
-    "ip address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)"),
-    "phone": re.compile(
-        r"(?<![\w+])(?:\+|00)\d[\d ()./-]{6,18}\d(?!\w)"
-        r"|(?<![\w-])\(?0\d{1,4}\)?[ /-]\d[\d /-]{4,12}\d(?!\w)|(?<![\w-])\(?\d{3}\)?[ -]\d{3}-\d{4}(?!\w)"
-        r"|(?<![\w.-])\d{3}\.\d{3}\.\d{4}(?!\.?\w)"
-    ),
-}
-"""In this order: what is a card number would else be half a phone number."""
-_PERSONAL = re.compile(r"name|mail|phone|mobile|address|street|birth|iban|customer_id|user_id", re.IGNORECASE)
-"""Variables whose values are personal, wherever they stand."""
-_NAME_OF_A_THING = re.compile(
-    r"(?:product|item|article|file|tool|plan|brand|shop|store|model|event|course|bot|assistant)[ _-]?name",
-    re.IGNORECASE,
-)
+# What a template fills is no data: a customer may be called as a variable is.
+_SLOT = re.compile(r"\{\{-?\s*[\w.]+(?:\s*\|[^{}]*)?\s*-?\}\}|\{%[^{}]*%\}|\$?\{[A-Za-z_]\w*\}")
+_MARKS = re.compile(r"\[[\w ]+\]")
+_TITLES = frozenset({"dr", "prof", "mr", "mrs", "ms", "miss", "herr", "frau", "mme", "sir"})
+_NAME = "name"
 
 
 @dataclass(slots=True)
 class Masker:
-    """Replaces what is personal, and counts it by kind."""
+    """Replaces what is personal, and counts it by kind.
 
+    `own`: a text whose numbers and addresses are the operator's own, such as the system prompt: they stay, since
+    replies are scored by them. `names`: people to look for in every conversation.
+    """
+
+    own: str = ""
+    names: tuple[str, ...] = ()
     counts: Counter[str] = field(default_factory=Counter[str])
 
-    def text(self, text: str, personal: Mapping[str, str]) -> str:
-        """`text` masked; `personal`: texts known to be personal, with what each is."""
-        # The longest first: a first name would be taken out of a whole one, and leave the rest.
-        for value in sorted(personal, key=lambda each: (-len(each), each)):
-            # Whole words only: the customer Art is no part of an article.
-            pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
-            text, count = re.subn(pattern, lambda _, kind=personal[value]: f"[{kind}]", text)
-            self.counts[personal[value]] += count
-        for kind, rule in _RULES.items():
-            text = rule.sub(lambda found, kind=kind: self._masked(kind, found[0]), text)
-        return text
-
-    def message(self, message: Message, personal: Mapping[str, str]) -> Message:
-        """The message masked, arguments of calls included, and without the name of who speaks."""
-        calls = tuple(replace(call, arguments=self.text(call.arguments, personal)) for call in message.tool_calls)
-        name = message.name if message.role == "tool" else ""
-        return replace(message, content=self.text(message.content, personal), tool_calls=calls, name=name)
-
-    def value(self, value: object, personal: Mapping[str, str]) -> object:
-        """JSON with all texts in it masked."""
-        if isinstance(value, dict):
-            return {key: self.value(each, personal) for key, each in cast("dict[str, object]", value).items()}
-        if isinstance(value, list):
-            return [self.value(each, personal) for each in cast("list[object]", value)]
-        return self.text(value, personal) if isinstance(value, str) else value
+    def conversation(self, variables: Iterable[tuple[str, str]] = ()) -> Mask:
+        """What masks one conversation with these variables."""
+        named = {each.strip(): _NAME for each in self.names if each.strip()}
+        return Mask(self, {**named, **personal_values(variables)})
 
     def said(self) -> str:
         """What was masked, in a sentence."""
@@ -94,11 +46,65 @@ class Masker:
         what = ", ".join(found) if found else "nothing: no rule found personal data"
         return f"masked {what}; rules find neither all names nor all addresses, so look the file through"
 
-    def _masked(self, kind: str, found: str) -> str:
-        if kind == "card number" and not _is_card(found):
-            return found
-        self.counts[kind] += 1
-        return f"[{kind}]"
+
+@dataclass(slots=True)
+class Mask:
+    """What masks one conversation. `personal`: texts known to be personal, with what each is."""
+
+    masker: Masker
+    personal: Mapping[str, str]
+    _places: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+
+    def text(self, text: str) -> str:
+        """`text` masked; the slots of a template in it stay."""
+        # The longest first: a first name would be taken out of a whole one, and leave the rest.
+        for value in sorted(self.personal, key=lambda each: (-len(each), each)):
+            for whole in dict.fromkeys((value, _untitled(value))):
+                text = self._listed(text, as_spelt(whole), value, self.personal[value])
+        # Whole names first, everywhere: then the parts by which people call each other.
+        for value, kind in self.personal.items():
+            for part in _parts(value, kind):
+                text = self._listed(text, re.compile(rf"(?<!\w){re.escape(part)}(?!\w)"), value, kind)
+        own = self.masker.own.casefold()
+        pieces: list[str] = []
+        past = 0
+        for kind, start, stop in sorted(personal_spans(text), key=lambda each: each[1]):
+            if text[start:stop].casefold() not in own:
+                pieces += [text[past:start], self._mark(kind, text[start:stop])]
+                past = stop
+        return "".join([*pieces, text[past:]])
+
+    def message(self, message: Message) -> Message:
+        """The message masked, arguments of calls included, and without the name of who speaks."""
+        calls = tuple(replace(call, arguments=self.text(call.arguments)) for call in message.tool_calls)
+        name = message.name if message.role == "tool" else ""
+        return replace(message, content=self.text(message.content), tool_calls=calls, name=name)
+
+    def value(self, value: object) -> object:
+        """JSON with all texts in it masked."""
+        if isinstance(value, dict):
+            return {key: self.value(each) for key, each in cast("dict[str, object]", value).items()}
+        if isinstance(value, list):
+            return [self.value(each) for each in cast("list[object]", value)]
+        return self.text(value) if isinstance(value, str) else value
+
+    def _listed(self, text: str, pattern: re.Pattern[str], value: str, kind: str) -> str:
+        """`text` without what `pattern` finds of a known value, but in slots and in marks that were set."""
+        kept = [match.span() for each in (_SLOT, _MARKS) for match in each.finditer(text)]
+
+        def mark(found: re.Match[str]) -> str:
+            inside = any(start <= found.start() < stop for start, stop in kept)
+            return found[0] if inside else self._mark(kind, value)
+
+        return pattern.sub(mark, text)
+
+    def _mark(self, kind: str, value: str) -> str:
+        """What stands for a value: of its kind the first without a number."""
+        self.masker.counts[kind] += 1
+        known = self._places.setdefault(kind, {})
+        # However it is spaced: one number is one telephone.
+        place = known.setdefault(re.sub(r"[\s().-]|/(?=\d)", "", value).casefold(), len(known) + 1)
+        return f"[{kind}]" if place == 1 else f"[{kind} {place}]"
 
 
 def personal_values(variables: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -106,25 +112,15 @@ def personal_values(variables: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {value.strip(): name for name, value in variables if is_personal(name) and len(value.strip()) > 2}
 
 
-def is_personal(name: str) -> bool:
-    """Whether a variable of that name holds personal data."""
-    return _PERSONAL.search(_NAME_OF_A_THING.sub("", name)) is not None
+def _untitled(value: str) -> str:
+    """The name without titles; as it is, where nothing else would be left."""
+    words = [word for word in value.split() if word.casefold().rstrip(".") not in _TITLES]
+    return " ".join(words) if len(words) > 1 else value
 
 
-def personal_in(text: str) -> list[tuple[str, str]]:
-    """What rules find to be personal or secret: its kind and text; what is a part of something longer counts once."""
-    found: list[tuple[str, str]] = []
-    for kind, rule in _RULES.items():
-        matches = [match for match in rule.finditer(text) if kind != "card number" or _is_card(match[0])]
-        found += [(kind, match[0]) for match in matches]
-        for match in matches:
-            # As many signs as before, so that the places of other matches stay.
-            text = text[: match.start()] + "|" * len(match[0]) + text[match.end() :]
-    return found
-
-
-def _is_card(text: str) -> bool:
-    """Luhn's check, which one number in ten passes by chance."""
-    digits = [int(character) for character in text if character.isdigit()]
-    doubled = [digit if place % 2 == 0 else sum(divmod(2 * digit, 10)) for place, digit in enumerate(reversed(digits))]
-    return sum(doubled) % 10 == 0
+def _parts(value: str, kind: str) -> list[str]:
+    """The words of a whole name by which somebody may be called alone."""
+    words = _untitled(value).split()
+    if _NAME not in kind.casefold() or len(words) < 2:
+        return []
+    return [word for word in words if len(word) > 2 and word[0].isupper() and word.replace("-", "").isalpha()]

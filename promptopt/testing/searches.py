@@ -6,7 +6,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +20,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.events import Event, PhaseBegun
 from promptopt.tasks.reach import examples_within
+from promptopt.tasks.task import Task
 from promptopt.testing.planted import feature_accuracy, planted_model, planted_task
 from promptopt.testing.processes import outcome, outcomes_elsewhere
 from promptopt.types import Request, ScoreRequest
@@ -72,6 +73,7 @@ class OptimizerContract:
         *,
         budget: Budget | None = None,
         seed: int = 0,
+        task: Task | None = None,
         task_model: Model | None = None,
         proposer: Model | None = None,
         observers: Sequence[Callable[[Event], None]] = (),
@@ -79,7 +81,7 @@ class OptimizerContract:
     ) -> Result:
         """One run on the planted task, in a store of its own under `home`; `watch` is handed the run at first."""
         return optimize(
-            planted_task(),
+            planted_task() if task is None else task,
             self.optimizer,
             model=Models(
                 self.task_model() if task_model is None else task_model,
@@ -235,6 +237,20 @@ class OptimizerContract:
         whole = self.undisturbed()
         assert whole.tests_held == 0
         assert whole.reached == ()
+
+    def test_no_prompt_that_breaks_the_contract_is_scored(self, tmp_path: Path) -> None:
+        """Every prompt that the task model is asked with, and the winner, keeps what the task forbids and freezes."""
+        start = planted_task().initial.texts[0][1]
+        # The best words there are, as far as the start does without them: any search would like to use them.
+        barred = tuple(word for word in self.words if word not in start)[:2]
+        kept = start.split()[-1]
+        contract = replace(planted_task().contract, must_not_contain=barred, frozen=(kept,))
+        task, task_model = replace(planted_task(), contract=contract), self.task_model()
+        result = self.conduct(tmp_path, task=task, budget=Budget(evaluations=self.sizes[-1]), task_model=task_model)
+        asked = set(map(_text, task_model.log))
+        for text in (*asked, result.best.text):
+            assert kept in text
+            assert not any(word in text for word in barred)
 
     def test_beats_its_start_on_a_planted_landscape(self, tmp_path: Path) -> None:
         """Where better prompts exist and the proposer offers them, one is found."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +169,20 @@ def test_a_lost_slot_is_named_as_the_users_own_file_spells_it(invoke: Invoke, wo
     done = check(invoke, chat(workplace, mark), "You talk to a customer. Be kind.", "--max-calls", "4", "--json")
     contract = next(each for each in json.loads(done.stdout)["decisions"] if each["name"] == "contract")
     assert f"lost placeholder {mark}" in json.dumps(contract), contract
+
+
+def test_the_workflow_to_copy_runs_this_command_and_keeps_the_store_of_a_red_check(
+    invoke: Invoke, task_file: str
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/check.md").read_text(encoding="utf-8")
+    workflow = page.partition("```yaml\n")[2].partition("```")[0]
+    command = " ".join(workflow.partition("- run: >\n")[2].partition("        env:")[0].split())
+    assert command.startswith("promptopt check ")
+    files = {"prompts/bot.toml": task_file, "prompts/system.md": BETTER, "old.md": START}
+    done = invoke(*(files.get(word, word) for word in shlex.split(command)[1:]), "--dry-run")
+    assert done.exit_code == 0, done.stderr
+    # A step that saves runs after a failed one only where it says so.
+    assert re.search(r"- if: always\(\)\n +uses: actions/cache/save@", workflow)
+    restored, saved = re.findall(r" key: (.+)", workflow)
+    assert restored == saved
+    assert ": write" not in workflow

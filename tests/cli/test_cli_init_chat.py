@@ -202,6 +202,32 @@ def test_personal_data_is_masked_on_request_and_only_then(invoke: Invoke) -> Non
     assert all(each in Path("bot.jsonl").read_text(encoding="utf-8") for each in (*personal, "Annabel"))
 
 
+def test_names_of_a_file_are_masked_in_all_conversations_and_what_the_prompt_says_stays(invoke: Invoke) -> None:
+    rows = [log(n, "Hi {{name}}. Send complaints to help@acme.com.", variables={"name": f"Annabel {n}"})
+            for n in range(40)]  # fmt: skip
+    for row in rows:
+        row["messages"][1]["content"] += " JO SMITH told me, Jo did. Not ann@acme.com, but help@acme.com?"
+    write(rows)
+    Path("names.txt").write_text("\ufeffJo Smith\n\nMay\n", encoding="utf-8")
+    task, said = made(invoke, "--mask-names", "names.txt")
+
+    assert all(
+        "[name] told me, Jo did. Not [email], but help@acme.com?" in each["history"] for each in everything(task)
+    )
+    assert "masked 40 emails" in said
+
+
+def test_a_file_that_names_nobody_is_refused(invoke: Invoke) -> None:
+    write([log(n, "Be kind.") for n in range(40)])
+    Path("names.txt").write_text("\n \n", encoding="utf-8")
+    refused = invoke("init", "bot", "--data", "logs.jsonl", "--mask-names", "names.txt")
+
+    assert (refused.exit_code, "names nobody" in refused.stderr) == (2, True)
+    missing = invoke("init", "bot", "--data", "logs.jsonl", "--mask-names", "none.txt")
+    assert (missing.exit_code, "none.txt" in missing.stderr) == (2, True)
+    assert "system prompt" not in missing.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sound"),
     [

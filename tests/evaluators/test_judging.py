@@ -199,9 +199,15 @@ def test_a_judge_that_cannot_be_read_or_says_the_same_of_all_is_told_of() -> Non
     door = ask('{"score": 5}')
     Rubric(TASK).score(cells(25), door)
     assert door.warned == [
-        "the judge said 5 of 5 of each of the first 20 replies, so it tells nothing apart; name another judge, or say "
-        "in its criteria what tells good from bad"
+        "the judge said 5 of 5 of each of the first 20 different replies, so it tells nothing apart; name another "
+        "judge, or say in its criteria what tells good from bad"
     ]
+
+
+def test_a_judge_that_says_the_same_of_equal_replies_is_not_complained_of() -> None:
+    door = ask('{"score": 5}', replies=lambda _: "Yes.")
+    Rubric(TASK).score(cells(60), door)
+    assert door.warned == []
 
 
 # Checklists

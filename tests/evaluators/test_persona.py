@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from promptopt.evaluators.persona import END, persona_request, utterance_in
+from promptopt.evaluators.persona import END, loops, persona_request, utterance_in
 from promptopt.types import Message, Reply
 
 
@@ -89,3 +91,23 @@ def test_asking_again_asks_another_thing() -> None:
     again, first = (persona_request("goal: a", [], again=each) for each in (True, False))
     assert again.to_json() != first.to_json()
     assert again.content[0] == first.content[0]
+
+
+def talk_of(said: Sequence[str], replies: Sequence[str]) -> list[Message]:
+    pairs = zip(said, replies, strict=True)
+    return [message for one, other in pairs for message in (Message("user", one), Message("assistant", other))]
+
+
+@pytest.mark.parametrize(
+    ("said", "replies", "found"),
+    [
+        (["Where is it now?"] * 3, ["Here.", "There.", "Gone."], True),
+        (["Where is it now?", "WHERE is it  now?", "No.", "Where is it now?"], ["a", "b", "c", "d"], True),
+        (["Where is it now?"] * 2, ["Here.", "There."], False),
+        (["Where is it now?"] * 4, ["Please?"] * 4, False),
+        (["Yes."] * 4, ["a", "b", "c", "d"], False),
+        (["One of these.", "Two of these.", "Three of these."], ["a", "b", "c"], False),
+    ],
+)
+def test_a_user_who_says_one_thing_again_and_again_is_known(said: list[str], replies: list[str], found: bool) -> None:
+    assert loops(talk_of(said, replies)) is found

@@ -176,6 +176,17 @@ def test_a_check_of_the_user_that_cannot_be_read_is_asked_again_and_then_is_no_s
     assert counts(door)["judge"] == 2
 
 
+def test_a_user_in_a_loop_is_told_of_and_still_counts() -> None:
+    door = ask("I want that.", lambda request: f"Here is {turn_of(request)}.")
+    (score,) = played(door, task_of(scenario("cancel")), turns=3)
+    assert score.judged
+    assert "the user said one thing 3 times or more" in score.feedback
+    assert door.warned == [
+        "in a simulated conversation the user said one thing 3 times or more, whatever was replied; have another model "
+        "play the users"
+    ]
+
+
 def test_users_who_drift_often_are_told_of_once() -> None:
     many = task_of(*(scenario(f"goal {number}") for number in range(45)))
     door = ask(kept=lambda request: NO if "goal 1" in str(request.content) else YES)

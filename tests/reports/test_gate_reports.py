@@ -16,6 +16,7 @@ from promptopt.outcome.decisions import (
     Decision,
     Outcome,
     ScoredPair,
+    keeps_schema,
     must_pass,
     non_inferior,
     of_slices,
@@ -259,3 +260,50 @@ def test_what_a_judge_could_not_read_is_in_no_gain_of_a_task() -> None:
     after = [*unread, *(pair.after for pair in pairs[10:])]
     (said,) = of_members(task, [pair.example for pair in pairs], [pair.before for pair in pairs], after)
     assert said.n == 190
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "outcome"), [(0, 1, "regression"), (1, 1, "passed"), (2, 1, "passed"), (0, 0, "passed")]
+)
+def test_one_more_reply_that_breaks_the_schema_is_a_regression(old: int, new: int, outcome: str) -> None:
+    decision = keeps_schema([(number < old, number < new) for number in range(40)])
+
+    assert decision.outcome == outcome
+    assert f"of 40 break it, {old} did before" in decision.message
+
+
+def test_a_reader_of_ci_finds_every_decision_whatever_was_written() -> None:
+    said = ["]]> & <b>", "\x00\x1b[31m\x85", "half \ud83d", "\ufffe\uffff", "a\r\nb", "\u2028\u202e"]
+    outcomes: list[Outcome] = ["passed", "regression", "inconclusive"]
+    told = junit(said[0], [Decision(each, outcome, each) for each in said for outcome in outcomes])
+    suite = ElementTree.fromstring(told.encode()).find("testsuite")
+
+    assert suite is not None
+    # What JUnit's readers look for: a suite with counts, and cases that hold what came of them.
+    assert suite.attrib["name"] == "]]> & <b>"
+    assert [len(suite.findall(f"testcase/{kind}")) for kind in ("failure", "skipped", "system-out")] == [6, 6, 6]
+    assert all(case.get("name") and case.get("classname") for case in suite.findall("testcase"))
+
+
+@pytest.mark.parametrize(
+    "said", ["# Passed\n## promptopt: passed", "| a | b |\n| --- | --- |", "~~~\n# x", "<!-- ", "```\n# x"]
+)
+def test_nothing_that_was_written_forges_a_heading_or_a_row(said: str) -> None:
+    decisions = (Decision(said, "regression", said), Decision("score", "passed", "fine"))
+    pairs = (pair(1.0, 0.0, text=said), pair(0.0, 1.0, text=said, number=1))
+    told = pull_request(replace(checked(pairs, said), task=said, model=said, evaluator=said, decisions=decisions))
+    outside: list[str] = []
+    fence = ""
+    for line in told.splitlines():
+        if fence or line.startswith("```"):
+            fence = "" if line == fence else fence or line.rstrip("dif")
+        else:
+            outside.append(line)
+
+    heads = [line for line in outside if line.lstrip().startswith("#")]
+    assert [head.split(" (")[0] for head in heads] == [
+        "## promptopt: REGRESSION", "### The change", "### Broken", "### Mended", "### Length and cost"
+    ]  # fmt: skip
+    rows = [len(re.findall(r"(?<!\\)\|", line)) for line in outside if line.startswith("|")]
+    assert rows == [4] * 10
+    assert not any(line.lstrip().startswith(("~~~", "<!--")) for line in outside)

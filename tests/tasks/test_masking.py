@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from promptopt.tasks.masking import Masker, is_personal, personal_values
+from promptopt.tasks.masking import Masker
+from promptopt.tasks.personal import is_personal
+
+
+def masked(text: str, *variables: tuple[str, str], own: str = "", names: tuple[str, ...] = ()) -> str:
+    return Masker(own, names).conversation(variables).text(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "masked"),
+    ("text", "said"),
     [
         ("mail ann.lee+x@mail.example.co.uk now", "mail [email] now"),
         ("call +49 (0)170 123-4567!", "call [phone]!"),
-        ("call 030 1234567 or (555) 123-4567", "call [phone] or [phone]"),
+        ("call 030 1234567 or (555) 123-4567", "call [phone] or [phone 2]"),
         ("card 4111-1111-1111-1111", "card [card number]"),
         ("iban DE89370400440532013000.", "iban [iban]."),
         ("from 192.168.0.17", "from [ip address]"),
-        ("key sk-abcdefgh12345678 and AKIAABCDEFGHIJKLMNOP", "key [key] and [key]"),
+        ("key sk-abcdefgh12345678 and AKIAABCDEFGHIJKLMNOP", "key [key] and [key 2]"),
         ("the password is hunter2!x, mind", "the [password] mind"),
         ("api_key=9f8e7d6c5b4a39281706 ends", "[password] ends"),
         ("ring 555.123.4567", "ring [phone]"),
@@ -29,8 +34,8 @@ from promptopt.tasks.masking import Masker, is_personal, personal_values
         ("version 1.2.3 costs 1,234.50", "version 1.2.3 costs 1,234.50"),
     ],
 )
-def test_personal_data_gives_way_to_what_it_is(text: str, masked: str) -> None:
-    assert Masker().text(text, {}) == masked
+def test_personal_data_gives_way_to_what_it_is(text: str, said: str) -> None:
+    assert masked(text) == said
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,7 @@ def test_personal_data_gives_way_to_what_it_is(text: str, masked: str) -> None:
     ],
 )
 def test_keys_of_all_common_forms_are_known(key: str) -> None:
-    assert Masker().text(f"use {key} today", {}) == "use [key] today"
+    assert masked(f"use {key} today") == "use [key] today"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +76,7 @@ def test_keys_of_all_common_forms_are_known(key: str) -> None:
     ],
 )
 def test_talk_of_passwords_is_none(text: str) -> None:
-    assert Masker().text(text, {}) == text
+    assert masked(text) == text
 
 
 @pytest.mark.parametrize(
@@ -83,9 +88,112 @@ def test_the_name_of_a_thing_is_not_personal(name: str, personal: bool) -> None:
     assert is_personal(name) is personal
 
 
-def test_values_of_personal_variables_are_masked_as_whole_words() -> None:
-    personal = personal_values([("customer_name", "Art"), ("plan", "gold"), ("name", "Al")])
+NUMBERS = (
+    "+1 (212) 555-0199", "212-555-0199", "1-800-555-0199", "212.555.0199",
+    "020 7946 0958", "07700 900123", "07700900123", "+44 20 7946 0958",
+    "0171/1234567", "(030) 901820-12", "01711234567", "+4915112345678",
+    "01 23 45 67 89", "01.23.45.67.89", "0612345678",
+    "06 6982 1234", "06-12345678", "079 123 45 67", "0664 1234567",
+    "(11) 91234-5678", "03-1234-5678", "98765 43210", "+91-98765-43210", "0412 345 678", "070-123 45 67",
+    "138 0013 8000", "8 (912) 345-67-89",
+)  # fmt: skip
 
-    assert Masker().text("Art buys art and articles; gold plan", personal) == (
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_telephones_are_known_in_the_forms_of_their_countries(number: str) -> None:
+    assert masked(f"I am at {number}, thanks") == "I am at [phone], thanks"
+
+
+@pytest.mark.parametrize("cue", ["Call me: ", "phone ", "My number is ", "WhatsApp ", "Móvil: ", "Telefon "])
+@pytest.mark.parametrize("number", ["612 345 678", "601234567", "2125550199"])
+def test_a_word_before_it_makes_any_number_a_telephone(cue: str, number: str) -> None:
+    assert masked(f"{cue}{number}.") == f"{cue}[phone]."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order number 0049123456 and ticket #0123456789, Bestellung Nr. 0171 1234567",
+        "tracking JD014600003888888888, parcel 00340434161094042557",
+        "from 01/02/2026 to 03-04-2026, 28.11.2026, 2026-11-28 14:03:22",
+        "7 500 000 - 8 000 000 km, 1.234.567,89 EUR, 1 234 567,89, 24/7",
+        "SKU GB12ABCD3456EFGH, ISBN 978-3-16-148410-0, id 20261128140322",
+        "version 1.2.3.4 of 999.999.999.999, coords 52.5200, 13.4050",
+        "amazon 404-1234567-1234567, 12 new items, 3 Google Drive links",
+        "std::vector, a[::2], 14:03:22, 00:1A:2B:3C:4D:5E",
+        "https://shop.example/boots?size=42&colour=red and https://shop.example/reset/help",
+        "call about order 4500123456; https://git.example/commit/0a1b2c3d4e5f60718293",
+    ],
+)
+def test_numbers_of_things_dates_and_prices_stay(text: str) -> None:
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("iban gb82west12345698765432", "iban [iban]"),
+        ("NO93 8601 1117 947 now", "[iban] now"),
+        ("FR14 2004 1010 0505 0001 3M02 606 and more", "[iban] and more"),
+        ("amex 3782 822463 10005", "amex [card number]"),
+        ("tel:+4915112345678", "tel:[phone]"),
+        ("from 2001:db8:85a3::8a2e:370:7334", "from [ip address]"),
+        ("see https://x.example/r?reset_token=abcdef1234567890&u=1 now", "see [link with a password] now"),
+        ("https://s3.example/f?X-Amz-Signature=abcdef0123456789", "[link with a password]"),
+        ("https://x.example/password/reset/9f8e7d6c5b4a3928170f now", "[link with a password] now"),
+        ("ann [at] example [dot] com", "[email]"),
+        ("at 12 Baker Street, London NW1 6XE", "at [street address]"),
+        ("to 1600 Pennsylvania Avenue, Washington, DC 20500", "to [street address]"),
+        ("Musterstraße 12, 10115 Berlin.", "[street address]."),
+        ("Lange Str. 4b is it", "[street address] is it"),
+        ("12 bis, rue de la Paix, svp", "[street address], svp"),
+        ("Calle de Alcalá 42 y Via Roma 7", "[street address] y [street address 2]"),
+        ("Keizersgracht 174, 1016 DW Amsterdam", "[street address]"),
+        ("SSN 123-45-6789", "SSN [social security number]"),
+    ],
+)
+def test_accounts_links_and_addresses_are_known_by_their_form(text: str, said: str) -> None:
+    assert masked(text) == said
+
+
+def test_values_of_personal_variables_are_masked_as_whole_words() -> None:
+    variables = [("customer_name", "Art"), ("plan", "gold"), ("name", "Al")]
+
+    assert masked("Art buys art and articles; gold plan", *variables) == (
         "[customer_name] buys art and articles; gold plan"
     )
+
+
+def test_one_value_has_one_mark_in_a_conversation_and_another_has_another() -> None:
+    mask = Masker().conversation()
+
+    assert mask.text("from ann@x.com to bob@y.com") == "from [email] to [email 2]"
+    assert mask.text("BOB@y.com, 030 1234567") == "[email 2], [phone]"
+    assert mask.text("030/123 4567, 030 1234568") == "[phone], [phone 2]"
+    assert Masker().conversation().text("bob@y.com") == "[email]"
+
+
+def test_a_name_is_found_in_any_case_and_in_the_parts_people_use() -> None:
+    said = masked("ANN LEE, ann lee; thanks, Ann! Dear Ms. Lee, an annual lee", ("name", "Dr. Ann Lee"))
+
+    assert said == "[name], [name]; thanks, [name]! Dear Ms. [name], an annual lee"
+
+
+def test_listed_names_are_masked_in_every_conversation() -> None:
+    masker = Masker(names=("Ann Lee", "May"))
+
+    assert masker.conversation().text("ann lee met May; you may go, Ann") == "[name] met [name 2]; you may go, [name]"
+    assert masker.conversation([("user_name", "Bo Li")]).text("Bo Li, May") == "[user_name], [name]"
+    assert "masked 4 names" in masker.said()
+
+
+def test_slots_of_a_template_stay_whatever_a_customer_is_called() -> None:
+    text = "name: {{name}} {{ name }} {name} ${name} {% if name %}{{ name | upper }}{% endif %}"
+
+    assert masked(text, ("name", "name")) == text.replace("name:", "[name]:")
+
+
+def test_what_the_prompt_itself_says_stays() -> None:
+    own = "Write to Help@acme.com or call 030 1234567."
+
+    assert masked("help@acme.com, 030 1234567, ann@acme.com", own=own) == "help@acme.com, 030 1234567, [email]"

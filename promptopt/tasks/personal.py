@@ -1,0 +1,229 @@
+"""What rules find in a text to be personal or secret: keys, addresses, numbers of accounts, cards and telephones.
+
+A rule that looks at form alone takes orders, dates and prices for telephones. So numbers are checked: a card by Luhn's
+sum and the issuers' ranges (ISO/IEC 7812), an account by the length of its country (ISO 13616), a telephone by its
+digits (15 at most, ITU-T E.164) and by the word before it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+
+_KEYS = (
+    # OpenAI, Anthropic, Stripe, Groq, Slack, Hugging Face, xAI.
+    r"\b(?:sk|pk|rk|gsk|xox[a-z]|hf|xai|whsec)[-_][\w-]{8,}",
+    # GitHub, GitLab, npm, PyPI, Slack's apps, Google, Shopify, DigitalOcean, Replicate, Linear.
+    r"\bgh[oprsu]_\w{8,}|\bgithub_pat_\w{8,}|\bglpat-[\w-]{8,}|\bnpm_\w{16,}|\bpypi-[\w-]{16,}|\bxapp-[\w-]{8,}",
+    r"\bAIza[\w-]{30,}|\bya29\.[\w-]{8,}|\bshp(?:at|ca|pa|ss)_\w{16,}|\bdo[opr]_v1_\w{8,}|\br8_\w{16,}|\blin_api_\w{8,}",
+    # Amazon, SendGrid, Telegram's bots, Twilio, Slack's hooks.
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bSG\.[\w-]{16,}\.[\w-]{16,}|\b\d{8,10}:[\w-]{35}\b|\b(?:AC|SK)[0-9a-f]{32}\b",
+    r"\bhooks\.slack\.com/services/[\w/]{8,}",
+    # JSON Web Tokens, headers, private keys.
+    # `Basic` needs a digit or a sign in what follows: not `Basic configuration`.
+    r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bBearer\s+[\w.~+/-]{12,}=*|\bBasic\s+(?=\S*[\d=])[\w+/]{12,}=*",
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----)?",
+)
+# Eight signs with a letter and a digit among them: not "the password is required", and no slot such as `{password}`.
+_PASSWORD = (
+    r"\b(?:pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort|secret|(?:[a-z]+[_-]){1,3}(?:secret|key|token)|(?:api|access|account|secret)"
+    r" ?key)\b[\"']?\s*(?:is|=|:|:=)\s*[\"']?(?![{<$\[])(?=\S*[a-z])(?=\S*\d)[^\s\"']{8,}"
+)
+# What lets in whoever has the link: a value of such a name, or what stands behind such a step of the way.
+_LINK = (
+    r"\bhttps?://[^\s<>\"']{0,300}?(?:[?&#](?:[\w.-]*(?:token|signature|secret|session|password|credential|api-?key)|sig|sid|auth|jwt)="
+    r"(?=[^\s&#<>\"']*\d)[^\s&#<>\"']{8,}"
+    r"|/(?:reset|verify|confirm|activate|invite|magic|unsubscribe|log-?in|sign-?in)[\w-]*/(?=[\w-]*\d)[\w-]{16,})[^\s<>\"']*"
+)
+_DOT = r"(?:\.|\s?[\[(](?:dot|punkt|punto|point)[\])]\s?)"
+# Lengths are bounded, and a run of letters is tried once: a long text without spaces takes no longer than another.
+_EMAIL = rf"(?<![\w.+-])[\w.+-]{{1,64}}(?:@|%40|\s?[\[(](?:at|@)[\])]\s?)[\w-]{{1,63}}(?:{_DOT}[\w-]{{1,63}}){{1,8}}"
+_TELEPHONES = (
+    # With the code of a country; with a 0 before the area; areas in parentheses; in pairs, as in France.
+    r"(?<![\w+])(?:\(?\+|(?<!\d[ .,/])00(?=[1-9]))\d[\d ()./-]{6,18}\d(?!\w)",
+    r"(?<![\w-])(?<!\d[ .,/])\(?0\d{1,4}\)?[ /-]\d[\d /-]{4,12}\d(?!\w)",
+    r"(?<!\w)(?:[178][ -]?)?\(\d{2,4}\)[ -]?\d{3,5}(?:[ -]\d{2,4}){1,2}(?!\w)",
+    r"(?<![\w.])0[1-9](?:\.\d\d){4}(?!\.?\w)",
+    # North America; mobile numbers of India and China; in one piece from the 0 on.
+    r"(?<![\w.-])(?<!\d[ ,])(?:1[ .-])?[2-9]\d\d(?:\.\d{3}\.|[ -]\d{3}[ -])\d{4}(?!-|\.?\w)",
+    r"(?<![\w-])(?<!\d[ .,])(?:[6-9]\d{4} \d{5}|1[3-9]\d[ -]\d{4}[ -]\d{4})(?![\w-]| \d)",
+    r"(?<![\w.,-])0[1-9]\d{8,9}(?![\w-]|[.,]\d)",
+)
+# A word that a telephone follows, whatever the form of its country.
+_SAYS_TELEPHONE = (
+    r"(?:\b(?:phone|mobile|cell|cellphone|tel|telephone|call|ring|whatsapp|sms|fax|hotline"
+    r"|my number|reach me|telefon\w*|handy\w*|rufnummer"
+    r"|téléphone|portable|teléfono|móvil|cellulare|telefone|celular|telefoon|komórka|телефон\w*)\b|电话|手机|電話|携帯)[^\d\n+]{0,20}"
+    r"(\d(?:[ ./-]?\d){7,13})(?!\w)"
+)
+# The word right before a number that is of a thing.
+_OF_A_THING = re.compile(
+    r"(?:\b(?:order|ticket|invoice|tracking|parcel|shipment|serial|item|article|sku|ref|reference|case|customer|contract|booking|flight"
+    r"|meter|isbn|ean|id|bestell\w*|auftrag\w*|rechnung\w*|sendung\w*|paket\w*|kunden\w*|commande|facture|colis|suivi|pedido|factura"
+    r"|fattura|ordine|bestelling|zamówieni\w*|заказ\w*)|注文|订单|#)"
+    r"(?:[ .:#-]*\b(?:numbers?|no|nr|num|id|code|numéro|nummer|número|numero)\b|n°)*"
+    r"[ .:#=-]*(?:\b(?:is|was|ist|est|es)\b[ :]*)?$",
+    re.IGNORECASE,
+)
+_VERSION = re.compile(r"\b(?:version|release|build|firmware|driver|v)[ .:]*$", re.IGNORECASE)
+_DATE = re.compile(r"(?<!\d)(?:\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d([./-])\d{1,2}\2\d{1,2})(?!\d)")
+_CAPITAL = r"[A-ZÀ-ÖØ-Þ](?:[\w'’.-]{0,40}\w)?"
+_TOWN = (
+    rf"(?:,?\s+(?:[A-Z]{{1,2}}-)?\d{{5}}\s{_CAPITAL}|,?\s+\d{{4}}\s?[A-Z]{{2}}\s{_CAPITAL}|,\s\d{{4}}\s{_CAPITAL}"
+    rf"|(?:,\s{_CAPITAL}){{0,2}},?\s[A-Z]{{1,2}}\d[A-Z\d]?\s\d[A-Z]{{2}}\b"
+    rf"|(?:,\s{_CAPITAL}(?:\s{_CAPITAL})?){{0,2}},?\s[A-Z]{{2}}\s\d{{5}}(?:-\d{{4}})?)?"
+)
+_STREET = (
+    rf"(?:\b\d{{1,5}}[A-Za-z]?,?\s(?:(?!Google|One)[A-Z][\w'’.-]{{0,30}}\s){{1,3}}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Boulevard|Blvd"
+    r"|Terrace|Crescent|Close|Square|Parkway|Pkwy|Highway|Hwy)\b"
+    rf"|\b(?:[A-ZÄÖÜ]\w{{1,30}}[ -])?(?:Straße|Strasse|Str\.)\s\d{{1,4}}\s?[a-z]?\b"
+    r"|\b[A-ZÄÖÜ][\w-]{1,40}?(?:straße|strasse|str\.|gasse|allee|straat|laan|plein|gracht|kade|singel)\s\d{1,4}(?:\s?[a-zA-Z])?\b"
+    r"|\b\d{1,4}(?:\s?(?:bis|ter))?,?\s(?:rue|avenue|boulevard|chemin|allée|impasse|quai)\s"
+    rf"(?:(?:de|du|des|la|le|les)\s|[ld]['’])*{_CAPITAL}(?:\s{_CAPITAL})*"
+    r"|\b(?:Calle|Avenida|Avda\.|Paseo|Via|Viale|Piazza|Corso|Rua|[Uu]l\.|[Uu]lica)\s"
+    rf"(?:(?:de|del|la|las|los|di|della|dei|da|do|dos)\s)*{_CAPITAL}(?:\s{_CAPITAL})*,?\s(?:n[º°]?\s?)?\d{{1,4}}\b){_TOWN}"
+)
+_RULES: Mapping[str, re.Pattern[str]] = {
+    "key": re.compile("|".join(_KEYS)),
+    "link with a password": re.compile(
+        rf"\b[a-z][a-z0-9+.-]{{0,20}}://[^\s/@:]{{1,100}}:[^\s/@]{{1,100}}@[^\s]+|{_LINK}", re.IGNORECASE
+    ),
+    "password": re.compile(_PASSWORD, re.IGNORECASE),
+    "email": re.compile(_EMAIL),
+    "iban": re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.IGNORECASE),
+    "card number": re.compile(r"(?<![\d+-])\d(?:[ -]?\d){12,18}(?![\d-])|(?<![\d.-])\d{4}(?:\.\d{4}){3}(?![\d-]|\.\d)"),
+    "ip address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)|(?<![\w:])[0-9a-fA-F:]{6,39}(?![\w:])"),
+    "social security number": re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-\d{2}-\d{4}(?![\w-])"),
+    "phone": re.compile("|".join((*_TELEPHONES, _SAYS_TELEPHONE)), re.IGNORECASE),
+    "street address": re.compile(_STREET),
+}
+"""In this order: what is a card number would else be half a phone number."""
+_IBAN_LENGTHS: Mapping[str, int] = {
+    country: length
+    for length, countries in (
+        (15, "NO"),
+        (16, "BE"),
+        (18, "DK FI FO GL NL"),
+        (19, "MK SI"),
+        (20, "AT BA EE KZ LT LU XK"),
+        (21, "CH HR LI LV"),
+        (22, "BG BH CR DE GB GE IE ME RS VA"),
+        (23, "AE GI IL IQ TL"),
+        (24, "AD CZ ES MD PK RO SA SE SK TN VG"),
+        (25, "LY PT ST"),
+        (26, "IS TR"),
+        (27, "FR GR IT MC MR SM"),
+        (28, "AL AZ BY CY DO GT HU LB PL SV"),
+        (29, "BR EG PS QA UA"),
+        (30, "JO KW MU"),
+        (31, "MT SC"),
+        (32, "LC"),
+    )
+    for country in countries.split()
+}
+"""Characters of an account's number, by country (ISO 13616)."""
+_CARD = re.compile(
+    r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}"
+    r"|35\d{14}|6(?:011|4[4-9]\d|5\d\d|2\d\d)\d{12}(?:\d{3})?|(?:50|5[6-9]|6\d)\d{10,17}"
+)
+_PERSONAL = re.compile(r"name|mail|phone|mobile|address|street|birth|iban|customer_id|user_id", re.IGNORECASE)
+"""Variables whose values are personal, wherever they stand."""
+_NAME_OF_A_THING = re.compile(
+    r"(?:product|item|article|file|tool|plan|brand|shop|store|model|event|course|bot|assistant)[ _-]?name",
+    re.IGNORECASE,
+)
+
+
+def is_personal(name: str) -> bool:
+    """Whether a variable of that name holds personal data."""
+    return _PERSONAL.search(_NAME_OF_A_THING.sub("", name)) is not None
+
+
+def as_spelt(value: str) -> re.Pattern[str]:
+    """What finds a personal text as a whole word, in any case where it is no single word.
+
+    A name of one word may be a word as well: a customer May is not in "you may".
+    """
+    spelt = {value, value.title(), value.upper()} if value.isalpha() and not value.islower() else {value}
+    case = re.NOFLAG if len(spelt) > 1 else re.IGNORECASE
+    # Not by \b, which fails before a value that begins with a mark, such as a telephone number's plus.
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(spelt)))})(?!\w)", case)
+
+
+def personal_in(text: str) -> list[tuple[str, str]]:
+    """What rules find to be personal or secret: its kind and text; what is a part of something longer counts once."""
+    return [(kind, text[start:stop]) for kind, start, stop in personal_spans(text)]
+
+
+def personal_spans(text: str) -> list[tuple[str, int, int]]:
+    """The kind of each, where it begins, and where it ends; in the order of the rules, and none within another."""
+    found: list[tuple[str, int, int]] = []
+    rest = text
+    for kind, rule in _RULES.items():
+        checked = (_confirmed(kind, rest, match) for match in rule.finditer(rest))
+        spans = [span for span in checked if span is not None]
+        found += [(kind, start, stop) for start, stop in spans]
+        for start, stop in spans:
+            # As many signs as before, so that the places of other matches stay.
+            rest = rest[:start] + "|" * (stop - start) + rest[stop:]
+    return found
+
+
+def _confirmed(kind: str, text: str, match: re.Match[str]) -> tuple[int, int] | None:
+    """Where that lies which `match` found, once its number holds; None where it is something else."""
+    # A word that says what follows is no part of it.
+    start, stop = match.span(match.lastindex if match.lastindex else 0)
+    said, before = text[start:stop], text[max(0, start - 40) : start]
+    if kind == "iban":
+        length = _length_of_account(said)
+        return None if length is None else (start, start + length)
+    held = {
+        "card number": lambda: _is_card(said),
+        "ip address": lambda: _is_ip(said) and _VERSION.search(before) is None,
+        "phone": lambda: _is_telephone(said, before),
+    }
+    return (start, stop) if kind not in held or held[kind]() else None
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in text if character.isdecimal())
+
+
+def _is_card(text: str) -> bool:
+    """Luhn's check, which one number in ten passes by chance, for the lengths and first digits that cards have."""
+    digits = _digits(text)
+    if _CARD.fullmatch(digits) is None:
+        return False
+    doubled = [
+        int(digit) if place % 2 == 0 else sum(divmod(2 * int(digit), 10))
+        for place, digit in enumerate(reversed(digits))
+    ]
+    return sum(doubled) % 10 == 0
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    # Not `::1` or `a::b`, which code is full of.
+    return "." in text or (len([part for part in text.split(":") if part]) > 2 and bool(_digits(text)))
+
+
+def _length_of_account(text: str) -> int | None:
+    """Of the characters in front that are an account's number of its country; None where it has another length."""
+    wanted = _IBAN_LENGTHS.get(text[:2].upper())
+    ends = [match.end() for match in re.finditer(r"[A-Za-z0-9]", text)]
+    if wanted is None or len(ends) < wanted:
+        return None
+    end = ends[wanted - 1]
+    # One that goes on without a gap is something longer.
+    return end if end == len(text) or not text[end].isalnum() else None
+
+
+def _is_telephone(text: str, before: str) -> bool:
+    digits = _digits(text)
+    if text.startswith(("+", "(+")):
+        return 7 <= len(digits) <= 15
+    return 8 <= len(digits) <= 15 and _OF_A_THING.search(before) is None and _DATE.search(text) is None
