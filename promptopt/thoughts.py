@@ -102,6 +102,13 @@ def unfolded(reply: str) -> str:
     return _FOLDED.sub("", reply) if "<details" in reply else reply
 
 
+def after_thought(reply: str) -> str:
+    """The reply without a thought that it begins with, and without those folded away; "" where it never ends."""
+    shown = unfolded(reply)
+    start = _after_head(shown, _marks(shown))
+    return "" if start is None else shown[start:].strip() if start or shown != reply else reply
+
+
 def written(reply: str, tags: Sequence[str] = ()) -> str:
     """The reply without thoughts, trimmed, for who asked for a text of some length; "" where a thought never ends.
 

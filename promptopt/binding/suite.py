@@ -97,7 +97,7 @@ def adapting(task: Task, system: str) -> Task:
     if _own_system(task) is not None or (task.train and task.train[0].messages):
         raise ConfigError(
             f"task {task.name!r} is about a system prompt and has no user prompt to be searched under another one; "
-            f"leave --system out, or give the system prompt as --prompt where prompts are scored"
+            f"leave --system or --adapt out, or give the system prompt as --prompt where prompts are scored"
         )
     whole = with_user_prompts(under_system(task, system))
     return whole.editing(*whole.editables[1:])
@@ -184,8 +184,8 @@ def _converted(task: Task) -> tuple[tuple[Example, ...], ...]:
         head = content[0] if content[0].role == "system" else None
         if head is not None and slots:
             raise ConfigError(
-                f"task {task.name!r} fills variables into its system prompt, which others have no values for; leave it "
-                f"out"
+                f"task {task.name!r} fills variables into its system prompt, and one over several tasks has none; "
+                f"leave it out, or write the text in their place"
             )
         rest = _as_user(content) if own is None else content[1:]
         # Groups of two tasks may have one name by chance.

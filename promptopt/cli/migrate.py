@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,7 +78,7 @@ def migrate(
     if json:
         show_json(_as_json(found))
     else:
-        show(_as_text(found))
+        show(_as_text(found, task.marks))
     if found.missing:
         raise typer.Exit(FAILED)
     if not found.done:
@@ -154,8 +155,9 @@ def _moved(
         )  # fmt: skip
 
 
-def _as_text(found: Migration) -> str:
+def _as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> str:
     from promptopt.reports import words
+    from promptopt.tasks.spelling import as_spelt
 
     reference = found.reference
     lines = [
@@ -179,7 +181,7 @@ def _as_text(found: Migration) -> str:
     for target in found.targets:
         if not target.kept:
             lines += ["", f"Prompt for {target.model} ({target.chosen.prompt.id}):"]
-            lines += [words.block(text) for _, text in target.chosen.prompt.texts if text]
+            lines += [words.block(as_spelt(text, marks)) for _, text in target.chosen.prompt.texts if text]
     if found.judged:
         lines += ["", "This is a judge's word, and no verdict: label the runs' replies (`promptopt label RUN`)."]
     return "\n".join([*lines, *(f"Warning: {normalise(warning)}" for warning in found.warnings)])

@@ -276,9 +276,10 @@ def given_text(text: str) -> str:
         if path.suffix in (".txt", ".json", ".md") and len(text.split()) == 1:
             raise DataError(f"there is no prompt file {text!r}; check its name, or give the text of the prompt itself")
         return text
-    if path.suffix == ".py":
+    if path.suffix in (".py", ".toml"):
+        kind = "Python" if path.suffix == ".py" else "TOML"
         raise DataError(
-            f"{str(path)!r} is a Python file, not a prompt; export the prompt as json (`promptopt runs export RUN "
+            f"{str(path)!r} is a {kind} file, not a prompt; export the prompt as json (`promptopt runs export RUN "
             f"--out prompt.json`) and give that file"
         )
     try:

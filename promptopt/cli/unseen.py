@@ -108,6 +108,8 @@ def unseen(
 
     config = with_task(merged(RunConfig(method=DEFAULT_METHOD), given))
     folds = _folds(config, on)
+    if adapt:
+        _check_adaptable(config, [target for _, targets in folds for target in targets])
     # All its verdicts are given at once, so they share the level.
     rivals = sum(len(targets) for _, targets in folds)
     if dry_run:
@@ -157,6 +159,15 @@ def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]
         others = [*names[:place], *names[place + 1 :]]
         folds.append((replace(config, task=",".join(others), weights=",".join(rest) if rest else None), [name]))
     return folds
+
+
+def _check_adaptable(config: RunConfig, targets: Sequence[str]) -> None:
+    """Raise ConfigError for a task without a user prompt, before a search is paid for that nothing could follow."""
+    from promptopt.binding.suite import START, adapting
+    from promptopt.cli.request import alone
+
+    for target in targets:
+        adapting(alone(config, target), START)
 
 
 def _intended(searches: int, targets: int, *, adapt: bool, user_prompts: int) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.chat_template import MARK, marked_otherwise, template_of
+from promptopt.tasks.chat_template import MARK, marked_otherwise, named_otherwise, template_of
 from promptopt.tasks.demands import DEMANDS, are_demands
 from promptopt.tasks.guess import quoted
 from promptopt.tasks.masking import Masker
@@ -92,6 +92,9 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
             f"give at least a few dozen (--group-by names the member that tells them apart)"
         )
     masker = Masker(prompt, logs.names)
+    given = (name for each in cleaned for name, _ in each.conversation.variables)
+    if otherwise := named_otherwise(prompt, given):
+        said.append(otherwise)
     further = _parting(cleaned, names)
     if further:
         said.append(

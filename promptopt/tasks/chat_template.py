@@ -14,6 +14,10 @@ _OTHER = re.compile(
 )
 """What may be a variable as well: with a filter, behind a dollar sign or a per cent sign, in other brackets."""
 
+_NAME = re.compile(r"[^\W\d]\w*")
+_NO_VARIABLE = re.compile(r"\{+\s*[\"'%#]")
+"""How JSON, statements and comments of a template begin."""
+
 
 def template_of(prompt: str, mark: re.Pattern[str] = MARK) -> re.Pattern[str]:
     """What the prompt, without its line breaks, becomes: one group for each mark, in order."""
@@ -24,6 +28,24 @@ def template_of(prompt: str, mark: re.Pattern[str] = MARK) -> re.Pattern[str]:
         pieces += [re.escape(plain[end : found.start()]), "(.*?)"]
         end = found.end()
     return re.compile("".join([*pieces, re.escape(plain[end:])]), re.DOTALL)
+
+
+def named_otherwise(prompt: str, names: Iterable[str]) -> str:
+    """A sentence where the prompt marks one of these names in a way that is not read as a variable; else nothing."""
+    known = set(names)
+    marks = (found[0] for found in _OTHER.finditer(normalise(prompt)))
+    found = dict.fromkeys(
+        mark
+        for mark in marks
+        if not (MARK.fullmatch(mark) or _NO_VARIABLE.match(mark) or f"</{mark[1:]}" in prompt)
+        and known.intersection(_NAME.findall(mark))
+    )
+    if not found:
+        return ""
+    return (
+        f"the prompt has {', '.join(found)}, and the log says what such names stand for: the model sees the mark as it "
+        f"is written; write such a variable as {{{{name}}}} to have it filled"
+    )
 
 
 def marked_otherwise(prompt: str, logged: Iterable[tuple[str, int]]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptopt.errors import ConfigError
+from promptopt.types import HISTORY
 
 _BLANK = r"[^\S\n]*"
 # LaTeX writes a macro's argument in braces: \textbf{question} is no slot, and may well be meant as one.
@@ -47,8 +48,10 @@ def respelt(texts: Sequence[str], names: Sequence[str], *, tags: bool = True) ->
     listed = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
     braces = re.compile(rf"(\$?)(\{{+)({_BLANK})({listed})({_BLANK})(\}}+)")
     found = [match for text in texts for match in braces.finditer(text)]
-    # In `${{x}` the sign belongs to the brace that is left over, which is text.
-    dollar = bool(found) and all(match[1] and len(match[2]) <= len(match[6]) for match in found)
+    # In `${{x}` the sign belongs to the brace that is left over, which is text. The place of a conversation is no
+    # variable of the user's: exports write `{history}` beside `${name}`.
+    signed = [match for match in found if match[4] != HISTORY]
+    dollar = bool(signed) and all(match[1] and len(match[2]) <= len(match[6]) for match in signed)
     seen: dict[str, str] = {}
 
     def in_braces(match: re.Match[str]) -> str:

@@ -249,10 +249,14 @@ def _sizes(splits: Splits, rows: int, dev: int, test: int) -> list[int]:
     open_shares = [
         share if size is None and not own else 0 for size, own, share in zip(asked, official, _SHARES, strict=True)
     ]
+    shares = [max(0, left * share // sum(open_shares)) if share else 0 for share in open_shares]
+    # What the shares leave over goes to the split that is filled last, so that no row stands in none.
+    filled_last = next((place for place, share in enumerate(open_shares) if share), None)
+    if filled_last is not None:
+        shares[filled_last] += max(0, left) - sum(shares)
     wanted: list[int] = []
-    for size, own, share, most in zip(asked, official, open_shares, _MOST, strict=True):
-        there = own if own or not share else max(0, left * share // sum(open_shares))
-        wanted.append(min(there, most) if size is None else size)
+    for size, own, share, most in zip(asked, official, shares, _MOST, strict=True):
+        wanted.append(min(own if own else share, most) if size is None else size)
     return wanted
 
 

@@ -64,6 +64,18 @@ def test_a_prompt_that_is_no_worse_stays_and_nobody_is_asked_for_another(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mark", ["{{text}}", "${text}", "{text}"])
+def test_the_new_prompt_is_shown_as_the_old_one_spells_its_inputs(
+    mark: str, invoke: Invoke, models: dict[str, Scripted], task_file: str
+) -> None:
+    text = Path(task_file).read_text(encoding="utf-8")
+    Path(task_file).write_text(text.replace("Say what the text is.", f"Say what {mark} is."), encoding="utf-8")
+    models["writer"] = Scripted(lambda _: "Say carefully what {text} is.", name="x/writer")
+    said = invoke("migrate", "--task", task_file, *OPTIONS[:-2], "--from", "x/old", "--to", "x/new").stdout
+    assert f"    Say carefully what {mark} is.\n" in f"{said}\n"
+
+
+@pytest.mark.slow
 def test_each_target_is_searched_where_it_must_be_and_the_matrix_is_what_was_planted(
     moved: Callable[..., dict[str, Any]], models: dict[str, Scripted], invoke: Invoke, task_file: str
 ) -> None:

@@ -220,6 +220,21 @@ def test_what_cannot_be_judged_is_refused_before_any_call(
     assert not model.log
 
 
+def test_tasks_of_chats_are_not_adapted_and_it_is_said_before_any_call(
+    invoke: Invoke, tasks: Path, model: Scripted
+) -> None:
+    rows = [{"messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": f"Where is {number}?"},
+                          {"role": "assistant", "content": f"{number} is here."}]} for number in range(60)]  # fmt: skip
+    Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert invoke("init", "chats", "--data", "log.jsonl").exit_code == 0
+    named = ("--task", "red.toml,green.toml", "--on", "chats.toml", "--system", "Be kind.")
+    result = invoke("unseen", *CAPS, *named, "--adapt")
+
+    assert result.exit_code == 2
+    assert "no user prompt to be searched" in " ".join(result.stderr.split())
+    assert not model.log
+
+
 @pytest.mark.slow
 def test_one_task_is_adapted_to_a_system_prompt_that_stays(invoke: Invoke, tasks: Path, model: Scripted) -> None:
     (tasks / "found.md").write_text("You are terse.\n", encoding="utf-8")

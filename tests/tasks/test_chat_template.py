@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptopt.tasks.chat_template import marked_otherwise, template_of
+from promptopt.tasks.chat_template import marked_otherwise, named_otherwise, template_of
 
 PROMPT = "You are the clerk of SHOP.\nYou talk to NAME; a tent costs $20, 5% less on [Mondays]."
 
@@ -27,6 +27,26 @@ def test_marks_that_the_logs_prove_to_be_variables_are_named(shop: str, name: st
 @pytest.mark.parametrize("prompt", ["Be kind.", "It costs $shop.", sent("{{shop}}", "${name}")])
 def test_nothing_is_said_of_other_prompts_and_of_marks_that_are_read(prompt: str) -> None:
     assert not marked_otherwise(prompt, [("You help.", 3)])
+
+
+@pytest.mark.parametrize("mark", ["$shop", "%(shop)s", "<shop>", "[shop]", "{{ shop | upper }}", "{{ us.shop }}"])
+def test_a_name_of_the_log_that_is_marked_in_another_way_is_told(mark: str) -> None:
+    assert named_otherwise(f"Serve {mark}.", ["shop"]).startswith(f"the prompt has {mark}, and the log says")
+    assert not named_otherwise(f"Serve {mark}.", ["name"])
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "{{shop}} {shop} ${shop}",
+        'Reply as {"shop": "…"}.',
+        "{% if shop %}x{% endif %}",
+        "<shop>Acme</shop>",
+        "Our shop.",
+    ],
+)
+def test_json_tags_and_statements_are_no_marks_of_a_name(prompt: str) -> None:
+    assert not named_otherwise(prompt, ["shop"])
 
 
 def test_a_template_has_a_group_for_each_variable() -> None:

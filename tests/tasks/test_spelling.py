@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from promptopt import Example, Task
+from promptopt import Example, Prompt, Task
 from promptopt.errors import ConfigError
 from promptopt.reports.export import export, export_of
 from promptopt.reports.given import from_text
+from promptopt.tasks.contract import Contract
+from promptopt.tasks.prompt_text import chat_layouts
 from promptopt.tasks.task_file import load_task_file
+from promptopt.types import Message
 
 EXAMPLES = [Example.of("a" if number % 2 else "b", text=f"row {number}") for number in range(30)]
 
@@ -44,6 +47,29 @@ def eval_messages(source: str, text: str) -> str:
     space: dict[str, object] = {}
     exec(source, space)
     return space["messages"](text)[-1]["content"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("mark", ["{%s}", "{{%s}}", "{{ %s }}", "${%s}", "<%s>"])
+def test_the_prompt_of_a_chat_reads_back_from_its_export(mark: str) -> None:
+    said = (Message("user", "Where is it?"),)
+    rows = [Example((("shop", "Acme"),), "Here.", messages=said, group=str(number)) for number in range(3)]
+    task = Task(
+        name="bot",
+        description="",
+        initial=Prompt.of("Serve {shop}."),
+        layouts=chat_layouts(),
+        train=tuple(rows),
+        dev=(),
+        test=(),
+        metric="f1",
+        contract=Contract(template=True),
+        marks=(("shop", mark % "shop"),),
+    )
+    better = task.initial.replace("instruction", "Serve {shop} well.")
+    for text in (export(export_of(task, better), "txt"), f"Serve {mark % 'shop'} well."):
+        read_back = from_text(task, text)[1]
+        assert read_back == better
+        assert task.broken_by(read_back, len) is None
 
 
 def test_a_dollar_before_some_marks_only_is_money() -> None:

@@ -41,6 +41,16 @@ def test_default_sizes_are_shares_with_a_ceiling() -> None:
     assert (len(large.train), len(large.dev), len(large.test)) == (200, 100, 600)
 
 
+@pytest.mark.parametrize("rows", range(5, 30))
+@pytest.mark.parametrize("asked", [{}, {"test": 3}, {"train": 2}, {"dev": 1, "train": 2}])
+def test_every_row_stands_in_a_split_and_none_is_moved_out_of_test_by_it(rows: int, asked: dict[str, int]) -> None:
+    found = cut(Pool(ROWS[:rows]), Splits(**asked), stratify=False)
+    assert len(found.train) + len(found.dev) + len(found.test) == rows
+    if not asked:
+        assert (len(found.dev), len(found.test)) == (rows * 20 // 100, rows * 40 // 100)
+    assert all(len(getattr(found, name)) == size for name, size in asked.items())
+
+
 @settings(deadline=None)
 @given(seed=st.integers(0, 50))
 def test_stratified_splits_hold_the_targets_in_proportion(seed: int) -> None:

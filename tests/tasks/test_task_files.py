@@ -215,7 +215,7 @@ def test_a_users_task_file_needs_little(tmp_path: Path) -> None:
     assert len(task.test) == 160
     assert task.fingerprint() == load_task(tmp_path / "mine.toml", splits=Splits(seed=5)).fingerprint()
     sized = load_task(tmp_path / "mine.toml", splits=Splits(test=155))
-    assert (len(sized.train), len(sized.test)) == (163, 155)
+    assert (len(sized.train), len(sized.dev), len(sized.test)) == (164, 81, 155)
 
 
 def test_a_family_shares_what_its_members_do_not_say(tmp_path: Path) -> None:

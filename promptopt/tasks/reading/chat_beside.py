@@ -32,7 +32,10 @@ def ideals_of(row: Row) -> tuple[str, ...]:
 
 def weight_of(entry: object) -> float | None:
     """How much an entry counts in fine-tuning; None where it does not say."""
-    given: object = cast("dict[str, object]", entry).get("weight") if isinstance(entry, dict) else None
+    table = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
+    # Axolotl says by yes or no whether a turn is learned from.
+    learned = next((table[name] for name in ("train", "training") if isinstance(table.get(name), bool)), None)
+    given = table.get("weight", learned)
     try:
         return float(given) if isinstance(given, int | float | str) else None
     except ValueError:

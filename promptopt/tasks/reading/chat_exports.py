@@ -8,11 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from promptopt.tasks.reading.branches import branch_shown
+from promptopt.tasks.reading.speakers import FILES, plain_text
+from promptopt.tasks.reading.telemetry import EVENTS, message_of_event
+
 Row = Mapping[str, object]
 _NEWS = ("join", "leave", "topic", "purpose", "name", "archive")
 """How Slack ends the kinds of messages that tell what happened to a channel."""
 _WRITTEN = ("text", "multimodal_text")
 """What ChatGPT shows as said; the others are thoughts, code and what tools gave."""
+
+_NUMBERED = {"0": "user", "1": "assistant", "2": "", "3": "assistant"}
+_OF_CHATWOOT = {"inbox_id", "account_id", "content_type", "content_attributes", "private", "sender_type"}
+"""Members beside a number as the kind of a message: other programs may count the other way round."""
+_SENT = ("photo", "document", "voice", "audio", "video", "video_note", "sticker", "animation")
+_SPANS = ("span_id", "spanId", "trace_id", "traceId")
 
 
 def exported(row: Row) -> Row:
@@ -26,7 +36,7 @@ def _slack(row: Row) -> Row | None:
     news = str(row.get("subtype", "")).endswith(_NEWS)
     role, said = ("", "") if news else ("bot" if row.get("bot_id") else "user", row["text"])
     # What opens no thread stands alone.
-    return {"thread_ts": row.get("thread_ts", row["ts"]), "ts": row["ts"], "role": role, "text": said}
+    return {"thread_ts": row.get("thread_ts", row["ts"]), "ts": row["ts"], "role": role, "text": said, **_files(row)}
 
 
 def _activity(row: Row) -> Row | None:
@@ -36,7 +46,68 @@ def _activity(row: Row) -> Row | None:
         return None
     spoken = row["type"] == "message" and isinstance(row.get("text"), str)
     role, said = (speaker.get("role"), row["text"]) if spoken else ("", "")
-    return {"conversation_id": session, **_time_of(row), "role": role, "text": said}
+    return {"conversation_id": session, **_time_of(row), "role": role, "text": said, **_files(row)}
+
+
+def _chatwoot(row: Row) -> Row | None:
+    """A message of Chatwoot's, whose kinds are numbers: of the customer, of the desk, of neither, of a template."""
+    kind = str(row.get("message_type"))
+    if kind not in _NUMBERED or "content" not in row or not _OF_CHATWOOT & set(row):
+        return None
+    # What happened to a conversation, and what colleagues tell each other, is no turn.
+    unsaid = not _NUMBERED[kind] or row.get("private") in (True, "true", "True", "t", "1")
+    role, text = ("", "") if unsaid else (_NUMBERED[kind], row["content"])
+    name = str(_table(row.get("conversation")).get("id", row.get("conversation_id", "")))
+    moment = {"created_at": row["created_at"]} if "created_at" in row else {}
+    said = {"role": role, "content": text, **({} if unsaid else _files(row))}
+    return {"conversation_id": name, **moment, **said} if name else said
+
+
+def _chatwoots(row: Row) -> Row | None:
+    """A conversation of such messages."""
+    listed = row.get("messages")
+    tables = cast("list[object]", listed) if isinstance(listed, list) else []
+    found = [_chatwoot(_table(each)) for each in tables]
+    return {**row, "messages": [each for each in found if each and each["role"]]} if found and all(found) else None
+
+
+def _teams(row: Row) -> Row | None:
+    """A message of Teams, as Graph gives it: a bot speaks as an application."""
+    speaker, body, name = _table(row.get("from")), _table(row.get("body")), row.get("chatId")
+    if "messageType" not in row or not body or not (isinstance(name, str) or "channelIdentity" in row):
+        return None
+    session = name if isinstance(name, str) else row.get("replyToId") or row.get("id")
+    spoken = row["messageType"] == "message" and speaker
+    text = plain_text(str(body.get("content")))
+    role, said = ("bot" if speaker.get("application") else "user", text) if spoken else ("", "")
+    moment = {"timestamp": row["createdDateTime"]} if "createdDateTime" in row else {}
+    return {"conversation_id": session, **moment, "role": role, "text": said, **_files(row)}
+
+
+def _telegram(row: Row) -> Row | None:
+    """An update of Telegram's bots."""
+    message = _table(row.get("message"))
+    session, speaker = _table(message.get("chat")).get("id"), _table(message.get("from"))
+    if "update_id" not in row or session is None or "is_bot" not in speaker:
+        return None
+    sent = [name for name in _SENT if name in message]
+    files = {"files": [{"file_id": sent[0]}]} if sent else {}
+    said = str(message.get("text", message.get("caption", "")))
+    role = "bot" if speaker["is_bot"] else "user"
+    return {"conversation_id": session, "timestamp": message.get("date"), "role": role, "text": said, **files}
+
+
+def _event(row: Row) -> Row | None:
+    """A message that OpenTelemetry logs as an event, a row each."""
+    held = _table(row.get("attributes"))
+    kind = next((str(each) for each in (row.get("name"), row.get("event_name"), held.get("event.name"))
+                 if str(each) in EVENTS), "")  # fmt: skip
+    span = next((row[name] for name in _SPANS if row.get(name)), None)
+    body = _table(row.get("body"))
+    if not kind or span is None or not body:
+        return None
+    time = next((row[name] for name in ("timestamp", "timeUnixNano", "observedTimeUnixNano") if name in row), None)
+    return {"conversation_id": span, "timestamp": time, "message": message_of_event(kind, body)}
 
 
 def _dialogflow(row: Row) -> Row | None:
@@ -63,6 +134,10 @@ def _chatgpt(row: Row) -> Row | None:
     return {**row, "messages": found[::-1]} if found else None
 
 
+def _files(row: Row) -> Row:
+    return {name: row[name] for name in FILES if row.get(name)}
+
+
 def _time_of(row: Row) -> Row:
     return {"timestamp": row["timestamp"]} if "timestamp" in row else {}
 
@@ -71,4 +146,6 @@ def _table(value: object) -> dict[str, object]:
     return {**cast("dict[str, object]", value)} if isinstance(value, dict) else {}
 
 
-_FORMS: tuple[Callable[[Row], Row | None], ...] = (_slack, _activity, _dialogflow, _chatgpt)
+_FORMS: tuple[Callable[[Row], Row | None], ...] = (
+    _slack, _activity, _dialogflow, _chatgpt, _chatwoot, _chatwoots, _teams, _telegram, _event, branch_shown,
+)  # fmt: skip

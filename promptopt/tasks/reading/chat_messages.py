@@ -24,6 +24,7 @@ from promptopt.tasks.reading.chat_parts import (
     steps_of,
 )
 from promptopt.tasks.reading.speakers import as_spoken, has_files, is_pictured, is_speaker, known_role
+from promptopt.thoughts import after_thought
 from promptopt.types import ChatRole, Message, ToolCall, canonical
 
 _KINDS: Mapping[str, str] = {"humanmessage": "human", "aimessage": "ai", "aimessagechunk": "ai",
@@ -156,6 +157,8 @@ def _said(table: Mapping[str, object]) -> object:
 
 def _step(role: ChatRole, content: object, table: Mapping[str, object], beside: Sequence[ToolCall]) -> list[Message]:
     text, within, results = content_of(content)
+    # What a model thought is not sent back to it, and no reply is held against it.
+    text = after_thought(text) if role == "assistant" else text
     calls = (*within, *beside)
     name, of = table.get("name"), table.get("tool_call_id")
     plain = Message(role, text, calls, str(of) if of else "", name if isinstance(name, str) else "")

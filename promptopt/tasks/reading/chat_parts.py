@@ -15,8 +15,10 @@ from promptopt.types import Message, ToolCall, canonical
 
 _TEXTS = ("text", "input_text", "output_text")
 _THOUGHTS = ("thinking", "reasoning", "redacted_thinking", "reasoningContent")
-_CALLS = ("tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call", "mcp_call")
-_RESULTS = ("tool_result", "tool_call_response", "tool-result", "function_call_output", "custom_tool_call_output")
+_CALLS = ("tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call", "mcp_call",
+          "function.call")  # fmt: skip
+_RESULTS = ("tool_result", "tool_call_response", "tool-result", "function_call_output", "custom_tool_call_output",
+            "function.result")  # fmt: skip
 # Parts without a type of their own, by the one member that they have: Gemini's, and those of Bedrock's Converse.
 _CALLED_BY = ("functionCall", "function_call", "toolUse")
 _RESULT_BY = ("functionResponse", "function_response", "toolResult")
@@ -215,6 +217,14 @@ def _text_of(table: Mapping[str, object]) -> str | None:
     kind = _type(table)
     if kind == "refusal" and isinstance(table.get("refusal"), str):
         return str(table["refusal"])
+    # What Bedrock's guard is to look at is a text in an envelope.
+    guarded = _table(_table(table.get("guardContent")).get("text")).get("text")
+    if isinstance(guarded, str):
+        return guarded
+    # Cohere gives results of tools as documents.
+    document = _table(table.get("document"))
+    if kind == "document" and "data" in document:
+        return _given(document["data"])
     # Gemini's parts have a text and no kind.
     text = _first(table, ("text", "content")) if kind in _TEXTS else table.get("text") if not kind else None
     # Messages of OpenAI's threads have what they cite beside the text.

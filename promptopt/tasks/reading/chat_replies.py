@@ -7,15 +7,15 @@ from typing import cast
 from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.chat_parts import is_entry, is_thought
 from promptopt.tasks.reading.grouping import Row, unpacked
+from promptopt.tasks.reading.streams import streamed
 
 _OUTPUTS = ("message", "output", "outputs", "expectedOutput", "expected_output", "response", "completion", "answer",
             "content", "text", "reply", "result", "generations", "choices", "candidates", "messages", "body",
-            "output_text", "outputBodyJson")  # fmt: skip
+            "output_text", "outputBodyJson", "expected")  # fmt: skip
 _REPLIES = ("response", "output", "outputs", "output_messages", "preferred_output", "expectedOutput",
             "expected_output", "completion", "choices", "candidates", "responseBody", "response_body",
-            "backendResponseBody", "full_response", "result")  # fmt: skip
-_GROWN = (("text", "text"), ("partial_json", "input"))
-"""Members of a piece of Anthropic's streams, each with the member of the block that it is a piece of."""
+            "backendResponseBody", "BackendResponseBody", "ResponseMessages", "full_response", "result",
+            "expected")  # fmt: skip
 DEEPEST = 6
 """How many objects are looked into, one within another, for messages."""
 
@@ -50,8 +50,8 @@ def _reply_in(value: object, depth: int) -> list[object] | None:
         return [{"role": "assistant", "content": value}] if value.strip() else None
     if isinstance(value, list):
         whole = cast("list[object]", value)
-        if (message := _streamed(whole)) is not None:
-            return [message]
+        if (message := streamed(whole)) is not None:
+            return [message] if is_message(message) else _reply_in(message, depth + 1)
         listed = [each for each in whole if not is_thought(each)]
         messages = bool(listed) and all(map(is_message, listed))
         # OpenAI's responses have a text and each call as entries of their own, which are one reply.
@@ -65,24 +65,6 @@ def _reply_in(value: object, depth: int) -> list[object] | None:
     if is_message(table):
         return [table]
     return next((found for name in _OUTPUTS if (found := _reply_in(table.get(name), depth + 1)) is not None), None)
-
-
-def _streamed(events: list[object]) -> dict[str, object] | None:
-    """The message that the events of a stream of Anthropic's make together; None where they are none."""
-    tables = [_table(event) for event in events]
-    if not tables or tables[0].get("type") != "message_start":
-        return None
-    blocks: dict[object, dict[str, object]] = {}
-    for table in tables:
-        place, delta = table.get("index"), _table(table.get("delta"))
-        if "content_block" in table:
-            blocks[place] = dict(_table(table["content_block"]))
-        for name, member in _GROWN:
-            grown = delta.get(name)
-            if place in blocks and isinstance(grown, str):
-                begun = blocks[place].get(member)
-                blocks[place][member] = begun + grown if isinstance(begun, str) else grown
-    return {"role": "assistant", "content": list(blocks.values())}
 
 
 def _table(value: object) -> dict[str, object]:

@@ -17,6 +17,7 @@ from promptopt.tasks.reading.chat_messages import is_message, placed_messages
 from promptopt.tasks.reading.chat_parts import Unusable
 from promptopt.tasks.reading.chat_replies import DEEPEST, is_answered, reply_of
 from promptopt.tasks.reading.grouping import BODIES, group_of, growing, unpacked
+from promptopt.tasks.reading.responses import with_history
 from promptopt.tasks.reading.speakers import joined_words, spoken_alone, turns_of
 from promptopt.tasks.reading.spoken import pair_in, spoken_in, turns_at
 from promptopt.tasks.reading.telemetry import span_of
@@ -61,10 +62,14 @@ class Reading:
 _INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "contents", "items", "input_messages",
            "chat_history", "history", "dialog", "prompt", "question", "query", "text", "content", "user_input", "body",
            "request", "params", "dialogue", "turns", "exchanges", "interactions", "transcript", "chat_messages",
-           "comments", "events", "entries", "message", "chat", *BODIES, "inputBodyJson")  # fmt: skip
+           "comments", "events", "entries", "message", "chat", "kwargs", *BODIES, "inputBodyJson")  # fmt: skip
 _ASKED = _INPUTS[: _INPUTS.index("request")]
 """Those that may be a text alone, which a user said."""
-_SYSTEMS = ("system", "system_prompt", "instructions", "systemInstruction", "system_instruction")
+_SYSTEMS = ("system", "system_prompt", "instructions", "systemInstruction", "system_instruction", "preamble",
+            "systemPrompt")  # fmt: skip
+_HISTORIES = ("chat_history", "chatHistory", "history", "conversation_history", "message_history")
+_QUESTIONS = ("message", "input", "question", "query", "prompt", "user_input")
+"""What a user asked behind a history that stands under a name of its own."""
 _WITHIN = ("observations", "child_runs", "traces", "spans", "scopeSpans", "scope_spans", "resourceSpans",
            "resource_spans")  # fmt: skip
 """Where an exported trace holds the calls of a model that it is of."""
@@ -112,7 +117,7 @@ def conversations_of(
             del names[len(found) :]
             refused.setdefault(cause.reason if isinstance(cause, Unusable) else _DEEP, []).append(number)
 
-    for number, row in joined(rows, demands, unordered):
+    for number, row in joined(with_history(rows, refused), demands, unordered):
         for each in _shallow(number, row, refused):
             whole = _whole(each)
             if whole is None:
@@ -135,6 +140,14 @@ NO_MESSAGES = "it holds no messages"
 """Why a row is left out in which nothing looks like a conversation."""
 _CUT = re.compile(r'\s*\[?\s*\{\s*"')
 _CUT_OFF = "its messages are JSON that was cut off (raise the limit that the tracing program has for attributes)"
+_LAID_OUT = re.compile(
+    r"\s*(?:<\|begin_of_text\|>|<\|start_header_id\|>|<\|im_start\|>(?:system|user)|<\|(?:system|user)\|>|<bos>|"
+    r"<start_of_turn>user|(?:<s>\s*)?\[INST\]|<｜begin▁of▁sentence｜>)"
+)
+"""How a prompt begins over which a chat template was laid."""
+_TEMPLATED = (
+    "its prompt is one text with the marks of a chat template (log the messages before the template is laid over them)"
+)
 _DEEP = "it is nested too deeply to be read (write flat objects)"
 _OTHER = "its row is of the kind {!r}, no call of a model (export those of type llm or GENERATION)"
 
@@ -198,6 +211,9 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
     # Only the runs of a model hold what it was asked.
     if _kind(row) in _NOT_OF_A_MODEL:
         raise Unusable(_OTHER.format(_kind(row)))
+    # Rows for KTO have good and bad replies.
+    if row.get("label") is False and "completion" in row:
+        raise Unusable("its label says that the reply is a bad one")
     entries = _entries(row)
     if entries is None and speakers:
         entries = spoken_in(row, speakers)
@@ -210,6 +226,8 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
     whole = [*entries, *last] if answered else entries
     placed = placed_messages(whole, speakers)
     messages = tuple(message for message, _ in placed)
+    if messages and messages[0].role == "user" and _LAID_OUT.match(messages[0].content):
+        raise Unusable(_TEMPLATED)
     kept = row.get("accepted")
     accepted = tuple(str(each) for each in cast("list[object]", kept)) if isinstance(kept, list) else ()
     weights = tuple(weight_of(whole[place]) for _, place in placed)
@@ -231,6 +249,8 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
 
 def _entries(row: Row) -> list[object] | None:
     """The messages of a row, or what was asked in it as one; None where there is nothing of the kind."""
+    if (asked := _behind_history(row, 0)) is not None:
+        return _with_system(row, asked)
     plain: bool | None = None
     for name in _INPUTS:
         found = _messages_in(row.get(name), 0)
@@ -278,11 +298,34 @@ def _messages_in(value: object, depth: int) -> list[object] | None:
     table = cast("dict[str, object]", value)
     if is_message(table):
         return [table]
+    if (asked := _behind_history(table, depth)) is not None:
+        return _with_system(table, asked)
     for name in _INPUTS:
         found = _messages_in(table.get(name), depth + 1)
         if found is not None:
             return _with_system(table, found)
     return None
+
+
+def _behind_history(table: Row, depth: int) -> list[object] | None:
+    """What a user asked, behind the history that stands beside it; None where there are not both."""
+    question = next((str(table[name]) for name in _QUESTIONS if isinstance(table.get(name), str) and table[name]), "")
+    given = next((unpacked(table[name]) for name in _HISTORIES if name in table), None)
+    if not question.strip() or _CUT.match(question) or not isinstance(given, list) or "messages" in table:
+        return None
+    listed = cast("list[object]", given)
+    pairs = [cast("list[object]", each) for each in listed if isinstance(each, list)]
+    if pairs and len(pairs) == len(listed) and all(len(each) == 2 for each in pairs):
+        roles = ("user", "assistant")
+        found: list[object] | None = [{"role": role, "content": said} for each in pairs
+                                      for role, said in zip(roles, each, strict=True) if said]  # fmt: skip
+    else:
+        found = _messages_in(listed, depth + 1) if listed else []
+    if found is None:
+        return None
+    last = cast("dict[str, object]", found[-1]) if found and isinstance(found[-1], dict) else {}
+    # Some programs write the question into the history too.
+    return found if question in last.values() else [*found, {"role": "user", "content": question}]
 
 
 def _listed(listed: Sequence[object]) -> list[object] | None:

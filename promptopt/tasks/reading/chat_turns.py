@@ -30,6 +30,8 @@ _PLAINEST = (
     "docs/chat.md lists the forms that are read; the plainest is a line for each conversation in a .jsonl file: "
     '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
 )
+_Spoken = tuple[Message, float | None, object]
+"""A message with its weight and its demands."""
 MOST = 50_000
 """The most conversations kept of one file."""
 
@@ -72,6 +74,7 @@ _REASONS: Mapping[str, tuple[str, str]] = {
     "cut call": ("conversation", "cut at a call of a tool that has no result"),
     "unanswered": ("conversation", "cut after the last reply: what the user said then has none"),
     "no reply": ("conversation", "left out without a reply of the assistant"),
+    "in pieces": ("message", "joined to the one before: the assistant sent them in a row, and they are one reply"),
     "greeting": ("reply", "not scored, since nobody had asked anything"),
     "long": ("history", f"cut to the last turns, of about {LONGEST:,} tokens at most"),
     "too long": ("reply", f"left out: the turn before alone has more than about {LONGEST:,} tokens"),
@@ -209,6 +212,7 @@ def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleane
         if message.content.strip() or message.tool_calls or message.role == "tool"
     ]
     remarks.counts["empty"] += len(messages) - begin - len(spoken)
+    spoken = _whole(spoken, remarks)
     remarks.counts["system"] += sum(message.role in ("system", "developer") for message, _, _ in spoken)
     paired = _paired([message for message, _, _ in spoken], remarks)
     kept = tuple(message for message, _ in paired)
@@ -218,6 +222,24 @@ def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleane
     raw = tuple(spoken[place][2] for _, place in paired) if conversation.demands else ()
     asked = tuple(demands_of(each, where) for each in raw)
     return Cleaned(replace(conversation, messages=kept, weights=held if weights else (), demands=raw), system, asked)
+
+
+def _whole(spoken: Sequence[_Spoken], remarks: Remarks) -> list[_Spoken]:
+    """The turns, with what the assistant sent in a row as one: a model is asked once, and a server may refuse the rest.
+
+    Pieces that have weights or demands of their own stay apart where those differ.
+    """
+    found: list[_Spoken] = []
+    for message, weight, asked in spoken:
+        before = found[-1] if found else None
+        joins = before is not None and before[0].role == message.role == "assistant" and not before[0].tool_calls
+        if before is not None and joins and before[1:] == (weight, asked):
+            remarks.counts["in pieces"] += 1
+            text = "\n\n".join(each for each in (before[0].content, message.content) if each.strip())
+            found[-1] = replace(before[0], content=text, tool_calls=message.tool_calls), weight, asked
+        else:
+            found.append((message, weight, asked))
+    return found
 
 
 def _paired(messages: Sequence[Message], remarks: Remarks) -> list[tuple[Message, int]]:

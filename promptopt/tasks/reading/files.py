@@ -11,7 +11,7 @@ import random
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +25,7 @@ from promptopt.tasks.reading.json_tables import rows_in
 from promptopt.tasks.reading.row_numbers import TABLES, row_at
 from promptopt.tasks.reading.separated import separated
 from promptopt.tasks.reading.tables import arrow, parquet, saved
+from promptopt.tasks.reading.whatsapp import LOOKED_AT, exchanged, is_exported
 from promptopt.tasks.reading.workbooks import spreadsheet, without_results
 from promptopt.text import counted
 from promptopt.types import Example
@@ -146,6 +147,9 @@ def read_rows(path: Path) -> Iterator[Row]:
     reader = readers.get(path.suffix.lower())
     if reader is None and path.is_dir():
         reader = saved
+    if reader is None and path.suffix.lower() == ".txt" and path.is_file():
+        with _file_errors(path):
+            reader = _whatsapp if is_exported(islice(read_lines(path), LOOKED_AT)) else None
     if reader is None:
         if path.suffix.lower() in (".gz", ".zip", ".bz2", ".xz", ".zst"):
             raise DataError(
@@ -183,6 +187,10 @@ def _json_lines(path: Path) -> Iterator[Row]:
             except (ValueError, RecursionError) as cause:
                 raise DataError(f"{path}, line {number}: {_unreadable(cause)}") from cause
             yield _object(path, f"line {number}", value)
+
+
+def _whatsapp(path: Path) -> Iterator[Row]:
+    yield from exchanged(read_lines(path))
 
 
 def _json(path: Path) -> Iterator[Row]:

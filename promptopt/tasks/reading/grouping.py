@@ -12,9 +12,10 @@ from promptopt.tasks.reading.transcripts import SESSIONS
 from promptopt.types import Message
 
 Row = Mapping[str, object]
-BODIES = ("requestBody", "request_body", "backendRequestBody", "full_request")
+BODIES = ("requestBody", "request_body", "backendRequestBody", "BackendRequestBody", "RequestMessages",
+          "full_request")  # fmt: skip
 _BESIDE = ("body", "request", "params", "input", "inputs", "extra", "metadata", "request_properties", "trace_metadata",
-           "invocation_params", "inputBodyJson", "toolConfig", "config", *BODIES)  # fmt: skip
+           "invocation_params", "inputBodyJson", "toolConfig", "config", "kwargs", *BODIES)  # fmt: skip
 _TRACES = ("trace_id", "root_span_id")
 """Names of what is at least one conversation: all calls of a model for one answer."""
 _CERTAIN = 4

@@ -18,20 +18,29 @@ _ROLES: Mapping[str, ChatRole] = {
     **dict.fromkeys(("assistant", "ai", "gpt", "chatgpt", "bot", "model", "agent", "support", "operator", "chatbot",
                      "bard", "bing", "claude", "gemini", "copilot", "admin", "ai agent", "ai assistant",
                      "virtual agent", "virtual assistant", "automated agent", "human agent", "support agent",
-                     "representative", "business", "outbound", "outgoing"), "assistant"),
-    **dict.fromkeys(("tool", "function", "observation", "ipython"), "tool"),
+                     "representative", "business", "outbound", "outgoing", "aimessage", "apimessage", "botmessage",
+                     "assistantmessage", "assistant message", "bot message"), "assistant"),
+    **dict.fromkeys(("usermessage", "humanmessage", "user message"), "user"),
+    **dict.fromkeys(("tool", "function", "observation", "ipython", "function response", "tool response"), "tool"),
 }  # fmt: skip
 """What logs call those who speak."""
 SPEAKERS = ("role", "speaker", "sender_type", "author_type", "sender_role", "participant_role", "actor_type",
             "message_type", "direction", "author", "sender", "from", "participant", "who")  # fmt: skip
 """Members that say who spoke, however words are joined in them."""
-_ASKS = ("incoming", "is_inbound", "from_customer", "is_user", "from_user")
+_ASKS = ("incoming", "is_inbound", "from_customer", "is_user", "from_user", "is_created_by_user")
 _ANSWERS = ("from_agent", "is_bot", "from_bot", "is_agent", "outgoing", "is_outbound")
 """Members that say by yes or no whether the customer spoke, and whether the other side did."""
 _PRIVATE = ("private", "is_private", "internal", "is_internal", "is_note")
-_FILES = ("attachments", "files", "experimental_attachments")
-_OF_A_FILE = ("content_type", "contentType", "content_url", "mime_type", "mimetype", "file_name", "url_private")
-"""Members of what was sent beside a text. Slack calls the look of a link an attachment too."""
+_IS_BOT = ("isBot", "is_bot", "bot")
+"""Members of an author that say whether it is a program; the others are then users."""
+FILES = ("files", "message_files", "experimental_attachments", "images", "attachments", "num_media")
+"""Where what was sent beside the text of a turn stands."""
+_OF_A_FILE = ("content_type", "contentType", "content_url", "mime_type", "mimetype", "file_name", "fileName",
+              "url_private", "file_id", "file_type", "data_url")  # fmt: skip
+"""Members of a file among attachments. Slack calls the look of a link one too."""
+_NO_FILES = ("text/html", "text/plain", "messageReference")
+"""Kinds of attachments that are the text again, or what it answers, as Teams has them."""
+_COUNTS = re.compile(r"[1-9]\d{0,3}")
 _HELD = ("content", "value", "tool_calls", "function_call", "parts")
 """Members of which a model's message has one."""
 _SPOKEN = ("text", "message", "msg", "utterance", "plain_body", "body_text", "stripped_text", "body")
@@ -67,7 +76,9 @@ def as_spoken(table: dict[str, object]) -> dict[str, object]:
 
     Only by a name of a speaker that is known: reviews and comments have authors and texts too.
     """
-    if isinstance(table.get("role", table.get("from")), str) and any(name in table for name in _HELD):
+    # Some programs write that nothing was called beside every text.
+    held = any(name in table and table[name] not in ([], None) for name in _HELD) or table.get("content", "") is None
+    if isinstance(table.get("role", table.get("from")), str) and held:
         return table
     said = next((table[name] for name in ("content", "value", *_SPOKEN) if isinstance(table.get(name), str)), None)
     inner = _tables([table.get("content")])
@@ -77,7 +88,7 @@ def as_spoken(table: dict[str, object]) -> dict[str, object]:
     speaker = None if said is None else _speaker(table)
     if speaker is None:
         return table
-    return {**table, "role": speaker, "content": _plain(str(said))}
+    return {**table, "role": speaker, "content": plain_text(str(said))}
 
 
 def turns_of(row: Row) -> Row:
@@ -106,7 +117,15 @@ def turns_of(row: Row) -> Row:
 
 def has_files(turn: Row) -> bool:
     """Whether something was sent beside the text of a turn."""
-    return any(name in table for held in _FILES for table in _tables(turn.get(held)) for name in _OF_A_FILE)
+    *listed, attached, counted = FILES
+    held = turn.get(attached)
+    beside = cast("list[object]", held) if isinstance(held, list) else []
+    whole = any(isinstance(turn.get(name), list) and turn[name] for name in listed)
+    # Attachments may be names of files, and links that are shown.
+    named = any(isinstance(each, str) for each in beside)
+    files = [table for table in _tables(beside) if any(name in table for name in _OF_A_FILE)]
+    marked = any(str(table.get("contentType", table.get("content_type"))) not in _NO_FILES for table in files)
+    return whole or named or marked or _COUNTS.fullmatch(str(turn.get(counted))) is not None
 
 
 def is_pictured(text: str) -> bool:
@@ -155,10 +174,13 @@ def _speaker(table: Row) -> str | None:
         for name in (cast("object", value), inner.get("role"), inner.get("type")):
             if isinstance(name, str) and is_speaker(name):
                 return name
+        program = next((inner[name] for name in _IS_BOT if isinstance(inner.get(name), bool)), None)
+        if program is not None:
+            return "bot" if program else "user"
     return None
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """A text without the marks of HTML, where all of it is HTML, as help desks keep it."""
     if not _BLOCK.fullmatch(text) or is_pictured(text):
         return text

@@ -30,6 +30,7 @@ _EXCHANGES = (
     ("response.queryResult.transcript", "response.queryResult.responseMessages.text.text"),
     ("response.queryResult.text", "response.queryResult.responseMessages.text.text"),
     ("queryResult.queryText", "queryResult.fulfillmentText"),
+    ("queryResult.queryText", "queryResult.fulfillmentMessages.text.text"),
     ("queryResult.text", "queryResult.responseMessages.text.text"),
     ("queryResult.transcript", "queryResult.responseMessages.text.text"),
     ("inputTranscript", "messages.content"),

@@ -25,6 +25,9 @@ _MEMBERS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _KINDS = {"execute_tool": "tool", "invoke_agent": "chain", "agent": "chain", "task": "chain", "embeddings": "embedding"}
 """What conventions call the kinds of calls that LangSmith calls otherwise."""
+EVENTS = {"gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.assistant.message": "assistant",
+          "gen_ai.tool.message": "tool", "gen_ai.choice": "assistant"}  # fmt: skip
+"""Events that are a message, as the conventions had it first."""
 _ENVELOPES = ("message", "tool_call", "message_content", "tool")
 
 
@@ -32,8 +35,10 @@ def span_of(row: Row) -> Row:
     """The row with what its attributes say; the row itself where it is no span."""
     given = row.get("attributes")
     held = cast("dict[str, object]", given) if isinstance(given, dict) else _of_otlp(given)
+    told, input, output = _of_events(row.get("events"))
+    held = {**told, **held}
     dotted = {name: value for name, value in row.items() if "." in name}
-    if not held and not dotted and "span_attributes" not in row:
+    if not held and not dotted and not input and "span_attributes" not in row:
         return row
     named = {**row, **{name.removeprefix("attributes."): value for name, value in dotted.items()},
              **held}  # fmt: skip
@@ -44,10 +49,38 @@ def span_of(row: Row) -> Row:
         if (value := next((each for path in paths if (each := _at(whole, path)) not in (None, "", [], {})), None))
         is not None
     }
+    for name, messages in (("input", input), ("output", output)):
+        if messages:
+            found.setdefault(name, messages)
     if "input" not in found and "input" not in row:
         return row
     kind = str(found.get("run_type", "llm")).casefold()
     return {**row, **found, "run_type": _KINDS.get(kind, kind)}
+
+
+def _of_events(value: object) -> tuple[dict[str, object], list[object], list[object]]:
+    """What the events of a span say: attributes of it, and messages, the replies apart."""
+    attributes: dict[str, object] = {}
+    input: list[object] = []
+    output: list[object] = []
+    for event in cast("list[object]", value) if isinstance(value, list) else []:
+        table = cast("dict[str, object]", event) if isinstance(event, dict) else {}
+        given, name = table.get("attributes"), str(table.get("name"))
+        said = cast("dict[str, object]", given) if isinstance(given, dict) else _of_otlp(given)
+        if name in EVENTS:
+            (output if name == "gen_ai.choice" else input).append(message_of_event(name, said))
+        elif name.startswith("gen_ai."):
+            attributes |= said
+    return attributes, input, output
+
+
+def message_of_event(name: str, body: Row) -> dict[str, object]:
+    """The message of such an event, which stands in it as it is, as JSON, or under a name."""
+    inner = [parsed(body[each]) for each in ("gen_ai.event.content", "message") if each in body]
+    within = [cast("dict[str, object]", each) for each in inner if isinstance(each, dict)]
+    found = {key: parsed(value) if key == "tool_calls" else value for key, value in body.items()}
+    deeper = cast("dict[str, object]", within[0].get("message", within[0])) if within else {}
+    return {"role": EVENTS[name], "content": "", **found, **deeper}
 
 
 def _of_otlp(value: object) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import cast
 from promptopt.tasks.reading.chat_exports import exported
 from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.chat_parts import is_parts, parsed
-from promptopt.tasks.reading.speakers import SPEAKERS, is_speaker, joined_words
+from promptopt.tasks.reading.speakers import FILES, SPEAKERS, is_speaker, joined_words
 from promptopt.tasks.reading.spoken import Pair, pair_in, turns_at
 
 Row = Mapping[str, object]
@@ -47,14 +47,16 @@ class TurnColumns:
         if len(self.said) == 1:
             held = parsed(row.get(self.said[0]))
             return [held] if is_message(held) else []
+        files = {name: parsed(row[name]) for name in FILES if row.get(name) not in (None, "")}
         if self.paired:
-            return turns_at(row, self.said)
+            turns = turns_at(row, self.said)
+            return [{**cast("dict[str, object]", turns[0]), **files}, *turns[1:]] if turns else []
         speaker, text = self.said
         further = {name: parsed(row[name]) for name in _BESIDE if row.get(name) not in (None, "") and name != speaker}
         asked = {demands: row[demands]} if demands is not None and demands in row else {}
-        turn = {"role": str(row.get(speaker) or ""), "content": _content(row.get(text)), **further, **asked}
+        turn = {"role": _text(row.get(speaker)), "content": _content(row.get(text)), **further, **asked}
         # A row that says neither who nor what is none.
-        return [turn] if any(turn.values()) else []
+        return [{**turn, **files}] if any(turn.values()) else []
 
 
 def joined(rows: Iterable[tuple[int, Row]], demands: str | None, unordered: list[int]) -> Iterator[tuple[int, Row]]:

@@ -44,6 +44,21 @@ def test_each_reply_is_an_example_behind_what_was_logged_and_all_are_one_group()
     assert [example.target for example in read(THREE, scored="last")[0]] == ["assistant 3"]
 
 
+def test_what_the_assistant_sends_in_a_row_is_one_reply() -> None:
+    in_pieces = [turn("user", "Where?"), turn("assistant", "In Graz."), turn("assistant", "Anything else?")]
+    calling = turn("assistant", "", tool_calls=[CALL])
+    examples, said = read([*in_pieces, turn("user", "No."), turn("assistant", "Bye."), calling], scored="all")
+
+    assert [example.target for example in examples] == ["In Graz.\n\nAnything else?", "Bye.\nfind({})"]
+    assert [message.role for message in examples[1].messages] == ["user", "assistant", "user"]
+    assert "2 messages joined to the one before" in said
+    # A call is answered by its result, and pieces that weigh otherwise are learned from otherwise.
+    result = turn("tool", "Graz", tool_call_id="c1")
+    assert len(read([turn("user", "Where?"), calling, result, turn("assistant", "In Graz.")])[0]) == 2
+    in_pieces[1]["weight"], in_pieces[2]["weight"] = 0, 1
+    assert [example.target for example in read(in_pieces, scored="weighted")[0]] == ["Anything else?"]
+
+
 def test_weights_say_which_replies_count() -> None:
     weighed = [dict(message) for message in THREE]
     weighed[2]["weight"], weighed[4]["weight"], weighed[6]["weight"] = 0, 1, 0
@@ -110,7 +125,7 @@ def test_what_the_assistant_says_before_anybody_asks_is_never_scored() -> None:
     examples, _ = read([*hello, turn("user", "hi"), turn("assistant", "hello")])
 
     assert [example.target for example in examples] == ["hello"]
-    with pytest.raises(DataError, match=r"could be scored \(2 replies not scored, since nobody had asked"):
+    with pytest.raises(DataError, match=r"could be scored \(1 reply not scored, since nobody had asked"):
         read(hello, scored="all")
 
 

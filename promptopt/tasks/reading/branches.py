@@ -1,0 +1,58 @@
+"""Conversations that were edited: a tree of messages, of which a page shows one branch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+Table = dict[str, object]
+_IDS = ("id", "messageId", "message_id", "uuid")
+_PARENTS = ("parentId", "parentMessageId", "parent_message_uuid", "parent", "parent_id")
+_SHOWN = ("currentId", "currNode", "current_node", "current_leaf_message_uuid")
+_AROUND = ("chat", "conv", "history")
+_LISTS = ("messages", "chat_messages")
+
+
+def branch_shown(row: Mapping[str, object]) -> Mapping[str, object] | None:
+    """The row with the messages of the branch that was shown last; None for a row whose messages make no tree.
+
+    Where the row does not say which it was, it is that of the message which was written last.
+    """
+    around = [row, *(_table(row.get(name)) for name in _AROUND)]
+    around += [_table(_table(row.get("chat")).get("history"))]
+    listed = [_tables(place.get(name)) for place in around for name in _LISTS]
+    tables = next((each for each in listed if each), list[Table]())
+    by_id = {key: each for each in tables if (key := _named(each, _IDS))}
+    parents = [parent for each in by_id.values() if (parent := _named(each, _PARENTS)) in by_id]
+    # A list of messages in order is no tree, and needs no branch to be found.
+    if not by_id or not parents or (len(set(parents)) == len(parents) and not _mapped(around)):
+        return None
+    place = next((name for each in around if (name := _named(each, _SHOWN)) in by_id), list(by_id)[-1])
+    found: list[Table] = []
+    while place in by_id:
+        # A node that was seen is taken away: no tree leads back to itself.
+        node = by_id.pop(place)
+        found.append(node)
+        place = _named(node, _PARENTS)
+    inner = _table(row.get("chat"))
+    beside = {name: inner[name] for name in ("system",) if inner.get(name)}
+    return {**beside, **row, "messages": found[::-1]}
+
+
+def _mapped(around: list[Mapping[str, object]]) -> bool:
+    """Whether the messages stand under their ids alone, in any order, and as no list."""
+    return not any(isinstance(place.get(name), list) and place[name] for place in around for name in _LISTS)
+
+
+def _tables(value: object) -> list[Table]:
+    listed = cast("list[object]", value) if isinstance(value, list) else list(_table(value).values())
+    return [cast("Table", each) for each in listed if isinstance(each, dict)]
+
+
+def _named(table: Mapping[str, object], names: tuple[str, ...]) -> str:
+    found = next((table[name] for name in names if table.get(name) is not None), "")
+    return str(found) if isinstance(found, str | int) else ""
+
+
+def _table(value: object) -> Table:
+    return cast("Table", value) if isinstance(value, dict) else {}

@@ -1,0 +1,100 @@
+"""Replies that were logged as the pieces of a stream, put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+Table = dict[str, object]
+_GROWN = (("text", "text"), ("partial_json", "input"))
+"""Members of a piece of Anthropic's streams, each with the member of the block that it is a piece of."""
+
+
+def streamed(pieces: Sequence[object]) -> Table | None:
+    """The message that the pieces of a stream make together; None where they are none.
+
+    Of Anthropic, of OpenAI's chats and responses, of Gemini and Ollama.
+    """
+    tables = [_table(piece) for piece in pieces]
+    if not tables or not all(tables):
+        return None
+    return next((found for form in _FORMS if (found := form(tables)) is not None), None)
+
+
+def _anthropic(tables: Sequence[Table]) -> Table | None:
+    if tables[0].get("type") != "message_start":
+        return None
+    blocks: dict[object, Table] = {}
+    for table in tables:
+        place, delta = table.get("index"), _table(table.get("delta"))
+        if "content_block" in table:
+            blocks[place] = dict(_table(table["content_block"]))
+        for name, member in _GROWN:
+            grown = delta.get(name)
+            if place in blocks and isinstance(grown, str):
+                begun = blocks[place].get(member)
+                blocks[place][member] = begun + grown if isinstance(begun, str) else grown
+    return {"role": "assistant", "content": list(blocks.values())}
+
+
+def _chunks(tables: Sequence[Table]) -> Table | None:
+    """OpenAI's chats: of several choices the first."""
+    choices = [choice for table in tables for choice in _tables(table.get("choices")) if choice.get("index", 0) == 0]
+    deltas = [_table(choice["delta"]) for choice in choices if "delta" in choice]
+    if not deltas or len(deltas) < len(choices):
+        return None
+    calls: dict[object, Table] = {}
+    for piece in (call for delta in deltas for call in _tables(delta.get("tool_calls"))):
+        call = calls.setdefault(piece.get("index"), {"id": "", "name": "", "arguments": ""})
+        for name, held in (*piece.items(), *_table(piece.get("function")).items()):
+            if name in call and isinstance(held, str):
+                call[name] = f"{call[name]}{held}"
+    named = {"tool_calls": list(calls.values())} if calls else {}
+    return {"role": "assistant", "content": _joined(delta.get("content") for delta in deltas), **named}
+
+
+def _responses(tables: Sequence[Table]) -> Table | None:
+    """OpenAI's responses: the last event has all of it."""
+    last = tables[-1]
+    return _table(last.get("response")) if last.get("type") == "response.completed" else None
+
+
+def _gemini(tables: Sequence[Table]) -> Table | None:
+    first = [next(iter(_tables(table.get("candidates"))), Table()) for table in tables]
+    if len(tables) < 2 or not all("candidates" in table or "usageMetadata" in table for table in tables):
+        return None
+    parts: list[Table] = []
+    for part in (part for each in first for part in _tables(_table(each.get("content")).get("parts"))):
+        begun = parts[-1] if parts else {}
+        # A piece of a text goes on in the next; a thought is no piece of what is said.
+        goes_on = "text" in part and "text" in begun and part.get("thought") == begun.get("thought")
+        if goes_on:
+            parts[-1] = {**begun, "text": f"{begun['text']}{part['text']}"}
+        else:
+            parts.append(part)
+    return {"role": "model", "parts": parts}
+
+
+def _ollama(tables: Sequence[Table]) -> Table | None:
+    messages = [_table(table.get("message")) for table in tables if "done" in table]
+    if len(messages) < len(tables) or not all(messages):
+        return None
+    calls = [call for message in messages for call in _tables(message.get("tool_calls"))]
+    said = _joined(message.get("content") for message in messages)
+    return {"role": "assistant", "content": said, **({"tool_calls": calls} if calls else {})}
+
+
+_FORMS: tuple[Callable[[Sequence[Table]], Table | None], ...] = (_anthropic, _chunks, _responses, _gemini, _ollama)
+
+
+def _joined(pieces: object) -> str:
+    return "".join(piece for piece in cast("Sequence[object]", pieces) if isinstance(piece, str))
+
+
+def _tables(value: object) -> list[Table]:
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    return [cast("Table", each) for each in listed if isinstance(each, dict)]
+
+
+def _table(value: object) -> Table:
+    return cast("Table", value) if isinstance(value, dict) else {}

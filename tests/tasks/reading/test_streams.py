@@ -1,0 +1,52 @@
+"""Replies that were logged in pieces are put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from promptopt.tasks.reading.chat_rows import conversations_of
+from promptopt.tasks.reading.streams import streamed
+
+ASKED, ANSWERED = "Where is H7?", "In Graz."
+PIECES = ("In ", "Graz", ".")
+
+
+def chunk(**delta: Any) -> dict[str, Any]:
+    return {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta}]}
+
+
+OPENAI = [chunk(role="assistant", content=""), *(chunk(content=piece) for piece in PIECES), chunk()]
+GEMINI = [{"candidates": [{"content": {"role": "model", "parts": [{"text": piece}]}}]} for piece in PIECES]
+THOUGHT = [{"candidates": [{"content": {"role": "model", "parts": [{"text": "hm", "thought": True}]}}]}, *GEMINI]
+OLLAMA = [{"message": {"role": "assistant", "content": piece}, "done": piece == "."} for piece in PIECES]
+RESPONSES = [
+    {"type": "response.created", "response": {"output": []}},
+    *({"type": "response.output_text.delta", "delta": piece} for piece in PIECES),
+    {"type": "response.completed", "response": {"output": [
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": ANSWERED}]}]}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pieces", [OPENAI, GEMINI, THOUGHT, OLLAMA, RESPONSES])
+def test_the_pieces_of_a_reply_are_one(pieces: list[dict[str, Any]]) -> None:
+    row = {"request": {"messages": [{"role": "user", "content": ASKED}]}, "response": pieces}
+    (found,) = conversations_of([(1, row)]).conversations
+    assert [(said.role, said.content) for said in found.messages] == [("user", ASKED), ("assistant", ANSWERED)]
+
+
+def test_a_call_in_pieces_is_one_call_and_the_first_choice_counts() -> None:
+    begun = {"index": 0, "id": "c", "function": {"name": "find", "arguments": ""}}
+    more = [{"index": 0, "function": {"arguments": piece}} for piece in ('{"or', 'der":7}')]
+    other = {"choices": [{"index": 1, "delta": {"content": "no"}}]}
+    found = streamed([chunk(tool_calls=[begun]), other, *(chunk(tool_calls=[each]) for each in more)])
+    assert found == {"role": "assistant", "content": "",
+                     "tool_calls": [{"id": "c", "name": "find", "arguments": '{"order":7}'}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "pieces", [[], [{}], ["a"], [{"choices": [{"message": {}}]}], GEMINI[:1], [{"type": "response.created"}]]
+)
+def test_what_is_whole_is_no_stream(pieces: list[Any]) -> None:
+    assert streamed(pieces) is None
