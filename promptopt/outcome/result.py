@@ -285,7 +285,7 @@ class Result:
     @classmethod
     def load(cls, path: str | Path) -> Result:
         """The result in a file that `save` or `--json` wrote. Raises DataError for anything else."""
-        from promptopt.outcome.stored import load_result
+        from promptopt.outcome.stored_results import load_result
 
         return load_result(path)
 

@@ -17,7 +17,7 @@ from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.budget import Limits
 from promptopt.run.charging import Account
-from promptopt.run.fetching import ANSWERED, HARMLESS, Call, Fetch, Through
+from promptopt.run.fetching import ANSWERED, HARMLESS, Call, Fetch, Route
 from promptopt.run.interruptible import interruptible
 from promptopt.run.pipeline import Handlers, Pipeline
 from promptopt.run.served_models import ServedModels
@@ -249,12 +249,12 @@ class Door:
         # The task model's first refusal is of the prompt's layout, and so of all that a search would ask.
         other = () if role == "task" else HARMLESS
         spare = () if self.strict or not batch else self._answered.get((role, type(batch[0].request)), other)
-        through = Through(
+        route = Route(
             role=role, model=self.models[role], cache=self._cache, journal=self.journal, claims=self._claims,
             stopping=self._stopping, warn=self._say, pay=partial(self.account.pay, role), settle=self.account.settle,
             spare=spare, room=room,
         )  # fmt: skip
-        return Fetch(batch, through, flying)
+        return Fetch(batch, route, flying)
 
     def _say(self, message: str) -> None:
         """Tell the user a sentence, once: in the thread of the run, where whoever looks on expects it."""

@@ -48,8 +48,8 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Through:
-    """What the calls of a role go through.
+class Route:
+    """The way of a role's calls: which model answers them, and who keeps, checks and pays for what it says.
 
     `pay` is told of every reply that was asked for now, `settle` when one is stored: probes' are not.
     `spare`: what this model has answered before, or could; empty where what it refuses is no outcome of a request.
@@ -72,26 +72,26 @@ class Through:
 class Fetch:
     """One batch. Made, it is recorded and looked up; then `ask`, in the thread of the run; then `replies`."""
 
-    def __init__(self, calls: Sequence[Call], through: Through, flying: Collection[bytes] = ()) -> None:
+    def __init__(self, calls: Sequence[Call], route: Route, flying: Collection[bytes] = ()) -> None:
         """`flying`: keys that a batch before this one asks for, and has read back before this one is.
 
         Raises ReplayDiverged before anything is asked: a replay that goes another way must be told before it pays.
         """
-        self._through, self._calls = through, calls
+        self._route, self._calls = route, calls
         # Equal calls of a batch are asked once; the journal has each of them, for a replay makes each of them.
         keys = list(dict.fromkeys(call.key for call in calls))
-        if through.journal is not None:
+        if route.journal is not None:
             # Before anything is asked: after a kill the next execution finds every key of the batch, and asks for those
             # alone that have no reply.
-            through.journal.follow([call.key for call in calls], through.cache.request, [call.text for call in calls])
-        self._found = known(through.cache, keys, through.warn)
-        self._probes = Probes(through.room, sum(len(probes_of(reply)) for reply in self._found.values()))
+            route.journal.follow([call.key for call in calls], route.cache.request, [call.text for call in calls])
+        self._found = known(route.cache, keys, route.warn)
+        self._probes = Probes(route.room, sum(len(probes_of(reply)) for reply in self._found.values()))
         # What flies is lacking too: it is read back with the rest, once the batch before has stored it.
         self._lacking = [key for key in keys if key not in self._found]
         missing = {call.key: call for call in calls if call.key not in self._found and call.key not in flying}
         # Canonical JSON begins with the content, so this order puts requests that share a prefix side by side.
         self._missing = dict(sorted(missing.items(), key=lambda each: each[1].text))
-        self._turns = ClaimedCalls(through.claims, self._missing, through.cache, through.stopping) if missing else None
+        self._turns = ClaimedCalls(route.claims, self._missing, route.cache, route.stopping) if missing else None
 
     @property
     def asked(self) -> Collection[bytes]:
@@ -123,37 +123,35 @@ class Fetch:
 
     def replies(self) -> dict[bytes, Any]:
         """Every reply of the batch as JSON. Raises Suspended where one was not to be had."""
-        through = self._through
+        route = self._route
         if self._lacking:
             try:
                 self._flush()
             finally:
                 self.close()
             # Read back instead of passed on: the program sees what a replay will see, byte for byte.
-            self._found.update(known(through.cache, self._lacking, through.warn))
+            self._found.update(known(route.cache, self._lacking, route.warn))
             lost = sum(key not in self._found for key in self._lacking)
             if lost:
-                reason = through.stopping()
+                reason = route.stopping()
                 raise Suspended(
-                    f"{counted(lost, 'call')} of the {through.role} model without an answer"
-                    if reason is None
-                    else reason
+                    f"{counted(lost, 'call')} of the {route.role} model without an answer" if reason is None else reason
                 )
         return self._found
 
     def _ask(self, calls: Sequence[Call]) -> None:
-        through = self._through
-        reason = through.stopping()
+        route = self._route
+        reason = route.stopping()
         if reason is not None:
             raise Suspended(reason)
         missing: list[Call] = list(calls)
-        spare: Sequence[Request | ScoreRequest] = through.spare or self._answered_before()
+        spare: Sequence[Request | ScoreRequest] = route.spare or self._answered_before()
         tried = 0
         try:
             while missing:
                 answered: set[int] = set()
                 try:
-                    for index, value in _settled(missing, through):
+                    for index, value in _settled(missing, route):
                         self._put(missing[index], value)
                         answered.add(index)
                         if value["finish"] in ANSWERED:
@@ -183,7 +181,7 @@ class Fetch:
                         raise
                 finally:
                     # Where the model fails, too: what was answered is paid for.
-                    through.cache.flush()
+                    route.cache.flush()
         # Told apart from an outage, which ends by itself: here the user has to mend something first.
         except (Refused, RequestRefused) as refusal:
             raise Suspended(f"{refusal}; once that is mended, run the same command to go on") from refusal
@@ -198,11 +196,11 @@ class Fetch:
     def _put(self, call: Call, value: Mapping[str, Any]) -> None:
         # To the store first: nothing counts as paid that is not on its way to the disk.
         self._store(call, self._probes.noted(value))
-        self._through.pay(value)
+        self._route.pay(value)
 
     def _store(self, call: Call, value: Mapping[str, Any]) -> None:
-        self._through.cache.put(call.key, self._through.model.name, call.text, canonical(value))
-        self._through.settle()
+        self._route.cache.put(call.key, self._route.model.name, call.text, canonical(value))
+        self._route.settle()
 
     def _refuse(self, refusal: SomeRefused, missing: Sequence[Call], spare: Sequence[Request | ScoreRequest]) -> None:
         """Settle requests that were refused, where the model answers others: an outcome of these, as a filter's is.
@@ -210,7 +208,7 @@ class Fetch:
         Raises the refusal where it answers none now, Suspended where the run stops.
         """
         # A run that stops must not pay for a question of ours.
-        reason = self._through.stopping()
+        reason = self._route.stopping()
         if reason is not None:
             raise Suspended(reason)
         first = refusal.__cause__
@@ -230,8 +228,8 @@ class Fetch:
                 self._store(call, self._probes.in_place_of(value))
             else:
                 self._put(call, value)
-        self._through.warn(
-            f"the {self._through.role} model refuses some requests and answers others, so each that is refused counts "
+        self._route.warn(
+            f"the {self._route.role} model refuses some requests and answers others, so each that is refused counts "
             f"as unanswered: {refusal}"
         )
 
@@ -241,7 +239,7 @@ class Fetch:
         `before`: what was refused of the batch. Raised where the model answers none now.
         """
         try:
-            for _, value in _settled([call], self._through):
+            for _, value in _settled([call], self._route):
                 self._put(call, value)
         except (Refused, RequestRefused, SomeRefused) as refusal:
             if isinstance(refusal, Refused | RequestRefused) and not of_request(refusal):
@@ -261,8 +259,8 @@ class Fetch:
                 break
             try:
                 # Without a key, for no reply of it is stored: the question is whether there is an answer now.
-                for _, value in _settled([Call(request, "", b"")], self._through):
-                    self._through.pay(value)
+                for _, value in _settled([Call(request, "", b"")], self._route):
+                    self._route.pay(value)
                     self._probes.add(value)
                     if value["finish"] in ANSWERED:
                         return True
@@ -272,33 +270,33 @@ class Fetch:
             # Refused again, or not to be sent in this form: the next of them may do.
             except (SomeRefused, ConfigError):
                 continue
-        reason = self._through.stopping()
+        reason = self._route.stopping()
         if reason is not None:
             raise Suspended(reason)
         return False
 
     def _flush(self) -> None:
         try:
-            self._through.cache.flush()
+            self._route.cache.flush()
         except StoreError as outage:
             raise Suspended(str(outage)) from outage
 
 
-def _settled(missing: Sequence[Call], through: Through) -> Iterator[tuple[int, dict[str, Any]]]:
+def _settled(missing: Sequence[Call], route: Route) -> Iterator[tuple[int, dict[str, Any]]]:
     asked = [call.request for call in missing]
-    for index, reply in checked_replies(_generated(missing, through), asked, through.model.name, through.warn):
+    for index, reply in checked_replies(_generated(missing, route), asked, route.model.name, route.warn):
         yield index, reply.to_json()
 
 
-def _generated(missing: Sequence[Call], through: Through) -> Iterator[tuple[int, Reply | Likelihoods]]:
+def _generated(missing: Sequence[Call], route: Route) -> Iterator[tuple[int, Reply | Likelihoods]]:
     def stopping() -> bool:
-        return through.stopping() is not None
+        return route.stopping() is not None
 
     # A batch is of one kind: the door takes both by methods of their own.
     if isinstance(missing[0].request, ScoreRequest):
-        assert isinstance(through.model, TextScorer)
+        assert isinstance(route.model, TextScorer)
         texts = [call.request for call in missing if isinstance(call.request, ScoreRequest)]
-        yield from through.model.score(texts, stopping)
+        yield from route.model.score(texts, stopping)
     else:
         requests = [call.request for call in missing if isinstance(call.request, Request)]
-        yield from through.model.generate(requests, stopping)
+        yield from route.model.generate(requests, stopping)
