@@ -149,7 +149,8 @@ def _logs(data: Path, turns: str, speakers: list[str], group_by: str | None, *, 
     scored: ScoredTurns | None = next((each for each in SCORED if each == turns), None)
     if scored is None:
         raise ConfigError(f"--turns {turns!r} says nothing; it is one of {', '.join(SCORED)}")
-    listed = () if names is None else tuple(filter(None, map(str.strip, _text_of(names, "file of names").splitlines())))
+    lines = [] if names is None else _text_of(names, "file of names").splitlines()
+    listed = tuple(line.strip() for line in lines if line.strip())
     if names is not None and not listed:
         raise ConfigError(f"{str(names)!r} names nobody; write one name a line, or leave --mask-names out")
     return Logs(data, speakers_of(speakers), group_by, scored, mask or bool(listed), listed)
