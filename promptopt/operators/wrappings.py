@@ -11,9 +11,9 @@ _TAGS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTED = re.compile(r"(?:>[^\n]*(?:\n|\Z))+")
-_MARK = re.compile(r"^> ?", re.MULTILINE)
+_MARK = re.compile(r"^(?:> ?)+", re.MULTILINE)
 _RULE = re.compile(r"\A(?:-{3,}|\*{3,}|_{3,})[ \t]*\n+|\n+(?:-{3,}|\*{3,}|_{3,})[ \t]*\Z")
-_ITEM = re.compile(r"(?:1[.)]|[-*•])[ \t]+(?=[^\n]+\Z)")
+_ITEM = re.compile(r"(?:(?:1[.)]|[-*•])[ \t]+)++(?=[^\n]+\Z)")
 _BOLD = re.compile(r"(?P<stars>\*{1,2}|__)(?=\S)(?P<text>[^*_\n]+)(?<=\S)(?P=stars)")
 _FENCED = re.compile(r"```[^\n`]*\n(?P<text>.*?)\n```[ \t]*(?:\n.*)?", re.DOTALL)
 _DID = (
