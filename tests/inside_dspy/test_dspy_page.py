@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def test_what_the_readme_shows_of_dspy_runs(tmp_path: Path, monkeypatch: pytest.
     (text,) = [text for language, text in blocks(ROOT / "README.md") if language == "python" and "import dspy" in text]
     names: dict[str, Any] = {"examples": examples}
     names["own"] = lm(Engine())
-    text = text.replace("...]", "*examples()]").replace('dspy.LM("openai/gpt-4o-mini")', "own")
+    text = re.sub(r"trainset = \[.*\.\.\.\]", "trainset = examples()", text)
+    text = text.replace('dspy.LM("openai/gpt-4o-mini")', "own")
     before = dspy.settings.lm
     try:
         exec(compile(text, "README.md", "exec", dont_inherit=True), names)
