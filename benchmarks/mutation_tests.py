@@ -44,6 +44,7 @@ TESTS = {
         "tests/optimizers/mipro",
     ],
     "operators/refusals": ["tests/operators/test_refused_texts.py"],
+    "operators/wrappings": ["tests/operators/test_wrappings.py"],
     "operators/suggestions": [
         "tests/operators/test_suggestions.py",
         f"{GOLDEN}[optoprime]",

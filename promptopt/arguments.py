@@ -49,7 +49,7 @@ _shorten.maxstring = _shorten.maxother = 80
 def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """The function, which raises ConfigError for the first argument that is not of the kind it is annotated with."""
     signature = inspect.signature(function)
-    called = function.__qualname__.removesuffix(".__init__")
+    called = function.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
 
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:

@@ -240,8 +240,14 @@ def _with_must_pass(task: Task) -> Task:
 def _to_score(task: Task, *, same: bool) -> Task:
     """The task with the examples to be scored as its test: of one prompt twice, only those that must pass.
 
-    A prompt is no worse than itself, so looking at the sealed examples would show nothing, and cost a look.
+    A prompt is no worse than itself, so looking at the sealed examples would show nothing, and cost a look. Raises
+    ConfigError where there are none to tell two prompts apart.
     """
+    if not same and not task.test:
+        raise ConfigError(
+            f"task {task.name!r} has no test examples, and both prompts are scored on these; give it more data, or "
+            f"other split sizes"
+        )
     whole = _with_must_pass(task)
     return replace(whole, test=task.gate.must_pass) if same else whole
 

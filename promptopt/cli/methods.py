@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="List the search methods and their selectors, or show one with its settings.",
+    help="List the search methods and selectors, or show one with its settings.",
 )
 
 WIDEST = 25
@@ -35,7 +35,7 @@ GROUP = "(below)"
 
 @app.command("list")
 def list_methods(json: options.AsJson = False) -> None:
-    """List every method, and every selector for a method's setting of that name, in a line each."""
+    """List every method and every selector, in a line each."""
     from promptopt.reports import words
 
     methods, selectors = _lines("optimizers"), _lines("selection")

@@ -42,26 +42,10 @@ def divided(
     _check_all({name: given for name, given in sets.items() if given is not None})
     train = _distinct(trainset)
     val = None if valset is None else _distinct(valset)
-    said = [
-        note
-        for name, given in sets.items()
-        if given is not None
-        for note in [*_blank(name, given), *_varying(name, given)]
-    ]
-    said += [note for name, given in sets.items() if given is not None for note in _lacking(name, given, trainset[0])]
-    # By their inputs: an example that differs in its label, or in a number of its own, is still known.
+    said = _remarks({name: given for name, given in sets.items() if given is not None}, trainset[0])
     if val is not None:
-        known = {_asked(example) for example in val}
-        both = [example for example in train if _asked(example) in known]
-        if both and len(both) == len(train):
-            said.append("valset holds all of trainset, so the two are divided anew")
-            train, val = _distinct([*train, *val]), None
-        elif both:
-            said.append(
-                f"{counted(len(both), 'example of trainset stands', 'examples of trainset stand')} in valset too, and "
-                f"{'is' if len(both) == 1 else 'are'} left out of training"
-            )
-            train = [example for example in train if _asked(example) not in known]
+        train, val, more = _apart(train, val)
+        said += more
     held = {_asked(example) for example in testset or ()}
     seen = {_asked(example) for example in [*train, *(val or [])]} & held
     if seen:
@@ -86,6 +70,28 @@ def divided(
         val = _taken(groups, max(1, round(DEV_SHARE * count)))
         said.append(f"no valset was given, so {counted(len(val), 'example')} of trainset are set aside for the choice")
     return {"train": [example for group in groups for example in group], "dev": val, "test": test}, said
+
+
+def _remarks(sets: Mapping[str, Sequence[Gold]], first: Gold) -> list[str]:
+    """What is odd about the sets, a sentence each."""
+    said = [note for name, given in sets.items() for note in [*_blank(name, given), *_varying(name, given)]]
+    return said + [note for name, given in sets.items() for note in _lacking(name, given, first)]
+
+
+def _apart(train: list[Gold], val: list[Gold]) -> tuple[list[Gold], list[Gold] | None, list[str]]:
+    """Train without what stands in val, and val; None for val, with all in train, where train holds nothing else."""
+    # By their inputs: an example that differs in its label, or in a number of its own, is still known.
+    known = {_asked(example) for example in val}
+    both = [example for example in train if _asked(example) in known]
+    if both and len(both) == len(train):
+        return _distinct([*train, *val]), None, ["valset holds all of trainset, so the two are divided anew"]
+    if not both:
+        return train, val, []
+    said = (
+        f"{counted(len(both), 'example of trainset stands', 'examples of trainset stand')} in valset too, and "
+        f"{'is' if len(both) == 1 else 'are'} left out of training"
+    )
+    return [example for example in train if _asked(example) not in known], val, [said]
 
 
 def cells_of(data: Mapping[str, Sequence[Gold]], taken: Collection[str]) -> Cells:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from promptopt.dspy.data import cells_of, divided
+from promptopt.dspy.data import Cells, cells_of, divided
 from promptopt.dspy.lm import ModelEngine, route_of
 from promptopt.dspy.metric import Metric, check_metric
 from promptopt.dspy.program import AsyncDspyProgram, DspyProgram, copied, is_async, slots_of
@@ -82,23 +82,26 @@ def bind(
         sampling=Sampling(max_tokens=MAX_TOKENS),
         calls_per_cell=len(student.named_predictors()) if calls_per_cell is None else calls_per_cell,
     )
+    said += more
     rows = [example for split in cells.splits.values() for example in split]
     # Any splits will do: those of the data are put in below.
     made = program_task(rows, prompt=texts, name=type(student).__name__, max_tokens=MAX_TOKENS, splits=Splits(1, 1, 1))
-    layout = _with_demos(made)
-    said += more
-    task = replace(
+    task = replace(_with_data(made, cells), scored_by=evaluator, warnings=tuple(said))
+    return Bound(task, program, tuple(said))
+
+
+def _with_data(made: Task, cells: Cells) -> Task:
+    """The task with the splits of the data, and a layout that has a place for demonstrations."""
+    layout, splits = _with_demos(made), cells.splits
+    return replace(
         made,
         layouts=(layout,),
         layout=layout,
-        train=cells.splits["train"],
-        dev=cells.splits["dev"],
-        test=cells.splits["test"],
+        train=splits["train"],
+        dev=splits["dev"],
+        test=splits["test"],
         pool=None,
-        scored_by=evaluator,
-        warnings=tuple(said),
     )
-    return Bound(task, program, tuple(said))
 
 
 def _with_demos(task: Task) -> Layout:

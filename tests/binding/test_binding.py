@@ -206,7 +206,7 @@ def test_a_setting_that_shows_nothing_is_refused_by_its_name(value: object) -> N
     [
         ({"model": 3}, "3 is not a model"),
         ({"model": Path("x.gguf")}, "is not a model"),
-        ({"model": Scripted}, "is not a model"),
+        ({"model": Scripted}, "Scripted is a class, and no model; make one of it"),
         ({"model": Models(Scripted(["a"]), proposer=[])}, r"\[\] is not a model"),  # pyright: ignore
         ({"task": [1]}, "list '\\[1\\]' is not a task"),
         ({"task": None}, "is not a task"),

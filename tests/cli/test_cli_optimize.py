@@ -155,10 +155,10 @@ def test_ctrl_c_twice_stops_at_once(invoke: Invoke, task_file: str, monkeypatch:
 
 def test_a_metric_that_fails_is_exit_1(invoke: Invoke, task_file: str, workplace: Path) -> None:
     path = workplace / task_file
-    path.write_text(path.read_text().replace("max_tokens = 4", 'max_tokens = 4\nmetric = "math:sqrt"'))
+    path.write_text(path.read_text().replace("max_tokens = 4", 'max_tokens = 4\nmetric = "math:fmod"'))
     untrusted = invoke(*BASE, task_file, "--quiet")
     assert untrusted.exit_code == 2
-    assert "would import and run the Python function 'math:sqrt' (metric)" in untrusted.stderr
+    assert "would import and run the Python function 'math:fmod' (metric)" in untrusted.stderr
     result = invoke(*BASE, task_file, "--quiet", "--trust")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: metric")
