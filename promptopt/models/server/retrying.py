@@ -6,6 +6,7 @@ import contextlib
 import email.utils
 import math
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 
@@ -71,6 +72,9 @@ def retry_after_s(header: str | None, now: float) -> float | None:
         seconds = float(header)
         # `float` reads "inf" and "nan" too, for which nobody can wait.
         return max(0.0, seconds) if math.isfinite(seconds) else None
-    with contextlib.suppress(ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now)
+    # A year or a zone of many digits overflows.
+    with contextlib.suppress(ValueError, OverflowError):
+        date = email.utils.parsedate_to_datetime(header)
+        # HTTP's dates are in GMT, those of `asctime` too, which name no zone (RFC 9110, section 5.6.7).
+        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
     return None

@@ -76,11 +76,15 @@ def _text(entry: Mapping[str, Any]) -> str:
     text, raw = entry["token"], entry.get("bytes")
     if text or not raw:
         return "" if text is None else str(text)
-    return bytes(raw).decode("utf-8", "replace")
+    # Of a number, `bytes` would make as many zeros: a server could fill the memory.
+    return bytes(list(raw)).decode("utf-8", "replace")
 
 
 def _nats(value: Any) -> float:
-    nats = float(value)
+    try:
+        nats = float(value)
+    except OverflowError:  # an integer of more digits than a float holds
+        raise _NoLogProbability from None
     if math.isnan(nats) or nats > _ROUNDED:
         raise _NoLogProbability
     return min(nats, 0.0)
