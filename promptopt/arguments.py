@@ -136,17 +136,19 @@ def _check(
 ) -> None:
     hint = _hints(owner).get(name, Any)
     if not _fits(value, hint):
-        if "Example" in (wanted := _in_words(hint)) and _is_rows(value):
+        if "Example" in (wanted := _in_words(hint)) and (row := _row(value)) is not None:
             raise ConfigError(
-                f"{called}: {name} are tables, of {', '.join(map(repr, value[0]))}; make examples of them, as "
+                f"{called}: {name} are tables, of {', '.join(map(repr, row))}; make examples of them, as "
                 f"[Example.of(row['the answer'], text=row['the input']) for row in {name}]"
             )
         otherwise = "" if parameters[name].default is inspect.Parameter.empty else "; or leave it out"
         raise ConfigError(f"{called}: {name} is {_shorten.repr(value)}; give {wanted}{otherwise}")
 
 
-def _is_rows(value: Any) -> bool:
-    return isinstance(value, Sequence) and len(value) > 0 and isinstance(value[0], Mapping)
+def _row(value: Any) -> Mapping[Any, Any] | None:
+    """The first of a list of tables, as files are read to; None for anything else."""
+    held = typing.cast("Sequence[Any]", value) if isinstance(value, list | tuple) else ()
+    return typing.cast("Mapping[Any, Any]", held[0]) if held and isinstance(held[0], Mapping) else None
 
 
 @functools.cache
