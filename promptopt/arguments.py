@@ -105,8 +105,15 @@ def _unbound(
 
 
 def _of_a_parameter(function: Callable[..., object], name: str) -> str:
-    """How the argument is given, where it is a field of what a parameter takes: "model=Models(base_url=…)"; or ""."""
-    for parameter, hint in _hints(function).items():
+    """How the argument is given, where it is a field of what a parameter takes: "model=Models(base_url=…)"; or "".
+
+    An option of the command line is known too: --method, --max-evaluations.
+    """
+    hints = {parameter: hint for parameter, hint in _hints(function).items() if parameter != "return"}
+    if name == "method" and "optimizer" in hints:
+        return "optimizer=…"
+    name = name.removeprefix("max_")
+    for parameter, hint in hints.items():
         # `model: str | Model | Models`: what is meant may be one arm of several.
         for arm in (hint, *typing.get_args(hint)):
             if isinstance(arm, type) and dataclasses.is_dataclass(arm) and name in _parameters(arm):

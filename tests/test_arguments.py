@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
+from promptopt.api import optimize
 from promptopt.arguments import check_fields, checked
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.protocols import Model
@@ -104,3 +105,22 @@ def test_a_field_of_what_a_parameter_takes_is_told_by_that_parameter() -> None:
 
     with pytest.raises(UnknownName, match=r"named 'address'; did you mean model=Machines\(address=…\)"):
         ask("x", address="http://127.0.0.1")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [
+        ("method", "optimizer=…"),
+        ("max_evaluations", r"budget=Budget\(evaluations=…\)"),
+        ("max_usd", r"budget=Budget\(usd=…\)"),
+        ("proposer", r"model=Models\(proposer=…\)"),
+    ],
+)
+def test_an_option_of_the_command_line_is_told_as_python_has_it(option: str, meant: str) -> None:
+    with pytest.raises(UnknownName, match=f"named '{option}'; did you mean {meant}"):
+        optimize("sst-2", **{option: 1})  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def test_what_a_function_returns_is_no_argument() -> None:
+    with pytest.raises(UnknownName, match="named 'verdict'; known: budget"):
+        optimize("sst-2", verdict="better")  # pyright: ignore[reportCallIssue]

@@ -29,7 +29,7 @@ COMMANDS: dict[str, str] = {
     "migrate": "Move a prompt to other models, and test that it is no worse there.",
     "report": "Write what a run found, or several, as one HTML file.",
     "runs": "List, show, compare, delete and export what was run.",
-    "methods": "List the search methods, or show one with its settings.",
+    "methods": "List the search methods and selectors, or show one with its settings.",
     "tasks": "List the built-in tasks, or show one.",
     "models": "List the embedded models, show one, or fetch one.",
     "init": "Write a task file from your own CSV, Excel, JSONL or Parquet file, or a saved data set.",

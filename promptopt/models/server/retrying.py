@@ -75,6 +75,6 @@ def retry_after_s(header: str | None, now: float) -> float | None:
     # A year or a zone of many digits overflows.
     with contextlib.suppress(ValueError, OverflowError):
         date = email.utils.parsedate_to_datetime(header)
-        # HTTP's dates are in GMT, those of `asctime` too, which name no zone (RFC 9110, section 5.6.7).
+        # HTTP's dates are in GMT, those of `asctime` too, which name no zone.
         return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
     return None
