@@ -37,7 +37,7 @@ def varies(value: Any, depth: int = DEEPEST) -> bool:
     if isinstance(value, Mapping | list | tuple) and depth:
         table = cast("Mapping[Any, Any] | list[Any] | tuple[Any, ...]", value)
         return any(varies(each, depth - 1) for each in (table.values() if isinstance(table, Mapping) else table))
-    said = repr(value)
+    said = repr(cast("Any", value))
     return said != without_addresses(said)
 
 
@@ -55,7 +55,8 @@ def _settled(value: Any, depth: int) -> Any:
     plain = without_addresses(said)
     if plain == said or not hasattr(value, "__dict__"):
         return plain
-    return {"is": type(value).__qualname__, **{name: _settled(each, depth - 1) for name, each in vars(value).items()}}
+    held_by = cast("dict[str, Any]", vars(value))
+    return {"is": type(value).__qualname__, **{name: _settled(each, depth - 1) for name, each in held_by.items()}}
 
 
 def _written(value: Any) -> str:

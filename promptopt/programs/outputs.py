@@ -35,10 +35,11 @@ def read_output(given: object) -> tuple[Output | None, str]:
             wrong = _wrong_call(trace)
             return (None, f"it gave a trace with {wrong}") if wrong else ((pair[0], trace), "")
     # The likeliest slips: what `ask` gives is not what the model said, and a `yield` makes a function a generator.
-    shown, hint = _shown(given), ""
-    if isinstance(given, Reply):
+    other = cast("Any", given)
+    shown, hint = _shown(other), ""
+    if isinstance(other, Reply):
         shown, hint = "a Reply", "; give the reply's `text`"
-    elif inspect.isgenerator(given) or inspect.isasyncgen(given):
+    elif inspect.isgenerator(other) or inspect.isasyncgen(other):
         shown, hint = "a generator", "; end it with `return`, and leave out `yield`"
     return None, f"it gave {shown}, and {WANTED}{hint}"
 
