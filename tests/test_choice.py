@@ -29,6 +29,7 @@ class Given:
         run.rank_by(run.train, pool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [None, Budget(evaluations=900)])
 def test_of_equal_prompts_the_shorter_wins_wherever_it_stands(tmp_path: Path, budget: Budget | None) -> None:
     for number, texts in enumerate((("Say so at great length.", "Say so."), ("Say so.", "Say so at great length."))):

@@ -190,6 +190,7 @@ def test_a_judge_is_foreseen_to_be_asked_of_nearly_every_reply(tmp_path: Path, m
     assert (written.completion_tokens or 0) < 600 * (written.calls or 0)
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_those_who_play_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
     rows = "\n".join(f"cancel order {number}" for number in range(30))

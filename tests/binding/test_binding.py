@@ -97,6 +97,7 @@ def servers() -> list[Models]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("models", servers())
 def test_the_address_foreseen_for_each_role_is_the_one_it_is_asked_at(
     models: Models, monkeypatch: pytest.MonkeyPatch

@@ -68,6 +68,7 @@ def test_too_few_examples_do_not_tell(invoke: Invoke, task_file: str) -> None:
     assert wider.exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("clause", "named"),
     [
@@ -322,6 +323,7 @@ def test_a_new_prompt_that_the_model_cannot_take_is_no_pass(
     assert (done.exit_code, found in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelt", [START, f"{START}\n", f"  {START}"])
 def test_one_prompt_twice_is_said_and_opens_nothing(
     spelt: str, invoke: Invoke, task_file: str, model: Scripted

@@ -100,6 +100,7 @@ def test_dry_run_knows_that_a_model_in_this_process_costs_nothing(
     assert "$0.00" in result.stdout
 
 
+@pytest.mark.slow
 def test_dry_run_keeps_to_the_caps(invoke: Invoke, task_file: str) -> None:
     found = json.loads(invoke(*BASE, task_file, "--dry-run", "--json", "--max-evaluations", "120").stdout)
     assert found["roles"]["task"]["calls"] <= 120

@@ -29,6 +29,7 @@ def dry(invoke: Invoke, *asked: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "evaluations", "said"),
     [
@@ -110,6 +111,7 @@ def test_compare_foresees_all_its_searches(invoke: Invoke, task_file: str, model
     assert one["roles"]["task"]["calls"] / 2 / 1.5 <= len(model.log) <= 1.5 * one["roles"]["task"]["calls"] / 2
 
 
+@pytest.mark.slow
 def test_compare_foresees_prompts_on_models(invoke: Invoke, task_file: str, model: Scripted, workplace: Path) -> None:
     (workplace / "a.txt").write_text(BETTER, encoding="utf-8")
     asked = ("compare", "--task", task_file, "--prompts", "a.txt", "--models", "scripted/x,scripted/y")

@@ -273,6 +273,7 @@ def test_models_that_cannot_be_compared_are_refused(
     assert says in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "judge"),
     [

@@ -35,6 +35,7 @@ def write(path: Path, rows: list[dict[str, object]]) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [pairs, talks])
 def test_preference_data_needs_no_columns(row: object, invoke: Invoke, workplace: Path) -> None:
     assert callable(row)

@@ -252,6 +252,7 @@ def test_people_overrule_a_metric(metered: Callable[..., dict[str, Any]], invoke
     assert "the same in 0, the opposite in" in plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "why"),
     [

@@ -73,6 +73,7 @@ def test_the_best_method_leads_the_failed_one_ends_and_the_rest_went_on(found: C
     assert "Over random, the floor, at the same budget" in text
 
 
+@pytest.mark.slow
 def test_each_is_charged_all_it_used_though_answers_are_shared(found: Comparison) -> None:
     rows = {(row.cell.method, row.cell.seed): row for row in found.rows}
     assert rows["idle", 0].spent.calls == rows["idle", 0].spent.evaluations > 200

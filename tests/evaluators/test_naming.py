@@ -327,6 +327,7 @@ NAMED: list[tuple[tuple[str, ...], str | None, list[str]]] = [
 """Labels that there are, the one that is meant (None: none can be read), and replies that mean it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "meant", "reply"), [(labels, meant, reply) for labels, meant, said in NAMED for reply in said]
 )

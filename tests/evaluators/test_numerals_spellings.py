@@ -330,6 +330,7 @@ NO_NUMBER = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", SPELLED)
 def test_each_spelling_gives_its_number(reply: str) -> None:
     assert numerals.number(reply) == SPELLED[reply]

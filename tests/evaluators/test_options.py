@@ -319,6 +319,7 @@ UNREADABLE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reply", "letter"), [(reply, letter) for letter, said in CHOSEN.items() for reply in said])
 def test_each_way_to_choose_gives_the_option(reply: str, letter: str) -> None:
     assert choice(reply) == f"({letter})"

@@ -97,6 +97,7 @@ def test_a_server_that_goes_down_suspends_the_run_and_nothing_is_paid_twice(tmp_
     assert stopped.paid.calls + resumed.paid.calls == whole.paid.calls
 
 
+@pytest.mark.slow
 def test_a_key_that_is_refused_ends_it_at_once(tmp_path: Path) -> None:
     with FakeServer(lambda _: failure(401)) as server:
         result = conduct(tmp_path / "s.db", server.url)

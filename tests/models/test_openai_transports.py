@@ -45,6 +45,7 @@ def ask(address: str, key_variable: str | None = None) -> Reply:
         model.close()
 
 
+@pytest.mark.slow
 def test_the_environments_proxy_is_used_with_the_organisation_and_the_project(
     proxy: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

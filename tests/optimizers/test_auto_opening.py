@@ -178,6 +178,7 @@ def test_a_short_look_says_what_to_change_before_the_search_is_paid_for(
     assert any(f"8 of the first 8 replies hold no readable answer (mostly: {advised}" in each for each in warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("look", "spent"), [(20, 20 + 2 * 10), (7, 7 + 2 * 3), (5, 5 + 2 * 3), (3, 3 + 2 * 3), (2, 2)])
 def test_two_other_layouts_share_the_look_of_the_start_three_examples_each_at_least(
     tmp_path: Path, look: int, spent: int
@@ -187,6 +188,7 @@ def test_two_other_layouts_share_the_look_of_the_start_three_examples_each_at_le
     assert method.spent == spent
 
 
+@pytest.mark.slow
 def test_the_two_most_hopeful_layouts_go_on_and_one_that_does_as_well_as_the_start_does_not(tmp_path: Path) -> None:
     for shares, elite in (
         ({"chat": 0.0, "system": 1.0, "text": 1.0}, {"system", "text"}),
@@ -242,6 +244,7 @@ def test_layouts_that_a_labels_share_tells_apart_are_told_by_it() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_layout_that_does_no_better_is_not_searched(tmp_path: Path) -> None:
     result = search(tmp_path, right_in({"chat": 0.8, "system": 0.1, "text": 0.1}))
     others = [each for each in result.candidates() if each.prompt.layout]

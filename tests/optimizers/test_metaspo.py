@@ -269,6 +269,7 @@ def test_a_budget_that_ends_within_an_inner_loop_leaves_the_other_tasks_as_they_
     assert result.best.prompt["user prompt of b"] == "Do b."
 
 
+@pytest.mark.slow
 def test_in_the_search_for_a_system_prompt_a_user_prompt_is_rewritten_from_the_best_one_alone(tmp_path: Path) -> None:
     method = MetaSPO(preset="paper", rounds=3, users=1, systems=1, examples=4)
     words = [f"w{number}" for number in range(20)]

@@ -61,6 +61,7 @@ def author(request: Request) -> str:
     return f"<prompt>{shown[0]} {word}.</prompt>"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_both_texts_of_a_program_become_better(method: str, tmp_path: Path) -> None:
     examples = [Example.of("yes", question=f"question {number}") for number in range(200)]

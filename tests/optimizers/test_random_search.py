@@ -157,6 +157,7 @@ def test_what_came_before_is_counted_and_neither_scored_again_nor_replaced(tmp_p
     assert result.rejected == {"rewriter: seen before": 8}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "reason", "calls"),
     [
@@ -197,6 +198,7 @@ def test_the_budget_is_used_up_where_all_are_scored_alike(tmp_path: Path, evalua
     assert evaluations < 150 or result.best.text != START
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [Budget(evaluations=300), Budget(calls=300), Budget(evaluations=1_000)])
 def test_a_budget_is_planned_on_and_kept(tmp_path: Path, budget: Budget) -> None:
     runs: list[Run] = []

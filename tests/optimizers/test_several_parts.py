@@ -112,6 +112,7 @@ def search(method: str, home: Path, task: Task) -> Result:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_both_parts_are_edited_and_become_better(method: str, tmp_path: Path) -> None:
     result = search(method, tmp_path, planted())

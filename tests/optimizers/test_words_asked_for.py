@@ -19,6 +19,7 @@ from promptopt.types import Example, Request
 LONGEST = {"optoprime": "longest", "textgrad": "longest", "tpe": "propose.longest"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LONGEST)
 @pytest.mark.parametrize(
     ("start", "longest", "words"),

@@ -73,6 +73,7 @@ def test_the_best_by_the_belief_of_both_phases_wins(tmp_path: Path) -> None:
     assert "carefully" in result.prompt["instruction"]
 
 
+@pytest.mark.slow
 def test_no_more_is_spent_than_the_start_and_the_finalists_were_promised(tmp_path: Path) -> None:
     for cap in (90, 150, 300):
         result, run = conduct(tmp_path / str(cap), Few(candidates=8, looks=2), Budget(evaluations=cap))

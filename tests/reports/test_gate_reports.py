@@ -178,6 +178,7 @@ def test_the_bound_that_is_told_is_the_one_that_decides(wins: int, margin: float
         assert f"one-sided 95 %: {told[0][0]} or {side}" in written
 
 
+@pytest.mark.slow
 def test_a_bound_next_to_the_margin_is_told_on_its_own_side() -> None:
     pairs = [pair(0.5, 0.5 - 0.0499, number=number) for number in range(30_000)]
     low = non_inferior("score", pairs, 0.05).gain

@@ -98,6 +98,7 @@ def test_counts_that_cannot_be_spoil_no_ledger_and_are_said_once(tmp_path: Path,
     assert len([warning for warning in result.warnings if "counts tokens that cannot be" in warning]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cycle", "warned"),
     [

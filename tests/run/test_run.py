@@ -229,6 +229,7 @@ def test_foreign_threads_are_refused(tmp_path: Path) -> None:
 # Law 8: a verdict, not a score
 
 
+@pytest.mark.slow
 def test_phases_come_in_order_and_steps_are_kept(tmp_path: Path) -> None:
     events: list[Event] = []
     result = conduct(tmp_path / "s.db", observers=[events.append])

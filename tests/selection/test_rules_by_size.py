@@ -48,6 +48,7 @@ def rules(monkeypatch: pytest.MonkeyPatch, home: Path, method: str, evaluations:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["apo", "ape", "pmpo", "capo", "evoprompt-ga", "evoprompt-de", "plum-hs"])
 def test_a_small_search_compares_candidates_by_their_lineage(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -63,6 +64,7 @@ def test_a_large_search_compares_candidates_on_fresh_examples(
     assert rules(monkeypatch, tmp_path, method, 2_000, "generation") == {"FreshRejects"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["apo", "pmpo", "auto"])
 def test_losses_are_compared_on_fresh_examples(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rules(monkeypatch, tmp_path, method, 400, "loss") == {"FreshRejects"}

@@ -39,6 +39,7 @@ def select(make, landscape, *, budget, keep):
     return make(budget).select(landscape, landscape.prompts, landscape.examples, keep)
 
 
+@pytest.mark.slow
 @every_selector
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
@@ -76,6 +77,7 @@ def test_laws(make, data):
     assert all(landscape.seen(arm) == longest[: len(landscape.seen(arm))] for arm in order)
 
 
+@pytest.mark.slow
 @every_selector
 @given(
     values=st.lists(st.integers(-20, 20), min_size=1, max_size=14, unique=True),

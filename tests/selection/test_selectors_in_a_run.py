@@ -60,6 +60,7 @@ def test_on_a_run(kind, tmp_path):
     assert again.prompt == whole.prompt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing, ItemResponse])
 def test_cut_by_the_budget_in_mid_course(kind, tmp_path):
     cut = pick(kind(budget=300), tmp_path, 250)
@@ -67,6 +68,7 @@ def test_cut_by_the_budget_in_mid_course(kind, tmp_path):
     assert cut.spent.evaluations <= 250
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Exhaustive, UCB, UCBE, SuccessiveRejects, SuccessiveHalving, Racing, ItemResponse])
 def test_prompts_never_evaluated_leave_valid_json(kind, tmp_path):
     result = pick(kind(budget=3), tmp_path, 1000)

@@ -340,6 +340,7 @@ def test_unknown_tasks_are_refused_with_the_nearest(tmp_path: Path) -> None:
         load_task(tmp_path / "rows.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("targets", "metric", "answer", "labels"),
     [

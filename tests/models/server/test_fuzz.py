@@ -73,6 +73,7 @@ def test_any_stream_is_an_answer_or_an_outage(chunks: list[Any], before: str, no
                 check(read_reply(answer, Request("x"), "tiny"))
 
 
+@pytest.mark.slow
 @examples
 @given(st.sampled_from([300, 400, 401, 403, 404, 413, 422, 429, 500, 503, 599]), values, st.text())
 def test_any_failure_is_an_outcome_an_outage_or_a_sentence(status: int, error: Any, text: str) -> None:

@@ -28,6 +28,7 @@ from tests.servers import (
 pytestmark = pytest.mark.usefixtures("key")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trouble",
     [

@@ -51,6 +51,7 @@ def test_where_turns_of_the_assistant_are_refused_another_place_for_demonstratio
         Failure(400, said).settle("the server x", "do something else")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "said"),
     [

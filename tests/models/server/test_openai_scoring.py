@@ -33,6 +33,7 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return take(request.param, monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_values_are_the_models_own(opened: Opening, kind: str) -> None:
     toy = ToyServer(**KINDS[kind])
@@ -171,6 +172,7 @@ def test_minus_infinity_and_what_is_no_number_are_passed_on(opened: Opening) -> 
     assert math.isnan(scored(model, labels("x", "blue"))[0].continuations[0].logprobs[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_texts_that_just_fit_are_scored_and_longer_ones_are_rejected(opened: Opening, kind: str) -> None:
     toy = ToyServer(**KINDS[kind], limit=30)

@@ -133,6 +133,7 @@ def test_loopback_addresses_are_local(address: str, local: bool) -> None:
     assert OpenAIModel("tiny", base_url=address).local is local
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answers",
     [

@@ -28,6 +28,7 @@ def one_transport() -> Transport:
     return "aiohttp alone"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["a\u2028b\u0085c\x0bd", "data: [DONE]", "one\ntwo", "\ud83d", "half ] and { half", '"quoted"']
 )
@@ -49,6 +50,7 @@ def test_a_stream_with_a_broken_chunk_in_it_is_an_outage(opened: Opening) -> Non
     assert len(server.asked) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

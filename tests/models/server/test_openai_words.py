@@ -343,6 +343,7 @@ def test_a_short_key_is_a_word_and_stays_in_replies(opened: Opening, monkeypatch
     assert ask(model, chat("x"))[0].text == "none of them"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "said",
     [

@@ -125,6 +125,7 @@ def test_whole_steps_are_taken_while_the_budget_pays_for_them(tmp_path: Path) ->
     assert result.best.test is not None
 
 
+@pytest.mark.slow
 def test_upper_bounds_hold(tmp_path: Path) -> None:
     result = search(tmp_path)
     assert result.steps[-1].spent.evaluations <= SMALL.upper_bounds(60).evaluations

@@ -41,6 +41,7 @@ class TestContract(OptimizerContract):
         return author(request)
 
 
+@pytest.mark.slow
 def test_five_distinct_requests_of_five_pairs_that_are_not_scored_on(tmp_path: Path) -> None:
     proposer, model = Scripted(inventive, name="inventive"), planted_model(lambda _: 0.5)
     result = search(tmp_path, APE(), proposer=proposer, model=model)
@@ -56,6 +57,7 @@ def test_five_distinct_requests_of_five_pairs_that_are_not_scored_on(tmp_path: P
     assert len(guesses(result)) == 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
@@ -130,6 +132,7 @@ def test_a_stage_scores_all_left_on_one_fresh_subset(tmp_path: Path) -> None:
     assert len(start) >= 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("train", [2, 5, 60])
 def test_few_candidates_and_few_examples(tmp_path: Path, count: int, train: int) -> None:
@@ -241,6 +244,7 @@ def test_a_proposer_that_returns_nothing_or_the_start(tmp_path: Path, reply: str
     assert result.start.test is not None
 
 
+@pytest.mark.slow
 def test_where_the_budget_ends_the_last_complete_stage_decides(tmp_path: Path) -> None:
     settings = APE(preset="paper", propose=Proposing(candidates=8), filter=Filtering(subset=10, finalists=2))
     whole = search(tmp_path / "whole", settings, model=planted_model(uniform_quality, common=1.0))

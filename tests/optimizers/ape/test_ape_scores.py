@@ -85,6 +85,7 @@ def test_a_model_without_log_probabilities_is_refused_before_it_is_asked(tmp_pat
     assert model.calls == proposer.calls == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [lambda _: -3.0, lambda _: -math.inf, lambda read: -math.inf if "e" in read else -9])
 def test_scores_all_equal_all_negative_or_impossible(tmp_path: Path, value) -> None:
     task = planted_task()
@@ -106,6 +107,7 @@ def test_a_selector_takes_the_place_of_the_filter(tmp_path: Path) -> None:
     assert final.spent.evaluations <= settings.upper_bounds(60).evaluations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selector", [None, UCB(budget=100)])
 @pytest.mark.parametrize("proposer", [inventive, lambda _: "???"])
 def test_expected_bounds_what_is_spent(tmp_path: Path, proposer, selector) -> None:

@@ -119,6 +119,7 @@ class TestContract(OptimizerContract):
         return author(request)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("errors", [4, 5, 30])
 def test_an_expansion_makes_13_calls_and_8_children(tmp_path: Path, errors: int) -> None:
     proposer = Scripted(inventive, name="inventive")
@@ -182,6 +183,7 @@ def test_garbled_replies_end_with_the_start_and_a_warning(tmp_path: Path) -> Non
     assert any("no usable candidate" in warning for warning in result.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "instruction",
     [
@@ -232,17 +234,6 @@ def test_equal_children_and_copies_of_the_parent_are_evaluated_once(tmp_path: Pa
     )
     assert result.steps[0].spent.evaluations == 2 * len(planted_task().train)
     assert result.rejected == {"paraphraser: same as its parent": 4}
-
-
-@pytest.mark.parametrize("evaluations", [250, 330, 411])
-def test_a_budget_that_ends_inside_the_bandit(tmp_path: Path, evaluations: int) -> None:
-    model = planted_model(feature_accuracy(WORDS, base=0.3))
-    result = search(tmp_path, APO(), model=model, budget=Budget(evaluations=evaluations))
-    assert result.status == "budget"
-    assert result.spent.evaluations <= evaluations
-    assert model.calls <= evaluations
-    assert result.best.test is not None
-    assert any(candidate.search.count for candidate in result.candidates())
 
 
 @pytest.mark.parametrize("gold", ["yes", "no"])

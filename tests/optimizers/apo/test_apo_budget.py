@@ -187,6 +187,7 @@ def test_a_reply_has_space_for_a_section_of_1200_words(tmp_path: Path) -> None:
     assert len(result.steps[0].pool) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("editing", "keeps"), [("rewrite", False), ("append", True)])
 def test_the_editor_rewrites_and_appends_where_it_is_told_to(tmp_path: Path, editing: str, keeps: bool) -> None:
     proposer = Scripted(author, name="author")
@@ -357,3 +358,15 @@ def test_bounds_count_every_reason_edit_paraphrase_and_filtered_child_of_every_p
     # Of 16 mistakes at most a filter is made, and of no more than there are examples.
     assert replace(settings, rounds=1, minibatch=40).upper_bounds(50).evaluations == 40 + 2 * 5 * 16 + 6 * 50
     assert replace(settings, rounds=1, minibatch=40).upper_bounds(8).evaluations == 8 + 2 * 5 * 8 + 6 * 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("evaluations", [250, 330, 411])
+def test_a_budget_that_ends_inside_the_bandit(tmp_path: Path, evaluations: int) -> None:
+    model = planted_model(feature_accuracy(WORDS, base=0.3))
+    result = search(tmp_path, APO(), model=model, budget=Budget(evaluations=evaluations))
+    assert result.status == "budget"
+    assert result.spent.evaluations <= evaluations
+    assert model.calls <= evaluations
+    assert result.best.test is not None
+    assert any(candidate.search.count for candidate in result.candidates())

@@ -196,6 +196,7 @@ def conducted(home: Path, method: Optimizer, *, teacher: Scripted | None, budget
     return optimize(numbers(), method, model=models, budget=caps, store=store), weak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bootstrap", "mipro"])
 def test_a_teacher_that_is_named_writes_the_demonstrations_and_is_charged_and_replayed(
     tmp_path: Path, name: str
@@ -284,6 +285,7 @@ def test_a_score_that_is_just_reached_ends_the_search_but_not_before_a_set_was_t
     assert [len(step.pool) for step in result.steps] == [2]
 
 
+@pytest.mark.slow
 def test_sets_hold_from_one_to_as_many_as_are_to_be_bootstrapped_or_labelled_ones_alone(tmp_path: Path) -> None:
     def shown(result: Result) -> list[int]:
         return [
@@ -313,6 +315,7 @@ def test_no_sets_is_bootstrapping_alone(tmp_path: Path) -> None:
     assert len(result.best.prompt.demos) == 4
 
 
+@pytest.mark.slow
 def test_a_budget_brings_small_generations_and_is_kept(tmp_path: Path) -> None:
     result = search(tmp_path, Bootstrap(teach=Teaching(labelled=4)), budget=Budget(evaluations=300))
     assert result.spent.evaluations <= 300

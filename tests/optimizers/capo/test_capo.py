@@ -98,6 +98,7 @@ def test_a_child_inherits_half_of_both_lists_less_repeated_examples(first, secon
     assert all(demo in (*one.demos, *two.demos) for demo in demos)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("action", "had", "has"),
     [("add", 2, 3), ("add", 0, 1), ("add", 5, 5), ("drop", 2, 1), ("drop", 0, 0), ("keep", 2, 2), ("keep", 5, 5)],
@@ -114,6 +115,7 @@ def test_the_drawn_action_takes_place(tmp_path, monkeypatch, action, had, has) -
             assert added.target == str(asked_number(added["question"]))
 
 
+@pytest.mark.slow
 def test_a_demonstration_shows_the_model_s_own_reply_only_where_it_is_right(tmp_path) -> None:
     task, model = number_task(100), Scripted(counting, name="counting")
     result = search(tmp_path, replace(SMALL, population=8), task, model=model)
@@ -141,6 +143,7 @@ def test_replies_for_demonstrations_are_asked_for_without_demonstrations(tmp_pat
     assert all(text.count("Question: ") == 1 for text in asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", ["own", "target"])
 def test_bare_answers_cost_nothing(tmp_path, outputs) -> None:
     model = Scripted(counting, name="counting")
@@ -173,6 +176,7 @@ def test_a_budget_below_the_first_population_returns_the_start_scored(tmp_path) 
     assert result.best.test is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", ["No tags at all.", "<prompt></prompt>", "<prompt>  \n</prompt>", "I cannot help."])
 def test_a_crossover_of_no_use_is_a_missing_child(tmp_path, reply) -> None:
     proposer = Scripted(
@@ -206,6 +210,7 @@ def test_what_fills_a_slot_is_never_read_as_a_slot(tmp_path) -> None:
     assert "Say {second} or {words}." in texts or "Say {first}." in texts
 
 
+@pytest.mark.slow
 def test_a_pool_of_three_shows_three_at_most_and_the_data_stays_as_it_was(tmp_path) -> None:
     task = number_task(30)
     before = task.train
@@ -310,6 +315,7 @@ def test_negative_nats_and_impossible_targets(tmp_path) -> None:
     assert all(demo.target.isdigit() for each in result.candidates() for demo in each.prompt.demos)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proposer", [inventive, author, lambda _: "no tags"])
 @pytest.mark.parametrize("settings", [SMALL, replace(SMALL, seeds=("Say the number.", "Say  the number."))])
 def test_expected_bounds_what_is_spent(tmp_path, proposer, settings) -> None:

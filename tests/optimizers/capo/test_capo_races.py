@@ -106,6 +106,7 @@ def test_the_price_is_relative_to_the_longest_of_the_first_population(tmp_path) 
         assert price == pytest.approx(gamma * length / longest, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_of_equals_the_shorter_survive(tmp_path) -> None:
     texts = ("Do it well, at once, and say nothing else.", "Do it well, at once.", "Do it well.")
     result = search(tmp_path, Races(texts, 1, Race(block=10, blocks=5)))
@@ -164,6 +165,7 @@ def test_a_block_that_the_budget_cuts_counts_for_nobody(tmp_path) -> None:
     assert [text for text in ranked if text.startswith("Do ")] == [f"Do {n} well." for n in range(6)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluations", [30, 60, 90])
 def test_a_first_race_that_a_cap_cuts_forgets_nobody_it_scored(tmp_path, evaluations) -> None:
     result, run = cut_at(tmp_path, evaluations)
@@ -191,6 +193,7 @@ def test_who_has_not_seen_all_that_the_deepest_race_saw_comes_after_those_who_ha
     assert counts == [60, 60, 60, 20, 20, 20]
 
 
+@pytest.mark.slow
 def test_who_is_alive_is_ranked_by_what_is_left_after_the_price_from_the_second_block_on(tmp_path) -> None:
     # Always right at a price of a half, and right on nine of ten at next to none.
     long, short = f"Answer well {'and slowly ' * 40}.", "Answer."

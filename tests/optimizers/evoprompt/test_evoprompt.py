@@ -152,6 +152,7 @@ def test_one_start_is_paraphrased_until_the_population_is_full(tmp_path: Path) -
     assert proposer.calls == 4 + 2 + 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", ["<prompt></prompt>", START, "I'm sorry, I can't.", f"  {START} \n"])
 def test_a_proposer_that_writes_nothing_new_leaves_fewer_members(tmp_path: Path, reply: str) -> None:
     proposer = Scripted(lambda _: reply, name="dull")

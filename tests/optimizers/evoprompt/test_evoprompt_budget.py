@@ -96,6 +96,7 @@ def test_a_larger_search_sees_every_generation_on_a_few_examples(tmp_path: Path,
     assert max(estimate.count for step in result.steps for estimate in step.pool) < 12
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_seed_that_is_better_takes_part_at_once(tmp_path: Path, kind: type[Any]) -> None:
     model = valued(lambda text: 0.9 if text == "Better." else 0.2)

@@ -93,6 +93,7 @@ def test_one_seed_one_course(tmp_path: Path, kind: type[EvoPrompt]) -> None:
     assert logs[0] != logs[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [EvoPromptGA, EvoPromptDE])
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0, -3.0, -math.inf])
 def test_of_equals_the_older_stays(tmp_path: Path, kind: type[EvoPrompt], value: float) -> None:

@@ -96,6 +96,7 @@ NOTHING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [EvoPromptGA, EvoPromptDE])
 @pytest.mark.parametrize("reply", [*NOTHING, "cut"])
 def test_a_reply_of_no_use_gives_no_child(tmp_path: Path, kind: type[EvoPrompt], reply: str) -> None:
@@ -151,6 +152,7 @@ def test_a_prompt_that_was_dropped_is_known_still(tmp_path: Path) -> None:
     assert [step.spent.evaluations for step in result.steps] == [30, 40, 40, 40]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -180,6 +182,7 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("kind", ["labels", "number", "text"])
 def test_every_target_request_contains_its_candidate(tmp_path: Path, layout: str, kind: str) -> None:

@@ -48,6 +48,7 @@ REPLIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reason", REPLIES)
 def test_a_reply_that_is_of_no_use_is_counted_and_its_child_not_scored(tmp_path: Path, reason: str) -> None:
     searched = search(tmp_path, GEPA(rounds=2, pareto=10), never, REPLIES[reason], task=slotted())

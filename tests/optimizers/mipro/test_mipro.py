@@ -269,6 +269,7 @@ def test_no_failure_is_turned_into_a_score(tmp_path: Path) -> None:
         search(tmp_path, task=replace(planted_task(), metric=metric))
 
 
+@pytest.mark.slow
 def test_demonstrations_and_scored_examples_are_apart_and_drawn(tmp_path: Path) -> None:
     asked: list[str] = []
 
@@ -296,6 +297,7 @@ PROPOSALS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reason", PROPOSALS)
 def test_a_proposal_that_is_of_no_use_is_dropped_and_counted(tmp_path: Path, reason: str, heard: type[Heard]) -> None:
     write = lambda request: PROPOSALS[reason] if who(text_of(request)) == "propose" else author(request)  # noqa: E731

@@ -110,6 +110,7 @@ def test_an_instruction_that_came_before_is_neither_scored_nor_shown_again(tmp_p
     assert result.rejected == {"proposer: seen before": 23}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "reason", "calls"),
     [
@@ -241,6 +242,7 @@ def test_only_the_best_are_scored_on_what_is_held_out_every_third_step_and_at_th
     assert [after - before for before, after in itertools.pairwise(spent)] == [40, 40, 40 + 20, 40 + 20]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluations", range(60, 125, 8))
 def test_what_was_scored_in_part_keeps_within_the_cap(tmp_path: Path, evaluations: int) -> None:
     task = graded_task(10)
@@ -285,6 +287,7 @@ def test_a_run_that_goes_on_asks_what_an_undisturbed_one_asks(tmp_path: Path) ->
     assert [*part.log, *rest.log] == whole.log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop", "proposer", "steps"),
     [

@@ -131,6 +131,7 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", LAYOUTS)
 def test_the_place_of_the_instruction_is_shown_in_every_layout(tmp_path: Path, place: str) -> None:
     layout, shown = LAYOUTS[place]

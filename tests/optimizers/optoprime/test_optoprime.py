@@ -115,6 +115,7 @@ def test_tags_json_in_a_fence_json_in_prose_and_garbage_are_read_in_this_order(t
     assert result.rejected["optimizer: no value"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
@@ -164,6 +165,7 @@ def test_a_cell_that_failed_is_told_with_its_message_and_the_others_are_scored(t
     assert feedback == ["ID [0]: score 0.5", "ID [1]: score 0; KeyError: 'b'", "ID [2]: score 0.5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "threshold", "kept"),
     [(0.6, 0.6, 0.0, False), (0.6, 0.7, 0.0, True), (0.6, 0.65, 0.1, False), (0.6, 0.75, 0.1, True)],

@@ -109,6 +109,7 @@ def test_all_are_run_on_the_minibatch_and_the_best_goes_on(tmp_path: Path) -> No
     assert result.steps[0].kept == (START.replace("instruction", "Take two."),)
 
 
+@pytest.mark.slow
 def test_of_equal_means_the_earlier_goes_on_and_none_where_none_gains(tmp_path: Path) -> None:
     write = lambda: in_turn("Take one.", "Take two.", "Take three.")  # noqa: E731
     program = worth(one=0.5, two=0.7, three=0.7)

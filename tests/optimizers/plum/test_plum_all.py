@@ -88,6 +88,7 @@ def nothing(_: Request) -> str:
     return ""
 
 
+@pytest.mark.slow
 @ALL
 @pytest.mark.parametrize("prompt", ["Answer", "a.", "请把评论分为", "{question}"])
 @pytest.mark.parametrize("proposer", [nothing, same])
@@ -133,6 +134,7 @@ def test_a_chunker_that_raises_is_told_and_replaced(tmp_path: Path, kind: type[A
     assert len(result.candidates()) > 3
 
 
+@pytest.mark.slow
 @ALL
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_all_scores_equal(tmp_path: Path, kind: type[Any], value: float) -> None:
@@ -149,6 +151,7 @@ def text_of_content(content: Content) -> str:
     return content if isinstance(content, str) else content[0].content
 
 
+@pytest.mark.slow
 @ALL
 def test_a_search_by_losses_which_are_negative(tmp_path: Path, kind: type[Any]) -> None:
     labels = ("good", "bad")
@@ -313,6 +316,7 @@ def test_lineage_names_the_edit_and_the_parent(tmp_path: Path, kind: type[Any]) 
     assert set(operators(result)) <= {"del", "swap", "sub", "add", "crossover", "harmony"}
 
 
+@pytest.mark.slow
 @ALL
 def test_a_frozen_text_and_a_cap_in_tokens_are_kept(tmp_path: Path, kind: type[Any]) -> None:
     task = task_of("Read the review, and answer with one word. Be kind.")

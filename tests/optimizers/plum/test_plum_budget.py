@@ -276,6 +276,7 @@ def test_of_three_phrases_the_phrases_are(tmp_path: Path) -> None:
                      "Read the review, then say good."}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [HillClimbing, TabuSearch, MutationGA])
 def test_the_bank_holds_all_that_accepted_deletions_took(tmp_path: Path, kind: type[Any]) -> None:
     """Two deletions are accepted one after the other; both texts come back, not the last one only."""

@@ -107,6 +107,7 @@ def test_a_token_across_the_boundary_is_scored_and_told_once(tmp_path: Path) -> 
     assert sum("token reaches" in warning for warning in result.warnings) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("good", "bad", "loss"),
     [(-2.0, -5.0, 0.048587), (-5.0, -2.0, 3.048587), (-1.0, -1001.0, 0.0), (-1001.0, -1.0, 1e3)],
@@ -177,6 +178,7 @@ def six(section: str) -> str:
     return f"<prompt><mask>Answer</mask> the question.{marked(section).removeprefix('Answer the question.')}</prompt>"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [altered, nested, six, lambda _: "", lambda _: "<prompt></prompt>"])
 def test_a_bad_copy_is_asked_for_once_more_and_then_parts_are_cut_by_rule(tmp_path: Path, broken) -> None:
     def propose(request: Request) -> str:
@@ -226,6 +228,7 @@ def test_a_long_easy_example_is_not_harder_than_a_short_hard_one(tmp_path: Path)
     assert {shown(text) for text in rewriter_texts(proposer)} == hard
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gain", "accepted"), [(0.0, False), (1e-4, False), (2.0e-4, False), (3e-4, True)])
 def test_a_gain_must_exceed_the_smallest_that_counts(tmp_path: Path, gain: float, accepted: bool) -> None:
     # 1e-4 of a loss of 2 nats.

@@ -165,6 +165,7 @@ def test_the_hardest_examples_of_the_prompt_in_use_are_shown(tmp_path: Path) -> 
     assert "number 1" in shown[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["full", "short"])
 @pytest.mark.parametrize(
     ("rewrite", "reason"),

@@ -75,6 +75,7 @@ def test_a_cap_on_evaluations_bounds_what_the_task_model_is_asked(
     assert drawn == 0 if source == "gold" else drawn > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["gold", "own"])
 def test_the_second_time_everything_is_charged_alike_and_nothing_is_paid(tmp_path: Path, source: str) -> None:
     def search() -> tuple[int, int, int]:

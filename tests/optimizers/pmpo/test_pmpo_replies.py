@@ -33,6 +33,7 @@ from tests.optimizers.pmpo.pmpo_search import (
 QUOTING = f"Now it says <prompt>{RULES}</prompt>. Better: <prompt>Answer the question well.</prompt>"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "reasons", "calls"),
     [
@@ -56,6 +57,7 @@ def test_replies_off_their_form(tmp_path: Path, reply: Reply, reasons: dict[str,
     assert found == (set() if reasons else {"Answer the question well."})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "reasons"),
     [
@@ -76,6 +78,7 @@ def test_the_short_form_takes_replies_without_tags(tmp_path: Path, reply, reason
     assert found == (set() if reasons else {"Answer the question well."})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rewrite", "reason"),
     [
@@ -105,6 +108,7 @@ def test_quotes_and_lost_slots_are_refused_with_the_reason(tmp_path: Path, rewri
     assert result.best.text == "Given {question}, answer briefly."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluations", [110, 155, 200, 232, 270])
 def test_a_budget_that_ends_among_the_variants(tmp_path: Path, evaluations: int) -> None:
     task = word_task(16)
@@ -170,6 +174,7 @@ class Noisy(Scripted):
             yield index, replace(found, continuations=(shifted,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "accepted"), [(0.0, True), (1e-3, True), (0.2, False)])
 def test_the_order_of_a_batch_decides_nothing(tmp_path: Path, noise: float, accepted: bool) -> None:
     for backwards in (False, True):

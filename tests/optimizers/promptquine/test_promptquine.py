@@ -165,6 +165,7 @@ def test_it_ends_where_prompts_are_short_on_average(tmp_path: Path, optimizer: P
     assert result.status == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [GENERATIONAL, STEADY, replace(GENERATIONAL, variant="random")])
 @pytest.mark.parametrize("most", [1, 2, 73, 100])
 def test_the_cap_is_never_passed(tmp_path: Path, optimizer: PromptQuine, most: int) -> None:
@@ -174,6 +175,7 @@ def test_the_cap_is_never_passed(tmp_path: Path, optimizer: PromptQuine, most: i
     assert len({cell.prompt for batch in batches for cell in batch}) == most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["generational", "steady-state", "random"])
 @pytest.mark.parametrize("text", ["{question}", "a {question}", "a b c {question}", "{question} a b"])
 def test_it_ends_where_nothing_can_be_dropped(tmp_path: Path, variant, text: str) -> None:

@@ -147,6 +147,7 @@ def test_a_search_that_an_error_stopped_goes_on_as_if_there_had_been_none(tmp_pa
     assert conduct("hurt", Scripted(answer, name="planted")).to_json()["candidates"] == whole.to_json()["candidates"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, -3.0, 1.0, -math.inf])
 @pytest.mark.parametrize("optimizer", [GENERATIONAL, STEADY])
 def test_equal_scores_whatever_they_are(tmp_path: Path, optimizer: PromptQuine, value: float) -> None:

@@ -92,6 +92,7 @@ def sent(model: Scripted) -> list[str]:
     return [str(request.content) for request in model.log]
 
 
+@pytest.mark.slow
 def test_a_policy_that_reads_the_input_gives_each_kind_of_input_what_helps_it(tmp_path: Path) -> None:
     model = target()
     result = search(tmp_path, model=model)
@@ -215,6 +216,7 @@ def test_a_policy_whose_prompts_break_the_contract_is_not_offered(tmp_path: Path
     assert any("policy of step" in why for why in result.rejected)
 
 
+@pytest.mark.slow
 def test_what_a_policy_writes_for_a_later_input_keeps_the_contract_too(tmp_path: Path) -> None:
     whole = task()
     late = whole.test[0].fields[0][1]

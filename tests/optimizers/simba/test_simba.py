@@ -277,6 +277,7 @@ def test_a_layout_without_a_place_for_demonstrations_has_rules_alone(tmp_path: P
     assert {each.proposal.operator for each in result.lineage} == {"start", "rule"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [

@@ -171,6 +171,7 @@ def test_an_update_without_tags_is_asked_for_once_more_and_the_text_stays(tmp_pa
     assert any("no text was changed" in warning for warning in result.warnings)
 
 
+@pytest.mark.slow
 def test_what_a_step_is_judged_by_is_never_shown(tmp_path: Path) -> None:
     judges: list[str] = []
 

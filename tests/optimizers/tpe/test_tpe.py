@@ -155,6 +155,7 @@ def test_the_best_of_the_rest_is_scored_in_full(tmp_path: Path) -> None:
         assert means[chosen] == max(mean for prompt, mean in means.items() if prompt not in before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_scored_in_full_wins_over_what_saw_a_minibatch(tmp_path: Path, seed: int) -> None:
     result = search(tmp_path, model=planted_model(uniform, common=0.0), seed=seed)
@@ -232,6 +233,7 @@ def test_names_of_slots_in_the_data_are_plain_text(tmp_path: Path) -> None:
     assert [text_of(request).count(f"{odd} in ") for request in proposer.log] == [3, 3, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [1, 2, 3, 7])
 def test_fewer_examples_than_a_minibatch(tmp_path: Path, train: int) -> None:
     result = search(tmp_path, task=word_task(train), model=Scripted(demo_fond))

@@ -191,6 +191,7 @@ def halves(request: Request) -> str:
     return "I think 0.5"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("threshold", "own"), [(1.0, False), (0.5, True), (0.51, False)])
 def test_the_score_from_which_on_a_reply_is_shown(tmp_path: Path, threshold: float, own: bool) -> None:
     examples = [Example.of("-", text=f"item {number}") for number in range(200)]

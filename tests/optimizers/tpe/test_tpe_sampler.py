@@ -41,6 +41,7 @@ def nats(value: Callable[[str], float]) -> Callable[[Content, str], list[float]]
     return scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [lambda _: -3.0, lambda _: -math.inf, lambda read: -math.inf if "e" in read else -9])
 def test_scores_all_equal_all_negative_or_impossible(tmp_path: Path, value) -> None:
     task = planted_task()
@@ -133,6 +134,7 @@ def test_expected_is_the_cost_model() -> None:
     assert TPE().upper_bounds(10).evaluations == 2 + 8 + 18 * 8 + 4 * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proposer", [inventive, lambda _: "???"])
 def test_expected_bounds_what_is_spent(tmp_path: Path, proposer) -> None:
     spent = search(tmp_path, proposer=proposer).steps[-1].spent

@@ -89,6 +89,7 @@ def test_the_task_pairs_every_message_with_both_replies(rows: list[dict[str, str
     assert task.warnings == ()
 
 
+@pytest.mark.slow
 def test_nothing_of_the_replies_reaches_the_prompt(rows: list[dict[str, str]]) -> None:
     task = load_task("support-replies")
     by_message = {row["text"]: row for row in rows}
