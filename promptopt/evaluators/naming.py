@@ -10,6 +10,7 @@ from fractions import Fraction
 from promptopt.errors import ConfigError
 from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import CORRECTED, NOUN, in_latin, without_struck
+from promptopt.evaluators.reasoned import claim_end
 from promptopt.evaluators.spelled_labels import fold, key_of, ornaments, pattern_of, scale_of, worths_of
 from promptopt.evaluators.ticks import ticked
 from promptopt.thoughts import spoken
@@ -101,7 +102,8 @@ class LabelReader:
     labels that are common words and go on as such ("no idea"). A reply that names one label means it. Of several, one
     is meant if: the first line is nothing else; or it is announced ("Answer: refund", `"label": "refund"`, "the answer
     is refund") and a reason or nothing follows, the last one; or the reply opens with it as a clause of its own ("Yes,
-    because there is no …"); or it alone is in bold; or it is what follows the last question. Otherwise the reply
+    because there is no …"); or it alone is in bold; or it is what follows the last question; or it alone stands in the
+    claim that the reply begins with, before a reason ("It is spam because …"). Otherwise the reply
     cannot be read.
     """
 
@@ -192,7 +194,11 @@ class LabelReader:
         bold = self._bold(folded, meant) if opening is None else opening
         # "Yes or no? No." asks itself first.
         said = folded.rpartition("?")[2] if bold is None and "?" in folded else ""
-        return self._read(said) if said.strip() else bold
+        if said.strip():
+            return self._read(said)
+        end = 0 if bold or corrected else claim_end(folded)
+        claimed = {self._name(each) for each in meant if each.end() <= end}
+        return claimed.pop() if len(claimed) == 1 else bold
 
     def _name(self, match: re.Match[str]) -> str:
         return self._spelling[key_of(match.group())]

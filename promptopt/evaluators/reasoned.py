@@ -1,0 +1,26 @@
+"""Claims with their reason: "The review is negative because its positive parts are few" says negative."""
+
+from __future__ import annotations
+
+import re
+
+_REASON = re.compile(r"\b(?:because|since|although|even\sthough|despite|given\sthat|due\sto)\b")
+_WAVERS = re.compile(
+    r"\b(?:might|may|could|would|if|whether|some|first|initially|going\sto|seems?|appears?|looks?|sounds?|were|tempted)\b"
+)
+_TURNS = re.compile(r"\b(?:but|however|yet|nevertheless|still|overall|therefore|thus|hence|instead)\b")
+"""What may follow a reason that does not hold: "… because it is short, but …"."""
+
+
+def claim_end(folded: str) -> int:
+    """Where the claim ends that a reply begins with, before its reason; 0 where it does not, or wavers, or turns.
+
+    `folded`: in lower case, without apostrophes. Not where a question or another sentence stands before the reason.
+    """
+    reason = _REASON.search(folded)
+    if reason is None:
+        return 0
+    claim = folded[: reason.start()]
+    if re.search(r"[.!?;:\n]", claim) or _WAVERS.search(claim) or _TURNS.search(folded, reason.end()):
+        return 0
+    return reason.start()
