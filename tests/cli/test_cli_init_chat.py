@@ -368,7 +368,7 @@ def test_a_transcript_as_a_table_with_speakers_of_its_own(invoke: Invoke, workpl
 def test_the_task_is_searched_and_its_winner_exported(invoke: Invoke) -> None:
     write([log(number, "Be kind.") for number in range(60)])
     task, _ = made(invoke)
-    done = invoke("optimize", "--task", "bot.toml", "--method", "climb", "--model", "x", "--json")
+    done = invoke("optimize", "--task", "bot.toml", "--method", "climb", "--model", "scripted", "--json")
 
     assert done.exit_code == 0, done.stderr
     assert task.layouts[0].name == "chat"

@@ -16,7 +16,7 @@ from promptopt.optimizers.metaspo.method import MetaSPO
 from promptopt.stats import level
 
 FOUND = "Answer carefully what you are asked."
-CAPS = ("--max-evaluations", "200", "--model", "x", "--method", "climb")
+CAPS = ("--max-evaluations", "200", "--model", "scripted", "--method", "climb")
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_agai
 
 @pytest.mark.slow
 def test_a_start_that_stays_is_not_told_as_found_and_one_task_has_no_mean(invoke: Invoke, tasks: Path) -> None:
-    caps = ("--max-evaluations", "40", "--model", "x", "--method", "climb", "--system", FOUND)
+    caps = ("--max-evaluations", "40", "--model", "scripted", "--method", "climb", "--system", FOUND)
     shown = invoke("unseen", *caps, "--task", "green.toml,blue.toml", "--on", "red.toml")
 
     assert shown.exit_code == 0, shown.stderr
@@ -255,7 +255,7 @@ def test_a_winner_over_several_tasks_is_exported_shown_and_measured_with_its_use
     invoke: Invoke, tasks: Path
 ) -> None:
     out, text = tasks / "winner.json", tasks / "winner.txt"
-    both = ("--task", "red.toml,green.toml", "--model", "x")
+    both = ("--task", "red.toml,green.toml", "--model", "scripted")
     ran = invoke("optimize", *both, "--method", "metaspo", "--max-evaluations", "400", "--json", "--out", str(out))
     assert ran.exit_code == 0, ran.output
     result = json.loads(ran.stdout)
@@ -272,7 +272,7 @@ def test_a_winner_over_several_tasks_is_exported_shown_and_measured_with_its_use
 def test_a_user_prompt_is_measured_behind_a_system_prompt_and_one_that_spells_inputs_otherwise_is_refused(
     invoke: Invoke, tasks: Path, model: Scripted
 ) -> None:
-    asked = ("evaluate", "--task", "red.toml", "--system", "Be terse.", "--model", "x", "--prompt")
+    asked = ("evaluate", "--task", "red.toml", "--system", "Be terse.", "--model", "scripted", "--prompt")
     measured, refused = invoke(*asked, "Say thoroughly."), invoke(*asked, "Say {text} thoroughly.")
 
     assert measured.exit_code == 0, measured.output
@@ -293,7 +293,9 @@ def test_a_system_prompt_is_read_from_a_text_or_from_a_winner_as_it_was_written(
         "found.txt": f"[system]\n{FOUND}\n\n[user]\n{{history}}\n\n[user prompt of blue]\nSay it.",
     }
     (tasks / name).write_text(texts[name], encoding="utf-8")
-    result = invoke("evaluate", "--task", "red.toml,green.toml", "--system", name, "--model", "x", "--split", "dev")
+    result = invoke(
+        "evaluate", "--task", "red.toml,green.toml", "--system", name, "--model", "scripted", "--split", "dev"
+    )
 
     assert result.exit_code == 0, result.output
     assert {request.content[0].content for request in model.log} == {FOUND}
@@ -325,11 +327,11 @@ def test_weights_that_do_not_fit_are_told_as_they_were_given(
 
 @pytest.mark.slow
 def test_a_user_prompt_that_was_searched_is_not_lost_in_silence(invoke: Invoke, tasks: Path) -> None:
-    caps = ("--max-evaluations", "150", "--model", "x", "--quiet")
+    caps = ("--max-evaluations", "150", "--model", "scripted", "--quiet")
     invoke("optimize", *caps, "--method", "climb", "--task", "blue.toml", "--system", "Be terse.", "--out", "b.json")
     run = json.loads(invoke("runs", "list", "--json").stdout)["runs"][0]["run_id"]
     exported = {form: invoke("runs", "export", run, "--to", form).stderr for form in ("json", "text", "openai", "llm")}
-    scored = invoke("evaluate", "--task", "blue.toml", "--prompt", "b.json", "--model", "x")
+    scored = invoke("evaluate", "--task", "blue.toml", "--prompt", "b.json", "--model", "scripted")
 
     lost = "no place for the user prompt of blue"
     assert {form: lost in said for form, said in exported.items()} == {

@@ -105,7 +105,7 @@ def test_a_cap_on_calls_holds_whatever_is_refused_and_the_ledgers_agree(
     assert answered <= result.paid.calls <= answered + refused
     assert cap is not None or result.paid.calls == answered + refused
     again = search(tmp_path / "s.db", model, None if cap is None else Budget(calls=cap), proposer)
-    assert (again.account.paid, again.account.spent) == (Ledger(usd=again.account.paid.usd), result.spent)
+    assert (again.paid, again.spent) == (Ledger(usd=again.paid.usd), result.spent)
 
 
 @pytest.mark.slow
