@@ -42,13 +42,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back. `fault`: never answer, close the connection in the middle of the body, or never end the body."""
+    """What goes back. `fault`: never answer, close the connection in the middle of the body, or never end the body.
+
+    "drip" says how long the body is, and "endless" sends it over and over, in chunks, without a length.
+    """
 
     body: bytes = b"{}"
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     latency_s: float = 0.0
-    fault: Literal["", "hang", "cut", "drip"] = ""
+    fault: Literal["", "hang", "cut", "drip", "endless"] = ""
 
 
 Script = Callable[[Asked], Answer]
@@ -114,6 +117,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self.server.connections.add(self)
+        self.server.accepted += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.connections.discard(self)
@@ -148,6 +152,9 @@ class _Connection(asyncio.Protocol):
         elif answer.fault == "drip":
             self.transport.write(head.encode())
             self.drip()
+        elif answer.fault == "endless":
+            self.transport.write(f"HTTP/1.1 {answer.status} X\r\nTransfer-Encoding: chunked\r\n{extra}\r\n".encode())
+            self.repeat(f"{len(answer.body):x}\r\n".encode() + answer.body + b"\r\n")
         else:
             self.transport.write(head.encode() + answer.body)
 
@@ -155,6 +162,11 @@ class _Connection(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(b" ")
             asyncio.get_running_loop().call_later(0.02, self.drip)
+
+    def repeat(self, chunk: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(chunk)
+            asyncio.get_running_loop().call_later(0.001, self.repeat, chunk)
 
 
 class _Server:
@@ -164,7 +176,7 @@ class _Server:
         self.script, self.keep = script, keep
         self.connections: set[_Connection] = set()
         self.asked: list[Asked] = []
-        self.in_flight = self.peak = self.count = 0
+        self.in_flight = self.peak = self.count = self.accepted = 0
         self.seen: collections.Counter[tuple[str, bytes]] = collections.Counter()
 
     def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -227,6 +239,11 @@ class FakeServer:
     def peak(self) -> int:
         """The most requests that were in flight at once."""
         return self._state.peak
+
+    @property
+    def accepted(self) -> int:
+        """The connections that were made to it."""
+        return self._state.accepted
 
     @property
     def repeated(self) -> list[bytes]:

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from promptopt.errors import BackendError, ConfigError
+from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.server.address import canonical_address, default_address, host_of, identity, is_this_machine
+from promptopt.models.server.bounded import TooLarge
 from promptopt.models.server.contents import as_object
 from promptopt.models.server.keys import masked_bytes
 from promptopt.models.server.pace import UNPACED, Pace
@@ -211,7 +212,14 @@ class Channel:
         wait_s = self._pace.turn()
         if wait_s:
             await asyncio.sleep(wait_s)
-        answer = await self._transport.send(url, None if body is None else json.dumps(body).encode())
+        try:
+            answer = await self._transport.send(url, None if body is None else json.dumps(body).encode())
+        except TooLarge as cause:
+            # Asked again it would be no smaller; and where others are answered, it is of this request alone.
+            raise RequestRefused(
+                f"{self.server.name} {cause}, and the rest was not read: see that the base URL is its API, or lower "
+                f"max_tokens"
+            ) from None
         if not 200 <= answer.status < 300:
             return Failure.of(answer.status, self.server.scrub(answer.body), answer.headers)
         return self.server.without_key(answer.body)

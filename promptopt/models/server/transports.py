@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from promptopt.errors import ConfigError
+from promptopt.models.server.bounded import bounded_client, whole
 from promptopt.models.server.retrying import Outage
 from promptopt.models.server.surroundings import Proxy, certificates, proxy_for
 
@@ -52,7 +53,10 @@ class Transport(Protocol):
         ...
 
     async def send(self, url: str, body: bytes | None) -> HTTPAnswer:
-        """The whole answer to a POST of `body`, or to a GET where it is None. Raises Outage where there was none."""
+        """The whole answer to a POST of `body`, or to a GET where it is None.
+
+        Raises Outage where there was none, and TooLarge.
+        """
         ...
 
     def forget(self) -> None:
@@ -92,7 +96,7 @@ class LocalTransport:
             method = "GET" if body is None else "POST"
             # A redirect would take the key to an address that the user did not name.
             async with session.request(method, url, data=data, allow_redirects=False) as response:
-                return HTTPAnswer(response.status, await response.read(), response.headers)
+                return HTTPAnswer(response.status, await whole(response.content.iter_any()), response.headers)
         except (*_network_errors(), *_socks_errors(self._socks)) as cause:
             raise _outage(cause, self._timeout_s, self._scrub, self._via) from None
 
@@ -210,7 +214,7 @@ class OfficialTransport:
         proxy, trusted = proxy_for(self._api), certificates()
         self._proxy = "" if proxy is None else f" through {proxy.shown}"
         try:
-            http = openai.DefaultAioHttpClient(
+            http = bounded_client()(
                 timeout=timeout,
                 follow_redirects=False,
                 proxy=None if proxy is None else proxy.url,
