@@ -128,8 +128,7 @@ class _Batch(Generic[RequestT, AnswerT]):
         self.fatal: PromptoptError | None = None
         self.failed: list[Outage] = []
         self.refusals = Refusals()
-        self.ended = False
-        self.troubled = False
+        self.ended = self.troubled = self.pause_told = False
         self.tried = self.refused = 0
         self.told_at = float("-inf")
 
@@ -148,11 +147,14 @@ class _Batch(Generic[RequestT, AnswerT]):
         if self.fatal is not None:
             raise self.fatal
         if self.failed:
+            paused = next(filter(self._is_refused_for_long, self.failed), None)
+            last = self.failed[-1] if paused is None else paused
+            first = "see that the server is up, then" if paused is None else "after that pause, or with another server,"
             raise BackendError(
-                f"{self.dispatcher.server}: {self.failed[-1]}; {len(self.failed)} of "
+                f"{self.dispatcher.server}: {last}; {len(self.failed)} of "
                 f"{counted(len(self.requests), 'request')} failed beyond their retries: "
-                "see that the server is up, then run the same command again to go on"
-            ) from self.failed[-1]
+                f"{first} run the same command again to go on"
+            ) from last
         self.refusals.tell(self.dispatcher.answered)
 
     def _fill(self) -> None:
@@ -241,9 +243,9 @@ class _Batch(Generic[RequestT, AnswerT]):
                 never_reached = outage.unreachable and stranger
                 # Given up before a wait that could not be followed by another try.
                 if spent_s + wait_s > (retry_policy.contact_s if never_reached else retry_policy.total_s):
-                    self.failed.append(outage)
                     # Others were answered meanwhile: then it is this request that fails, and not the server.
                     self.ended = self.ended or dispatcher.answered == answered_before
+                    self._give_up(outage)
                     return None
                 spent_s += wait_s
                 self._tell(outage, wait_s, now)
@@ -271,6 +273,17 @@ class _Batch(Generic[RequestT, AnswerT]):
             self.dispatcher.server, outage, self.refused, self.tried, wait_s,
         )  # fmt: skip
         self.told_at, self.tried, self.refused = now, 0, 0
+
+    def _is_refused_for_long(self, outage: Outage) -> bool:
+        """Whether the server asks for a longer pause than anyone waits here."""
+        return outage.retry_after_s is not None and outage.retry_after_s > self.dispatcher.retry_policy.total_s
+
+    def _give_up(self, outage: Outage) -> None:
+        self.failed.append(outage)
+        # Said now and once, for the batch goes on, and may take hours yet.
+        if self._is_refused_for_long(outage) and not (self.ended or self.pause_told):
+            _log.warning("%s %s: that is not waited for; the other requests go on", self.dispatcher.server, outage)
+            self.pause_told = True
 
     async def _wait(self, seconds: float) -> bool:
         """Wait; whether the request may then be tried again."""

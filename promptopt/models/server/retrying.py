@@ -64,6 +64,18 @@ class RetryPolicy:
 RETRY_POLICY = RetryPolicy()
 
 
+def pause_in_words(seconds: float) -> str:
+    """`17 s`, `5 minutes`, `24 hours`, `11,574,074 days`."""
+    if seconds < 120:
+        return f"{seconds:g} s"
+    for unit_s, name, most in ((60, "minutes", 120), (3_600, "hours", 48)):
+        if seconds < most * unit_s:
+            return f"{seconds / unit_s:.0f} {name}"
+    days = seconds / 86_400
+    # A header may hold a number of 300 digits.
+    return f"{days:,.0f} days" if days < 1e9 else f"{days:.3g} days"
+
+
 def retry_after_s(header: str | None, now: float) -> float | None:
     """Seconds from `now` (Unix time) that a Retry-After header asks for, given as seconds or as an HTTP date."""
     if header is None:

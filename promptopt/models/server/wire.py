@@ -24,7 +24,7 @@ from promptopt.models.server.refusals import (
     says_rate,
     tells_nothing,
 )
-from promptopt.models.server.retrying import Outage, retry_after_s
+from promptopt.models.server.retrying import Outage, pause_in_words, retry_after_s
 from promptopt.models.server.token_logprobs import tokens_of
 from promptopt.models.server.usage import usage_of
 from promptopt.text import visible
@@ -131,10 +131,11 @@ class Failure:
             # An empty account is told as 429 too, and no waiting mends it.
             empty = _NO_MONEY.search(self.code) is not None or _SAYS_NO_MONEY.search(self.message) is not None
             if self.status != 429 or not empty:
-                pause = "" if self.retry_after_s is None else f", asking for a pause of {self.retry_after_s:g} s"
+                waits_s = self.retry_after_s
+                pause = "" if waits_s is None else f", asking for a pause of {pause_in_words(waits_s)}"
                 raise Outage(
                     f"answered {self.status} ({shown}){pause}",
-                    retry_after_s=self.retry_after_s,
+                    retry_after_s=waits_s,
                     overloaded=slower or self.status in (503, 529),
                 )
             advice = "top the account up, or use another model"

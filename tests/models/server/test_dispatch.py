@@ -113,6 +113,27 @@ def test_every_request_is_answered_once_whatever_the_outages(seed: int) -> None:
     assert calls > 220
 
 
+def test_a_long_pause_for_some_requests_is_told_while_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def send(request: Request) -> Reply:
+        if request.content in ("1", "2"):
+            before = dispatcher.answered
+            while dispatcher.answered == before:
+                await asyncio.sleep(0)
+            raise Outage("asks for a pause of 9 days", retry_after_s=800_000)
+        await asyncio.sleep(0)
+        told.append(caplog.text)
+        return Reply("")
+
+    told: list[str] = []
+    dispatcher = Dispatcher(send, server="it", concurrency=4, sleep=no_sleep)
+    with pytest.raises(BackendError, match=r"pause of 9 days; 2 of 40 requests failed.*after that pause"):
+        list(dispatcher.stream(requests(40), lambda: False))
+    dispatcher.close()
+    assert len(told) == 38
+    assert "9 days: that is not waited for; the other requests go on" in told[-1]
+    assert caplog.text.count("9 days") == 1
+
+
 def test_the_first_request_goes_alone_then_as_many_as_allowed() -> None:
     flying, peaks = 0, list[int]()
 

@@ -63,9 +63,19 @@ def test_retry_after_is_honoured(opened: Opening, waits: Waits) -> None:
     assert 17 <= sum(waits) < 18
 
 
-def test_a_pause_beyond_all_patience_is_not_waited_for(opened: Opening, waits: Waits) -> None:
-    server, model = opened(in_turn(failure(429, "daily limit", headers={"Retry-After": "86400"})))
-    with pytest.raises(BackendError, match=r"daily limit.*pause of 86400 s.*run the same command again"):
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("301", "5 minutes"),
+        ("86400", "24 hours"),
+        ("1e12", "11,574,074 days"),
+        ("1e300", r"1\.16e\+295 days"),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", r"\d,\d{3},\d{3} days"),
+    ],
+)
+def test_a_pause_beyond_all_patience_is_told_at_once(opened: Opening, waits: Waits, header: str, told: str) -> None:
+    server, model = opened(in_turn(failure(429, "daily limit", headers={"Retry-After": header})))
+    with pytest.raises(BackendError, match=rf"daily limit.*pause of {told};.*after that pause.*run the same command"):
         ask(model, chat("x"))
     assert len(server.asked) == 1
     assert not waits
