@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.server.address import canonical_address, default_address, host_of, identity, is_this_machine
 from promptopt.models.server.bounded import TooLarge
 from promptopt.models.server.contents import as_object
-from promptopt.models.server.keys import masked_bytes
+from promptopt.models.server.keys import masked, masked_bytes, masked_json, may_escape
 from promptopt.models.server.pace import UNPACED, Pace
 from promptopt.models.server.retrying import Outage
 from promptopt.models.server.streams import joined
@@ -30,6 +31,7 @@ _NAME_A_VARIABLE = (
     "where it wants one, name the environment variable that holds it with --api-key-env (in Python, "
     "Access(key_variable=…))"
 )
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|password|cookie", re.IGNORECASE)
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com")
 # How servers say that they do not know an endpoint (404, 405, 501) or a field (400, 422).
 _REFUSALS = frozenset({400, 404, 405, 410, 413, 415, 422, 501})
@@ -109,14 +111,24 @@ class Server:
         """`body` without the key, wherever in it a server repeats it."""
         return masked_bytes(body, self.keys)
 
+    def without_key_in(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for what was read from JSON, where letters may have been written as escapes."""
+        return masked_json(answer, self.keys)
+
     @property
     def keys(self) -> tuple[str, ...]:
-        """What must show in no reply: its own key, and OpenAI's wherever that may be sent."""
-        return tuple(filter(None, (self._key, os.environ.get("OPENAI_API_KEY", "").strip())))
+        """What must show in no reply: its own key, and what else of the environment may be sent."""
+        sent = [self._key, os.environ.get("OPENAI_API_KEY", ""), os.environ.get("AZURE_OPENAI_AD_TOKEN", "")]
+        for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines():
+            name, _, value = line.partition(":")
+            if _SECRET_HEADER.search(name):
+                sent.append(value.strip().removeprefix("Bearer "))
+        return tuple(filter(None, map(str.strip, sent)))
 
     def scrub(self, text: str | bytes) -> str:
         """`text` without anything that may be a key."""
-        return scrub(text.decode("utf-8", "replace") if isinstance(text, bytes) else text, self._key)
+        said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        return scrub(masked(said, self.keys), self._key)
 
 
 class NotJSON(Outage):
@@ -151,16 +163,18 @@ class Channel:
         raw = await self._request(url, body)
         if isinstance(raw, Failure):
             return raw
+        without_key = self.server.without_key_in
         try:
-            return as_object(json.loads(raw))
+            answer = as_object(json.loads(raw))
+            return without_key(answer) if may_escape(raw) else answer
         except (ValueError, RecursionError):
             text = raw.decode("utf-8", "replace").lstrip("\ufeff").strip()
         if "\ufffd" in text:
             with contextlib.suppress(ValueError, RecursionError):
-                return as_object(json.loads(text))  # a broken character ends no reply
+                return without_key(as_object(json.loads(text)))  # a broken character ends no reply
         streamed = joined(text)
         if streamed is not None:
-            return streamed
+            return without_key(streamed)
         shown = quoted(self.server.scrub(text), 60)
         # What begins as JSON was broken off on its way, which may pass; anything else is no model's server.
         cut = not text or (text[0] in "{[" and not _is_whole(text))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Any, cast
 
 SHORTEST_KEY = 8
 """Characters of a key that cannot be a word: a server may be given the key `none`."""
@@ -34,6 +35,26 @@ def masked_bytes(body: bytes, keys: Iterable[str]) -> bytes:
             for written in (key, *_coded(key)):
                 body = body.replace(written.encode(), MASK.encode())
     return body
+
+
+def masked_json(value: object, keys: Sequence[str]) -> Any:
+    """A JSON value without `keys`, in the names of its fields too. Raises RecursionError for one that is too deep."""
+    if isinstance(value, str):
+        return masked(value, keys)
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value).items()
+        return {masked(name, keys): masked_json(each, keys) for name, each in fields}
+    if isinstance(value, list):
+        return [masked_json(each, keys) for each in cast("list[object]", value)]
+    return value
+
+
+def may_escape(body: bytes) -> bool:
+    """Whether what is read from `body` may hold a key that `masked_bytes` has not seen; most answers cannot."""
+    return any(sign in body for sign in _SIGNS)
+
+
+_SIGNS = (b"\\u00", b"\\\\", b"\\/", b'\\"', b"%", b"&")
 
 
 @lru_cache(maxsize=64)

@@ -17,6 +17,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.providers import HOSTED
 from promptopt.models.server.address import OPENAI, canonical_address, host_of, identity
 from promptopt.models.server.dispatch import Dispatcher
+from promptopt.models.server.keys import masked, masked_json
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.retrying import RETRY_POLICY, Outage, RetryPolicy
 from promptopt.models.server.token_logprobs import require_tokens
@@ -154,11 +155,9 @@ class LiteLLMModel:
             failed = cause
         if failed is not None:
             return self._settle(litellm, failed)
-        # A server can repeat a key in its reply, and replies are stored.
-        keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")]
-        keys += [] if self._key is None else [self._key]
         # pydantic warns of fields that litellm fills otherwise than it declares them.
-        reply = read_reply(answer.model_dump(warnings=False), request, self._model, *keys)
+        said = masked_json(answer.model_dump(warnings=False), self._keys)
+        reply = read_reply(said, request, self._model, *self._keys)
         if not self._heats(litellm, request.sampling.temperature):
             reply = replace(reply, sampled=True)
         require_tokens(reply, request, self._server, self.name)
@@ -180,6 +179,12 @@ class LiteLLMModel:
             self._heated[temperature] = known
         return known
 
+    @property
+    def _keys(self) -> list[str]:
+        """What must show in no reply and no message: a server can repeat a key, and replies are stored."""
+        keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")]
+        return keys if self._key is None else [*keys, self._key]
+
     def _settle(self, litellm: Any, cause: Any) -> Reply:
         """What `cause`, raised by litellm, amounts to; by class where litellm knows better than the status does."""
         errors = litellm.exceptions
@@ -190,7 +195,7 @@ class LiteLLMModel:
         if isinstance(cause, errors.Timeout):
             raise Outage(f"gave no answer within {self._timeout_s:g} s", overloaded=True)
         self._need_key(litellm, cause)
-        message = quoted(str(getattr(cause, "message", cause)), 2000)
+        message = quoted(masked(str(getattr(cause, "message", cause)), self._keys), 2000)
         if isinstance(cause, errors.APIConnectionError):
             raise Outage(f"cannot be reached, or broke the connection off ({quoted(message)})", unreachable=True)
         status, response = int(getattr(cause, "status_code", 500)), getattr(cause, "response", None)

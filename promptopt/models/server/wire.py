@@ -223,11 +223,10 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         text = f"<think>\n{held.thought}"
     written = text if text.startswith("<think>") else text + held.thought
     shown = masked(text, keys)
-    if shown != text:
+    if shown != text or _show(tokens, keys):
         text, tokens = shown, tuple(Token(MASK, token.logprob) for token in tokens)
     served = masked(served_by(answer), keys)
-    if keys:
-        calls = tuple(ToolCall(masked(call.name, keys), masked(call.arguments, keys), call.id) for call in calls)
+    calls = tuple(ToolCall(*(masked(each, keys) for each in (call.name, call.arguments, call.id))) for call in calls)
     used = usage_of(answer, request, "\n".join((written, *(call.written for call in calls))), model)
     if not (written.strip() or calls) and tells_nothing(reason, native):
         word = str(native if plain_reason(reason) == "stop" else reason)[:40]
@@ -235,6 +234,12 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         kept_back = Reply("", "filter", *used, served=served)
         raise Outage(f"answered with nothing, and with no reason (finish reason {word!r})", amounts_to=kept_back)
     return Reply(text, finish, *used, tokens, served, tool_calls=calls)
+
+
+def _show(tokens: Sequence[Token], keys: Sequence[str]) -> bool:
+    """Whether the tokens hold one of the keys, in one or spread over several: they need not be those of the text."""
+    listed = "\n".join(("".join(token.text for token in tokens), *(each for token in tokens for each, _ in token.top)))
+    return masked(listed, keys) != listed
 
 
 def _first_of(choices: Sequence[object]) -> dict[str, Any]:
