@@ -80,8 +80,14 @@ def find_checkpoint(spec: str) -> Checkpoint:
     return Checkpoint(spec, folder, None, _fingerprint(spec, folder))
 
 
-def _fingerprint(spec: str, folder: Path) -> str:
+def _fingerprint(spec: str, folder: Path, above: tuple[Path, ...] = ()) -> str:
+    """`above`: the folders of the adapters that stand on this one."""
     if not (folder / "config.json").is_file():
+        if (folder / "adapter_config.json").is_file():
+            raise ConfigError(
+                f"the folder {str(folder)!r} holds an adapter alone: put the config.json and the weights of its base "
+                f"beside it, or merge the two (peft's `merge_and_unload`) and name the folder of that."
+            )
         raise ConfigError(
             f"the folder {str(folder)!r} holds no model that transformers can load: it has no config.json."
         )
@@ -95,13 +101,14 @@ def _fingerprint(spec: str, folder: Path) -> str:
     files = sorted({*weights, *texts})
     # By name, not by path: a folder that was moved is still the same model.
     listed = "\n".join(f"{file.name} {sha256_of(file)}" for file in files)
-    return hashlib.sha256((listed + _base_of(folder)).encode()).hexdigest()[:12]
+    return hashlib.sha256((listed + _base_of(folder, above)).encode()).hexdigest()[:12]
 
 
-def _base_of(folder: Path) -> str:
+def _base_of(folder: Path, above: tuple[Path, ...]) -> str:
     """What an adapter in a folder stands on, whose weights lie elsewhere; nothing where there is no adapter.
 
-    transformers loads the base where peft is installed, and without it the folder's own weights alone.
+    Without peft transformers loads the folder's own weights alone, and with it the base that is named, up to a release
+    between 5.0 and 5.24; from then on the adapter over the folder's own weights. So the base counts either way.
     """
     config = folder / "adapter_config.json"
     if not config.is_file():
@@ -119,9 +126,25 @@ def _base_of(folder: Path) -> str:
             f"with `save_pretrained`, or take adapter_config.json away."
         )
     base, applied = Path(named).expanduser(), importlib.util.find_spec("peft") is not None
-    # An adapter that names its own folder as its base would be followed without end.
-    own = base.is_dir() and base.resolve() != folder.resolve()
-    return f"\nadapter of {named} {_fingerprint(named, base) if own else ''} {applied}"
+    # An adapter that stands on itself, or on one that stands on it, would be followed without end.
+    above = (*above, folder.resolve())
+    content = ""
+    if base.is_dir():
+        content = "" if base.resolve() in above else _fingerprint(named, base, above)
+    elif applied:
+        content = _cached(named)
+    return f"\nadapter of {named} {content} {applied}"
+
+
+def _cached(name: str) -> str:
+    """What the hub's cache holds of a model, which may be replaced under its name; empty where that is nothing."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        hub: Any = importlib.import_module("huggingface_hub")
+        folder = Path(hub.snapshot_download(name, local_files_only=True))
+        # Not the texts beside it: the adapter's folder has its own, and they come into the cache one by one.
+        files = sorted((*folder.glob("config.json"), *folder.glob(_WEIGHTS)))
+        return " ".join(f"{file.name} {sha256_of(file)}" for file in files)
+    return ""
 
 
 def _from_hub(name: str) -> Path:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
 import json
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,6 +62,53 @@ def test_an_adapter_is_told_apart_by_the_weights_it_stands_on(tmp_path: Path) ->
     assert adapted(tmp_path / "adapter", str(base)) != first
     assert adapted(tmp_path / "adapter", "hub/name") != adapted(tmp_path / "adapter", "hub/other")
     assert adapted(tmp_path / "adapter", str(tmp_path / "adapter"))
+
+
+@pytest.mark.slow
+def test_an_adapter_of_a_name_is_told_apart_by_what_the_hubs_cache_holds_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = tmp_path / "snapshot"
+    snapshot.mkdir()
+    missing = adapted(tmp_path / "adapter", "hub/name")
+
+    def cached(name: str, *, local_files_only: bool) -> str:
+        assert (name, local_files_only) == ("hub/name", True)
+        return str(snapshot)
+
+    hub = SimpleNamespace(snapshot_download=cached)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    without_peft = adapted(tmp_path / "adapter", "hub/name")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert adapted(tmp_path / "adapter", "hub/name") != without_peft
+    known = {missing, adapted(tmp_path / "adapter", "hub/name")}
+    for file in ("config.json", "model.safetensors"):
+        for content in (b"one", b"two"):
+            (snapshot / file).write_bytes(content)
+            found = adapted(tmp_path / "adapter", "hub/name")
+            assert found not in known
+            assert adapted(tmp_path / "adapter", "hub/name") == found
+            known.add(found)
+    (snapshot / "README.txt").write_text("of no weight", encoding="utf-8")
+    assert adapted(tmp_path / "adapter", "hub/name") in known
+
+
+@pytest.mark.slow
+def test_adapters_that_stand_on_each_other_are_followed_once(tmp_path: Path) -> None:
+    for folder, base in (("a", "b"), ("b", "c"), ("c", "a")):
+        (tmp_path / base).mkdir(exist_ok=True)
+        with contextlib.suppress(ConfigError):  # until the last of them is there
+            adapted(tmp_path / folder, str(tmp_path / base))
+    found = {find_checkpoint(str(tmp_path / folder)).fingerprint for folder in "abc"}
+    assert len(found) == 3
+
+
+def test_an_adapter_alone_is_a_sentence(tmp_path: Path) -> None:
+    adapted(tmp_path, "hub/name")
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ConfigError, match=r"an adapter alone: put the config\.json .*merge_and_unload"):
+        find_checkpoint(str(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
