@@ -13,7 +13,7 @@ from typing import Any
 
 from promptopt.dspy.untyped import dspy
 from promptopt.errors import ConfigError, EvaluatorError
-from promptopt.evaluators.scalars import unboxed
+from promptopt.evaluators.scalars import as_float, unboxed
 from promptopt.text import normalise, shorten
 
 Metric = Callable[..., Any]
@@ -83,7 +83,7 @@ def _read(metric: Metric, found: Any, gold: Any, cell: tuple[str, str]) -> tuple
         feedback = str(found.get("feedback", "") or "")
         found = found["score"] if "score" in found else f"a {type(found).__name__} without a score"
     found = unboxed(found)
-    value = float(found) if isinstance(found, Real | Decimal) else math.nan
+    value = as_float(found) if isinstance(found, Real | Decimal) else math.nan
     if math.isnan(value) or not 0.0 <= value <= 1.0:
         raise EvaluatorError(
             f"the metric {_name(metric)!r} gave {found!r:.80}; give a number in [0, 1], True or False, or "

@@ -29,11 +29,12 @@ _SURE = re.compile(
 _SOURCE = re.compile(r"(?<=[0-9.%])\s?(?:\[[0-9]{1,2}\]\s?){1,5}(?=[.,;]?(?:\s|$))")
 """A note behind the number or the sentence: "12 [1]"."""
 _REFERENCE = re.compile(
+    r"(?<!\bis )(?<!\bare )(?<!\bwas )(?<!occurs )(?<!stands )(?<!appears )(?<!found )"
     r"\b(?:see|cf\.?|in|from|by|per|using)\s(?:also\s)?(?:the\s)?(?:step|equation|eq\.|figure|fig\.|table|section|page|p\.|example|note|footnote|line|"
     r"paragraph)s?\s\(?[0-9]{1,4}\)?(?:\s?(?:and|to|[-–])\s?[0-9]{1,4})?(?![\w.]*[0-9])",
     re.IGNORECASE,
 )
-"""Where something stands: "(see step 3)"."""
+"""Where something stands: "(see step 3)"; in "the error is in line 3" it is the answer."""
 _STEP = re.compile(
     r"^[^\w\n]{0,6}(?:step|schritt|étape|paso|passo|шаг)\s[0-9]{1,2}\s?[:.)](?=[^\n]{0,9}\w)", re.I | re.M
 )

@@ -39,10 +39,14 @@ _STARTS_WORK = re.compile(
     re.IGNORECASE,
 )
 _OFFER = re.compile(
-    r"(?<=[\w.!?)*}\]\"'`])\s*(?:\n|(?<=[.!?)*]\s))\W{0,4}(?:if\s(?:you(?:['’]d|\swould)\slike|you\s(?:want|need|wish|prefer))"
+    r"(?<=[\w.!?)*}\]\"'`])\s*(?:\n|(?<=[.!?)*]\s))\W{0,4}"
+    # "If you need 5 for each, that makes 20" is a part of the working.
+    r"(?:if\s(?:you(?:['’]d|\swould)\slike|you\s(?:want|need|wish|prefer))"
+    r"(?=[^\n]{0,200}\b(?:i(?:['’]ll|\s(?:can|could|will|would|am|may))|i['’](?:d|m)|let\sme|let\sus|just|feel\sfree|ask|tell\sme|say\sso)\b)"
     r"|would\syou\s(?:like|want|prefer)|do\syou\s(?:want|need)|(?:do\syou\s)?want\sme\sto|shall\si|let\sme\sknow|feel\sfree|i\shope\sth(?:is|at)"
     r"|is\sthere\sanything|(?:just\s)?ask\sme|happy\sto\shelp|möchten\ssie|soll\sich|voulez-vous|souhaitez-vous|¿?quieres\sque)\b"
-    r"[^\n]{0,300}\Z",
+    # Not where the answer itself follows in the same line.
+    rf"(?![^\n]{{0,300}}(?:[=:]|\b{NOUN}\s{IS}\b|boxed|####))[^\n]{{0,300}}\Z",
     re.IGNORECASE,
 )
 """What assistants offer below an answer: "Would you like me to show the 2 steps?"."""

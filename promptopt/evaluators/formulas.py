@@ -58,15 +58,18 @@ _VARIABLE = "[abijnpqruvwxyz]"
 """Letters that stand for a number more often than for a unit."""
 _ENDED = r"(?=[\s*$]{0,3}(?:[+*/^=.,;:)}\]]|-(?![A-Za-z]{2})|\\|$))"
 _ALGEBRA = re.compile(
+    # In "a -5% change" the a is a word.
     # 5x, 2xy, 3(x + 1), x + 3, 3 - n, what is left of \frac{2}{x}, |-5|, \lfloor 5.5 \rfloor.
     rf"(?<![\w.,])[0-9][0-9.,]{{0,30}}(?:{_VARIABLE}|[ *·]{{0,2}}[xyz]{{1,3}}|ab){_ENDED}"
     rf"|[0-9)]\([-+*/^0-9 ]{{0,12}}{_VARIABLE}[-+*/^0-9 ]{{0,12}}\)"
-    rf"|(?<![A-Za-z0-9\\]){_VARIABLE}\s?[-−+*/^]\s?[0-9(]"
+    rf"|(?<![A-Za-z0-9\\])(?!a\s[-−+][0-9]){_VARIABLE}\s?[-−+*/^]\s?[0-9(]"
     rf"|[0-9)]\s?[-−+*/^]\s?(?:[0-9]{{1,9}})?{_VARIABLE}{_ENDED}"
     rf"|[0-9]\s?{FORMULA}"
     # Not metres by second, m/s.
     r"|\\[dtc]?frac(?![A-Za-z])(?!\s?\{\s?[a-z]{1,4}\s?\}\s?\{\s?(?:[smhlg]|[a-z]{2,4})\s?\})|\\[lr]?(?:floor|ceil|vert)(?![A-Za-z])|\A[\s$]{0,3}\|[^|]{1,40}\|[\s$]{0,3}\Z"
 )
+_IN_UNITS = re.compile(r"[^A-Za-z+*/^=(]*[0-9][pvb][\s.,;)*$]*")
+"""Pence, volts and billions, outside a box."""
 _SIGNS = ("^", "√", "π", "\\", "!")
 
 
@@ -99,9 +102,9 @@ def end_of_place(plain: str, start: int, mark: str) -> int:
     return -1
 
 
-def is_algebra(plain: str) -> bool:
+def is_algebra(plain: str, boxed: bool) -> bool:
     """Whether what was given as the answer holds a letter for a number: "5x", "(x - 2)(x + 3)". Then no part is one."""
-    return _ALGEBRA.search(plain) is not None
+    return _ALGEBRA.search(plain) is not None and (boxed or _IN_UNITS.fullmatch(plain) is None)
 
 
 def joins(plain: str, start: int, end: int) -> bool:

@@ -15,7 +15,7 @@ from promptopt.errors import DataError, Endless, EvaluatorError
 from promptopt.evaluators import metrics, readers
 from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
-from promptopt.evaluators.scalars import unboxed
+from promptopt.evaluators.scalars import as_float, unboxed
 from promptopt.evaluators.shares import share_of_right
 from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Role, Task
 from promptopt.text import REGEX_LIMIT_S, counted, normalise, shorten
@@ -219,11 +219,7 @@ class Generation:
                     f"gave {value!r}: expected a number in [0, 1], with feedback or without, or a Score",
                 )
             # Decimals and fractions are none of Python's floats.
-            try:
-                value = float(value)  # pyright: ignore[reportArgumentType]
-            except OverflowError:
-                # A whole number may have more digits than any float.
-                value = math.inf
+            value = as_float(value)
         if math.isnan(value) or not 0.0 <= value <= 1.0:
             raise _failed("metric", self.metric, cell, f"gave {value!r}: expected a number in [0, 1]")
         return value, score

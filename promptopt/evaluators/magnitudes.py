@@ -49,6 +49,11 @@ def with_words(text: str) -> str:
     return _UNSPACED.sub(lambda match: _UNSPACED_SIZES[match["size"]], text)
 
 
+def fraction_of(whole: str | None, top: int, bottom: int) -> Fraction:
+    """A fraction, with the whole number before it; "step 2 10/5" holds none: a mixed number's fraction is proper."""
+    return Fraction(top, bottom) + (int(whole) if whole is not None and top < bottom else 0)
+
+
 def as_proportion(number: str, text: str, end: int) -> str:
     """`number`, which ends at `end` of the text, as a proportion where it is a percentage of 1 or more."""
     if not is_percentage(text, end) or Fraction(number) < 1:

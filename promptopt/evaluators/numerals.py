@@ -23,7 +23,7 @@ from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_
 from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import ATTACHED, CORRECTED, IS, NOUN, UNSPACED, in_latin, without_struck
 from promptopt.evaluators.formulas import FORMULA, end_of_place, is_algebra, joins, without_formulas, without_tex
-from promptopt.evaluators.magnitudes import as_proportion, is_percentage, scaled, with_words
+from promptopt.evaluators.magnitudes import as_proportion, fraction_of, is_percentage, scaled, with_words
 from promptopt.evaluators.signs import MINUS, is_negative
 from promptopt.thoughts import spoken
 
@@ -67,7 +67,8 @@ _DATE = re.compile(
 )
 
 _CUE = re.compile(
-    rf"\b(?:[a-z]{{1,12}}_){{0,2}}(?:(?<=\w_)|(?:final|correct|right)?){NOUN}\b(?:\s(?!(?:not|{IS})\b)\w{{1,14}}(?=\s)){{0,2}}\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
+    r"\b(?!(?:wrong|incorrect|initial|first|previous|old|partial|intermediate|other)_)"
+    rf"(?:[a-z]{{1,12}}_){{0,2}}(?:(?<=\w_)|(?:final|correct|right)?){NOUN}\b(?:\s(?!(?:not|{IS})\b)\w{{1,14}}(?=\s)){{0,2}}\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
     rf"[^\w.,\-−–﹣－+\\/({COMPOUND}{FORMULA}]{{0,6}}",
     re.IGNORECASE,
 )
@@ -172,7 +173,11 @@ def _found(said: str, written: Written) -> str | None:
 def _is_taken_back(plain: str, start: int, found: str, written: Written) -> bool:
     """Whether the answer that was announced at `start` is corrected behind it, and does not come out again."""
     corrected = CORRECTED.search(plain, start)
-    return corrected is not None and _last_in(plain[corrected.end() :], written) != found
+    if corrected is None:
+        return False
+    behind = plain[corrected.end() :]
+    # "Actually, you can verify it by adding" takes nothing back.
+    return _last_in(behind, written) != found if re.search("[0-9]", behind) else undecided.is_withdrawn(behind)
 
 
 def _last_in(plain: str, written: Written) -> str | None:
@@ -304,7 +309,7 @@ def _answer_at(plain: str, start: int, stop: int, written: Written) -> str | Non
     stop = end.start() if end is not None else stop
     stop = undecided.without_reason(plain, start, stop)
     equals = plain.rfind("=", start, stop)
-    if is_algebra(plain[equals + 1 if equals >= 0 else start : stop]):
+    if is_algebra(plain[equals + 1 if equals >= 0 else start : stop], plain.startswith("}", stop)):
         return _SEVERAL
     # "= x apples" holds none: then from where the sentence begins.
     for begin in (equals + 1, start) if equals >= 0 else (start,):
@@ -331,7 +336,7 @@ def _ends_in(pattern: re.Pattern[str], plain: str, match: re.Match[str]) -> bool
 def _spelled(match: re.Match[str], plain: str, written: Written) -> list[str]:
     run = match["run"]
     if run is None:
-        found = [str(_fraction(match["whole"], int(match["top"]), int(match["bottom"])))]
+        found = [str(fraction_of(match["whole"], int(match["top"]), int(match["bottom"])))]
     else:
         found = numbers_in(run, written.comma, written.spaces)
         if len(found) == 1:
@@ -341,8 +346,3 @@ def _spelled(match: re.Match[str], plain: str, written: Written) -> list[str]:
     if found and found[0] != "0" and is_negative(plain, match.start()):
         found[0] = "-" + found[0]
     return found
-
-
-def _fraction(whole: str | None, top: int, bottom: int) -> Fraction:
-    # "step 2 10/5" holds no mixed number: a mixed number's fraction is proper.
-    return Fraction(top, bottom) + (int(whole) if whole is not None and top < bottom else 0)

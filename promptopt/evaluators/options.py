@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from promptopt.evaluators import ticks
 from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import ATTACHED, CORRECTED, IS, NOUN, UNSPACED, in_latin, without_struck
+from promptopt.evaluators.undecided import is_withdrawn
 from promptopt.thoughts import spoken
 
 _MARKUP = re.compile(r"[*`_$]|</?(?:b|i|u|em|strong|mark|code|span|p|div|h[1-6])(?:\s[^<>]{0,80})?>", re.IGNORECASE)
@@ -120,6 +121,7 @@ _CLOSING = re.compile(
 )
 
 _CELL = re.compile(r"\|[ \t]{0,9}\(?([A-Z])\)?[ \t]{0,9}(?=\||$)", re.MULTILINE)
+_WORD = re.compile(r"\s[a-z]")
 _LONE = re.compile(r"(?<![\w'])([A-Z])(?![\w'])")
 
 
@@ -185,7 +187,14 @@ def _option_in(plain: str) -> str | None:
 def _is_taken_back(plain: str, start: int, found: str | None) -> bool:
     """Whether the answer announced at `start` is corrected behind it, and does not come out again."""
     corrected = CORRECTED.search(plain, start)
-    return corrected is not None and _option_in(plain[corrected.end() :]) != found
+    if corrected is None:
+        return False
+    behind = plain[corrected.end() :]
+    other = _option_in(behind)
+    # "Sorry, I cannot draw it" takes nothing back: A and I are words too.
+    if other is None and all(match[1] in "AI" and _WORD.match(behind, match.end()) for match in _LONE.finditer(behind)):
+        return is_withdrawn(behind)
+    return other != found
 
 
 def _is_aside(plain: str, start: int) -> bool:

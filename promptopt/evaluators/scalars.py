@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
+from numbers import Real
 from typing import Any, cast
 
 
@@ -12,3 +15,13 @@ def unboxed(given: object) -> object:
     if getattr(box, "ndim", None) == 0 and callable(getattr(box, "item", None)):
         return box.item()
     return given
+
+
+def as_float(number: Real | Decimal) -> float:
+    """The number; infinite where it has more digits than a float, NaN for a Decimal's signalling NaN."""
+    try:
+        return float(number)
+    except OverflowError:
+        return -math.inf if cast("Any", number) < 0 else math.inf
+    except ValueError:
+        return math.nan

@@ -134,6 +134,11 @@ _UNANSWERED = re.compile(
 """Whatever numbers follow."""
 _AFTER_ALL = re.compile(r"\b(?:but|however|so|thus|hence|therefore|yet|still|assuming|if)\b|[=≈]", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?](?=\s)|\n")
+_WITHDRAWN = re.compile(
+    r"\b(?:wrong|incorrect|mistake\w{0,2}|mistook|error|(?:not|n['’]t)\s(?:right|correct|true)|redo|recalculate|miscalculat\w{1,3}|misread"
+    r"|miscount\w{0,2}|recheck|recount)\b|\A\W{0,4}(?:no|that)\W*\Z",
+    re.IGNORECASE,
+)
 LOOKED_BACK = 120
 """Characters before a number in which what belongs to it stands. Ours."""
 LONGEST_LIST = 1_000
@@ -155,6 +160,11 @@ def is_refused(plain: str, start: int) -> bool:
         return False
     begins = max((match.end() for match in _SENTENCE.finditer(plain, 0, start)), default=0)
     return refusals[-1] >= begins and not _AFTER_ALL.search(plain, refusals[-1], max(start, refusals[-1]))
+
+
+def is_withdrawn(behind: str) -> bool:
+    """Whether what follows a correction says that the answer before it is wrong, and names no other one."""
+    return not behind.strip(" .!…\n") or _WITHDRAWN.search(behind) is not None
 
 
 def names_two(plain: str, start: int, stop: int) -> bool:

@@ -24,12 +24,16 @@ _REMARK = re.compile(
     r"\n\s*\n(?:[-*_]{3,}[ \t]*\n\s*)?[*_# ]{0,6}(?:"
     r"(?:key |main )?(?:changes|improvements|differences)(?: made| i made)?[*_ ]{0,3}:"
     r"|(?:explanation|rationale|reasoning|notes?|why(?: this works)?|what changed)[*_ ]{0,3}:?[*_\s]{0,4}"
-    rf"(?:I(?:['’]ve| have)? {_DID}|(?:this|the) (?:\w+ )?(?:prompt|version|instruction|revision)\b)"
+    rf"(?:I(?:['’]ve| have)? {_DID}|(?:this|the (?:new|revised|improved|updated|rewritten|optimi[sz]ed)) "
+    r"(?:\w+ )?(?:prompt|version|instruction|revision)\b)"
     rf"|I(?:['’]ve| have)? {_DID}\b"
     r"|(?:this|the) (?:(?:new|revised|improved|updated|rewritten|optimi[sz]ed) )?(?:prompt|version|instruction|"
-    r"revision) (?:is (?:better|clearer|more|designed|now)|adds|makes|provides|clarifies|emphasi[sz]es|"
-    r"ensures|should|will|now|includes|uses)\b"
-    r"|let me know\b|feel free to (?:adjust|modify|change|ask|let)\b|would you like me to\b|i hope this\b"
+    r"revision) (?:is (?:better|clearer|more|designed|now)|adds|clarifies|emphasi[sz]es|now)\b"
+    r"|(?:this (?:prompt|version|revision)|(?:this|the) (?:new|revised|improved|updated|rewritten|optimi[sz]ed) "
+    r"(?:prompt|version|instruction|revision)) (?:makes|provides|ensures|should|will|includes|uses)\b"
+    # A prompt may tell a model to ask, and what to say.
+    r"|(?:let me know (?:if|whether|what|how)\b|feel free to (?:adjust|modify|change|let me)\b|would you like me to\b"
+    r"|i hope this\b)(?![^\n]*\n\s*\n)"
     r").*\Z",
     re.IGNORECASE | re.DOTALL,
 )

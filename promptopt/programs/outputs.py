@@ -11,7 +11,7 @@ from decimal import Decimal
 from numbers import Real
 from typing import Any, cast
 
-from promptopt.evaluators.scalars import unboxed
+from promptopt.evaluators.scalars import as_float, unboxed
 from promptopt.programs.handle import Output
 from promptopt.text import shorten
 from promptopt.types import Reply, Score, TracedCall
@@ -60,16 +60,18 @@ def without_addresses(text: str) -> str:
 
 def _read_score(given: Score) -> tuple[Score | None, str]:
     value: object = unboxed(given.value)
-    if not isinstance(value, int | float):
-        if not isinstance(value, Real | Decimal):
-            return None, f"it gave a Score whose value is {_shown(value)}, and that is a number"
-        value = float(value)
-    if not math.isfinite(value):
-        return None, f"it gave a Score whose value is {value}, and that is a finite number"
+    if not isinstance(value, Real | Decimal):
+        return None, f"it gave a Score whose value is {_shown(value)}, and that is a number"
+    if not math.isfinite(as_float(value)):
+        return None, f"it gave a Score whose value is {_shown(value)}, and that is a finite number"
+    value = value if isinstance(value, int | float) else as_float(value)
     for name in ("output", "answer", "feedback"):
         text: object = getattr(given, name)
         if not isinstance(text, str):
             return None, f"it gave a Score whose {name} is {_shown(text)}, and that is a text"
+    trace = cast("object", given.trace)
+    if not isinstance(trace, Sequence):
+        return None, f"it gave a Score whose trace is {_shown(trace)}, and that is a sequence of TracedCall"
     wrong = _wrong_call(given.trace)
     if wrong:
         return None, f"it gave a Score whose trace has {wrong}"

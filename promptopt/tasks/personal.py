@@ -1,8 +1,8 @@
 """What rules find in a text to be personal or secret: keys, addresses, numbers of accounts, cards and telephones.
 
 A rule that looks at form alone takes orders, dates and prices for telephones. So numbers are checked: a card by Luhn's
-sum and the issuers' ranges (ISO/IEC 7812), an account by the length of its country (ISO 13616), a telephone by its
-digits (15 at most, ITU-T E.164) and by the word before it.
+sum and the issuers' ranges (ISO/IEC 7812), an account by the length of its country and its remainder (ISO 13616), a
+telephone by its digits (15 at most, ITU-T E.164) and by the word before it.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ _OF_A_THING = re.compile(
 )
 _VERSION = re.compile(r"\b(?:version|release|build|firmware|driver|v)[ .:]*$", re.IGNORECASE)
 _DATE = re.compile(r"(?<!\d)(?:\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d([./-])\d{1,2}\2\d{1,2})(?!\d)")
+_HOURS = re.compile(r"(?:[01]\d|2[0-4])-(?:[01]\d|2[0-4])[ /]{1,3}(?:[01]\d|2[0-4])-(?:[01]\d|2[0-4])")
+"""When a shop is open: "08-12 13-18"."""
 _CAPITAL = r"[A-ZÀ-ÖØ-Þ](?:[\w'’.-]{0,40}\w)?"
 _TOWN = (
     rf"(?:,?\s+(?:[A-Z]{{1,2}}-)?\d{{5}}\s{_CAPITAL}|,?\s+\d{{4}}\s?[A-Z]{{2}}\s{_CAPITAL}|,\s\d{{4}}\s{_CAPITAL}"
@@ -91,7 +93,7 @@ _RULES: Mapping[str, re.Pattern[str]] = {
     ),
     "password": re.compile(_PASSWORD, re.IGNORECASE),
     "email": re.compile(_EMAIL),
-    "iban": re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.IGNORECASE),
+    "iban": re.compile(r"\b(?=([A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}))", re.IGNORECASE),
     "card number": re.compile(r"(?<![\d+-])\d(?:[ -]?\d){12,18}(?![\d-])|(?<![\d.-])\d{4}(?:\.\d{4}){3}(?![\d-]|\.\d)"),
     "ip address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)|(?<![\w:])[0-9a-fA-F:]{6,39}(?![\w:])"),
     "social security number": re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-\d{2}-\d{4}(?![\w-])"),
@@ -218,12 +220,26 @@ def _length_of_account(text: str) -> int | None:
     if wanted is None or len(ends) < wanted:
         return None
     end = ends[wanted - 1]
+    if not _is_account("".join(re.findall(r"[A-Za-z0-9]", text[:end]))):
+        return None
     # One that goes on without a gap is something longer.
     return end if end == len(text) or not text[end].isalnum() else None
+
+
+def _is_account(characters: str) -> bool:
+    """Whether it has the remainder that ISO 13616 asks for, or looks like a number in which somebody made a slip.
+
+    "NO12 is white" does neither.
+    """
+    upper = characters.upper()
+    moved = "".join(str(int(each, 36)) for each in upper[4:] + upper[:4])
+    return int(moved) % 97 == 1 or (characters == upper and 2 * len(_digits(characters)) > len(characters))
 
 
 def _is_telephone(text: str, before: str) -> bool:
     digits = _digits(text)
     if text.startswith(("+", "(+")):
         return 7 <= len(digits) <= 15
-    return 8 <= len(digits) <= 15 and _OF_A_THING.search(before) is None and _DATE.search(text) is None
+    if _DATE.search(text) is not None or _HOURS.fullmatch(text) is not None:
+        return False
+    return 8 <= len(digits) <= 15 and _OF_A_THING.search(before) is None

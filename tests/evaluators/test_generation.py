@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from decimal import Decimal
 
 import pytest
 from fake_task import FakeAsk, FakeTask
@@ -111,7 +112,7 @@ def test_a_metric_may_give_a_number_with_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), 1.5, -0.1, 10**400, "high", None, (0.5,), (0.5, 1), (2.0, "x"), ("x", 0.5)]
+    "value", [float("nan"), 1.5, -0.1, 10**400, Decimal("sNaN"), "high", None, (0.5,), (0.5, 1), (2.0, "x"), ("x", 0.5)]
 )
 def test_a_metric_out_of_range_or_type_is_an_error_at_the_cell(value: object) -> None:
     with pytest.raises(EvaluatorError, match=r"expected a (number|pair)") as caught:

@@ -179,7 +179,7 @@ def test_a_metric_of_any_form_ranks_alike(kind: str, whole, tmp_path: Path) -> N
     assert best.promptopt.result.start.test == whole[3].promptopt.result.start.test
 
 
-@pytest.mark.parametrize("given", [None, float("nan"), "good", [1], 2.0, -1, object()])
+@pytest.mark.parametrize("given", [None, float("nan"), "good", [1], 2.0, -1, object(), 10**400])
 def test_a_metric_that_gives_no_number_is_an_error_that_says_so(given: object, tmp_path: Path) -> None:
     with pytest.raises(EvaluatorError, match=r"the metric .* gave .*; give a number in \[0, 1\]"):
         compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), lambda gold, prediction, trace=None: given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -37,6 +38,9 @@ OUTPUTS = {
     "several values": (Score(cast("Any", [1.0])), "it gave a Score whose value is [1.0], and that is a number"),
     "no number": (Score(math.nan), "it gave a Score whose value is nan, and that is a finite number"),
     "no end": (Score(-math.inf), "it gave a Score whose value is -inf, and that is a finite number"),
+    "too large": (Score(cast("Any", 10**400)), "it gave a Score whose value is 1000000"),
+    "a signal": (Score(cast("Any", Decimal("sNaN"))), "it gave a Score whose value is Decimal('sNaN'), and that is"),
+    "no trace": (Score(1.0, trace=cast("Any", None)), "it gave a Score whose trace is None, and that is a sequence"),
     "no output": (Score(1.0, cast("Any", None)), "it gave a Score whose output is None, and that is a text"),
     "no answer": (Score(1.0, answer=cast("Any", 3)), "it gave a Score whose answer is 3, and that is a text"),
     "no feedback": (

@@ -118,6 +118,7 @@ def test_a_word_before_it_makes_any_number_a_telephone(cue: str, number: str) ->
         "from 01/02/2026 to 03-04-2026, 28.11.2026, 2026-11-28 14:03:22",
         "7 500 000 - 8 000 000 km, 1.234.567,89 EUR, 1 234 567,89, 24/7",
         "SKU GB12ABCD3456EFGH, ISBN 978-3-16-148410-0, id 20261128140322",
+        "Gr12 is the size of the box that we have, open 08-12 13-18 daily",
         "version 1.2.3.4 of 999.999.999.999, coords 52.5200, 13.4050",
         "amazon 404-1234567-1234567, 12 new items, 3 Google Drive links",
         "std::vector, a[::2], 14:03:22, 00:1A:2B:3C:4D:5E",
@@ -133,6 +134,8 @@ def test_numbers_of_things_dates_and_prices_stay(text: str) -> None:
     ("text", "said"),
     [
         ("iban gb82west12345698765432", "iban [iban]"),
+        ("box DE12 and to DE89 3704 0044 0532 0130 00", "box DE12 and to [iban]"),
+        ("with a slip, DE89 3704 0044 0532 0130 01", "with a slip, [iban]"),
         ("NO93 8601 1117 947 now", "[iban] now"),
         ("FR14 2004 1010 0505 0001 3M02 606 and more", "[iban] and more"),
         ("amex 3782 822463 10005", "amex [card number]"),

@@ -324,8 +324,9 @@ def _behind_history(table: Row, depth: int) -> list[object] | None:
     if found is None:
         return None
     last = cast("dict[str, object]", found[-1]) if found and isinstance(found[-1], dict) else {}
-    # Some programs write the question into the history too.
-    return found if question in last.values() else [*found, {"role": "user", "content": question}]
+    # Some programs write the question into the history too; a prompt beside one that ends in a question is no turn.
+    asked = question == table.get("prompt") and last.get("role") in ("user", "human")
+    return found if asked or question in last.values() else [*found, {"role": "user", "content": question}]
 
 
 def _listed(listed: Sequence[object]) -> list[object] | None:

@@ -205,6 +205,11 @@ def test_a_question_stands_behind_the_history_beside_it(
     assert said([{**asked, "response": {"message": {"role": "assistant", "content": LAST}}}]) == [then]
 
 
+def test_a_prompt_beside_a_history_that_ends_in_a_question_is_no_turn() -> None:
+    row = {"prompt": "Be kind.", "history": [*HISTORY, {"role": "user", "content": THEN}], "completion": LAST}
+    assert said([row]) == [[*TWO, ("user", THEN), ("assistant", LAST)]]
+
+
 @pytest.mark.parametrize(
     "before",
     ["<think>\nhm\n</think>\n\n", "hm</think>\n", "[THINK]hm[/THINK]",
