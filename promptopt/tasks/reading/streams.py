@@ -24,9 +24,9 @@ def streamed(pieces: Sequence[object]) -> Table | None:
 def _anthropic(tables: Sequence[Table]) -> Table | None:
     if tables[0].get("type") != "message_start":
         return None
-    blocks: dict[object, Table] = {}
+    blocks: dict[str, Table] = {}
     for table in tables:
-        place, delta = table.get("index"), _table(table.get("delta"))
+        place, delta = str(table.get("index")), _table(table.get("delta"))
         if "content_block" in table:
             blocks[place] = dict(_table(table["content_block"]))
         for name, member in _GROWN:
@@ -43,14 +43,27 @@ def _chunks(tables: Sequence[Table]) -> Table | None:
     deltas = [_table(choice["delta"]) for choice in choices if "delta" in choice]
     if not deltas or len(deltas) < len(choices):
         return None
-    calls: dict[object, Table] = {}
-    for piece in (call for delta in deltas for call in _tables(delta.get("tool_calls"))):
-        call = calls.setdefault(piece.get("index"), {"id": "", "name": "", "arguments": ""})
-        for name, held in (*piece.items(), *_table(piece.get("function")).items()):
-            if name in call and isinstance(held, str):
-                call[name] = f"{call[name]}{held}"
-    named = {"tool_calls": list(calls.values())} if calls else {}
+    calls = _calls([call for delta in deltas for call in _tables(delta.get("tool_calls"))])
+    named = {"tool_calls": calls} if calls else {}
     return {"role": "assistant", "content": _joined(delta.get("content") for delta in deltas), **named}
+
+
+def _calls(pieces: Sequence[Table]) -> list[Table]:
+    """The calls of tools that such pieces make; some servers count none of them, or name one again in each piece."""
+    found: list[Table] = []
+    growing: dict[str, Table] = {}
+    for piece in pieces:
+        place, named = str(piece.get("index")), piece.get("id")
+        if place not in growing or (named and growing[place]["id"] not in ("", named)):
+            growing[place] = {"id": "", "name": "", "arguments": ""}
+            found.append(growing[place])
+        call, function = growing[place], _table(piece.get("function"))
+        for name, held in (("id", named), ("name", function.get("name"))):
+            if isinstance(held, str) and not call[name]:
+                call[name] = held
+        more = function.get("arguments")
+        call["arguments"] = f"{call['arguments']}{more}" if isinstance(more, str) else call["arguments"]
+    return found
 
 
 def _responses(tables: Sequence[Table]) -> Table | None:

@@ -50,3 +50,25 @@ def test_a_call_in_pieces_is_one_call_and_the_first_choice_counts() -> None:
 )
 def test_what_is_whole_is_no_stream(pieces: list[Any]) -> None:
     assert streamed(pieces) is None
+
+
+def test_servers_that_number_no_calls_or_name_them_in_every_piece_are_understood() -> None:
+    def piece(own: str, name: str, arguments: str) -> dict[str, Any]:
+        return chunk(tool_calls=[{"index": 0, "id": own, "function": {"name": name, "arguments": arguments}}])
+
+    first, other = ({"id": own, "name": name, "arguments": "{}"} for own, name in (("a", "find"), ("b", "send")))
+    for again in (("a", "find"), ("", "")):
+        found = streamed([piece("a", "find", "{"), piece(*again, "}"), piece("b", "send", "{}")])
+        assert found is not None
+        assert found["tool_calls"] == [first, other]
+
+
+@pytest.mark.parametrize("index", [[], {}, 0.5, None])
+def test_an_index_of_any_kind_ends_nothing(index: Any) -> None:
+    start = {"index": index, "content_block": {"type": "text", "text": "hi"}}
+    assert streamed([{"type": "message_start"}, start]) == {
+        "role": "assistant", "content": [{"type": "text", "text": "hi"}]
+    }  # fmt: skip
+    found = streamed([chunk(tool_calls=[{"index": index, "id": "c", "function": {"name": "find"}}])])
+    assert found is not None
+    assert found["tool_calls"] == [{"id": "c", "name": "find", "arguments": ""}]
