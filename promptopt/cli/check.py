@@ -19,7 +19,7 @@ from promptopt.types import HISTORY
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
-    from promptopt.outcome.decisions import Decision, ScoredPair
+    from promptopt.outcome.decisions import Bars, Decision, ScoredPair
     from promptopt.reports.pull_request import Checked
     from promptopt.tasks.task import Task
     from promptopt.types import Example, Prompt
@@ -42,7 +42,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "task", "system", "objective", "weights", "floor", "model", "base_url", "served_as", "api_key_env",
     "concurrency", "requests_per_minute", "judge", "user_model",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
-    "seed", "max_calls", "max_usd", "max_minutes", "dry_run",
+    "seed", "max_calls", "max_usd", "max_minutes", "dry_run", "inconclusive", "require",
     settings="A setting of the evaluator.",
 )  # fmt: skip
 def check(
@@ -67,11 +67,12 @@ def check(
     options, 3 suspended. docs/check.md has a workflow to copy.
     """
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
-    from promptopt.outcome.decisions import overall
+    from promptopt.outcome.decisions import Bars, overall
 
     prompt, baseline = _the_one("--prompt", prompts), _the_one("--baseline", baselines) if baselines else None
     _check_asked(margin, junit, summary)
-    dry_run = bool(given.pop("dry_run"))
+    dry_run, better = bool(given.pop("dry_run")), given.pop("require") == "better"
+    let_pass = given.pop("inconclusive") == "pass"
     config = with_task(merged(RunConfig(), given))
     task = task_of(config, trust=trust)
     laid_out, old = prompt_from(task, baseline)
@@ -84,15 +85,23 @@ def check(
 
         show_forecast(forecast_check(config, _to_score(laid_out, same=old == new), (old, new)), as_json=json)
         return
-    checked = _checked(config, laid_out, (old, new), (baseline, prompt), margin, accept_judge=accept_judge, quiet=json)
+    bars = Bars(margin, better=better, accept_judge=accept_judge)
+    checked = _checked(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
     outcome = overall(checked.decisions)
     _write_reports(checked, junit, summary, examples=not no_examples)
-    code = _CODES[outcome]
+    code = _code(outcome, let_pass=let_pass)
     if json:
         show_json(_as_json(checked, outcome, code))
     else:
         show(_as_text(checked, outcome))
     raise typer.Exit(code)
+
+
+def _code(outcome: str, *, let_pass: bool) -> int:
+    if let_pass and outcome == "inconclusive":
+        say("Warning: it is not decided, and passes by --inconclusive pass")
+        return 0
+    return _CODES[outcome]
 
 
 def _new_prompt(task: Task, prompt: str, laid_out: Task) -> tuple[Task, Prompt]:
@@ -107,8 +116,8 @@ def _new_prompt(task: Task, prompt: str, laid_out: Task) -> tuple[Task, Prompt]:
 
 
 def _checked(
-    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], given: tuple[str | None, str], margin: float,
-    *, accept_judge: bool, quiet: bool,
+    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], given: tuple[str | None, str], bars: Bars,
+    *, quiet: bool,
 ) -> Checked:  # fmt: skip
     """`given`: the prompts as they were given, which say how they spell their slots."""
     from promptopt.cli.evaluate import Wanted, scored
@@ -130,10 +139,10 @@ def _checked(
     # An example that must pass and is none of the test decides for itself alone, and no mean.
     own = frozenset(task.test)
     tested = [pair for pair in pairs if pair.example in own]
-    judged = after.judged and not accept_judge
+    judged = after.judged and not bars.accept_judge
     decisions = [
         *_of_prompt(task, old, new, count, other_mark(task, given)),
-        *_of_scores(task, tested, margin, judged=judged, same=old == new),
+        *_of_scores(task, tested, bars, judged=judged, same=old == new),
         *_of_examples(task, pairs, breaks, judged=judged),
         *_of_attacks(config, task, prompts, quiet=quiet),
     ]
@@ -170,14 +179,15 @@ def _of_prompt(
     return [contract, *(scan if scan else [Decision("scan", "passed", "no leak, and no words to a judge")])]
 
 
-def _of_scores(task: Task, pairs: Sequence[ScoredPair], margin: float, *, judged: bool, same: bool) -> list[Decision]:
-    from promptopt.outcome.decisions import Decision, non_inferior, of_slices
+def _of_scores(task: Task, pairs: Sequence[ScoredPair], bars: Bars, *, judged: bool, same: bool) -> list[Decision]:
+    from promptopt.outcome.decisions import Decision, non_inferior, of_slices, shown_better
 
     # A prompt is no worse than itself, however few examples there are.
     if same:
-        return [Decision("score", "passed", "both are the same prompt")]
+        return [Decision("score", "inconclusive" if bars.better else "passed", "both are the same prompt")]
+    score = non_inferior("score", pairs, bars.margin, judged=judged)
     return [
-        non_inferior("score", pairs, margin, judged=judged),
+        shown_better(score) if bars.better else score,
         *of_slices(pairs, task.gate.largest_loss, judged=judged),
     ]
 

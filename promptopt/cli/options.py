@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typer import Option
 from typer.core import TyperCommand
@@ -20,6 +20,11 @@ Trust = Annotated[
     bool,
     Option("--trust", help="Let this very task file or module run, import and download what it names, from now on."),
 ]
+Inconclusive = Annotated[
+    Literal["fail", "pass"],
+    Option("--inconclusive", help="What an inconclusive check is for the exit code: 5, or 0 with a warning."),
+]
+Required = Annotated[Literal["no worse", "better"], Option("--require", help="What the score has to be shown to be.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Say what it would take, and ask no model.")]
 OnRay = Annotated[
     str | None,
@@ -39,6 +44,10 @@ OWN = "This command"
 _HEADINGS: Mapping[str, str] = {name: heading for heading, names in GROUPS.items() for name in names}
 _BESIDE = {
     "dry_run": inspect.Parameter("dry_run", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=DryRun),
+    "inconclusive": inspect.Parameter(
+        "inconclusive", inspect.Parameter.KEYWORD_ONLY, default="fail", annotation=Inconclusive
+    ),
+    "require": inspect.Parameter("require", inspect.Parameter.KEYWORD_ONLY, default="no worse", annotation=Required),
 }
 _METAVARS: Mapping[Any, str] = {int: "N", float: "X"}
 
@@ -64,8 +73,8 @@ def from_config(*names: str, **helps: str) -> Callable[[Callable[..., None]], Ca
     """A command that takes the fields of `RunConfig` called `names` as options, before its own.
 
     The command is called with `given`: what the user gave of them, by field. `helps` says otherwise what a field is for
-    in this command. `settings` becomes `--set NAME=VALUE`, which may be given many times. `dry_run` is no field, but
-    may be named too.
+    in this command. `settings` becomes `--set NAME=VALUE`, which may be given many times. What
+    is in `_BESIDE` is no field, but may be named too.
     """
     fields = {field.name: field for field in dataclasses.fields(RunConfig)}
     hints = typing.get_type_hints(RunConfig, include_extras=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from promptopt.evaluators.judging import MOST_UNREAD
@@ -44,6 +44,15 @@ class ScoredPair:
     example: Example
     before: Score
     after: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """What the score has to hold: the loss that is borne, whether a gain has to be shown, whether a judge decides."""
+
+    margin: float
+    better: bool = field(kw_only=True)
+    accept_judge: bool = field(kw_only=True)
 
 
 def overall(decisions: Sequence[Decision]) -> Outcome:
@@ -87,6 +96,20 @@ def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judge
         f"{least}: a loss of {100 * margin:g} points is not ruled out; these examples hold a margin of "
         f"{100 * max(0.0, -low):.1f} points, so give more of them", gain,
     )  # fmt: skip
+
+
+def shown_better(score: Decision) -> Decision:
+    """`score`, of `non_inferior`, where a gain is required: no loss is inconclusive without a gain.
+
+    A gain is shown where the whole two-sided 95 % interval is above zero, the reverse of a regression.
+    """
+    if score.outcome != "passed" or score.gain is None:
+        return score
+    low, high = score.gain.ci95
+    shown = f"{_points(score.gain.mean)} points (95 %: {bound_said(low, 0.0)} to {_points(high)}), n = {score.gain.n}"
+    if low > 0:
+        return Decision(score.name, "passed", f"{shown}: better", score.gain)
+    return Decision(score.name, "inconclusive", f"{shown}: no gain is shown, and better is required", score.gain)
 
 
 def of_slices(
