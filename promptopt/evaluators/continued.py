@@ -46,7 +46,7 @@ _OFFER = re.compile(
     r"|would\syou\s(?:like|want|prefer)|do\syou\s(?:want|need)|(?:do\syou\s)?want\sme\sto|shall\si|let\sme\sknow|feel\sfree|i\shope\sth(?:is|at)"
     r"|is\sthere\sanything|(?:just\s)?ask\sme|happy\sto\shelp|möchten\ssie|soll\sich|voulez-vous|souhaitez-vous|¿?quieres\sque)\b"
     # Not where the answer itself follows in the same line.
-    rf"(?![^\n]{{0,300}}(?:[=:]|\b{NOUN}\s{IS}\b|boxed|####))[^\n]{{0,300}}\Z",
+    rf"(?![^\n]{{0,300}}(?:=|\b{NOUN}(?:\W{{0,3}}:|\s{IS}\b)|boxed|####|:\s?[\w*.,]+\Z))[^\n]{{0,300}}\Z",
     re.IGNORECASE,
 )
 """What assistants offer below an answer: "Would you like me to show the 2 steps?"."""

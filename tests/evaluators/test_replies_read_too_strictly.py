@@ -12,6 +12,8 @@ NUMBERS = {
     "We add 3 and 4.\nLet me know if it is unclear. Answer: 7": "7",
     "We have 42.\nIf you want, I can show 3 other ways.": "42",
     "We have 42.\nIf you need more, feel free to ask for 2 examples.": "42",
+    "We have 42.\nDo you want me to check: 3 more?": "42",
+    "We have 42. Let me know: 3 other ways exist.": "42",
     # A place is what was asked for.
     "Of the 10 sections, the answer is in section 4.": "4",
     "There are 40 lines; the error is in line 12.": "12",
@@ -50,6 +52,7 @@ LABELS = {
     "The user asks about negative rates because they want to know; the tone is positive.": None,
     "The text mentions a positive outcome since 2010. It is negative.": None,
     "The reviewer expected a negative experience because of rumours. It is positive.": None,
+    "It is not negative at all.\nI hope this helps! Sentiment: positive": "positive",
     "I classify the text as negative because its positive parts are few": "negative",
     "I'd call it a clearly negative review since nothing positive is said": "negative",
 }
