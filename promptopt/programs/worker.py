@@ -9,7 +9,6 @@ import inspect
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -66,6 +65,9 @@ class Worker:
     loop: _Loop | None = None
     """What drives an async program."""
     _resume: threading.Lock = field(default_factory=threading.Lock)
+    _ending: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the thread is ended from outside, so that it is there: its number may be another thread's afterwards.
+    """
 
     def __post_init__(self) -> None:
         self.result = Finished(self.record)
@@ -92,10 +94,12 @@ class Worker:
         if self.waiting:
             self.waiting = []
             self._resume.release()
-        elif not self.gone and self.thread.is_alive():
-            _raise_in(self.thread)
-            if self.loop is not None:
-                self.loop.wake()
+            return
+        with self._ending:
+            if not self.gone and self.thread.is_alive():
+                _raise_in(self.thread)
+                if self.loop is not None:
+                    self.loop.wake()
 
     def ask(self, calls: Sequence[tuple[Request, str]]) -> list[Reply]:
         """Called by the program's thread: wait for the replies to all of `calls`."""
@@ -130,7 +134,10 @@ class Worker:
             output = self.program(self.record.cell.prompt, self.record.cell.example, self._handle())
             if inspect.isawaitable(output):
                 awaited = True
-                output = asyncio.run(_Loop(self).drive(output))
+                # Before the runner, which takes a copy of the context: the loop is known by it.
+                driven = _Loop(self).drive(output)
+                with asyncio.Runner(loop_factory=_InlineLoop) as runner:
+                    output = runner.run(driven)
             found, failure = read_output(output)
             result = Finished(self.record, found, failure)
         except EvaluatorError as cause:
@@ -143,7 +150,8 @@ class Worker:
             if not self.over:
                 self.result = result
         finally:
-            self.gone = True
+            with self._ending:
+                self.gone = True
             self._report()
 
     def _report(self) -> None:
@@ -176,9 +184,8 @@ class _Loop:
         return found
 
     async def drive(self, output: Awaitable[Output]) -> Output:
-        """Run the program to its end; what it hands to a thread runs here instead, so that nothing overtakes."""
+        """Run the program to its end."""
         self._running = asyncio.get_running_loop()
-        self._running.set_default_executor(_Inline())
         return await output
 
     def wake(self) -> None:
@@ -223,14 +230,16 @@ class _Asked(asyncio.Future[Reply]):
         raise AttributeError(name)
 
 
-class _Inline(ThreadPoolExecutor):
-    """An executor of asyncio's that runs what it is given at once."""
+class _InlineLoop(asyncio.SelectorEventLoop):
+    """Runs at once what a program hands to a thread, so that nothing overtakes. It begins no thread of its own."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """Run it; the future has the result already."""
-        future: Future[Any] = Future()
+        future = self.create_future()
         try:
-            future.set_result(fn(*args, **kwargs))
+            future.set_result(func(*args))
+        except (KeyboardInterrupt, SystemExit):
+            raise
         except BaseException as cause:  # noqa: BLE001 - whoever awaits is told
             future.set_exception(cause)
         return future

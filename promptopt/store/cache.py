@@ -32,7 +32,7 @@ class Cache:
         self._engine = engine
         self._where = where
         self.blobs = Blobs(engine, where)
-        self._waiting: list[tuple[object, ...]] = []
+        self._waiting: list[tuple[bytes, *tuple[object, ...]]] = []
         self._changed = threading.Condition()
         # Busy: rows are taken from those that wait, and not committed yet. `flush` waits for both kinds.
         self._busy = self._closed = False
@@ -109,7 +109,8 @@ class Cache:
             failure: StoreError | None = None
             try:
                 with sentences(self._where), self._engine.begin() as connection:
-                    each_of(connection, INSERT, rows)
+                    # In one order everywhere: two stores that commit the same keys in others would block each other.
+                    each_of(connection, INSERT, sorted(rows, key=lambda row: row[0]))
             except StoreError as error:
                 failure = error
             except BaseException as error:  # noqa: BLE001 (whatever it is, `flush` must not wait for a dead thread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -56,6 +57,17 @@ def test_many_threads_and_two_stores_lose_nothing(location: str) -> None:
         two.cache.flush()
         keys = [call_key("m", str(number), "greedy") for number in range(500)]
         assert len(one.cache.get(keys)) == 500
+
+
+def test_one_commit_writes_its_keys_in_one_order_whatever_order_they_came_in(tmp_path: Path) -> None:
+    # Two stores that commit the same keys in two orders block each other in PostgreSQL.
+    with Store(tmp_path / "s.db") as store:
+        with store.cache._changed:
+            for key in (b"c", b"a", b"b", b"a"):
+                store.cache.put(key, "m", "q", "1")
+        store.cache.flush()
+    with contextlib.closing(sqlite3.connect(tmp_path / "s.db")) as raw:
+        assert [key for (key,) in raw.execute("select key from calls order by rowid")] == [b"a", b"b", b"c"]
 
 
 def test_what_was_flushed_survives_kill_9(location: str) -> None:
