@@ -83,7 +83,8 @@ class PromptOpt(Teleprompter):
         self,
         method: str | Optimizer = "auto",
         *,
-        metric: Metric,
+        # Anything: `check_metric` says what a metric takes.
+        metric: Metric | Any,
         budget: Budget | None = None,
         model: str | Model | LM | None = None,
         proposer: str | Model | LM | None = None,
