@@ -15,7 +15,7 @@ NUMBERS = {
     "We have 42.\nDo you want me to check: 3 more?": "42",
     "We have 42. Let me know: 3 other ways exist.": "42",
     # A place is what was asked for.
-    "Of the 10 sections, the answer is in section 4.": "4",
+    "Of the 10 paragraphs, the answer is in paragraph 4.": "4",
     "There are 40 lines; the error is in line 12.": "12",
     "The first of 30 was found on page 2, by table 5": "2",
     # Pence, volts and billions; and a word.
