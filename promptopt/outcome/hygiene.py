@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from promptopt.evaluators.leak import find_leaks
 from promptopt.outcome.injections import hidden, injections
-from promptopt.tasks.personal import as_spelt, is_personal, personal_in
+from promptopt.tasks.personal import is_personal, pattern_of, personal_in
 from promptopt.types import Example
 
 
@@ -39,7 +39,7 @@ def _names(text: str, before: str, examples: Sequence[Example]) -> list[str]:
                 seen.setdefault(value.strip(), name)
     said: list[str] = []
     for value, name in seen.items():
-        whole = as_spelt(value)
+        whole = pattern_of(value)
         if whole.search(text) and not whole.search(before):
             said.append(f"holds the {name} of a customer")
     return list(dict.fromkeys(said))

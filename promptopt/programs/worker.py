@@ -234,7 +234,9 @@ class _InlineLoop(asyncio.SelectorEventLoop):
     """Runs at once what a program hands to a thread, so that nothing overtakes. It begins no thread of its own."""
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        """Run it; the future has the result already."""
+        """Run it; the future has the result already. A program's own executor is left as it is."""
+        if executor is not None:
+            return super().run_in_executor(executor, func, *args)
         future = self.create_future()
         try:
             future.set_result(func(*args))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from promptopt.tasks.personal import as_spelt, is_personal, personal_spans
+from promptopt.tasks.personal import is_personal, pattern_of, personal_spans
 from promptopt.text import counted
 from promptopt.types import Message
 
@@ -60,7 +60,7 @@ class Mask:
         # The longest first: a first name would be taken out of a whole one, and leave the rest.
         for value in sorted(self.personal, key=lambda each: (-len(each), each)):
             for whole in dict.fromkeys((value, _untitled(value))):
-                text = self._listed(text, as_spelt(whole), value, self.personal[value])
+                text = self._listed(text, pattern_of(whole), value, self.personal[value])
         # Whole names first, everywhere: then the parts by which people call each other.
         for value, kind in self.personal.items():
             for part in _parts(value, kind):

@@ -142,7 +142,7 @@ def is_personal(name: str) -> bool:
     return _PERSONAL.search(_NAME_OF_A_THING.sub("", name)) is not None
 
 
-def as_spelt(value: str) -> re.Pattern[str]:
+def pattern_of(value: str) -> re.Pattern[str]:
     """What finds a personal text as a whole word, in any case where it is no single word.
 
     A name of one word may be a word as well: a customer May is not in "you may".

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -170,6 +172,40 @@ def test_an_async_program_that_waits_for_ever_leaves_no_thread_behind(program: A
     # Each that is left holds a thread and three files, and a search has thousands of cells.
     [found] = score(program, 1, seconds=0.05)
     assert "it went on for 0.05 seconds" in found.feedback
+    assert ended()
+
+
+def test_what_an_async_program_hands_to_a_thread_runs_where_it_runs_but_for_an_executor_of_its_own() -> None:
+    names: list[str] = []
+
+    async def program(prompt: Any, example: Example, ask: Any) -> str:
+        here = threading.current_thread()
+        await asyncio.to_thread(lambda: names.append("here" if threading.current_thread() is here else "elsewhere"))
+        with ThreadPoolExecutor(1) as own:
+            work = asyncio.get_running_loop().run_in_executor(own, lambda: threading.current_thread() is here)
+            names.append("here" if await work else "elsewhere")
+        return "yes"
+
+    before = threading.active_count()
+    [found] = score(program, 1)
+    assert found.value == 1.0
+    # A cell is run twice, to see whether the program keeps state between cells.
+    assert names == ["here", "elsewhere"] * 2
+    assert ended()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit("bye"), StopAsyncIteration()])
+def test_what_is_raised_there_costs_the_cell_alone(error: BaseException) -> None:
+    def fails() -> None:
+        raise error
+
+    async def program(prompt: Any, example: Example, ask: Any) -> str:
+        await asyncio.to_thread(fails)
+        return "yes"
+
+    [found] = score(program, 1)
+    assert f"it raised {type(error).__name__}" in found.feedback
     assert ended()
 
 
