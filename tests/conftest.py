@@ -1,20 +1,21 @@
 """For every test: no home but a temporary one, in memory where there is room; no deadline that a busy machine misses.
 
-`slow` marks what a shorter test stands beside: a bare `pytest` leaves it out, and `.ci/run` runs it. So it is with
-`engine`.
+`slow` marks what a bare `pytest` leaves out, and `.ci/run` runs. Some tests are marked by hand. Those that were found
+to take long stand in `slow_tests.json`, which `PROMPTOPT_SLOW_TESTS=write pytest -m ""` writes.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from itertools import count
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,34 +24,20 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.register_profile("ci", settings.get_profile("busy"), max_examples=200)
 settings.load_profile("busy")
 
-SLOW = {"test_survives_a_crash_at_any_call", "test_same_run_under_other_hash_seeds"}
-"""Tests that every method inherits from its contract, and that start processes or many runs (see `.ci/run`)."""
-OF_A_FEW = {
-    "test_beats_its_start_on_a_planted_landscape",
-    "test_budget_is_exact",
-    "test_no_prompt_that_breaks_the_contract_is_scored",
-    "test_no_test_example_is_reached_from_the_run",
-    "test_raised_budget_continues",
-    "test_replay_pays_nothing",
-    "test_survives_crash_after_crash",
-    "test_test_split_stays_sealed",
-}
-"""Tests of that contract that are slow too, but for the methods below."""
-FEW = {
-    "align_pro/test_align_pro.py::TestContract",
-    "apo/test_apo.py::TestContract",
-    "evoprompt/test_evoprompt.py::TestGA",
-    "opro/test_opro.py::TestContract",
-    "plum/test_plum.py::TestTabuSearch",
-    "promptquine/test_tapruning.py::TestByBudget",
-}
-"""The quickest of each kind: trained, criticism, breeding, a history of scores, neighbours, no proposer."""
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 """Bytes that must be free in memory: a whole run leaves some 300 MB there, for a while."""
 
-LONG_S = 0.5
-"""CPU seconds above which a test is one to mark; the five longest of them are said at the end, and fail nothing."""
+SLOW_TESTS = Path(__file__).with_name("slow_tests.json")
+"""CPU seconds of a case of each test that was measured to be slow: all on one machine, for machines differ."""
+SLOW_S = 0.05
+"""CPU seconds of a case from which a test stands there: without these the suite takes under a minute on two cores."""
+QUICK = "tests/golden/"
+"""A whole run of every method by the journal it must repeat: what a change of the engine breaks first is always run."""
+OWN_MARKS = {"engine", "hf", "vllm", "browser", "fuzz"}
+"""Tests that a bare `pytest` leaves out, or skips, for another reason than their length."""
+UNMARKED = pytest.StashKey[bool]()
+"""Of tests that nobody has marked: only these are measured."""
 
 
 def pytest_configure() -> None:
@@ -75,31 +62,54 @@ def pytest_collection_finish() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """What a contract brings along cannot be marked where it is written: plug-in authors have no such marker."""
+    measured = json.loads(SLOW_TESTS.read_text(encoding="utf-8"))
     for item in items:
-        name = item.originalname
-        if name in SLOW or (name in OF_A_FEW and not item.nodeid.endswith(tuple(f"{each}::{name}" for each in FEW))):
+        item.stash[UNMARKED] = item.get_closest_marker("slow") is None
+        if _name(item.nodeid) in measured:
             item.add_marker("slow")
+
+
+def _name(case: str) -> str:
+    """The test that a case belongs to."""
+    return case.split("[")[0]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """What a test takes in CPU seconds goes with its report: on a busy machine seconds by the clock say nothing."""
-    begun = time.process_time()
+    begun = _cpu_s()
     try:
         return (yield)
     finally:
-        item.user_properties.append(("cpu_s", time.process_time() - begun))
+        if item.stash[UNMARKED] and OWN_MARKS.isdisjoint(item.keywords):
+            item.user_properties.append(("cpu_s", _cpu_s() - begun))
+
+
+def _cpu_s() -> float:
+    """Of this process and of those that it has started and seen end."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The longest tests that run at all times, for whoever has a minute to spare."""
-    ended = [
-        (float(dict(report.user_properties).get("cpu_s", 0)), report.nodeid)
-        for report in terminalreporter.getreports("passed")
-        if report.when == "call" and {"slow", "engine", "hf", "vllm", "browser", "fuzz"}.isdisjoint(report.keywords)
-    ]
-    for seconds, name in sorted(each for each in ended if each[0] > LONG_S)[:-6:-1]:
-        terminalreporter.write_line(f"{seconds:.1f} CPU seconds and not marked slow: {name}")
+    """The table of slow tests is written anew where that is asked for, from the tests that ran."""
+    if os.environ.get("PROMPTOPT_SLOW_TESTS") == "write":
+        ended = [report for report in terminalreporter.getreports("passed") if report.when == "call"]
+        _write_slow_tests(ended)
+        terminalreporter.write_line(f"written: {SLOW_TESTS}")
+
+
+def _write_slow_tests(ended: Iterable[pytest.TestReport]) -> None:
+    """What stood there of files that did not run stays; of the others it is forgotten with the tests that are gone."""
+    cases: dict[str, list[float]] = {}
+    for report in ended:
+        if report.user_properties and not report.nodeid.startswith(QUICK):
+            cases.setdefault(_name(report.nodeid), []).append(float(dict(report.user_properties)["cpu_s"]))
+    ran = {report.nodeid.split("::")[0] for report in ended}
+    before = json.loads(SLOW_TESTS.read_text(encoding="utf-8"))
+    kept = {name: seconds for name, seconds in before.items() if name.split("::")[0] not in ran}
+    slow = kept | {name: round(fmean(taken), 2) for name, taken in cases.items() if fmean(taken) >= SLOW_S}
+    SLOW_TESTS.write_text(json.dumps(slow, indent=0, sort_keys=True) + "\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -228,7 +228,7 @@ def _extra_of(marker: str) -> str:
 def test_pre_commit_runs_the_lint_step_of_ci() -> None:
     hooks = re.findall(r"entry: ([^,]+),", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     step = (ROOT / ".ci" / "run").read_text(encoding="utf-8").partition('step "lint')[2].partition("\n\n")[0]
-    assert hooks == step.splitlines()[1:]
+    assert hooks == [line.strip() for line in step.splitlines()[1:]]
 
 
 def test_the_citation_names_this_version() -> None:
