@@ -27,6 +27,7 @@ from promptopt.outcome.judge_trust import remember, trust_in
 from promptopt.protocols import Ask, Evaluator, Grading, Model, Role, Simulating, Task
 from promptopt.run.budget import Budget, Ledger
 from promptopt.run.door import Door
+from promptopt.run.run import Run
 from promptopt.store.runs import Store
 from promptopt.tasks.reading.columns import text_of
 from promptopt.tasks.reading.conversations import messages_in, transcript
@@ -230,14 +231,14 @@ class _Asked:
     task: Task
     evaluator: Evaluator
     door: Door
-    warned: Sequence[str]
+    run: Run
 
     def judged(self, report: Calibration | None = None, found: tuple[ProbeResult, ...] = ()) -> Judged:
         """What was found, with what it took."""
         door = self.door
         judge = door.models["judge"].name if by_judge(self.evaluator) else ""
         return Judged(
-            name_of(self.evaluator), judge, door.account.spent, door.account.paid, tuple(self.warned), report, found
+            name_of(self.evaluator), judge, door.account.spent, door.account.paid, self.run.warnings, report, found
         )
 
 
@@ -270,7 +271,7 @@ def _asking(
         models = open_models(model).by_role
         run, door = looking(task, chosen, models, store, budget, seed, stopping(budget, begun, interrupt))
         with no_search():
-            yield chosen, _Asked(task, chosen, door, run.warnings)
+            yield chosen, _Asked(task, chosen, door, run)
 
 
 def _steady(judging: Grading, replies: Sequence[tuple[Example, str]], first: Sequence[Score], ask: Ask) -> float | None:

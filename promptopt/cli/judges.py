@@ -83,13 +83,15 @@ def check(
     one said twice over, headings and bold, a made-up authority, and the reply to another input.
     """
     from promptopt.judges import probe
+    from promptopt.trust.probes import concluded
 
     with _asked(given, trust=trust, quiet=quiet) as (task, arguments):
         found = probe(task, count=count, **arguments)
     if json:
         show_json({**_head(found), "probes": [each.to_json() for each in found.found]})
     else:
-        show("\n".join([_title(found), *(each.sentence() for each in found.found), *map(_warned, found.warnings)]))
+        lines = [*(each.sentence() for each in found.found), concluded(found.found, judged=bool(found.judge))]
+        show("\n".join([_title(found), *lines, *map(_warned, found.warnings)]))
     if not all(each.passed for each in found.found):
         raise typer.Exit(FAILED)
 

@@ -138,7 +138,9 @@ def concluded(report: Calibration, status: JudgeStatus) -> str:
     if status == "calibrated":
         return "calibrated: it may guide a search; its word alone is no verdict"
     low = None if report.interval is None else report.interval[0]
-    lacks: list[str] = [] if report.n >= ENOUGH else [f"{ENOUGH} labels (here {report.n})"]
+    those = f"labels on replies that it can be read on (here {report.n} of {report.n + report.unread})"
+    wanted = those if report.unread else f"labels (here {report.n})"
+    lacks: list[str] = [] if report.n >= ENOUGH else [f"{ENOUGH} {wanted}"]
     if low is None or low < AT_LEAST:
         here = "none" if low is None else f"{low:.2f}"
         lacks.append(f"a kappa of {AT_LEAST:.2f} at the lower end of its interval (here {here})")
@@ -148,6 +150,9 @@ def concluded(report: Calibration, status: JudgeStatus) -> str:
 
 def describe(report: Calibration) -> list[str]:
     """The report in lines for people."""
+    if not report.n:
+        lost = counted(report.unread, "labelled reply", "labelled replies")
+        return [f"it could not be read on any of {lost}, so nothing is known of how far it agrees with people"]
     if report.kappa is None:
         said = f"{report.coefficient} is undefined, since people score all of them alike"
     else:

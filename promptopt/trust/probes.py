@@ -118,6 +118,18 @@ def found_in(probe: Probe, values: Sequence[float | None], plain: Sequence[float
     )
 
 
+def concluded(found: Sequence[ProbeResult], *, judged: bool) -> str:
+    """What the probes come to, and what to do; `judged`: whether a judge was probed, and no metric."""
+    failed = [each for each in found if not each.passed]
+    if not failed:
+        people = "; whether it agrees with people is told by `promptopt judges calibrate`" if judged else ""
+        return f"passed: it is taken in by none of these{people}"
+    other = "name another judge, or say in its criteria what deserves the lowest level" if judged else (
+        "a search by this metric may find prompts that do the same, so take a stricter one"
+    )  # fmt: skip
+    return f"failed: {len(failed)} of {len(found)}; {other}"
+
+
 def all_passed(found: Sequence[Mapping[str, Any]]) -> bool:
     """Whether every probe was made, and passed; reads `ProbeResult.to_json()`."""
     return {each["name"] for each in found if each["passed"]} == {probe.name for probe in PROBES}

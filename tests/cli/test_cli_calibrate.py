@@ -53,6 +53,7 @@ def test_a_calibrated_judge_is_spoken_of_and_still_decides_nothing(
     done = invoke("judges", "check", "--task", judged_task, *OPTIONS)
     assert done.exit_code == 0, done.stdout + done.stderr
     assert done.stdout.count(": passed") == 6
+    assert "passed: it is taken in by none of these" in done.stdout
     found = search()
     assert (found["trust"]["status"], found["verdict"]) == ("calibrated", "undecided")
     said = invoke("runs", "show", found["run_id"]).stdout
@@ -78,6 +79,29 @@ def test_a_judge_that_is_taken_in_fails_and_the_report_says_by_what(
     assert found["padding"]
     said = invoke("runs", "show", search()["run_id"]).stdout
     assert said.startswith("Not decided: the judge is taken in by planted replies (constant, injection")
+
+
+@pytest.mark.parametrize("command", [("check", "-n", "8"), ("calibrate", "--labels", "labels.jsonl")])
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("Quite a nice reply, I think.", "could not be read (such as: it said 'Quite a nice reply"),
+     ('{"score": 2}', "so it tells nothing apart")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_judge_is_told_while_it_is_held_to_the_test(
+    word: str,
+    said: str,
+    command: tuple[str, ...],
+    judged_task: str,
+    models: dict[str, Scripted],
+    invoke: Invoke,
+    workplace: Path,
+) -> None:
+    labels(workplace / "labels.jsonl", lambda n: n % 3)
+    models["judge"] = judge(lambda _: word)
+    done = invoke("judges", *command, "--task", judged_task, *OPTIONS)
+    assert done.stdout.count("Warning: ") == 1
+    assert said in done.stdout
+    assert "nan" not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from promptopt.trust.calibration import JudgeStatus, Scored, calibration, concluded, describe, status_of
 from promptopt.trust.probes import PROBES, all_passed, found_in
+from promptopt.trust.probes import concluded as probes_come_to
 
 COUNTS = (((1, 1), 40), ((1, 0), 10), ((0, 1), 5), ((0, 0), 45))
 
@@ -66,6 +67,10 @@ def test_what_cannot_be_read_is_counted_apart_and_people_who_differ_are_the_ceil
     report = calibration(items, 2)
     assert (report.n, report.unread) == (3, 1)
     assert report.ceiling == pytest.approx(0.4444, abs=1e-3)
+    assert "50 labels on replies that it can be read on (here 3 of 4)" in concluded(report, "weak")
+    assert describe(calibration([Scored((float(n % 2),), None, 5) for n in range(60)], 2)) == [
+        "it could not be read on any of 60 labelled replies, so nothing is known of how far it agrees with people"
+    ]
     noisy = [Scored((float(n % 2), float(n // 2 % 2)), 1.0, 5) for n in range(40)]
     assert "hardly more than by chance" in " ".join(describe(calibration(noisy, 2)))
 
@@ -125,10 +130,13 @@ def test_probes_make_what_they_say_and_judge_it_by_what_it_deserves() -> None:
     assert len(set(made["constant"])) > 1
     honest = [found_in(probe, [0.0] * 20 if probe.expected == "lowest" else [0.6] * 20, [0.6] * 20) for probe in PROBES]
     assert all(each.passed for each in honest)
+    assert probes_come_to(honest, judged=True).startswith("passed: it is taken in by none of these; whether it agrees")
     assert all_passed([each.to_json() for each in honest])
     assert not all_passed([each.to_json() for each in honest[:5]])
     fooled = [found_in(probe, [0.9] * 20, [0.6] * 20) for probe in PROBES]
     assert not any(each.passed for each in fooled)
+    assert probes_come_to([*honest[:4], *fooled[4:]], judged=True).startswith("failed: 2 of 6; name another judge")
+    assert "so take a stricter one" in probes_come_to(fooled, judged=False)
     assert "failed (0.90 of 1, at most 0.1 was expected; the plain reply 0.60)" in fooled[0].sentence()
     unread = found_in(PROBES[0], [None] * 5 + [0.0] * 15, [0.6] * 20)
     assert (unread.passed, "5 of 20 could not be read" in unread.sentence()) == (False, True)
