@@ -74,7 +74,8 @@ def without_check(check: Evaluator, models: Mapping[Role, Model]) -> str:
         return ""
     return (
         f"one judge, {models['judge'].name!r}, guides the search and says what came of it, so a prompt that only "
-        f"pleases it looks better than it is; name one of another family for the end with --check-judge"
+        f"pleases it looks better than it is; name one of another family for the end with --check-judge of `promptopt "
+        f"optimize`"
     )
 
 

@@ -61,5 +61,5 @@ def layouts_table(found: Sequence[tuple[str, Evaluation]]) -> str:
     looks = [(each.look, each.next_look) for _, each in found if each.look is not None and each.next_look is not None]
     if looks:
         last = max((look for look, _ in looks), key=lambda look: look.number)
-        lines.append(look_said(last, max((ahead for _, ahead in looks), key=lambda look: look.number)))
+        lines.append(look_said([last], max((ahead for _, ahead in looks), key=lambda look: look.number)))
     return "\n".join(lines)

@@ -163,7 +163,7 @@ def _as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> str:
     lines = [
         f"{found.task}, {counted(found.n, 'test example')}, {found.evaluator}: {reference.model} with the old prompt "
         f"scores {words.score(reference.measured.score)}",
-        *(f"{target.model}: {_said(target.chosen, kept=target.kept)}" for target in found.targets),
+        *(f"{target.model}: {_said(target.chosen, kept=target.kept, judged=found.judged)}" for target in found.targets),
         *(f"{each.model}: not moved there: {_without_end(each.reason)}" for each in found.missing),
         *([GO_ON] if found.missing else []),
         "",
@@ -180,33 +180,48 @@ def _as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> str:
     lines.append(words.columns(costs, right=(1, 2, 3)))
     for target in found.targets:
         if not target.kept:
-            lines += ["", f"Prompt for {target.model} ({target.chosen.prompt.id}):"]
+            run = "" if target.search is None else f"; run {target.search.run_id}"
+            lines += ["", f"Prompt for {target.model} ({target.chosen.prompt.id}{run}):"]
             lines += [words.block(as_spelt(text, marks)) for _, text in target.chosen.prompt.texts if text]
     if found.judged:
-        lines += ["", "This is a judge's word, and no verdict: label the runs' replies (`promptopt label RUN`)."]
+        lines += ["", *_by_people(found)]
     return "\n".join([*lines, *(f"Warning: {normalise(warning)}" for warning in found.warnings)])
 
 
+def _by_people(found: Migration) -> list[str]:
+    """What people can decide where a judge has spoken."""
+    runs = [(target.model, target.search.run_id) for target in found.targets if target.search and not target.kept]
+    return [
+        "This is a judge's word, and no verdict: before you move, read replies of the old and the new model to the same "
+        "examples.",
+        *(f"`promptopt label {run}` has people say whether the new prompt is better than the old one on {model}."
+          for model, run in runs),
+    ]  # fmt: skip
+
+
 def _explained(found: Migration) -> list[str]:
-    """What the cells hold, and which looks at the test they are."""
+    """What the cells hold, and which looks at the test it took, those of the searches among them."""
     from promptopt.outcome.looks import look_said
 
     sure = f"{100 * (1 - found.targets[0].old.gain.alpha):.4g} %"
-    lines = [f"Each: the gain on the old model with the old prompt, and its interval ({sure}: all verdicts share the "
-             f"level of the first look at the test). No worse: all of it above -{found.margin:g}."]  # fmt: skip
+    shared = f": all verdicts share the level of look {found.looks[0].number} at the test" if found.looks else ""
+    lines = [f"Each: the gain on the old model with the old prompt, and its interval ({sure}{shared}). No worse: all of "
+             f"it above -{found.margin:g}."]  # fmt: skip
+    searched = [target.search.look for target in found.targets if target.search and target.search.look]
     if found.looks and found.next_look is not None:
-        lines.append(look_said(found.looks[-1], found.next_look))
+        lines.append(look_said([*found.looks, *searched], found.next_look))
     return lines
 
 
-def _said(placed: OnModel, *, kept: bool) -> str:
+def _said(placed: OnModel, *, kept: bool, judged: bool) -> str:
     prompt = "the old prompt" if kept else "a new prompt"
+    by = "by a judge's word " if judged else ""
     said = {
         "non-inferior": f"{prompt} is no worse there",
         "inferior": f"{prompt} is worse there than the margin allows",
         "open": f"whether {prompt} is no worse there is open: more test examples, or a wider margin, would tell",
     }
-    return f"{said['open' if placed.status is None else placed.status]} ({_cell(placed)})"
+    return f"{by}{said['open' if placed.status is None else placed.status]} ({_cell(placed)})"
 
 
 def _without_end(reason: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from promptopt.errors import BackendError, ConfigError
@@ -74,6 +74,38 @@ class Board:
         """Of targets that have a verdict, and not all prompts."""
         untried = sorted(self.untried.keys() - self.lost.keys())
         return [f"not all prompts were tried on {self.names[place]}: {self.untried[place]}" for place in untried]
+
+    def found_elsewhere(self, targets: Sequence[Target], margin: float) -> list[str]:
+        """Of targets whose own prompt is not known to be no worse, where the prompt of another may be.
+
+        No verdict was set aside for it, so this is said and decides nothing.
+        """
+        own = {target.new.prompt: target.model for target in targets if target.new is not None}
+        said: list[str] = []
+        for target in targets:
+            place = self.names.index(target.model)
+            cells = (cell for prompt in own for cell in [self.rows[prompt][place]] if cell is not None)
+            held = [cell for cell in cells if cell.status is None and cell.gain.interval[0] > -margin]
+            if target.chosen.status != "non-inferior" and held:
+                best = max(held, key=lambda cell: cell.gain.mean)
+                said.append(
+                    f"the prompt that was found for {own[best.prompt]} ({best.prompt.id}) is above the margin on "
+                    f"{target.model}, where no verdict was set aside for it: move with it as --prompt, on new test "
+                    f"examples"
+                )
+        return said
+
+
+def by_target(searches: Mapping[str, Sequence[str]]) -> list[str]:
+    """The warnings of the search on each target, each once; which it is about, where that is not all of them."""
+    about: dict[str, list[str]] = {}
+    for model, warnings in searches.items():
+        for warning in dict.fromkeys(warnings):
+            about.setdefault(warning, []).append(model)
+    return [
+        warning if len(models) == len(searches) else f"{', '.join(models)}: {warning}"
+        for warning, models in about.items()
+    ]
 
 
 def silence(task: Task, found: Evaluation) -> str:

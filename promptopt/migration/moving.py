@@ -14,7 +14,7 @@ from promptopt.errors import BackendError, ConfigError
 from promptopt.evaluation import Asked, Evaluation, evaluate_together
 from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
-from promptopt.migration.board import Board, Failure, mute, silence
+from promptopt.migration.board import Board, Failure, by_target, mute, silence
 from promptopt.migration.freezing import all_examples, answers_under_start
 from promptopt.migration.moved import Cost, Migration, OnModel
 from promptopt.outcome.looks import level_of
@@ -106,7 +106,9 @@ class _Mover:
         if pairs:
             last = self._against_reference(task, evaluator, board, pairs, alpha=board.alpha)
         board.check_some_left()
-        remarks = [remark for search in searches if search is not None for remark in search.warnings]
+        found = zip(board.names, searches, strict=True)
+        remarks = by_target({name: search.warnings for name, search in found if search is not None})
+        moved = board.moved(searches)
         looks = [reference.look, last.look] if pairs else [reference.look]
         return Migration(
             task=task.name,
@@ -116,10 +118,14 @@ class _Mover:
             n=len(reference.examples),
             reference=reference,
             cost=_cost(reference, self._opened(self.roles.task)),
-            targets=board.moved(searches),
+            targets=moved,
             models=board.names,
             matrix={prompt.id: tuple(row) for prompt, row in board.rows.items()},
-            warnings=tuple(dict.fromkeys([*reference.warnings, *remarks, *board.remarks()])),
+            warnings=tuple(
+                dict.fromkeys(
+                    [*reference.warnings, *remarks, *board.remarks(), *board.found_elsewhere(moved, self.margin)]
+                )
+            ),
             looks=tuple(look for look in looks if look is not None),
             next_look=last.next_look,
             missing=board.missing(),

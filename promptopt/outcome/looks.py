@@ -88,11 +88,13 @@ def level_of(looks: Sequence[Look | None], verdicts: int) -> float:
     return level(last) / (verdicts if min(numbers) == last else max(verdicts, last - 1))
 
 
-def look_said(look: Look, ahead: Look) -> str:
-    """Which look this was, and what the next one needs."""
+def look_said(looks: Sequence[Look], ahead: Look) -> str:
+    """Which looks one command has made (at least one), and what the next one needs."""
+    *others, last = map(str, sorted({look.number for look in looks}))
+    which = f"Looks {', '.join(others)} and {last}" if others else f"Look {last}"
     return (
-        f"Look {look.number} at these test examples: what is chosen by it needs new ones for a verdict, and the next "
-        f"look at these needs p below {ahead.alpha:.2g}."
+        f"{which} at these test examples: what is chosen by {'them' if others else 'it'} needs new ones for a verdict, "
+        f"and the next look at these needs p below {ahead.alpha:.2g}."
     )
 
 

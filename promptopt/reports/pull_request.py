@@ -59,7 +59,7 @@ class Checked:
 
     def looked(self) -> str:
         """Which look it was, and what the next one needs; nothing where none is known."""
-        return "" if self.look is None or self.next_look is None else look_said(self.look, self.next_look)
+        return "" if self.look is None or self.next_look is None else look_said([self.look], self.next_look)
 
 
 def pull_request(checked: Checked, *, examples: bool = True) -> str:

@@ -108,8 +108,8 @@ def test_each_target_is_searched_where_it_must_be_and_the_matrix_is_what_was_pla
                   "0.05").stdout  # fmt: skip
     assert "x/new: a new prompt is no worse there" in said
     assert "a thousand requests" in said
-    assert "(98.75 %: all verdicts share the level of the first look at the test)" in said
-    assert "Look 3 at these test examples" in said
+    assert "(98.75 %: all verdicts share the level of look 1 at the test)" in said
+    assert "Looks 1, 2 and 3 at these test examples" in said
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ def test_a_model_that_is_gone_answers_from_its_file(
 
 @pytest.mark.slow
 def test_without_labels_its_replies_are_the_targets_and_a_judge_says_whether_others_serve(
-    moved: Callable[..., dict[str, Any]], models: dict[str, Scripted], workplace: Path
+    moved: Callable[..., dict[str, Any]], models: dict[str, Scripted], invoke: Invoke, workplace: Path
 ) -> None:
     rows = "".join(json.dumps({"text": f"item {n} {('good', 'bad')[n % 2]}"}) + "\n" for n in range(240))
     (workplace / "bare.jsonl").write_text(rows, encoding="utf-8")
@@ -154,6 +154,12 @@ def test_without_labels_its_replies_are_the_targets_and_a_judge_says_whether_oth
     assert models["judge"].calls > 0
     assert found["targets"][0]["gain"]["mean"] == 0.0  # this judge says that all serve alike
     assert found["targets"][0]["kept"]
+    again = ("--from", "x/old", "--to", "x/bad", "--margin", "0.1", "--task", "bare.toml")
+    said = invoke("migrate", *OPTIONS[:-2], *again).stdout
+    assert "x/bad: by a judge's word the old prompt is no worse there" in said
+    # Nothing was searched, so there is no run whose replies people could label.
+    assert "This is a judge's word" in said
+    assert "promptopt label" not in said
 
 
 @pytest.mark.parametrize(
