@@ -192,8 +192,7 @@ def _by_people(found: Migration) -> list[str]:
     """What people can decide where a judge has spoken."""
     runs = [(target.model, target.search.run_id) for target in found.targets if target.search and not target.kept]
     return [
-        "This is a judge's word, and no verdict: before you move, read replies of the old and the new model to the same "
-        "examples.",
+        "This is a judge's word, and no verdict: before you move, read replies of both models to the same examples.",
         *(f"`promptopt label {run}` has people say whether the new prompt is better than the old one on {model}."
           for model, run in runs),
     ]  # fmt: skip
@@ -205,8 +204,8 @@ def _explained(found: Migration) -> list[str]:
 
     sure = f"{100 * (1 - found.targets[0].old.gain.alpha):.4g} %"
     shared = f": all verdicts share the level of look {found.looks[0].number} at the test" if found.looks else ""
-    lines = [f"Each: the gain on the old model with the old prompt, and its interval ({sure}{shared}). No worse: all of "
-             f"it above -{found.margin:g}."]  # fmt: skip
+    lines = [f"Each: the gain on the old model with the old prompt, and its interval ({sure}{shared}). No worse: all "
+             f"of it above -{found.margin:g}."]  # fmt: skip
     searched = [target.search.look for target in found.targets if target.search and target.search.look]
     if found.looks and found.next_look is not None:
         lines.append(look_said([*found.looks, *searched], found.next_look))

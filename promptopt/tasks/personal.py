@@ -42,7 +42,7 @@ _EMAIL = rf"(?<![\w.+-])[\w.+-]{{1,64}}(?:@|%40|\s?[\[(](?:at|@)[\])]\s?)[\w-]{{
 _TELEPHONES = (
     # With the code of a country; with a 0 before the area; areas in parentheses; in pairs, as in France.
     r"(?<![\w+])(?:\(?\+|(?<!\d[ .,/])00(?=[1-9]))\d[\d ()./-]{6,18}\d(?!\w)",
-    r"(?<![\w-])(?<!\d[ .,/])\(?0\d{1,4}\)?[ /-]\d[\d /-]{4,12}\d(?!\w)",
+    r"(?<![\w-])(?<!\d[ .,/])\(?0\d{1,4}\)?(?:[ -]| ?/ ?)\d[\d /-]{4,12}\d(?!\w)",
     r"(?<!\w)(?:[178][ -]?)?\(\d{2,4}\)[ -]?\d{3,5}(?:[ -]\d{2,4}){1,2}(?!\w)",
     r"(?<![\w.])0[1-9](?:\.\d\d){4}(?!\.?\w)",
     # North America; mobile numbers of India and China; in one piece from the 0 on.
@@ -54,18 +54,24 @@ _TELEPHONES = (
 _SAYS_TELEPHONE = (
     r"(?:\b(?:phone|mobile|cell|cellphone|tel|telephone|call|ring|whatsapp|sms|fax|hotline"
     r"|my number|reach me|telefon\w*|handy\w*|rufnummer"
+    r"|llám[aeo]\w*|llame\w*|r?appele[rz]|chiama(?:mi|ci|te|re)|lig(?:ue|ar|a-me)|bel me|zadzwoń|dzwoń|позвони\w*|звони\w*|rückruf"
     r"|téléphone|portable|teléfono|móvil|cellulare|telefone|celular|telefoon|komórka|телефон\w*)\b|电话|手机|電話|携帯)[^\d\n+]{0,20}"
     r"(\d(?:[ ./-]?\d){7,13})(?!\w)"
 )
 # The word right before a number that is of a thing.
 _OF_A_THING = re.compile(
     r"(?:\b(?:order|ticket|invoice|tracking|parcel|shipment|serial|item|article|sku|ref|reference|case|customer|contract|booking|flight"
-    r"|meter|isbn|ean|id|bestell\w*|auftrag\w*|rechnung\w*|sendung\w*|paket\w*|kunden\w*|commande|facture|colis|suivi|pedido|factura"
+    r"|meter|lot|batch|isbn|ean|id|bestell\w*|auftrag\w*|rechnung\w*|sendung\w*|paket\w*|kunden\w*|commande|facture|colis|suivi|pedido|factura"
     r"|fattura|ordine|bestelling|zamówieni\w*|заказ\w*)|注文|订单|#)"
     r"(?:[ .:#-]*\b(?:numbers?|no|nr|num|id|code|numéro|nummer|número|numero)\b|n°)*"
     r"[ .:#=-]*(?:\b(?:is|was|ist|est|es)\b[ :]*)?$",
     re.IGNORECASE,
 )
+_QUANTITY = re.compile(r"\+(?:\d{1,2}([ .])\d{3}\1\d{3}|\d{3}([ .])000(?:\2)000)(?=[)]?$| ?\()")
+"""Millions with a sign, in threes: no country of a short code has numbers of six digits (ITU-T E.164)."""
+_NORTH_AMERICAN = re.compile(r"1[2-9]\d{9}")
+_SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+"""Letters of scripts without spaces: they end a number as a space does."""
 _VERSION = re.compile(r"\b(?:version|release|build|firmware|driver|v)[ .:]*$", re.IGNORECASE)
 _DATE = re.compile(r"(?<!\d)(?:\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d([./-])\d{1,2}\2\d{1,2})(?!\d)")
 _HOURS = re.compile(r"(?:[01]\d|2[0-4])-(?:[01]\d|2[0-4])[ /]{1,3}(?:[01]\d|2[0-4])-(?:[01]\d|2[0-4])")
@@ -162,13 +168,16 @@ def personal_spans(text: str) -> list[tuple[str, int, int]]:
     """The kind of each, where it begins, and where it ends; in the order of the rules, and none within another."""
     found: list[tuple[str, int, int]] = []
     rest = text
+    views = (False, True) if _SPACELESS.search(text) else (False,)
     for kind, rule in _RULES.items():
-        checked = (_confirmed(kind, rest, match) for match in rule.finditer(rest))
-        spans = [span for span in checked if span is not None]
-        found += [(kind, start, stop) for start, stop in spans]
-        for start, stop in spans:
-            # As many signs as before, so that the places of other matches stay.
-            rest = rest[:start] + "|" * (stop - start) + rest[stop:]
+        for parted in views:
+            seen = _SPACELESS.sub("、", rest) if parted else rest
+            checked = (_confirmed(kind, rest, match) for match in rule.finditer(seen))
+            spans = [span for span in checked if span is not None]
+            found += [(kind, start, stop) for start, stop in spans]
+            for start, stop in spans:
+                # As many signs as before, so that the places of other matches stay.
+                rest = rest[:start] + "|" * (stop - start) + rest[stop:]
     return found
 
 
@@ -239,6 +248,11 @@ def _is_account(characters: str) -> bool:
 def _is_telephone(text: str, before: str) -> bool:
     digits = _digits(text)
     if text.startswith(("+", "(+")):
+        if _QUANTITY.match(text.removeprefix("(")) is not None:
+            return False
+        # Written in one, a 1 in front is the code of North America, or no code at all.
+        if re.fullmatch(r"\+1\d+", text) is not None:
+            return _NORTH_AMERICAN.fullmatch(digits) is not None
         return 7 <= len(digits) <= 15
     if _DATE.search(text) is not None or _HOURS.fullmatch(text) is not None:
         return False

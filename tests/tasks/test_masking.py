@@ -200,3 +200,28 @@ def test_what_the_prompt_itself_says_stays() -> None:
     own = "Write to Help@acme.com or call 030 1234567."
 
     assert masked("help@acme.com, 030 1234567, ann@acme.com", own=own) == "help@acme.com, 030 1234567, [email]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+10 000 000 units were sold", "profit +1 250 000 EUR", "+12.500.000 euros", "up +3 400 000 (12 %)",
+        "(+2 000 000) this year", "a change of +123456789 bytes", "+1000000 points", "+100 000 000 people",
+        "lot 00123456789",
+    ],
+)  # fmt: skip
+def test_a_quantity_with_a_sign_is_no_telephone(text: str) -> None:
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("+376 312 345", "[phone]"), ("+420 777 123 456", "[phone]"), ("+49 711 123 456", "[phone]"),
+        ("+12025550143", "[phone]"), ("030 / 12345678", "[phone]"), ("Llámame al 612 345 678", "Llámame al [phone]"),
+        ("携帯は090-1234-5678です", "携帯は[phone]です"), ("账号DE89370400440532013000。", "账号[iban]。"),
+        ("卡号4111111111111111谢谢", "卡号[card number]谢谢"),
+    ],
+)  # fmt: skip
+def test_numbers_are_found_between_letters_of_any_script(text: str, said: str) -> None:
+    assert masked(text) == said
