@@ -132,7 +132,8 @@ def _checked(
     whole = _to_score(task, same=old == new)
     layout = "" if whole.layout is None else whole.layout.name
     # Once, where both are the same prompt: `found` then has one entry, which is first and last.
-    wanted = [Wanted(config, layout, whole, each) for each in dict.fromkeys(prompts)] if whole.test else []
+    called = {new: "the new prompt", old: "both prompts" if old == new else "the old prompt"}
+    wanted = [Wanted(config, layout, whole, each, called[each]) for each in dict.fromkeys(prompts) if whole.test]
     found = [evaluation for _, evaluation in scored(wanted, "test", quiet)] if wanted else [_unasked(config, task, new)]
     before, after = found[0], found[-1]
     pairs = _pairs(before, after)

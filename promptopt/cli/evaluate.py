@@ -228,7 +228,7 @@ def _naming(begun: Sequence[str], *, several: bool) -> Generator[None]:
         yield
     except (PromptoptError, StopRun):
         if several and begun and begun[-1]:
-            say(f"{begun[-1]} could not be scored:")
+            say(f"{begun[-1]} was not scored to the end:")
         raise
 
 

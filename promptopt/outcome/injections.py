@@ -9,18 +9,20 @@ from collections.abc import Mapping, Sequence
 from promptopt.text import counted, shorten
 
 # Gaps are short and end with the sentence: words far apart are of two thoughts, and no text makes the search slow.
+# What is not to be ignored is kept.
+_NOT = r"(?<!not )(?<!n't )(?<!n’t )(?<!never )"
 _ENGLISH = (
-    r"\b(?:ignore|disregard|forget|override|bypass|skip|supersede|overlook|pay no attention to)\b[^.!?\n]{0,40}"
+    rf"\b{_NOT}(?:ignore|disregard|forget|override|bypass|skip|supersede|overlook|pay no attention to)\b[^.!?\n]{{0,40}}"
     r"\b(?:previous|prior|above|earlier|preceding|all|any|other|former|your|system)\b[^.!?\n]{0,30}\b(?:instruction|direction|rule|prompt"
     r"|guideline|message|context|polic|order)\w*"
-    r"|\b(?:forget|ignore|disregard|pay no attention to)\s+(?:everything|all that|what)\b"
+    rf"|\b{_NOT}(?:forget|ignore|disregard|pay no attention to)\s+(?:everything|all that|what)\b"
     r"|\bdo(?: not|n.t) (?:follow|obey)\b[^.!?\n]{0,30}\b(?:above|previous|earlier|prior|preceding|other)\b"
     r"|\b(?:previous|prior|above|earlier|preceding)\b[^.!?\n]{0,20}\b(?:instruction|direction|rule|prompt|guideline)s?\b"
     r"[^.!?\n]{0,20}\b(?:no longer|void|cancel\w*|revoked|invalid|obsolete|superseded|suspended"
     r"|(?:was|were|are) (?:only |just )?(?:a test|tests|a joke|fake|wrong|outdated))\b"
     r"|\b(?:stop|cease|quit)\s+(?:following|obeying)\s+"
     r"(?:them|these|those|(?:your|the|all|any)\b[^.!?\n]{0,20}\b(?:instruction|rule|prompt|guideline)s?)\b"
-    r"|\b(?:set aside|put aside|discard|ignore|disregard|forget|overlook)\b[^.!?\n]{0,20}"
+    rf"|\b{_NOT}(?:set aside|put aside|discard|ignore|disregard|forget|overlook)\b[^.!?\n]{{0,20}}"
     r"\b(?:instruction|direction|rule|prompt|guideline)s?\b[^.!?\n]{0,30}\b(?:before|above|earlier|previously|so far)\b"
     r"|\b(?:everything|all|text|content|messages?)\b[^.!?\n]{0,20}\b(?:before|above|earlier|so far)\b[^.!?\n]{0,30}"
     r"\b(?:void|cancel\w*|revoked|invalid|obsolete|superseded)\b"
@@ -32,7 +34,7 @@ _ENGLISH = (
     r"\b(?:instruction|rule|prompt|guideline)s?\b"
     r"|\b(?:developer|debug|jailbreak|god|dan) mode\b[^.!?\n]{0,15}\b(?:on|enabled|active|activated)\b"
     r"|\byou (?:are now|now have|have)\b[^.!?\n]{0,30}\b(?:no|without|free of|free from)\b[^.!?\n]{0,12}"
-    r"\b(?:restriction|filter|guideline)s?\b"
+    r"\b(?:(?:restriction|filter|guideline)s?|rules)\b"
 )
 _FOREIGN = (
     # For each: to pass over, all or what was said before, instructions.
@@ -70,10 +72,13 @@ _INJECTIONS: Mapping[str, re.Pattern[str]] = {
     "holds marks of roles or tools": re.compile(
         r"<\|[\w ]{2,30}\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<function="
         r"|</?(?:system|assistant|tool_call|tool_response|function_calls?)>"
-        r"|^\s*(?:###\s*)?(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE),
+        r"|###\s*(?:system|assistant|human|user)\s*:"
+        r"|^\s*(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE),
     "speaks to whoever scores the reply": re.compile(
-        # Not to judge somebody is good manners.
-        r"\b(?<!not )(?<!n't )(?<!never )judge\b"
+        # Not to judge somebody is good manners; to judge whether something holds is a task.
+        rf"\b{_NOT}judge\b(?! (?:whether|if|how|which|what|each)\b)"
+        r"|\b(?:judging|grading|scoring|rating|evaluating) (?:this|your) (?:reply|answer|response|output)\b"
+        r"|\b(?:scored?|graded?|rated?|marked|counted) as (?:correct|right|perfect)\b"
         r"|\b(?:judges|grader|graders|evaluator|evaluators|assessor|assessors|rubric|scorer|graded|marking scheme)\b"
         r"|\b(?:whoever|anyone who|the one who)\b[^.!?\n]{0,10}\b(?:compares|scores|grades|rates|judges|evaluates)\b"
         r"|\bif you(?: are|.re) (?:scoring|grading|judging|rating|evaluating|comparing)\b"

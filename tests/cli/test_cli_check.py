@@ -59,6 +59,12 @@ def test_the_same_prompt_is_green(invoke: Invoke, task_file: str) -> None:
     assert done.exit_code == 0, done.stderr
 
 
+def test_each_prompt_is_named_as_it_is_scored(invoke: Invoke, task_file: str) -> None:
+    said = check(invoke, task_file, BETTER, "--test", "24", "--train", "20", "--dev", "20").stderr
+    scored = [line.rpartition(", ")[2] for line in said.splitlines() if line.startswith("scoring on test: ")]
+    assert scored == ["the old prompt", "the new prompt"]
+
+
 def test_too_few_examples_do_not_tell(invoke: Invoke, task_file: str) -> None:
     few = check(invoke, task_file, f"{START} Please.", "--test", "12")
     wider = check(invoke, task_file, f"{START} Please.", "--test", "12", "--margin", "0.9")

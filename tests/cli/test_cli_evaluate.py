@@ -126,7 +126,7 @@ def test_the_prompt_that_a_model_refuses_is_named(
     found = invoke(*BASE, task_file, "--prompt", START, "--prompt", BETTER, "--quiet")
     assert found.exit_code != 0
     assert "prompt B (" in found.stderr
-    assert "could not be scored" in found.stderr
+    assert "was not scored to the end" in found.stderr
     assert "prompt A (" not in found.stderr
 
 
