@@ -13,7 +13,7 @@ from functools import lru_cache
 
 _THOUGHT = r"(?:think(?:ing)?|thoughts?|reasoning|analysis)"
 _NAMES = (
-    rf"(?:(?:[a-z][a-z0-9]{{0,11}}[_\- ]){{0,3}}(?:(?:ant)?{_THOUGHT}|scratch[_\-]?pad|reflections?|deliberation|"
+    rf"(?:(?:[a-z][a-z0-9]{{0,11}}[_\- ]){{0,3}}(?:(?:ant)?{_THOUGHT}|scratch[_\-]?pad|reflect(?:ions?)?|deliberation|"
     r"monologue|brainstorm(?:ing)?|contemplat(?:ion|or)|introspection|ponder(?:ing)?|chain[_\- ]of[_\- ]thoughts?)"
     r"(?:[_\-]?(?:process|trace|content|steps?|mode|engine))?[0-9]{0,2}|cot|思考)"
 )
@@ -21,7 +21,8 @@ _CHANNEL = r"<\|channel\|>"
 _MARK = re.compile(
     rf"(?:(?:<|\[)\s?(?:(?P<end7>end)|begin|start)[_\- ](?:of_)?{_THOUGHT}\s?(?:>|\])"
     rf"|<[|｜]{_THOUGHT}[_▁](?:(?P<end8>end)|start|begin)[|｜]>"
-    # Of MedGemma; then of Ollama's command line.
+    # Of Apertus and others, then of MedGemma, then of Ollama's command line.
+    rf"|<\|(?:inner_(?:prefix|(?P<end12>suffix))|(?:cot|{_THOUGHT})_(?:(?P<end13>end)|start|begin))\|>"
     r"|<unused94>(?:thought\n)?|(?P<end9><unused95>)|\AThinking\.\.\.\s{0,4}\n|(?P<end10>\.\.\.done thinking\.)"
     rf"|(?:<|&lt;|＜)\s{{0,8}}(?P<end1>/?)\s{{0,8}}(?:[a-z]{{1,20}}:)?{_NAMES}(?:\s[^<>\n/]{{0,60}})?(?:>|&gt;|＞)"
     # Of Magistral, in square brackets.
@@ -53,10 +54,16 @@ _TURN_BEGINS = re.compile(
 _MAY_OPEN = re.compile(r"[<\[◁＜]|&lt;|done thinking\.|assistantfinal|\A\s{0,9}(?:assistant)?analysis\S")
 _FOLDED = re.compile(
     r"<details\b(?:[^<>]{0,300}\btype=[\"']?reasoning[^<>]{0,300}>"
-    rf"|[^<>]{{0,300}}>\s{{0,9}}<summary>[^<>]{{0,40}}\b{_THOUGHT}\b[^<>]{{0,60}}</summary>).*?(?:</details>|\Z)",
+    rf"|[^<>]{{0,300}}>\s{{0,9}}<summary>[^<>]{{0,40}}\b{_THOUGHT}\b[^<>]{{0,60}}</summary>).*?(?:</details>|\Z)"
+    rf"|(?:(?<=\n)|\A)[ \t]{{0,9}}```[ \t]?(?:{_THOUGHT}|cot)[ \t]{{0,9}}\n.*?(?:(?<=\n)[ \t]{{0,9}}```[ \t]*(?:\n|\Z)|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
-"""How chat front ends fold a thought away; other texts are folded so, too, so their end alone is no mark."""
+"""How chat front ends fold a thought away, and how models fence one; other texts stand so, too, so their end alone is
+no mark."""
+_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
+"""What GLM sets around an answer."""
+_CLOSING = re.compile(r"(?:\s|</[\w:.-]{1,40}>|[`}\]).\"'])+")
+"""What ends a form that a thought stands in, and says nothing itself."""
 _PREAMBLE = re.compile(
     r"(?:sure|okay|ok|certainly|of course|hm+|let me think|all ?right|well)\b[^\n:]{0,60}", re.IGNORECASE
 )
@@ -81,15 +88,20 @@ def spoken(reply: str) -> str | None:
     # No thought is open, so the last mark is one that closes.
     after = _TURN_END.sub("", reply[marks[-1].end() :])
     # Where nothing follows the last thought, the answer stood before it.
-    return _begun(after if after.strip() else "".join(outside))
+    return _begun("".join(outside) if not after or _CLOSING.fullmatch(after) else after)
 
 
 def turn(reply: str) -> str:
-    """The reply from the mark of a chat template that begins a turn to the one that ends it; all where it has none."""
+    """The reply from the mark of a chat template that begins a turn to the one that ends it; all where it has none.
+
+    Marks that stand around the answer only go.
+    """
     reply = _begun(reply)
     found = _STOP.search(reply) if "<" in reply else None
     # `<s>` and `</s>` may also be a pair of tags in an HTML text: a struck line.
-    return reply if found is None or (found[0].startswith("</s>") and "<s>" in reply) else reply[: found.start()]
+    ended = found is not None and not (found[0].startswith("</s>") and "<s>" in reply)
+    said = reply[: found.start()] if found is not None and ended else reply
+    return _BOX.sub("", said) if "_of_box|>" in said else said
 
 
 def _begun(reply: str) -> str:
@@ -98,8 +110,8 @@ def _begun(reply: str) -> str:
 
 
 def unfolded(reply: str) -> str:
-    """The reply without the thoughts that a chat front end folds away."""
-    return _FOLDED.sub("", reply) if "<details" in reply else reply
+    """The reply without the thoughts that are folded away or fenced."""
+    return _FOLDED.sub("", reply) if "<details" in reply or "```" in reply else reply
 
 
 def after_thought(reply: str) -> str:

@@ -77,6 +77,18 @@ SPOKEN: dict[str, str | None] = {
     '<details type="reasoning">a': "",
     "<details><summary>More</summary>C</details>": "<details><summary>More</summary>C</details>",
     "<thinker>C</thinker>": "<thinker>C</thinker>",
+    "<reflect>a</reflect>C": "C",
+    "<|cot_start|>a<|cot_end|>C": "C",
+    "<|inner_prefix|>a<|inner_suffix|>C": "C",
+    "```thinking\na\n```\n\nC": "C",
+    "Sure.\n```think\na\n```\nC": "Sure.\nC",
+    "```thought\na": "",
+    "```\nthought\n```": "```\nthought\n```",
+    "<think>a</think><|begin_of_box|>C<|end_of_box|>": "C",
+    "It is <|begin_of_box|>C<|end_of_box|>.": "It is C.",
+    # What only ends the form that a thought stands in is no answer.
+    "<r><answer>B</answer><reasoning>A is small</reasoning></r>": "<r><answer>B</answer></r>",
+    '{"a": "C"}\n<think>a</think>\n```': '{"a": "C"}\n\n```',
 }
 
 

@@ -10,42 +10,13 @@ from fractions import Fraction
 from promptopt.errors import ConfigError
 from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import CORRECTED, NOUN, in_latin, without_struck
+from promptopt.evaluators.denials import denies_plainly, is_denied, is_shared, leaves_open
 from promptopt.evaluators.reasoned import claim_end
 from promptopt.evaluators.spelled_labels import fold, key_of, ornaments, pattern_of, scale_of, worths_of
 from promptopt.evaluators.ticks import ticked
 from promptopt.thoughts import spoken
 
-# What may stand between a negation and the label that it denies: "not really a positive one".
-_FILLERS = (
-    r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|always|entirely|completely|fully|quite|exactly|strictly|actually|particularly|especially|overly|considered|be|being|seem|appear|look|sound|count|qualify|"
-    r"as|reasons?|evidence|indications?|signs?|hints?|traces?|way|basis|need|anything|for|classif(?:ied|y)|label(?:l?ed)?|call(?:ed)?|describe(?:d)?|rated?|case|example|of|to|think|believe|say|see|find|"
-    r"it|its|this|that|is|thats|sure|certain|clear|if|whether|tell|determine|decide|judge|know|conclude|at|all|"
-    r"ist|es|est|é|è|eine?[nrms]?|als|wirklich|sehr|un|une|una|um|uma|muy|très|molto|является)\s+){0,5}"
-)
-# Without apostrophes, which `_fold` takes away: isnt, cant.
-_NEGATION = re.compile(
-    r"\b(?:not|isnt|arent|wasnt|werent|doesnt|dont|didnt|cannot|cant|wont|wouldnt|couldnt|shouldnt|never|neither|nor|non|"
-    r"no|nothing|none\s+of|free\s+of|without|hardly|lack(?:s|ing)?|rather\s+than|instead\s+of|as\s+opposed\s+to|(?:opposite|absence|devoid)\s+of|"
-    r"unable\s+to|un(?:clear|certain|sure|decided)(?!\s-\s)|(?:hard|difficult|impossible)\s+to|anything\s+but|far\s+from|rules?\s+out|ruled\s+out|nicht|kein(?:e[nrms]?)?|weder|pas|jamais|ni|nunca|não|niet|geen|"
-    r"inte|ikke|nie|není|nem|nincs|bukan|tidak|không(?:\s+phải)?|δεν|όχι|не|ни)(?:[^\S\n]|-|\n(?=\w))+"
-    rf"{_FILLERS}\W{{0,3}}$|(?:\[\s?\]|☐)\W{{0,5}}$|(?:不是|并非|並非|不属于|不屬於|没有|沒有|不|非|无|無|ไม่(?:ใช่)?|ليست?|غير)\W{{0,2}}$"
-)
-# Japanese, Korean, Turkish and Hindi deny behind the word: ではない, 아니다. So do forms and JSON: "toxic: no".
-_DENIED_AFTER = re.compile(
-    r"-free\b|\W{0,2}(?:değil|नहीं)|\W{0,2}(?:(?:では|じゃ)(?:な|あり)|(?:이|가)?\s?아[니닙])|[*\"'`)\]]{0,4}\s{0,2}[:=?]\s{0,2}[*\"'`(]{0,4}(?:no|false)\b"
-    r"[*\"'`)\]}]{0,4}\s{0,3}(?:$|[\n,;.!}|<])"
-)
-_UNDECIDED = re.compile(
-    r"\b(?:if|whether|tell|determine|decide|judge|know|conclude|sure|certain|clear|un(?:clear|certain|sure|decided)|"
-    r"hard|difficult|impossible|unable)\b"
-)
-"""In a negation: "I cannot tell whether it is toxic" says nothing of the opposite."""
-_PLAINLY = re.compile(r"\w+\s+(?:(?:an?|the|actually|really)\s+)?\W{0,3}")
-"""A negation that denies and says nothing else: "not really", and not "no reason to say"."""
 _OPPOSITES = {"true": "false", "false": "true"}
-_SHARED = re.compile(r"\W{0,4}(?:\b(?:or|nor|noch|ni|ни)\b|/)\W{0,4}(?:an?\s)?")
-"""Between two labels that one negation denies: "neither positive nor negative"."""
-
 _PASSING = frozenset(
     ("a", "i", "no", "other", "it", "us", "in", "is", "be", "to", "or", "so", "at", "am", "as", "do", "he", "my", "on",
      "me", "we", "an", "if", "all", "any", "not", "may", "can")
@@ -69,14 +40,23 @@ _ANSWER = re.compile(rf"\b(?:{NOUN}|{_ASKED})\b|{_ASKED_UNSPACED}")
 # A cue ends in a colon or an equals sign, at the beginning of a line or a clause: "Sentiment: positive".
 _CUE = re.compile(r"(?:^|[.!?;|\n{,])(?P<cue>[^.!?;:=\n,{}]{1,40})[:=]\W{0,8}(?:text\{)?\W{0,8}$")
 _NOT_ASKED = re.compile(
-    r"\b(?:second|third|runner|alternat\w{2,6}|incorrect|wrong|initial|original|first\s(?:guess|thought|impression)|previous|other|rejected|"
+    r"\b(?:second(?:ary)?|third|minor|also|runner|alternat\w{2,6}|incorrect|wrong|initial|original|first\s(?:guess|thought|impression)|previous|other|rejected|"
     r"un\s?likely|least|backup|possible)\b"
 )
 """In what an answer is announced by, where it is another one than the reply's: "Second choice: neutral"."""
 _SAID = re.compile(
     r"(?:\b(?:id|i\s(?:would|will)|ill|i)\s(?:say|choose|pick|select|go\swith|call\sit)(?:\s(?:its|it\sis|this\sis))?"
-    rf"|\b(?:{NOUN}|{_ASKED})(?:\s(?!not\b)\w{{1,14}})?\s+(?:is|would\s+be|should\s+be|ist|est|es)|<\s?(?:{NOUN}|{_ASKED})\s?>|####|\\f?box(?:ed)?\{{)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
+    rf"|\b(?:{NOUN}|{_ASKED})(?:\s(?!not\b)\w{{1,14}})?\s+(?:is|would\s+be|should\s+be|ist|est|es)|<\s?(?:{NOUN}|{_ASKED})\s?>|####|\\f?box(?:ed)?\{{"
+    # A heading: "## Answer".
+    rf"|(?:^|\n)[#* ]{{0,6}}(?:final\s)?(?:{NOUN}|{_ASKED})[* ]{{0,3}}\n)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
 )
+_SELVES = frozenset(("ai", "bot", "chatbot", "assistant", "model", "machine", "llm", "robot"))
+_SELF = re.compile(
+    r"(?:(?:^|[.!?,;:\n—])\W{0,3}(?:(?:but|and|speaking)\s)?as|\b(?:im|i\sam))\s(?:(?:just|only)\s)?an?\s(?:\w{1,12}\s)?"
+    r"(?:ai|(?:chat)?bot|assistant|(?:language\s)?model|machine|llm|robot)(?:\s(?:language\s)?(?:model|assistant|system|chatbot))?"
+    r"(?=\s?[,;.!(]|\s(?:and|i|developed|created|trained|designed|without)\b)"
+)
+"""What a reply says of who wrote it, where that is a label as well: "As an AI, I cannot tell"."""
 # What ends the clause that names the label: a stop, a bracket, a reason.
 _CLAUSE = re.compile(
     r"[\s*\"'`)\]}]{0,9}(?:[.,;!|<\n—–(}]|-\s|(?<=[\])}])\s|(?<=\s)(?:because|since|as|due)\b)\W{0,9}"
@@ -100,7 +80,7 @@ class LabelReader:
     Case, punctuation, markdown, and space against underscore against hyphen make no difference; the longest label wins
     ("very positive" over "positive"). Not counted are labels that are denied ("not spam", "rather than spam") and
     labels that are common words and go on as such ("no idea"). A reply that names one label means it. Of several, one
-    is meant if: the first line is nothing else; or it is announced ("Answer: refund", `"label": "refund"`, "the answer
+    is meant if: the first line is nothing else, or the last one below sentences; or it is announced ("Answer: refund", `"label": "refund"`, "the answer
     is refund") and a reason or nothing follows, the last one; or the reply opens with it as a clause of its own ("Yes,
     because there is no …"); or it alone is in bold; or it is what follows the last question; or it alone stands in the
     claim that the reply begins with, before a reason ("It is spam because …"). Otherwise the reply
@@ -156,6 +136,7 @@ class LabelReader:
         if "+" in folded and not any(label.strip().startswith("+") for label in self.labels):
             folded = _PLUS.sub("", folded)
         folded = _ASIDE.sub(self._unless_options, folded)
+        folded = folded if _SELVES.isdisjoint(self._spelling) else _SELF.sub(" ", folded)
         # The last element is the answer; those before it may be drafts.
         for inner in reversed(_ELEMENT.findall(folded) if "<" in folded else []):
             found = self._read(inner.strip())
@@ -198,7 +179,9 @@ class LabelReader:
             return self._read(said)
         end = 0 if bold or corrected else claim_end(folded)
         claimed = {self._name(each) for each in meant if each.end() <= end}
-        return claimed.pop() if len(claimed) == 1 else bold
+        if len(claimed) == 1:
+            return claimed.pop()
+        return self._closing(folded) if bold is None else bold
 
     def _name(self, match: re.Match[str]) -> str:
         return self._spelling[key_of(match.group())]
@@ -215,16 +198,7 @@ class LabelReader:
         kept: list[re.Match[str]] = []
         end, denied = 0, False
         for match in matches:
-            shared = (
-                denied and _SHARED.fullmatch(folded, end, min(match.start(), end + 20)) and match.start() <= end + 20
-            )
-            denied = (
-                bool(shared)
-                # Only what stands shortly before: from its beginning, a long text would be searched anew for each
-                # label.
-                or _NEGATION.search(folded[max(0, match.start() - 48) : match.start()]) is not None
-                or _DENIED_AFTER.match(folded, match.end()) is not None
-            )
+            denied = (denied and is_shared(folded, end, match.start())) or is_denied(folded, *match.span())
             end = match.end()
             if not denied:
                 kept.append(match)
@@ -232,15 +206,14 @@ class LabelReader:
 
     def _opposite(self, denied: Sequence[re.Match[str]], folded: str) -> str | None:
         """The label that says that the one denied label is not so, where there is one: "non-toxic", "unsafe"."""
-        negations = [_NEGATION.search(folded[max(0, match.start() - 48) : match.start()]) for match in denied]
-        if any(negation is not None and _UNDECIDED.search(negation.group()) for negation in negations):
+        if any(leaves_open(folded, match.start()) for match in denied):
             return None
         keys = list({key_of(self._name(match)) for match in denied})
         if len(keys) != 1:
             return None
         opposites = [no + keys[0] for no in ("not", "non", "no")]
         # A third label may say what is neither.
-        if len(self.labels) == 2 and all(each is not None and _PLAINLY.fullmatch(each.group()) for each in negations):
+        if len(self.labels) == 2 and all(denies_plainly(folded, match.start()) for match in denied):
             opposites += [*(no + keys[0] for no in ("un", "in", "im", "ir", "il")), _OPPOSITES.get(keys[0], "")]
         return next((self._spelling[each] for each in opposites if each in self._spelling), None)
 
@@ -256,6 +229,16 @@ class LabelReader:
         # A list of the labels, one a line, is no answer.
         listed = first is not None and len(lines) > 1 and self._alone(lines[1]) not in (None, first)
         return None if listed else first
+
+    def _closing(self, folded: str) -> str | None:
+        """The label that the reply ends in, in a line of its own below sentences that weigh the labels."""
+        above, _, last = folded.rstrip().rpartition("\n")
+        above = above.rstrip("\n \t")
+        weighed = above.rpartition("\n")[2]
+        # Not below another label, as in a list, nor below a field without a value: "Cons:".
+        if not weighed.endswith((".", "!", ")", '"', "*")) or self._alone(weighed) is not None:
+            return None
+        return self._alone(last)
 
     def _announced(self, folded: str, meant: Sequence[re.Match[str]]) -> str | None:
         asked: list[str] = []

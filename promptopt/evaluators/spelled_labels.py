@@ -13,7 +13,9 @@ from promptopt.text import INVISIBLE, caseless
 # No word boundary is asked for in these scripts, nor between them and others ("答案是positive").
 _JOINED = re.compile(rf"[{UNSPACED}{ATTACHED}]")
 _BEFORE, _AFTER = rf"(?<![^\W{UNSPACED}])", rf"(?![^\W{UNSPACED}]|[+#]+(?!\w))"
-_SEPARATORS = re.compile(r"[\s\-/]+")
+_SEPARATORS = re.compile(r"[\s\-–/]+")
+# Of a grade: A- is no A.
+_LAST_MINUS = re.compile(r"\w[-−]\Z")
 _INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # Leading zeros make an identifier.
 _PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?")
@@ -36,7 +38,7 @@ def pattern_of(label: str) -> str:
     words = [
         re.escape(word) for word in _SEPARATORS.split(fold(with_latin_stops(_INNER_CAPITAL.sub(" ", label)))) if word
     ]
-    body = r"[\s\-/]*".join(words)
+    body = r"[\s\-–/]*".join(words) + ("-" if _LAST_MINUS.search(label.strip()) else "")
     # The separators take a sign at the beginning away, which tells -1 from 1.
     if label.strip().startswith(("-", "+")):
         body = re.escape(label.strip()[0]) + body.removeprefix(re.escape(label.strip()[0]))
@@ -56,7 +58,8 @@ def scale_of(labels: Sequence[str]) -> re.Pattern[str] | None:
         return None
     highest = max(labels, key=int)
     return re.compile(
-        rf"(?<=\d)(?:\s{{0,2}}/|\s(?:out\s)?of)\s{{0,2}}{highest}(?![\d.,]\d|\d)"
+        rf"(?<=\d)(?:\s(?:stars?|points?|sternen?|punkten?|étoiles?|estrellas?|stelle))?(?:\s{{0,2}}/|\s\(?(?:out\s)?of)\s{{0,2}}"
+        rf"{highest}(?![\d.,]\d|\d)"
         r"|\bscale\s(?:of|from)\s\d{1,3}\s?(?:to|through|-|–)\s?\d{1,3}\b|\b\d{1,3}\s?[-–]\s?\d{1,3}\sscale\b"
     )
 
@@ -72,8 +75,9 @@ def worths_of(labels: Sequence[str]) -> dict[Fraction, str]:
 
 def key_of(label: str) -> str:
     """What two spellings of one label share, and of two labels they do not."""
-    sign = label.strip()[:1] if label.strip()[:1] in "+-" else ""
-    return sign + _SEPARATORS.sub("", fold(with_latin_stops(label)).strip().lstrip("+-"))
+    plain = fold(with_latin_stops(label)).strip()
+    sign = plain[:1] if plain[:1] in "+-" else ""
+    return sign + _SEPARATORS.sub("", plain.lstrip("+-")) + ("-" if _LAST_MINUS.search(plain) else "")
 
 
 def ornaments(labels: Sequence[str]) -> dict[int, None]:
