@@ -55,7 +55,8 @@ _MAY_OPEN = re.compile(r"[<\[◁＜]|&lt;|done thinking\.|assistantfinal|\A\s{0,
 _FOLDED = re.compile(
     r"<details\b(?:[^<>]{0,300}\btype=[\"']?reasoning[^<>]{0,300}>"
     rf"|[^<>]{{0,300}}>\s{{0,9}}<summary>[^<>]{{0,40}}\b{_THOUGHT}\b[^<>]{{0,60}}</summary>).*?(?:</details>|\Z)"
-    rf"|(?:(?<=\n)|\A)[ \t]{{0,9}}```[ \t]?(?:{_THOUGHT}|cot)[ \t]{{0,9}}\n.*?(?:(?<=\n)[ \t]{{0,9}}```[ \t]*(?:\n|\Z)|\Z)",
+    rf"|(?:(?<=\n)|\A)[ \t]{{0,9}}```[ \t]?(?:{_THOUGHT}|cot)[ \t]{{0,9}}\n.*?"
+    r"(?:(?<=\n)[ \t]{0,9}```[ \t]*(?:\n|\Z)|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
 """How chat front ends fold a thought away, and how models fence one; other texts stand so, too, so their end alone is

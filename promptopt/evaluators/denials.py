@@ -1,4 +1,4 @@
-"""What denies a label, in text without upper case and apostrophes: "not spam", "rather than spam", "spam? not really"."""
+"""What denies a label, in text without upper case and apostrophes: "not spam", "spam? not really"."""
 
 from __future__ import annotations
 

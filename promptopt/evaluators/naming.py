@@ -80,10 +80,11 @@ class LabelReader:
     Case, punctuation, markdown, and space against underscore against hyphen make no difference; the longest label wins
     ("very positive" over "positive"). Not counted are labels that are denied ("not spam", "rather than spam") and
     labels that are common words and go on as such ("no idea"). A reply that names one label means it. Of several, one
-    is meant if: the first line is nothing else, or the last one below sentences; or it is announced ("Answer: refund", `"label": "refund"`, "the answer
-    is refund") and a reason or nothing follows, the last one; or the reply opens with it as a clause of its own ("Yes,
-    because there is no …"); or it alone is in bold; or it is what follows the last question; or it alone stands in the
-    claim that the reply begins with, before a reason ("It is spam because …"). Otherwise the reply
+    is meant if: the first line is nothing else, or the last one below sentences; or it is announced ("Answer: refund",
+    `"label": "refund"`, "the answer is refund") and a reason or nothing follows, the last one; or the reply opens with
+    it as a clause of its own ("Yes, because there is no …"); or it alone is in bold; or it is what follows the last
+    question; or it alone stands in the claim that the reply begins with, before a reason ("It is spam because …").
+    Otherwise the reply
     cannot be read.
     """
 

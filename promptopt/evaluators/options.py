@@ -17,9 +17,20 @@ _ANGLES = re.compile(r"<([A-Z])>(?![^<>]{0,500}</)")
 """A letter in the brackets of a form, "<letter>": no tag, which would be closed."""
 _TEX = re.compile(r"\\(?:text|math)[a-z]{0,6}\s?\{([^{}]{0,80})\}")
 _LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]+")
+_JOINED = re.compile(
+    r"(?<=[A-Z)])[ \t]*,?[ \t]*(?:或者?是?|还是|還是|以及|および|または|もしくは|또는|혹은|[和与與及跟とか와과]|أو|و)"
+    r"[ \t]*(?=\(?[A-Z](?![A-Za-z]))"
+)
+_HELD_AGAINST = re.compile(r"([A-Z])[ \t]*(?:ではなく|じゃなく|(?:이|가)[ \t]?아니라)")
+_NOT = re.compile(r"(?:而?不是|并非|並非|而非|不[选選]|不能[选選])[ \t]*(?=\(?[A-Z](?![A-Za-z]))")
+_OTHER_CLAUSE = re.compile(rf",[ \t]*(?=[{UNSPACED}{ATTACHED}]|not\s|[A-Z][ \t]*[はがも也是不는은가이])")
+"""What scripts without spaces say between options, before their words go: "或" joins, "不是" denies."""
 
 # What may follow a single letter where it is an answer: a stop, a bracket, another option, or a reason.
-_END = r"(?=\s{0,9}(?:$|[.,;:)(\]}\n<—–/&+\"'}|]|-\s)|\s{1,9}(?:because|since|as|and|or|but|is|due|which|that|where)\b)"
+_END = (
+    r"(?=\s{0,9}(?:$|[.,;:)(\]}\n<—–/&+\"'}|]|-\s)|\s{1,9}(?:because|since|as|and|or|but|is|due|which|that|where|"
+    r"fits|matches|works|makes|only)\b)"
+)
 # "A" and "I" are words too, and so is every letter in lower case for one who reads only a bit of a word.
 # Turkish ends a sentence behind an apostrophe: "B'dir".
 _GOES_ON = r"(?![\w+#°]|'(?!d[iıuü]r\b))"
@@ -29,7 +40,7 @@ _ONE = rf"(?P<one>{_HELD}|{_BARE})"
 _MORE = re.compile(
     r"\s{0,9}(?:,\s{0,9}(?:and|or)\b|and/or\b|[,;/&+~–—-]|(?:and|or|to|through|und|oder|et|ou|y|e|o|och|eller|en|of|и|или|ve|veya|dan|atau|và|hoặc)\b)\s{0,9}"
     r"(?:(?:possibly|maybe|perhaps|even|also|rather|else|potentially|probably)\s{1,9})?(?:option\s)?"
-    rf"(?P<more>(?:{_HELD}|(?-i:[A-Z])(?![\w'])(?:(?<![AI])|{_END}))(?!\s{{1,9}}(?:is|isn't|was|has|does|would)\b))",
+    rf"(?P<more>(?:{_HELD}|(?-i:II|III|IV)(?!\w)|(?-i:[A-Z])(?![\w'])(?:(?<![AI])|{_END}))(?!\s{{1,9}}(?:is|isn't|was|has|does|would)\b))",
     re.IGNORECASE,
 )
 """Another option beside one; "B, A is wrong" goes on with a clause, and names no other."""
@@ -40,14 +51,14 @@ _SURE = (
 
 # \boxed{B}, #### B, <answer>B
 _MARKED = re.compile(
-    r"(?:\\f?box(?:ed)?\s?\{|####|<\s?(?:final[_ -]?)?(?:answer|choice|option)\s?>"
+    r"(?:\\f?box(?:ed)?\s?\{|####|<\s?(?:final[_ -]?)?(?:answer|choice|option|label|letter)\s?>"
     r"|<\s?(?:final|result|output|solution|response)\s?>)"
     rf"[^\w\"'(\[{{]{{0,9}}(?:option\s)?{_ONE}",
     re.IGNORECASE,
 )
 # "The answer is B", "Choice: B", "the best one would be B".
 _ANSWER = re.compile(
-    rf"\b(?:{NOUN}|(?:choice|option|pick|selection|letter|verdict)"
+    rf"\b(?:{NOUN}|(?:choice|option|pick|selection|letter|verdict|response)"
     rf"(?=[\"')\]]{{0,2}}\s{{0,9}}(?:[:=]|{IS}\b|would|should|must))"
     # With a colon after it such a word ends a sentence about another one: "A is correct: B is too small."
     rf"|(?:best|correct|right|richtig|korrekt|correcta|correta|corretta)(?=\s{{1,9}}(?:one\s)?(?:{IS}|would|should|must)\b))"
@@ -58,9 +69,10 @@ _ANSWER = re.compile(
 )
 # "B is the best answer", and not "B is correct?".
 _ASSERTED = re.compile(
-    rf"(?<![\w'.]){_ONE}\s{{1,9}}(?:is|was|seems|looks)\s{{1,9}}"
+    rf"(?<![\w'.]){_ONE}\s{{1,9}}(?:(?:is|was|seems|looks)\s{{1,9}}"
     r"(?:(?:clearly|definitely|the|a|most|likely|only|also)\s{1,9}){0,3}"
-    r"(?:correct|right|best|answer|true|accurate)\b(?!\s?\?)",
+    r"(?:correct|right|best|answer|true|accurate|(?:one|option|choice)\s(?:that|which))"
+    r"|(?:fits|matches|works)(?:\sbest)?|makes\s(?:the\smost\s)?sense)\b(?!\s?\?)",
     re.IGNORECASE,
 )
 _CHOSEN = re.compile(
@@ -86,7 +98,7 @@ _INITIALS = r"(?!\.\s?[A-Z]\.)"
 _MENTION = re.compile(
     r"(?<!\w)\(\s?([A-Za-z])\s?\)|\[([A-Za-z])\]|\b[Oo]ption\s([A-Za-z])(?!\w)"
     r"|(?<![\w'.])(?<!\bor\s)(?<!\band\s)([A-Z])\)(?=\s|$)"
-    rf"|^[ \t]{{0,9}}(?:[-•>]\s{{0,3}}|[0-9]{{1,3}}[.)]\s{{0,3}})?([A-Z]){_INITIALS}[.:](?=\s|$)"
+    rf"|^[ \t]{{0,9}}(?:[-•>]\s{{0,3}}|[0-9]{{1,3}}[.)]\s{{0,3}})?((?!Q:)[A-Z]){_INITIALS}[.:](?=\s|$)"
     r"|(?<=[.!?;,]\s)([A-Z]):(?=\s)",
     re.MULTILINE,
 )
@@ -95,15 +107,20 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 # Before the answer a reply may say to which question: "Question 3: B".
-_NUMBERED = r"\W{0,9}(?:(?:[Qq](?:uestion)?\s?)?[0-9]{1,3}\s?[.):]\s{0,9})?\W{0,9}"
+_NUMBERED = (
+    r"\W{0,9}(?:(?:[Qq](?:uestion)?\s?)?[0-9]{1,3}\s?[.):]\s{0,9})?\W{0,9}"
+    r"(?i:(?:definitely|certainly|clearly|obviously|surely|probably|likely|maybe|perhaps|only|just|my\sguess)\W{1,3})?"
+)
+_WEIGHED = r"[A-Z][\"']\s?:[^{}]{1,40},\s?[\"'][A-Z][\"']\s?:"
+"""Options with a number each, in JSON: "A": 0.1, "B": 0.7."""
 _OPENING = re.compile(
-    rf"{_NUMBERED}(?:([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as)\b)"
+    rf"{_NUMBERED}(?:(?!{_WEIGHED})([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as|only)\b)"
     r"|([a-z])(?:\W{0,20}$|[).:](?=\s)))"
 )
 _ALONE = re.compile(rf"{_NUMBERED}([A-Z])(?![+#]|-\W*$)\W{{0,9}}")
 _NAMES = re.compile(
     r"\b(?:vitamins?|hepatitis|type|grade|group|class|section|plan|team|figure|table|part|chapter|appendix|phase|stage|"
-    r"level|route|series|room|building|dr|mr|mrs|ms|prof|st)\b\.?\s{1,3}$",
+    r"level|statements?|assertions?|premise|conclusion|hypothesis|equation|war|route|series|room|building|dr|mr|mrs|ms|prof|st)\b\.?\s{1,3}$",
     re.IGNORECASE,
 )
 """Before a letter that names something which is no option."""
@@ -120,6 +137,7 @@ _CLOSING = re.compile(
     r"[(\"']{0,2}(?<![A-Z],\s)([B-HJ-Z])(?!\s?[+#])\W{0,20}$"
 )
 
+_ASKED_AND_ANSWERED = re.compile(r"^[ \t]{0,9}(?:Q|(A)):(?=\s)", re.MULTILINE)
 _CELL = re.compile(r"\|[ \t]{0,9}\(?([A-Z])\)?[ \t]{0,9}(?=\||$)", re.MULTILINE)
 _WORD = re.compile(r"\s[a-z]")
 _LONE = re.compile(r"(?<![\w'])([A-Z])(?![\w'])")
@@ -164,6 +182,9 @@ def _option_in(plain: str) -> str | None:
             # "A is right … B is right" weighs both; only an announced answer is taken back by a later one.
             return given[-1] if cue is not _ASSERTED or len(dict.fromkeys(given)) == 1 else None
     lines = [line.strip() for line in plain.split("\n") if line.strip()]
+    last = _ALONE.fullmatch(lines[-1]) if len(lines) > 1 and lines[-2].endswith((".", "!", ")", '"')) else None
+    if last is not None and not _ALONE.fullmatch(lines[-2]):
+        return _letter(last.groups())
     if len(lines) > 1 and (alone := _ALONE.fullmatch(lines[0])) and not any(map(_MENTION.match, lines[1:])):
         # What follows an answer on a line of its own gives reasons.
         other = _ALONE.fullmatch(lines[1])
@@ -206,9 +227,14 @@ def _is_aside(plain: str, start: int) -> bool:
 def _plain(said: str) -> str:
     text = without_struck(said)
     if not text.isascii():
-        text = _LETTERS.sub("  ", unicodedata.normalize("NFKC", in_latin(text)))
+        text = unicodedata.normalize("NFKC", in_latin(text))
+        if _LETTERS.search(text):
+            text = _HELD_AGAINST.sub(r" not \1, but ", _NOT.sub("not ", _JOINED.sub(" or ", text)))
+            text = _LETTERS.sub("  ", _OTHER_CLAUSE.sub(". ", text))
     if "\\" in text:
         text = _TEX.sub(r"\1", text)
+    if text.lstrip(" \n*_#").startswith("Q:"):
+        text = _ASKED_AND_ANSWERED.sub(lambda mark: "Answer:" if mark[1] else "Question:", text)
     return _MARKUP.sub("", _ANGLES.sub(r"(\1)", text) if "<" in text else text).strip()
 
 

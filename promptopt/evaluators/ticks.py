@@ -18,6 +18,13 @@ _OPTION = re.compile(r"[^\w\n]{0,9}(?:[Oo]ption\s)?([A-Z])(?![\w'])")
 _VERDICT = re.compile(r"[\"']([A-Z])[\"']\s?:\s?(true|false)\b")
 """An option and whether it is chosen, in JSON."""
 
+_WORDED = re.compile(
+    r"(?:^|(?<=[{|,]))[^\w\n]{0,9}(?:[Oo]ption\s)?([A-Z])(?![\w'])[^\w\n]{1,9}(?:is\s)?"
+    r"(?:(?P<yes>[Cc]orrect|[Rr]ight|[Tt]rue)|[Ii]ncorrect|[Ww]rong|[Ff]alse)\b",
+    re.MULTILINE,
+)
+"""A verdict in words behind an option, in a line or a cell of its own: "C) Correct"."""
+
 Mention = tuple[int, int, str]
 """Where an option is named, and which."""
 
@@ -44,7 +51,10 @@ def letters(text: str) -> tuple[str | None, frozenset[str]]:
     """The one option in letters with a tick among crosses, if there is one; and those that have crosses on a line."""
     found = {match[1]: match[2] == "true" for match in _VERDICT.finditer(text)}
     if not found and not _MARK.search(text):
-        return None, frozenset()
+        # Nothing is crossed out by them: where the false statement is asked for, it is the answer.
+        worded = {match[1]: match["yes"] is not None for match in _WORDED.finditer(text)}
+        right = [letter for letter, yes in worded.items() if yes]
+        return right[0] if len(right) == 1 < len(worded) else None, frozenset()
     for line in text.split("\n"):
         marks = list(_MARK.finditer(line))
         option = _OPTION.match(_MARK.sub(" ", line))

@@ -288,7 +288,6 @@ UNREADABLE = [
     "C major",
     "คำตอบคือ ค",
     "<think>A</think>",
-    "Definitely C",
     "C it is",
     "Neither A nor B",
     "not B",

@@ -1,0 +1,53 @@
+"""Options that a reply judges one by one, joins or denies in other scripts, or names after weighing them."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptopt.evaluators.options import choice
+
+READ = {
+    # A verdict in words for each.
+    "A) Incorrect\nB) Incorrect\nC) Correct\nD) Incorrect": "(C)",
+    "A: False\nB: True\nC: False": "(B)",
+    "| Option | Verdict |\n|---|---|\n| A | wrong |\n| B | correct |": "(B)",
+    '{"A": "wrong", "B": "right"}': "(B)",
+    "A) True\nB) True\nC) False": None,
+    # Where the false one is asked for, the answer is what is announced.
+    "A) True\nB) False\nC) False\nAnswer: C": "(C)",
+    '{"A": 0.1, "B": 0.7, "C": 0.2}': None,
+    # What joins and denies where words have no spaces.
+    "答案是B和C": None,
+    "答案是B或者是C": None,
+    "答案是(B)以及(C)": None,
+    "正解はBとCです": None,
+    "B 또는 C": None,
+    "الجواب هو B أو C": None,
+    "我选择A，因为B不对。": "(A)",
+    "答案是C，不是B。": "(C)",
+    "應該選擇 D，而不是 C": "(D)",
+    "正解はBで、Aは誤りです。": "(B)",
+    "BではなくCです": "(C)",
+    "B가 아니라 C": "(C)",
+    # A line of its own below sentences; certainty beside the letter.
+    "Could be (B). Option A is wrong.\n\nC": "(C)",
+    "Both (A) and (B) fit.\nC\nD": None,
+    "Definitely C": "(C)",
+    "Probably B.": "(B)",
+    "B only": "(B)",
+    "D fits best.": "(D)",
+    "A makes the most sense.": "(A)",
+    "Here is my thought process: (B) or (A)? Here is my response: C": "(C)",
+    "<label>C</label>": "(C)",
+    # Marks of question and answer, and numerals.
+    "Q: Which one?\nA: B": "(B)",
+    "Q: Which? A": None,
+    "Statement I is true.": None,
+    "Answer: I and II": None,
+    "Answer: I": "(I)",
+}
+
+
+@pytest.mark.parametrize("reply", READ)
+def test_the_option_that_is_meant_is_read(reply: str) -> None:
+    assert choice(reply) == READ[reply]
