@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 Table = dict[str, object]
 _IDS = ("id", "messageId", "message_id", "uuid")
-_PARENTS = ("parentId", "parentMessageId", "parent_message_uuid", "parent", "parent_id")
+_PARENTS = ("parentId", "parentUuid", "parentMessageId", "parent_message_uuid", "parent", "parent_id")
 _SHOWN = ("currentId", "currNode", "current_node", "current_leaf_message_uuid")
 _AROUND = ("chat", "conv", "history")
 _LISTS = ("messages", "chat_messages")
@@ -27,7 +28,7 @@ def branch_shown(row: Mapping[str, object]) -> Mapping[str, object] | None:
     # A list of messages in order is no tree, and needs no branch to be found.
     if not by_id or not parents or (len(set(parents)) == len(parents) and not _mapped(around)):
         return None
-    place = next((name for each in around if (name := _named(each, _SHOWN)) in by_id), list(by_id)[-1])
+    place = next((name for each in around if (name := _named(each, _SHOWN)) in by_id), _last(by_id))
     found: list[Table] = []
     while place in by_id:
         # A node that was seen is taken away: no tree leads back to itself.
@@ -37,6 +38,49 @@ def branch_shown(row: Mapping[str, object]) -> Mapping[str, object] | None:
     inner = _table(row.get("chat"))
     beside = {name: inner[name] for name in ("system",) if inner.get(name)}
     return {**beside, **row, "messages": found[::-1]}
+
+
+def places_in_tree(row: Mapping[str, object]) -> Table:
+    """What a row that is one message says of its place in a tree; nothing where it says nothing of the kind."""
+    if not any(name in row for name in _IDS) or not any(name in row for name in _PARENTS):
+        return {}
+    return {name: row[name] for name in (*_IDS, *_PARENTS, "rank") if name in row}
+
+
+def branch_of(messages: Sequence[object]) -> Sequence[object]:
+    """Of messages in rows of their own, those of the branch that was shown; all where they make no tree of versions.
+
+    What stands behind one message is versions of one turn where all of it is of one speaker; else it is a thread.
+    """
+    tables = [cast("Table", each) for each in messages if isinstance(each, dict)]
+    roles: dict[str, set[str]] = {}
+    for each in tables:
+        roles.setdefault(_named(each, _PARENTS), set()).add(str(each.get("role")))
+    if len(tables) < len(messages) or any(len(said) > 1 for name, said in roles.items() if name):
+        return messages
+    found = branch_shown({"messages": messages})
+    return messages if found is None else cast("list[object]", found["messages"])
+
+
+def rank_of(table: Mapping[str, object]) -> float:
+    """The rank of a reply among others: 0 is the best; without one it stands behind all."""
+    rank = table.get("rank")
+    return float(rank) if isinstance(rank, int | float) else math.inf
+
+
+def _last(by_id: Mapping[str, Table]) -> str:
+    """The message that ends the branch of the best replies, where they are ranked; else the one written last."""
+    place = list(by_id)[-1]
+    if all(rank_of(each) == math.inf for each in by_id.values()):
+        return place
+    below: dict[str, list[str]] = {}
+    for name, each in by_id.items():
+        below.setdefault(_named(each, _PARENTS), []).append(name)
+    place, seen = next(name for name, each in by_id.items() if _named(each, _PARENTS) not in by_id), set[str]()
+    while place in below and place not in seen:
+        seen.add(place)
+        place = min(below[place], key=lambda name: rank_of(by_id[name]))
+    return place
 
 
 def _mapped(around: list[Mapping[str, object]]) -> bool:

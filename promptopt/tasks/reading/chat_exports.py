@@ -5,11 +5,11 @@ A row that is one turn, or one exchange, becomes a row of a transcript, and one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from promptopt.tasks.reading.branches import branch_shown
-from promptopt.tasks.reading.speakers import FILES, plain_text
+from promptopt.tasks.reading.branches import branch_shown, rank_of
+from promptopt.tasks.reading.speakers import FILES, as_spoken, plain_text
 from promptopt.tasks.reading.telemetry import EVENTS, message_of_event
 
 Row = Mapping[str, object]
@@ -22,6 +22,11 @@ _NUMBERED = {"0": "user", "1": "assistant", "2": "", "3": "assistant"}
 _OF_CHATWOOT = {"inbox_id", "account_id", "content_type", "content_attributes", "private", "sender_type"}
 """Members beside a number as the kind of a message: other programs may count the other way round."""
 _SENT = ("photo", "document", "voice", "audio", "video", "video_note", "sticker", "animation")
+_LISTS = ("messages", "activities")
+_DONE = ("trace", "event", "typing", "conversationUpdate", "systemEventMessage")
+_STEPS = {"user_message": "user", "assistant_message": "assistant", "run": "", "tool": "", "llm": "", "embedding": "",
+          "retrieval": "", "rerank": "", "system_message": "", "undefined": ""}  # fmt: skip
+_OF_PYDANTIC = {"system-prompt": "system", "user-prompt": "user", "text": "assistant"}
 _SPANS = ("span_id", "spanId", "trace_id", "traceId")
 
 
@@ -45,7 +50,9 @@ def _activity(row: Row) -> Row | None:
     if not session or not speaker or "type" not in row:
         return None
     spoken = row["type"] == "message" and isinstance(row.get("text"), str)
-    role, said = (speaker.get("role"), row["text"]) if spoken else ("", "")
+    # In transcripts of Copilot Studio roles are numbers.
+    named = {0: "bot", 1: "user"}.get(cast("int", speaker.get("role")), speaker.get("role"))
+    role, said = (named, row["text"]) if spoken else ("", "")
     return {"conversation_id": session, **_time_of(row), "role": role, "text": said, **_files(row)}
 
 
@@ -63,12 +70,19 @@ def _chatwoot(row: Row) -> Row | None:
     return {"conversation_id": name, **moment, **said} if name else said
 
 
-def _chatwoots(row: Row) -> Row | None:
-    """A conversation of such messages."""
-    listed = row.get("messages")
-    tables = cast("list[object]", listed) if isinstance(listed, list) else []
-    found = [_chatwoot(_table(each)) for each in tables]
-    return {**row, "messages": [each for each in found if each and each["role"]]} if found and all(found) else None
+def _conversation(row: Row) -> Row | None:
+    """A conversation whose messages are such rows."""
+    for name in _LISTS:
+        tables = _tables(row.get(name))
+        # Beside what was said stands what a bot did.
+        turns = [
+            {"chatId": "", "conversation": {"id": "-"}, **each} for each in tables if each.get("type") not in _DONE
+        ]
+        for form in (_chatwoot, _teams, _discord, _activity):
+            found = [form(each) for each in turns]
+            if found and all(found):
+                return {**row, "messages": [each for each in found if each and each["role"]]}
+    return None
 
 
 def _teams(row: Row) -> Row | None:
@@ -95,6 +109,113 @@ def _telegram(row: Row) -> Row | None:
     said = str(message.get("text", message.get("caption", "")))
     role = "bot" if speaker["is_bot"] else "user"
     return {"conversation_id": session, "timestamp": message.get("date"), "role": role, "text": said, **files}
+
+
+def _telegram_chat(row: Row) -> Row | None:
+    """A chat that Telegram Desktop exported, whose texts may be in pieces."""
+    tables = [each for each in _tables(row.get("messages")) if each.get("type") == "message"]
+    if not tables or not all("from_id" in each and "text" in each for each in tables):
+        return None
+    bot = f"user{row.get('id')}" if row.get("type") == "bot_chat" else None
+    found: list[dict[str, object]] = []
+    for each in tables:
+        held = each["text"]
+        pieces = cast("list[object]", held) if isinstance(held, list) else [held]
+        text = "".join(each if isinstance(each, str) else str(_table(each).get("text", "")) for each in pieces)
+        role = each.get("from") if bot is None else "bot" if each["from_id"] == bot else "user"
+        sent = [name for name in ("photo", "file", "media_type") if each.get(name)]
+        found.append({"role": role, "content": text, **({"files": sent} if sent else {})})
+    return {**row, "messages": found}
+
+
+def _discord(row: Row) -> Row | None:
+    """A message of Discord's interface: people are no bots, which is not said of them."""
+    author = _table(row.get("author"))
+    if "channel_id" not in row or "username" not in author or not isinstance(row.get("content"), str):
+        return None
+    role = "bot" if author.get("bot") else "user"
+    moment = {"timestamp": row["timestamp"]} if "timestamp" in row else {}
+    return {"conversation_id": row["channel_id"], **moment, "role": role, "content": row["content"], **_files(row)}
+
+
+def _rasa(row: Row) -> Row | None:
+    """An event that Rasa sends to a broker; those that are no speech say nothing."""
+    if not isinstance(row.get("event"), str) or not row.get("sender_id") or "timestamp" not in row:
+        return None
+    spoken = row["event"] in ("user", "bot") and isinstance(row.get("text"), str)
+    role, said = (row["event"], row["text"]) if spoken else ("", "")
+    return {"conversation_id": row["sender_id"], "timestamp": row["timestamp"], "role": role, "text": said}
+
+
+def _chainlit(row: Row) -> Row | None:
+    """A step of Chainlit's; those that are no message say nothing."""
+    session = row.get("threadId", row.get("thread_id"))
+    kind = str(row.get("type"))
+    # Other programs have runs and calls of tools in threads, too.
+    known = kind in _STEPS and ("streaming" in row or "showInput" in row or _STEPS[kind] != "")
+    if not session or not known or "output" not in row:
+        return None
+    role, said = _STEPS[kind], row["output"]
+    moment = {"created_at": row["createdAt"]} if "createdAt" in row else {}
+    return {"conversation_id": session, **moment, "role": role, "text": said if role else ""}
+
+
+def _turn(row: Row) -> Row | None:
+    """A turn whose speaker or text stands in an object, as Botpress has them."""
+    table = {**row}
+    if not any(isinstance(row.get(name), dict) for name in ("author", "sender", "from", "payload")):
+        return None
+    spoken = as_spoken(table)
+    if spoken is table:
+        return None
+    plain = {name: value for name, value in row.items() if not isinstance(value, dict | list)}
+    return {**plain, "role": spoken["role"], "content": spoken["content"], **_files(row)}
+
+
+def _underlined(row: Row) -> Row | None:
+    """A conversation whose messages are the fields of objects, as Haystack wrote them."""
+    tables = _tables(row.get("messages"))
+    if not tables or not all("_role" in each for each in tables):
+        return None
+    return {**row, "messages": [{name.lstrip("_"): value for name, value in each.items()} for each in tables]}
+
+
+def _pydantic(row: Row) -> Row | None:
+    """A conversation of Pydantic AI: requests hold what the system, the user and tools say, responses the model's."""
+    tables = _tables(row.get("messages"))
+    if not tables or not all(each.get("kind") in ("request", "response") for each in tables):
+        return None
+    found: list[dict[str, object]] = []
+    for part in (part for each in tables for part in _tables(each.get("parts"))):
+        kind, content = str(part.get("part_kind")), part.get("content")
+        if kind in _OF_PYDANTIC:
+            found.append({"role": _OF_PYDANTIC[kind], "content": content})
+        elif kind in ("tool-call", "tool-return"):
+            found.append({"type": kind.replace("return", "result"), "toolCallId": part.get("tool_call_id"),
+                          "toolName": part.get("tool_name"), "input": part.get("args"), "output": content})  # fmt: skip
+    return {**row, "messages": found}
+
+
+def _ranked(row: Row) -> Row | None:
+    """A tree of OpenAssistant's: of several replies, and of several questions behind one, the best."""
+    place = _table(row.get("prompt"))
+    if not isinstance(place.get("replies"), list):
+        return None
+    found: list[Row] = [place]
+    while replies := _tables(place.get("replies")):
+        place = _table(min(replies, key=rank_of))
+        found.append(place)
+    return {**row, "messages": [{"role": each.get("role"), "text": each.get("text")} for each in found]}
+
+
+def _alternating(row: Row) -> Row | None:
+    """A conversation of UltraChat's: what user and assistant say in turns."""
+    data = row.get("data")
+    said = cast("list[object]", data) if isinstance(data, list) and set(row) <= {"id", "data"} else []
+    if len(said) < 2 or not all(isinstance(each, str) for each in said):
+        return None
+    return {**row, "data": None, "messages": [{"role": ("user", "assistant")[place % 2], "content": each}
+                                              for place, each in enumerate(said)]}  # fmt: skip
 
 
 def _event(row: Row) -> Row | None:
@@ -142,10 +263,17 @@ def _time_of(row: Row) -> Row:
     return {"timestamp": row["timestamp"]} if "timestamp" in row else {}
 
 
+def _tables(value: object) -> Sequence[Row]:
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    tables = [cast("Row", each) for each in listed if isinstance(each, dict)]
+    return tables if len(tables) == len(listed) else []
+
+
 def _table(value: object) -> dict[str, object]:
     return {**cast("dict[str, object]", value)} if isinstance(value, dict) else {}
 
 
 _FORMS: tuple[Callable[[Row], Row | None], ...] = (
-    _slack, _activity, _dialogflow, _chatgpt, _chatwoot, _chatwoots, _teams, _telegram, _event, branch_shown,
+    _slack, _activity, _dialogflow, _chatgpt, _chatwoot, _conversation, _teams, _telegram, _telegram_chat, _discord,
+    _rasa, _chainlit, _event, _underlined, _pydantic, _ranked, _alternating, branch_shown, _turn,
 )  # fmt: skip

@@ -31,8 +31,10 @@ _KINDS: Mapping[str, str] = {"humanmessage": "human", "aimessage": "ai", "aimess
                              "systemmessage": "system", "toolmessage": "tool", "functionmessage": "tool",
                              "chatmessage": "user"}  # fmt: skip
 """The classes of LangChain's messages."""
-_HELD = ("content", "value", "tool_calls", "function_call", "parts")
+_HELD = ("content", "value", "tool_calls", "function_call", "parts", "blocks")
 """Members of which a model's message has one."""
+_END = re.compile(r"\s*(?:<\|(?:endoftext|im_end|eot_id|end|return)\|>|</s>|<end_of_turn>)\s*\Z")
+"""The mark with which a model ends, where a log has it in the text."""
 # So many letters of it: a text that only speaks of such addresses holds fewer.
 _WRITTEN_OUT = re.compile(r"data:(image|audio|video)/[\w.+-]+;base64,[\w+/=]{64}")
 """The beginning of an image or a sound that stands in a text, as it is shown on pages."""
@@ -78,6 +80,14 @@ def placed_messages(
             else:
                 found.append((message, place))
     return tuple(found)
+
+
+def answered_by_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The messages; where no assistant speaks, the system that answers a user is one, as in spoken dialogues."""
+    roles = [message.role for message in messages]
+    if roles[:1] != ["user"] or "system" not in roles or "assistant" in roles:
+        return messages
+    return tuple(replace(each, role="assistant") if each.role == "system" else each for each in messages)
 
 
 def role_of(said: str, speakers: Mapping[str, ChatRole]) -> ChatRole:
@@ -147,7 +157,7 @@ def _said(table: Mapping[str, object]) -> object:
     """What a message holds; of the AI SDK's, which has it as a text too, the parts, for the calls are in them."""
     if isinstance(table.get("parts"), list) and table["parts"]:
         return table["parts"]
-    content = next((table[name] for name in ("content", "value", "parts", "text") if name in table), None)
+    content = next((table[name] for name in ("content", "value", "parts", "blocks", "text") if name in table), None)
     used = table.get("toolInvocations")
     if isinstance(used, list) and isinstance(content, str):
         parts = [{"type": "tool-invocation", "toolInvocation": each} for each in cast("list[object]", used)]
@@ -158,7 +168,7 @@ def _said(table: Mapping[str, object]) -> object:
 def _step(role: ChatRole, content: object, table: Mapping[str, object], beside: Sequence[ToolCall]) -> list[Message]:
     text, within, results = content_of(content)
     # What a model thought is not sent back to it, and no reply is held against it.
-    text = after_thought(text) if role == "assistant" else text
+    text = _END.sub("", after_thought(text)) if role == "assistant" else text
     calls = (*within, *beside)
     name, of = table.get("name"), table.get("tool_call_id")
     plain = Message(role, text, calls, str(of) if of else "", name if isinstance(name, str) else "")

@@ -14,19 +14,20 @@ from promptopt.errors import DataError
 from promptopt.types import Message, ToolCall, canonical
 
 _TEXTS = ("text", "input_text", "output_text")
+_SOUNDS = ("input_audio", "output_audio", "audio")
 _THOUGHTS = ("thinking", "reasoning", "redacted_thinking", "reasoningContent")
 _CALLS = ("tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call", "mcp_call",
           "function.call")  # fmt: skip
 _RESULTS = ("tool_result", "tool_call_response", "tool-result", "function_call_output", "custom_tool_call_output",
             "function.result")  # fmt: skip
-# Parts without a type of their own, by the one member that they have: Gemini's, and those of Bedrock's Converse.
-_CALLED_BY = ("functionCall", "function_call", "toolUse")
-_RESULT_BY = ("functionResponse", "function_response", "toolResult")
+# Parts without a type of their own, by the one member that they have: Gemini's, Bedrock's and Haystack's.
+_CALLED_BY = ("functionCall", "function_call", "toolUse", "tool_call")
+_RESULT_BY = ("functionResponse", "function_response", "toolResult", "tool_call_result")
 _SILENT = ("step-start", "source-url", "source-document", "cachePoint", "item_reference", "web_search_call",
            "file_search_call", "mcp_list_tools", "server_tool_use", "web_search_tool_result")  # fmt: skip
 """Marks, sources, and what the server of a model did by itself: none is said, and none can be sent again."""
-_NAMES = ("name", "toolName")
-_ARGUMENTS = ("arguments", "args", "input")
+_NAMES = ("name", "toolName", "tool_name")
+_ARGUMENTS = ("arguments", "args", "input", "tool_kwargs")
 # OpenAI's responses have an `id` of the entry beside the one that joins call and result.
 _IDS = ("call_id", "toolCallId", "tool_use_id", "toolUseId", "tool_call_id", "id")
 _GIVEN = ("content", "output", "response", "result")
@@ -191,7 +192,7 @@ def _called(table: Mapping[str, object]) -> ToolCall:
 def _result(table: Mapping[str, object]) -> Message:
     inner = _within(table, _RESULT_BY)
     given = table if inner is None else inner
-    id = _first(given, _IDS)
+    id = _first({**_table(given.get("origin")), **given}, _IDS)
     return Message("tool", _given(_first(given, _GIVEN)), tool_call_id=str(id) if id else "")
 
 
@@ -227,13 +228,16 @@ def _text_of(table: Mapping[str, object]) -> str | None:
         return _given(document["data"])
     # Gemini's parts have a text and no kind.
     text = _first(table, ("text", "content")) if kind in _TEXTS else table.get("text") if not kind else None
+    # A sound that was written down is read as that.
+    text = table.get("transcript") if kind in _SOUNDS else text
     # Messages of OpenAI's threads have what they cite beside the text.
     text = _table(text).get("value", text)
     return text if isinstance(text, str) else None
 
 
 def _type(entry: object) -> str:
-    kind = _table(entry).get("type")
+    # LlamaIndex calls parts blocks.
+    kind = _table(entry).get("type", _table(entry).get("block_type"))
     return kind if isinstance(kind, str) else ""
 
 

@@ -12,26 +12,26 @@ from promptopt.tasks.reading.streams import streamed
 _OUTPUTS = ("message", "output", "outputs", "expectedOutput", "expected_output", "response", "completion", "answer",
             "content", "text", "reply", "result", "generations", "choices", "candidates", "messages", "body",
             "output_text", "outputBodyJson", "expected")  # fmt: skip
-_REPLIES = ("response", "output", "outputs", "output_messages", "preferred_output", "expectedOutput",
+REPLIES = ("response", "output", "outputs", "output_messages", "preferred_output", "expectedOutput",
             "expected_output", "completion", "choices", "candidates", "responseBody", "response_body",
             "backendResponseBody", "BackendResponseBody", "ResponseMessages", "full_response", "result",
-            "expected")  # fmt: skip
+            "expected", "$ai_output_choices", "$ai_output")  # fmt: skip
 DEEPEST = 6
 """How many objects are looked into, one within another, for messages."""
 
 
 def reply_of(row: Row) -> list[object]:
     """The messages in the outputs of a row, if there are any."""
-    for name in _REPLIES:
-        found = _reply_in(row.get(name), 0)
-        if found is not None:
-            return found
-    return []
+    # Cohere's answer is a text beside what was asked.
+    beside = ("text",) if {"message", "chat_history"} <= set(row) else ()
+    nothing: list[object] = []
+    replies = (_reply_in(row.get(name), 0) for name in (*REPLIES, *beside))
+    return next((found for found in replies if found is not None), nothing)
 
 
 def is_answered(row: Row) -> bool:
     """Whether an output of the row is what a model's server answers, beside which a text is what a user said."""
-    return any(_of_a_model(row.get(name)) for name in _REPLIES)
+    return any(_of_a_model(row.get(name)) for name in REPLIES)
 
 
 def _of_a_model(value: object) -> bool:
@@ -57,13 +57,16 @@ def _reply_in(value: object, depth: int) -> list[object] | None:
         # OpenAI's responses have a text and each call as entries of their own, which are one reply.
         if messages and all(is_entry(each) or _table(each).get("type") == "message" for each in listed):
             return listed
-        # The last of a list of messages is the reply; of lists of choices and generations the first counts.
-        return _reply_in(listed[-1 if messages else 0], depth + 1) if listed else None
+        # The last of a list of messages is the reply; of choices the one with the number 0, of generations the first.
+        first = next((each for each in listed if _table(each).get("index") == 0), next(iter(listed), None))
+        return _reply_in(listed[-1] if messages else first, depth + 1)
     if not isinstance(value, dict):
         return None
     table = cast("dict[str, object]", value)
     if is_message(table):
         return [table]
+    if isinstance(table.get("parts"), list) and "role" not in table:
+        return [{"role": "model", **table}]
     return next((found for name in _OUTPUTS if (found := _reply_in(table.get(name), depth + 1)) is not None), None)
 
 

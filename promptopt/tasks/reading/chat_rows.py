@@ -7,21 +7,29 @@ exports of Langfuse and LangSmith, and transcripts of one row a turn.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
 from promptopt.tasks.reading.chat_beside import demands_of, ideals_of, tools_of, variables_of, weight_of
+from promptopt.tasks.reading.chat_entries import (
+    WITHIN,
+    entries_of,
+    holds_model_calls,
+    is_cut_off,
+    messages_under,
+    opened_envelope,
+)
 from promptopt.tasks.reading.chat_exports import exported
-from promptopt.tasks.reading.chat_messages import is_message, placed_messages
+from promptopt.tasks.reading.chat_messages import answered_by_system, placed_messages
 from promptopt.tasks.reading.chat_parts import Unusable
-from promptopt.tasks.reading.chat_replies import DEEPEST, is_answered, reply_of
-from promptopt.tasks.reading.grouping import BODIES, group_of, growing, unpacked
+from promptopt.tasks.reading.chat_replies import reply_of
+from promptopt.tasks.reading.grouping import group_of, growing, unpacked
 from promptopt.tasks.reading.responses import with_history
-from promptopt.tasks.reading.speakers import joined_words, spoken_alone, turns_of
-from promptopt.tasks.reading.spoken import pair_in, spoken_in, turns_at
+from promptopt.tasks.reading.speakers import joined_words, turns_of
+from promptopt.tasks.reading.spoken import spoken_in
 from promptopt.tasks.reading.telemetry import span_of
-from promptopt.tasks.reading.transcripts import SESSIONS, Row, joined, moment_of, turn_columns
+from promptopt.tasks.reading.transcripts import SESSIONS, Row, joined, turn_columns
 from promptopt.types import ChatRole, Message
 
 
@@ -57,37 +65,21 @@ class Reading:
     unordered: tuple[int, ...] = ()
 
 
-# In the order in which they are looked for: conversations under the names of each program (Gemini has `contents`,
-# ShareGPT `conversations` or `items`), and at the end those of a single text.
-_INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "contents", "items", "input_messages",
-           "chat_history", "history", "dialog", "prompt", "question", "query", "text", "content", "user_input", "body",
-           "request", "params", "dialogue", "turns", "exchanges", "interactions", "transcript", "chat_messages",
-           "comments", "events", "entries", "message", "chat", "kwargs", *BODIES, "inputBodyJson")  # fmt: skip
-_ASKED = _INPUTS[: _INPUTS.index("request")]
-"""Those that may be a text alone, which a user said."""
-_SYSTEMS = ("system", "system_prompt", "instructions", "systemInstruction", "system_instruction", "preamble",
-            "systemPrompt")  # fmt: skip
-_HISTORIES = ("chat_history", "chatHistory", "history", "conversation_history", "message_history")
-_QUESTIONS = ("message", "input", "question", "query", "prompt", "user_input")
-"""What a user asked behind a history that stands under a name of its own."""
-_WITHIN = ("observations", "child_runs", "traces", "spans", "scopeSpans", "scope_spans", "resourceSpans",
-           "resource_spans")  # fmt: skip
-"""Where an exported trace holds the calls of a model that it is of."""
-_OF_A_MODEL = ("llm", "generation", "chat", "text_completion", "generate_content")
+_OF_A_MODEL = ("llm", "generation", "chat_model", "chat", "text_completion", "generate_content")
 _NOT_OF_A_MODEL = ("chain", "tool", "retriever", "parser", "prompt", "embedding", "span", "event", "agent", "evaluator",
                    "guardrail", "reranker", "score", "function")  # fmt: skip
 """Kinds of runs of LangSmith, of observations of Langfuse, and of spans."""
-_SAMPLES = ("ideal", "expectedOutput", "expected_output", "run_type", "trace_id", "traceId", "sessionId")
-"""What shows that a text is what a user said: such members stand in samples of evaluations and in traces alone."""
-_TIMES = ("createTime", "created_at", "timestamp", "time")
 
 
 def is_log(row: Row) -> bool:
     """Whether the rows of a file like this one hold conversations."""
     row = exported(row)
+    if "instruction" in row and row.get("history") in ([], None):
+        # A table of Alpaca's, until one of its rows has a history.
+        return False
     named = any(isinstance(row.get(name), list) for name in ("messages", "conversations"))
     table = turn_columns(row) is not None
-    held = named or table or any(_entries(each) is not None for each in _shallow(0, row, {}))
+    held = named or table or any(entries_of(each) is not None for each in _shallow(0, row, {}))
     # Pairs of preferred and rejected replies can hold messages too, and are read as pairs.
     return "chosen" not in row and held
 
@@ -138,7 +130,6 @@ def conversations_of(
 
 NO_MESSAGES = "it holds no messages"
 """Why a row is left out in which nothing looks like a conversation."""
-_CUT = re.compile(r'\s*\[?\s*\{\s*"')
 _CUT_OFF = "its messages are JSON that was cut off (raise the limit that the tracing program has for attributes)"
 _LAID_OUT = re.compile(
     r"\s*(?:<\|begin_of_text\|>|<\|start_header_id\|>|<\|im_start\|>(?:system|user)|<\|(?:system|user)\|>|<bos>|"
@@ -167,7 +158,7 @@ def _kind(row: Row) -> str:
 
 def _whole(row: Row) -> Row | None:
     """A run of a chain that gives a whole conversation, as a row of that; None for any other row."""
-    said = _messages_in(row.get("outputs"), 0) if _kind(row) == "chain" else None
+    said = messages_under(row.get("outputs"), 0) if _kind(row) == "chain" else None
     return None if said is None or len(said) < 2 else {**row, "run_type": "", "inputs": said, "outputs": None}
 
 
@@ -184,18 +175,24 @@ def _opened(row: Row) -> Iterator[Row]:
         # Events that OpenAI-Evals logs.
         event = cast("dict[str, object]", data)
         row = {**row, "input": event.get("prompt"), "output": event.get("sampled")}
-    beside = unpacked(row.get("properties"))
-    if isinstance(beside, dict) and _entries(row) is None:
-        # Diagnostic logs of Azure keep what was asked and answered one level down.
-        row = {**row, **cast("dict[str, object]", beside)}
-    inner = [each for name in _WITHIN for each in _tables(row.get(name))]
-    if not inner or (_entries(row) is not None and not any(_kind(each) in _OF_A_MODEL for each in inner)):
+    if not holds_model_calls(row) and entries_of(row) is None and (within := opened_envelope(row)) is not None:
+        # Diagnostic logs of Azure, say, keep what was asked and answered one level down.
+        row = turns_of(exported(within))
+    inner = [each for name in WITHIN for each in _tables(row.get(name))]
+    if not inner or (entries_of(row) is not None and not any(map(_asks_a_model, inner))):
         yield row
         return
     # Those below belong to the conversation that the trace is of.
     named = {name: row[name] for name in row if joined_words(name) in map(joined_words, SESSIONS)}
     for each in inner:
         yield from _opened({**named, **each})
+
+
+def _asks_a_model(row: Row) -> bool:
+    """Whether this is a call of a model, or holds one at any depth."""
+    row = span_of(row)
+    within = (each for name in WITHIN for each in _tables(row.get(name)))
+    return _kind(row) in _OF_A_MODEL or any(map(_asks_a_model, within))
 
 
 def _tables(value: object) -> list[Row]:
@@ -214,18 +211,17 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
     # Rows for KTO have good and bad replies.
     if row.get("label") is False and "completion" in row:
         raise Unusable("its label says that the reply is a bad one")
-    entries = _entries(row)
+    entries = entries_of(row)
     if entries is None and speakers:
         entries = spoken_in(row, speakers)
     if entries is None:
-        cut = any(isinstance(row.get(name), str) and _CUT.match(str(row[name])) for name in _INPUTS)
-        raise Unusable(_CUT_OFF if cut else NO_MESSAGES)
+        raise Unusable(_CUT_OFF if is_cut_off(row) else NO_MESSAGES)
     ideals, last = ideals_of(row), reply_of(row)
     # Some programs write the reply into the messages too; it must not stand there twice.
     answered = last and not ideals and entries[-len(last) :] != last
     whole = [*entries, *last] if answered else entries
     placed = placed_messages(whole, speakers)
-    messages = tuple(message for message, _ in placed)
+    messages = answered_by_system(tuple(message for message, _ in placed))
     if messages and messages[0].role == "user" and _LAID_OUT.match(messages[0].content):
         raise Unusable(_TEMPLATED)
     kept = row.get("accepted")
@@ -245,100 +241,3 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
         (*ideals[1:], *accepted),
         () if demands is None else demands_of(row, whole, [place for _, place in placed], demands),
     )
-
-
-def _entries(row: Row) -> list[object] | None:
-    """The messages of a row, or what was asked in it as one; None where there is nothing of the kind."""
-    if (asked := _behind_history(row, 0)) is not None:
-        return _with_system(row, asked)
-    plain: bool | None = None
-    for name in _INPUTS:
-        found = _messages_in(row.get(name), 0)
-        if found is None:
-            continue
-        if not _structured(row[name]) and name in _ASKED and plain is None:
-            plain = any(mark in row for mark in _SAMPLES) or is_answered(row)
-        if _structured(row[name]) or (name in _ASKED and plain):
-            return _with_system(row, found)
-    return None if (spoken := spoken_in(row)) is None else _with_system(row, spoken)
-
-
-def _with_system(table: Row, entries: list[object]) -> list[object]:
-    """The entries behind the system prompt that stands beside them, where they do not begin with it themselves."""
-    name = next((name for name in _SYSTEMS if table.get(name)), None)
-    given = None if name is None else table[name]
-    inner = cast("dict[str, object]", given).get("parts") if isinstance(given, dict) else given
-    own = cast("dict[str, object]", entries[0]) if entries and isinstance(entries[0], dict) else {}
-    there = own.get("role", own.get("from")) in ("system", "developer")
-    if not isinstance(inner, str | list | dict) or (there and (name != "system" or own.get("content") == inner)):
-        return entries
-    return [{"role": "system", "content": cast("object", inner)}, *entries]
-
-
-def _structured(value: object) -> bool:
-    """Whether this says by its form that it is a conversation; a text alone may be anything."""
-    return not isinstance(unpacked(value), str)
-
-
-def _messages_in(value: object, depth: int) -> list[object] | None:
-    value = unpacked(value)
-    if depth > DEEPEST or value is None:
-        return None
-    if isinstance(value, str):
-        # The beginning of JSON is what a program cut off, and not what a user said.
-        return [{"role": "user", "content": value}] if value.strip() and not _CUT.match(value) else None
-    if isinstance(value, list):
-        listed = cast("list[object]", value)
-        # LangChain asks for several prompts at once: a list of lists, mostly of one.
-        if listed and isinstance(listed[0], list):
-            return _messages_in(cast("object", listed[0]), depth + 1)
-        return listed if listed and all(map(is_message, listed)) else _listed(listed)
-    if not isinstance(value, dict):
-        return None
-    table = cast("dict[str, object]", value)
-    if is_message(table):
-        return [table]
-    if (asked := _behind_history(table, depth)) is not None:
-        return _with_system(table, asked)
-    for name in _INPUTS:
-        found = _messages_in(table.get(name), depth + 1)
-        if found is not None:
-            return _with_system(table, found)
-    return None
-
-
-def _behind_history(table: Row, depth: int) -> list[object] | None:
-    """What a user asked, behind the history that stands beside it; None where there are not both."""
-    question = next((str(table[name]) for name in _QUESTIONS if isinstance(table.get(name), str) and table[name]), "")
-    given = next((unpacked(table[name]) for name in _HISTORIES if name in table), None)
-    if not question.strip() or _CUT.match(question) or not isinstance(given, list) or "messages" in table:
-        return None
-    listed = cast("list[object]", given)
-    pairs = [cast("list[object]", each) for each in listed if isinstance(each, list)]
-    if pairs and len(pairs) == len(listed) and all(len(each) == 2 for each in pairs):
-        roles = ("user", "assistant")
-        found: list[object] | None = [{"role": role, "content": said} for each in pairs
-                                      for role, said in zip(roles, each, strict=True) if said]  # fmt: skip
-    else:
-        found = _messages_in(listed, depth + 1) if listed else []
-    if found is None:
-        return None
-    last = cast("dict[str, object]", found[-1]) if found and isinstance(found[-1], dict) else {}
-    # Some programs write the question into the history too; a prompt beside one that ends in a question is no turn.
-    asked = question == table.get("prompt") and last.get("role") in ("user", "human")
-    return found if asked or question in last.values() else [*found, {"role": "user", "content": question}]
-
-
-def _listed(listed: Sequence[object]) -> list[object] | None:
-    """A list most of whose entries are messages is a conversation, with entries that will be refused."""
-    tables = [cast("dict[str, object]", each) for each in listed if isinstance(each, dict)]
-    pairs = [pair for each in tables if (pair := pair_in(each)) is not None]
-    # An exchange that an event began has a reply alone.
-    if len(tables) == len(listed) and len(pairs) * 2 > len(listed):
-        moments = [next((moment_of(each[name]) for name in _TIMES if name in each), None) for each in tables]
-        known = [moment for moment in moments if moment is not None]
-        # Dialogflow's are the newest first.
-        order = sorted(range(len(tables)), key=known.__getitem__) if len(known) == len(tables) else range(len(tables))
-        return [turn for place in order for turn in turns_at(tables[place], pairs[0])]
-    said = spoken_alone(list(listed))
-    return said if sum(map(is_message, said)) * 2 > len(said) else None

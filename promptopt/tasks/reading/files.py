@@ -25,6 +25,7 @@ from promptopt.tasks.reading.json_tables import rows_in
 from promptopt.tasks.reading.row_numbers import TABLES, row_at
 from promptopt.tasks.reading.separated import separated
 from promptopt.tasks.reading.tables import arrow, parquet, saved
+from promptopt.tasks.reading.transcripts import turn_columns
 from promptopt.tasks.reading.whatsapp import LOOKED_AT, exchanged, is_exported
 from promptopt.tasks.reading.workbooks import spreadsheet, without_results
 from promptopt.text import counted
@@ -209,6 +210,8 @@ def _json(path: Path) -> Iterator[Row]:
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{path}: {_unreadable(cause)}") from cause
     rows = rows_in(value)
+    if isinstance(value, dict) and rows and _is_one_chat(cast("Row", value), rows):
+        rows = [cast("object", value)]
     if rows is None:
         members = cast("dict[str, object]", value) if isinstance(value, dict) else {}
         lists = [name for name, each in members.items() if isinstance(each, list)]
@@ -218,6 +221,12 @@ def _json(path: Path) -> Iterator[Row]:
         )
     for number, entry in enumerate(rows, start=1):
         yield _object(path, f"row {number}", entry)
+
+
+def _is_one_chat(document: Row, rows: Sequence[object]) -> bool:
+    """Whether a document is one conversation: its rows are messages, and do not say which conversation they are of."""
+    turns = all(map(is_message, rows)) or document.get("messages") is rows
+    return turns and isinstance(rows[0], dict) and turn_columns(cast("Row", rows[0])) is None
 
 
 def _is_object(line: str) -> bool:

@@ -14,7 +14,7 @@ Row = Mapping[str, object]
 _ROLES: Mapping[str, ChatRole] = {
     "system": "system", "developer": "developer",
     **dict.fromkeys(("user", "human", "customer", "client", "visitor", "caller", "lead", "contact", "guest", "end user",
-                     "requester", "inbound", "incoming"), "user"),
+                     "requester", "inbound", "incoming", "prompter"), "user"),
     **dict.fromkeys(("assistant", "ai", "gpt", "chatgpt", "bot", "model", "agent", "support", "operator", "chatbot",
                      "bard", "bing", "claude", "gemini", "copilot", "admin", "ai agent", "ai assistant",
                      "virtual agent", "virtual assistant", "automated agent", "human agent", "support agent",
@@ -25,7 +25,8 @@ _ROLES: Mapping[str, ChatRole] = {
 }  # fmt: skip
 """What logs call those who speak."""
 SPEAKERS = ("role", "speaker", "sender_type", "author_type", "sender_role", "participant_role", "actor_type",
-            "message_type", "direction", "author", "sender", "from", "participant", "who")  # fmt: skip
+            "message_type", "direction", "author", "sender", "from", "participant", "participant_id", "source",
+            "who")  # fmt: skip
 """Members that say who spoke, however words are joined in them."""
 _ASKS = ("incoming", "is_inbound", "from_customer", "is_user", "from_user", "is_created_by_user")
 _ANSWERS = ("from_agent", "is_bot", "from_bot", "is_agent", "outgoing", "is_outbound")
@@ -45,11 +46,15 @@ _HELD = ("content", "value", "tool_calls", "function_call", "parts")
 """Members of which a model's message has one."""
 _SPOKEN = ("text", "message", "msg", "utterance", "plain_body", "body_text", "stripped_text", "body")
 """Members of a turn that are not those of a model's messages."""
+_TEXTS = ("content", "value", *_SPOKEN)
 # Zendesk and others give people by numbers, and say in the ticket whose it is.
 _ASKERS = ("requester_id", "customer_id", "contact_id", "visitor_id", "end_user_id")
+PARTICIPANTS = ("users", "participants", "members")
+"""Lists of those who take part in a chat, with an id and what they are."""
 _AUTHORS = ("author_id", "sender_id", "user_id", "from_id")
 # A turn of another kind is no speech: Rasa's events, Intercom's parts.
 _KINDS = ("event", "part_type")
+_NEWS = ("event", "service")
 _BLOCK = re.compile(r"\s*<(p|div|ul|ol|h\d)\b.*</\w+>\s*", re.DOTALL | re.IGNORECASE)
 
 _PICTURE = re.compile(r"<img\b[^<>]*\ssrc\s*=", re.IGNORECASE)
@@ -80,11 +85,13 @@ def as_spoken(table: dict[str, object]) -> dict[str, object]:
     held = any(name in table and table[name] not in ([], None) for name in _HELD) or table.get("content", "") is None
     if isinstance(table.get("role", table.get("from")), str) and held:
         return table
-    said = next((table[name] for name in ("content", "value", *_SPOKEN) if isinstance(table.get(name), str)), None)
-    inner = _tables([table.get("content")])
-    if said is None and inner and inner[0].get("type") == "text":
-        # Sunshine says of what kind a content is.
-        said = inner[0].get("text")
+    said = next((table[name] for name in _TEXTS if isinstance(table.get(name), str)), None)
+    if said is None:
+        # Sunshine and Botpress say of what kind a content is, and Amazon Connect writes names with a capital.
+        plain = {joined_words(name): value for name, value in table.items()}
+        held = (_table(plain.get(name)) or {"type": "text", "text": plain.get(name)} for name in (*_TEXTS, "payload"))
+        said = next((each["text"] for each in held if each.get("type") == "text" and isinstance(each.get("text"), str)),
+                    None)  # fmt: skip
     speaker = None if said is None else _speaker(table)
     if speaker is None:
         return table
@@ -101,6 +108,7 @@ def turns_of(row: Row) -> Row:
     if isinstance(parts, list):
         opened = [row["source"]] if isinstance(row.get("source"), dict) else []
         found["conversation"] = [*opened, *cast("list[object]", parts)]
+    people = _people(row)
     asker = next((row[name] for name in _ASKERS if isinstance(row.get(name), str | int)), None)
     opening = row.get("description_text")
     for name, value in found.items():
@@ -111,7 +119,7 @@ def turns_of(row: Row) -> Row:
             # Freshdesk has what opened a ticket beside its conversations.
             asked: dict[str, object] = {"incoming": True, "body_text": opening}
             tables = [asked, *tables]
-        found[name] = [_by_asker(each, asker) for each in tables if _public(each)]
+        found[name] = [_by_asker(each, asker, people) for each in tables if _public(each)]
     return found
 
 
@@ -135,6 +143,10 @@ def is_pictured(text: str) -> bool:
 
 def spoken_alone(listed: list[object]) -> list[object]:
     """The turns of a list that has events of other kinds beside them; any other list as it is."""
+    # Events are told so by Amazon Connect, and services by Telegram.
+    listed = [
+        each for each in listed if str(_table(each).get("type", _table(each).get("Type"))).casefold() not in _NEWS
+    ]
     tables = _tables(listed)
     # Zendesk's chats have types such as `chat.msg`.
     marked = [
@@ -151,11 +163,18 @@ def _public(turn: Row) -> bool:
     return turn.get("public") is not False and not noted
 
 
-def _by_asker(turn: dict[str, object], asker: object) -> dict[str, object]:
+def _people(row: Row) -> dict[str, str]:
+    """What those are who take part in a chat, by their ids, where it lists them."""
+    listed = [each for name in PARTICIPANTS for each in _tables(row.get(name))]
+    return {str(each["id"]): said for each in listed if "id" in each and (said := _speaker({"who": each})) is not None}
+
+
+def _by_asker(turn: dict[str, object], asker: object, people: Mapping[str, str]) -> dict[str, object]:
     author = next((turn[name] for name in _AUTHORS if isinstance(turn.get(name), str | int)), None)
-    if asker is None or author is None or _speaker(turn) is not None:
+    if author is None or _speaker(turn) is not None or (asker is None and str(author) not in people):
         return turn
-    return {**turn, "role": "user" if str(author) == str(asker) else "assistant"}
+    known = people.get(str(author), "user" if str(author) == str(asker) else "assistant")
+    return {**turn, "role": known}
 
 
 def _speaker(table: Row) -> str | None:
@@ -191,6 +210,10 @@ def plain_text(text: str) -> str:
 def _tables(value: object) -> list[dict[str, object]]:
     listed = cast("list[object]", value) if isinstance(value, list) else []
     return [cast("dict[str, object]", each) for each in listed if isinstance(each, dict)]
+
+
+def _table(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _folded(said: str) -> str:

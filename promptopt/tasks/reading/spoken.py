@@ -14,9 +14,18 @@ _CELLS = ("transcript", "conversation", "dialogue", "dialog", "chat", "messages"
 """Members that may hold a whole conversation as a text."""
 _TURN = re.compile(
     r"\s*(?:\[[^\]\n]{1,40}\]\s*|\d[\d:., /-]{2,20}(?:\s?[AaPp]\.?[Mm]\.?)?(?: -)?\s{1,4})?"
-    r"([^\W\d][^\W\d ]{1,11}(?: [^\W\d ]{2,12})?)\s?(?:\([^()\n]{1,40}\))?\s?:\s*(.*)"
+    r"[#*]{0,4}\s?([^\W\d][^\W\d ]{1,11}(?: [^\W\d ]{2,12})?)\s?(?:\([^()\n]{1,40}\))?\s?:(?:\*\*)?\s*(.*)"
 )
 """A line that begins a turn, as `Customer: …` or `[10:05] Agent (Ann): …`."""
+_HEAD = re.compile(
+    r"\s*(?:\[[^\]\n]{1,40}\]\s*)?([^\W\d][^\W\d ]{1,11}(?: [^\W\d ]{2,12})?)\s{0,4}[-,]?\s?[\[(]?"
+    r"(?:[\d/.-]{4,10},? )?\d{1,2}:\d\d(?::\d\d)?(?:\s?[AaPp]\.?[Mm]\.?)?[\])]?\s*"
+)
+"""A line with who speaks and when, and nothing else: what is said stands below, as in `Agent (10:05 AM)`."""
+_INLINE = re.compile(
+    r"(?:(?<=[.?!…;\"”')\]])|\s?\|)\s{0,4}\|?\s{0,4}(?=[#*]{0,4}\s?[A-Z][\w]{1,11}(?: [A-Z]?\w{2,12})?\s?:)"
+)
+"""Where in a text of one line the next turn may begin: behind the end of a sentence, before a name and a colon."""
 _SAID = ("message", "reply", "response", "text", "query", "input", "question", "utterance", "content", "turn", "answer",
          "output")  # fmt: skip
 _PAIRS = (("user", "assistant"), ("human", "assistant"), ("human", "ai"))
@@ -59,9 +68,13 @@ def spoken_in(row: Mapping[str, object], speakers: Mapping[str, ChatRole] | None
 def _turns(text: str, further: Mapping[str, ChatRole]) -> list[object]:
     """The turns of a text whose lines begin with who speaks; none where it does not begin so, or one alone speaks."""
     found: list[tuple[str, list[str]]] = []
-    for line in text.splitlines():
-        begun = _TURN.fullmatch(line)
-        if begun is not None and (is_speaker(begun[1]) or begun[1].casefold() in further):
+    lines = text.strip().splitlines()
+    for line in _INLINE.split(lines[0]) if len(lines) == 1 else lines:
+        headed = _HEAD.fullmatch(line)
+        begun = _TURN.fullmatch(line) if headed is None else headed
+        if headed is not None and is_speaker(headed[1]):
+            found.append((headed[1], []))
+        elif begun is not None and headed is None and (is_speaker(begun[1]) or begun[1].casefold() in further):
             found.append((begun[1], [begun[2]]))
         elif found:
             found[-1][1].append(line)

@@ -14,14 +14,17 @@ from promptopt.tasks.reading.chat_parts import parsed
 Row = Mapping[str, object]
 # In the order in which they are looked for, by the member that they become.
 _MEMBERS: Mapping[str, tuple[str, ...]] = {
-    "input": ("gen_ai.input.messages", "llm.input_messages", "gen_ai.prompt", "ai.prompt.messages"),
-    "output": ("gen_ai.output.messages", "llm.output_messages", "gen_ai.completion", "ai.response.text"),
+    "input": ("gen_ai.input.messages", "llm.input_messages", "gen_ai.prompt", "ai.prompt.messages",
+              "mlflow.spanInputs", "request_data"),
+    "output": ("gen_ai.output.messages", "llm.output_messages", "gen_ai.completion", "ai.response.text",
+               "mlflow.spanOutputs", "response_data"),
     "system": ("gen_ai.system_instructions",),
     "tools": ("gen_ai.tool.definitions", "llm.tools", "llm.request.functions", "ai.prompt.tools"),
     "conversation_id": ("gen_ai.conversation.id", "session.id", "langfuse.session.id",
                         "traceloop.association.properties.session_id", "traceloop.association.properties.thread_id"),
     "trace_id": ("context.trace_id", "trace_id", "traceId"),
-    "run_type": ("openinference.span.kind", "span_kind", "span_attributes.type", "gen_ai.operation.name"),
+    "run_type": ("openinference.span.kind", "span_kind", "span_attributes.type", "gen_ai.operation.name",
+                 "mlflow.spanType"),
 }  # fmt: skip
 _KINDS = {"execute_tool": "tool", "invoke_agent": "chain", "agent": "chain", "task": "chain", "embeddings": "embedding"}
 """What conventions call the kinds of calls that LangSmith calls otherwise."""
@@ -35,7 +38,8 @@ def span_of(row: Row) -> Row:
     """The row with what its attributes say; the row itself where it is no span."""
     given = row.get("attributes")
     held = cast("dict[str, object]", given) if isinstance(given, dict) else _of_otlp(given)
-    told, input, output = _of_events(row.get("events"))
+    # Logfire keeps the events of a span among its attributes.
+    told, input, output = _of_events(parsed(row.get("events", held.get("events"))))
     held = {**told, **held}
     dotted = {name: value for name, value in row.items() if "." in name}
     if not held and not dotted and not input and "span_attributes" not in row:
@@ -44,7 +48,7 @@ def span_of(row: Row) -> Row:
              **held}  # fmt: skip
     whole = _nested(named)
     found = {
-        member: parsed(value)
+        member: _undotted(parsed(value))
         for member, paths in _MEMBERS.items()
         if (value := next((each for path in paths if (each := _at(whole, path)) not in (None, "", [], {})), None))
         is not None
@@ -58,6 +62,13 @@ def span_of(row: Row) -> Row:
     return {**row, **found, "run_type": _KINDS.get(kind, kind)}
 
 
+def _undotted(value: object) -> object:
+    """Messages of OpenInference that a table holds as JSON, whose names have dots; any other value as it is."""
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    dotted = any(isinstance(each, dict) and "message.role" in each for each in listed)
+    return _nested(listed) if dotted else cast("object", value)
+
+
 def _of_events(value: object) -> tuple[dict[str, object], list[object], list[object]]:
     """What the events of a span say: attributes of it, and messages, the replies apart."""
     attributes: dict[str, object] = {}
@@ -65,7 +76,7 @@ def _of_events(value: object) -> tuple[dict[str, object], list[object], list[obj
     output: list[object] = []
     for event in cast("list[object]", value) if isinstance(value, list) else []:
         table = cast("dict[str, object]", event) if isinstance(event, dict) else {}
-        given, name = table.get("attributes"), str(table.get("name"))
+        given, name = table.get("attributes", table), str(table.get("name", table.get("event.name")))
         said = cast("dict[str, object]", given) if isinstance(given, dict) else _of_otlp(given)
         if name in EVENTS:
             (output if name == "gen_ai.choice" else input).append(message_of_event(name, said))

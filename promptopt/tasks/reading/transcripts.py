@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
+from promptopt.tasks.reading.branches import branch_of, places_in_tree
 from promptopt.tasks.reading.chat_exports import exported
 from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.chat_parts import is_parts, parsed
@@ -17,13 +18,14 @@ from promptopt.tasks.reading.spoken import Pair, pair_in, turns_at
 Row = Mapping[str, object]
 
 SESSIONS = ("conversation", "conversation_id", "session_id", "thread_id", "chat_id", "dialog_id", "dialogue_id",
-            "ticket_id", "call_id", "chat_session_id", "helicone_session_id", "langfuse_session_id")  # fmt: skip
+            "ticket_id", "call_id", "convo_id",
+            "message_tree_id", "chat_session_id", "helicone_session_id", "langfuse_session_id")  # fmt: skip
 """Members that say which conversation a row is of, however words are joined in them."""
 _SPOKEN = ("text", "message", "content", "utterance", "body", "transcript", "value", "message_text", "message_body",
            "message_content", "msg", "parts")  # fmt: skip
-_TIMES = ("time", "timestamp", "created_at", "date", "datetime", "sent_at", "turn", "position", "create_time", "ts",
+TIMES = ("time", "timestamp", "created_at", "date", "datetime", "sent_at", "turn", "position", "create_time", "ts",
           "message_index", "turn_index", "turn_id", "sequence")  # fmt: skip
-_WHOLE = ("message", "data", "history")
+_WHOLE = ("message", "data", "history", "messagedata")
 _ANSWERS = {"response", "reply", "output", "outputs", "completion", "choices"}
 """Members beside which a message is what was asked, and not a turn of a transcript."""
 _BESIDE = ("tool_calls", "tool_call_id", "function_call", "name", "weight")
@@ -44,9 +46,10 @@ class TurnColumns:
 
     def turns(self, row: Row, demands: str | None) -> list[object]:
         """What the row says, as messages."""
+        placed = places_in_tree(row)
         if len(self.said) == 1:
             held = parsed(row.get(self.said[0]))
-            return [held] if is_message(held) else []
+            return [{**placed, **cast("dict[str, object]", held)}] if is_message(held) else []
         files = {name: parsed(row[name]) for name in FILES if row.get(name) not in (None, "")}
         if self.paired:
             turns = turns_at(row, self.said)
@@ -56,7 +59,7 @@ class TurnColumns:
         asked = {demands: row[demands]} if demands is not None and demands in row else {}
         turn = {"role": _text(row.get(speaker)), "content": _content(row.get(text)), **further, **asked}
         # A row that says neither who nor what is none.
-        return [{**turn, **files}] if any(turn.values()) else []
+        return [{**placed, **turn, **files}] if any(turn.values()) else []
 
 
 def joined(rows: Iterable[tuple[int, Row]], demands: str | None, unordered: list[int]) -> Iterator[tuple[int, Row]]:
@@ -79,7 +82,7 @@ def joined(rows: Iterable[tuple[int, Row]], demands: str | None, unordered: list
         return
     for name, spoken in turns.items():
         ordered = spoken if columns.time is None else _in_time(spoken, columns.time, unordered)
-        messages = [each for _, row in ordered for each in columns.turns(row, demands)]
+        messages = branch_of([each for _, row in ordered for each in columns.turns(row, demands)])
         own = (columns.session, columns.time, demands, *columns.said, *(() if columns.paired else _BESIDE))
         others = {key: value for key, value in ordered[0][1].items() if key not in own}
         # Under a name that says so too: `ticket` may be the text of one elsewhere.
@@ -107,13 +110,13 @@ def turn_columns(row: Row) -> TurnColumns | None:
     flat = {**listed, **flat}
     text = None if speaker is None else first(_SPOKEN, beside=(session, speaker))
     if speaker is not None and text is not None:
-        return TurnColumns(session, (speaker, text), first(_TIMES))
+        return TurnColumns(session, (speaker, text), first(TIMES))
     pair = pair_in(row, session=True)
     if pair is not None:
-        return TurnColumns(session, pair, first(_TIMES), paired=True)
+        return TurnColumns(session, pair, first(TIMES), paired=True)
     # LangChain's histories in data bases, and n8n's, have the message in one column.
     whole = [key for key in row if joined_words(key) in _WHOLE and is_message(parsed(row[key]))]
-    return TurnColumns(session, (whole[0],), first(_TIMES)) if whole and not _ANSWERS & set(row) else None
+    return TurnColumns(session, (whole[0],), first(TIMES)) if whole and not _ANSWERS & set(row) else None
 
 
 def _in_time(spoken: list[tuple[int, Row]], time: str, unordered: list[int]) -> list[tuple[int, Row]]:
