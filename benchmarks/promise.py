@@ -3,6 +3,7 @@
 verdicts   simulated scores of every shape (binary, graded, in groups, nats, minus infinity): false verdicts, and power
 looks      users who look ten times at one test, through the store's ledger
 methods    every method on three planted tasks: right or wrong, graded, grouped
+users      users who search, open their run again with larger caps, and check an edit of their own
 selectors  APO with every selector; where one kind of edit is worth 10 points, *better* must come up in 80 % of the runs
 
 Where nothing is better in truth, *better* may come up in at most 5 %. No model is called: a scripted task model answers
@@ -23,7 +24,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import promise_runs, promise_scores
+from benchmarks import promise_runs, promise_scores, promise_users
 from benchmarks.search_settings import arena
 from promptopt.api import optimize
 from promptopt.binding.models import Models
@@ -159,13 +160,27 @@ def looks(runs: int, _pool: ProcessPoolExecutor) -> list[str]:
     ]
 
 
+def users(runs: int, pool: ProcessPoolExecutor) -> list[str]:
+    """Users who do all that opens a test."""
+    caps = ", ".join(f"{cap:,}" for cap in promise_users.CAPS)
+    return [
+        f"Users of one store each, no prompt being better than another: a search of {caps} evaluations in turn, then a "
+        f"check of an edit against the start, with a margin of {100 * promise_users.MARGIN:g} points. Tasks are right "
+        f"or wrong, graded and grouped in turn, with {promise_runs.TEST} test examples. The last row has the share of "
+        f"all users, and its exact 95 % interval.",
+        "",
+        *promise_users.table(runs, pool),
+    ]
+
+
 PARTS: dict[str, tuple[Callable[[int, ProcessPoolExecutor], list[str]], int]] = {
     "verdicts": (verdicts, 1_000),
     "looks": (looks, 400),
     "methods": (methods, 20),
+    "users": (users, 20),
     "selectors": (selectors, 400),
 }
-"""What there is to measure, and of how many runs, tests or users."""
+"""What there is to measure, and of how many runs, tests or users; of users, by method."""
 
 
 def main() -> None:

@@ -128,12 +128,13 @@ def table(methods: Sequence[str], runs: int, pool: Executor) -> list[str]:
         found = f"{sum(each.verdict == 'better' for each in some)} of {len(some)}"
         share = f"{100 * sum(rose) / len(rose):.0f} %" if rose else "-"
         lines.append(f"| {method} | {' | '.join(cells)} | {share} | {found} |")
-    totals = [_share(false[task], done[task]) for task in TASKS]
+    totals = [share(false[task], done[task]) for task in TASKS]
     lines.append(f"| all: *better* | {' | '.join(totals)} | | |")
     return [*lines, *(["", "Could not run:", *problems] if problems else [])]
 
 
-def _share(found: int, of: int) -> str:
+def share(found: int, of: int) -> str:
+    """How many of how many, and the share's 95 % interval (Clopper and Pearson's)."""
     low, high = mean_interval([1.0] * found + [0.0] * (of - found))
     return f"{found} of {of}: {100 * low:.1f} to {100 * high:.1f} %"
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from benchmarks import promise_runs, promise_scores
+from benchmarks import promise_runs, promise_scores, promise_users
 from promptopt.types import Request
 
 
@@ -39,3 +39,12 @@ def test_no_prompt_of_a_flat_task_is_better_than_another(task: str) -> None:
 
     assert accuracy("Mind the pebble.") == pytest.approx(promise_runs.FLAT, abs=0.1)
     assert accuracy("Heed the lantern.") == pytest.approx(accuracy("Mind the pebble."), abs=0.1)
+
+
+@pytest.mark.slow
+def test_a_user_is_told_of_each_search_and_of_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promise_users, "CAPS", (150, 300))
+    told = promise_users.one("random", "right or wrong", 1)
+    assert len(told.verdicts) == 2
+    assert told.verdicts[0] is not None
+    assert told.check in ("better", "passed", "inconclusive", "regression")

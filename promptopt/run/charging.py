@@ -9,19 +9,19 @@ from promptopt.errors import BudgetSpent
 from promptopt.models.prices import Price
 from promptopt.protocols import Role
 from promptopt.run.budget import Ledger, Limits
-from promptopt.run.fetching import Call
+from promptopt.run.fetching import ANSWERED, HARMLESS_TOKENS, REFUSED, Call
 from promptopt.run.slices import Slices
-from promptopt.run.stored_replies import probes_of
 from promptopt.text import counted
+from promptopt.types import Request, ScoreRequest
 
 
 class Account:
     """The ledgers of a run, and the caps on them.
 
     `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went
-    out this session, `settled_now` how many calls of that, without probes. Probes, which find out what a model refuses,
-    are in `paid`; not in `spent`, for how many it takes hangs on what is asked together; and in `capped`, which caps go
-    by.
+    out this session, `settled_now` how many calls of that, without probes. A refused request is one call, and so is the
+    probe that may go out in its place to find out what the model refuses. Whether it does hangs on what is asked
+    together and on what comes first; so caps go by `capped`, which takes a probe for every refused request.
     """
 
     def __init__(self, limits: Limits, prices: Mapping[Role, Price | None]) -> None:
@@ -29,21 +29,23 @@ class Account:
         self.limits = limits
         self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
         self.settled_now = 0
-        self._probed, self._prices = Ledger(), dict(prices)
+        self._probes, self._prices = Ledger(), dict(prices)
+        # By role and kind, the request of fewest tokens that was answered, and those: what a probe asks, and takes.
+        self._cheapest: dict[tuple[Role, type], tuple[Request | ScoreRequest, Sequence[int]]] = {}
         # Keys of the calls that this run was charged for.
         self._used, self._slices = set[int](), Slices()
 
     @property
     def capped(self) -> Ledger:
-        """What caps go by: what is spent, and the probes beside it, equal on replay."""
-        return self.spent.plus(self._probed)
+        """What caps go by: what is spent, with the tokens of a probe for each refused request; equal on replay."""
+        return self.spent.plus(self._probes)
 
-    def charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> list[tuple[Call, Mapping[str, Any]]]:
+    def charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> list[Mapping[str, Any]]:
         """Charge those calls that this run uses for the first time, whether they were asked now or long ago.
 
-        They are given back, with their replies.
+        Their replies are given back.
         """
-        left, fresh = self.limits.calls_left(self.capped), list[tuple[Call, Mapping[str, Any]]]()
+        fresh = list[tuple[Call, Mapping[str, Any]]]()
         # A cap on calls may have let only the first of the batch through.
         for call, reply in zip(batch, replies, strict=False):
             if _short(call.key) not in self._used:
@@ -52,11 +54,13 @@ class Account:
         self._slices.saw(role, [reply["usage"][1] for _, reply in fresh])
         used = self._ledger(role, len(fresh), [reply["usage"] for _, reply in fresh])
         self.spent, self.by_role[role] = (each.plus(used) for each in (self.spent, self.by_role.get(role, Ledger())))
-        probes = [usage for _, reply in fresh for usage in probes_of(reply)]
-        # Another run that shares the store may have had room for more of them.
-        beside = len(probes) if left is None else max(0, min(len(probes), left - len(fresh)))
-        self._probed = self._probed.plus(self._ledger(role, beside, probes))
-        return fresh
+        self._allow_for_probes(fresh, role)
+        return [reply for _, reply in fresh]
+
+    def cheapest(self, role: Role, kind: type) -> Sequence[Request | ScoreRequest]:
+        """The request of that kind which took the fewest tokens of those this role has answered; empty before one."""
+        found = self._cheapest.get((role, kind))
+        return () if found is None else (found[0],)
 
     def charge_evaluations(self, count: int, *, paid: int) -> None:
         """Charge `count` scored cells, `paid` of which took calls that went out this session."""
@@ -106,14 +110,23 @@ class Account:
         """How many calls to dispatch at once: fewer as a cap on tokens or dollars comes near (`Slices`)."""
         return self._slices.size(role, self.limits, self.capped)
 
-    def room_beside(self, batch: Sequence[Call]) -> int | None:
-        """How many calls the cap leaves beside those of the batch; None is any number."""
-        left = self.limits.calls_left(self.capped)
-        return None if left is None else left - len({_short(call.key) for call in batch} - self._used)
-
     def calls_spent(self) -> str:
         """The sentence for a cap on calls that is used up."""
         return f"{counted(self.capped.calls, 'call is', 'calls are')} spent"
+
+    def _allow_for_probes(self, fresh: Sequence[tuple[Call, Mapping[str, Any]]], role: Role) -> None:
+        if not fresh:
+            return
+        # A batch is of one kind.
+        key = role, type(fresh[0][0].request)
+        for call, reply in fresh:
+            cheapest = self._cheapest.get(key)
+            if reply["finish"] in ANSWERED and (cheapest is None or sum(reply["usage"]) < sum(cheapest[1])):
+                self._cheapest[key] = call.request, reply["usage"]
+        refused = sum(REFUSED in reply for _, reply in fresh)
+        # Of all of the batch: which of them a probe repeated, where it did, hangs on what came first.
+        _, usage = self._cheapest.get(key, (None, HARMLESS_TOKENS))
+        self._probes = self._probes.plus(self._ledger(role, 0, [usage] * refused))
 
     def _ledger(self, role: Role, calls: int, usages: Sequence[Sequence[int]]) -> Ledger:
         """Of so many calls of a role, whose prompt and completion tokens these are."""

@@ -17,7 +17,7 @@ from promptopt.models.providers import scoring_forms
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.budget import Limits
 from promptopt.run.charging import Account
-from promptopt.run.fetching import ANSWERED, HARMLESS, Call, Fetch, Route
+from promptopt.run.fetching import HARMLESS, OTHERS, Call, Fetch, Route
 from promptopt.run.interruptible import interruptible
 from promptopt.run.pipeline import Handlers, Pipeline
 from promptopt.run.served_models import ServedModels
@@ -55,8 +55,7 @@ class Door:
         self._draws = Counter[tuple[Role, str]]()
         self._owner, self._unsaid = 0, list[str]()
         self._served, self._scorers = ServedModels(self._say), dict[str, bool]()
-        # By role and kind, a request that the model has answered: what it is asked again where it refuses others.
-        self._checking, self._answered = False, dict[tuple[Role, type], Sequence[Request | ScoreRequest]]()
+        self._checking = False
         self.strict = journal is None
         """Whether what a model refuses ends it all: where a prompt or a layout is tried, that is to be known."""
 
@@ -94,10 +93,8 @@ class Door:
         # Replies of a pipeline are read in a thread beside this one (`programs.lockstep`), and observers are not safe
         # there: what is said meanwhile waits in `_unsaid`.
         self._owner = threading.get_ident()
-        # What other batches on their way take of a cap is not known yet.
-        room = None if self.account.limits.calls is None else 0
         pipeline = Pipeline(
-            Handlers(calls, self.account.admit, lambda each, flying: self._fetch(each, charged, room, flying), charge)
+            Handlers(calls, self.account.admit, lambda each, flying: self._fetch(each, charged, flying), charge)
         )
         try:
             yield pipeline
@@ -224,7 +221,9 @@ class Door:
             # Between slices only: within one, all of it is asked for already.
             batch = self.account.next_slice(asked[start : start + SLICE], role)
             admitted = self.account.admit(batch)
-            fetch = self._fetch(batch[:admitted], role, self.account.room_beside(batch[:admitted]))
+            # Near a cap a call goes alone, and has no others beside it that could be tried where it is refused.
+            others = asked[start + len(batch) :][:OTHERS] if len(batch) <= OTHERS else ()
+            fetch = self._fetch(batch[:admitted], role, others=[call.request for call in others])
             fetch.ask()
             replies = fetch.replies()
             values = [replies[call.key] for call in batch[:admitted]]
@@ -236,23 +235,28 @@ class Door:
             start += admitted
 
     def _charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> None:
-        for call, reply in self.account.charge(batch, replies, role):
+        for reply in self.account.charge(batch, replies, role):
             # A request refused before any model saw it names none.
             if reply["served"]:
                 self._served.note(role, self.models[role].name, reply["served"])
             if reply.get("sampled"):
                 self._served.note_sampling(role, self.models[role].name)
-            if reply["finish"] in ANSWERED:
-                self._answered[role, type(call.request)] = (call.request,)
 
-    def _fetch(self, batch: Sequence[Call], role: Role, room: int | None, flying: Collection[bytes] = ()) -> Fetch:
+    def _fetch(
+        self,
+        batch: Sequence[Call],
+        role: Role,
+        flying: Collection[bytes] = (),
+        others: Sequence[Request | ScoreRequest] = (),
+    ) -> Fetch:
         # The task model's first refusal is of the prompt's layout, and so of all that a search would ask.
-        other = () if role == "task" else HARMLESS
-        spare = () if self.strict or not batch else self._answered.get((role, type(batch[0].request)), other)
+        untried = others if role == "task" else HARMLESS
         route = Route(
             role=role, model=self.models[role], cache=self._cache, journal=self.journal, claims=self._claims,
             stopping=self._stopping, warn=self._say, pay=partial(self.account.pay, role), settle=self.account.settle,
-            spare=spare, room=room,
+            answered=() if self.strict or not batch else self.account.cheapest(role, type(batch[0].request)),
+            untried=() if self.strict else untried,
+            strict=self.strict,
         )  # fmt: skip
         return Fetch(batch, route, flying)
 

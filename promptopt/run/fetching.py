@@ -18,9 +18,8 @@ from promptopt.errors import (
 )
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.claimed_calls import ClaimedCalls
-from promptopt.run.probing import Probes
 from promptopt.run.reply_checks import checked_replies
-from promptopt.run.stored_replies import known, probes_of
+from promptopt.run.stored_replies import known
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
@@ -31,11 +30,15 @@ ANSWERED = ("stop", "length")
 """How replies end that a model did not refuse."""
 OTHERS = 3
 """Requests of a batch that are tried after the first one was refused, before that holds for all of them. Ours."""
+REFUSED = "refused"
+"""What marks a stored reply to a request that was refused: a probe may have been paid for in its place."""
 HARMLESS = tuple(
     Request((Message("user", text),), Sampling(max_tokens=16))
     for text in ("Say hello.", "Name a colour of the rainbow.", "How many legs has a horse?")
 )
 """What a model is asked that has refused its first request, and writes or judges: one of them it could answer."""
+HARMLESS_TOKENS = (32, 16)
+"""Tokens that one of these reads, at an octet each, and writes at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ class Route:
     """The way of a role's calls: which model answers them, and who keeps, checks and pays for what it says.
 
     `pay` is told of every reply that was asked for now, `settle` when one is stored: probes' are not.
-    `spare`: what this model has answered before, or could; empty where what it refuses is no outcome of a request.
-    `room`: calls that a cap leaves beside the batch; None: any number.
+    `answered`: a request that this model has answered in this run; empty where there is none. `untried`: what it could
+    answer if it answers anything. `strict`: what it refuses is no outcome of a request.
     """
 
     role: Role
@@ -65,8 +68,9 @@ class Route:
     warn: Callable[[str], None]
     pay: Callable[[Mapping[str, Any]], None]
     settle: Callable[[], None]
-    spare: Sequence[Request | ScoreRequest] = ()
-    room: int | None = None
+    answered: Sequence[Request | ScoreRequest] = ()
+    untried: Sequence[Request | ScoreRequest] = ()
+    strict: bool = False
 
 
 class Fetch:
@@ -85,7 +89,8 @@ class Fetch:
             # alone that have no reply.
             route.journal.follow([call.key for call in calls], route.cache.request, [call.text for call in calls])
         self._found = known(route.cache, keys, route.warn)
-        self._probes = Probes(route.room, sum(len(probes_of(reply)) for reply in self._found.values()))
+        # Probes that no refused request has taken the place of yet.
+        self._probes = 0
         # What flies is lacking too: it is read back with the rest, once the batch before has stored it.
         self._lacking = [key for key in keys if key not in self._found]
         missing = {call.key: call for call in calls if call.key not in self._found and call.key not in flying}
@@ -145,8 +150,7 @@ class Fetch:
         if reason is not None:
             raise Suspended(reason)
         missing: list[Call] = list(calls)
-        spare: Sequence[Request | ScoreRequest] = route.spare or self._answered_before()
-        tried = 0
+        spare, tried = self._spare(), 0
         try:
             while missing:
                 answered: set[int] = set()
@@ -154,7 +158,7 @@ class Fetch:
                     for index, value in _settled(missing, route):
                         self._put(missing[index], value)
                         answered.add(index)
-                        if value["finish"] in ANSWERED:
+                        if value["finish"] in ANSWERED and not (route.answered or route.strict):
                             spare = (missing[index].request,)
                     return
                 except SomeRefused as refusal:
@@ -171,14 +175,10 @@ class Fetch:
                         # The next goes first: which request of a batch is refused must not decide what becomes of all.
                         missing, tried = [*missing[1:], missing[0]], tried + 1
                         continue
-                    # Where it does answer the batch goes out once more. From here on the model tells refusals of one
-                    # request by itself, and one that ends the batch again is of all.
-                    tried = OTHERS
-                    if not self._probes.affordable:
-                        first, missing = missing[0], missing[1:]
-                        self._ask_alone(first, refusal, spare)
-                    elif not self._answers(spare):
-                        raise
+                    # Once it has answered, the model tells refusals of one request by itself, and one that ends the
+                    # batch again is of all.
+                    tried, first, missing = OTHERS, missing[0], missing[1:]
+                    self._ask_alone(first, refusal, spare)
                 finally:
                     # Where the model fails, too: what was answered is paid for.
                     route.cache.flush()
@@ -188,14 +188,18 @@ class Fetch:
         except (BackendError, StoreError) as outage:
             raise Suspended(str(outage)) from outage
 
-    def _answered_before(self) -> Sequence[Request | ScoreRequest]:
-        """A request of this batch whose answer the store holds, as after a run that was cut off; empty without one."""
+    def _spare(self) -> Sequence[Request | ScoreRequest]:
+        """What to ask where a request is refused, to see whether others are answered; empty where that is not asked."""
+        route = self._route
+        if route.strict or route.answered:
+            return route.answered
+        # Of this batch, as after a run that was cut off.
         found = [call.request for call in self._calls if self._found.get(call.key, {}).get("finish") in ANSWERED]
-        return found[:1]
+        return found[:1] or route.untried
 
     def _put(self, call: Call, value: Mapping[str, Any]) -> None:
         # To the store first: nothing counts as paid that is not on its way to the disk.
-        self._store(call, self._probes.noted(value))
+        self._store(call, value)
         self._route.pay(value)
 
     def _store(self, call: Call, value: Mapping[str, Any]) -> None:
@@ -222,10 +226,12 @@ class Fetch:
     def _put_refused(self, calls: Sequence[Call], refusal: BackendError) -> None:
         for call in calls:
             scored = isinstance(call.request, ScoreRequest)
-            value = (Likelihoods(finish="rejected") if scored else Reply("", "rejected")).to_json()
-            if self._probes.beyond_cap:
-                # Nobody pays for a request that is refused: the probe is counted in its place.
-                self._store(call, self._probes.in_place_of(value))
+            reply = Likelihoods(finish="rejected") if scored else Reply("", "rejected")
+            value = {**reply.to_json(), REFUSED: True}
+            if self._probes:
+                # Nobody pays for a request that is refused: the probe, which is paid for, is counted in its place.
+                self._probes -= 1
+                self._store(call, value)
             else:
                 self._put(call, value)
         self._route.warn(
@@ -234,7 +240,7 @@ class Fetch:
         )
 
     def _ask_alone(self, call: Call, before: BackendError, spare: Sequence[Request | ScoreRequest]) -> None:
-        """Ask one of a batch that takes all that the cap leaves: where it is refused, a probe takes its place.
+        """Ask one of a batch: where it is refused, a probe takes its place.
 
         `before`: what was refused of the batch. Raised where the model answers none now.
         """
@@ -249,27 +255,25 @@ class Fetch:
             self._put_refused([call], before)
 
     def _answers(self, spare: Sequence[Request | ScoreRequest]) -> bool:
-        """Whether the model answers one of `spare`, now: a probe, asked anew, and paid for.
+        """Whether the model answers the first of `spare` that it takes, now: a probe, asked anew, and paid for.
 
         Raises BackendError where that is no refusal of a request, Suspended where the run stops.
         """
         for request in spare:
-            # One may take the place of what was refused.
-            if self._probes.beyond_cap:
-                break
             try:
                 # Without a key, for no reply of it is stored: the question is whether there is an answer now.
-                for _, value in _settled([Call(request, "", b"")], self._route):
-                    self._route.pay(value)
-                    self._probes.add(value)
-                    if value["finish"] in ANSWERED:
-                        return True
+                ((_, value),) = _settled([Call(request, "", b"")], self._route)
             except (Refused, RequestRefused) as refusal:
                 if not of_request(refusal):
                     raise
             # Refused again, or not to be sent in this form: the next of them may do.
             except (SomeRefused, ConfigError):
                 continue
+            else:
+                # No second one, whatever was said: it takes the place of one refused request.
+                self._probes += 1
+                self._route.pay(value)
+                return value["finish"] in ANSWERED
         reason = self._route.stopping()
         if reason is not None:
             raise Suspended(reason)

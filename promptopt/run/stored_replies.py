@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from promptopt.store.cache import Cache
@@ -25,11 +25,6 @@ def known(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> d
     return {key: value for key, value in found.items() if value is not None}
 
 
-def probes_of(reply: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """(prompt tokens, completion tokens) of each probe that a stored reply took, to find out what the model refuses."""
-    return [(read, written) for read, written in reply.get("probes", ())]
-
-
 def _whole(text: str) -> Any:
     """A stored reply as JSON, or None where it is damaged."""
     try:
@@ -39,9 +34,6 @@ def _whole(text: str) -> Any:
         # Not by isinstance, to which True is a whole number.
         if not sound or type(reading) is not int or type(writing) is not int:
             return None
-        for read, written in value.get("probes", ()):
-            if type(read) is not int or type(written) is not int:
-                return None
         if "continuations" in value:
             # Read as the program will read it: what fails there would fail after it was charged.
             Likelihoods.from_json(value)

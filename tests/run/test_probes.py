@@ -21,7 +21,7 @@ from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
 from promptopt.store.runs import Store
 from promptopt.testing import feature_accuracy, planted_model, planted_task, uniform
-from promptopt.types import Message, Reply, Request
+from promptopt.types import Message, Reply, Request, Sampling
 from tests.rewrites import rewrite
 from tests.run.planted_run import conduct
 
@@ -99,11 +99,9 @@ def test_a_cap_on_calls_holds_whatever_is_refused_and_the_ledgers_agree(
     assert refused
     assert result.paid.tokens == tokens
     assert cap is None or result.spent.calls <= result.paid.calls <= cap
-    # How many probes it takes hangs on what is asked together: what a run spends does not.
-    assert result.paid.evaluations == result.spent.evaluations
-    # Where a cap leaves no call for a probe, it stands in the place of what was refused.
+    # How many probes it takes hangs on what is asked together, so each counts in the place of what was refused.
+    assert (result.paid.evaluations, result.paid.calls) == (result.spent.evaluations, result.spent.calls)
     assert answered <= result.paid.calls <= answered + refused
-    assert cap is not None or result.paid.calls == answered + refused
     again = search(tmp_path / "s.db", model, None if cap is None else Budget(calls=cap), proposer)
     assert (again.paid, again.spent) == (Ledger(usd=again.paid.usd), result.spent)
 
@@ -135,7 +133,8 @@ def test_evaluations_are_counted_without_probes(tmp_path: Path) -> None:
     model.refuses = lambda text: len(model.replies) >= 12 and any(each in text for each in refused)
     result = optimize(task, Once(), model=Models(model, proposer=model), store=tmp_path / "s.db")
     assert seen == [(12, 12), (16, 16)]
-    assert (result.paid.evaluations, result.paid.calls) == (result.spent.evaluations, result.spent.calls + 1)
+    assert (result.paid.evaluations, result.paid.calls) == (result.spent.evaluations, result.spent.calls)
+    assert len(model.replies) == result.paid.calls - len(model.refused) + 1
 
 
 @contextmanager
@@ -161,28 +160,49 @@ def test_a_probe_is_paid_for_and_counts_against_the_caps_again_on_replay(tmp_pat
     model = echo("bad")
     with door_of(tmp_path, model, Limits(), role) as door:
         assert asks(door, "a b", "bad", role=role) == ["stop", "rejected"]
-        # Two, the one that was refused among them, and the probe: "a b" once more.
-        assert (door.account.spent.calls, door.account.settled_now, door.account.capped.calls) == (2, 2, 3)
+        # Two, of which the second is paid as a probe: "a b" once more.
+        assert (door.account.spent.calls, door.account.settled_now, door.account.capped.calls) == (2, 2, 2)
+        assert (door.account.spent.prompt_tokens, door.account.spent.completion_tokens) == (2, 2)
         assert (door.account.capped.prompt_tokens, door.account.capped.completion_tokens) == (4, 4)
         assert door.account.capped.usd == pytest.approx(4 * PRICE.prompt_usd + 4 * PRICE.completion_usd)
-        assert (door.account.paid, door.account.by_role[role]) == (door.account.capped, door.account.spent)
+        assert door.account.paid.calls == door.account.capped.calls
+        assert (door.account.paid.tokens, door.account.paid.usd) == (8, pytest.approx(door.account.capped.usd))
+        assert door.account.by_role[role] == door.account.spent
     with door_of(tmp_path, model, Limits(), role) as again:
         assert asks(again, "a b", "bad", role=role) == ["stop", "rejected"]
         assert (again.account.spent, again.account.capped) == (door.account.spent, door.account.capped)
         assert (again.account.paid.calls, len(model.replies)) == (0, 2)
 
 
-@pytest.mark.parametrize(("cap", "calls"), [(3, 3), (4, 4), (5, 4), (None, 4)])
-def test_where_the_cap_leaves_no_call_a_probe_takes_the_place_of_what_was_refused(
-    tmp_path: Path, cap: int | None, calls: int
+@pytest.mark.parametrize("cap", [3, 4, None])
+def test_a_probe_takes_the_place_of_what_was_refused_and_caps_allow_one_for_each(
+    tmp_path: Path, cap: int | None
 ) -> None:
     model = echo("bad")
     with door_of(tmp_path, model, Limits(calls=cap)) as door:
         assert asks(door, "a", "bad 1", "bad 2") == ["stop", "rejected", "rejected"]
-        assert (door.account.capped.calls, door.account.spent.calls, len(model.replies)) == (calls, 3, 2)
-        assert door.account.paid == door.account.capped
-        # The tokens of the probe are counted all the same.
-        assert door.account.paid.tokens == 4
+        assert len(model.replies) == 2
+        assert door.account.capped.calls == door.account.spent.calls == door.account.paid.calls == 3
+        # Of the probe and the answer; the caps allow for two probes.
+        assert (door.account.spent.tokens, door.account.paid.tokens, door.account.capped.tokens) == (2, 4, 6)
+
+
+def test_what_is_asked_again_is_what_took_the_fewest_tokens(tmp_path: Path) -> None:
+    model = echo("bad")
+    with door_of(tmp_path, model, Limits()) as door:
+        assert asks(door, "a a a", "b", "c c") == ["stop"] * 3
+        assert asks(door, "d d d d", "e bad") == ["stop", "rejected"]
+        assert [reply.text for reply in model.replies] == ["a a a", "b", "c c", "d d d d", "b"]
+        assert door.account.capped.tokens == door.account.paid.tokens == 2 * (3 + 1 + 2 + 4 + 1)
+
+
+@pytest.mark.parametrize("role", ["judge", "proposer"])
+def test_a_model_that_has_answered_nothing_is_allowed_a_harmless_question(tmp_path: Path, role: Role) -> None:
+    model = echo("bad")
+    with door_of(tmp_path, model, Limits(), role) as door:
+        assert asks(door, "bad 1", "bad 2", role=role) == ["rejected", "rejected"]
+        assert [reply.text for reply in model.replies] == ["Say hello."] * 2
+        assert (door.account.spent.tokens, door.account.paid.tokens, door.account.capped.tokens) == (0, 8, 96)
 
 
 @pytest.mark.parametrize("cap", [3, None])
@@ -196,9 +216,8 @@ def test_a_new_client_whose_first_request_is_refused_keeps_the_cap(
     limit = None if cap is None else 1 + len(refused)
     with door_of(tmp_path, model, Limits(calls=limit)) as door:
         assert asks(door, "a", *refused) == ["stop", *("rejected" if "bad" in each else "stop" for each in refused)]
-        assert limit is None or door.account.capped.calls == limit
+        assert door.account.capped.calls == door.account.spent.calls == 1 + len(refused)
         assert door.account.capped.calls == door.account.paid.calls + 1
-        assert door.account.spent.calls == 1 + len(refused)
         assert len(model.replies) <= door.account.paid.calls <= len(model.replies) + len(model.refused)
 
 
@@ -226,24 +245,36 @@ def test_nothing_is_settled_where_the_model_answers_no_probe_under_a_cap(tmp_pat
         assert asks(door, "a", "b") == ["stop", "stop"]
 
 
-def test_what_another_run_probed_takes_no_more_than_the_cap(tmp_path: Path) -> None:
-    with door_of(tmp_path, echo("bad"), Limits(), run="rich") as rich:
-        asks(rich, "a", "bad")
-        assert (rich.account.spent.calls, rich.account.capped.calls) == (2, 3)
-    with door_of(tmp_path, echo("bad"), Limits(calls=2), run="poor") as poor:
-        assert asks(poor, "a", "bad") == ["stop", "rejected"]
-        assert (poor.account.spent.calls, poor.account.capped.calls, poor.account.paid.calls) == (2, 2, 0)
+def test_what_another_run_probed_is_allowed_for_all_the_same(tmp_path: Path) -> None:
+    with door_of(tmp_path, echo("bad"), Limits(), run="first") as first:
+        asks(first, "a", "bad")
+    with door_of(tmp_path, echo("bad"), Limits(calls=2), run="second") as second:
+        assert asks(second, "a", "bad") == ["stop", "rejected"]
+        assert (second.account.spent, second.account.capped) == (first.account.spent, first.account.capped)
+        assert second.account.paid.calls == 0
 
 
-@pytest.mark.parametrize("probes", ["[[1]]", "[1]", "3", '[["a", 1]]', "[[true, 1]]"])
-def test_a_stored_reply_whose_probes_are_damaged_is_asked_for_again(tmp_path: Path, probes: str) -> None:
-    with door_of(tmp_path, echo("bad"), Limits()) as door:
-        asks(door, "a", "bad")
-    with Store(tmp_path / "s.db") as store, store.engine.begin() as connection:
-        changed = "UPDATE calls SET reply = json_set(reply, '$.probes', json(?)) WHERE reply LIKE '%rejected%'"
-        connection.exec_driver_sql(changed, (probes,))
-    model = echo("bad")
-    model.known = True
-    with door_of(tmp_path, model, Limits()) as door:
-        assert asks(door, "a", "bad") == ["stop", "rejected"]
-        assert (len(model.refused), door.account.spent.calls, door.account.capped.calls) == (1, 2, 3)
+ALONE = (Limits(), Limits(tokens=2_000))
+"""Without a cap on tokens calls go together; under this one each that may write a thousand goes alone."""
+
+
+def dear(door: Door, texts: Sequence[str]) -> list[str]:
+    sampling = Sampling(max_tokens=1_000)
+    return [reply.finish for reply in door([Request((Message("user", text),), sampling) for text in texts])]
+
+
+@pytest.mark.parametrize("limits", ALONE)
+@pytest.mark.parametrize("refused", ["0", "01", "012"])
+def test_a_first_call_that_is_refused_ends_no_run_where_one_of_three_others_is_answered(
+    tmp_path: Path, refused: str, limits: Limits
+) -> None:
+    texts = [f"{number} a" for number in range(5)]
+    model = Picky(Scripted(lambda _: "a", name="echo"), lambda text: text[0] in refused)
+    with door_of(tmp_path, model, limits) as door:
+        assert dear(door, texts) == ["rejected" if text[0] in refused else "stop" for text in texts]
+
+
+@pytest.mark.parametrize("limits", ALONE)
+def test_a_run_is_suspended_where_a_first_call_and_three_others_are_refused(tmp_path: Path, limits: Limits) -> None:
+    with door_of(tmp_path, echo("bad"), limits) as door, pytest.raises(Suspended, match="once that is mended"):
+        dear(door, [*(f"bad {number}" for number in range(4)), "good"])
