@@ -35,6 +35,12 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 """Where something stands: "(see step 3)"; in "the error is in line 3" it is the answer."""
+_BRACKETED = re.compile(
+    r"\((?:source:?\s|ref\.?\s)?(?:step|equation|eq\.|figure|fig\.|table|section|page|p\.|example|note|footnote|line|paragraph|chapter)s?"
+    r"\s[0-9]{1,4}(?:\s?(?:and|to|,|[-–])\s?[0-9]{1,4})?\)",
+    re.IGNORECASE,
+)
+"""The same in brackets, as a source: "120 (Table 3)"."""
 _STEP = re.compile(
     r"^[^\w\n]{0,6}(?:step|schritt|étape|paso|passo|шаг)\s[0-9]{1,2}\s?[:.)](?=[^\n]{0,9}\w)", re.I | re.M
 )
@@ -48,5 +54,5 @@ def without_asides(text: str) -> str:
     said = _CONFIDENCE.sub(" ", bare) if "\n" in bare else bare
     said = _SURE.sub(" ", said) if "%" in said else said
     said = _SOURCE.sub(" ", said) if "]" in said else said
-    said = _STEP.sub(" ", _REFERENCE.sub(" ", said))
+    said = _STEP.sub(" ", _REFERENCE.sub(" ", _BRACKETED.sub(" ", said)))
     return said if said == bare or _DIGIT.search(said) else bare

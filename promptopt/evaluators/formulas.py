@@ -43,6 +43,16 @@ _FUNCTION = re.compile(
     rf"(?:_\s?(?:\{{[^{{}}]{{0,9}}\}}|[0-9a-z]))?\s?"
     rf"(?:(?:\{{[^{{}}]{{0,60}}\}}\s?){{1,2}}|\([^()]{{0,60}}\)|[0-9][0-9.]{{0,30}}(?:\s?{FORMULA})?|{FORMULA})?"
 )
+_NAMES = "sqrt|cbrt|log(?:_?[0-9a-z]{1,2})?|ln|exp|(?:arc)?(?:sin|cos|tan)|n[CP]r|gcd|lcm|max|min|floor|ceil|abs"
+_PLAIN_FUNCTION = re.compile(
+    rf"{_TIMES}\*?\s?(?<!\\)\b(?:(?:{_NAMES})\s?\([^()\n]{{0,60}}\)|(?-i:[CPfgh])\([0-9., ]{{1,30}}\)"
+    r"|(?:sqrt|log|ln)\s[0-9][0-9.]{0,30}(?!\w)|(?:square|cube)\sroot\sof\s[0-9][0-9.,]{0,30}(?<![.,]))"
+    r"|(?<![\w.,])[0-9][0-9.,]{0,30}\s(?:squared|cubed|factorial|(?:raised\s)?to\sthe\spower\sof\s[0-9]{1,9}"
+    r"|(?:raised\s)?to\sthe\s[0-9]{1,9}(?:st|nd|rd|th)\spower|choose\s[0-9]{1,9})\b",
+    re.IGNORECASE,
+)
+"""In words, and as programs write them: sqrt(2), "the square root of 2", "5 squared"."""
+_IN_WORDS = re.compile(r"\b(?:root|squared|cubed|factorial|power|choose|sqrt|log|ln)\b|\w\(", re.IGNORECASE)
 # Before what can follow one only: "15!" alone is said with joy.
 _FACTORIAL = re.compile(r"(?<![\w.,!])[0-9]{1,4}!(?=\s?(?:[}$=/×·+]|\\|-\s?[0-9]))")
 _BASE = re.compile(r"(?<![\w.,])[0-9]{1,64}_\{[0-9]{1,2}\}")
@@ -83,6 +93,8 @@ def without_tex(text: str) -> str:
 
 def without_formulas(text: str) -> str:
     """The text with 1e5 for 10^5, and `FORMULA` for each formula."""
+    if _IN_WORDS.search(text) is not None:
+        text = _PLAIN_FUNCTION.sub(FORMULA, text)
     if not any(sign in text for sign in _SIGNS) and "_{" not in text:
         return text
     text = _TEN.sub(r"1e\1\2", _TIMES_TEN.sub(r"e\1\2", text)).replace("e−", "e-")

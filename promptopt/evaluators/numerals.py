@@ -11,19 +11,18 @@ versions, nor a quantity in two units or with a part in words: see `evaluators.c
 from __future__ import annotations
 
 import re
-import unicodedata
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from promptopt.digits import MILLION, RUN, fixed, numbers_in
+from promptopt.digits import MILLION, RUN, numbers_in
 from promptopt.evaluators import undecided
-from promptopt.evaluators.asides import without_asides
 from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_unspaced
 from promptopt.evaluators.continued import read_first
-from promptopt.evaluators.cues import ATTACHED, CORRECTED, IS, NOUN, UNSPACED, in_latin, without_struck
-from promptopt.evaluators.formulas import FORMULA, end_of_place, is_algebra, joins, without_formulas, without_tex
-from promptopt.evaluators.magnitudes import as_proportion, fraction_of, is_percentage, scaled, with_words
+from promptopt.evaluators.cues import CORRECTED, IS, NOUN, without_struck
+from promptopt.evaluators.formulas import FORMULA, end_of_place, is_algebra, joins
+from promptopt.evaluators.magnitudes import as_proportion, fraction_of, is_percentage, scaled
+from promptopt.evaluators.plain_spelling import in_plain_spelling
 from promptopt.evaluators.signs import MINUS, is_negative
 from promptopt.thoughts import spoken
 
@@ -38,34 +37,6 @@ _NUMBER = re.compile(
     rf"|(?<!\w)(?<![0-9][.,:/'])(?P<run>{RUN})"
 )
 _QUANTITY = re.compile(rf"{_NUMBER.pattern}|{COMPOUND}")
-# A space goes before it: NFKC makes ½ a 1⁄2, and 3½ would become 31/2.
-_VULGAR = re.compile(r"(?<=\w)(?=[\u00bc-\u00be\u2150-\u215e])")
-_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
-# 10⁵ is a power of ten; any other raised digit belongs to a unit or a note (m²), and is dropped.
-_RAISED = re.compile(r"(?<=10)[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b]+")
-_SMALL_FRACTION = re.compile(r"[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+[\u2044/][\u2080-\u2089]+")
-_SUPERSCRIPT = re.compile(r"[\u00b2\u00b3\u00b9\u2070-\u207f]+")
-_LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]")
-_SIGN = r"[$¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20cf﷼﹩＄￠￡￥￦]"
-_CURRENCY = re.compile(rf"\\?{_SIGN}|\b(?:US|CA|AU|NZ|HK|R)(?=\\?\$)")
-_SIGNED_CURRENCY = re.compile(rf"([-−–])\s?\\?{_SIGN}\s?")
-_EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
-_NEGATIVE = re.compile(r"\b(?:negative|minus)\s+(?=[.0-9])", re.IGNORECASE)
-_PYTHON_POWER = re.compile(r"(?<=[0-9])\*\*(?=[0-9])")
-# Bold print that ends within a number: "**$1,234**.56".
-_BOLD = re.compile(r"(?<![\w)*.])\*\*(?=[^\s*])([^*\n]{0,60}[0-9])\*\*(?=[.,]?[0-9])")
-_WIDE_FRACTION = re.compile(r"(?<![\w/.,])([0-9]{1,9}) / (0{0,8}[1-9][0-9]{0,8})(?![\w/]|[.,][0-9]|\s?[/*×÷+])(?<!/ )")
-"""A quotient is its own value, as that of 3/4 is."""
-_INTERVAL = re.compile(r"(?:(?<=\[)|(?<=\{\())(\s?-?[1-9][0-9]{0,8}),(?=-?[0-9]{1,9}\s?[\])])(?![0-9]{3}\s?[\])])")
-"""Two numbers in square brackets are a list, and in round ones in a box a point."""
-_FLAT = re.compile(r"(?<=[0-9])([.,])[-–—]{1,2}(?![\w\\])|(?<=[0-9])/-(?!\w)")
-"""What stands for no cents: "1.250,-", "500/-"."""
-# Dates, times such as 10h30 and hexadecimal numbers go as a whole: a part of one is never read alone.
-_DATE = re.compile(
-    r"(?<![\w.,-])(?:[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:T[0-9:.]{2,20}Z?)?|[0-9]{1,2}-[0-9]{1,2}-[0-9]{4})(?![\w-])"
-    r"|(?<!\w)(?:[0-9]{1,2}h[0-9]{2}|0[xX][0-9a-fA-F]{1,40}|0[bo][0-7]{1,64})(?!\w)"
-)
-
 _CUE = re.compile(
     r"\b(?!(?:wrong|incorrect|initial|first|previous|old|partial|intermediate|other)_)"
     rf"(?:[a-z]{{1,12}}_){{0,2}}(?:(?<=\w_)|(?:final|correct|right)?){NOUN}\b(?:\s(?!(?:not|{IS})\b)\w{{1,14}}(?=\s)){{0,2}}\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
@@ -80,17 +51,14 @@ _ELEMENT = re.compile(
     re.I,
 )
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|nor|isn['’]t|(?:down|up)\sfrom|compared\s(?:to|with)|rather\sthan|instead\sof|as\sopposed\sto|out\sof|(?<=[0-9]\s)of)\s{1,3}[$(\"'*]{0,3}"
+    r"(?:(?:\b(?:not|never|nor|isn['’]t|(?:down|up)\sfrom|compared\s(?:to|with)|rather\sthan|instead\sof|as\sopposed\sto|out\sof|(?<=[0-9]\s)of)"
+    r"|(?<=[,(\[])\s?(?:previously|formerly|originally))\s{1,3}[$(\"'*]{0,3}"
     r"|(?:±|\\pm)\s{0,3})$",
     re.IGNORECASE,
 )
 """Before a number that is not the answer, that it is a part of, or that says how far off it may be."""
 _SEVERAL = ""
 """What is read where an answer names several numbers, and does not decide between them."""
-_RANGES = re.compile(r"(?<=[0-9])\s?(?:\.{2,3}|[…〜～∼至到]|から)\s?(?=[-−–]?[0-9])")
-_CHOICES = re.compile(r"(?<=[0-9])\s?(?:或者|或是|或|または|もしくは)\s?(?=[-−–]?[0-9])")
-_BARE_COMMA = re.compile(r"(?<![^\s(\[=:$*\-−+]),(?=[0-9])")
-"""Where decimals have a comma: ",5"."""
 _ENDS = {_BOXED: "}", _ELEMENT: "<"}
 _WORD = re.compile(r"[^\W\d_]{2}")
 """A single letter may name a quantity."""
@@ -138,7 +106,7 @@ def named(text: str) -> frozenset[Fraction]:
     said = spoken(text)
     found: set[Fraction] = set()
     for comma in (False, True) if said is not None else ():
-        plain = _plain(str(said), comma)
+        plain = in_plain_spelling(str(said), comma)
         for match in _NUMBER.finditer(plain):
             found.update(map(Fraction, _spelled(match, plain, Written(comma, spaces=True, largest=0))))
     return frozenset(found)
@@ -152,7 +120,7 @@ def equal(left: Fraction, right: Fraction) -> bool:
 
 
 def _found(said: str, written: Written) -> str | None:
-    plain = without_compounds(_plain(without_unspaced(without_struck(said)), written.comma))
+    plain = without_compounds(in_plain_spelling(without_unspaced(without_struck(said)), written.comma))
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
         # What is set for an answer alone comes before what is said in passing as well.
         places = [match.end() for match in cue.finditer(plain)]
@@ -252,46 +220,6 @@ def _agreed(match: re.Match[str], plain: str, place: undecided.Span, written: Wr
     if written.proportions is False:
         return found[0 if percents[0] else 1][0]
     return found[0][0] if match.start() < other.start() else found[1][0]
-
-
-def _plain(reply: str, comma: bool) -> str:
-    """The reply with every spelling of a number that `_NUMBER` does not know turned into one that it does."""
-    text = _BOLD.sub(r"\1", reply) if "**" in reply else reply
-    text = _PYTHON_POWER.sub("^", _RANGES.sub(" to ", text)).replace("+/-", "±")
-    if not text.isascii():
-        text = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match.group()), text)
-        text = _SMALL_FRACTION.sub(lambda match: f" {unicodedata.normalize('NFKC', match.group())}", text)
-        text = with_words(_CHOICES.sub(" or ", text))
-        text = _SUPERSCRIPT.sub(" ", in_latin(_full_width_commas(text)))
-        # The Arabic decimal mark can be read in no other way.
-        text = fixed(text).replace("\u066b", "," if comma else ".").replace("\u066c", "'")
-        text = unicodedata.normalize("NFKC", _VULGAR.sub(" ", text)).replace("\u2044", "/")
-        text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.digit(match.group())), text)
-        text = _LETTERS.sub("  ", text)  # two: one would join numbers into thousands
-    if "\\" in text or "{,}" in text:
-        text = without_tex(text)
-    text = without_formulas(text)
-    if "'" in text:
-        text = fixed(text)
-    if comma and "," in text:
-        text = _BARE_COMMA.sub("0,", text)
-    if not comma and ("[" in text or "{(" in text):
-        text = _INTERVAL.sub(r"\1, ", text)
-    if " / " in text:
-        text = _WIDE_FRACTION.sub(r"\1/\2", text)
-    if "_" in text:
-        text = _EMPHASIS.sub(" ", text)
-    text = _CURRENCY.sub(" ", _SIGNED_CURRENCY.sub(r"\1", text))
-    return without_asides(_DATE.sub(" ", _NEGATIVE.sub("− ", _FLAT.sub(_no_cents, text))))
-
-
-def _no_cents(match: re.Match[str]) -> str:
-    return f"{match[1]}00" if match[1] else ""
-
-
-def _full_width_commas(text: str) -> str:
-    """A full-width comma separates thousands between full-width digits; elsewhere it is a stop."""
-    return re.sub(r"(?<=[０-９])，(?=[０-９]{3})", "٬", text)
 
 
 def _answer_at(plain: str, start: int, stop: int, written: Written) -> str | None:

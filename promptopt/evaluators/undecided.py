@@ -26,6 +26,9 @@ _LESS = r"(?:at\s{1,3}most|(?:less|fewer)\s{1,3}than|under|below|no\s{1,3}more\s
 _CLOSED = r"(?=\s{0,3}(?:[.,;:)\]}<$*\"'\\]|$))"
 _DASH = r"(?:[-−–]{1,3}|~)"
 
+_WORKED = r"\b(?:plus|minus|times|multiplied\sby|divided\sby|by|mal|geteilt\sdurch|fois|por)\b"
+"""Operators in words."""
+
 _PRECISION = re.compile(
     r"\s{0,3}-?(?:decimals?|decimal\s{1,3}(?:places?|points?)|significant\s{1,3}\w{1,10}|d\.?p|s\.?f|sig\.?\s?figs?)\b",
     re.IGNORECASE,
@@ -43,7 +46,7 @@ _NEXT = re.compile(
     # Not "5, and 3 of them fell": what is named beside has to close the clause.
     rf"|,?\s{{0,3}}{_AND}\s{{1,3}}{_HEDGE}{_MARKS}{_LETTER}(?P<and>{_NUMBER}){_UNIT}{_CLOSED}"
     rf"|[,;]\s{{1,3}}{_MARKS}(?P<list>{_NUMBER})(?:{_CLOSED}|\s{{1,3}}(?:{_OR}|{_AND})\s)"
-    rf"|[+*/×÷·]\s{{0,3}}{_MARKS}(?P<operator>{_NUMBER})"
+    rf"|(?:[+*/×÷·]|{_WORKED})\s{{0,3}}{_MARKS}(?P<operator>{_NUMBER})"
     rf")",
     re.IGNORECASE,
 )
@@ -69,9 +72,13 @@ _SOLUTIONS = re.compile(
 )
 """Two solutions: "x = 2 or x = 5". A working, "x = 5 - 3, x = 2", does not name a lone number first."""
 _LISTED = re.compile(
-    rf"(?:[=∈]\s?[{{(\[]?|[{{(\[]|\bis\s)\s?(?P<number>{_NUMBER})(?:[,;]\s{{1,3}}{_NUMBER}){{0,9}}"
+    rf"(?:[=∈]\s?[{{(\[]?|[{{(\[]|\b(?:is|are|were|sind|sont|son|sono|são)\s)\s?(?P<number>{_NUMBER})"
+    rf"(?:[,;]\s{{1,3}}{_NUMBER}){{0,9}}"
     rf"(?:[,;]\s{{1,3}}|,?\s{{1,3}}{_AND}\s{{1,3}}){_MARKS}$",
     re.IGNORECASE,
+)
+_PAIRED = re.compile(
+    rf"(?<![\w.,/:'])(?P<number>{_NUMBER}){_UNIT}{_MARKS}\s{{1,3}}{_AND}\s{{1,3}}{_MARKS}$", re.IGNORECASE
 )
 _PLACE = re.compile(
     r"\b(?:page|step|question|problem|exercise|part|chapter|section|line|figure|table)\s{1,3}$", re.IGNORECASE
@@ -95,7 +102,7 @@ _DECIMAL_COMMA = re.compile(r",(?=[0-9]{1,2}(?![0-9]))")
 _SIGNED = re.compile(r"[-−–]\s?[-−–]")
 _OPERATOR = re.compile(
     # One star multiplies; two are bold print.
-    rf"{_NUMBER}{_UNIT}[*$)]{{0,2}}[ ]{{0,3}}(?:[+/×÷·]|(?<=[0-9] )[xX](?= )|(?<!\*)\*(?!\*))"
+    rf"{_NUMBER}{_UNIT}[*$)]{{0,2}}[ ]{{0,3}}(?:[+/×÷·]|(?<=[0-9] )[xX](?= )|(?<!\*)\*(?!\*)|(?<=\s){_WORKED})"
     r"[ ]{0,3}[$(]{0,2}[-−–]?$"
 )
 _IN_BRACKETS = re.compile(r"[0-9A-Za-z%°$*][ ]{0,2}(?P<open>\()[^()\n]{0,80}$")
@@ -207,8 +214,10 @@ def before(plain: str, start: int, end: int) -> Span | None:
     for head in (plain[begin:start], plain[begin:start].rstrip("-−–")):
         if (one := _ONE_IN.search(head)) is not None:
             return begin + one.start(), begin + one.end()
-        listed = _LISTED.search(head) if _ENDED.match(plain, end) is not None else None
-        match = listed if listed is not None else _OPEN_PAIR.search(head)
+        match = _OPEN_PAIR.search(head)
+        if match is None and _ENDED.match(plain, end) is not None:
+            listed = _LISTED.search(head)
+            match = _PAIRED.search(head) if listed is None else listed
         if match is None and (match := _BEFORE.search(head)) is not None and match["dash"] is not None:
             rises = _size(match["number"]) < _size(plain[start:end]) or _SIGNED.search(match["dash"]) is not None
             match = match if rises and not _PLACE.search(head[: match.start()]) else None

@@ -76,7 +76,7 @@ SPELLED = {
     "€-3.50": "-3.5",
     "The answer is negative 5.": "-5",
     "it is minus 4": "-4",
-    "10 minus 4": "4",
+    "10 minus 4": None,
     "page 10-12": "12",
     # fractions
     r"\boxed{-\frac{1}{2}}": "-1/2",
