@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from promptopt.operators.reflect import BESIDE, tag_pattern
-from promptopt.operators.refusals import refuses
+from promptopt.operators.refusals import changes_nothing, refuses
 from promptopt.operators.replies import NOTHING, Form, debris, tidy
 from promptopt.protocols import Task
 from promptopt.run import Run
@@ -21,8 +21,14 @@ _PLACEHOLDER = re.compile(r"(?<![\\\w}^])\{\{?\s*([^\W\d]\w*)\s*\}\}?")
 r"""`{name}` and `{{ name }}`, but not the braces of \boxed{answer} or x^{n}."""
 SAME = "same as its parent"
 """Why a text is of no use that says nothing new."""
-_UNFILLED = re.compile(r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$", re.MULTILINE | re.IGNORECASE)
-"""A line of the reply form that was copied as it stood."""
+_UNFILLED = re.compile(
+    r"^[\s\-*]*(?:If\s*)?(?:\.\.\.|…)\s*$"
+    r"|\A[\[(<{]?(?:(?:please )?(?:insert|write|put) )?(?:(?:your|the|a) )?"
+    r"(?:(?:new|improved|revised|rewritten|final|whole) )*"
+    r"(?:prompts?|instructions?)(?: text)?(?: (?:goes )?here)?[\])>}]?\.?\Z",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""A line of the reply form that was copied as it stood, or a place that was left open: "[your new prompt here]"."""
 
 
 def said_of(task: Task, prompt: Prompt) -> list[str]:
@@ -60,7 +66,7 @@ def unusable(
     if not text.strip():
         return "empty"
     # Before what follows: a parent may itself hold tags, or be longer than it should.
-    if normalise(text) == normalise(parent):
+    if normalise(text) == normalise(parent) or (changes_nothing(text) and not changes_nothing(parent)):
         return SAME
     if tag_pattern(tuple(tags)).search(text):
         return "tags in the text"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 
@@ -34,6 +35,11 @@ _PAGE = re.compile(
 _NO_TAGS = "no tags"
 BESIDE = "Text that stands beside the instruction and never changes"
 """How requests name the fixed parts of a prompt: a text that says so was copied from the request."""
+
+
+ALIKE = 0.7
+"""How much of two names of tags is the same, at least, where one is the other misspelt. Ours."""
+_CLOSING = re.compile(r"<\s{0,3}(?:/|\\(?=[a-z]{1,20}>))\s{0,3}([A-Za-z][\w-]{0,30})\s{0,3}(?:>|\Z)")
 
 
 def find_mistakes(scores: ScoreMatrix, prompt: Prompt, threshold: float, worst: float) -> list[Mistake]:
@@ -226,7 +232,7 @@ def read_last(reply: Reply, tag: str, *, closed: bool = False) -> str | None:
     if len(opens) == len(tags) == 2 and not closed and not said[tags[1].end() :].strip("`* \n"):
         return _bare(said[tags[0].end() : tags[1].start()])
     if tags and "/" not in tags[-1].group() and not closed:
-        return _bare(said[tags[-1].end() :].strip().removesuffix("```")) if reply.finish == "stop" else None
+        return _bare(_ended(said[tags[-1].end() :], tag).removesuffix("```")) if reply.finish == "stop" else None
     # Neighbours alone: a tag that is named in passing has no end of its own behind it.
     for begin, end in reversed(list(pairwise(tags))):
         if "/" in end.group() and "/" not in begin.group():
@@ -243,8 +249,15 @@ def read_tagged(reply: Reply, tag: str) -> list[str]:
     spans = find_spans(reply.text, tag)
     tags = list(tag_pattern((tag,)).finditer(reply.text))
     if tags and "/" not in tags[-1].group() and reply.finish == "stop":
-        spans.append(reply.text[tags[-1].end() :].strip().removesuffix("```"))
+        spans.append(_ended(reply.text[tags[-1].end() :], tag).removesuffix("```"))
     return [bare for span in spans if (bare := _bare(span))]
+
+
+def _ended(span: str, tag: str) -> str:
+    """The text up to a closing tag that is meant for `tag`, and spelled otherwise: "</promt>"."""
+    ends = (end for end in _CLOSING.finditer(span) if SequenceMatcher(None, end[1].lower(), tag).ratio() >= ALIKE)
+    end = next(ends, None)
+    return span.strip() if end is None else span[: end.start()].strip()
 
 
 def _bare(span: str) -> str:

@@ -1,4 +1,4 @@
-"""Replies that give no text: refusals, and answers to a request that the model took for a chat."""
+"""Replies that give no text: refusals, "no changes needed", and answers to a request taken for a chat."""
 
 from __future__ import annotations
 
@@ -40,6 +40,21 @@ _BEGINNINGS = (
 _REFUSAL = re.compile(rf"\s*{_OPENER}(?:{'|'.join(_BEGINNINGS)})", re.IGNORECASE)
 
 
+_UNCHANGED = re.compile(
+    r"\W*(?:(?:n/?a|none|null|nil|no changes?)\W*\Z"
+    r"|(?:there are )?no (?:further |more )?(?:changes?|improvements?|edits?|revisions?)(?: (?:is|are|was|were))? "
+    r"(?:needed|necessary|required)\b"
+    r"|the (?:(?:current|original|existing|given) )?(?:prompt|instruction) (?:is|seems|looks) "
+    r"(?:already|good|fine|optimal|perfect)\b)",
+    re.IGNORECASE,
+)
+
+
 def refuses(text: str) -> bool:
     """Whether `text` begins as models do that will not, or cannot, do what they are asked."""
     return _REFUSAL.match(text) is not None
+
+
+def changes_nothing(text: str) -> bool:
+    """Whether `text` only says that what it was made from needs no change."""
+    return _UNCHANGED.match(text) is not None

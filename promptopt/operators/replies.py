@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from promptopt.operators.wrappings import holds_several, unwrapped
+from promptopt.operators.wrappings import MANY, holds_several, unwrapped
 from promptopt.text import Pattern, strip_fence
 from promptopt.thoughts import turn, written
 from promptopt.types import Reply, Sampling
@@ -27,13 +27,15 @@ _CHANGED = (
 _NAMED = r"(?:instructions?|prompts?|versions?|variations?)"
 _ANNOUNCED = re.compile(
     r"(?:(?:sure|certainly|okay|ok|of course|absolutely)\b[^\n:]{0,40}?[,.!:]\s*)?"
-    rf"(?:here(?:['’]s| is| are)|below is)\b[^\n:]{{0,80}}(?:\b{_NAMED}|\b{_CHANGED} text|\bparaphrase|\brewrite)\b"
+    rf"(?:here(?:['’]s| is| are)|below is)\b(?!{MANY})[^\n:]{{0,80}}"
+    rf"(?:\b{_NAMED}|\b{_CHANGED} text|\bparaphrase|\brewrite)\b"
     r"[^\n:]{0,60}:(?!\s*\{)\s*|(?:sure|certainly|of course|absolutely)[!.]\s*\n\s*",
     re.IGNORECASE,
 )
 """The line in which a model says that the text will follow."""
 _HEADING = re.compile(
-    rf"[#*_\s]*(?:(?:the|your|my)\s+)?(?:{_CHANGED}\s+){{0,2}}(?:{_NAMED}|text)(?:\s+(?:now|\d{{1,2}}))?"
+    rf"[#*_\s]*(?:{_CHANGED}\s+){{1,2}}{_NAMED}[*_]{{0,3}}\s+[-–—]\s+"
+    rf"|[#*_\s]*(?:(?:the|your|my)\s+)?(?:{_CHANGED}\s+){{0,2}}(?:{_NAMED}|text)(?:\s+(?:now|\d{{1,2}}))?"
     rf"\s*[*_]*:(?!\s*\{{)[*_]*\s*|#+[ \t]*(?:{_CHANGED}[ \t]+){{1,2}}(?:{_NAMED}|text)[ \t]*\n\s*",
     re.IGNORECASE,
 )

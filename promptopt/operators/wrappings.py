@@ -6,7 +6,9 @@ import re
 
 _NOUN = r"(?:prompts?|instructions?|(?:system[_ -]?)?message)"
 _TAGS = re.compile(
-    rf"(?:<|&lt;|\[)(?P<name>(?:[a-z]{{1,12}}[_ -]){{0,2}}{_NOUN})(?:>|&gt;|\])"
+    # Of the requests of APE, ProTeGi and OPRO too.
+    rf"(?:<|&lt;|\[)(?P<name>(?:[a-z]{{1,12}}[_ -]){{0,2}}{_NOUN}"
+    r"|ins|text|start|new|revised|improved|rewritten)(?:>|&gt;|\])"
     r"(?P<text>.*)(?:<|&lt;|\[)/(?P=name)(?:>|&gt;|\])",
     re.IGNORECASE | re.DOTALL,
 )
@@ -21,11 +23,11 @@ _DID = (
     r"tried|included|focused|reworded)"
 )
 _REMARK = re.compile(
-    r"\n\s*\n(?:[-*_]{3,}[ \t]*\n\s*)?[*_# ]{0,6}(?:"
+    r"\n\s*\n(?:[-*_]{3,}[ \t]*\n\s*)?[*_#( ]{0,6}(?:"
     r"(?:key |main )?(?:changes|improvements|differences)(?: made| i made)?[*_ ]{0,3}:"
     r"|(?:explanation|rationale|reasoning|notes?|why(?: this works)?|what changed)[*_ ]{0,3}:?[*_\s]{0,4}"
-    rf"(?:I(?:['’]ve| have)? {_DID}|(?:this|the (?:new|revised|improved|updated|rewritten|optimi[sz]ed)) "
-    r"(?:\w+ )?(?:prompt|version|instruction|revision)\b)"
+    rf"(?:I(?:['’]ve| have)? {_DID}|(?:this|the (?:new|revised|improved|updated|rewritten|optimi[sz]ed|old|original|"
+    r"previous|current)) (?:\w+ )?(?:prompt|version|instruction|revision)\b)"
     rf"|I(?:['’]ve| have)? {_DID}\b"
     r"|(?:this|the) (?:(?:new|revised|improved|updated|rewritten|optimi[sz]ed) )?(?:prompt|version|instruction|"
     r"revision) (?:is (?:better|clearer|more|designed|now)|adds|clarifies|emphasi[sz]es|now)\b"
@@ -55,7 +57,13 @@ _ANNOUNCED = re.compile(
     re.IGNORECASE,
 )
 """How models announce the text in other languages, and in sentences of their own."""
+MANY = (
+    r"[^\n:]{0,20}\b(?:two|three|four|five|six|ten|several|some|a few|multiple|[2-9]|10)\b"
+    r"[^\n:]{0,40}\b(?:prompts|instructions|versions|variations|variants|options|alternatives|candidates)\b"
+)
+"""In an announcement of more than one text."""
 _SEVERAL = re.compile(
+    rf"\A[^\n:]{{0,40}}\b(?:here are|below are){MANY}|"
     r"^[*_#\s>]*(?:option|version|variation|variant|alternative|candidate|prompt|instruction) (?:# ?)?[2-9]\b"
     r"[*_ ]{0,3}(?:[:.)]|\n)",
     re.IGNORECASE | re.MULTILINE,

@@ -1,0 +1,99 @@
+"""Replies of proposers, read as every method reads them: the text in its tags, without what stands around it."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptopt.operators.drafts import SAME, unusable
+from promptopt.operators.reflect import read_last, read_tagged
+from promptopt.operators.refusals import changes_nothing
+from promptopt.operators.replies import tidy
+from promptopt.types import Reply
+
+PARENT = "Classify the review as positive or negative."
+NEW = "Read the review with care and say positive or negative."
+
+BROKEN_ENDS = (
+    "</prompt",
+    "<\\prompt>",
+    "</promt>",
+    "</prompts>\n\nThis is clearer.",
+    "</ promtp >",
+)
+AROUND = (
+    "Revised instruction - {}",
+    "**Improved Prompt** — {}",
+    "<INS>{}</INS>",
+    "<TEXT>{}</TEXT>",
+    "<START>{}</START>",
+    "{}\n\n(Note: I kept the labels.)",
+    "{}\n\n*Rationale:* The old prompt was vague.",
+    "{}\n\nExplanation: the original prompt lacked care.",
+)
+NO_TEXT = (
+    "N/A",
+    "None.",
+    "null",
+    "No changes needed.",
+    "There are no further improvements necessary.",
+    "The current prompt is optimal and needs no improvement.",
+    "The prompt is already good.",
+)
+OPEN_PLACES = (
+    "[insert new prompt here]",
+    "your new prompt",
+    "[Your improved instruction here]",
+    "<the new prompt>",
+)
+SEVERAL = (
+    "Here are three versions:\n1. {}\n2. Say it.\n3. Name it.",
+    "Sure! Here are some improved prompts:\n\n- {}\n- Say it.",
+    "Below are 5 variations:\n{}\nSay it.",
+)
+
+
+def why_not(text: str) -> str | None:
+    tidied = tidy(text, PARENT)
+    return unusable(tidied, PARENT, most=500, tags=("prompt",), count_tokens=lambda said: len(said.split()))
+
+
+@pytest.mark.parametrize("end", BROKEN_ENDS)
+def test_a_closing_tag_that_is_misspelt_ends_the_text(end: str) -> None:
+    reply = Reply(text=f"<prompt>{NEW}{end}")
+    assert read_last(reply, "prompt") == NEW
+    assert read_tagged(reply, "prompt") == [NEW]
+
+
+def test_a_closing_tag_of_another_name_is_the_text_s_own() -> None:
+    text = "End your answer with </answer> and nothing else."
+    assert read_last(Reply(text=f"<prompt>{text}"), "prompt") == text
+
+
+@pytest.mark.parametrize("form", AROUND)
+def test_what_stands_around_the_text_is_taken_off(form: str) -> None:
+    assert tidy(form.format(NEW), PARENT) == NEW
+
+
+@pytest.mark.parametrize("text", ["Text - say its mood.", "Name it.\n\n(Note: answer in one word.)"])
+def test_what_a_prompt_says_itself_stays(text: str) -> None:
+    assert tidy(text, PARENT) == text
+
+
+@pytest.mark.parametrize("text", NO_TEXT)
+def test_a_reply_that_changes_nothing_is_no_text(text: str) -> None:
+    assert why_not(text) == SAME
+
+
+@pytest.mark.parametrize("text", ["None of the labels may be left out.", "No change of tone is allowed: classify."])
+def test_a_prompt_may_begin_with_such_words(text: str) -> None:
+    assert not changes_nothing(text)
+
+
+@pytest.mark.parametrize("text", OPEN_PLACES)
+def test_a_place_that_was_left_open_is_no_text(text: str) -> None:
+    assert why_not(text) == "form not filled in"
+
+
+@pytest.mark.parametrize("form", SEVERAL)
+def test_an_announcement_of_several_texts_is_no_text(form: str) -> None:
+    assert why_not(form.format(NEW)) == "several versions"
