@@ -20,6 +20,7 @@ from promptopt.errors import ConfigError, UnknownName
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_C = TypeVar("_C")
 
 _AS: Mapping[str, str] = {
     "Budget": "as Budget(evaluations=400)",
@@ -53,21 +54,51 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        unknown = next((name for name in kwargs if name not in signature.parameters), None)
-        # `bind` would raise a TypeError of its own, without the name that was meant.
-        if unknown is not None:
-            meant = _of_a_parameter(function, unknown)
-            known = [name for name in signature.parameters if name not in ("self", "cls")]
-            raise UnknownName(f"argument of {called}", unknown, known, meant=meant)
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError:
-            raise ConfigError(_unbound(function, called, signature, args, kwargs)) from None
-        for name, value in bound.arguments.items():
+        for name, value in _bound(function, called, signature, args, kwargs).items():
             _check(function, called, name, value, signature.parameters)
         return function(*args, **kwargs)
 
     return call
+
+
+def told(kind: type[_C]) -> type[_C]:
+    """The dataclass, which raises ConfigError for a field that it has not, or that is missing.
+
+    Looked into only where it cannot be made, so that making one that is right takes no longer.
+    """
+    make: Callable[..., None] = kind.__init__
+    signature = inspect.signature(make)
+
+    @functools.wraps(make)
+    def made(*args: Any, **kwargs: Any) -> None:
+        try:
+            make(*args, **kwargs)
+        except TypeError:
+            _bound(kind, kind.__name__, signature, args, kwargs)
+            raise
+
+    kind.__init__ = made
+    return kind
+
+
+def _bound(
+    function: Callable[..., object],
+    called: str,
+    signature: inspect.Signature,
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
+) -> Mapping[str, object]:
+    """The arguments by name. Raises UnknownName for a name that is not there, ConfigError for what is missing."""
+    unknown = next((name for name in kwargs if name not in signature.parameters), None)
+    # `bind` would raise a TypeError of its own, without the name that was meant.
+    if unknown is not None:
+        meant = _of_a_parameter(function, unknown)
+        known = [name for name in signature.parameters if name not in ("self", "cls")]
+        raise UnknownName(f"argument of {called}", unknown, known, meant=meant)
+    try:
+        return signature.bind(*args, **kwargs).arguments
+    except TypeError:
+        raise ConfigError(_unbound(function, called, signature, args, kwargs)) from None
 
 
 def takes(function: Callable[..., object], *places: str) -> bool:
@@ -97,6 +128,8 @@ def _unbound(
     if len(args) > len(placed):
         named = [each.name for each in shown if each.kind is each.KEYWORD_ONLY]
         surplus = _shorten.repr(args[len(placed)])
+        if not named:
+            return f"{called}: {surplus} is one argument too many; leave it out"
         return f"{called}: {surplus} has no name; give it as one of {', '.join(f'{name}=…' for name in named)}"
     if lacking:
         return f"{called} needs {lacking[0]}; give {_in_words(_hints(function).get(lacking[0], Any))}"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from promptopt.api import optimize
-from promptopt.arguments import check_fields, checked
+from promptopt.arguments import check_fields, checked, told
+from promptopt.binding.models import Models
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.protocols import Model
+from promptopt.registry import load, names
+from promptopt.run.budget import Budget
+from promptopt.types import Proposal, Sampling
 
 KINDS: list[tuple[object, list[object], list[object]]] = [
     (int, [0, -3], [True, 1.5, "1", None]),
@@ -124,3 +128,45 @@ def test_an_option_of_the_command_line_is_told_as_python_has_it(option: str, mea
 def test_what_a_function_returns_is_no_argument() -> None:
     with pytest.raises(UnknownName, match="named 'verdict'; known: budget"):
         optimize("sst-2", verdict="better")  # pyright: ignore[reportCallIssue]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Budget(evals=1), r"no argument of Budget is named 'evals'; did you mean 'evaluations'"),  # type: ignore[call-arg]
+        (lambda: Budget(max_evaluations=1), r"did you mean 'evaluations'"),  # type: ignore[call-arg]
+        (lambda: Budget(1, evaluations=1), r"^Budget: evaluations is given twice"),  # type: ignore[misc]
+        (lambda: Budget(1, 2, 3, 4, 5, 6), r"^Budget: 6 is one argument too many"),  # type: ignore[call-arg]
+        (lambda: Models(proposr="a/b"), r"no argument of Models is named 'proposr'; did you mean 'proposer'"),  # type: ignore[call-arg]
+        (lambda: Sampling(temprature=1.0), r"did you mean 'temperature'"),  # type: ignore[call-arg]
+        (lambda: Proposal(), r"^Proposal needs prompt; give Prompt"),  # type: ignore[call-arg]
+        (lambda: replace(Budget(1), usdd=1), r"did you mean 'usd'"),  # type: ignore[call-arg]
+    ],
+)
+def test_a_field_that_a_class_has_not_is_told_with_the_near_ones(make: Callable[[], object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [(group, name) for group in ("optimizers", "selection") for name in names(group)]
+)
+def test_every_method_and_selector_tells_a_setting_that_it_has_not(group: Any, name: str) -> None:
+    kind = load(group, name)
+    with pytest.raises(UnknownName, match=f"no argument of {kind.__name__} is named 'nothing_of_it'"):
+        kind(nothing_of_it=1)
+
+
+def test_a_type_error_of_a_constructors_own_is_no_fault_of_its_arguments() -> None:
+    @told
+    @dataclass
+    class Odd:
+        field: int
+
+        def __post_init__(self) -> None:
+            raise TypeError("its own")
+
+    with pytest.raises(TypeError, match="its own"):
+        Odd(1)
+    with pytest.raises(ConfigError, match="Odd needs field; give a whole number"):
+        Odd()  # type: ignore[call-arg]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import promptopt
-from promptopt import Budget, Example, Models, Task
+from promptopt import Budget, Example, Models, Prompt, Result, Task
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.evaluation import compare
 from promptopt.models.scripted import Scripted
@@ -49,6 +49,24 @@ def test_rows_in_tables_are_told_how_they_become_examples() -> None:
     ],
 )
 def test_a_call_that_lacks_something_says_what(call: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: Prompt("Which?"), "make a prompt as Prompt.of"),  # type: ignore[arg-type]
+        (lambda: Prompt({"instruction": "Which?"}), "make a prompt as Prompt.of"),  # type: ignore[arg-type]
+        (lambda: Example("yes", "a text"), "make an example as Example.of"),  # type: ignore[arg-type]
+        (lambda: Example({"text": "a"}, "yes"), "make an example as Example.of"),  # type: ignore[arg-type]
+        (lambda: Example.of(None, text="a"), "the target is None; leave it out"),  # type: ignore[arg-type]
+        (lambda: Example.of(float("nan"), text="a"), "the target is nan; leave it out"),  # type: ignore[arg-type]
+        (lambda: Example.of(4, text="a"), r"the target is 4; give a text, as str\(4\)"),  # type: ignore[arg-type]
+        (lambda: Result.load(None), "Result.load: path is None; give a text or a path"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_prompt_no_example_and_no_path_is_told(call: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         call()
 

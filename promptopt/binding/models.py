@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from promptopt.arguments import check_fields, takes
+from promptopt.arguments import check_fields, takes, told
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import UNSAID, Access, provider_of
@@ -14,6 +14,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.protocols import JUDGES, LocalAware, Model, Role, Simulating
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Models:
     """The models of a run, each by name (`promptopt models list`) or as an object.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from promptopt.arguments import check_fields
+from promptopt.arguments import check_fields, told
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, RequestRefused, Suspended
 from promptopt.run import Run
 from promptopt.run.budget import Budget
@@ -19,6 +19,7 @@ from promptopt.store.runs import Store
 from promptopt.types import canonical
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Session:
     """Who looks on while a run goes, and how it is interrupted."""

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promptopt import registry
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.protocols import Model
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Access:
     """How the server of a model is reached, and how it is told from others. None: the provider's own way."""

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
 from promptopt.ranges import within
@@ -68,6 +69,7 @@ class RandomSearchPlan:
         return f"{counted(self.candidates, 'rewrite')}, compared on {counted(self.evaluations, 'evaluation')}"
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class RandomSearch:
     """Independent rewrites of the start, without feedback, scores or examples; the best is kept."""

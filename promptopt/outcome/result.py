@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from promptopt.arguments import checked
 from promptopt.outcome.items import SealedItem
 from promptopt.outcome.looks import Look
 from promptopt.outcome.members import MemberGain
@@ -283,12 +284,14 @@ class Result:
         }
 
     @classmethod
+    @checked
     def load(cls, path: str | Path) -> Result:
         """The result in a file that `save` or `--json` wrote. Raises DataError for anything else."""
         from promptopt.outcome.stored_results import load_result
 
         return load_result(path)
 
+    @checked
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON, whole or not at all; returns the path. Raises OSError."""
         target = Path(path)

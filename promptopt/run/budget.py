@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
@@ -13,6 +14,7 @@ MOST = 100_000_000
 """Evaluations or calls that a cap allows at most: methods plan from it, and would list as many candidates. Ours."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Budget:
     """Hard caps on everything a run does: task model, proposer and judge together. None is no cap.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from promptopt.arguments import told
 from promptopt.selection.arms import Arms, at_least
 from promptopt.types import Estimate, Example, Prompt
 
@@ -29,6 +30,7 @@ def ucb_e_index(mean: float, count: int, exploration: float) -> float:
     return mean + math.sqrt(exploration / count)
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class UCB:
     """Each round, new examples for the arms with the largest μ + c·sqrt(ln t / N)."""
@@ -61,6 +63,7 @@ class UCB:
         return _pull_largest(arms, keep, self.arms_per_round, self.examples_per_pull, index)
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class UCBE:
     """Each round, new examples for the arms with the largest μ + sqrt(a / N)."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from promptopt.arguments import told
 from promptopt.selection.arms import Arms, at_least
 from promptopt.types import Estimate, Example, Prompt
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from promptopt.run import Run
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Exhaustive:
     """One sample of min(examples, budget // prompts) for all prompts; ranked by mean. One batch."""

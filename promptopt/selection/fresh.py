@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.selection.arms import at_least
 from promptopt.types import Estimate, Example, Prompt
@@ -39,6 +40,7 @@ def asked(arms: int, phases: Sequence[int]) -> int:
     return sum((late - early) * (arms - place) for place, (early, late) in enumerate(pairwise(before)))
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class FreshRejects:
     """Successive rejects on a fresh shuffle of the examples; survival by this call's examples only.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from promptopt.arguments import told
 from promptopt.selection.arms import Arms, at_least
 from promptopt.types import Estimate, Example, Prompt
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from promptopt.run import Run
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class SuccessiveHalving:
     """ρ phases, each with an equal share of the budget; survivors are ranked by cumulative mean. Few, large batches.

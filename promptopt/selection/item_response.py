@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from promptopt.arguments import told
 from promptopt.selection.arms import Arms, at_least
 from promptopt.selection.racing import Racing
 from promptopt.selection.rasch import Abilities, beginning, learned
@@ -41,6 +42,7 @@ SETTLED = 1e-9
 """Probability of choosing wrongly that one more look takes away: below it, the rest of the budget is kept."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class ItemResponse:
     """Looks by the value of information under an item response model of right and wrong; other scores are raced."""

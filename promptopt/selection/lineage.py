@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.ranges import within
 from promptopt.selection.arms import at_least
@@ -36,6 +37,7 @@ def most_hopeful(belief: Posterior, keep: int) -> list[Prompt]:
     return sorted(belief.mean, key=lambda prompt: -belief.upper(prompt, OPTIMISM))[:keep]
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class LineageBounds:
     """Upper bounds under the posterior over the lineage: optimism among relatives, example by example."""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from promptopt.arguments import told
 from promptopt.ranges import within
 from promptopt.selection.arms import Arms, at_least
 from promptopt.types import Estimate, Example, Prompt
@@ -176,6 +177,7 @@ PAIRED_TEST = PairedTest()
 LENGTH_PRICE = LengthPrice()
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Racing:
     """All prompts that are left see the next block; those that `keep` others beat leave."""

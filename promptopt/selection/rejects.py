@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from promptopt.arguments import told
 from promptopt.selection.arms import Arms, at_least
 from promptopt.types import Estimate, Example, Prompt
 
@@ -24,6 +25,7 @@ def phase_lengths(arms: int, finalists: int, budget: int) -> list[int]:
     return [math.ceil((budget - arms) / (scale * (arms + 1 - phase))) for phase in range(1, arms - finalists + 1)]
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class SuccessiveRejects:
     """Phases in which all arms still in play see new examples and the one with the smallest cumulative mean leaves.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.types.messages import Content, ToolCall, content_to_json
 
@@ -14,6 +15,7 @@ Finish = Literal["stop", "length", "filter", "refusal", "rejected"]
 """Why a reply ended. `rejected`: the engine refused this one request for good (too long for its context)."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How a reply is drawn. Temperature 0 is greedy; `max_tokens` caps the reply."""

@@ -46,6 +46,7 @@ class Example:
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        _check_pairs(self.fields, "make an example as Example.of('the answer', text='the input')")
         if self.messages and all(name != HISTORY for name, _ in self.fields):
             # Evaluators and exports that know fields alone see the conversation too.
             object.__setattr__(self, "fields", (*self.fields, (HISTORY, transcript(self.messages))))
@@ -117,7 +118,16 @@ class Example:
 def _check_texts(maker: str, texts: Iterable[tuple[str, object]]) -> None:
     for name, text in texts:
         if not isinstance(text, str):
-            raise ConfigError(f"{maker}: {name} is {text!r}; give a text, as str({text!r})")
+            # The text of None, or of NaN, would be taken for an answer.
+            missing = text is None or text != text
+            advice = "leave it out where there is none" if missing else f"give a text, as str({text!r})"
+            raise ConfigError(f"{maker}: {name} is {text!r}; {advice}")
+
+
+def _check_pairs(texts: object, advice: str) -> None:
+    """Raises ConfigError for a text or a table where pairs of texts are held: both could be gone through as well."""
+    if isinstance(texts, str | dict):
+        raise ConfigError(f"{texts!r} is given where (name, text) pairs stand; {advice}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +145,7 @@ class Prompt:
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        _check_pairs(self.texts, "make a prompt as Prompt.of('the instruction')")
         # Prompts with the same texts are one prompt, in whatever order the parts were given.
         object.__setattr__(self, "texts", tuple(sorted(self.texts)))
         # Only where there is one: prompts in the task's own layout keep the id that they always had.

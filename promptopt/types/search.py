@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from promptopt.arguments import told
 from promptopt.types.prompts import Example, Prompt
 
 
@@ -88,6 +89,7 @@ class Estimate:
     count: int
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A candidate with its lineage: its parents, the operator that made it, and why (an APO reason, an edit)."""

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
+from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
@@ -55,6 +56,7 @@ REFERENCE = Sampling(temperature=1.0, max_tokens=1024)
 _WHO = "rewriter"
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class AlignPro:
     """Rewrites from a reference, tilted towards what earns most."""

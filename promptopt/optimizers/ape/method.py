@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.operators.demos import draw
 from promptopt.operators.quotes import Quotes
@@ -91,6 +92,7 @@ class APEPlan:
         return f"{self.fresh.describe('paraphrases')}; the first is of {counted(self.candidates, 'guess', 'guesses')}"
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class APE:
     """Instructions guessed from examples, filtered on examples that were not shown."""

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeVar
 
+from promptopt.arguments import told
 from promptopt.operators.drafts import Drafts, edit_limit
 from promptopt.operators.dry import Dryness
 from promptopt.operators.reflect import Mistake, ask, find_mistakes, show_task
@@ -57,6 +58,7 @@ DRY = 2
 """Rounds in a row without a new child after which a search by its budget starts from its best again, or ends. Ours."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class APO:
     """Textual gradients with beam search; what is None goes by the budget, or is the paper's where there is no cap."""

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.operators.demos import shows_demos, shows_turns
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.ending import over
@@ -47,6 +48,7 @@ STEPPING, MIXING, SHORTENING = 3.0, 0.25, 0.1
 pruning and demonstrations in the text. The last seldom pay so early."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Auto:
     """The default: it needs no settings, and makes the most of any budget."""

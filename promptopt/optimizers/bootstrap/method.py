@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.operators.bootstrapping import Teacher, Teaching, labelled
 from promptopt.operators.demos import draw, shows_demos, unlike
@@ -55,6 +56,7 @@ class BootstrapPlan:
         return f"{counted(self.sets + FIRST, 'set')} of demonstrations, made from {counted(self.shown, 'example')}"
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
     """BootstrapFewShot with random search."""

@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit, set_aside, shows_demos
 from promptopt.operators.drafts import edit_limit
@@ -79,6 +80,7 @@ class Demonstrations:
         within(self, most=(0, math.inf))
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class CAPO:
     """Evolution of instruction and demonstrations together, with racing and a price on length."""

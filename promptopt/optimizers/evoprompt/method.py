@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import ClassVar, Literal
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.optimizers.evoprompt.evolution import (
     REWRITING,
@@ -51,6 +52,7 @@ from promptopt.text import counted
 from promptopt.types import Estimate, Prompt, Room, UpperBounds
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class EvoPromptGA:
     """Genetic algorithm: two parents are crossed and the result mutated; the best of old and new go on."""
@@ -149,6 +151,7 @@ class EvoPromptGA:
         return rng.choice(members).prompt
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class EvoPromptDE:
     """Differential evolution: what differs between two members, mutated, goes into the best prompt, and into the base.

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from promptopt.arguments import told
 from promptopt.operators.demand import demand
 from promptopt.operators.drafts import edit_limit, placeholders
 from promptopt.operators.quotes import Quotes
@@ -119,6 +120,7 @@ class _Child:
     trial: _Trial
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class GEPA:
     """Reflective evolution with Pareto selection over single examples."""

@@ -25,6 +25,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.optimizers.metaspo.search import Search
 from promptopt.protocols import Task
@@ -61,6 +62,7 @@ class MetaSPOPlan:
         return f"{counted(self.rounds, 'round')} of {each}, on {counted(self.examples, 'example')}"
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class MetaSPO:
     """System and user prompts are analysed by their failures and rewritten, in two loops."""

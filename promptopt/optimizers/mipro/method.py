@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.operators.bootstrapping import Teacher, Teaching, labelled
 from promptopt.operators.demos import draw, shows_demos, unlike
@@ -63,6 +64,7 @@ class Proposing:
         within(self, instructions=(1, math.inf), batch=(1, math.inf), longest=(1, math.inf))
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class MIPRO:
     """Which instruction for which text, with which set of demonstrations: found by trial."""

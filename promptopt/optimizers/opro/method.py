@@ -23,6 +23,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.operators.drafts import edit_limit, said_of, unusable
 from promptopt.operators.exemplars import Choice, exemplars, inputs_inside, show_place
@@ -110,6 +111,7 @@ class Stopping:
         within(self, idle=(1, math.inf), patience=(1, math.inf))
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class OPRO:
     """The model reads its own scored history and writes the next instructions."""

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.operators.demand import demand
 from promptopt.operators.drafts import edit_limit, said_of, unusable
 from promptopt.operators.quotes import Quotes
@@ -52,6 +53,7 @@ class OptoPrimePlan:
         return f"{counted(self.rounds, 'step')}, old and new texts held against each other on {self.minibatch} examples"
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class OptoPrime:
     """Generative optimization of all texts at once, from the trace of a minibatch."""

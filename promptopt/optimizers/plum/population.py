@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.optimizers.plum.edits import Bank, Edit, settle
 from promptopt.optimizers.plum.harmonies import joined, plan_segments
@@ -45,6 +46,7 @@ BREEDERS = 3
 """Prompts that live on with crossover, which is of no use between two that are always the same. Ours."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class MutationGA:
     """Parents are drawn by tournament from everything kept so far; each iteration keeps one neighbour more."""
@@ -102,6 +104,7 @@ class MutationGA:
         return bounds(self, train, edited=1)
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class CrossoverGA:
     """A population that breeds: children of two parents cut at the same phrase, then mutants of half of all."""
@@ -228,6 +231,7 @@ class CrossoverGA:
         return [(each, settle(parent.bank, each.edits)) for each in found]
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class HarmonySearch:
     """Harmonies of segments, each from a remembered prompt: kept, adjusted by a paraphrase, or edited."""

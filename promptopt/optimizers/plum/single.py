@@ -26,6 +26,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.optimizers.plum.edits import Bank, settle
 from promptopt.optimizers.plum.neighbours import EDITING, Editing
 from promptopt.optimizers.plum.patience import (
@@ -44,6 +45,7 @@ from promptopt.selection.generations import Fresh, Preset, least
 from promptopt.types import Prompt, Room, UpperBounds
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class HillClimbing:
     """The best neighbour replaces the prompt in use where it scores strictly higher."""
@@ -90,6 +92,7 @@ class HillClimbing:
         return bounds(self, train, edited=1)
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class SimulatedAnnealing:
     """As hill climbing, but a worse neighbour may replace the prompt in use: the later, the less likely."""
@@ -149,6 +152,7 @@ class SimulatedAnnealing:
         return bounds(self, train, edited=1)
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class TabuSearch:
     """As hill climbing, but of the best neighbours of late half the repeats are not even scored."""

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+from promptopt.arguments import told
 from promptopt.evaluators.preference import rejected_outputs
 from promptopt.operators.drafts import Drafts, edit_limit
 from promptopt.operators.dry import Dryness
@@ -69,6 +70,7 @@ FEWEST = 3
 MASKING, REWRITING, ACCEPTANCE, TARGETS = Masking(), Rewriting(), Acceptance(), Targets()
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class PMPO:
     """Rewrites for the hardest examples, told what each part of the prompt does to the loss; the best replaces it.

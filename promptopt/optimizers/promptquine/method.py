@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
 from promptopt.optimizers.promptquine.genes import Gene, genes_of, mutate, prune_anyhow, prune_lightly
@@ -84,6 +85,7 @@ class Scoring:
         within(self, per_class=(1, math.inf), most=(1, math.inf))
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class PromptQuine:
     """Evolution by deletion, without elitism; the best of all that was ever scored is ranked again in the end."""

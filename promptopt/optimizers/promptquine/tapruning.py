@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from promptopt.arguments import told
 from promptopt.optimizers.promptquine.genes import Gene, genes_of, without
 from promptopt.optimizers.promptquine.in_context import draw_evenly, start_with
 from promptopt.protocols import Task
@@ -64,6 +65,7 @@ class PruningPlan:
         return min(EXAMPLES, max(LEAST_EXAMPLES, math.floor(self.granted / (PASSES * droppable + 2))))
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class TAPruning:
     """Threshold-accepting pruning: one pass over the tokens after another, until a pass drops none."""

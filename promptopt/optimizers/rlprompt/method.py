@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
 from promptopt.optimizers.rlprompt.opening import Writer, check_policy
@@ -35,6 +36,7 @@ from promptopt.text import counted
 from promptopt.types import Example, Room, UpperBounds
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class RLPrompt:
     """A prompt of a fixed number of tokens, found by a policy that is thrown away in the end."""

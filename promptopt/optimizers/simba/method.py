@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.operators.bootstrapping import teacher_of
 from promptopt.operators.demand import demand
 from promptopt.operators.demos import fitting, said, shows_demos
@@ -42,6 +43,7 @@ IDLE = 3
 """Steps in a row without a candidate that end the search, where they had a `MINIBATCH` of the code together. Ours."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class SIMBA:
     """Rules and demonstrations from the contrast of runs."""

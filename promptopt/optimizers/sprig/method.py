@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from promptopt.arguments import told
 from promptopt.operators.replies import Form
 from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, fault
@@ -58,6 +59,7 @@ BUDGET_COMPONENTS = 8
 """Components in a prompt under a budget, at most. Ours."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Sprig:
     """Adds, takes out, swaps and rephrases components after the start prompt; what proves itself stays."""

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from promptopt.arguments import told
 from promptopt.operators.demand import demand
 from promptopt.operators.drafts import edit_limit
 from promptopt.operators.quotes import Quotes
@@ -63,6 +64,7 @@ class TextGradPlan:
         )
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class TextGrad:
     """Criticism passed back from outputs to texts."""

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from promptopt.arguments import told
 from promptopt.operators.demos import draw
 from promptopt.operators.grounded import PROPOSE, TIPS, proposal_request
 from promptopt.operators.quotes import Quotes
@@ -99,6 +100,7 @@ class TPEPlan:
         )
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class TPE:
     """Which instruction with which demonstrations: a tree-structured Parzen estimator suggests what to try next."""

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.conversations import before_reply, calls_a_tool, messages_in, reply_in, transcript
@@ -22,6 +23,7 @@ DEEPER = 50
 """Levels of nesting that a value has to leave free, for whoever writes it later may stand deeper in the stack."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The columns of a user's file by name, each read as a field of that name.
@@ -166,18 +168,16 @@ class ColumnRoles:
 
     def _check_hidden(self, path: Path, fields: Sequence[tuple[str, str]], cell: str) -> None:
         """Raises DataError where an input is the target's whole cell. A chat's input is all but its last turn."""
-        shown = (
-            value == cell for (_, value), (_, names) in zip(fields, self.inputs, strict=True) if names[0] == self.target
-        )
-        if any(shown):
+        pairs = zip(fields, self.inputs, strict=True)
+        if any(value == cell for (_, value), (_, names) in pairs if names[0] == self.target):
             raise DataError(
                 f"{path}: the column {self.target!r} is an input and the target, so every prompt would show the right "
                 f"answer; name another column for one of them"
             )
 
     def _check_texts(self, where: Where, row: Row) -> None:
-        columns = (*(names[0] for _, names in self.inputs), self.target, *self.rejected)
-        for column in (*columns, None if self.solution is None else self.solution.column):
+        solution = None if self.solution is None else self.solution.column
+        for column in (*(names[0] for _, names in self.inputs), self.target, *self.rejected, solution):
             value = None if column is None else row.get(column)
             try:
                 # Tried now: an error in canonical JSON later would name no row.
