@@ -18,6 +18,7 @@ from promptopt.types.identity import without_surrogates
 if TYPE_CHECKING:
     from promptopt.tasks.chat import Logs
     from promptopt.tasks.task import Task
+    from promptopt.types import Example
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -67,6 +68,8 @@ def init(
     if _is_chat(data, system, bool(input_columns) or target is not None, named=bool(speaker)):
         _init_chat(path, _logs(data, turns, speaker if speaker else [], group_by, mask=mask, names=mask_names), system)
     else:
+        if input_columns or target is not None:
+            _check_no_chat(turns=turns != "last", speaker=speaker, group_by=group_by, mask=mask, mask_names=mask_names)
         _init_columns(path, data, input_columns if input_columns else None, target)
 
 
@@ -92,6 +95,7 @@ def _one_target(named: list[str]) -> str | None:
 
 
 def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str | None) -> None:
+    from promptopt.tasks.doubtful_targets import doubtful_targets
     from promptopt.tasks.rare_labels import doubtful
 
     task = _written(path, data, inputs, target)
@@ -100,10 +104,18 @@ def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str 
     pairs = any(example.rejected for example in task.train)
     by = " --evaluator preference" if pairs else ""
     named = shlex.quote(str(path))
+    targets = Counter(row.target for row in _rows(task) if row.target)
     said = [
         f"wrote {path}: {answers}, metric {task.metric}; {splits} examples",
         *(f"note: {each}" for each in _merged(path)),
-        *(f"warning: {warning}" for warning in (*doubtful(_labelled(task)), *task.warnings)),
+        *(
+            f"warning: {warning}"
+            for warning in (
+                *doubtful_targets(targets, str(task.metric)),
+                *doubtful(_labelled(task)),
+                *task.warnings,
+            )
+        ),
         f"1. Put the prompt you use today into {path} (instruction = …).",
         f"2. promptopt evaluate --task {named}{by} --layouts",
         f"3. promptopt optimize --task {named}{' --method pmpo' if pairs else ''}{by}",
@@ -111,11 +123,14 @@ def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str 
     show("\n".join(said))
 
 
+def _rows(task: Task) -> tuple[Example, ...]:
+    return () if task.pool is None else (*task.pool.rows, *task.pool.dev, *task.pool.test)
+
+
 def _labelled(task: Task) -> dict[str, int]:
     """How many rows have each label; empty where the task has none."""
-    rows = () if task.pool is None else (*task.pool.rows, *task.pool.dev, *task.pool.test)
     # Each right answer of a row counts, where it has several.
-    counts = Counter(label for row in rows for label in {row.target, *row.accepted})
+    counts = Counter(label for row in _rows(task) for label in {row.target, *row.accepted})
     return {label: counts[label] for label in task.labels}
 
 
@@ -124,6 +139,18 @@ def _merged(path: Path) -> list[str]:
     classes: dict[str, str] = tomllib.loads(path.read_text(encoding="utf-8"))["data"].get("classes", {})
     taken = [f"{said!r} for {label!r}" for said, label in classes.items() if said != label]
     return [f"spellings of one label are taken for it: {', '.join(taken)}"] if taken else []
+
+
+def _check_no_chat(**given: object) -> None:
+    """Raises ConfigError for the first option that only logs of chats have: it would be left out in silence."""
+    name = next((name for name, value in given.items() if value), None)
+    if name is not None:
+        advice = "leave one or the other out"
+        if name == "group_by":
+            advice = 'leave it out, and write group = "COLUMN" under [data] in the task file'
+        raise ConfigError(
+            f"--{name.replace('_', '-')} is for logs of chats, which have no --input and --target; {advice}"
+        )
 
 
 def _is_chat(data: Path, system: Path | None, columns: bool, *, named: bool) -> bool:

@@ -21,7 +21,7 @@ _MACRO = re.compile(r"\\[A-Za-z]+$")
 # Bounded, or a text of nothing but opened braces would take time in the square of its length.
 _LIKE_A_SLOT = re.compile(
     r"\{%[^%\n]{0,80}%\}|(?<![\\\w$])\$?\{\{[#/^>!&]?[^\S\n]*[A-Za-z_][\w.]*(?:[^\S\n]*[|\w][^{}\n]{0,60})?[^\S\n]*\}\}"
-    r"|(?<![\\\w${])\$?\{(?:[A-Za-z_]\w*|\d?)\}(?!\})"
+    r"|(?<![\\\w${])\$?\{(?:[A-Za-z_]\w*|\d?)\}(?!\})|(?<![\w%])%s\b"
 )
 _ESCAPED_JSON = re.compile(r"(?<!\{)\{\{\s{0,40}[\"'](?=[^{}]{0,400}\}\})[^{}\"']{0,20}[\"']?")
 SHOWN = 3

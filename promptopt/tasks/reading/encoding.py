@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from promptopt.errors import DataError
+from promptopt.text import counted
 
 _BLOCK = 1 << 20
 _PACKED = {b"\x1f\x8b": "a gzip archive", b"PK\x03\x04": "a zip archive or an Excel file", b"PAR1": "a Parquet file"}
@@ -17,6 +18,7 @@ _OTHERS = {
     b"<html": "a page of the web, and no data: a download may have ended at a login; fetch it again",
     b"version https://git-lfs": "a pointer of Git LFS, and no data; fetch the file itself with `git lfs pull`",
 }
+_UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -34,6 +36,9 @@ def read_lines(path: Path) -> Iterator[str]:
     packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), None)
     if packed is not None:
         raise DataError(f"{path} is {packed}, whatever its name says, and no text; unpack it, or save it as CSV")
+    # It begins as UTF-16 does.
+    if head.startswith(_UTF32_MARKS):
+        raise DataError(f"{path} is UTF-32; {_converted('UTF-32', path)}")
     encoding = "utf-16" if head.startswith(_UTF16_MARKS) else "utf-8-sig"
     try:
         # Ends of lines as they are: a quoted value of a table may hold some.
@@ -52,11 +57,14 @@ def _nul(path: Path, head: bytes, line: int) -> str:
     # Letters of ASCII have a zero beside them in UTF-16.
     if 0 in head[:2]:
         order = "BE" if head[0] == 0 else "LE"
-        convert = f"iconv -f UTF-16{order} -t UTF-8 {path.name} > utf8-{path.name}"
-        return f"{path} looks like UTF-16; convert it with `{convert}`"
+        return f"{path} looks like UTF-16; {_converted(f'UTF-16{order}', path)}"
     return (
         f"{path}, line {line}: holds a NUL character; remove it with `tr -d '\\000' < {path.name} > clean-{path.name}`"
     )
+
+
+def _converted(encoding: str, path: Path) -> str:
+    return f"convert it with `iconv -f {encoding} -t UTF-8 {path.name} > utf8-{path.name}`"
 
 
 def _misencoded(path: Path, encoding: str) -> str:
@@ -65,12 +73,37 @@ def _misencoded(path: Path, encoding: str) -> str:
         stream.seek(offset)
         byte = stream.read(1)
     found = f"byte 0x{byte[0]:02x}" if byte else "the end of the file"
+    wrong = f"{path} is not {encoding.upper().removesuffix('-SIG')}: {found} at offset {offset} (line {line})"
+    others = _lines_beside(path) if encoding != "utf-16" else 0
+    if others:
+        # Another encoding would spoil what is right.
+        return f"{wrong}, where {counted(others, 'other line')} of it with such letters {_is(others)}; mend that line"
     return (
-        f"{path} is not {encoding.upper().removesuffix('-SIG')}: {found} at offset {offset} (line {line}); "
-        f"save it as UTF-8 (in Excel: CSV UTF-8), or convert it, for example with "
+        f"{wrong}; save it as UTF-8 (in Excel: CSV UTF-8), or convert it, for example with "
         f"`iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}` (for texts in Western European "
         f"languages; others have another encoding)"
     )
+
+
+def _is(count: int) -> str:
+    return "is UTF-8" if count == 1 else "are UTF-8"
+
+
+def _lines_beside(path: Path) -> int:
+    """How many lines of the first block hold letters beyond ASCII and are UTF-8; 0 where as many are not."""
+    with path.open("rb") as stream:
+        lines = [line for line in stream.read(_BLOCK).split(b"\n") if not line.isascii()]
+    right = sum(map(_is_utf8, lines))
+    # Bytes of another encoding may be UTF-8 by chance.
+    return right if 2 * right > len(lines) else 0
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _first_bad_byte(path: Path, encoding: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
 from promptopt.tasks.reading.headers import looks_like_data, without_header
 from promptopt.tasks.reading.json_tables import rows_in
+from promptopt.tasks.reading.missing_columns import why_missing
 from promptopt.tasks.reading.row_numbers import TABLES, row_at
 from promptopt.tasks.reading.separated import separated
 from promptopt.tasks.reading.tables import arrow, parquet, saved
@@ -83,7 +85,7 @@ def examples_from(
     if not kept:
         raise DataError(f"{path} has no rows; it needs at least one below its header")
     # JSON leaves out what is empty, so a row alone does not say which columns there are.
-    settled = _settled(path, columns, [row for _, row in kept])
+    settled = _settled(path, columns, kept)
     read = [(number, settled.example(path, number, row)) for number, row in kept]
     examples = [
         (number, example) for number, example in read if example is not None and example.target not in columns.drop
@@ -119,11 +121,17 @@ def examples_from(
     return FileContents(tuple(example for _, example in examples), None, tuple(warnings))
 
 
-def _settled(path: Path, columns: ColumnRoles, rows: Sequence[Row]) -> ColumnRoles:
+def _settled(path: Path, columns: ColumnRoles, kept: Sequence[tuple[int, Row]]) -> ColumnRoles:
+    rows = [row for _, row in kept]
     named = {name: None for row in rows for name in row}
     try:
         return columns.settled(path, named)
     except DataError as cause:
+        wanted = (columns.target, *(names[0] for _, names in columns.inputs))
+        lacking = [name for name in wanted if name is not None and name not in named]
+        why = why_missing(path, lacking, kept) if lacking else ""
+        if why:
+            raise DataError(f"{path}: no column is named {lacking[0]!r}: {why}") from cause
         headless = without_header(path, rows, tuple(named))
         if not headless and not looks_like_data(path, named):
             raise
@@ -158,8 +166,9 @@ def read_rows(path: Path) -> Iterator[Row]:
             )
         if path.suffix.lower() in _TEXTS:
             raise DataError(
-                f"{path} is a text, and not rows; where it holds chats, make a .csv of a column 'transcript', with a "
-                f"chat in each row and its turns as lines such as 'Customer: …' and 'Agent: …'"
+                f"{path} is a text, and not rows; where it holds a table, name it .csv or .tsv; where it holds chats, "
+                f"make a .csv of a column 'transcript', with a chat in each row and its turns as lines such as "
+                f"'Customer: …' and 'Agent: …'"
             )
         what = f"files ending in {path.suffix!r}" if path.suffix else "files without an ending"
         raise DataError(f"{path}: {what} are not read; convert it to one of {', '.join(readers)}")
@@ -280,6 +289,9 @@ def _file_errors(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except FileNotFoundError as cause:
+        # A path takes one of the two slashes for nothing.
+        if re.match(r"(?:https?|s3|gs|hf):/", str(path)):
+            raise DataError(f"{path} is an address; fetch the file, and give its path here") from cause
         raise DataError(f"there is no file {path} (looked in {path.absolute().parent}); check the path") from cause
     except OSError as cause:
         raise DataError(

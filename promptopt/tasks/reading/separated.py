@@ -18,7 +18,10 @@ from promptopt.text import counted
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 200
 """Lines that the separator is found by."""
+_TITLES = 10
+"""Lines that a title may take, with blank ones. Ours."""
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_TEXT = re.compile(r'="((?:[^"]|"")*)"')
 _LARGEST = 2**31 - 1
 """Characters of a cell, where the csv module allows 131,072; the most that fits a C long everywhere."""
 
@@ -64,7 +67,7 @@ def separated_rows(path: Path) -> Iterator[tuple[int, Row]]:
             if len(values) > width and not any(value.strip() for value in values[width:]):
                 del values[width:]
             if len(values) == width:
-                yield number, dict(zip(header, values, strict=True))
+                yield number, dict(zip(header, map(_text_in, values), strict=True))
             # A blank line is no row.
             elif values:
                 _check_closed(last, form)
@@ -95,8 +98,16 @@ def _said_or_found(head: list[str], usual: str) -> tuple[str, int]:
 def _notes_above(head: list[str], separator: str) -> int:
     """How many lines stand above a header of several columns: notes that begin with "#", or a title, and no separator.
 
-    A line without "#" is a title where a blank line follows, and then nothing but whole rows.
+    A line without "#" is a title where a blank line follows, and then nothing but whole rows. So are lines of one
+    value and empty cells, as spreadsheets write a title, above a row in which every cell is full.
     """
+    cells = list(csv.reader(head[:_TITLES], delimiter=separator))
+    wide = next((place for place, row in enumerate(cells) if sum(map(bool, map(str.strip, row))) > 1), 0)
+    # A quotation mark may hold several lines together.
+    plain = all('"' not in line for line in head[:wide])
+    even = all(len(row) == len(cells[wide]) for row in cells[:wide])
+    if wide and plain and even and all(map(str.strip, cells[wide])):
+        return wide
     notes = next((place for place, line in enumerate(head) if not line.startswith("#")), 0)
     alone = all(separator not in line for line in head[:notes])
     if notes and alone and _width(head[notes:]) > 1:
@@ -191,6 +202,12 @@ def _check_closed(lines: list[str], form: dict[str, Any]) -> None:
         # The csv module has no class of its own for this: its words tell it from other faults.
         if "unexpected end" in str(cause):
             raise
+
+
+def _text_in(value: str) -> str:
+    """A value without what keeps Excel from reading it as a number or a date: `="0012"`."""
+    kept = _TEXT.fullmatch(value) if value.startswith('="') else None
+    return value if kept is None else kept[1].replace('""', '"')
 
 
 def _named(separator: str) -> str:

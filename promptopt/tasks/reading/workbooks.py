@@ -49,6 +49,18 @@ def numbered(path: Path) -> Iterator[tuple[int, Row]]:
             yield number, dict(zip(header, values, strict=False))
 
 
+def sheets_beside(path: Path, column: str) -> str:
+    """The first visible sheet whose table has `column`; empty where none has."""
+    calamine = needed("python_calamine", "python-calamine", path)
+    book = calamine.CalamineWorkbook.from_path(str(path))
+    for each in book.sheets_metadata:
+        if each.visible == calamine.SheetVisibleEnum.Visible:
+            header = _top(_table(book.get_sheet_by_name(each.name)))
+            if column in [str(_cell(name)).strip() for name in header]:
+                return str(each.name)
+    return ""
+
+
 def without_results(path: Path) -> str:
     """Half a sentence where formulas of an Excel file have no results in it, as programs write them; else empty."""
     if path.suffix.lower() != ".xlsx" or not zipfile.is_zipfile(path):

@@ -116,3 +116,72 @@ def test_json_without_one_list_of_rows_says_what_it_has(tmp_path: Path, value: o
     path.write_text(json.dumps(value))
     with pytest.raises(DataError, match=words):
         list(read_rows(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("text:mood\na:yes\n", "it has one column, 'text:mood', whose parts stand apart by ':'"),
+        ("text mood\na yes\n", "whose parts stand apart by ' '"),
+        ("mood~text\nyes~a\n", "whose parts stand apart by '~'"),
+        ("text\x1fmood\na\x1fyes\n", "whose parts stand apart by"),
+        ('"text,mood"\n"a,yes"\n', "stand in quotation marks as a whole"),
+        ("Customer,Team\ntext,mood\na,yes\n", "the names stand in row 2; take out what stands above"),
+        ("# note\nCustomer,Team\nx,y\ntext,mood\na,yes\n", "the names stand in row 4"),
+    ],
+)
+def test_a_column_that_the_file_shows_in_another_place_is_told(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match="no column is named 'mood': ") as told:
+        read_examples(path, Columns("text", "mood"))
+    assert words in str(told.value)
+
+
+def test_a_misspelt_column_of_a_table_of_one_column_is_a_near_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("texts\na\nb\n")
+    with pytest.raises(DataError, match="did you mean 'texts'"):
+        read_examples(path, Columns("text", None))
+
+
+@pytest.mark.parametrize("above", ["Reviews,\n", "Reviews,\n,\n", "\nReviews,\nMay 2024,\n"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_title_beside_empty_cells_is_passed_over_and_counted(tmp_path: Path, above: str, separator: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{above}text,mood\na,yes\nb,no\n".replace(",", separator))
+    assert [dict(row) for row in read_rows(path)] == [{"text": "a", "mood": "yes"}, {"text": "b", "mood": "no"}]
+    assert row_at(path, 1) == above.count("\n") + 2
+
+
+def test_a_text_as_spreadsheets_guard_it_is_that_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('text,code\na,="0012"\n="b ""c""","=""7"""\n="d,="e"\n')
+    assert [tuple(row.values()) for row in read_rows(path)] == [("a", "0012"), ('b "c"', "7"), ('="d', "e")]
+
+
+@pytest.mark.parametrize(("name", "words"), [("https://a.b/c.csv", "is an address"), ("s3://b/c.csv", "is an address")])
+def test_an_address_is_no_file(name: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        next(read_rows(Path(name)))
+
+
+def test_a_text_file_may_be_a_table_under_another_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("text\tmood\na\tyes\n")
+    with pytest.raises(DataError, match=r"where it holds a table, name it \.csv or \.tsv"):
+        next(read_rows(path))
+
+
+def test_a_line_of_another_encoding_is_told_apart_from_a_file_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    right = "text,mood\nKäse,yes\nfür,no\n".encode()
+    path.write_bytes(right + "später,no\n".encode("cp1252"))
+    with pytest.raises(DataError, match=r"line 4\), where 2 other lines of it .* are UTF-8; mend that line"):
+        list(read_rows(path))
+    path.write_bytes(right.decode().encode("cp1252"))
+    with pytest.raises(DataError, match="iconv -f WINDOWS-1252"):
+        list(read_rows(path))
+    path.write_bytes(right.decode().encode("utf-32"))
+    with pytest.raises(DataError, match="is UTF-32; convert it with `iconv -f UTF-32 "):
+        list(read_rows(path))

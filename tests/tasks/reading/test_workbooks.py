@@ -187,3 +187,11 @@ def test_a_saved_data_set_that_lacks_a_part_names_it(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match=r"lacks data-00000-of-00001\.arrow"):
         list(read_rows(tmp_path))
+
+
+def test_a_column_on_another_sheet_is_told(tmp_path: Path) -> None:
+    path = book(tmp_path / "a.xlsx", Sheet(TABLE), Sheet([["question", "answer"], ["1", "2"]]))
+    with pytest.raises(DataError, match=r"no column is named 'answer': the sheet '.+' has it; save that sheet"):
+        read_examples(path, Columns("question", "answer"))
+    with pytest.raises(DataError, match="did you mean 'text'"):
+        read_examples(path, Columns("txt", "label"))

@@ -1,0 +1,74 @@
+"""`promptopt init` on right answers that are hardly meant as they stand, and on options that tables have not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import Invoke
+
+from promptopt.evaluators.metrics import resolve
+from promptopt.tasks.doubtful_targets import doubtful_targets
+from promptopt.types import Example
+
+ALONE = ("init", "own", "--data", "rows.csv", "--input", "text", "--target", "label")
+
+
+def write(path: Path, labels: list[str]) -> None:
+    rows = "".join(f'message {number} of many,"{label}"\n' for number, label in enumerate(labels))
+    path.write_text(f"text,label\n{rows}", encoding="utf-8")
+
+
+def test_a_column_with_one_answer_is_told(invoke: Invoke, workplace: Path) -> None:
+    write(workplace / "rows.csv", ["good"] * 30)
+    made = invoke(*ALONE)
+    assert made.exit_code == 0, made.stderr
+    assert "warning: every row has the right answer 'good'" in made.stdout
+
+
+@pytest.mark.parametrize("word", ["NaN", "null", "N/A", "#N/A", "<NA>", "?", "-"])
+def test_a_mark_of_what_is_missing_is_told_however_often_it_stands_there(word: str) -> None:
+    (said,) = doubtful_targets({"good": 20, "bad": 20, word: 20}, "exact")
+    assert said.startswith(f"20 rows may have no answer: {word!r} (20) stands there")
+
+
+@pytest.mark.parametrize("word", ["none", "no", "0", "nana", "na"])
+def test_a_word_that_may_be_an_answer_is_none_of_these(word: str) -> None:
+    assert doubtful_targets({"good": 20, word: 20}, "exact") == []
+
+
+@pytest.mark.parametrize("mark", [", ", ",", ";", "|", " | "])
+def test_lists_in_cells_are_told_with_the_metric_that_scores_their_entries(mark: str) -> None:
+    listed = f"price{mark}late"
+    (said,) = doubtful_targets({listed: 9, "late": 9, f"late{mark}price": 9}, "exact")
+    assert repr(listed) in said
+    assert 'metric = "set_f1"' in said
+    assert resolve("set_f1")("late, price", Example.of(listed, text="a")) == 1.0
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"Lyon, France": 9, "Paris, France": 9},
+        {"yes": 9, "no": 9},
+        {"yes": 9, "a long sentence of many words, yes": 9},
+        {"late,": 9, "late": 9},
+    ],
+)
+def test_texts_with_a_comma_in_them_are_no_lists(counts: dict[str, int]) -> None:
+    assert doubtful_targets(counts, "exact") == []
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--mask",), ("--turns", "all"), ("--speaker", "Ann=user"), ("--group-by", "text"), ("--mask-names", "n")],
+)
+def test_options_of_chats_are_refused_where_columns_are_named(
+    option: tuple[str, ...], invoke: Invoke, workplace: Path
+) -> None:
+    write(workplace / "rows.csv", ["good", "bad"] * 15)
+    made = invoke(*ALONE, *option)
+    assert made.exit_code == 2
+    assert f"{option[0]} is for logs of chats" in made.stderr
+    assert ('group = "COLUMN" under [data]' in made.stderr) == (option[0] == "--group-by")
+    assert not (workplace / "own.toml").exists()
