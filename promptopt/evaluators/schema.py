@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, Endless
 from promptopt.evaluators.structured import json_in
-from promptopt.text import shorten
+from promptopt.text import Regex, shorten
 
 
 def schema_fault(schema: str) -> Callable[[str], str]:
     """A function that says in half a sentence how a reply breaks `schema` (JSON); empty where it keeps it.
 
     Prose and code fences around the JSON of a reply count for nothing. References are not followed out of the schema.
-    Raises ConfigError for what is no schema, and where jsonschema is not installed.
+    Raises ConfigError for what is no schema, and where jsonschema is not installed; the function raises Endless for a
+    pattern that does not end on a reply.
     """
     try:
         library: Any = import_module("jsonschema")
@@ -30,6 +31,8 @@ def schema_fault(schema: str) -> Callable[[str], str]:
         kind.check_schema(given)
     except library.SchemaError as cause:
         raise ConfigError(f"output_schema is no JSON Schema: {shorten(str(cause.message), 200)}; correct it") from cause
+    # By `re`, as the library searches, one reply could hold a check up for ever.
+    kind = library.validators.extend(kind, {"pattern": _matched(library), "patternProperties": _named_alike})
     # An empty registry: a reference out of the schema is an error, where the default would fetch it from the web.
     validator: Any = kind(given, registry=import_module("referencing").Registry())
 
@@ -41,6 +44,8 @@ def schema_fault(schema: str) -> Callable[[str], str]:
             errors: list[Any] = sorted(
                 validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path))
             )
+        except Endless:
+            raise
         # A reference that leads nowhere, or round in a circle, is found only now.
         except Exception as cause:
             raise ConfigError(
@@ -49,3 +54,23 @@ def schema_fault(schema: str) -> Callable[[str], str]:
         return f"{errors[0].json_path}: {shorten(str(errors[0].message), 160)}" if errors else ""
 
     return fault
+
+
+def _matched(library: Any) -> Callable[..., Iterator[Any]]:
+    """The keyword `pattern`: the text has a match of it."""
+
+    def check(validator: Any, pattern: str, value: Any, _: Any) -> Iterator[Any]:
+        if validator.is_type(value, "string") and Regex.of(pattern).search(value) is None:
+            yield library.ValidationError(f"{value!r} does not match {pattern!r}")
+
+    return check
+
+
+def _named_alike(validator: Any, patterns: Mapping[str, Any], value: Any, _: Any) -> Iterator[Any]:
+    """The keyword `patternProperties`: what is named by a match of a pattern keeps the schema of that pattern."""
+    if not validator.is_type(value, "object"):
+        return
+    for pattern, below in patterns.items():
+        for name, held in value.items():
+            if Regex.of(pattern).search(name) is not None:
+                yield from validator.descend(held, below, path=name, schema_path=pattern)

@@ -33,5 +33,5 @@ def of_labels(labelled: Mapping[str, Any]) -> str:
         worth = f"{scorer} is worth {more} % more labels" if more else f"{scorer} adds nothing"
         by = f"{labelled['n_labels']} labelled and {labelled['n_judged']} {verb} pairs; {worth}"
     remarks = "".join(f" {remark[:1].upper()}{remark[1:]}." for remark in labelled["remarks"])
-    look = f" This is verdict {labelled['number']} on these items." if labelled["number"] > 1 else ""
+    look = f" This is look {labelled['number']} at these items, hence the level." if labelled["number"] > 1 else ""
     return f"{said}: {by}.{remarks}{look}"

@@ -12,7 +12,8 @@ from promptopt.text import counted, shorten
 # What is not to be ignored is kept.
 _NOT = r"(?<!not )(?<!n't )(?<!n’t )(?<!never )"
 _ENGLISH = (
-    rf"\b{_NOT}(?:ignore|disregard|forget|override|bypass|skip|supersede|overlook|pay no attention to)\b[^.!?\n]{{0,40}}"
+    rf"\b{_NOT}(?:ignore|disregard|forget|override|bypass|skip|supersede|overlook|pay no attention to)\b"
+    r"[^.!?\n]{0,40}"
     r"\b(?:previous|prior|above|earlier|preceding|all|any|other|former|your|system)\b[^.!?\n]{0,30}\b(?:instruction|direction|rule|prompt"
     r"|guideline|message|context|polic|order)\w*"
     rf"|\b{_NOT}(?:forget|ignore|disregard|pay no attention to)\s+(?:everything|all that|what)\b"

@@ -17,6 +17,7 @@ class Contract:
 
     `placeholders`: field names; `{name}` occurs in an editable part exactly as often as in the start's.
     `frozen`: spans that stay, verbatim and in this order. `max_tokens`: the most tokens an editable part may have.
+    Letters with marks count as the same in either Unicode form.
     Where several parts are editable, each keeps those of `frozen` and `must_contain` that it began with.
     `frozen_parts`: prompt parts that stay byte for byte those of the start. `template`: the expressions and statements
     of a template language (`{{ … }}`, `{% … %}`, `${…}`) stay those of the start, verbatim, statements in their order.
@@ -63,14 +64,14 @@ class Contract:
             return self
         return replace(
             self,
-            frozen=tuple(span for span in self.frozen if span in before),
-            must_contain=tuple(span for span in self.must_contain if span in before),
+            frozen=tuple(span for span in self.frozen if _composed(span) in _composed(before)),
+            must_contain=tuple(span for span in self.must_contain if _composed(span) in _composed(before)),
         )
 
     def missing(self, texts: Sequence[str]) -> str | None:
         """The first span that some editable part has to hold and none of `texts` does."""
         spans = (*self.frozen, *self.must_contain)
-        return next((span for span in spans if not any(span in text for text in texts)), None)
+        return next((span for span in spans if not any(_composed(span) in _composed(text) for text in texts)), None)
 
     def to_json(self) -> list[object]:
         """What a fingerprint is made of."""
@@ -111,20 +112,20 @@ class Contract:
         return None if len({tuple(atoms) for atoms in in_order}) == 1 else "template statements in another order"
 
     def _spans(self, text: str) -> str | None:
-        position = 0
+        position, text = 0, _composed(text)
         for span in self.frozen:
-            found = text.find(span, position)
+            found = text.find(_composed(span), position)
             if found < 0:
                 return f"lost frozen text {_quoted(span)}"
             # Behind it: frozen spans stay in their order, and none may stand in another.
-            position = found + len(span)
+            position = found + len(_composed(span))
         for span in self.must_contain:
-            if span not in text:
+            if _composed(span) not in text:
                 return f"does not contain {_quoted(span)}"
         for span in self.must_not_contain:
-            if span in text:
+            if _composed(span) in text:
                 return f"contains {_quoted(span)}"
-        if self.pattern and Regex.of(self.pattern).search(text) is None:
+        if self.pattern and Regex.of(_composed(self.pattern)).search(text) is None:
             return f"has no match of {_quoted(self.pattern)}"
         return None
 
@@ -136,6 +137,11 @@ class Contract:
 
 _ATOM = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\$\{\w+\}", re.DOTALL)
 """What a template engine would fill or run."""
+
+
+def _composed(text: str) -> str:
+    """With letters and their marks as one sign (NFC): editors differ in that, and no reader sees it."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _unprintable(text: str) -> str | None:

@@ -54,7 +54,8 @@ _TELEPHONES = (
 _SAYS_TELEPHONE = (
     r"(?:\b(?:phone|mobile|cell|cellphone|tel|telephone|call|ring|whatsapp|sms|fax|hotline"
     r"|my number|reach me|telefon\w*|handy\w*|rufnummer"
-    r"|llám[aeo]\w*|llame\w*|r?appele[rz]|chiama(?:mi|ci|te|re)|lig(?:ue|ar|a-me)|bel me|zadzwoń|dzwoń|позвони\w*|звони\w*|rückruf"
+    r"|llám[aeo]\w*|llame\w*|r?appele[rz]|chiama(?:mi|ci|te|re)|lig(?:ue|ar|a-me)"
+    r"|bel me|zadzwoń|dzwoń|позвони\w*|звони\w*|rückruf"
     r"|téléphone|portable|teléfono|móvil|cellulare|telefone|celular|telefoon|komórka|телефон\w*)\b|电话|手机|電話|携帯)[^\d\n+]{0,20}"
     r"(\d(?:[ ./-]?\d){7,13})(?!\w)"
 )

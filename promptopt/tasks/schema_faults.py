@@ -70,6 +70,14 @@ def first(found: Sequence[Fault]) -> Fault:
 
 _NOUNS = {"contract": "contract clause", "splits": "split", "home": "split", "hub": "split", "sha256": "split",
           "layouts": "layout key", "demos": "turn"}  # fmt: skip
+_KINDS: Mapping[Any, str] = {
+    bool: "true or false",
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    tuple: "a list",
+}
 _shorten = reprlib.Repr()
 _shorten.maxstring = _shorten.maxother = 80
 
@@ -130,4 +138,5 @@ def _in_words(hint: Any) -> str:
         return f"a table of {', '.join(get_type_hints(bare))}"
     if typing.get_origin(bare) is Literal:
         return " or ".join(map(repr, typing.get_args(bare)))
-    return "a table"
+    kind = typing.get_origin(bare) or bare
+    return _KINDS.get(kind, "a table")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from typing import Literal
+from unicodedata import normalize
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,6 +50,18 @@ def test_the_start_keeps_its_own_contract() -> None:
 )
 def test_each_clause_has_its_reason(text: str, reason: str | None) -> None:
     assert broken(text) == reason
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("other", ["NFC", "NFD"])
+def test_letters_with_marks_are_the_same_in_either_unicode_form(
+    form: Literal["NFC", "NFD"], other: Literal["NFC", "NFD"]
+) -> None:
+    spelt, text = normalize(form, "Café"), normalize(other, "Im Café: naïv.")
+    assert broken(text, Contract(frozen=(spelt, ":"), must_contain=(spelt,), pattern=f"{spelt}:")) is None
+    assert broken(text, Contract(must_not_contain=(normalize(form, "naïv"),))) is not None
+    assert broken(text, Contract(frozen=(":", spelt))) == f"lost frozen text {spelt!r}"
+    assert Contract(frozen=(spelt,)).missing([text]) is None
 
 
 def test_frozen_parts_stay_byte_identical() -> None:

@@ -1,0 +1,44 @@
+"""Replies held against a JSON Schema, whatever patterns it has."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from promptopt.errors import ConfigError
+from promptopt.evaluators.schema import schema_fault
+
+pytest.importorskip("jsonschema")
+
+
+@pytest.mark.parametrize("draft", ["draft-04/schema#", "draft-07/schema#"])
+@pytest.mark.parametrize(
+    ("schema", "reply", "said"),
+    [
+        ({"type": "string", "pattern": "^a+$"}, "aaa", ""),
+        ({"type": "string", "pattern": "^a+$"}, "ab", "$: 'ab' does not match '^a+$'"),
+        ({"pattern": "^a+$"}, 3, ""),
+        ({"patternProperties": {"^n": {"type": "number"}}}, {"n1": 1, "m": "x"}, ""),
+        ({"patternProperties": {"^n": {"type": "number"}}}, {"n1": "x"}, "$.n1: 'x' is not of type 'number'"),
+        ({"patternProperties": {"^n": {}}, "additionalProperties": False}, {"m": 1}, "does not match"),
+    ],
+)
+def test_patterns_are_kept_or_told(draft: str, schema: dict[str, Any], reply: object, said: str) -> None:
+    whole = {"$schema": f"http://json-schema.org/{draft}", **schema}
+    found = schema_fault(json.dumps(whole))(json.dumps(reply))
+    assert said in found
+    assert bool(said) == bool(found)
+
+
+def test_a_pattern_that_takes_for_ever_holds_nothing_up() -> None:
+    # By `re` this takes hours.
+    assert "does not match" in schema_fault('{"pattern": "(a+)+$"}')(json.dumps("a" * 40 + "!"))
+
+
+@pytest.mark.parametrize("schema", [{"properties": {"x": {"pattern": "("}}}, {"patternProperties": {"(": {}}}])
+def test_a_pattern_that_is_none_is_told_before_a_reply_is_read(schema: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="output_schema is no JSON Schema"):
+        schema_fault(json.dumps(schema))
+    assert schema_fault(json.dumps({"const": {"pattern": "("}}))('{"pattern": "("}') == ""
