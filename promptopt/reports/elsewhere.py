@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from promptopt.errors import ConfigError
-from promptopt.reports.export import Exported, Piece, identifiers, messages_of, python_of
+from promptopt.reports.export import Exported, Piece, identifiers, messages_of, python_of, tools_in
+from promptopt.types import HISTORY
 
 Table = Mapping[str, Any]
 _ROLES = {"system": "SystemMessagePromptTemplate", "user": "HumanMessagePromptTemplate",
@@ -28,7 +29,7 @@ _CHAT, _TEXT = ["langchain", "prompts", "chat"], ["langchain", "prompts", "promp
 
 def as_openai(exported: Exported) -> str:
     """The body of a chat request, the inputs as they are spelt in plain text."""
-    return _json({**_request(exported), "messages": messages_of(exported)})
+    return _json({**_request(exported), "messages": messages_of(exported), **tools_in(exported)})
 
 
 def _request(exported: Exported) -> dict[str, Any]:
@@ -80,9 +81,13 @@ def as_langchain(exported: Exported) -> str:
     spelt = _names(exported)
     if exported.pieces[0].role == "":
         return _json(_langchain_text(exported.pieces[0], spelt))
+    # A history is a list of messages there, too.
     made = [
-        {"lc": 1, "type": "constructor", "id": [*_CHAT, _ROLES[piece.role]],
-         "kwargs": {"prompt": _langchain_text(piece, spelt)}}
+        {"lc": 1, "type": "constructor", "id": [*_CHAT, "MessagesPlaceholder"],
+         "kwargs": {"variable_name": spelt[HISTORY]}}
+        if exported.is_history(piece) else
+        {"lc": 1, "type": "constructor", "id": [*_CHAT, _ROLES.get(piece.role, "ChatMessagePromptTemplate")],
+         "kwargs": {"prompt": _langchain_text(piece, spelt), **({} if piece.role in _ROLES else {"role": piece.role})}}
         for piece in exported.pieces
     ]  # fmt: skip
     return _json({"lc": 1, "type": "constructor", "id": [*_CHAT, "ChatPromptTemplate"],
@@ -105,6 +110,11 @@ def as_promptfoo(exported: Exported) -> str:
 
     What an input holds is promptfoo's own affair: it looks for templates in there, too.
     """
+    if any(map(exported.is_history, exported.pieces)):
+        raise ConfigError(
+            "a variable of promptfoo is a text, and this prompt stands before the messages of a conversation; export "
+            "it as openai, python or langchain, or measure it in a layout that has {history} within a message"
+        )
     spelt = {name: f"{{{{{own}}}}}" for name, own in _names(exported).items()}
     if exported.pieces[0].role == "":
         raw = exported.pieces[0].show(spelt, _unbraced)
@@ -116,7 +126,7 @@ def as_promptfoo(exported: Exported) -> str:
     return _json({
         "description": f"promptopt prompt {exported.prompt.id}",
         "prompts": [{"id": exported.prompt.id, "label": exported.prompt.id, "raw": raw}],
-        "providers": [{"id": f"openai:chat:{model}", "config": request}],
+        "providers": [{"id": f"openai:chat:{model}", "config": {**request, **tools_in(exported)}}],
     })  # fmt: skip
 
 

@@ -57,7 +57,8 @@ class Exported:
     """A prompt in the layout it was measured in. `inputs`: the names of what changes from request to request.
 
     `marks`: how the user spells inputs that are not spelt `{name}`. `chat`: whether the input `history` is a list of
-    messages. `users`: the parts that the requests of one of several tasks have in them, with their texts.
+    messages. `users`: the parts that the requests of one of several tasks have in them, with their texts. `tools`: the
+    schemas of those that every request of the task offers, as JSON; those that differ by example are not the prompt's.
     """
 
     prompt: Prompt
@@ -68,6 +69,11 @@ class Exported:
     marks: tuple[tuple[str, str], ...] = ()
     chat: bool = False
     users: tuple[tuple[str, str], ...] = ()
+    tools: tuple[str, ...] = ()
+
+    def is_history(self, piece: Piece) -> bool:
+        """Whether this stands for all messages of a conversation, and is no message itself."""
+        return self.chat and piece.inputs == (HISTORY,) and not any(piece.texts)
 
     def placeholders(self) -> dict[str, str]:
         """How each input is spelt: `{name}`, or as the user does.
@@ -107,6 +113,7 @@ def export_of(task: Task, prompt: Prompt, model: str = "") -> Exported:
         Piece(role, tuple(pattern.split(text)), tuple(names[mark] for mark in pattern.findall(text)))
         for role, text in sent
     )
+    offered = {example.tools for split in (task.train, task.dev, task.test) for example in split}
     users = tuple((part, text) for part, text in prompt.texts if shown_to(task, part))
     return Exported(
         prompt=prompt,
@@ -117,6 +124,7 @@ def export_of(task: Task, prompt: Prompt, model: str = "") -> Exported:
         marks=task.marks,
         chat=bool(task.train[0].messages),
         users=users,
+        tools=next(iter(offered)) if len(offered) == 1 else (),
     )
 
 
@@ -204,7 +212,13 @@ def _as_json(exported: Exported) -> dict[str, Any]:
         "parts": dict(prompt.texts),
         "demos": [demo_to_json(demo) for demo in prompt.demos],
         **named_layout(prompt),
+        **tools_in(exported),
     }
+
+
+def tools_in(exported: Exported) -> dict[str, Any]:
+    """The tools of every request, as a member of it; nothing where there are none."""
+    return {"tools": [json.loads(tool) for tool in exported.tools]} if exported.tools else {}
 
 
 def python_of(exported: Exported, arguments: Sequence[str] | None = None) -> str:
@@ -214,9 +228,11 @@ def python_of(exported: Exported, arguments: Sequence[str] | None = None) -> str
     """
     arguments = identifiers(exported.inputs) if arguments is None else arguments
     spelt = dict(zip(exported.inputs, arguments, strict=True))
-    spoken = [each.inputs for each in exported.pieces if exported.chat and _is_history(each)]
+    spoken = any(map(exported.is_history, exported.pieces))
+    # Calls of tools are no text.
+    messages = "list[dict[str, object]]" if spoken else "list[dict[str, str]]"
     # A history that is a message of its own goes in as messages; anywhere else it is text.
-    kinds = {name: "list[dict[str, str]]" if (name,) in spoken else "str" for name in exported.inputs}
+    kinds = {name: messages if spoken and name == HISTORY else "str" for name in exported.inputs}
     typed = ", ".join(f"{spelt[name]}: {kinds[name]}" for name in exported.inputs)
     sampling = exported.sampling
     settings = f"temperature={sampling.temperature}, top_p={sampling.top_p}, max_tokens={sampling.max_tokens}"
@@ -233,11 +249,11 @@ def python_of(exported: Exported, arguments: Sequence[str] | None = None) -> str
             f"    return {_joined(exported.pieces[0], spelt)}\n"
         )
     lines = [
-        f'{head}def messages({typed}) -> list[dict[str, str]]:\n    """The messages of one request."""',
+        f'{head}{_tools_of(exported)}def messages({typed}) -> {messages}:\n    """The messages of one request."""',
         "    return [",
         *(
             f"        *{spelt[HISTORY]},"
-            if piece.inputs in spoken and _is_history(piece)
+            if exported.is_history(piece)
             else f'        {{"role": {_quoted(piece.role)}, "content": {_joined(piece, spelt)}}},'
             for piece in exported.pieces
         ),
@@ -246,8 +262,10 @@ def python_of(exported: Exported, arguments: Sequence[str] | None = None) -> str
     return "\n".join(lines) + "\n"
 
 
-def _is_history(piece: Piece) -> bool:
-    return piece.inputs == (HISTORY,) and not any(piece.texts)
+def _tools_of(exported: Exported) -> str:
+    """The tools as a constant of a Python file, which a request has to be given beside the messages."""
+    listed = "".join(f"    {json.loads(tool)!r},\n" for tool in exported.tools)
+    return f"# To be given as `tools` of the request.\nTOOLS = [\n{listed}]\n\n\n" if listed else ""
 
 
 def _joined(piece: Piece, spelt: Mapping[str, str]) -> str:
