@@ -6,11 +6,12 @@ Methods that criticise and rewrite prompts share both. What was written is check
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 
+from promptopt.evaluators.generation import SHOWN
 from promptopt.operators.refusals import refuses
 from promptopt.operators.replies import unthought
 from promptopt.protocols import Task
@@ -84,6 +85,15 @@ def remark(example: Example, score: Score) -> str:
     return (said + rest).strip(" ()") if repeated else said.strip()
 
 
+def untold(example: Example, score: Score) -> str:
+    """The right answer where full marks are missing and the feedback does not tell it, as that of a bare number; or "".
+
+    Without it a critic is told that something is wrong, and not what would be right.
+    """
+    told = score.value >= 1.0 or f"expected {shorten(example.target, SHOWN)}" in score.feedback
+    return "" if told else example.target.strip()
+
+
 def show_example(example: Example) -> str:
     """Input and expected output; for preference data, the preferred output and a rejected one."""
     lines = [f"{name}: {shorten(value, FIELD)}" for name, value in example.fields]
@@ -93,17 +103,19 @@ def show_example(example: Example) -> str:
     return "\n".join(lines)
 
 
-def show_task(task: Task, prompt: Prompt) -> str:
+def show_task(task: Task, prompt: Prompt, edited: Collection[str] = ()) -> str:
     """What a proposer must know of the task: its description, its labels, and the parts it cannot change.
 
-    Ends in a blank line; empty where there is nothing to say.
+    `edited`: the parts that it can change, where they are not the task's `editable` alone. Ends in a blank line; empty
+    where there is nothing to say.
     """
+    changed = edited if edited else (task.editable,)
     lines: list[str] = []
     if task.description:
         lines.append(f"Task: {task.description}")
     if task.labels:
         lines.append(f"Possible answers: {', '.join(task.labels)}")
-    fixed = [text for part, text in prompt.texts if part != task.editable and text.strip()]
+    fixed = [text for part, text in prompt.texts if part not in changed and text.strip()]
     if fixed:
         lines.append(f"{BESIDE}:")
         lines += [shorten(text, FIELD) for text in fixed]

@@ -48,7 +48,7 @@ def summary_of(run: Run, shown: Sequence[Example], batch: int, sampling: Samplin
         said = _said(run, OBSERVE_MORE.render({"examples": _listed(more), "observed": observed}), sampling)
         if said is None:
             break
-        if said.strip(" .").upper() == COMPLETE:
+        if COMPLETE.match(said):
             # In all, not in a row (code).
             sated += 1
             if sated == SATED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from promptopt.operators.grounded import PROPOSE, TIPS
 from promptopt.operators.replies import Form
 from promptopt.text import Pattern
@@ -31,7 +33,8 @@ Write it in this form:
 <summary>...</summary>""",
     ("examples", "observed"),
 )
-COMPLETE = "COMPLETE"
+COMPLETE = re.compile(r"\W*COMPLETE(?:\W*$|[.:;,!*](?!\w)|\s*\n| +[-–—(])", re.IGNORECASE)
+"""The word that nothing is new, alone or before a remark (code: the first eight letters); in a sentence it is none."""
 CONDENSE = Pattern(
     """This was observed in the examples of a task for a language model.
 

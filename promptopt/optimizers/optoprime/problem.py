@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptopt.operators.graph import Node, graph_of, reached
-from promptopt.operators.reflect import show_task
+from promptopt.operators.reflect import show_task, untold
 from promptopt.protocols import Task
 from promptopt.text import Pattern, shorten
 from promptopt.types import Example, Prompt, Score
@@ -37,7 +37,7 @@ Change the values under Variables so that the output becomes better, as the feed
 
 #Outputs
 {outputs}
-
+{expected}
 #Feedback
 {feedback}
 {history}
@@ -49,8 +49,22 @@ Else write the whole new value of each variable that is to be changed ({names}),
 <value>
 ...
 </value>""",
-    ("count", "task", "code", "variables", "inputs", "others", "outputs", "feedback", "history", "names", "words"),
+    (
+        "count",
+        "task",
+        "code",
+        "variables",
+        "inputs",
+        "others",
+        "outputs",
+        "expected",
+        "feedback",
+        "history",
+        "names",
+        "words",
+    ),
 )
+EXPECTED = "\n#Right answers\n"
 HISTORY = "\n#History\nValues that were tried before, and the feedback on them:\n"
 
 
@@ -64,11 +78,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The graphs of a minibatch: what each output was made from. `names`: the variables that were used at all."""
+    """The graphs of a minibatch: what each output was made from.
+
+    `names`: the variables that were used at all. `expected`: the right answers that no feedback tells, else empty.
+    """
 
     graphs: tuple[tuple[Node, ...], ...]
     scores: tuple[Score, ...]
     names: tuple[str, ...]
+    expected: tuple[str, ...]
 
     @classmethod
     def of(cls, prompt: Prompt, parts: Sequence[str], examples: Sequence[Example], scores: Sequence[Score]) -> Problem:
@@ -79,7 +97,8 @@ class Problem:
             for example, score in zip(examples, scores, strict=True)
         )
         used = {node.name: None for graph in graphs for node in graph if node.kind == "text"}
-        return cls(graphs, tuple(scores), tuple(part for part in parts if part in used))
+        expected = tuple(untold(example, score) for example, score in zip(examples, scores, strict=True))
+        return cls(graphs, tuple(scores), tuple(part for part in parts if part in used), expected)
 
     @property
     def feedback(self) -> str:
@@ -100,13 +119,14 @@ class Problem:
         return PROBLEM.render(
             {
                 "count": f"{len(self.graphs)} inputs" if len(self.graphs) > 1 else "one input",
-                "task": show_task(task, prompt),
+                "task": show_task(task, prompt, self.names),
                 "code": self._code(),
                 # What is to be changed is never cut: the answer has to replace all of it.
                 "variables": "\n".join(f'{name} =\n"""\n{prompt[name]}\n"""' for name in self.names),
                 "inputs": self._values("input"),
                 "others": self._values("call"),
                 "outputs": self._values("output"),
+                "expected": self._expected(),
                 "feedback": self.feedback,
                 "history": HISTORY + "\n".join(map(_recalled, memory)) + "\n" if memory else "",
                 "names": ", ".join(self.names),
@@ -124,6 +144,10 @@ class Problem:
                 elif node.kind == "output":
                     lines[f"{node.name} = {' + '.join(node.parents)}"] = None
         return "\n".join(lines)
+
+    def _expected(self) -> str:
+        lines = [f"ID [{number}]: {shorten(text, CUT)}\n" for number, text in enumerate(self.expected) if text]
+        return EXPECTED + "".join(lines) if lines else ""
 
     def _values(self, kind: str) -> str:
         found = [

@@ -17,7 +17,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.reflect import FIELD, ask
 from promptopt.operators.replies import Form, unthought
 from promptopt.operators.suggestions import UNCHANGED, suggestions
-from promptopt.optimizers.optoprime.problem import HISTORY, PROBLEM
+from promptopt.optimizers.optoprime.problem import EXPECTED, HISTORY, PROBLEM
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.text import Pattern, shorten
@@ -64,7 +64,7 @@ MOA = Pattern(
     "it in the same form.",
     ("request", "previous"),
 )
-FORM = Form(PROBLEM, HISTORY, REMINDER, REFINE, ALTERNATIVE, EXPERT, NAME_EXPERTS, BEST_OF_N, MOA)
+FORM = Form(PROBLEM, EXPECTED, HISTORY, REMINDER, REFINE, ALTERNATIVE, EXPERT, NAME_EXPERTS, BEST_OF_N, MOA)
 
 
 @dataclass(frozen=True, slots=True)

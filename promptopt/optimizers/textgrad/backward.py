@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from promptopt.operators.graph import Node, graph_of, leads_to_text, reached
-from promptopt.operators.reflect import ask_whole, show_task
+from promptopt.operators.reflect import ask_whole, show_task, untold
 from promptopt.optimizers.textgrad.requests import (
     AT_LOSS,
     BACKWARD,
@@ -16,6 +16,7 @@ from promptopt.optimizers.textgrad.requests import (
     OUTPUT_ROLE,
     REDUCE,
     REPLY_ROLE,
+    RIGHT,
     TAG,
     TEXT_ROLE,
 )
@@ -51,6 +52,12 @@ class _Item:
     @property
     def judged(self) -> str:
         return f"score {self.score.value:.3g}" + (f"; {self.score.feedback}" if self.score.feedback else "")
+
+    @property
+    def objective(self) -> str:
+        """How the output was judged, and what would have been right."""
+        right = untold(self.example, self.score)
+        return AT_LOSS.format(judged=self.judged) + (RIGHT.format(target=shorten(right, CUT)) if right else "")
 
     def exchange(self, node: Node) -> str:
         """What a call was given and gave; of a cell of one call, the fields of the example."""
@@ -89,7 +96,7 @@ def criticisms_of(
             # A reply that nobody criticised passes nothing on.
             if node.kind == "output" or (node.kind == "call" and said):
                 by_name = {each.name: each for each in item.graph}
-                objective = AT_LOSS.format(judged=item.judged) if node.kind == "output" else BEYOND.format(judged=said)
+                objective = item.objective if node.kind == "output" else BEYOND.format(judged=said)
                 # Towards texts alone: criticism of an input could change nothing.
                 edges += [(number, node, by_name[name], objective) for name in node.parents if name in item.paths]
         requests = [_request(run, prompt, items[number], node, parent, goal) for number, node, parent, goal in edges]

@@ -22,6 +22,7 @@ Only criticise: do not write a new value. Where it already does what it should, 
     ("task", "role", "value", "exchange", "objective"),
 )
 AT_LOSS = "How the output was judged: {judged}"
+RIGHT = "\nThe right answer: {target}"
 BEYOND = "The output was criticised: {judged}"
 TEXT_ROLE = 'a text of the program, named "{name}"'
 REPLY_ROLE = "what the model said in an earlier call"

@@ -119,14 +119,23 @@ def test_the_data_are_summed_up_ten_examples_at_a_time(tmp_path: Path, train: in
     assert all(f"On {each}:" in searched.of("condense")[0] for each in ["observe", "more"][: 1 + bool(more)])
 
 
-def test_five_answers_that_nothing_is_new_end_the_look_at_the_data(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "looks"),
+    [
+        ("complete.", 5),
+        ("**COMPLETE**: more of the same.", 5),
+        ("COMPLETE\nNo news.", 5),
+        ("Complete words, it seems.", 9),
+    ],
+)
+def test_five_answers_that_nothing_is_new_end_the_look_at_the_data(tmp_path: Path, said: str, looks: int) -> None:
     def sated(request: Request) -> str:
-        return "<summary>complete.</summary>" if who(text_of(request)) == "more" else author(request)
+        return f"<summary>{said}</summary>" if who(text_of(request)) == "more" else author(request)
 
     method = replace(SMALL, trials=1, propose=Proposing(instructions=2, batch=3, aware=False))
     searched = search(tmp_path, method, sated, task=planted_task(train=150))
-    assert searched.calls["more"] == 5
-    assert "complete" not in searched.of("condense")[0]
+    assert searched.calls["more"] == looks
+    assert (said in searched.of("condense")[0]) == (looks == 9)
 
 
 def test_without_a_summary_the_search_goes_on_and_says_so(tmp_path: Path) -> None:

@@ -84,6 +84,31 @@ def test_a_problem_of_one_input_is_said_to_be_of_one(examples: int, said: str) -
     assert [each for each in ("one input", "1 inputs", "2 inputs") if each in text] == [said]
 
 
+@pytest.mark.parametrize(
+    ("value", "feedback", "told"),
+    [(0.0, "", True), (0.5, "it is wrong", True), (0.0, "answered no, expected yes", False), (1.0, "", False)],
+)
+def test_a_right_answer_that_no_feedback_tells_stands_beside_the_feedback(
+    value: float, feedback: str, told: bool
+) -> None:
+    task = planted_task()
+    example = replace(task.train[0], target="yes")
+    score = Score(value, "no", "no", feedback=feedback, trace=(TracedCall("instruction", "asked", "no"),))
+    # The other one has full marks, and needs none.
+    problem = Problem.of(task.initial, ["instruction"], [example] * 2, [score, Score(1.0, "yes")])
+    text = problem.render(task, task.initial, [], [99])
+    assert ("\n#Right answers\nID [0]: yes\n\n#Feedback\n" in text) == told
+    assert ("Right answers" in text) == told
+
+
+def test_a_text_that_may_be_changed_is_not_said_never_to_change(tmp_path: Path) -> None:
+    workflow = Workflow(lambda prompt, question: (0.25, ""))
+    _, asked = search(tmp_path, ONE, lambda _: "NO CHANGE", task=workflow_task(), evaluator=workflow)
+    fixed, _, rest = text_of(asked[0]).partition("#Variables")
+    assert [text in fixed for _, text in sorted(START.texts)] == [False, False, True]
+    assert [text in rest for _, text in sorted(START.texts)] == [True, True, False]
+
+
 def test_full_marks_are_left_alone_and_end_the_search(tmp_path: Path) -> None:
     result, asked = search(tmp_path, OptoPrime(), author, lambda *_: True, budget=Budget(evaluations=2_000))
     assert asked == []

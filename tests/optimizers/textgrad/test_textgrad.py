@@ -102,6 +102,14 @@ def test_criticism_goes_back_through_every_call_to_the_texts_that_were_used(tmp_
     assert not any(START["unused"] in text.split("It was used here")[0].split("---")[1] for text in asked[:4])
 
 
+@pytest.mark.parametrize(("feedback", "told"), [("", 1), ("it is wrong", 1), ("answered no, expected yes", 0)])
+def test_who_criticises_an_output_is_told_the_right_answer_once(tmp_path: Path, feedback: str, told: int) -> None:
+    workflow = Workflow(lambda prompt, question: (0.0, feedback))
+    _, asked = search(tmp_path, replace(ONE, minibatch=1), task=workflow_task(), evaluator=workflow)
+    assert [text.count("The right answer: yes") for text in asked] == [told] + [0] * 5
+    assert "How the output was judged: score 0" in asked[0]
+
+
 def test_an_empty_criticism_is_none_and_a_text_without_any_stays(tmp_path: Path) -> None:
     def mute(request: Request) -> str:
         return "<feedback></feedback>" if 'named "answer"' in text_of(request) else author(request)
