@@ -14,7 +14,7 @@ MOST_BYTES = 128 << 20
 
 A log-probability takes 100 bytes with the token and its rank, and a chunk of a stream 300 to 500.
 """
-_OF_BODY = ("content-encoding", "content-length", "transfer-encoding")
+_OF_BODY = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
 class TooLarge(Exception):
@@ -47,8 +47,8 @@ def bounded_client() -> type[httpx2.AsyncClient]:
                     body = await whole(parts)
             finally:
                 await answer.aclose()
-            # What is given as content is taken for decompressed.
-            headers = [(name, value) for name, value in answer.headers.multi_items() if name.lower() not in _OF_BODY]
+            # What is given as content is taken for decompressed. Raw: a header may hold more than ASCII.
+            headers = [(name, value) for name, value in answer.headers.raw if name.lower() not in _OF_BODY]
             return httpx2.Response(
                 answer.status_code, headers=headers, content=body, request=request, extensions=answer.extensions
             )

@@ -200,7 +200,8 @@ class OfficialTransport:
                 f"OpenAI's client cannot send its headers ({type(cause).__name__}): see that OPENAI_ORG_ID, "
                 f"OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS hold no line breaks and nothing but ASCII"
             ) from None
-        except (openai.APIConnectionError, TimeoutError) as cause:
+        # What is no HTTP, the client lets through as aiohttp tells it.
+        except (openai.APIConnectionError, *_network_errors()) as cause:
             # Raised outside of this block: raised here it would drag the client's along, and the key with its request.
             failed = cause
         # What the client makes of an error of aiohttp is not always what it is: a broken connection a time-out.
