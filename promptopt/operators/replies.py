@@ -21,6 +21,10 @@ WORDS = 6
 AROUND = 256
 """Tokens for what a model says beside the section that was asked for. Ours."""
 
+LAYERS = 64
+"""Things around a text that are taken off, at most: of nothing but quotes, a reply would be searched anew for each.
+Ours."""
+
 _CHANGED = (
     r"(?:new|improved|revised|rewritten|rephrased|paraphrased|final|better|best|updated|optimi[sz]ed|modified|whole)"
 )
@@ -79,16 +83,17 @@ def sized(sampling: Sampling, tokens: int) -> Sampling:
 def tidy(text: str, parent: str = "") -> str:
     """The text without announcements, labels, quotes and fences around it, and without a score below it.
 
-    What `parent`, which the text was made from, has around it as well stays. Tidying twice is tidying once.
+    What `parent`, which the text was made from, has around it as well stays. Tidying twice is tidying once, unless more
+    than 64 such things stand around the text.
     """
-    while True:
+    for _ in range(LAYERS):
         # What is taken off may uncover more: a label within quotes, a fence below a label.
         bare = _without_score(_unlabelled(strip_fence(turn(text)), parent).strip(), parent)
         bare = _unquoted(unwrapped(bare, parent.strip()), parent.strip()).strip()
-        # Ends, as every round takes something off.
         if bare == text:
-            return bare
+            break
         text = bare
+    return text
 
 
 class Form:

@@ -9,6 +9,7 @@ from promptopt.operators.reflect import read_last, read_tagged
 from promptopt.operators.refusals import changes_nothing
 from promptopt.operators.replies import tidy
 from promptopt.types import Reply
+from tests.ends import ends
 
 PARENT = "Classify the review as positive or negative."
 NEW = "Read the review with care and say positive or negative."
@@ -97,3 +98,11 @@ def test_a_place_that_was_left_open_is_no_text(text: str) -> None:
 @pytest.mark.parametrize("form", SEVERAL)
 def test_an_announcement_of_several_texts_is_no_text(form: str) -> None:
     assert why_not(form.format(NEW)) == "several versions"
+
+
+@ends
+@pytest.mark.slow
+@pytest.mark.parametrize("piece", ['"', "score: 1\n", "> ", "```\n"])
+def test_a_reply_of_nothing_but_wrappings_is_read_to_its_end(piece: str) -> None:
+    text = piece * (120_000 // len(piece))
+    assert len(tidy(text, PARENT)) <= len(text)
