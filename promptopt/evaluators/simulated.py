@@ -30,11 +30,12 @@ from promptopt.evaluators.panel import Panel
 from promptopt.evaluators.persona import LOOP, VERSION, loops, persona_request, utterance_in
 from promptopt.evaluators.persona_check import check_request
 from promptopt.evaluators.rubric import Rubric
+from promptopt.evaluators.talks import Talk, assistant_said, begun, replies_of, scenario_in, scene, so_far
 from promptopt.evaluators.tools import SHOWN, Answered, answered, heard
 from promptopt.evaluators.weighted import Weighted
 from promptopt.protocols import Ask, Role, Task
 from promptopt.text import counted, shorten
-from promptopt.types import HISTORY, Cell, Example, Message, Reply, Request, Score, transcript
+from promptopt.types import HISTORY, Cell, Message, Reply, Request, Score, transcript
 
 TURNS = 4
 """Messages of the user at most, where nobody says."""
@@ -50,12 +51,6 @@ FAILED = "the simulated user failed"
 """The same, where it could not be played to its end."""
 UNSURE = "whether the simulated user kept to the scenario could not be read"
 """The same, where the judge did not say."""
-NOTE = (
-    "What is called the reply below is a whole conversation. A user with this scenario had it with an assistant, which "
-    "does not know the scenario. Only what the assistant says and leads to counts."
-)
-TOOLS = "Its calls of tools stand as name(arguments), and what these gave it as tool; the user saw neither."
-"""Beside the note, where there are tools."""
 _GRADERS: Mapping[str, Any] = {"rubric": Rubric, "checklist": Checklist, "panel": Panel, "weighted": Weighted}
 _Grader = Rubric | Checklist | Panel | Weighted
 
@@ -67,35 +62,6 @@ def remedy(score: Score) -> str:
     if score.feedback.startswith((FAILED, DRIFTED)):
         return "have another model play the users (--user-model), or correct the scenarios"
     return "name another judge, one that answers in the form it is asked for"
-
-
-@dataclass(slots=True)
-class _Talk:
-    """One conversation as it goes on. `score`: where it is settled already; `over`: whether it has ended.
-
-    `problems`: what came of calls of tools that came to nothing.
-    """
-
-    cell: Cell
-    messages: list[Message]
-    ends: bool = False
-    over: bool = False
-    score: Score | None = None
-    problems: list[str] = field(default_factory=list[str])
-
-    @property
-    def turn(self) -> int:
-        """How many messages of the user there are."""
-        return sum(message.role == "user" for message in self.messages)
-
-    @property
-    def called(self) -> int:
-        """How many calls of tools there are."""
-        return sum(len(message.tool_calls) for message in self.messages)
-
-    def settle(self, score: Score) -> None:
-        """It has this score, and goes on no more."""
-        self.score, self.over = replace(score, output=transcript(self.messages)), True
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +150,12 @@ class Simulated:
         scores: list[Score] = []
         for begin in range(0, len(cells), COHORT):
             try:
-                scores += self._played([_begun(cell) for cell in cells[begin : begin + COHORT]], ask)
+                scores += self._played([begun(cell) for cell in cells[begin : begin + COHORT]], ask)
             except BudgetSpent as spent:
                 raise CutShort(str(spent), dict(enumerate(scores))) from spent
         return scores
 
-    def _played(self, talks: Sequence[_Talk], ask: Ask) -> list[Score]:
+    def _played(self, talks: Sequence[Talk], ask: Ask) -> list[Score]:
         for _ in range(self.turns):
             self._hear([talk for talk in talks if not talk.over], ask)
             self._answer([talk for talk in talks if not talk.over], ask)
@@ -204,14 +170,14 @@ class Simulated:
             self._watch(score, ask)
         return scores
 
-    def _hear(self, talks: Sequence[_Talk], ask: Ask) -> None:
+    def _hear(self, talks: Sequence[Talk], ask: Ask) -> None:
         """Every user's next message; asked for once more where there is none."""
         # A scenario with an opening has the user's first message already.
         waiting = [talk for talk in talks if not talk.messages or talk.messages[-1].role != "user"]
         for again in (False, True):
             requests = [persona_request(scenario_in(talk.cell), heard(talk.messages), again=again) for talk in waiting]
-            left: list[_Talk] = []
-            for talk, reply in zip(waiting, _replies(waiting, requests, ask, "user"), strict=True):
+            left: list[Talk] = []
+            for talk, reply in zip(waiting, replies_of(waiting, requests, ask, "user"), strict=True):
                 said = utterance_in(reply, talk.messages[-1].content if talk.messages else "")
                 # Whoever ends before a word was said has not played.
                 problem = said.problem if said.text or talk.messages or said.problem else "it ended before it began"
@@ -224,16 +190,16 @@ class Simulated:
                     talk.ends, talk.over = said.ends, not said.text
             waiting = left
 
-    def _answer(self, talks: Sequence[_Talk], ask: Ask) -> None:
+    def _answer(self, talks: Sequence[Talk], ask: Ask) -> None:
         """The task model's reply to every user; where it calls tools, once more after what they gave."""
         # Once more than tools may be called: the last time it has to answer.
         for called in range(self.calls + 1):
             requests: list[Request] = []
             for talk in talks:
-                content, shared = self.task.render(talk.cell.prompt, _so_far(talk))
+                content, shared = self.task.render(talk.cell.prompt, so_far(talk))
                 requests.append(Request(content, self.task.sampling, shared=shared))
-            waiting: list[_Talk] = []
-            for talk, reply in zip(talks, _replies(talks, requests, ask, "task"), strict=True):
+            waiting: list[Talk] = []
+            for talk, reply in zip(talks, replies_of(talks, requests, ask, "task"), strict=True):
                 useless = unusable(reply)
                 found = answered(talk.cell.example, reply, talk.called) if talk.cell.example.tools else None
                 if useless is not None:
@@ -247,7 +213,7 @@ class Simulated:
                     waiting.append(talk)
             talks = waiting
 
-    def _tell(self, talk: _Talk, found: Answered, ask: Ask) -> None:
+    def _tell(self, talk: Talk, found: Answered, ask: Ask) -> None:
         """Give the assistant what its tools say, and say once for each tool that the data has no result for it."""
         talk.problems += [f"turn {talk.turn}: {problem}" for problem in found.problems]
         talk.messages += found.messages
@@ -259,7 +225,7 @@ class Simulated:
                     f"it was told that there is none; write one, or one of {call.name} without `with` for all others"
                 )
 
-    def _stop(self, talk: _Talk, found: Answered, ask: Ask) -> None:
+    def _stop(self, talk: Talk, found: Answered, ask: Ask) -> None:
         """End a conversation in which the assistant calls tools, and never answers."""
         talk.messages.append(found.messages[0])
         why = f"turn {talk.turn}: it called tools {counted(self.calls, 'time')}, called them again, and did not answer"
@@ -269,7 +235,7 @@ class Simulated:
             f"ends a conversation at 0; see what the results lack, or allow more ([simulation] calls)"
         )
 
-    def _check(self, talks: Sequence[_Talk], ask: Ask) -> None:
+    def _check(self, talks: Sequence[Talk], ask: Ask) -> None:
         """Leave out the conversations whose users did not keep to their scenario."""
         requests = [check_request(scenario_in(talk.cell), heard(talk.messages)) for talk in talks]
         words = consult(requests, lambda reply: answers_in(reply.text, 1), ask, "judge")
@@ -281,12 +247,14 @@ class Simulated:
                 why = f"{UNSURE}: {word.problem}"
             talk.settle(Score(0.0, parsed=False, feedback=why, judged=False))
 
-    def _grade(self, talks: Sequence[_Talk], ask: Ask) -> None:
+    def _grade(self, talks: Sequence[Talk], ask: Ask) -> None:
         if self.grader is None:
             judge = Generation.for_task(self.task)
-            scores = [judge.judge(replace(talk.cell, example=_so_far(talk)), Reply(_said(talk))) for talk in talks]
+            scores = [
+                judge.judge(replace(talk.cell, example=so_far(talk)), Reply(assistant_said(talk))) for talk in talks
+            ]
         else:
-            shown = [(_scene(talk.cell.example), transcript(talk.messages)) for talk in talks]
+            shown = [(scene(talk.cell.example), transcript(talk.messages)) for talk in talks]
             scores = self.grader.grade(shown, ask) if shown else []
         for talk, score in zip(talks, scores, strict=True):
             open_still = f"the user had not come to an end after {counted(self.turns, 'turn')}"
@@ -308,41 +276,3 @@ class Simulated:
                 f"{len(failed)} of the first {FIRST} simulated conversations are left out for what their users said "
                 f"(such as: {failed[0]}); name another model with --user-model, or make the scenarios plainer"
             )
-
-
-def scenario_in(cell: Cell) -> str:
-    """The scenario of a cell as a text."""
-    return cell.example[HISTORY]
-
-
-def _begun(cell: Cell) -> _Talk:
-    return _Talk(cell, list(cell.example.messages))
-
-
-def _so_far(talk: _Talk) -> Example:
-    """The example with the conversation in the place of the scenario."""
-    example, messages = talk.cell.example, tuple(talk.messages)
-    said = tuple((name, transcript(messages) if name == HISTORY else value) for name, value in example.fields)
-    return replace(example, fields=said, messages=messages)
-
-
-def _scene(example: Example) -> Example:
-    """The example as a judge is shown it."""
-    note = f"{NOTE} {TOOLS}" if example.tools else NOTE
-    return replace(example, fields=(("what is graded", note), ("scenario", example[HISTORY])), messages=())
-
-
-def _said(talk: _Talk) -> str:
-    return "\n\n".join(message.written for message in talk.messages if message.role == "assistant")
-
-
-def _replies(talks: Sequence[_Talk], requests: Sequence[Request], ask: Ask, role: Role) -> list[Reply]:
-    """The replies in order; every repetition is another draw, of both who speak."""
-    places: dict[int, list[int]] = {}
-    for place, talk in enumerate(talks):
-        places.setdefault(talk.cell.repetition, []).append(place)
-    found: dict[int, Reply] = {}
-    for repetition, asked in places.items():
-        given = ask([requests[place] for place in asked], role=role, repetition=repetition)
-        found.update(zip(asked, given, strict=True))
-    return [found[place] for place in range(len(talks))]

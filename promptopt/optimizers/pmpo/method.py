@@ -24,13 +24,11 @@ from typing import ClassVar, Literal
 
 from promptopt.arguments import told
 from promptopt.evaluators.preference import rejected_outputs
-from promptopt.operators.drafts import Drafts, edit_limit
 from promptopt.operators.dry import Dryness
-from promptopt.operators.losses import Losses, better_than, hardest, known_losses, losses_of, scorable
-from promptopt.operators.masks import TAGS, Effect, ablate, analyse, show_effects, summarise
+from promptopt.operators.losses import better_than, hardest, known_losses, losses_of, scorable
+from promptopt.operators.masks import Effect, ablate, analyse
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import ask_whole, show_example, show_task
-from promptopt.operators.replies import sized, tidy
+from promptopt.operators.replies import sized
 from promptopt.optimizers.pmpo.noise import repeat_noise
 from promptopt.optimizers.pmpo.plan import (
     PAPER,
@@ -44,13 +42,13 @@ from promptopt.optimizers.pmpo.plan import (
     scaled,
 )
 from promptopt.optimizers.pmpo.rationales import own_rationales, warn_of_targets
-from promptopt.optimizers.pmpo.requests import FORM, FULL, SCOPE, SHORT, UNDIVIDED
+from promptopt.optimizers.pmpo.rewriting import rewrites_of
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import looks_of
 from promptopt.selection.lineage import by_means, most_hopeful
-from promptopt.tasks.parts import editables_of, wording
+from promptopt.tasks.parts import editables_of
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
@@ -158,7 +156,7 @@ class PMPO:
             gain = max(self.accept.min_delta * abs(best.loss), noise)
             # In the paper none rests: an example with a wrong target would be rewritten for ever.
             hard = hardest(best.losses, tried[-REST:], plan.hard)
-            rewrites = self._rewrites(run, plan, best, shortened, effects, hard, quotes, gain)
+            rewrites = rewrites_of(run, self.rewrite, plan.samples, best, shortened, effects, hard, quotes, gain)
             # All on the same examples; the shortened ones are known from the analysis, and cost nothing.
             pool = [best, *losses_of(run, [*shortened, *rewrites], scored)]
             # Paper: strictly lower. A gain below the engine's own noise is none.
@@ -195,7 +193,7 @@ class PMPO:
                 looked = run.rng("parts").sample(list(losses.losses), min(round(plan.at(number)), len(losses.losses)))
                 effects, shortened = self._parts(run, plan, best, looked)
             hard = hardest(losses.losses, tried[-REST:], plan.hard)
-            rewrites = self._rewrites(run, plan, losses, shortened, effects, hard, quotes)
+            rewrites = rewrites_of(run, self.rewrite, plan.samples, losses, shortened, effects, hard, quotes)
             pool = list(dict.fromkeys([best, *shortened, *rewrites]))
             # What no prompt can be scored on would make all of them equal.
             lost = [example for example, _ in run.seen(best, scored) if example not in losses.losses]
@@ -285,55 +283,6 @@ class PMPO:
         removable = [effect.segment for effect in effects if effect.kind != "required" and mask.mode == "remove"]
         return effects, [prompt.replace(editable, ablate(prompt[editable], segment)) for segment in removable]
 
-    def _rewrites(
-        self,
-        run: Run,
-        plan: RewritingPlan,
-        best: Losses,
-        shortened: Sequence[Prompt],
-        effects: Sequence[Effect],
-        hard: Sequence[Example],
-        quotes: Quotes,
-        gain: float = 0.0,
-    ) -> list[Prompt]:
-        """New prompts for the hard examples, those that can be used, quote no example, and were not scored."""
-        editable, count = run.task.editable, plan.samples
-        section = best.prompt[editable]
-        sampling = sized(self.rewrite.sampling, run.count_tokens(section))
-        most = edit_limit(section, self.rewrite.longest, run.count_tokens)
-        # n draws of one request for each example: equal requests are counted.
-        metas = [self._meta(run, best.prompt, effects, example, most) for example in hard for _ in range(count)]
-        bare = self.rewrite.form == "short"
-        replies = ask_whole(run, metas, "prompt", sampling, "rewriter", bare=bare)
-        scored = [*shortened, *(estimate.prompt for step in run.steps for estimate in step.pool)]
-        seen = {wording(run.task, prompt) for prompt in scored}
-        drafts = Drafts(run, best.prompt, most, TAGS, FORM)
-        for place, reply in enumerate(replies):
-            if reply is None:
-                continue
-            text = tidy(reply, section)
-            if wording(run.task, best.prompt.replace(editable, text)) in seen:
-                run.reject("rewriter: scored before")
-            elif quotes.new_in(text, section):
-                run.reject("rewriter: quotes an example")
-            else:
-                drafts.add([text], "rewriter", _note(best, hard[place // count], effects, gain))
-        return run.admit(drafts.proposals())
-
-    def _meta(self, run: Run, prompt: Prompt, effects: Sequence[Effect], example: Example, most: int) -> str:
-        task = show_task(run.task, prompt)
-        return (FULL if self.rewrite.form == "full" else SHORT).render(
-            {
-                # Told to be the full scope, lest the prompt is fitted to the one example (paper).
-                "task": f"{task.rstrip()}\n{SCOPE}" if task else "",
-                "section": prompt[run.task.editable],
-                "effects": show_effects(effects) if effects else UNDIVIDED,
-                "example": show_example(example),
-                # A token is about three quarters of a word; two thirds leave a margin.
-                "words": str(most * 2 // 3),
-            }
-        )
-
 
 def _chosen(run: Run, accepted: Sequence[Prompt], held: Sequence[Example]) -> Prompt:
     """The last accepted prompt, or the best on the examples held out; ties to the earlier."""
@@ -341,10 +290,3 @@ def _chosen(run: Run, accepted: Sequence[Prompt], held: Sequence[Example]) -> Pr
         return accepted[-1]
     means = run.evaluate(accepted, held).means()
     return max(accepted, key=means.__getitem__)
-
-
-def _note(best: Losses, example: Example, effects: Sequence[Effect], gain: float) -> str:
-    """What led to a rewrite: the example, and the parts of the prompt that were said to matter."""
-    losses = f"loss {best.losses[example]:.4f}, mean {best.loss:.4f}"
-    losses += f", to be beaten by {gain:.2g}" if gain else ""
-    return "; ".join([f"example {example.id} ({losses})", *map(summarise, effects)])
