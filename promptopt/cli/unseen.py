@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from promptopt.types import Prompt
 
 DEFAULT_METHOD = "metaspo"
+_SIDES = "the start's system prompt", "the system prompt found"
+"""What each side of a comparison is called while it is scored."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -241,8 +243,17 @@ def _reworded(
             interrupt=interrupt,
         )  # fmt: skip
     first, part = whole.editables
-    prompts = [whole.initial.replace(first, system).replace(part, text) for system in systems for text in texts]
-    wanted = [Wanted(asked, whole.name, whole, prompt) for prompt in prompts]
+    wanted = [
+        Wanted(
+            asked,
+            whole.name,
+            whole,
+            whole.initial.replace(first, system).replace(part, text),
+            f"{called}, user prompt {number}",
+        )
+        for system, called in zip(systems, _SIDES, strict=True)
+        for number, text in enumerate(texts, start=1)
+    ]
     found = [each for _, each in scored(wanted, "test", quiet)]
     half = len(texts)
     return under_user_prompts(texts, found[:half], found[half:], rivals=rivals, seed=config.seed)
@@ -256,7 +267,9 @@ def _judged(
     from promptopt.evaluation import compare
 
     asked = of_scoring(config)
-    wanted = [Wanted(asked, task.name, task, prompt) for task, prompt in prompts]
+    wanted = [
+        Wanted(asked, task.name, task, prompt, called) for (task, prompt), called in zip(prompts, _SIDES, strict=True)
+    ]
     # One comparison, and so one look.
     before, after = (evaluation for _, evaluation in scored(wanted, "test", quiet))
     return OnUnseenTask(before, after, compare(before, after, rivals=rivals), runs)
@@ -324,8 +337,8 @@ def _over_all(found: Sequence[Unseen]) -> list[str]:
     if len(found) < 2:
         return []
     summary = _summary(found)
-    least, most = words.difference(summary["min"]), words.difference(summary["max"])
-    return [f"The mean over {len(found)} unseen tasks: {words.difference(summary['mean'])} (from {least} to {most})."]
+    mean, least, most = (words.difference(summary[name]) for name in ("mean", "min", "max"))
+    return [f"The mean over {len(found)} unseen tasks: {mean} (least {least}, greatest {most})."]
 
 
 def _as_found(each: Unseen) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,10 @@ def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_agai
     assert "3 searches, each within the caps; then 2 evaluations for each test example of 3 unseen" in shown.stderr
     assert "A verdict needs p below its level: 0.05 / 3 where nobody looked at the test before" in shown.stdout
     assert " 0.017 " in shown.stdout
+    for side in ("the start's system prompt", "the system prompt found"):
+        assert f"scoring on test: red, layout 'red', {side}" in shown.stderr
     assert shown.stdout.count(f"\n{FOUND}") == 3
-    assert "The mean over 3 unseen tasks: " in shown.stdout
+    assert re.search(r"The mean over 3 unseen tasks: \S+ \(least \S+, greatest \S+\)\.", shown.stdout)
 
 
 @pytest.mark.slow
