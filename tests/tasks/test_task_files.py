@@ -259,6 +259,7 @@ def test_a_task_file_says_that_demonstrations_are_turns(tmp_path: Path, said: st
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (MINIMAL + "[contract]\ntemplate = 'yes'", "contract.template is 'yes', expected true or false; correct it"),
         (MINIMAL + "colour = 1", "no data key is named 'colour'"),
         ("instructions = 'x'\n" + MINIMAL, "no key is named 'instructions'; did you mean 'instruction'"),
         (MINIMAL.replace("instruction", "instructon"), "no key is named 'instructon'; did you mean 'instruction'"),
