@@ -16,6 +16,7 @@ from promptopt.binding.models import Models, names_user, open_models, prices
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.errors import BackendError, BudgetSpent, ConfigError
+from promptopt.evaluators.judging import left_out_of
 from promptopt.evaluators.simulated import remedy
 from promptopt.operators.policy_marks import refuse_unfilled
 from promptopt.outcome.criterion import Criterion, by_judge
@@ -206,7 +207,7 @@ def _scored(
         scores=tuple(matrix[chosen]),
         spent=door.account.spent,
         paid=door.account.paid,
-        warnings=run.warnings,
+        warnings=(*run.warnings, *left_out_of(matrix[chosen])),
         look=None,
         judged=by_judge(search),
         by_role=dict(door.account.by_role),

@@ -26,6 +26,8 @@ UNREAD = "the judge's reply could not be read"
 """How the feedback on a cell begins that has no score because of its judge."""
 DRAWN = 1.0
 """The temperature of a judge that is asked several times; asked once, it is greedy."""
+SHOWN_CAUSE = 100
+"""Characters of what is told of one example that has no score."""
 FIRST = 20
 """Cells after which it is said that a judge tells nothing apart, or cannot be read."""
 MOST_UNREAD = 0.05
@@ -55,6 +57,16 @@ def drawn(task: Task, cells: Sequence[Cell], ask: Ask, prompt: Prompt | None = N
         found = ask([requests[position] for position in positions], role="task", repetition=repetition)
         replies.update(zip(positions, found, strict=True))
     return [replies[position] for position in range(len(cells))]
+
+
+def left_out_of(scores: Sequence[Score]) -> tuple[str, ...]:
+    """A sentence on the examples that have no score, for what a judge or a simulated user made of them; none else."""
+    causes = Counter(score.feedback for score in scores if not score.judged)
+    if not causes:
+        return ()
+    cause = shorten(causes.most_common(1)[0][0], SHOWN_CAUSE)
+    of_all = f"{causes.total()} of {counted(len(scores), 'example')}"
+    return (f"without a score, and left out of the mean: {of_all}, such as one where {cause}",)
 
 
 def unusable(reply: Reply) -> Score | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,22 @@ def test_where_no_conversation_has_a_score_the_model_that_failed_is_to_be_exchan
     done = invoke("evaluate", "--task", simulated, *ASKED)
     assert done.exit_code == 2
     assert help_ in " ".join(done.stderr.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("who", "why"), [("judge-b", "the simulated user failed"), ("judge", "could not be read")])
+def test_conversations_without_a_score_are_counted_however_few_there_are(
+    who: str, why: str, simulated: str, invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    sound = {"judge-b": user, "judge": judge}[who]
+    models[who] = Scripted(lambda each: "" if "order 1" in str(each.content) else sound(each), name=f"scripted/{who}")
+    done = invoke("evaluate", "--task", simulated, *ASKED)
+    said = " ".join(done.stderr.split())
+    assert done.exit_code == 0, said
+    found = re.search(r"without a score, and left out of the mean: (\d+) of 12 examples, such as one where (.+)", said)
+    assert found is not None
+    assert 0 < int(found[1]) < 12
+    assert why in found[2]
 
 
 @pytest.mark.slow
