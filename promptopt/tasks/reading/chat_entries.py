@@ -190,6 +190,8 @@ def _told(listed: Sequence[object]) -> list[object] | None:
 def _in_order(entries: list[object]) -> list[object]:
     """The entries, the earliest first: interfaces list messages as their pages do, from the newest on."""
     tables = [cast("dict[str, object]", each) for each in entries if isinstance(each, dict)]
+    if not tables or _moment(tables[0]) is None:
+        return entries
     moments = [moment for each in tables if (moment := _moment(each)) is not None]
     falls = all(one >= two for one, two in pairwise(moments)) and moments[:1] > moments[-1:]
     return entries[::-1] if falls and len(moments) == len(entries) else entries

@@ -79,7 +79,8 @@ def _conversation(row: Row) -> Row | None:
             {"chatId": "", "conversation": {"id": "-"}, **each} for each in tables if each.get("type") not in _DONE
         ]
         for form in (_chatwoot, _teams, _discord, _activity):
-            found = [form(each) for each in turns]
+            # The first one tells most lists of other programs apart.
+            found = [form(each) for each in turns] if turns and form(turns[0]) else []
             if found and all(found):
                 return {**row, "messages": [each for each in found if each and each["role"]]}
     return None
