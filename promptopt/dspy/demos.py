@@ -1,48 +1,71 @@
-"""Demonstrations of ours as those of DSPy's predictors."""
+"""Demonstrations of ours as those of DSPy's predictors: what each of them was given and gave in a run."""
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from promptopt.dspy import texts
 from promptopt.dspy.untyped import Gold, Module, dspy
-from promptopt.types import Example
+from promptopt.types import Example, digest
+
+CALLS = "calls"
+"""The one name of the table that a demonstration is written as, so that no right answer is taken for one."""
 
 
 def shown(fields: Mapping[str, Any]) -> str:
-    """Fields as lines of `name: value`; `read_fields` reads them again."""
+    """Fields as lines of `name: value`."""
     return "\n".join(f"{name}: {texts.shown(value)}" for name, value in fields.items())
 
 
-def read_fields(text: str, names: Sequence[str]) -> dict[str, str]:
-    """What stands in `text` as `name: value` for each of the names; empty where it does not begin with one."""
-    if not names:
-        return {}
-    found = list(re.finditer(rf"^({'|'.join(map(re.escape, names))}): ", text, re.MULTILINE))
-    if not found or found[0].start() != 0:
-        return {}
-    ends = [*(each.start() for each in found[1:]), len(text)]
-    return {each[1]: text[each.end() : end].rstrip("\n") for each, end in zip(found, ends, strict=True)}
+def written(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """A run as a demonstration: for each predictor by name the fields of one call, inputs and outputs, as JSON."""
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for name, fields in calls:
+        if name:
+            by_name.setdefault(name, []).append({key: texts.plain(value) for key, value in fields.items()})
+    return json.dumps({CALLS: {name: _one_of(found) for name, found in by_name.items()}}, ensure_ascii=False)
+
+
+def _one_of(calls: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of several calls of a predictor the last, or as often another, as in DSPy's BootstrapFewShot; drawn by them."""
+    drawn = int(digest(calls), 16)
+    return calls[-1] if drawn % 2 or len(calls) == 1 else calls[drawn // 2 % (len(calls) - 1)]
+
+
+def _read(text: str) -> Mapping[str, Mapping[str, Any]] | None:
+    """What `written` wrote, else None."""
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        return None
+    if (
+        not isinstance(found, dict)
+        or list(cast("dict[str, Any]", found)) != [CALLS]
+        or not isinstance(found[CALLS], dict)
+    ):
+        return None
+    calls = cast("dict[str, Any]", found[CALLS])
+    return calls if all(isinstance(each, dict) for each in calls.values()) else None
 
 
 def show(module: Module, demos: Sequence[Example], gold: Mapping[tuple[tuple[str, str], ...], Gold]) -> None:
     """Give the demonstrations to every predictor that they are complete for: all its inputs, and an output at least.
 
-    `gold`: the user's examples by the fields of ours. A demonstration that the program wrote itself has all outputs of
-    the program, any other those of the user's example.
+    `gold`: the user's examples by the fields of ours. A demonstration that the program wrote itself has for each
+    predictor what that was given and gave, any other the fields of the user's example.
     """
-    for _, predictor in module.named_predictors():
+    for name, predictor in module.named_predictors():
         inputs, outputs = list(predictor.signature.input_fields), list(predictor.signature.output_fields)
         complete: list[Gold] = []
         for demo in demos:
+            calls = _read(demo.target)
             known = gold.get(demo.fields)
-            if known is None:
-                continue
-            fields: dict[str, Any] = {**dict(known.items()), **read_fields(demo.target, outputs)}
-            if all(name in fields for name in inputs) and any(name in fields for name in outputs):
-                kept = {name: fields[name] for name in [*inputs, *outputs] if name in fields}
+            given: Mapping[str, Any] = {} if known is None else dict(known.items())
+            fields = given if calls is None else calls.get(name, {})
+            if all(each in fields for each in inputs) and any(each in fields for each in outputs):
+                kept = {each: fields[each] for each in [*inputs, *outputs] if each in fields}
                 complete.append(dspy.Example(**kept).with_inputs(*inputs))
         if complete:
             predictor.demos = complete

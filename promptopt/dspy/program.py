@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from promptopt.dspy.demos import show, shown
+from promptopt.dspy.demos import show, shown, written
 from promptopt.dspy.lm import HANDLE, inside, route_of
 from promptopt.dspy.metric import Metric, judged
 from promptopt.dspy.strays import Strays
@@ -116,7 +116,14 @@ class DspyProgram:
             TracedCall(parts.get(name, ""), shown(inputs), shown(dict(outputs)))
             for name, (_, inputs, outputs) in zip(called, records, strict=True)
         )
-        return Score(found.value, shown(_fields(prediction)), feedback=found.feedback, trace=trace)
+        calls = [(name, {**inputs, **outputs}) for name, (_, inputs, outputs) in zip(called, records, strict=True)]
+        return Score(
+            found.value,
+            shown(_fields(prediction)),
+            feedback=found.feedback,
+            trace=trace,
+            demonstration=written(calls) if any(called) else "",
+        )
 
     def _configured(self, prompt: Prompt) -> Module:
         with self._lock:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
+from promptopt.dspy.untyped import serialized
 from promptopt.programs.outputs import without_addresses
 
 DEEPEST = 8
@@ -23,9 +24,18 @@ def as_text(value: Any) -> str:
         return _written(_settled(value, DEEPEST)) if varies(value) else repr(value)
 
 
+def plain(value: Any) -> Any:
+    """The value in what JSON knows, as DSPy writes it into a request; where that varies by process, `as_text`."""
+    # Most values are texts, which need none of DSPy's machinery.
+    if isinstance(value, str | int | float | None):
+        return value
+    return as_text(value) if varies(value) else serialized(value)
+
+
 def shown(value: Any) -> str:
     """What DSPy shows of a value; where that is another text in every process, `as_text`."""
-    return as_text(value) if varies(value) else str(value)
+    found = plain(value)
+    return json.dumps(found, ensure_ascii=False) if isinstance(found, dict | list) else str(found)
 
 
 def varies(value: Any, depth: int = DEEPEST) -> bool:

@@ -18,6 +18,7 @@ if dspy.__version__.split(".")[:2] != ["3", "4"]:
     raise ConfigError(f"promptopt.dspy works with DSPy 3.4, and {dspy.__version__} is installed; {INSTALL}")
 
 lm15: Any = import_module("dspy.lm15")
+serialized: Any = import_module("dspy.adapters.utils").serialize_for_json
 Teleprompter: Any = import_module("dspy.teleprompt").Teleprompter
 
 Module: TypeAlias = Any

@@ -85,7 +85,7 @@ def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example], threshold
 
 def said(score: Score) -> str:
     """The reply that was scored, trimmed, as a demonstration can show it: without what was thought before it."""
-    return written(score.output).strip()
+    return score.demonstration if score.demonstration else written(score.output).strip()
 
 
 def shows_turns(task: Task, layout: str = "") -> bool:

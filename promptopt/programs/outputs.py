@@ -65,7 +65,7 @@ def _read_score(given: Score) -> tuple[Score | None, str]:
     if not math.isfinite(as_float(value)):
         return None, f"it gave a Score whose value is {_shown(value)}, and that is a finite number"
     value = value if isinstance(value, int | float) else as_float(value)
-    for name in ("output", "answer", "feedback"):
+    for name in ("output", "answer", "feedback", "demonstration"):
         text: object = getattr(given, name)
         if not isinstance(text, str):
             return None, f"it gave a Score whose {name} is {_shown(text)}, and that is a text"

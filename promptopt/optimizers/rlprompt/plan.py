@@ -59,9 +59,20 @@ class RLPlan:
         cells = room.cells()
         if cells is None:
             return self
-        # The empty prompt and the last greedy one are looked at whatever happens; a step bears its share of a look.
-        affords = int((cells - 2 * self.held) / (self.step + self.held / self.every))
-        return replace(self, steps=max(0, min(self.steps, affords)))
+        # The empty prompt and the last greedy one are looked at whatever happens.
+        return replace(self, steps=min(self.steps, self.affordable(cells - 2 * self.held)))
+
+    def affordable(self, cells: int) -> int:
+        """Steps that so many evaluations are sure to pay for, each with its share of a look."""
+        return max(0, int(cells / (self.step + self.held / self.every)))
+
+    def promised(self, taken: int, left: int | None) -> str:
+        """The steps there will be; `8 to 20` where what is left pays for 8: prompts that come up again are free.
+
+        `left`: evaluations, after `taken` steps; None: no cap.
+        """
+        sure = self.steps if left is None else taken + self.affordable(left - 2 * self.held)
+        return str(self.steps) if sure >= self.steps else f"{sure} to {self.steps}"
 
 
 @dataclass(frozen=True, slots=True)

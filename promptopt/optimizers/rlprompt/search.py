@@ -263,8 +263,8 @@ class Search:
         best = run.estimate(order[0], held)
         reward = f"reward {math.fsum(rewards) / len(rewards):.1f}, " if rewards else ""
         note = (
-            f"{number + 1} of {self._plan.steps} updates, {reward}entropy {learned.entropy:.2f}, kl {learned.kl:.2f}, "
-            f"best dev {self._accuracy(order[0]):.2f}"
+            f"{number + 1} of {self._plan.promised(number + 1, run.evaluations_left())} updates, {reward}"
+            f"entropy {learned.entropy:.2f}, kl {learned.kl:.2f}, best dev {self._accuracy(order[0]):.2f}"
         )
         pool = [run.estimate(prompt, held) for prompt in self._ranked]
         self._rank_by(order)

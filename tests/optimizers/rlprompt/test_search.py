@@ -324,15 +324,6 @@ def test_the_test_split_is_not_reached(tmp_path: Path) -> None:
     assert seen == [0]
 
 
-def test_each_look_says_reward_entropy_and_the_best_on_dev(tmp_path: Path) -> None:
-    result = search(tmp_path)
-    note = result.steps[1].note
-    assert note.startswith("6 of 12 updates, reward ")
-    assert "entropy" in note
-    assert "best dev 0." in note or "best dev 1." in note
-    assert result.to_json()["steps"][1]["note"] == note
-
-
 # --- modes and settings ---
 
 

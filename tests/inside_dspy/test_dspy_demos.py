@@ -1,0 +1,172 @@
+"""Demonstrations inside DSPy: those that its own BootstrapFewShot makes of the same runs, whatever the fields are."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
+pydantic = pytest.importorskip("pydantic", reason="DSPy brings it")
+
+from promptopt.dspy import PromptOpt  # noqa: E402
+from promptopt.dspy.demos import show, written  # noqa: E402
+from promptopt.dspy.lm import DspyModel  # noqa: E402
+from promptopt.dspy.task import Data, bind  # noqa: E402
+from promptopt.run.budget import Budget  # noqa: E402
+from promptopt.types import Cell, Example  # noqa: E402
+from tests.inside_dspy.scripted import Engine, examples, lm, right  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
+
+
+class Two(dspy.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.plan = dspy.Predict(dspy.Signature("question -> plan", "Plan it."))
+        self.solve = dspy.ChainOfThought(dspy.Signature("question, plan -> answer", "Solve it."))
+
+    def forward(self, question: str):
+        return self.solve(question=question, plan=self.plan(question=question).plan)
+
+
+class Person(pydantic.BaseModel):
+    name: str
+    age: int
+
+
+class Typed(dspy.Signature):
+    """Answer it."""
+
+    question: str = dspy.InputField()
+    sure: bool = dspy.OutputField()
+    person: Person = dspy.OutputField()
+    words: list[str] = dspy.OutputField()
+    maybe: int | None = dspy.OutputField()
+    answer: Literal["yes", "no"] = dspy.OutputField()
+
+
+VALUES: dict[str, Any] = {
+    "sure": True,
+    "person": {"name": "Änn", "age": 3},
+    "words": ["a", 'b "c"'],
+    "maybe": None,
+    # A value that looks like the beginning of another field.
+    "reasoning": "First.\nanswer: no\nThen.",
+}
+
+
+class TypedEngine(Engine):
+    """Right on all questions, in the form that is asked for."""
+
+    def write(self, system, user, request):
+        names = re.findall(r"`(?:\[\[ ## )?(\w+)(?: ## \]\])?`", user.rpartition("Respond with")[2])
+        values = {name: VALUES.get(name, "yes") for name in names if name != "completed"}
+        if "JSON object" in user.rpartition("Respond with")[2]:
+            return json.dumps(values)
+        told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+        return "\n\n".join(f"[[ ## {name} ## ]]\n{value}" for name, value in told.items())
+
+
+STUDENTS = {
+    "two predictors": (Two, Engine, dspy.ChatAdapter),
+    "typed outputs": (lambda: dspy.Predict(Typed), TypedEngine, dspy.ChatAdapter),
+    "typed outputs in JSON": (lambda: dspy.Predict(Typed), TypedEngine, dspy.JSONAdapter),
+    "a value like a field": (lambda: dspy.ChainOfThought(Typed), TypedEngine, dspy.ChatAdapter),
+}
+
+
+class Door:
+    """Asks the model as it stands."""
+
+    def __init__(self, model: DspyModel) -> None:
+        self.model = model
+
+    def __call__(self, requests, *, repetition=0):
+        return [reply for _, reply in sorted(self.model.generate(requests), key=lambda pair: pair[0])]
+
+    def warn(self, sentence: str) -> None:
+        raise AssertionError(sentence)
+
+
+def asked_by(program, engine) -> list[Any]:
+    with dspy.context(lm=lm(engine, cache=False)):
+        program(question="q999")
+    return [(request.system, request.messages) for request in engine.requests]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STUDENTS)
+def test_a_demonstration_is_shown_as_dspy_shows_its_own(kind: str, tmp_path: Path) -> None:
+    student, engine, adapter = STUDENTS[kind]
+    data = examples(12)
+    with dspy.context(lm=lm(engine(), cache=False), adapter=adapter()):
+        theirs = dspy.BootstrapFewShot(metric=right, max_bootstrapped_demos=3, max_labeled_demos=0).compile(
+            student(), trainset=data
+        )
+        bound = bind(student(), Data(data, data, examples(20)[12:]), right, lm=dspy.settings.lm)
+        # In the order of the data: what was solved first.
+        rows = {example["question"]: example for example in [*bound.task.train, *bound.task.dev]}
+        cells = [Cell(bound.task.initial, rows[each.question]) for each in data]
+        scores = bound.task.scored_by.score(cells, Door(DspyModel(dspy.settings.lm)))
+        pairs = zip(cells, scores, strict=True)
+        demos = [Example(cell.example.fields, score.demonstration) for cell, score in pairs if score.value][:3]
+        ours = bound.configured(bound.task.initial.with_demos(demos))
+        assert len(demos) == 3
+        assert [len(each.demos) for _, each in ours.named_predictors()] == [3] * len(ours.named_predictors())
+        assert asked_by(ours, engine()) == asked_by(theirs, engine())
+        # Saved and loaded, it sends the same.
+        ours.save(tmp_path / "program.json")
+        loaded = student()
+        loaded.load(tmp_path / "program.json")
+        assert asked_by(loaded, engine()) == asked_by(ours, engine())
+
+
+@pytest.mark.slow
+def test_every_predictor_of_a_program_is_taught_by_its_own_calls(tmp_path: Path) -> None:
+    class Learns(Engine):
+        """Right where it is shown how the question was planned."""
+
+        def write(self, system, user, request):
+            if "your objective is" not in system:
+                return super().write(system, user, request)
+            shown = sum(message.role == "assistant" for message in request.messages)
+            outputs = re.findall(r"`\[\[ ## (\w+) ## \]\]`", user)
+            solved = shown or int(re.findall(r"q(\d+)", user)[-1]) % 3 == 0
+            values = dict.fromkeys(outputs, "text") | {"answer": "yes" if solved else "no"}
+            return "\n\n".join(f"[[ ## {name} ## ]]\n{values[name]}" for name in outputs)
+
+    with dspy.context(lm=lm(Learns())):
+        teleprompter = PromptOpt("bootstrap", metric=right, budget=Budget(evaluations=200), store=tmp_path / "store.db")
+        best = teleprompter.compile(Two(), trainset=examples())
+    assert [{*demo.keys()} for demo in best.plan.demos[:1]] == [{"question", "plan"}]
+    assert [{*demo.keys()} for demo in best.solve.predict.demos[:1]] == [{"question", "plan", "reasoning", "answer"}]
+    assert best.promptopt.verdict == "better"
+
+
+def test_of_several_calls_of_a_predictor_one_is_shown_the_last_about_as_often_as_the_others() -> None:
+    places: list[int] = []
+    for run in range(200):
+        text = written([("act", {"step": f"{run} {place}"}) for place in range(3)])
+        places.append(int(json.loads(text)["calls"]["act"]["step"].split()[1]))
+        assert written([("act", {"step": f"{run} {place}"}) for place in range(3)]) == text
+    assert 80 <= places.count(2) <= 120
+    assert {0, 1} < {*places}
+
+
+@pytest.mark.parametrize("target", ["yes", '{"answer": "yes"}', '{"calls": 3}', '{"calls": {"self": "x"}}', "[1]", ""])
+def test_a_right_answer_is_never_taken_for_a_run(target: str) -> None:
+    student = dspy.Predict("question -> answer")
+    gold = dspy.Example(question="q1", answer=target).with_inputs("question")
+    own = Example.of(target, question="q1")
+    show(student, [own], {own.fields: gold})
+    assert [dict(demo.items()) for demo in student.demos] == [{"question": "q1", "answer": target}]
+
+
+def test_what_was_asked_of_predictors_that_are_no_part_is_left_out() -> None:
+    assert json.loads(written([("", {"x": 1}), ("plan", {"y": {"b", "a"}})])) == {
+        "calls": {"plan": {"y": '["a", "b"]'}}
+    }
