@@ -34,12 +34,18 @@ def inlined(task: protocols.Task) -> Task:
     """The same task with one editable text for a prompt, its inputs as `{field}` slots; itself, if it has that form.
 
     Messages without inputs (a system message) stay as they are, as frozen parts. Raises ConfigError where inputs stand
-    in several messages, or where a text that is no slot would read as one.
+    in several messages, where a text that is no slot would read as one, and where a program runs the task.
     """
     if not isinstance(task, Task):
         raise ConfigError(f"task {task.name!r} cannot be written as one text: make it with `promptopt.Task`")
     if task.origin is not None:
         return task
+    # Its layout only shows proposers what there is: the program would be handed texts that it does not know.
+    if task.scored_by is not None:
+        raise ConfigError(
+            f"task {task.name!r} is run by a program, which lays out its prompts itself, so there is no one text to "
+            f"prune; use another method"
+        )
     passages = _passages(task, task.initial)
     whole = _whole(task, passages)
     for passage in passages:

@@ -15,6 +15,7 @@ from promptopt.errors import ConfigError
 from promptopt.evaluators.generation import Generation
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.promptquine.tapruning import TAPruning
+from promptopt.programs import program_task
 from promptopt.protocols import Evaluator
 from promptopt.reports.export import export, export_of
 from promptopt.reports.given import from_text
@@ -130,6 +131,18 @@ def test_bad_layouts_are_told_in_a_sentence() -> None:
     with pytest.raises(ConfigError, match="pass it through `inlined`"):
         in_context(shown, shown.train)
     assert in_context(inlined(pair_task(LAYOUTS[0])), shown.train) is None
+
+
+def test_a_task_that_a_program_runs_is_refused() -> None:
+    # With one part there was nothing that failed: its text became the layout, and the program asked with that.
+    for parts in ({"solve": "Solve it."}, {"plan": "Plan it.", "solve": "Solve it."}):
+        task = program_task(
+            [Example.of("yes", question=f"q{number}") for number in range(20)],
+            prompt=parts,
+            program=lambda prompt, example, ask: ask(prompt["solve"]).text,
+        )
+        with pytest.raises(ConfigError, match="run by a program, which lays out its prompts itself"):
+            inlined(task)
 
 
 def test_the_contract_keeps_what_it_can() -> None:
