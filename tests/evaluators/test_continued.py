@@ -33,7 +33,7 @@ NUMBERS = {
     # Brackets behind a number.
     "5 km (5000 m)": None,
     "The trip takes 2 hours (120 minutes).": None,
-    "The area is 20 (4 by 5).": None,
+    "The area is 20 (4 by 5).": "20",
     "There are 3 trips ($45)": None,
     "3 (i.e. 3.0)": "3",
     "14 (rounded from 13.8)": "14",
