@@ -243,8 +243,14 @@ def read_last(reply: Reply, tag: str, *, closed: bool = False) -> str | None:
     opens = [each for each in tags if "/" not in each.group()]
     if len(opens) == len(tags) == 2 and not closed and not said[tags[1].end() :].strip("`* \n"):
         return _bare(said[tags[0].end() : tags[1].start()])
-    if tags and "/" not in tags[-1].group() and not closed:
-        return _bare(_ended(said[tags[-1].end() :], tag).removesuffix("```")) if reply.finish == "stop" else None
+    if tags and "/" not in tags[-1].group():
+        rest = said[tags[-1].end() :]
+        ended = _ended(rest, tag)
+        # With a misspelt end tag it is complete.
+        if ended != rest.strip():
+            return _bare(ended)
+        if not closed:
+            return _bare(ended.removesuffix("```")) if reply.finish == "stop" else None
     # Neighbours alone: a tag that is named in passing has no end of its own behind it.
     for begin, end in reversed(list(pairwise(tags))):
         if "/" in end.group() and "/" not in begin.group():

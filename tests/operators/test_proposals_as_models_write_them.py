@@ -61,7 +61,7 @@ def why_not(text: str) -> str | None:
 @pytest.mark.parametrize("end", BROKEN_ENDS)
 def test_a_closing_tag_that_is_misspelt_ends_the_text(end: str) -> None:
     reply = Reply(text=f"<prompt>{NEW}{end}")
-    assert read_last(reply, "prompt") == NEW
+    assert read_last(reply, "prompt") == read_last(reply, "prompt", closed=True) == NEW
     assert read_tagged(reply, "prompt") == [NEW]
 
 
