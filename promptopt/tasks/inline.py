@@ -40,12 +40,7 @@ def inlined(task: protocols.Task) -> Task:
         raise ConfigError(f"task {task.name!r} cannot be written as one text: make it with `promptopt.Task`")
     if task.origin is not None:
         return task
-    # Its layout only shows proposers what there is: the program would be handed texts that it does not know.
-    if task.scored_by is not None:
-        raise ConfigError(
-            f"task {task.name!r} is run by a program, which lays out its prompts itself, so there is no one text to "
-            f"prune; use another method"
-        )
+    _refuse_programs(task)
     passages = _passages(task, task.initial)
     whole = _whole(task, passages)
     for passage in passages:
@@ -82,6 +77,15 @@ def inlined(task: protocols.Task) -> Task:
         warnings=warnings,
         origin=task,
     )
+
+
+def _refuse_programs(task: Task) -> None:
+    # Its layout only shows proposers what there is: the program would be handed texts that it does not know.
+    if task.scored_by is not None:
+        raise ConfigError(
+            f"task {task.name!r} is run by a program, which lays out its prompts itself, so there is no one text to "
+            f"prune; use another method"
+        )
 
 
 def in_context(task: protocols.Task, demos: Sequence[Example]) -> Prompt | None:
