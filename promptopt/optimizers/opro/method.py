@@ -3,7 +3,8 @@
 Paper    Yang et al. 2023, Large Language Models as Optimizers, arXiv:2309.03409. Code: google-deepmind/opro.
 Scales   with the budget, of S evaluations: max(4, 0.7 S^(1/3)) new instructions a step, all looked at together with the
          two best on max(3, 0.8 S^(1/4)) examples drawn anew (0.4 of that at first, 1.6 in the end), of which the two
-         best go on (successive rejects); the history shows up to 8 that went on, with their worth along the lineage.
+         best go on (by the posterior over the lineage where S is below 500, else by successive rejects); the history
+         shows up to 8 that went on, with their worth along the lineage (below 500 as many as a step asks for).
          500 evaluations are about 14 steps of 5, 2,000 are 33 of 8. Measured on planted tasks at 500, 1,000 and 2,000:
          gains of 2.8, 2.2 and 1.5 times those of the paper's rule with settings made for each.
 Paper's  rule, by `preset=paper` and where there is no cap: all are scored on the same N training examples, and the best
@@ -29,7 +30,7 @@ from promptopt.operators.drafts import edit_limit, said_of, unusable
 from promptopt.operators.exemplars import Choice, exemplars, inputs_inside, show_place
 from promptopt.operators.reflect import ask_whole, show_task
 from promptopt.operators.replies import sized, tidy
-from promptopt.optimizers.opro.plan import OPROPlan
+from promptopt.optimizers.opro.plan import SMALL, OPROPlan, memory_of
 from promptopt.optimizers.opro.requests import EXEMPLARS, FORM, HISTORY, KEEP, META, TAG, TAGS, WHERE
 from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, in_unit, key, points, polish, telling
 from promptopt.ranges import within
@@ -51,7 +52,8 @@ class Showing:
     """What the proposer is shown."""
 
     memory: int | None = None
-    """Instructions shown, the best so far. None: 8 by the budget, 20 by the paper's rule (paper)."""
+    """Instructions shown, the best so far. None: by the budget 8, or fewer (`memory_of`); by the paper's rule 20
+    (paper)."""
     threshold: float = 0.3
     """A score in [0, 1] below which an instruction is not shown, unless all are. Code: 0.3 for chat models."""
     exemplars: int = 3
@@ -146,7 +148,7 @@ class OPRO:
         if self.preset == "budget":
             # Where there are seeds, they are a generation of their own.
             most = None if self.steps is None else self.steps + bool(self.seeds)
-            found = fresh(room, children=self.propose.breadth, most=most)
+            found = fresh(room, children=self.propose.breadth, most=most, small=SMALL)
         paper = self.preset == "paper"
         if found is None:
             examples = (261 if paper else 100) if self.examples is None else self.examples
@@ -158,7 +160,7 @@ class OPRO:
         return OPROPlan(
             rounds=steps,
             breadth=found.children if found is not None else 8 if breadth is None else breadth,
-            memory=self.show.memory if self.show.memory is not None else 20 if found is None else 8,
+            memory=memory_of(found) if self.show.memory is None else self.show.memory,
             examples=min(examples, room.train),
             fresh=found,
         )

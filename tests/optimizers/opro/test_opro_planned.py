@@ -40,7 +40,11 @@ def test_the_plan_grows_with_the_room_and_what_is_set_stays() -> None:
     plans = [OPRO().plan(inside(evaluations)) for evaluations in (100, 273, 1_400, 20_000)]
     assert [plan.breadth for plan in plans] == [4, 5, 8, 19]
     assert [plan.rounds for plan in plans] == sorted(plan.rounds for plan in plans)
-    assert all(plan.memory == 8 and plan.examples == 120 for plan in plans)
+    assert all(plan.examples == 120 for plan in plans)
+    # As many as a step asks for, where the search is small; also where a user asks for fewer.
+    assert [plan.memory for plan in plans] == [4, 5, 8, 8]
+    assert OPRO(propose=Proposing(breadth=1)).plan(inside(100)).memory == 4
+    assert [plan.fresh is not None and plan.fresh.lineage for plan in plans] == [True, True, False, False]
     own = OPRO(steps=7, examples=30, show=Showing(memory=3), propose=Proposing(breadth=6)).plan(inside(273))
     assert (own.rounds, own.examples, own.memory, own.breadth) == (7, 30, 3, 6)
 
@@ -107,7 +111,8 @@ def test_the_history_is_of_those_that_went_on(tmp_path: Path) -> None:
 
 def test_what_went_on_once_stays_in_the_history_when_better_ones_have_taken_its_place(tmp_path: Path) -> None:
     proposer = numbered(0.6, 0.6, 0.7, 0.7, 0.8, 0.8)
-    search(tmp_path, OPRO(steps=3, propose=Proposing(breadth=2)), proposer, budget=Budget(evaluations=400))
+    method = OPRO(steps=3, propose=Proposing(breadth=2), show=Showing(memory=8))
+    search(tmp_path, method, proposer, budget=Budget(evaluations=400))
     shown = [{text for text, _ in history(meta)} for meta in metas(proposer, 2)]
     assert shown[0] == {START}
     assert shown[1] == {START, "Number 1 with 0.60.", "Number 2 with 0.60."}
