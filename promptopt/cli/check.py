@@ -165,7 +165,7 @@ def _of_prompt(
 ) -> list[Decision]:
     """The contract, and the scan."""
     from promptopt.outcome.decisions import Decision
-    from promptopt.outcome.hygiene import findings
+    from promptopt.outcome.hygiene import findings_in
     from promptopt.tasks.spelling import as_spelt
 
     # With slots as the task's own file spells them: there a user looks for what was lost.
@@ -173,9 +173,9 @@ def _of_prompt(
     contract = Decision("contract", "regression" if broken else "passed", broken if broken else "every clause is kept")
     # The test too: a prompt that quotes one of its answers scores by what it was told.
     seen = (*task.train, *task.dev, *task.test)
-    found = [each for part in task.editables for each in findings(new[part], old[part], seen, task.labels)]
     scan = [
-        Decision(f"scan {number}", "regression", f"the prompt {each}") for number, each in enumerate(found, start=1)
+        Decision(f"scan {number}", "regression", f"the prompt {each}")
+        for number, each in enumerate(findings_in(new, old, task, seen), start=1)
     ]
     return [contract, *(scan if scan else [Decision("scan", "passed", "no leak, and no words to a judge")])]
 

@@ -9,8 +9,23 @@ from collections.abc import Collection, Sequence
 
 from promptopt.evaluators.leak import find_leaks
 from promptopt.outcome.injections import hidden, injections
+from promptopt.protocols import Task
+from promptopt.tasks.contract import Contract
+from promptopt.tasks.parts import editables_of
 from promptopt.tasks.personal import is_personal, pattern_of, personal_in
-from promptopt.types import Example
+from promptopt.types import Example, Prompt
+
+
+def findings_in(prompt: Prompt, start: Prompt, task: Task, examples: Sequence[Example]) -> tuple[str, ...]:
+    """The findings in all editable parts of `prompt`, but for what `start` or the contract's `may_contain` holds."""
+    contract = getattr(task, "contract", Contract())
+    return tuple(
+        each
+        for part in editables_of(task)
+        for each in findings(
+            prompt[part], "\n".join((start[part], *contract.allowed_in(part))), examples, task.labels
+        )
+    )  # fmt: skip
 
 
 def findings(text: str, before: str, examples: Sequence[Example], labels: Collection[str] = ()) -> tuple[str, ...]:

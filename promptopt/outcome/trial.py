@@ -25,7 +25,6 @@ from promptopt.run.budget import Allocation, Ledger
 from promptopt.run.door import Door
 from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
-from promptopt.tasks.parts import editables_of
 from promptopt.tasks.splits import beside_test_size
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
@@ -248,7 +247,7 @@ def _guided(run: Run, prompt: Prompt) -> float | None:
 
 def _warn_of_winner(trial: Trial, winner: Prompt, guide: str) -> None:
     """`guide`: the evaluator that the search went by, where the verdict is by another one."""
-    from promptopt.outcome.hygiene import findings
+    from promptopt.outcome.hygiene import findings_in
 
     run = trial.run
     if "teacher" in trial.door.models and "teacher" not in trial.door.account.by_role:
@@ -271,6 +270,5 @@ def _warn_of_winner(trial: Trial, winner: Prompt, guide: str) -> None:
             f"not what was measured (`promptopt runs export` writes all of it)"
         )
     if winner != run.initial:
-        for part in editables_of(run.task):
-            for finding in findings(winner[part], run.initial[part], run.train, run.task.labels):
-                run.warn(f"the winner {finding}")
+        for finding in findings_in(winner, run.initial, run.task, run.train):
+            run.warn(f"the winner {finding}")

@@ -1,6 +1,7 @@
 """The `[contract]` table of a task file: what no candidate may lose, and what has to hold before a prompt is shipped.
 
 frozen, must_contain, must_not_contain, pattern, max_tokens, template      of the prompt, in every search
+may_contain       words of the prompt that its scan passes over
 output_schema     a JSON Schema that each reply keeps: a table, or a file beside the task file
 must_pass         a file of examples, as the task's own data, that have to be right
 largest_loss      the loss of mean score that a slice may have: a number, or a table of numbers by slice
@@ -32,6 +33,7 @@ def contract_of(path: Path, clauses: Mapping[str, Any], names: Sequence[str], fr
         frozen=tuple(clauses.get("frozen", ())),
         must_contain=tuple(clauses.get("must_contain", ())),
         must_not_contain=tuple(clauses.get("must_not_contain", ())),
+        may_contain=tuple(clauses.get("may_contain", ())),
         max_tokens=clauses.get("max_tokens"),
         frozen_parts=tuple(frozen_parts),
         template=bool(clauses.get("template", False)),

@@ -22,7 +22,8 @@ class Contract:
     `frozen_parts`: prompt parts that stay byte for byte those of the start. `template`: the expressions and statements
     of a template language (`{{ … }}`, `{% … %}`, `${…}`) stay those of the start, verbatim, statements in their order.
     `pattern`: a regular expression that an editable part has a match of; empty: any text. `parts`: the clauses of those
-    editable parts that have some of their own, in the place of these.
+    editable parts that have some of their own, in the place of these. `may_contain`: words that are no finding, where
+    the scan of a prompt would else name them.
     """
 
     placeholders: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Contract:
     template: bool = False
     pattern: str = ""
     parts: tuple[tuple[str, Contract], ...] = ()
+    may_contain: tuple[str, ...] = ()
 
     def broken_by(
         self, prompt: Prompt, initial: Prompt, editable: str | Sequence[str], count_tokens: Callable[[str], int]
@@ -73,8 +75,12 @@ class Contract:
         spans = (*self.frozen, *self.must_contain)
         return next((span for span in spans if not any(_composed(span) in _composed(text) for text in texts)), None)
 
+    def allowed_in(self, part: str) -> tuple[str, ...]:
+        """The words that are no finding in an editable part."""
+        return dict(self.parts).get(part, self).may_contain
+
     def to_json(self) -> list[object]:
-        """What a fingerprint is made of."""
+        """What a fingerprint is made of; without `may_contain`, which no search goes by."""
         own = [[part, clauses.to_json()] for part, clauses in self.parts]
         further = {"template": self.template, "pattern": self.pattern, "parts": own}
         # What a contract does not have is left out: fingerprints of tasks made before there was such a clause stay.

@@ -144,6 +144,7 @@ class _ContractTable(TypedDict, total=False):
     frozen: _Texts
     must_contain: _Texts
     must_not_contain: _Texts
+    may_contain: _Texts
     max_tokens: _Count
     template: bool
     pattern: _Text
