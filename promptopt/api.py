@@ -14,7 +14,7 @@ from promptopt.binding.evaluator import rebound
 from promptopt.binding.identity import method_name, run_id, versions
 from promptopt.binding.judging import check_judge_of, remarks_on_judge, without_check
 from promptopt.binding.models import Models, price_for, prices
-from promptopt.binding.plan import allocate_for, default_budget, reserve_for, room_for, too_little
+from promptopt.binding.plan import allocate_for, default_budget, ends_nothing, reserve_for, room_for, too_little
 from promptopt.binding.search import BoundSearch, bind_search
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.errors import BackendError, StoreError
@@ -162,7 +162,8 @@ def _introduce(trial: Trial, asked: BoundSearch, store: Store, session: Session,
     _warn_of_versions(run, store, trial.id)
     judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
     alone = without_check(asked.check, asked.models.by_role)
-    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room), *judged, alone):
+    free = ends_nothing(trial.allocation.total.usd, prices(asked.models.by_role).values())
+    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room), *judged, alone, free):
         if said:
             run.warn(said)
 

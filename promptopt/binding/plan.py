@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from promptopt.binding.identity import method_name
 from promptopt.models.prices import Price
@@ -114,6 +114,16 @@ def too_little(optimizer: Optimizer, room: Room) -> str:
         f"{counted(cells, 'evaluation is', 'evaluations are')} left to the search "
         f"({optimizer.plan(room).describe()}); `{method}` needs about "
         f"{least:,} for a round that is of use; allow more, or {instead}"
+    )
+
+
+def ends_nothing(usd: float | None, known: Iterable[Price | None]) -> str:
+    """A sentence for the user where a cap of `usd` dollars is set on models that are all free; else nothing."""
+    if usd is None or any(price is None or price.prompt_usd or price.completion_usd for price in known):
+        return ""
+    return (
+        "the cap in dollars ends nothing, for models served from this machine are free; where one is billed (a proxy), "
+        "put its price into prices.toml (`promptopt models list` says where)"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from promptopt.binding.config import RunConfig, build_optimizer
 from promptopt.binding.evaluator import recast, verdict_evaluator
 from promptopt.binding.models import addresses_of
-from promptopt.binding.plan import room_for, too_little
+from promptopt.binding.plan import ends_nothing, room_for, too_little
 from promptopt.binding.task import bind_task
 from promptopt.cli.display import smallest
 from promptopt.cli.forecast_range import ForecastRange
@@ -153,7 +153,7 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     return Forecast(
         config, own, winner, tuple(roles), minutes_of(roles, speed), runs, arranged,
         smallest_detectable(units_of(sealed), alpha=alpha),
-        _warnings((*own.warnings, unasked, too_little(optimizer, room))),
+        _warnings((*own.warnings, unasked, too_little(optimizer, room), ends_nothing(budget.usd, prices.values()))),
         _rounds(optimizer, room), without_price(roles), look, alpha, evaluations, spread,
     )  # fmt: skip
 
