@@ -31,7 +31,6 @@ from promptopt.protocols import Evaluator, Model
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger
 from promptopt.run.door import Door
-from promptopt.run.refused_layouts import refused
 from promptopt.stats import mean_interval, smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
@@ -207,7 +206,7 @@ def _laid_out(task: Task, on: Callable[[Task], Run], example: Example) -> Layout
             continue
         read.add(content)
         laid = on(other)
-        why = refused(laid, laid.initial, laid.dev[0])
+        why = laid.refused(laid.initial, laid.dev[0])
         if why is not None:
             left_out.append((layout.name, why))
             continue

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from promptopt.run.worth import Values
 from promptopt.stats.threads import one_thread
 from promptopt.types import Prompt
 
@@ -29,9 +30,6 @@ STEP, EASE, NOISE = 0.02, 0.4, 0.48
 and flat there: half or twice of each costs a point at most."""
 ALIKE = 1e-12
 """A variance of scores below it is none."""
-
-Values = Mapping[str, float]
-"""The score of a prompt on each example it has seen, by the example's id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from promptopt.errors import ConfigError, RequestRefused, Suspended
-from promptopt.types import Example, Prompt
-
-if TYPE_CHECKING:
-    from promptopt.run.run import Run
+from promptopt.run.door import Door
 
 
-def refused(run: Run, prompt: Prompt, example: Example) -> str | None:
-    """Score `prompt` on `example`; the reason, where the model takes no request of that form for good, else None.
+def reason_refused(door: Door, score: Callable[[], object]) -> str | None:
+    """The reason, where `score` asks what the model takes in no form of that kind, for good; None where it is scored.
 
     Any other stop passes through. A replay asks again, and is refused again.
     """
-    door = run._door  # pyright: ignore[reportPrivateUsage]
-    # Else the refusal would settle as the outcome of one request, and the layout would be searched on.
+    # Otherwise the refusal would settle as the outcome of one request, and the layout would be searched on.
     strict, door.strict = door.strict, True
     try:
-        run.evaluate([prompt], [example])
+        score()
     except ConfigError as error:
         return str(error)
     except Suspended as stop:

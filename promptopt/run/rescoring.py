@@ -80,8 +80,8 @@ class Redrawing:
         self.door.warn(message)
 
     def _warm(self, requests: Sequence[Request], role: Role) -> Sequence[Request]:
-        heat = self.temperature
+        temperature = self.temperature
         # A judge that is drawn would score by chance, and a user who is another each time would be another test.
-        if heat is None or role != "task":
+        if temperature is None or role != "task":
             return requests
-        return [replace(each, sampling=replace(each.sampling, temperature=heat)) for each in requests]
+        return [replace(each, sampling=replace(each.sampling, temperature=temperature)) for each in requests]

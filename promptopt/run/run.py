@@ -20,6 +20,7 @@ from promptopt.run.part_turns import PartTurns
 from promptopt.run.posterior import Posterior
 from promptopt.run.proposing import Proposing
 from promptopt.run.random_streams import RandomStreams
+from promptopt.run.refused_layouts import reason_refused
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
 from promptopt.run.scoring import Scoring
@@ -125,20 +126,25 @@ class Run:
         self._scoring.enter(cells, [prompt for prompt, _ in pairs])
         return [score for prompt, example in pairs for score in self._board.row(prompt, [example], 0)]
 
+    def refused(self, prompt: Prompt, example: Example) -> str | None:
+        """Score `prompt` on `example`; the reason, where the task model takes no request laid out so, else None."""
+        return reason_refused(self._door, lambda: self.evaluate([prompt], [example]))
+
     def vary(self, prompt: Prompt, written: Callable[[Example], Prompt]) -> None:
         """Let `prompt` stand for `written(example)` wherever it is scored, which must follow from the run's record."""
         self._scoring.vary(prompt, written)
 
     def rescore(
-        self, prompt: Prompt, examples: Sequence[Example], heat: float | None = None, draw: int = 0, role: Role = "task"
-    ) -> list[Score]:
+        self, prompt: Prompt, examples: Sequence[Example], temperature: float | None = None, draw: int = 0,
+        role: Role = "task",
+    ) -> list[Score]:  # fmt: skip
         """Score cells once more, in a batch of their own, as far as a cap allows; the search's own scores stay.
 
         With the prefix shared otherwise: what is computed again is charged, and replies, not drawn again, are free.
-        With a temperature, `heat`, or a role: draw number `draw` of the model of `role`, an evaluation each.
+        With a temperature or a role: draw number `draw` of the model of `role`, an evaluation each.
         """
         self._check_thread()
-        return self._scoring.again(prompt, examples, heat, draw, role)
+        return self._scoring.again(prompt, examples, temperature, draw, role)
 
     def draw(self, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
         """The task model's own replies to `prompt` on each of the examples, drawn by `sampling`; an evaluation each.

@@ -12,7 +12,6 @@ from promptopt.optimizers.auto.plan import LOOK, Generations
 from promptopt.programs.evaluator import FAILED
 from promptopt.run import Run
 from promptopt.run.first_replies import FIRST, advice
-from promptopt.run.refused_layouts import refused
 from promptopt.tasks.layouts import read_apart
 from promptopt.tasks.task import Task
 from promptopt.text import counted
@@ -100,7 +99,7 @@ def _taken(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> 
     taken: list[Prompt] = []
     for prompt in prompts:
         # On one example first: that a model takes no such request is no reason to end the search.
-        why = refused(run, prompt, examples[0])
+        why = run.refused(prompt, examples[0])
         if why is None:
             taken.append(prompt)
         else:
