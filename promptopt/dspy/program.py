@@ -59,9 +59,9 @@ class DspyProgram:
 
     def __call__(self, prompt: Prompt, example: Example, ask: ModelHandle) -> Score:
         """The score of one cell, with what the predictors were given and gave as its trace."""
-        module, (_, gold) = self._configured(prompt), self.gold[example.id]
-        with self._cell(ask):
-            return self._scored(module, gold, module(**gold.inputs()), (prompt.id, example.id))
+        module, (_, gold) = self.kept_copy(prompt), self.gold[example.id]
+        with self.asking_through(ask):
+            return self.scored(module, gold, module(**gold.inputs()), (prompt.id, example.id))
 
     def configured(self, prompt: Prompt, *, within: bool = False) -> Module:
         """A copy of the module with a prompt's instructions and demonstrations.
@@ -93,13 +93,15 @@ class DspyProgram:
         return digest([_source(type(self.student)), described(self.student), lms, _source(self.metric)])
 
     @contextmanager
-    def _cell(self, ask: ModelHandle) -> Generator[None]:
+    def asking_through(self, ask: ModelHandle) -> Generator[None]:
+        """While a cell runs, its LM calls go through `ask`."""
         # Never put back: each cell runs in a context of its own (`Worker`).
         HANDLE.set(ask)
         with dspy.context(lm=self._inside, trace=[], disable_history=True):
             yield
 
-    def _scored(self, module: Module, gold: Gold, prediction: Any, cell: tuple[str, str]) -> Score:
+    def scored(self, module: Module, gold: Gold, prediction: Any, cell: tuple[str, str]) -> Score:
+        """The score of what `module` gave on an example; `cell`: the ids of prompt and example. Within the cell."""
         predictors: list[tuple[str, Any]] = module.named_predictors()
         self.strays.check(predictors)
         # DSPy's own helpers give None for a call that failed; a metric would fail on it, and end the run.
@@ -125,7 +127,8 @@ class DspyProgram:
             demonstration=written(calls) if any(called) else "",
         )
 
-    def _configured(self, prompt: Prompt) -> Module:
+    def kept_copy(self, prompt: Prompt) -> Module:
+        """The module with the texts of a prompt, made once: the newest `KEPT` of them stay."""
         with self._lock:
             if prompt.id not in self._copies:
                 if len(self._copies) >= KEPT:
@@ -138,19 +141,19 @@ class DspyProgram:
 class AsyncDspyProgram:
     """The same for modules that are awaited (`aforward`)."""
 
-    whole: DspyProgram
+    program: DspyProgram
 
     async def __call__(self, prompt: Prompt, example: Example, ask: ModelHandle) -> Score:
         """As `DspyProgram`."""
-        whole = self.whole
-        module, (_, gold) = whole._configured(prompt), whole.gold[example.id]  # pyright: ignore[reportPrivateUsage]
-        with whole._cell(ask):  # pyright: ignore[reportPrivateUsage]
+        program = self.program
+        module, (_, gold) = program.kept_copy(prompt), program.gold[example.id]
+        with program.asking_through(ask):
             prediction = await module.acall(**gold.inputs())
-            return whole._scored(module, gold, prediction, (prompt.id, example.id))  # pyright: ignore[reportPrivateUsage]
+            return program.scored(module, gold, prediction, (prompt.id, example.id))
 
     def fingerprint(self) -> str:
         """As `DspyProgram`."""
-        return self.whole.fingerprint()
+        return self.program.fingerprint()
 
 
 def is_async(module: Module) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from promptopt.dspy.untyped import LMRequest, LMResponse, lm15
 from promptopt.errors import ConfigError
-from promptopt.models.server.refusals import finish_of
+from promptopt.models.server.refusal_texts import finish_of
 from promptopt.types import Content, Message, Reply, Sampling
 
 TEMPERATURE = 1.0

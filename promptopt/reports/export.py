@@ -153,7 +153,7 @@ def export(exported: Exported, form: Format) -> str:
     Raises ConfigError for a prompt that a form cannot hold.
     """
     # Those forms are made of what is in this module.
-    from promptopt.reports import elsewhere
+    from promptopt.reports import export_forms
 
     match form:
         case "txt":
@@ -165,17 +165,17 @@ def export(exported: Exported, form: Format) -> str:
         case "python":
             return python_of(exported)
         case "toml":
-            return elsewhere.as_toml(_as_json(exported))
+            return export_forms.as_toml(_as_json(exported))
         case "openai":
-            return elsewhere.as_openai(exported)
+            return export_forms.as_openai(exported)
         case "dspy":
-            return elsewhere.as_dspy(exported)
+            return export_forms.as_dspy(exported)
         case "langchain":
-            return elsewhere.as_langchain(exported)
+            return export_forms.as_langchain(exported)
         case "promptfoo":
-            return elsewhere.as_promptfoo(exported)
+            return export_forms.as_promptfoo(exported)
         case "llm":
-            return elsewhere.as_llm(exported)
+            return export_forms.as_llm(exported)
 
 
 def _as_text(exported: Exported) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 import sqlalchemy as sql
 
 from promptopt.store.database import among, each_of, sentences
-from promptopt.store.holding import held_of
+from promptopt.store.run_locks import held_of
 
 OTHERS_S = 0.1
 """Seconds between two looks for answers that another run asks for."""

@@ -18,9 +18,9 @@ from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
 from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUNS, is_there, open_engine, sentences, shown
-from promptopt.store.holding import held, is_held, tells_held
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
+from promptopt.store.run_locks import held, is_held, tells_held
 from promptopt.types import canonical
 
 DAMAGED = "damaged"

@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 from promptopt.errors import BackendError, ConfigError, PromptoptError, Refused, RequestRefused
 from promptopt.models.server.event_loop import EventLoop
 from promptopt.models.server.pace import UNPACED, Pace, Window
-from promptopt.models.server.refused import TRIES, Refusals
+from promptopt.models.server.refused_requests import TRIES, Refusals
 from promptopt.models.server.retrying import RETRY_POLICY, Outage, RetryPolicy
 from promptopt.models.server.silence import FIRST_S, Silence
 from promptopt.text import counted

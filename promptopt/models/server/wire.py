@@ -13,7 +13,7 @@ from typing import Any, cast
 from promptopt.errors import Refused, RequestRefused
 from promptopt.models.server.contents import as_object, calls_of, contents_of
 from promptopt.models.server.keys import MASK, SHORTEST_KEY, masked
-from promptopt.models.server.refusals import (
+from promptopt.models.server.refusal_texts import (
     breaks_off,
     finish_of,
     outcome_of,

@@ -200,24 +200,24 @@ class Engine:
     def _run(
         self, asked: Sequence[tuple[tuple[int, ...], Any]], after: Sequence[int | None], stopping: Callable[[], bool]
     ) -> Iterator[tuple[int, Any]]:
-        waiting, flying = Waiting(after), dict[str, int]()
+        waiting, under_way = Waiting(after), dict[str, int]()
         try:
             while True:
-                while len(flying) < self._slots and not stopping() and (index := waiting.take()) is not None:
-                    flying[self._begin(*asked[index])] = index
-                if not flying:
+                while len(under_way) < self._slots and not stopping() and (index := waiting.take()) is not None:
+                    under_way[self._begin(*asked[index])] = index
+                if not under_way:
                     return
                 self._step()
-                for name in [name for name in flying if name in self._settled]:
-                    index = flying.pop(name)
+                for name in [name for name in under_way if name in self._settled]:
+                    index = under_way.pop(name)
                     waiting.read(index)
                     yield index, self._settled.pop(name)
         finally:
-            if flying and self._engine is not None:
+            if under_way and self._engine is not None:
                 with self._lock:
                     # Whoever leaves the iterator ends what is under way: it would hold slots and memory of the next
                     # batch.
-                    self._engine.abort_request(list(flying))
+                    self._engine.abort_request(list(under_way))
 
     def _begin(self, tokens: tuple[int, ...], parameters: Any) -> str:
         name = str(next(self._numbers))

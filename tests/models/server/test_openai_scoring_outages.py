@@ -11,7 +11,7 @@ import pytest
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server.openai import OpenAIModel
-from promptopt.models.server.refused import TRIES
+from promptopt.models.server.refused_requests import TRIES
 from promptopt.models.server.retrying import RetryPolicy
 from promptopt.types import Likelihoods
 from tests.dialects import ToyModel, ToyServer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptopt.models.server.refusals import breaks_off, finish_of, outcome_of, plain_reason
+from promptopt.models.server.refusal_texts import breaks_off, finish_of, outcome_of, plain_reason
 
 FILTERED = [
     (400, "NSFW content detected in the prompt"),
