@@ -100,14 +100,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _write_slow_tests(ended: Iterable[pytest.TestReport]) -> None:
-    """What stood there of files that did not run stays; of the others it is forgotten with the tests that are gone."""
+    """What stood there of tests that did not run stays, as long as their file is there."""
     cases: dict[str, list[float]] = {}
     for report in ended:
         if report.user_properties and not report.nodeid.startswith(QUICK):
             cases.setdefault(_name(report.nodeid), []).append(float(dict(report.user_properties)["cpu_s"]))
-    ran = {report.nodeid.split("::")[0] for report in ended}
     before = json.loads(SLOW_TESTS.read_text(encoding="utf-8"))
-    kept = {name: seconds for name, seconds in before.items() if name.split("::")[0] not in ran}
+    root = SLOW_TESTS.parent.parent
+    kept = {
+        name: seconds
+        for name, seconds in before.items()
+        if name not in cases and (root / name.split("::")[0]).is_file()
+    }
     slow = kept | {name: round(fmean(taken), 2) for name, taken in cases.items() if fmean(taken) >= SLOW_S}
     SLOW_TESTS.write_text(json.dumps(slow, indent=0, sort_keys=True) + "\n", encoding="utf-8")
 
