@@ -256,7 +256,6 @@ class Door:
             stopping=self._stopping, warn=self._say, pay=partial(self.account.pay, role), settle=self.account.settle,
             answered=() if self.strict or not batch else self.account.cheapest(role, type(batch[0].request)),
             untried=() if self.strict else untried,
-            strict=self.strict,
         )  # fmt: skip
         return Fetch(batch, route, flying)
 

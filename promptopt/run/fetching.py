@@ -56,7 +56,7 @@ class Route:
 
     `pay` is told of every reply that was asked for now, `settle` when one is stored: probes' are not.
     `answered`: a request that this model has answered in this run; empty where there is none. `untried`: what it could
-    answer if it answers anything. `strict`: what it refuses is no outcome of a request.
+    answer if it answers anything; where both are empty, what it refuses before its first answer ends the run.
     """
 
     role: Role
@@ -70,7 +70,6 @@ class Route:
     settle: Callable[[], None]
     answered: Sequence[Request | ScoreRequest] = ()
     untried: Sequence[Request | ScoreRequest] = ()
-    strict: bool = False
 
 
 class Fetch:
@@ -158,7 +157,7 @@ class Fetch:
                     for index, value in _settled(missing, route):
                         self._put(missing[index], value)
                         answered.add(index)
-                        if value["finish"] in ANSWERED and not (route.answered or route.strict):
+                        if value["finish"] in ANSWERED and not route.answered:
                             spare = (missing[index].request,)
                     return
                 except SomeRefused as refusal:
@@ -191,7 +190,7 @@ class Fetch:
     def _spare(self) -> Sequence[Request | ScoreRequest]:
         """What to ask where a request is refused, to see whether others are answered; empty where that is not asked."""
         route = self._route
-        if route.strict or route.answered:
+        if route.answered:
             return route.answered
         # Of this batch, as after a run that was cut off.
         found = [call.request for call in self._calls if self._found.get(call.key, {}).get("finish") in ANSWERED]
