@@ -375,5 +375,5 @@ def test_the_task_is_searched_and_its_winner_exported(invoke: Invoke) -> None:
     run = json.loads(done.stdout)["run_id"]
     exported = invoke("runs", "export", run, "--format", "python")
     assert exported.exit_code == 0, exported.stderr
-    assert "history: list[dict[str, str]]" in exported.stdout
+    assert "history: list[dict[str, object]]" in exported.stdout
     assert "*history," in exported.stdout

@@ -134,7 +134,7 @@ def test_the_breadth_of_a_round_changes_no_candidate_and_no_end(tmp_path: Path) 
 
 def test_the_best_on_the_sample_is_kept_and_ties_stay(tmp_path: Path) -> None:
     task = planted_task()
-    texts = itertools.cycle(["none", "carefully", "none either", "carefully exactly", "exactly carefully"])
+    texts = itertools.cycle(["plain", "carefully", "plain either", "carefully exactly", "exactly carefully"])
     proposer = Scripted(lambda _: f"<prompt>{next(texts)}</prompt>", name="listed")
     model = planted_model(feature_accuracy(WORDS, base=0.3, each=0.2), common=1.0)
     result = search(tmp_path, RandomSearch(candidates=5, breadth=1), proposer=proposer, model=model, task=task)
