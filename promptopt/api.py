@@ -162,7 +162,8 @@ def _introduce(trial: Trial, asked: BoundSearch, store: Store, session: Session,
     _warn_of_versions(run, store, trial.id)
     judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
     alone = without_check(asked.check, asked.models.by_role)
-    free = ends_nothing(trial.allocation.total.usd, prices(asked.models.by_role).values())
+    known = (*prices(asked.models.by_role).values(), price_for(asked.models.check))
+    free = ends_nothing(trial.allocation.total.usd, known)
     for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room), *judged, alone, free):
         if said:
             run.warn(said)

@@ -122,8 +122,8 @@ def ends_nothing(usd: float | None, known: Iterable[Price | None]) -> str:
     if usd is None or any(price is None or price.prompt_usd or price.completion_usd for price in known):
         return ""
     return (
-        "the cap in dollars ends nothing, for models served from this machine are free; where one is billed (a proxy), "
-        "put its price into prices.toml (`promptopt models list` says where)"
+        "the cap in dollars ends nothing, for all models here are free; one that is served from this machine counts as "
+        "free, so where it is billed (a proxy) put its price into prices.toml (`promptopt models list` says where)"
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from promptopt.evaluators.leak import find_leaks
 from promptopt.outcome.injections import hidden, injections
 from promptopt.protocols import Task
-from promptopt.tasks.contract import Contract
+from promptopt.tasks.contract import contract_in
 from promptopt.tasks.parts import editables_of
 from promptopt.tasks.personal import is_personal, pattern_of, personal_in
 from promptopt.types import Example, Prompt
@@ -18,7 +18,7 @@ from promptopt.types import Example, Prompt
 
 def findings_in(prompt: Prompt, start: Prompt, task: Task, examples: Sequence[Example]) -> tuple[str, ...]:
     """The findings in all editable parts of `prompt`, but for what `start` or the contract's `may_contain` holds."""
-    contract = getattr(task, "contract", Contract())
+    contract = contract_in(task)
     return tuple(
         each
         for part in editables_of(task)

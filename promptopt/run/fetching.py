@@ -261,18 +261,22 @@ class Fetch:
         for request in spare:
             try:
                 # Without a key, for no reply of it is stored: the question is whether there is an answer now.
-                ((_, value),) = _settled([Call(request, "", b"")], self._route)
+                settled = list(_settled([Call(request, "", b"")], self._route))
+            # Refused again, or not to be sent in this form: the next of them may do.
             except (Refused, RequestRefused) as refusal:
                 if not of_request(refusal):
                     raise
-            # Refused again, or not to be sent in this form: the next of them may do.
+                continue
             except (SomeRefused, ConfigError):
                 continue
-            else:
-                # No second one, whatever was said: it takes the place of one refused request.
-                self._probes += 1
-                self._route.pay(value)
-                return value["finish"] in ANSWERED
+            # Without a reply the run stops.
+            if not settled:
+                break
+            # No second one, whatever was said: it takes the place of one refused request.
+            ((_, value),) = settled
+            self._probes += 1
+            self._route.pay(value)
+            return value["finish"] in ANSWERED
         reason = self._route.stopping()
         if reason is not None:
             raise Suspended(reason)

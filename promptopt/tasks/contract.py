@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from promptopt.text import Regex, counted
 from promptopt.types import Prompt
@@ -139,6 +140,18 @@ class Contract:
         if self.max_tokens is not None and count_tokens(text) > self.max_tokens:
             return f"longer than {counted(self.max_tokens, 'token')}"
         return None
+
+
+# A task of a user's own kind need not have one.
+@runtime_checkable
+class _UnderContract(Protocol):
+    @property
+    def contract(self) -> Contract: ...
+
+
+def contract_in(task: object) -> Contract:
+    """The task's contract; one without clauses where it has none."""
+    return task.contract if isinstance(task, _UnderContract) else Contract()
 
 
 _ATOM = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\$\{\w+\}", re.DOTALL)

@@ -32,10 +32,17 @@ def test_a_cap_in_dollars_on_what_is_free_is_said(usd: float | None, known: list
     assert ("ends nothing" in ends_nothing(usd, known)) == said
 
 
-def test_a_run_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("checked_by", "said"), [("scripted/answers", True), ("dear/model", False)])
+def test_a_run_says_so_unless_what_the_verdict_is_by_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checked_by: str, said: bool
+) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
+    (tmp_path / "prices.toml").write_text('["dear/model"]\nprompt = 1\ncompletion = 1\n')
     answers = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.2))
     answers.name = "scripted/answers"
-    models = Models(answers, Scripted(rewrite, name="scripted/proposer"))
+    check = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.2))
+    check.name = checked_by
+    models = Models(answers, Scripted(rewrite, name="scripted/proposer"), check=check)
     budget = Budget(evaluations=60, usd=0.05)
     result = optimize(planted_task(), Rewrites(steps=1), model=models, budget=budget, store=tmp_path / "s.db")
-    assert any("the cap in dollars ends nothing" in warning for warning in result.warnings)
+    assert any("the cap in dollars ends nothing" in warning for warning in result.warnings) == said

@@ -74,3 +74,15 @@ def examples(count: int = 120) -> list[dspy.Example]:
 
 def right(gold: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> bool:
     return gold.answer == prediction.answer
+
+
+class Two(dspy.Module):
+    """A program of two predictors, the second shown what the first gave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plan = dspy.Predict(dspy.Signature("question -> plan", "Plan it."))
+        self.solve = dspy.ChainOfThought(dspy.Signature("question, plan -> answer", "Solve it."))
+
+    def forward(self, question: str):
+        return self.solve(question=question, plan=self.plan(question=question).plan)

@@ -18,19 +18,9 @@ from promptopt.dspy.lm import DspyModel  # noqa: E402
 from promptopt.dspy.task import Data, bind  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
 from promptopt.types import Cell, Example  # noqa: E402
-from tests.inside_dspy.scripted import Engine, examples, lm, right  # noqa: E402
+from tests.inside_dspy.scripted import Engine, Two, examples, lm, right  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
-
-
-class Two(dspy.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.plan = dspy.Predict(dspy.Signature("question -> plan", "Plan it."))
-        self.solve = dspy.ChainOfThought(dspy.Signature("question, plan -> answer", "Solve it."))
-
-    def forward(self, question: str):
-        return self.solve(question=question, plan=self.plan(question=question).plan)
 
 
 class Person(pydantic.BaseModel):
@@ -157,7 +147,13 @@ def test_of_several_calls_of_a_predictor_one_is_shown_the_last_about_as_often_as
     assert {0, 1} < {*places}
 
 
-@pytest.mark.parametrize("target", ["yes", '{"answer": "yes"}', '{"calls": 3}', '{"calls": {"self": "x"}}', "[1]", ""])
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["yes", '{"answer": "yes"}', '{"calls": 3}', '{"calls": {"self": "x"}}', "[1]", "", pytest.param(DEEP, id="deep")],
+)
 def test_a_right_answer_is_never_taken_for_a_run(target: str) -> None:
     student = dspy.Predict("question -> answer")
     gold = dspy.Example(question="q1", answer=target).with_inputs("question")

@@ -20,7 +20,7 @@ dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dsp
 
 from promptopt.dspy import PromptOpt  # noqa: E402
 from promptopt.dspy.program import is_async  # noqa: E402
-from tests.inside_dspy.scripted import Engine, examples, lm, right, text_of  # noqa: E402
+from tests.inside_dspy.scripted import Engine, Two, examples, lm, right, text_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
 
@@ -117,16 +117,6 @@ def test_a_saved_program_sends_the_same_bytes_when_it_is_loaded(whole, tmp_path:
             program(question="q1")
         sent.append([text_of(request) for request in engine.requests])
     assert sent[0] == sent[1]
-
-
-class Two(dspy.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.plan = dspy.Predict(dspy.Signature("question -> plan", "Plan it."))
-        self.solve = dspy.ChainOfThought(dspy.Signature("question, plan -> answer", "Solve it."))
-
-    def forward(self, question: str):
-        return self.solve(question=question, plan=self.plan(question=question).plan)
 
 
 def test_both_predictors_of_a_program_are_edited_and_its_calls_counted(tmp_path: Path) -> None:

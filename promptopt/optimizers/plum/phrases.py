@@ -14,11 +14,11 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 from promptopt.protocols import Chunker, Task
 from promptopt.ranges import within
-from promptopt.tasks.contract import Contract
+from promptopt.tasks.contract import contract_in
 
 Span = tuple[int, int]
 """Where a stretch of a text begins and ends, in characters."""
@@ -161,16 +161,9 @@ def protected(text: str, frozen: Sequence[str] = ()) -> list[Span]:
     return merged
 
 
-# A task of a user's own kind need not have one.
-@runtime_checkable
-class _UnderContract(Protocol):
-    @property
-    def contract(self) -> Contract: ...
-
-
 def frozen_texts(task: Task) -> tuple[str, ...]:
     """The texts that the task's contract wants to stay."""
-    contract = task.contract if isinstance(task, _UnderContract) else Contract()
+    contract = contract_in(task)
     return tuple(filter(None, dict.fromkeys([*contract.frozen, *contract.must_contain])))
 
 
