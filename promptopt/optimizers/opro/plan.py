@@ -11,7 +11,8 @@ from promptopt.text import counted
 PUBLISHED, MEMORY = 20, 8
 """Instructions shown by the paper's rule (paper), and by the budget at most (ours)."""
 SMALL = 500
-"""Evaluations of a search below which it goes by the posterior over the lineage, and shows fewer instructions. Ours."""
+"""Evaluations of a search below which it goes by the posterior over the lineage, and shows fewer instructions, where
+calls are capped. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,17 @@ def test_the_plan_grows_with_the_room_and_what_is_set_stays() -> None:
     assert [plan.breadth for plan in plans] == [4, 5, 8, 19]
     assert [plan.rounds for plan in plans] == sorted(plan.rounds for plan in plans)
     assert all(plan.examples == 120 for plan in plans)
-    # As many as a step asks for, where the search is small; also where a user asks for fewer.
-    assert [plan.memory for plan in plans] == [4, 5, 8, 8]
-    assert OPRO(propose=Proposing(breadth=1)).plan(inside(100)).memory == 4
-    assert [plan.fresh is not None and plan.fresh.lineage for plan in plans] == [True, True, False, False]
+    assert all(plan.memory == 8 and plan.fresh is not None and not plan.fresh.lineage for plan in plans)
     own = OPRO(steps=7, examples=30, show=Showing(memory=3), propose=Proposing(breadth=6)).plan(inside(273))
     assert (own.rounds, own.examples, own.memory, own.breadth) == (7, 30, 3, 6)
+
+
+def test_under_a_cap_on_calls_a_small_search_goes_by_the_lineage_and_shows_as_many_as_a_step_asks_for() -> None:
+    plans = [OPRO().plan(inside(None, calls)) for calls in (150, 400, 2_000, 20_000)]
+    assert [plan.fresh is not None and plan.fresh.lineage for plan in plans] == [True, True, False, False]
+    assert [plan.memory for plan in plans] == [*(plan.breadth for plan in plans[:2]), 8, 8]
+    # What a user asks for a step makes no history shorter.
+    assert OPRO(propose=Proposing(breadth=1)).plan(inside(None, 150)).memory == 4
 
 
 def test_the_paper_s_constants_stand_by_name_and_without_a_cap_nothing_is_small() -> None:
