@@ -36,6 +36,8 @@ PATIENCE_S = 0.01
 """Seconds without a word from any of them after which others go on too: they wait for something, as tools do."""
 ENDING_S = 2.0
 """Seconds in which a program that was told to end is waited for."""
+AGAIN_S = 0.5
+"""Seconds after which it is told again: it may have caught what it was told by."""
 
 Held = deque[tuple[Worker, Sequence[Reply] | None]]
 
@@ -235,9 +237,14 @@ def _end(begun: Sequence[Worker]) -> None:
     """End every program that still runs, and wait for it."""
     alive = [worker for worker in begun if worker.thread.is_alive()]
     for worker in alive:
-        worker.stop("the run ended")
-    deadline = time.monotonic() + ENDING_S
-    for worker in alive:
-        while worker.thread.is_alive() and time.monotonic() < deadline and worker.refused <= REFUSED:
-            worker.thread.join(0.05)
+        # Told once more at once, it would be cut off where it closes what it opened.
+        if not worker.over:
+            worker.stop("the run ended")
+    for _ in range(round(ENDING_S / AGAIN_S)):
+        deadline = time.monotonic() + AGAIN_S
+        for worker in alive:
+            if worker.refused <= REFUSED:
+                worker.thread.join(max(0.0, deadline - time.monotonic()))
+        alive = [worker for worker in alive if worker.thread.is_alive() and worker.refused <= REFUSED]
+        for worker in alive:
             worker.stop("")

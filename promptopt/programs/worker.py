@@ -97,7 +97,8 @@ class Worker:
             return
         with self._ending:
             if not self.gone and self.thread.is_alive():
-                _raise_in(self.thread)
+                # The one exception that threads end by without a word.
+                raise_in(self.thread, SystemExit)
                 if self.loop is not None:
                     self.loop.wake()
 
@@ -129,6 +130,17 @@ class Worker:
         raise ProgramStopped(self.over)
 
     def _run(self) -> None:
+        try:
+            result = self._outcome()
+            if not self.over:
+                self.result = result
+        except SystemExit:
+            # It was told to end once more in these lines: `over` says why.
+            pass
+        finally:
+            self._leave()
+
+    def _outcome(self) -> Finished:
         awaited = False
         try:
             output = self.program(self.record.cell.prompt, self.record.cell.example, self._handle())
@@ -139,20 +151,26 @@ class Worker:
                 with asyncio.Runner(loop_factory=_InlineLoop) as runner:
                     output = runner.run(driven)
             found, failure = read_output(output)
-            result = Finished(self.record, found, failure)
+            return Finished(self.record, found, failure)
         except EvaluatorError as cause:
-            result = Finished(self.record, error=cause)
+            return Finished(self.record, error=cause)
         except BaseException as cause:  # noqa: BLE001 - a program is anybody's code, and costs its own cell alone
             # It was asked as one that does not wait, for nothing else was to be seen of it.
             slip = awaited and isinstance(cause, TypeError) and not is_async(self.program)
-            result = Finished(self.record, failure=said_of(cause) + (UNDECLARED if slip else ""))
+            return Finished(self.record, failure=said_of(cause) + (UNDECLARED if slip else ""))
+
+    def _leave(self) -> None:
         try:
-            if not self.over:
-                self.result = result
-        finally:
-            with self._ending:
-                self.gone = True
-            self._report()
+            self._close()
+        except SystemExit:
+            self._close()
+        self._report()
+
+    def _close(self) -> None:
+        """From here on the thread is not ended from outside; what it was told and has not heard is taken back."""
+        with self._ending:
+            self.gone = True
+            raise_in(self.thread, None)
 
     def _report(self) -> None:
         if not self.ended:
@@ -250,9 +268,10 @@ class _InlineLoop(asyncio.SelectorEventLoop):
 _LOOPS: contextvars.ContextVar[_Loop | None] = contextvars.ContextVar("promptopt program loop", default=None)
 
 
-def _raise_in(thread: threading.Thread) -> None:
-    """End another thread at its next step of Python: by the one exception that threads end by without a word."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+def raise_in(thread: threading.Thread, error: type[BaseException] | None) -> None:
+    """Raise an exception in another thread at its next step of Python; with None, none that was not raised yet."""
+    raised = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), raised)
 
 
 def is_async(program: Program) -> bool:

@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,10 +19,12 @@ from promptopt.binding.models import Models
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.models.scripted import Scripted
 from promptopt.programs import program_task
+from promptopt.programs.handle import Record
 from promptopt.programs.outputs import read_output, said_of
+from promptopt.programs.worker import Rules, Worker, raise_in
 from promptopt.tasks.splits import Splits
-from promptopt.types import Example, Score, TracedCall
-from tests.programs.test_programs import Batches, ended, score
+from promptopt.types import Example, Sampling, Score, TracedCall
+from tests.programs.test_programs import Batches, cells, ended, score
 
 SCALAR = SimpleNamespace(ndim=0, item=lambda: 0.5)
 """What numpy's numbers and tensors without an axis are to whoever knows neither."""
@@ -173,6 +176,44 @@ def test_an_async_program_that_waits_for_ever_leaves_no_thread_behind(program: A
     [found] = score(program, 1, seconds=0.05)
     assert "it went on for 0.05 seconds" in found.feedback
     assert ended()
+
+
+@pytest.mark.parametrize("where", ["in its last words", "at the lock"])
+def test_a_program_told_to_end_once_more_while_it_ends_reports_and_is_left(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An exception out of its thread is an error of pytest's.
+    def fails(prompt: Any, example: Example, ask: Any) -> str:
+        raise ValueError("no")
+
+    reports: SimpleQueue[Worker | None] = SimpleQueue()
+    worker = Worker(fails, Record(cells(1)[0]), Rules(9, 9.0, Sampling()), reports)
+
+    class Told:
+        """A lock that is waited for while the thread is told to end, the first time."""
+
+        def __enter__(self) -> None:
+            if not told:
+                told.append(True)
+                raise_in(worker.thread, SystemExit)
+
+        def __exit__(self, *error: object) -> None: ...
+
+    def told_meanwhile(cause: BaseException) -> str:
+        worker.stop("the run ended")
+        return said_of(cause)
+
+    told: list[bool] = []
+    if where == "in its last words":
+        monkeypatch.setattr("promptopt.programs.worker.said_of", told_meanwhile)
+    else:
+        worker._ending = cast("Any", Told())
+    worker.go_on(None)
+    assert reports.get(timeout=60.0) is worker
+    worker.thread.join(60.0)
+    assert not worker.thread.is_alive()
+    assert worker.ended
+    assert worker.gone
 
 
 def test_what_an_async_program_hands_to_a_thread_runs_where_it_runs_but_for_an_executor_of_its_own() -> None:
