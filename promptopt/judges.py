@@ -29,7 +29,7 @@ from promptopt.run.budget import Budget, Ledger
 from promptopt.run.door import Door
 from promptopt.run.run import Run
 from promptopt.store.runs import Store
-from promptopt.tasks.reading.columns import text_of
+from promptopt.tasks.reading.cell_texts import text_of
 from promptopt.tasks.reading.conversations import messages_in, transcript
 from promptopt.text import counted, shorten
 from promptopt.trust.calibration import Calibration, JudgeStatus, Scored, calibration

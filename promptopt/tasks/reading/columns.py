@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,14 +11,20 @@ from typing import Any, cast
 from promptopt.arguments import told
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.demands import demands_of
-from promptopt.tasks.reading.conversations import before_reply, calls_a_tool, messages_in, reply_in, transcript
+from promptopt.tasks.reading.cell_texts import (
+    cell_calls_a_tool,
+    context_of,
+    input_text,
+    reply_text,
+    reply_texts,
+    text_of,
+    why_no_text,
+)
 from promptopt.tasks.reading.row_numbers import TABLES, Where, where_is
 from promptopt.text import Regex, normalise
-from promptopt.types import Example, canonical
+from promptopt.types import Example
 
 Row = Mapping[str, object]
-DEEPER = 50
-"""Levels of nesting that a value has to leave free, for whoever writes it later may stand deeper in the stack."""
 
 
 @told
@@ -151,17 +155,17 @@ class ColumnRoles:
         """
         where, listed = partial(where_is, path, number), path.suffix.lower() in TABLES
         self._check_texts(where, row)
-        fields = tuple((field, _asked(row.get(names[0]), listed)) for field, names in self.inputs)
+        fields = tuple((field, input_text(row.get(names[0]), listed)) for field, names in self.inputs)
         if not any(value.strip() for _, value in fields):
             return None
         cell = None if self.target is None else row.get(self.target)
-        target = self._answer(where, _reply(cell, listed))
+        target = self._answer(where, reply_text(cell, listed))
         if target and self.demands is None:
             self._check_hidden(path, fields, text_of(cell))
         group = "" if self.group is None else text_of(row.get(self.group)).strip()
         if not target:
             return Example(fields, group=group)
-        solution = self._solution(where, row, _reply(cell, listed), target)
+        solution = self._solution(where, row, reply_text(cell, listed), target)
         if self.options:
             return Example(fields, target, (), _others(self.options, fields, target), solution, group)
         return Example(fields, target, (), self._rejected(where, row, cell, listed, target, solution), solution, group)
@@ -179,15 +183,11 @@ class ColumnRoles:
         solution = None if self.solution is None else self.solution.column
         for column in (*(names[0] for _, names in self.inputs), self.target, *self.rejected, solution):
             value = None if column is None else row.get(column)
-            try:
-                # Tried now: an error in canonical JSON later would name no row.
-                text_of(value if value is None or isinstance(value, (str, float)) else _deeper(value))
-            except (TypeError, ValueError, RecursionError) as cause:
-                what = "values nested too deeply" if isinstance(cause, RecursionError) else _kind(value)
+            if what := why_no_text(value):
                 raise DataError(
                     f"{where()}: the column {column!r} holds {what}, which is no text; write it as one, or name "
                     f"another column"
-                ) from cause
+                )
 
     def _answer(self, where: Where, text: str) -> str:
         text = text.strip()
@@ -207,7 +207,7 @@ class ColumnRoles:
         found: dict[str, None] = {}
         for column in self.rejected:
             self._check_context(where, column, row.get(column), chosen, listed)
-            for text in _replies(row.get(column), listed):
+            for text in reply_texts(row.get(column), listed):
                 answer = self._answer(where, text)
                 # What a worked solution is preferred to has to be one too, or its length alone would tell them apart.
                 output = self._worked(text, answer) if solution and self._cuts(text) else answer
@@ -226,7 +226,7 @@ class ColumnRoles:
         return tuple(found)
 
     def _check_context(self, where: Where, column: str, value: object, chosen: object, listed: bool) -> None:
-        asked, preferred = _context(value, listed), _context(chosen, listed)
+        asked, preferred = context_of(value, listed), context_of(chosen, listed)
         if asked and preferred and asked != preferred:
             raise DataError(
                 f"{where()}: the conversation in {column!r} is another one than that in {self.target!r} before the "
@@ -237,7 +237,7 @@ class ColumnRoles:
         column = None if self.solution is None else self.solution.column
         if column is None:
             return self._worked(answered, target) if self._cuts(answered) else ""
-        text = self._worked(_reply(row.get(column), listed=False), target)
+        text = self._worked(reply_text(row.get(column), listed=False), target)
         if not text:
             raise DataError(
                 f"{where()}: there is nothing in the solution column {column!r}; write it, or remove the row"
@@ -271,23 +271,6 @@ def names_of(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def text_of(value: object) -> str:
-    """A cell as a text: empty for nothing and for NaN, JSON for what is no text."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else canonical(value)
-
-
-def _deeper(value: object) -> object:
-    for _ in range(DEEPER):
-        value = [value]
-    return value
-
-
-def _kind(value: object) -> str:
-    return "bytes that are no UTF-8" if isinstance(value, bytes) else f"a {type(value).__name__}"
-
-
 def listed_columns(row: Row) -> str:
     """The columns of a row, for a sentence."""
     return "the columns " + ", ".join(map(repr, row))
@@ -300,46 +283,10 @@ def _present(path: Path, names: Sequence[str], row: Row) -> str:
     raise DataError(f"{path}: {UnknownName('column', names[0], row)}")
 
 
-def _entries(value: object, listed: bool) -> object:
-    """The list in a cell of a file that can only hold texts; everything else as it is."""
-    if not listed or not isinstance(value, str) or not value.lstrip().startswith("["):
-        return value
-    try:
-        found: object = json.loads(value)
-    # More than Python reads (deep nesting, endless numbers) is a text like any other.
-    except (ValueError, RecursionError):
-        return value
-    return found
-
-
 def row_calls_a_tool(row: Row, columns: ColumnRoles, *, listed: bool) -> bool:
     """Whether a conversation in the columns of a row calls a tool; `listed`: lists stand in cells as JSON."""
     read = (*(names[0] for _, names in columns.inputs), columns.target, *columns.rejected)
-    cells = (_entries(row.get(name), listed) for name in read if name is not None)
-    return any(messages_in(cell) is not None and calls_a_tool(cell) for cell in cells)
-
-
-def _asked(value: object, listed: bool) -> str:
-    messages = messages_in(_entries(value, listed))
-    return text_of(value) if messages is None else transcript(before_reply(messages))
-
-
-def _reply(value: object, listed: bool) -> str:
-    messages = messages_in(_entries(value, listed))
-    return text_of(value) if messages is None else reply_in(messages)
-
-
-def _replies(value: object, listed: bool) -> list[str]:
-    entries = _entries(value, listed)
-    # A list of messages is one conversation; any other list is several outputs.
-    if isinstance(entries, list) and messages_in(cast("object", entries)) is None:
-        return [_reply(entry, listed=False) for entry in cast("list[object]", entries)]
-    return [_reply(value, listed)]
-
-
-def _context(value: object, listed: bool) -> tuple[tuple[str, str], ...]:
-    messages = messages_in(_entries(value, listed))
-    return () if messages is None else before_reply(messages)
+    return any(cell_calls_a_tool(row.get(name), listed) for name in read if name is not None)
 
 
 def _others(options: str, fields: tuple[tuple[str, str], ...], target: str) -> tuple[str, ...]:

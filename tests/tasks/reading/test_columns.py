@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.reading.columns import ColumnRoles, Columns, Solution, text_of
+from promptopt.tasks.reading.cell_texts import text_of
+from promptopt.tasks.reading.columns import ColumnRoles, Columns, Solution
 from promptopt.tasks.reading.files import examples_from, read_examples, read_rows
 from promptopt.text import normalise
 from promptopt.types import Example
