@@ -6,26 +6,23 @@ searched on can be read, masked and kept.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.chat_files import conversation_line, task_file
 from promptopt.tasks.chat_template import MARK, marked_otherwise, named_otherwise, template_of
 from promptopt.tasks.demands import DEMANDS, are_demands
-from promptopt.tasks.guess import quoted
 from promptopt.tasks.masking import Masker
-from promptopt.tasks.prompt_text import chat_layouts
-from promptopt.tasks.reading.chat_rows import Conversation, Reading, conversations_of, is_log
+from promptopt.tasks.reading.chat_rows import Reading, conversations_of, is_log
 from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, ScoredTurns, examples_of, refusals, usable
 from promptopt.tasks.reading.files import read_rows
 from promptopt.tasks.reading.row_numbers import row_at
 from promptopt.text import counted, normalise, shorten
-from promptopt.types import ChatRole, Example, messages_to_json
+from promptopt.types import ChatRole
 
 LOOKED_AT = 20
 """Rows, at most, by which a file is known."""
@@ -101,7 +98,9 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
             f"{beside} keeps {', '.join(map(repr, further))} under 'variables', though the prompt does not name them: "
             f"[data] slice = NAME has parts of the data told apart (docs/check.md)"
         )
-    lines = [_line(each, (*names, *further), masker if logs.mask else None) for each in cleaned]
+    lines = [
+        conversation_line(each.conversation, (*names, *further), masker if logs.mask else None) for each in cleaned
+    ]
     if logs.mask:
         said.append(f"{beside}: {masker.said()}")
     bare = sum(not example.demands for example in examples)
@@ -110,7 +109,7 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
             f"{counted(bare, 'reply has', 'replies have')} no demands, so the metric is the words shared with the "
             f"logged reply; give all some, and set metric to demands"
         )
-    text = _task_file(logs, prompt, name, beside, names, examples)
+    text = task_file(name, prompt, names, examples, logs.scored, log=logs.data.name, beside=beside)
     return ChatDraft(text, "".join(f"{line}\n" for line in lines), tuple(said))
 
 
@@ -239,99 +238,6 @@ def _parting(cleaned: Sequence[Cleaned], names: Sequence[str]) -> tuple[str, ...
         and 1 < len(found) <= found.total() / 2
         and max(map(len, found)) <= LONGEST_VALUE
     )
-
-
-def _line(each: Cleaned, names: Sequence[str], masker: Masker | None) -> str:
-    conversation = each.conversation
-    known = dict(conversation.variables)
-    if masker is not None:
-        mask = masker.conversation(conversation.variables)
-        conversation = replace(
-            conversation,
-            messages=tuple(map(mask.message, conversation.messages)),
-            ideal=tuple(map(mask.text, conversation.ideal)),
-            demands=tuple(map(mask.value, conversation.demands)),
-        )
-        known = {name: mask.text(value) for name, value in known.items()}
-    kept = {name: known[name] for name in names if name in known}
-    return json.dumps(_as_row(conversation, kept), ensure_ascii=False)
-
-
-def _as_row(conversation: Conversation, variables: Mapping[str, str]) -> dict[str, Any]:
-    """The conversation as it is kept: OpenAI's form of a fine-tuning row, with the id and what else there is."""
-    messages = messages_to_json(conversation.messages)
-    # Not strict: a conversation without any weights has none at all.
-    for message, weight in zip(messages, conversation.weights, strict=False):
-        if weight is not None:
-            message["weight"] = weight
-    further: dict[str, Any] = {
-        "tools": [json.loads(tool) for tool in conversation.tools],
-        "variables": dict(variables),
-        "accepted": list(conversation.ideal),
-    }
-    for message, asked in zip(messages, conversation.demands, strict=False):
-        if asked not in (None, ""):
-            message[DEMANDS] = asked
-    kept = {name: value for name, value in further.items() if value}
-    return {"conversation": conversation.id, "messages": messages, **kept}
-
-
-_METRICS = {
-    "f1": (
-        "# the words shared with the logged reply (f1), until demands say what is to be in it (docs/chat.md), or",
-        "# a judge is told what a good reply is (docs/judges.md).",
-    ),
-    "demands": ("# the share of its demands that a reply meets: docs/chat.md.",),
-}
-
-
-def _task_file(
-    logs: Logs, prompt: str, name: str, beside: str, names: Sequence[str], examples: Sequence[Example]
-) -> str:
-    longest = max((len(example.target) for example in examples), default=0)
-    # At two characters a token, more tokens than text has: a reply as long as the longest logged one fits.
-    tokens = min(1024, max(64, longest // 2)) if longest else 256
-    groups = len({example.group for example in examples})
-    demanding = any(example.demands for example in examples)
-    metric = "demands" if demanding and all(example.demands for example in examples) else "f1"
-    lines = [
-        f"name = {quoted(name)}",
-        "# One or two sentences on what the bot is for; shown to the model that writes prompts.",
-        f"description = {quoted(f'Replies of a chatbot, from {logs.data.name}.')}",
-        f"# {counted(len(examples), 'scored reply', 'scored replies')} of {counted(groups, 'conversation')}. Scored by",
-        *_METRICS[metric],
-        f"metric = {quoted(metric)}",
-        'answer = "text"',
-        f"max_tokens = {tokens}   # of a reply",
-        "# The system prompt in use today: this is the part that is optimized.",
-        f"instruction = {_long(prompt)}",
-        "",
-        "[data]",
-        f"file = {quoted(beside)}   # as seen from this file",
-        f"turns = {quoted(logs.scored)}   # which replies of a conversation are scored: last | all | weighted",
-        *([f"demands = {quoted(DEMANDS)}   # what a reply has to say and to do: docs/chat.md"] if demanding else []),
-        *([f"variables = [{', '.join(map(quoted, names))}]   # what fills the slots of the prompt"] if names else []),
-        "",
-        "[contract]",
-        "# What no candidate may lose; see docs/check.md for all clauses.",
-        "template = true   # expressions such as {{name}} stay as they are, and none is added",
-        "# must_contain = []",
-        "# must_not_contain = []",
-        "# max_tokens = 1000",
-        "",
-    ]
-    for layout in chat_layouts():
-        pairs = ", ".join(f"[{quoted(role)}, {quoted(pattern)}]" for role, pattern in layout.messages)
-        lines += ["[[layouts]]", f"name = {quoted(layout.name)}", f"messages = [{pairs}]", ""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _long(text: str) -> str:
-    """A text of several lines as TOML writes it, so that a person can edit it; else in one line."""
-    # A literal text of TOML knows no escapes, so it holds neither its own mark nor control characters.
-    if "\n" not in text or "'''" in text or any(ord(each) < 32 and each not in "\n\t" for each in text):
-        return quoted(text)
-    return f"'''\n{text}'''"
 
 
 def speakers_of(given: Iterable[str]) -> dict[str, ChatRole]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import SequenceMatcher
 
-from promptopt.tasks.guess import quoted
 from promptopt.tasks.splits import SHARED
+from promptopt.tasks.toml_text import quoted
 from promptopt.text import counted
 
 MUCH_RARER = 5
