@@ -18,9 +18,9 @@ from typing import Any
 from benchmarks.chaos_server import FAULTS, ChaosServer
 from benchmarks.search_landscape import plant
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import PromptoptError
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.models.server.retrying import RetryPolicy

@@ -17,9 +17,9 @@ from benchmarks.search_settings import PLANTED, SELECTOR_BUDGET
 from benchmarks.search_tables import CONTROL, mean, with_error
 from promptopt import registry
 from promptopt.api import optimize
-from promptopt.binding.config import Setting, build_optimizer
 from promptopt.binding.evaluator import recast
 from promptopt.binding.models import Models
+from promptopt.binding.settings import Setting, build_optimizer
 from promptopt.comparison.statistics import ranks_in
 from promptopt.errors import PromptoptError
 from promptopt.models.scripted import Scripted

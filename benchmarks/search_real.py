@@ -16,10 +16,10 @@ from typing import Any, cast
 
 from benchmarks.search_settings import REAL, VARIANTS
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.evaluator import recast
 from promptopt.binding.identity import identity_of
 from promptopt.binding.models import Models
+from promptopt.binding.settings import build_optimizer
 from promptopt.comparison import cells
 from promptopt.comparison.cells import Row, TableCell
 from promptopt.comparison.compare import compared

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from promptopt import registry
-from promptopt.binding.config import Setting
+from promptopt.binding.settings import Setting
 
 Settings = Mapping[str, Mapping[str, Setting]]
 

@@ -33,9 +33,9 @@ from benchmarks.search_proposer import Proposer, clauses
 from benchmarks.search_settings import PLANTED, REAL, TRAINED, VARIANTS, arena
 from promptopt import registry
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.evaluator import recast
 from promptopt.binding.models import Models
+from promptopt.binding.settings import build_optimizer
 from promptopt.comparison.cells import Row, row_of
 from promptopt.comparison.statistics import mean_of
 from promptopt.errors import PromptoptError

@@ -13,8 +13,9 @@ from benchmarks.search_landscape import KINDS, plant
 from benchmarks.search_proposer import Proposer
 from promptopt import registry
 from promptopt.api import optimize
-from promptopt.binding.config import RunConfig, build_optimizer
+from promptopt.binding.config import RunConfig
 from promptopt.binding.models import Models
+from promptopt.binding.settings import build_optimizer
 from promptopt.cli import stand_ins
 from promptopt.cli.forecast import Forecast, forecast
 from promptopt.models.scripted import Scripted

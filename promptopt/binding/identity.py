@@ -22,7 +22,7 @@ from promptopt.types import canonical, digest
 def bind_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """A method by its registered name, with its default settings, or the object given."""
     if isinstance(optimizer, str):
-        from promptopt.binding.config import build_optimizer
+        from promptopt.binding.settings import build_optimizer
 
         optimizer = build_optimizer(optimizer, {})
     if isinstance(optimizer, type) or not callable(getattr(optimizer, "optimize", None)):

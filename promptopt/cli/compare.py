@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptopt.binding.config import RunConfig, Setting
+from promptopt.binding.config import RunConfig
+from promptopt.binding.settings import Setting
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, say, show, show_forecast, show_json
 from promptopt.errors import BackendError, ConfigError
@@ -145,8 +146,8 @@ class PlannedTable:
 
 def planned(config: RunConfig, methods: str | None, models: str | None, seeds: str) -> PlannedTable:
     """What is asked for. Raises ConfigError for what is no task, method or number of seeds, before anything is run."""
-    from promptopt.binding.config import build_optimizer
     from promptopt.binding.plan import DEFAULT_EVALUATIONS
+    from promptopt.binding.settings import build_optimizer
     from promptopt.cli.request import budget_of, task_of, with_task
     from promptopt.comparison.compare import cells_of, with_floor
     from promptopt.models.specs import check_spec

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from promptopt.binding.config import RunConfig, build_optimizer
+from promptopt.binding.config import RunConfig
 from promptopt.binding.evaluator import recast, verdict_evaluator
 from promptopt.binding.models import addresses_of
 from promptopt.binding.plan import ends_nothing, room_for, too_little
+from promptopt.binding.settings import build_optimizer
 from promptopt.binding.task import bind_task
 from promptopt.cli.display import smallest
 from promptopt.cli.forecast_range import ForecastRange

@@ -130,7 +130,7 @@ def _sharing(kinds: Iterable[type | str]) -> list[type]:
 
 def settings(made: object) -> list[list[str]]:
     """[name, default, what it takes, meaning] of every field of a dataclass, or of an instance of one."""
-    from promptopt.binding.config import describe_type
+    from promptopt.binding.settings import describe_type
 
     if not dataclasses.is_dataclass(made):
         return []

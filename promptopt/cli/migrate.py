@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptopt.binding.config import RunConfig, build_optimizer
+from promptopt.binding.config import RunConfig
+from promptopt.binding.settings import build_optimizer
 from promptopt.cli import options
 from promptopt.cli.output import FAILED, interruptible, say, show, show_forecast, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError

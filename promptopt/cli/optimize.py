@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptopt.binding.config import RunConfig, build_optimizer, config_from, flat_settings, load_config
+from promptopt.binding.config import RunConfig, config_from, load_config
+from promptopt.binding.settings import build_optimizer, flat_settings
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_forecast, show_json, suspended_by
 from promptopt.errors import ConfigError, PromptoptError

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from typer import Option
 from typer.core import TyperCommand
 
-from promptopt.binding.config import GROUPS, RunConfig, Said, parse_settings
+from promptopt.binding.config import GROUPS, RunConfig, Said
+from promptopt.binding.settings import parse_settings
 
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 Quietly = Annotated[bool, Option("--quiet", help="Print nothing but the result.")]

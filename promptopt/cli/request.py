@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from promptopt.binding.config import GROUPS, RunConfig, Setting, flat_settings
+from promptopt.binding.config import GROUPS, RunConfig
 from promptopt.binding.models import check_models
+from promptopt.binding.settings import Setting, flat_settings
 from promptopt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ def evaluator_of(config: RunConfig, task: Task, optimizer: Optimizer | None = No
 
     Its settings are the user's, on top of those that the task ships for it.
     """
-    from promptopt.binding.config import adjust
     from promptopt.binding.evaluator import bind_evaluator
     from promptopt.binding.models import judge_specs
+    from promptopt.binding.settings import adjust
     from promptopt.outcome.criterion import name_of
 
     made = bind_evaluator(config.evaluator, task, optimizer)

@@ -11,15 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt import registry
-from promptopt.binding.config import (
-    RunConfig,
-    adjust,
-    build_optimizer,
-    config_from,
-    describe_type,
-    load_config,
-    parse_settings,
-)
+from promptopt.binding.config import RunConfig, config_from, load_config
+from promptopt.binding.settings import adjust, build_optimizer, describe_type, parse_settings
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.optimizers.evoprompt.method import EvoPromptGA
 from promptopt.protocols import Selector

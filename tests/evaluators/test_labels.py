@@ -10,7 +10,7 @@ from fake_task import FakeAsk, FakeTask, words
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.binding.config import adjust
+from promptopt.binding.settings import adjust
 from promptopt.errors import ConfigError, EvaluatorError, UnknownName
 from promptopt.evaluators.labels import CONTENT_FREE, Labels
 from promptopt.models.scripted import Scripted

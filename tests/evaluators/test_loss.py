@@ -11,7 +11,7 @@ from fake_task import FakeAsk, FakeTask, words
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.binding.config import adjust
+from promptopt.binding.settings import adjust
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.evaluation import evaluate
 from promptopt.evaluators.generation import Generation

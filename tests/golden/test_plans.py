@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from promptopt import registry
-from promptopt.binding.config import build_optimizer
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, Planning
 from promptopt.types import Room

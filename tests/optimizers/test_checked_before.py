@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
-from promptopt.binding.config import RunConfig, build_optimizer
+from promptopt.binding.config import RunConfig
+from promptopt.binding.settings import build_optimizer
 from promptopt.cli.forecast import forecast
 from promptopt.errors import ConfigError
 from promptopt.store.runs import Store

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
-from promptopt.binding.config import adjust
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
+from promptopt.binding.settings import adjust
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted

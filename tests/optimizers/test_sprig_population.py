@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.sprig import surrogate

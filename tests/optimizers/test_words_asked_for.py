@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
+from promptopt.binding.settings import build_optimizer
 from promptopt.models.scripted import Scripted
 from promptopt.run.budget import Budget
 from promptopt.tasks.splits import Splits

@@ -10,8 +10,8 @@ import pytest
 from benchmarks.search_landscape import STEM, plant
 from benchmarks.search_proposer import Proposer
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
+from promptopt.binding.settings import build_optimizer
 from promptopt.models.scripted import Scripted
 from promptopt.run.budget import Budget
 from promptopt.types import Request

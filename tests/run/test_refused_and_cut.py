@@ -11,8 +11,8 @@ import pytest
 from benchmarks.search_landscape import plant
 from benchmarks.search_proposer import Proposer
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import RequestRefused, SomeRefused
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result

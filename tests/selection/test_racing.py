@@ -16,7 +16,7 @@ from landscape import Landscape, plant
 from scipy.stats import t, ttest_rel
 
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.capo.track import Race

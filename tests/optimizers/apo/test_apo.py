@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.apo.method import APO, Expansion, _groups

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.operators.bootstrapping import Teacher, Teaching

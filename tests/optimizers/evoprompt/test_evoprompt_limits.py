@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptopt.binding.config import build_optimizer
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.evoprompt.evolution import Rewriting

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from promptopt.binding.config import build_optimizer
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.optimizers.gepa.method import GEPA, PATIENCE, Acceptance, Parallel, Reflecting
 from promptopt.optimizers.gepa.pareto import Parents

@@ -11,8 +11,8 @@ from typing import ClassVar
 import pytest
 
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.models.scripted import Scripted
 from promptopt.operators.bootstrapping import Teaching

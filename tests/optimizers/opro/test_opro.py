@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
-from promptopt.binding.config import adjust
+from promptopt.binding.settings import adjust
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.opro.method import OPRO, Proposing, Showing, Stopping, Validation

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from promptopt.binding.config import build_optimizer
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.operators.suggestions import suggestions
 from promptopt.optimizers.optoprime.method import COOL, DRY, OptoPrime

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from promptopt.binding.config import build_optimizer
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.optimizers.optoprime.method import OptoPrime
 from promptopt.optimizers.optoprime.several import GenerationTechnique, Multi, SelectionTechnique, medoid

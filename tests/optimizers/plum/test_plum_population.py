@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from promptopt.binding.config import adjust
+from promptopt.binding.settings import adjust
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.plum.neighbours import Editing, Editor

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from promptopt.binding.config import build_optimizer
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.evaluators.loss import Loss
 from promptopt.evaluators.preference import Preference

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from promptopt.api import optimize
-from promptopt.binding.config import adjust
+from promptopt.binding.settings import adjust
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.evaluators.labels import Labels
 from promptopt.models.scripted import Scripted

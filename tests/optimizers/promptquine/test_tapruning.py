@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from promptopt.api import optimize
-from promptopt.binding.config import adjust
+from promptopt.binding.settings import adjust
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.promptquine.tapruning import TAPruning, accepts

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from promptopt.api import optimize
-from promptopt.binding.config import build_optimizer
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.evaluators.labels import Labels
 from promptopt.models.scripted import Scripted

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from promptopt.binding.config import build_optimizer
+from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.optimizers.textgrad.backward import Criticism, criticisms_of, within_words
 from promptopt.optimizers.textgrad.method import DRY, SAMPLING, TextGrad
