@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,16 +11,14 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_forecast, show_json, suspended_by, troubles
+from promptopt.cli.output import say, show, show_forecast, show_json
+from promptopt.cli.prompt_check import held_against, to_score
 from promptopt.errors import ConfigError
-from promptopt.types import HISTORY
 
 if TYPE_CHECKING:
-    from promptopt.evaluation import Evaluation
-    from promptopt.outcome.decisions import Bars, Decision, ScoredPair
     from promptopt.reports.pull_request import Checked
     from promptopt.tasks.task import Task
-    from promptopt.types import Example, Prompt
+    from promptopt.types import Prompt
 
 REGRESSION, INCONCLUSIVE = 4, 5
 """Exit codes, beside those of every command."""
@@ -83,10 +79,10 @@ def check(
     if dry_run:
         from promptopt.cli.dry_runs import forecast_check
 
-        show_forecast(forecast_check(config, _to_score(laid_out, same=old == new), (old, new)), as_json=json)
+        show_forecast(forecast_check(config, to_score(laid_out, same=old == new), (old, new)), as_json=json)
         return
     bars = Bars(margin, better=better, accept_judge=accept_judge)
-    checked = _checked(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
+    checked = held_against(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
     outcome = overall(checked.decisions)
     _write_reports(checked, junit, summary, examples=not no_examples)
     code = _code(outcome, let_pass=let_pass)
@@ -113,180 +109,6 @@ def _new_prompt(task: Task, prompt: str, laid_out: Task) -> tuple[Task, Prompt]:
     except PlaceholderLost as lost:
         # A finding on the new prompt, which the contract tells in its turn, and no mistake in the command.
         return laid_out, lost.prompt
-
-
-def _checked(
-    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], given: tuple[str | None, str], bars: Bars,
-    *, quiet: bool,
-) -> Checked:  # fmt: skip
-    """`given`: the prompts as they were given, which say how they spell their slots."""
-    from promptopt.cli.evaluate import Wanted, scored
-    from promptopt.cli.slot_spelling import as_given, other_mark
-    from promptopt.models.tokens import estimate_tokens
-    from promptopt.reports.pull_request import Checked
-
-    old, new = prompts
-    # Before anything is asked: a schema that is none costs nothing to find.
-    breaks = _schema_fault(task)
-    count = partial(estimate_tokens, model=config.model)
-    whole = _to_score(task, same=old == new)
-    layout = "" if whole.layout is None else whole.layout.name
-    # Once, where both are the same prompt: `found` then has one entry, which is first and last.
-    called = {new: "the new prompt", old: "both prompts" if old == new else "the old prompt"}
-    wanted = [Wanted(config, layout, whole, each, called[each]) for each in dict.fromkeys(prompts) if whole.test]
-    found = [evaluation for _, evaluation in scored(wanted, "test", quiet)] if wanted else [_unasked(config, task, new)]
-    before, after = found[0], found[-1]
-    pairs = _pairs(before, after)
-    # An example that must pass and is none of the test decides for itself alone, and no mean.
-    own = frozenset(task.test)
-    tested = [pair for pair in pairs if pair.example in own]
-    judged = after.judged and not bars.accept_judge
-    decisions = [
-        *_of_prompt(task, old, new, count, other_mark(task, given)),
-        *_of_scores(task, tested, bars, judged=judged, same=old == new),
-        *_of_examples(task, pairs, breaks, judged=judged),
-        *_of_attacks(config, task, prompts, quiet=quiet),
-    ]
-    texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
-    shown = [
-        as_given(task, text, spelt) + (f"\n\n[read in the layout {prompt.layout!r}]" if prompt.layout else "")
-        for text, spelt, prompt in zip(texts, given, prompts, strict=True)
-    ]
-    return Checked(
-        task.name, after.model, after.evaluator, (shown[0], shown[1]),
-        (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
-        tuple(decisions), tuple(tested), after.look, after.next_look,
-        sum(example in own for example in whole.test), old == new,
-    )  # fmt: skip
-
-
-def _of_prompt(
-    task: Task, old: Prompt, new: Prompt, count_tokens: Callable[[str], int], other_mark: str
-) -> list[Decision]:
-    """The contract, and the scan."""
-    from promptopt.outcome.decisions import Decision
-    from promptopt.outcome.hygiene import findings_in
-    from promptopt.tasks.spelling import as_spelt
-
-    # With slots as the task's own file spells them: there a user looks for what was lost.
-    broken = as_spelt(task.broken_by(new, count_tokens) or other_mark, task.marks)
-    contract = Decision("contract", "regression" if broken else "passed", broken if broken else "every clause is kept")
-    # The test too: a prompt that quotes one of its answers scores by what it was told.
-    seen = (*task.train, *task.dev, *task.test)
-    scan = [
-        Decision(f"scan {number}", "regression", f"the prompt {each}")
-        for number, each in enumerate(findings_in(new, old, task, seen), start=1)
-    ]
-    return [contract, *(scan if scan else [Decision("scan", "passed", "no leak, and no words to a judge")])]
-
-
-def _of_scores(task: Task, pairs: Sequence[ScoredPair], bars: Bars, *, judged: bool, same: bool) -> list[Decision]:
-    from promptopt.outcome.decisions import Decision, non_inferior, of_slices, shown_better
-
-    # A prompt is no worse than itself, however few examples there are.
-    if same:
-        return [Decision("score", "inconclusive" if bars.better else "passed", "both are the same prompt")]
-    score = non_inferior("score", pairs, bars.margin, judged=judged)
-    return [
-        shown_better(score) if bars.better else score,
-        *of_slices(pairs, task.gate.largest_loss, judged=judged),
-    ]
-
-
-def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *, quiet: bool) -> list[Decision]:
-    """Whether a chatbot's prompt holds where it is attacked; nothing is asked of other tasks, or for one prompt."""
-    if HISTORY not in task.fields or prompts[0] == prompts[1]:
-        return []
-    from promptopt.attacking import attack
-    from promptopt.cli.request import budget_of, models_of
-
-    if not quiet:
-        say(f"attacking {task.name}: 50 attempts on each prompt")
-    with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
-        # Nobody writes prompts here, so no proposer is opened.
-        models, budget = replace(models_of(config), proposer=config.model), budget_of(config)
-        found = attack(task, *prompts, model=models, budget=budget, seed=config.seed, interrupt=interrupt)
-    return list(found)
-
-
-def _schema_fault(task: Task) -> Callable[[str], str] | None:
-    """What says how a reply breaks the task's schema; None where it has none. Raises ConfigError for what is none."""
-    if not task.gate.schema:
-        return None
-    from promptopt.evaluators.schema import schema_fault
-
-    return schema_fault(task.gate.schema)
-
-
-def _of_examples(
-    task: Task, pairs: Sequence[ScoredPair], breaks: Callable[[str], str] | None, *, judged: bool
-) -> list[Decision]:
-    from promptopt.outcome.decisions import keeps_schema, must_pass
-
-    found: list[Decision] = []
-    if breaks is not None:
-        faults = [(bool(breaks(each.before.output)), bool(breaks(each.after.output))) for each in pairs]
-        found.append(keeps_schema(faults))
-    return [*found, *must_pass(task.gate.must_pass, pairs, judged=judged)]
-
-
-def _with_must_pass(task: Task) -> Task:
-    """The task whose test holds the examples that must pass, too, and whose other splits do not."""
-    from promptopt.tasks.splits import nearly_same, same_input
-
-    further = [example for example in task.gate.must_pass if example not in frozenset(task.test)]
-    if not further:
-        return task
-    # An example of the same words or group elsewhere would let a search learn what must pass.
-    taken = {key for example in further for key in (same_input(example), nearly_same(example))}
-    groups = {example.group for example in further if example.group}
-
-    def apart(examples: Sequence[Example]) -> tuple[Example, ...]:
-        outside = (each for each in examples if each.group not in groups)
-        return tuple(each for each in outside if taken.isdisjoint((same_input(each), nearly_same(each))))
-
-    return replace(task, train=apart(task.train), dev=apart(task.dev), test=(*apart(task.test), *further))
-
-
-def _to_score(task: Task, *, same: bool) -> Task:
-    """The task with the examples to be scored as its test: of one prompt twice, only those that must pass.
-
-    A prompt is no worse than itself, so looking at the sealed examples would show nothing, and cost a look. Raises
-    ConfigError where there are none to tell two prompts apart.
-    """
-    if not same and not task.test:
-        raise ConfigError(
-            f"task {task.name!r} has no test examples, and both prompts are scored on these; give it more data, or "
-            f"other split sizes"
-        )
-    whole = _with_must_pass(task)
-    return replace(whole, test=task.gate.must_pass) if same else whole
-
-
-def _unasked(config: RunConfig, task: Task, prompt: Prompt) -> Evaluation:
-    """What stands for the scores where nothing is asked."""
-    from promptopt.cli.request import evaluator_of
-    from promptopt.evaluation import Evaluation
-    from promptopt.outcome.criterion import name_of
-    from promptopt.outcome.result import Measured
-    from promptopt.run.budget import Ledger
-
-    nothing = Measured(math.nan, (math.nan, math.nan), 0, 0)
-    by = name_of(evaluator_of(config, task))
-    return Evaluation(task.name, config.model, by, "test", prompt, nothing, (), (), Ledger(), Ledger())
-
-
-def _pairs(before: Evaluation, after: Evaluation) -> list[ScoredPair]:
-    from promptopt.outcome.decisions import ScoredPair
-
-    known = dict(zip(before.examples, before.scores, strict=True))
-    both = zip(after.examples, after.scores, strict=True)
-    return [ScoredPair(example, known[example], score) for example, score in both if example in known]
-
-
-def _cost(evaluation: Evaluation) -> tuple[int, int, float | None]:
-    spent = evaluation.spent
-    return spent.prompt_tokens, spent.completion_tokens, spent.usd
 
 
 def _as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,14 +11,12 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_forecast, show_json, suspended_by
-from promptopt.cli.side_by_side import gain_cells
+from promptopt.cli.unseen_results import OnUnseenTask, Unseen, as_text, summary
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
 if TYPE_CHECKING:
-    from promptopt.comparison.user_prompts import Spread, UnderUserPrompts
-    from promptopt.evaluation import Evaluation, PromptComparison
-    from promptopt.stats import Gain
+    from promptopt.comparison.user_prompts import UnderUserPrompts
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
 
@@ -27,47 +25,6 @@ _SIDES = "the start's system prompt", "the system prompt found"
 """What each side of a comparison is called while it is scored."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-
-
-@dataclass(frozen=True, slots=True)
-class OnUnseenTask:
-    """The start and what was found, on the test examples of one unseen task; and the runs they come from."""
-
-    before: Evaluation
-    after: Evaluation
-    against: PromptComparison
-    runs: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """One JSON object."""
-        look = self.after.look
-        return {
-            "start": asdict(self.before.measured),
-            "found": asdict(self.after.measured),
-            "gain": self.against.to_json(),
-            "look": None if look is None else look.number,
-            "runs": list(self.runs),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """What the system prompt found on `sources` is worth on `task`; `adapted`: with user prompts searched for each."""
-
-    task: str
-    sources: tuple[str, ...]
-    start: str
-    system: str
-    as_it_is: OnUnseenTask
-    adapted: OnUnseenTask | None
-    reworded: UnderUserPrompts | None
-
-    def to_json(self) -> dict[str, Any]:
-        """One JSON object."""
-        adapted = None if self.adapted is None else self.adapted.to_json()
-        reworded = None if self.reworded is None else self.reworded.to_json()
-        return {"task": self.task, "sources": list(self.sources), "start_system": self.start, "system": self.system,
-                **self.as_it_is.to_json(), "adapted": adapted, "user_prompts": reworded}  # fmt: skip
 
 
 @app.command()
@@ -124,12 +81,12 @@ def unseen(
         say(_intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts))
     found: list[Unseen] = []
     for fold in folds:
-        found += _conducted(*fold, rivals, adapt=adapt, user_prompts=user_prompts, quiet=quiet or json)
+        found += _searched_and_judged(*fold, rivals, adapt=adapt, user_prompts=user_prompts, quiet=quiet or json)
     if json:
         show_json({"model": config.model, "method": config.method, "unseen": [each.to_json() for each in found],
-                   "summary": _summary(found)})  # fmt: skip
+                   "summary": summary(found)})  # fmt: skip
     else:
-        show(_as_text(found, config))
+        show(as_text(found, config.method, config.model))
 
 
 def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]]]:
@@ -183,7 +140,7 @@ def _intended(searches: int, targets: int, *, adapt: bool, user_prompts: int) ->
     )
 
 
-def _conducted(
+def _searched_and_judged(
     config: RunConfig, targets: Sequence[str], rivals: int, *, adapt: bool, user_prompts: int, quiet: bool
 ) -> list[Unseen]:
     """One search, and what it is worth on each of the tasks that it did not see."""
@@ -273,78 +230,3 @@ def _judged(
     # One comparison, and so one look.
     before, after = (evaluation for _, evaluation in scored(wanted, "test", quiet))
     return OnUnseenTask(before, after, compare(before, after, rivals=rivals), runs)
-
-
-def _summary(found: Sequence[Unseen]) -> dict[str, Any]:
-    """Gains over the unseen tasks: mean, least and greatest, and how many."""
-    gains = [each.as_it_is.against.gain.mean for each in found]
-    return {"mean": sum(gains) / len(gains), "min": min(gains), "max": max(gains), "n": len(gains)}
-
-
-def _as_text(found: Sequence[Unseen], config: RunConfig) -> str:
-    from promptopt.reports import words
-    from promptopt.stats import verdict
-
-    rows = [["unseen task", "", "start", "found", "difference", "from", "to", "p", "level", "verdict", "run"]]
-    for each in found:
-        kinds = [("as it is", each.as_it_is), *([("adapted", each.adapted)] if each.adapted is not None else [])]
-        for kind, judged in kinds:
-            scores = (judged.before.measured.score, judged.after.measured.score)
-            rows.append(_row(each.task, kind, scores, judged.against.gain, judged.against.verdict, judged.runs[-1]))
-        if each.reworded is not None:
-            told = each.reworded
-            kind = counted(told.start.n, "user prompt")
-            rows.append(_row(each.task, kind, (told.start.mean, told.found.mean), told.gain, verdict(told.gain), ""))
-    lines = [
-        f"System prompts by {config.method} on {config.model}, judged on the test examples of tasks that were not seen",
-        "",
-        words.columns(rows, right=tuple(range(2, 9))),
-        "",
-        *_over_all(found),
-        "From and to: 95 % intervals of the paired difference on the same examples. A verdict needs p below its level: "
-        f"0.05{f' / {len(found)}' if len(found) > 1 else ''} where nobody looked at the test before, and less with "
-        "each look.",
-    ]
-    if any(each.adapted is not None for each in found):
-        lines.append("Adapted: the user prompts found under either system prompt at the same caps, start's first.")
-    lines += [
-        f"{each.task}, under {counted(told.start.n, 'user prompt')} written from examples: "
-        f"{_range(told.start)} before, {_range(told.found)} after."
-        for each in found
-        if (told := each.reworded) is not None
-    ]
-    lines += [f"\nFound on {', '.join(each.sources)}{_as_found(each)}" for each in _apart(found)]
-    return "\n".join(lines)
-
-
-def _row(task: str, kind: str, scores: tuple[float, float], gain: Gain, verdict: str, run: str) -> list[str]:
-    from promptopt.reports import words
-
-    *cells, decided = gain_cells(gain, verdict)
-    return [task, kind, *map(words.score, scores), *cells, words.p_cell(gain.alpha), decided, run]
-
-
-def _range(spread: Spread) -> str:
-    from promptopt.reports import words
-
-    return f"{words.score(spread.mean)} ({words.score(spread.least)} to {words.score(spread.greatest)})"
-
-
-def _over_all(found: Sequence[Unseen]) -> list[str]:
-    """The line on the gains together; none where there is one alone."""
-    from promptopt.reports import words
-
-    if len(found) < 2:
-        return []
-    summary = _summary(found)
-    mean, least, most = (words.difference(summary[name]) for name in ("mean", "min", "max"))
-    return [f"The mean over {len(found)} unseen tasks: {mean} (least {least}, greatest {most})."]
-
-
-def _as_found(each: Unseen) -> str:
-    return " was nothing better than the start." if each.system == each.start else f":\n{each.system}"
-
-
-def _apart(found: Sequence[Unseen]) -> list[Unseen]:
-    """One for each search."""
-    return list({each.sources: each for each in found}.values())
