@@ -23,24 +23,20 @@ from typing import ClassVar, Literal
 
 from promptopt.arguments import told
 from promptopt.operators.demand import demand
-from promptopt.operators.drafts import edit_limit, placeholders
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import Mistake, show_task
-from promptopt.operators.rewrite import revisions
-from promptopt.operators.traces import records_of
 from promptopt.optimizers.gepa.frontier import Frontier, check_parts
 from promptopt.optimizers.gepa.merging import MERGING, Merges, Merging
 from promptopt.optimizers.gepa.pareto import PARENTS, Parents, best_of, draw_parent, survivors
 from promptopt.optimizers.gepa.plan import GEPAPlan, planned
 from promptopt.optimizers.gepa.pool import Pool
-from promptopt.optimizers.gepa.requests import FORM, KEEP, REFLECTOR, show_records
+from promptopt.optimizers.gepa.reflection import Child, Reflector, Trial
 from promptopt.optimizers.gepa.split import split
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.epochs import Epochs
 from promptopt.selection.generations import Preset
-from promptopt.tasks.parts import editables_of, focused
-from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, Score, UpperBounds
+from promptopt.tasks.parts import editables_of
+from promptopt.types import Estimate, Example, Prompt, Room, Sampling, Score, UpperBounds
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=2048)
 PATIENCE = 20
@@ -103,23 +99,6 @@ class Parallel:
         within(self, parents=(1, math.inf), minibatches=(1, math.inf))
 
 
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """A parent by its number, its minibatch, and what it scored there."""
-
-    parent: int
-    slice: tuple[Example, ...]
-    scores: tuple[Score, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Child:
-    """A rewritten prompt, and the trial of its parent that it is held against."""
-
-    prompt: Prompt
-    trial: _Trial
-
-
 @told
 @dataclass(frozen=True, slots=True)
 class GEPA:
@@ -180,7 +159,7 @@ class GEPA:
         if self.shared:
             run.warn("the search's own scores are fitted to the examples that its reflector reads, as shared is true")
         pool, epochs = Pool(run, examples, self.frontier), Epochs(feedback, plan.minibatch, run.rng("slices"))
-        merges, quotes = Merges(run, self.merge, editables_of(run.task)), Quotes(feedback, run.task.labels)
+        merges, reflector = Merges(run, self.merge, editables_of(run.task)), self._reflector(run, pool, feedback)
         joined = False
         lost = 0
         skipped = 0
@@ -193,7 +172,7 @@ class GEPA:
                 continue
             trials = self._trials(run, pool, epochs, number)
             imperfect = [trial for trial in trials if not self._perfect(trial)]
-            children = self._children(run, pool, imperfect, quotes)
+            children = reflector.children(imperfect)
             # On the very examples of the parent: paired, three of them tell more than three of each.
             scored = [(child, self._run(run, child.prompt, child.trial.slice, number)) for child in children]
             joined = self._join(run, pool, scored)
@@ -226,6 +205,10 @@ class GEPA:
         evaluations = evaluations if cells is None else min(cells, evaluations)
         return UpperBounds(evaluations, calls, calls * self.reflect.sampling.max_tokens)
 
+    def _reflector(self, run: Run, pool: Pool, feedback: Sequence[Example]) -> Reflector:
+        how, quotes = self.reflect, Quotes(feedback, run.task.labels)
+        return Reflector(run, pool, quotes, every=how.texts == "all", longest=how.longest, sampling=how.sampling)
+
     def _most(self, plan: GEPAPlan, room: Room) -> int:
         """Iterations at most: where the budget ends the search, as many as none of which brings an accepted child."""
         cells = room.cells()
@@ -233,7 +216,7 @@ class GEPA:
             return plan.rounds
         return PATIENCE + max(0, cells - plan.pareto) // plan.minibatch
 
-    def _trials(self, run: Run, pool: Pool, epochs: Epochs, number: int) -> list[_Trial]:
+    def _trials(self, run: Run, pool: Pool, epochs: Epochs, number: int) -> list[Trial]:
         """The parents of an iteration on their minibatches; each pair is run once."""
         rng, parallel = run.rng("parents"), self.parallel
         drawn = [draw_parent(self.draw, pool.fronts, pool.means, rng) for _ in range(parallel.parents)]
@@ -243,10 +226,10 @@ class GEPA:
         size = len(taken[0])
         # For the children too: a parent that is run alone is paid for in vain.
         demand(run, 2 * size * len(pairs), "another iteration")
-        trials: list[_Trial] = []
+        trials: list[Trial] = []
         for parent, batch in pairs:
             scores = self._run(run, pool.prompts[parent], batch, number)
-            trials.append(_Trial(parent, batch, tuple(scores)))
+            trials.append(Trial(parent, batch, tuple(scores)))
         return trials
 
     def _run(self, run: Run, prompt: Prompt, batch: Sequence[Example], number: int) -> Sequence[Score]:
@@ -256,67 +239,10 @@ class GEPA:
         repetition = number + 2 if run.task.sampling.temperature > 0 else 0
         return run.evaluate([prompt], batch, repetition=repetition)[prompt]
 
-    def _perfect(self, trial: _Trial) -> bool:
+    def _perfect(self, trial: Trial) -> bool:
         return self.reflect.skip_perfect and all(score.value >= self.reflect.perfect for score in trial.scores)
 
-    def _children(self, run: Run, pool: Pool, trials: Sequence[_Trial], quotes: Quotes) -> list[_Child]:
-        """A child for each parent of which a usable text was written; all texts are asked for at once."""
-        asked: list[tuple[_Trial, str, str]] = []
-        for trial in trials:
-            for part in self._parts(run, pool, trial.parent):
-                records = records_of(part, trial.slice, trial.scores)
-                # A text that took no part in any of these cells has nothing to answer for.
-                if records:
-                    request = self._request(run, pool.prompts[trial.parent], part, records)
-                    asked.append((trial, part, request))
-        texts = revisions(
-            run,
-            [(pool.prompts[trial.parent], part, request) for trial, part, request in asked],
-            self.reflect.sampling,
-            who="reflector",
-            longest=self.reflect.longest,
-            quotes=quotes,
-            form=FORM,
-        )
-        children: dict[Prompt, _Child] = {}
-        for trial in trials:
-            parent = prompt = pool.prompts[trial.parent]
-            changed: list[str] = []
-            for (of, part, _), text in zip(asked, texts, strict=True):
-                if of is trial and text is not None:
-                    prompt, changed = prompt.replace(part, text), [*changed, part]
-            # The code knows duplicates within an iteration only, and would score this one on all V again.
-            if prompt in pool.prompts and changed:
-                run.reject("reflector: in the pool already")
-            elif changed and run.admit([Proposal(prompt, (parent,), "reflector", ", ".join(changed))]):
-                # Where two parents come to one text, it is held against the first.
-                children.setdefault(prompt, _Child(prompt, trial))
-        return list(children.values())
-
-    def _parts(self, run: Run, pool: Pool, parent: int) -> tuple[str, ...]:
-        """The texts that are rewritten; the parent's pointer moves on, whatever comes of it."""
-        parts = editables_of(run.task)
-        if self.reflect.texts == "all":
-            return parts
-        place = pool.pointers[parent]
-        pool.pointers[parent] = (place + 1) % len(parts)
-        return (parts[place],)
-
-    def _request(self, run: Run, parent: Prompt, part: str, records: Sequence[Mistake]) -> str:
-        section = parent[part]
-        kept = placeholders(section)
-        return REFLECTOR.render(
-            {
-                "task": show_task(focused(run.task, part), parent),
-                "section": section,
-                "records": show_records(part, records),
-                "keep": f"{KEEP}{', '.join(kept)}." if kept else "",
-                # A token is about three quarters of a word; two thirds leave a margin.
-                "words": str(max(1, edit_limit(section, self.reflect.longest, run.count_tokens) * 2 // 3)),
-            }
-        )
-
-    def _join(self, run: Run, pool: Pool, scored: Sequence[tuple[_Child, Sequence[Score]]]) -> int:
+    def _join(self, run: Run, pool: Pool, scored: Sequence[tuple[Child, Sequence[Score]]]) -> int:
         """How many children were accepted, and scored on the fronts' examples, whatever they score there."""
         # Sums, as in the code; on equal examples they rank as the paper's means do.
         gains = [(total(scores) - total(child.trial.scores), child) for child, scores in scored]

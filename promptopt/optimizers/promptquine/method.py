@@ -26,12 +26,13 @@ from typing import ClassVar, Literal
 from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
-from promptopt.optimizers.promptquine.genes import Gene, genes_of, mutate, prune_anyhow, prune_lightly
-from promptopt.optimizers.promptquine.history import Genotype, History, Individual, new_children, offspring, whole
+from promptopt.optimizers.promptquine.breeding import Breeding
+from promptopt.optimizers.promptquine.genes import Gene, genes_of
+from promptopt.optimizers.promptquine.history import History, Individual, new_children, whole
 from promptopt.optimizers.promptquine.in_context import divide, starts_with
 from promptopt.optimizers.promptquine.plan import KEEP, PruningPreset, Sizes, planned
 from promptopt.optimizers.promptquine.reranking import Reranking, rerank
-from promptopt.optimizers.promptquine.selection import survivors, tournament
+from promptopt.optimizers.promptquine.selection import survivors
 from promptopt.protocols import Evaluator, Task
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -226,7 +227,7 @@ class PromptQuine:
             firsts.append(first)
             run.record([first.estimate], [first.prompt])
             if self._variant == "random":
-                self._prune_at_random(run, history, first, plan)
+                self._breeding(run, history, plan).prune_at_random(first)
             else:
                 self._evolve(run, history, first, plan)
         rerank(run, history, firsts, held, self.rerank)
@@ -243,17 +244,21 @@ class PromptQuine:
             return self.variant
         return "steady-state" if self.shots <= 1 else "generational"
 
+    def _breeding(self, run: Run, history: History, plan: Sizes) -> Breeding:
+        return Breeding(run, history, plan.offspring, tournament=self.evolve.tournament, drops=self.evolve.drops)
+
     def _evolve(self, run: Run, history: History, first: Individual, plan: Sizes) -> None:
-        evolve, population = self.evolve, self._first_population(run, history, first, plan)
+        evolve, breeding = self.evolve, self._breeding(run, history, plan)
+        population = breeding.first_population(first, plan.population, pruned=self.begin == "pruned")
         halving = evolve.halving if evolve.halving is not None else not run.task.labels
         while not history.closed and sum(each.length for each in population) > evolve.shortest * len(population):
             before = len(history)
             if self._variant == "generational":
                 # Of the generation's beginning, for all of its children alike.
                 threshold = min(each.fitness for each in population) if halving else None
-                children = self._generation(run, history, population, plan, threshold)
+                children = breeding.generation(population, threshold)
             else:
-                children = self._steady_state(run, history, population, plan)
+                children = breeding.steady_state(population)
             # A population that is filled up with old ones and brings nothing new could go round in circles for ever.
             if len(history) == before and len(children) < plan.population:
                 if not history.closed:
@@ -263,72 +268,6 @@ class PromptQuine:
                 run.warn("a generation had fewer new prompts than the population holds; the best old ones filled it up")
             population = survivors(children, population, plan.population)
             run.record([each.estimate for each in children], [each.prompt for each in population])
-
-    def _first_population(self, run: Run, history: History, first: Individual, plan: Sizes) -> list[Individual]:
-        if self.begin == "copies":
-            return [first] * plan.population
-        children: dict[Prompt, Genotype] = {}
-        for _ in range(plan.population):
-            mask = prune_lightly(run.rng("evolution"), first.genes)
-            child = offspring(run, first, mask)
-            if child is not None:
-                children.setdefault(child, (first.genes, mask))
-        population = history.add(children)
-        run.record([each.estimate for each in population], [each.prompt for each in population])
-        # The contract may refuse all of them, and a cap leave none.
-        return population if population else [first]
-
-    def _generation(
-        self, run: Run, history: History, population: Sequence[Individual], plan: Sizes, threshold: float | None
-    ) -> list[Individual]:
-        """All children of a generation are scored in one batch."""
-        rng = run.rng("evolution")
-        present = {each.prompt for each in population}
-        children: dict[Prompt, Genotype] = {}
-        for _ in range(plan.offspring):
-            parent = tournament(rng, population, self.evolve.tournament)
-            mask = mutate(rng, parent.genes, parent.mask, self.evolve.drops)
-            child = offspring(run, parent, mask)
-            if child is not None and mask is not None and child not in present:
-                children.setdefault(child, (parent.genes, mask))
-        # One batch, whose prompts share their beginnings. `present` is the code's: it knows the population alone.
-        return history.add(children, threshold)
-
-    def _steady_state(
-        self, run: Run, history: History, population: Sequence[Individual], plan: Sizes
-    ) -> list[Individual]:
-        """A child is scored at once, and may be the next parent."""
-        rng = run.rng("evolution")
-        pool = list(population)
-        present = {each.prompt for each in pool}
-        for _ in range(plan.offspring):
-            # The pool grows by its children, and tournaments with it.
-            parent = tournament(rng, pool, self.evolve.tournament)
-            mask = mutate(rng, parent.genes, parent.mask, self.evolve.drops)
-            child = offspring(run, parent, mask)
-            if child is not None and mask is not None and child not in present:
-                pool += history.add({child: (parent.genes, mask)})
-                present.add(child)
-            if history.closed:
-                break
-        return pool[len(population) :]
-
-    def _prune_at_random(self, run: Run, history: History, first: Individual, plan: Sizes) -> None:
-        """The paper's control: as many prompts, each with its own share of genes dropped."""
-        rng, misses = run.rng("evolution"), 0
-        while not history.closed and misses < plan.offspring:
-            batch: dict[Prompt, Genotype] = {}
-            before = len(history)
-            for _ in range(plan.offspring):
-                mask = prune_anyhow(rng, first.genes)
-                child = offspring(run, first, mask)
-                if child is not None:
-                    batch.setdefault(child, (first.genes, mask))
-            found = history.add(batch)
-            # Draws in vain end it: of a short prompt all that can be left of it may be known.
-            misses = 0 if len(history) > before else misses + 1
-            if found:
-                run.record([each.estimate for each in found], [max(found, key=lambda each: each.fitness).prompt])
 
 
 def _refuse_below(run: Run, least: int, what: str) -> None:
