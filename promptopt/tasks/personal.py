@@ -11,6 +11,8 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
+from promptopt.tasks.identity_numbers import RULES, is_identity_number, luhn
+
 _KEYS = (
     # OpenAI, Anthropic, Stripe, Groq, Slack, Hugging Face, xAI.
     r"\b(?:sk|pk|rk|gsk|xox[a-z]|hf|xai|whsec)[-_][\w-]{8,}",
@@ -73,7 +75,14 @@ _QUANTITY = re.compile(r"\+(?:\d{1,2}([ .])\d{3}\1\d{3}|\d{3}([ .])000(?:\2)000)
 _NORTH_AMERICAN = re.compile(r"1[2-9]\d{9}")
 _SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 """Letters of scripts without spaces: they end a number as a space does."""
-_VERSION = re.compile(r"\b(?:version|release|build|firmware|driver|v)[ .:]*$", re.IGNORECASE)
+_SAYS_CALL = re.compile(r"(?:\bwa\.me/|(?:phone|tel|mobile|whatsapp)[=:/])\+?$", re.IGNORECASE)
+_DEGREE_BEFORE = re.compile(r"(?<![\d.])[+-]?\d{1,3}\.\d{3,}[, ]{1,2}$")
+_DEGREE_BEHIND = re.compile(r"[, ]{1,2}[+-]?\d{1,3}\.\d{3,}(?![\d.])")
+_VERSION = re.compile(
+    r"(?:\b(?:version|release|build|firmware|driver|v|chapter|section|clause|article|kapitel|abschnitt|chapitre|capítulo)"
+    r"|§)[ .:]*$",
+    re.IGNORECASE,
+)
 _DATE = re.compile(r"(?<!\d)(?:\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d([./-])\d{1,2}\2\d{1,2})(?!\d)")
 _HOURS = re.compile(r"(?:[01]\d|2[0-4])-(?:[01]\d|2[0-4])[ /]{1,3}(?:[01]\d|2[0-4])-(?:[01]\d|2[0-4])")
 """When a shop is open: "08-12 13-18"."""
@@ -101,9 +110,10 @@ _RULES: Mapping[str, re.Pattern[str]] = {
     "password": re.compile(_PASSWORD, re.IGNORECASE),
     "email": re.compile(_EMAIL),
     "iban": re.compile(r"\b(?=([A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}))", re.IGNORECASE),
+    "social security number": re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-\d{2}-\d{4}(?![\w-])"),
+    **RULES,
     "card number": re.compile(r"(?<![\d+-])\d(?:[ -]?\d){12,18}(?![\d-])|(?<![\d.-])\d{4}(?:\.\d{4}){3}(?![\d-]|\.\d)"),
     "ip address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)|(?<![\w:])[0-9a-fA-F:]{6,39}(?![\w:])"),
-    "social security number": re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-\d{2}-\d{4}(?![\w-])"),
     "phone": re.compile("|".join((*_TELEPHONES, _SAYS_TELEPHONE)), re.IGNORECASE),
     "street address": re.compile(_STREET),
 }
@@ -193,7 +203,13 @@ def _confirmed(kind: str, text: str, match: re.Match[str]) -> tuple[int, int] | 
     held = {
         "card number": lambda: _is_card(said),
         "ip address": lambda: _is_ip(said) and _VERSION.search(before) is None,
-        "phone": lambda: _is_telephone(said, before),
+        "phone": lambda: (
+            _is_telephone(said, before) and not (_in_a_link(text, start) or _is_degree(before, said, text[stop:]))
+        ),
+        "social security number": lambda: _OF_A_THING.search(before) is None,
+        "identity number": lambda: (
+            bool(match.lastindex) or (_OF_A_THING.search(before) is None and is_identity_number(said))
+        ),
     }
     return (start, stop) if kind not in held or held[kind]() else None
 
@@ -205,13 +221,7 @@ def _digits(text: str) -> str:
 def _is_card(text: str) -> bool:
     """Luhn's check, which one number in ten passes by chance, for the lengths and first digits that cards have."""
     digits = _digits(text)
-    if _CARD.fullmatch(digits) is None:
-        return False
-    doubled = [
-        int(digit) if place % 2 == 0 else sum(divmod(2 * int(digit), 10))
-        for place, digit in enumerate(reversed(digits))
-    ]
-    return sum(doubled) % 10 == 0
+    return _CARD.fullmatch(digits) is not None and luhn(digits)
 
 
 def _is_ip(text: str) -> bool:
@@ -244,6 +254,18 @@ def _is_account(characters: str) -> bool:
     upper = characters.upper()
     moved = "".join(str(int(each, 36)) for each in upper[4:] + upper[:4])
     return int(moved) % 97 == 1 or (characters == upper and 2 * len(_digits(characters)) > len(characters))
+
+
+def _in_a_link(text: str, start: int) -> bool:
+    """Whether a number is a piece of the way of a link, and none that the link says to be a telephone's."""
+    word = re.split(r"\s", text[max(0, start - 300) : start])[-1]
+    return re.search(r"\bhttps?://", word) is not None and _SAYS_CALL.search(word) is None
+
+
+def _is_degree(before: str, said: str, behind: str) -> bool:
+    """Whether a number is one of the two of a place on the earth: `+52.5200, +13.4050`."""
+    beside = _DEGREE_BEFORE.search(before) is not None or _DEGREE_BEHIND.match(behind) is not None
+    return beside and re.fullmatch(r"[+-]?\d{1,3}\.\d{3,}", said) is not None
 
 
 def _is_telephone(text: str, before: str) -> bool:
