@@ -100,10 +100,7 @@ _FORMS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     (r"\d{1,2}\.\d{3}\.\d{3}-[\dK]", _is_rut),
     (r"[A-Z]{6}\d\d[A-EHLMPR-T]\d\d[A-Z]\d{3}[A-Z]", _is_codice),
     (rf"(?:19|20)?\d\d{_MONTH}{_DAY}[-+]\d{{4}}", lambda sign: luhn(sign[-10:])),
-    (
-        rf"{_DAY}{_MONTH}\d\d[-+A]\d{{3}}[0-9A-FHJ-NPR-Y]",
-        _is_hetu,
-    ),
+    (rf"{_DAY}{_MONTH}\d\d[-+A]\d{{3}}[0-9A-FHJ-NPR-Y]", _is_hetu),
     (r"756\.\d{4}\.\d{4}\.\d\d", _is_ahv),
     (rf"[1-9]\d{{5}}(?:19|20)\d\d{_MONTH}{_DAY}\d{{3}}[\dX]", _is_chinese),
     (rf"[A-Z]{{4}}\d\d{_MONTH}{_DAY}[HM][A-Z]{{5}}[A-Z\d]\d", lambda _: True),
