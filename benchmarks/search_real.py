@@ -142,7 +142,7 @@ def conduct(plan: Plan, path: Path, store: Path, say: Callable[[str], None]) -> 
             say(f"{row.cell}: {said_of(row)}, {row.seconds / 60:.1f} min")
 
         wanted = [cell for cell in plan.cells() if not _known(plan, cell, known)]
-        done = list(cells.conduct(wanted, run, tell=keep))
+        done = list(cells.run_cells(wanted, run, tell=keep))
     return not any(row.status == "suspended" for row in done)
 
 

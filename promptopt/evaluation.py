@@ -21,7 +21,7 @@ from promptopt.evaluators.simulated import remedy
 from promptopt.operators.policy_marks import refuse_unfilled
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.looks import Look, level_of, look_ahead, look_at, look_in_parts
-from promptopt.outcome.result import Measured, Verdict
+from promptopt.outcome.result import Measured, RunVerdict
 from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
 from promptopt.run import Run
@@ -234,7 +234,7 @@ class PromptComparison:
     judged: bool = False
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> RunVerdict:
         """`better` or `worse` where the paired test says so at the gain's own level (`compare`).
 
         `undecided` where only a judge says so: nothing is known of how far it can be trusted on these replies.

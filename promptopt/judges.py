@@ -29,10 +29,10 @@ from promptopt.run.budget import Budget, Ledger
 from promptopt.run.door import Door
 from promptopt.run.run import Run
 from promptopt.store.runs import Store
-from promptopt.tasks.reading.cell_texts import text_of
+from promptopt.tasks.reading.cell_texts import cell_text
 from promptopt.tasks.reading.conversations import messages_in, transcript
 from promptopt.text import counted, shorten
-from promptopt.trust.calibration import Calibration, JudgeStatus, Scored, calibration
+from promptopt.trust.calibration import Calibration, JudgeStatus, ScoredReply, calibration
 from promptopt.trust.probes import PROBES, ProbeResult, found_in
 from promptopt.types import Cell, Example, Likelihoods, Reply, Request, Score, ScoreRequest
 
@@ -100,7 +100,7 @@ def calibrate(
         low, high = scale_of(asked.evaluator, asked.task)
         steady = _steady(judging, replies[:STEADY], scores[:STEADY], asked.door) if judged else None
         items = [
-            Scored(
+            ScoredReply(
                 # Levels are counted from 0, wherever the scale begins.
                 tuple(score - low for score in each.scores),
                 score.value * (high - low) if score.judged else None,
@@ -210,7 +210,7 @@ def labelled_rows(
 def _written(cell: object) -> str:
     """A cell as the judge reads it; a list of messages as the transcript that a conversation is shown as."""
     messages = messages_in(cell)
-    return text_of(cell) if messages is None else transcript(messages)
+    return cell_text(cell) if messages is None else transcript(messages)
 
 
 def _check_demanded(labelled: Sequence[LabelledReply]) -> None:

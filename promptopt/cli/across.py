@@ -13,7 +13,7 @@ from promptopt.errors import ConfigError
 from promptopt.text import counted
 
 if TYPE_CHECKING:
-    from promptopt.cli.evaluate import Scoring
+    from promptopt.cli.evaluate import ScorePrompts
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
 
@@ -29,7 +29,7 @@ class PromptOnSplit:
 
 
 def across(
-    config: RunConfig, models: Sequence[str], asked: PromptOnSplit, scored: Scoring, *, json: bool, quiet: bool
+    config: RunConfig, models: Sequence[str], asked: PromptOnSplit, scored: ScorePrompts, *, json: bool, quiet: bool
 ) -> None:
     """Score the prompt on every model, and show each against the first by the paired test."""
     from promptopt.cli.evaluate import Wanted

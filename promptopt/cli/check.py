@@ -12,7 +12,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import say, show, show_forecast, show_json
-from promptopt.cli.prompt_check import held_against, to_score
+from promptopt.cli.prompt_check import check_prompt, to_score
 from promptopt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def check(
         show_forecast(forecast_check(config, to_score(laid_out, same=old == new), (old, new)), as_json=json)
         return
     bars = Bars(margin, better=better, accept_judge=accept_judge)
-    checked = held_against(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
+    checked = check_prompt(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
     outcome = overall(checked.decisions)
     _write_reports(checked, junit, summary, examples=not no_examples)
     code = _code(outcome, let_pass=let_pass)

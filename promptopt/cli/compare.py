@@ -84,7 +84,7 @@ def compare(
     plan = planned(config, methods, models, seeds)
     if dry_run:
         return _foresee(plan, json=json)
-    found, stopped = _conducted(plan, jobs, quiet, on)
+    found, stopped = _rows_run(plan, jobs, quiet, on)
     _show(found, as_json=json)
     if out is not None:
         _keep(Path(out), plan, found, quiet)
@@ -178,9 +178,9 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
     return plan
 
 
-def _conducted(plan: PlannedTable, jobs: int, quiet: bool, on: str | None) -> tuple[Comparison, bool]:
+def _rows_run(plan: PlannedTable, jobs: int, quiet: bool, on: str | None) -> tuple[Comparison, bool]:
     """The comparison, and whether it was stopped before its end."""
-    from promptopt.comparison.cells import INTERRUPTED, conduct
+    from promptopt.comparison.cells import INTERRUPTED, run_cells
     from promptopt.comparison.compare import compared
 
     def run(cell: TableCell) -> Report:
@@ -196,11 +196,11 @@ def _conducted(plan: PlannedTable, jobs: int, quiet: bool, on: str | None) -> tu
         specs = [spec for cell in plan.cells for spec in asked(plan.config_of(cell))]
         with workers(on, list(dict.fromkeys(specs))) as (command, count):
             apart = partial(_as_a_command, plan, command)
-            rows = list(conduct(plan.cells, apart, jobs=max(2, count), tell=told))
+            rows = list(run_cells(plan.cells, apart, jobs=max(2, count), tell=told))
     elif jobs > 1:
-        rows = list(conduct(plan.cells, partial(_as_a_command, plan, _in_a_process), jobs=jobs, tell=told))
+        rows = list(run_cells(plan.cells, partial(_as_a_command, plan, _in_a_process), jobs=jobs, tell=told))
     else:
-        rows = list(conduct(plan.cells, run, tell=told))
+        rows = list(run_cells(plan.cells, run, tell=told))
     stopped = any(row.status == "suspended" and row.why == INTERRUPTED for row in rows)
     return compared(plan.cells, rows), stopped
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
 
-Scoring = Callable[["Sequence[Wanted]", str, bool], "list[tuple[str, Evaluation]]"]
+ScorePrompts = Callable[["Sequence[Wanted]", str, bool], "list[tuple[str, Evaluation]]"]
 """Scores each prompt on its task, by the name it is wanted under."""
 
 
@@ -270,7 +270,7 @@ def _opened(config: RunConfig, where: Elsewhere | None) -> Models:
 
 
 def _compare(
-    config: RunConfig, task: Task, prompts: Sequence[str], split: str, scored: Scoring, *, json: bool, quiet: bool
+    config: RunConfig, task: Task, prompts: Sequence[str], split: str, scored: ScorePrompts, *, json: bool, quiet: bool
 ) -> None:
     """Score every prompt on the same examples, and show each against the first by the paired test."""
     from promptopt.cli.request import prompt_from

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from promptopt.types import Example, Prompt
 
 
-def held_against(
+def check_prompt(
     config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], given: tuple[str | None, str], bars: Bars,
     *, quiet: bool,
 ) -> Checked:  # fmt: skip

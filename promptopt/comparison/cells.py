@@ -130,7 +130,7 @@ def row_of(cell: TableCell, report: Report) -> Row:
     )
 
 
-def conduct(
+def run_cells(
     cells: Sequence[TableCell], run: Callable[[TableCell], Report], *, jobs: int = 1, tell: Callable[[Row], object] = id
 ) -> Iterator[Row]:
     """Run every cell, `jobs` at a time (threads, for a `run` that waits for a process), and yield rows in that order.

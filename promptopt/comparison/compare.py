@@ -12,7 +12,7 @@ from promptopt.binding.identity import bind_optimizer, method_name
 from promptopt.binding.models import Models
 from promptopt.binding.plan import DEFAULT_EVALUATIONS
 from promptopt.binding.session import Session, opened
-from promptopt.comparison.cells import FLOOR, Row, TableCell, conduct
+from promptopt.comparison.cells import FLOOR, Row, TableCell, run_cells
 from promptopt.comparison.table import Comparison
 from promptopt.errors import ConfigError
 from promptopt.models.specs import check_spec
@@ -66,7 +66,7 @@ def compare(
             )  # fmt: skip
             return made.to_json()
 
-        rows = tuple(conduct(cells, run, tell=tell))
+        rows = tuple(run_cells(cells, run, tell=tell))
     return compared(cells, rows)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.comparison.cells import FLOOR, Row, Tested
-from promptopt.outcome.result import Verdict as Ruling
+from promptopt.outcome.result import RunVerdict
 from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
 
 ERRORS = 2.0
@@ -50,7 +50,7 @@ def gain_of(rows: Sequence[Row], alpha: float = ALPHA) -> Gain:
     )
 
 
-def verdict_of(row: Row, alpha: float = ALPHA) -> Ruling:
+def verdict_of(row: Row, alpha: float = ALPHA) -> RunVerdict:
     """The verdict on one run; a judge's scores decide none."""
     if row.judged and not row.kept:
         return "undecided"

@@ -16,7 +16,7 @@ from promptopt.tasks.gate import EVERY
 from promptopt.text import counted
 from promptopt.types import Example, Score
 
-Outcome = Literal["passed", "regression", "inconclusive"]
+CheckOutcome = Literal["passed", "regression", "inconclusive"]
 FEWEST = 20
 """Examples of a slice below which it gets no number of its own."""
 ONE_SIDED = 0.10
@@ -32,7 +32,7 @@ class Decision:
     """One thing that was asked of the new prompt. `gain`: where it is about scores."""
 
     name: str
-    outcome: Outcome
+    outcome: CheckOutcome
     message: str
     gain: Gain | None = None
 
@@ -55,7 +55,7 @@ class Bars:
     accept_judge: bool = field(kw_only=True)
 
 
-def overall(decisions: Sequence[Decision]) -> Outcome:
+def overall(decisions: Sequence[Decision]) -> CheckOutcome:
     """A regression in one is a regression; else inconclusive in one is inconclusive."""
     found = {decision.outcome for decision in decisions}
     return "regression" if "regression" in found else "inconclusive" if "inconclusive" in found else "passed"

@@ -9,11 +9,11 @@ from typing import Any
 
 from promptopt.outcome.result import Bought, Result
 
-Record = Mapping[str, Any] | None
+KeptRecord = Mapping[str, Any] | None
 """The JSON of the result that is stored, with what was kept beside it; None for the first execution."""
 
 
-def with_earlier(result: Result, record: Record) -> Result:
+def with_earlier(result: Result, record: KeptRecord) -> Result:
     """The result, with what the earlier executions of its run took: a replay pays nothing, and hides nothing.
 
     The record of an older version holds its last execution alone; one that is damaged says nothing.
@@ -26,12 +26,12 @@ def with_earlier(result: Result, record: Record) -> Result:
     return result
 
 
-def kept_beside(result: Result, earlier: Record) -> dict[str, Any]:
+def kept_beside(result: Result, earlier: KeptRecord) -> dict[str, Any]:
     """What is stored beside the result: how fast its models were, and what people said of its replies."""
     return {"pace": _pace(earlier, result), **_labelled(earlier, result)}
 
 
-def _pace(earlier: Record, result: Result) -> dict[str, Any]:
+def _pace(earlier: KeptRecord, result: Result) -> dict[str, Any]:
     """What the execution of this run that paid for most calls paid for, and how long it took: a later one pays nothing.
 
     A record of another version holds none, and one that is damaged says nothing.
@@ -46,7 +46,7 @@ def _pace(earlier: Record, result: Result) -> dict[str, Any]:
     return now
 
 
-def _labelled(earlier: Record, result: Result) -> dict[str, Any]:
+def _labelled(earlier: KeptRecord, result: Result) -> dict[str, Any]:
     """What people said of the very replies that this result is about, when it was last reached."""
     if earlier is None or "labelled" not in earlier or earlier.get("pairs") != result.pairs:
         return {}

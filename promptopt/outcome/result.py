@@ -18,7 +18,7 @@ from promptopt.places import write_whole
 from promptopt.run import Candidate
 from promptopt.run.budget import Ledger
 from promptopt.run.events import StepDone
-from promptopt.stats import Gain
+from promptopt.stats import Gain, Verdict
 from promptopt.tasks.demos import demo_to_json
 from promptopt.tasks.layouts import named_layout
 from promptopt.types import Estimate, Prompt
@@ -26,7 +26,7 @@ from promptopt.types.identity import without_surrogates
 
 Status = Literal["finished", "budget", "suspended"]
 """`budget`: a limit ended the search and the final choice followed. `suspended`: run again to go on."""
-Verdict = Literal["better", "no_evidence", "worse", "undecided"]
+RunVerdict = Verdict | Literal["undecided"]
 """`undecided`: only a judge says so, and how far it can be trusted on these replies is known by no labels."""
 Basis = Literal["metric", "judge"]
 
@@ -188,7 +188,7 @@ class Result:
     """What is known of the judge: its status, and how it agreed with people; None where nothing is."""
     pairs: str
     """Where the store keeps the replies of start and winner to the test, for people to label; empty for a metric."""
-    verdict: Verdict | None
+    verdict: RunVerdict | None
     """None where the test was not opened: while suspended, and where a cap left nothing for it."""
     optimism: float | None
     """The winner's dev score minus its test score: what choosing by dev made look better than it is."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptopt.outcome.decisions import Decision, Outcome, ScoredPair, overall
+from promptopt.outcome.decisions import CheckOutcome, Decision, ScoredPair, overall
 from promptopt.outcome.looks import Look, look_said
 from promptopt.reports import words
 from promptopt.text import counted, shorten, visible
@@ -18,8 +18,8 @@ CUT = 300
 """Characters of each of their texts."""
 LARGEST = 60_000
 """Characters in all: services take 65,536."""
-_SIGNS: dict[Outcome, str] = {"passed": "passed", "regression": "REGRESSION", "inconclusive": "inconclusive"}
-_VERDICTS: dict[Outcome, str] = {
+_SIGNS: dict[CheckOutcome, str] = {"passed": "passed", "regression": "REGRESSION", "inconclusive": "inconclusive"}
+_VERDICTS: dict[CheckOutcome, str] = {
     "passed": "The new prompt may replace the old one: nothing that was asked of it is worse.",
     "regression": "The new prompt is worse: do not ship it.",
     "inconclusive": "Not decided: the data does not show that the new prompt is no worse.",

@@ -18,10 +18,10 @@ from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.budget import Limits
 from promptopt.run.charging import Account
 from promptopt.run.fetching import HARMLESS, OTHERS, Call, Fetch, Route
-from promptopt.run.interruptible import interruptible
 from promptopt.run.pipeline import Handlers, Pipeline
 from promptopt.run.served_models import ServedModels
 from promptopt.run.slices import SLICE
+from promptopt.run.suspendable import suspendable
 from promptopt.store.cache import Cache
 from promptopt.store.call_keys import call_key
 from promptopt.store.claims import Claims
@@ -144,9 +144,7 @@ class Door:
         if model.name not in self._scorers:
             try:
                 # As text in the journal: a replay has to go the same way where the server is gone.
-                answer = self.memo(
-                    "can score", [model.name], lambda: str(interruptible(model.can_score, self._stopping))
-                )
+                answer = self.memo("can score", [model.name], lambda: str(suspendable(model.can_score, self._stopping)))
             # An engine that is down now may say it later: nothing is stored of this, and the run can go on.
             except BackendError as outage:
                 raise Suspended(str(outage)) from outage

@@ -19,7 +19,7 @@ IDLE = 200
 """Requests that are then left unasked without an evaluation between them, before the search ends. Ours."""
 
 
-class Proposing:
+class ProposerCalls:
     """Asks through the door, and counts for each role the refusals in a row: filtered, declined, or not taken."""
 
     __slots__ = ("_answered", "_door", "_idle", "_refused", "_warn")

@@ -18,12 +18,12 @@ from promptopt.run.door import Door
 from promptopt.run.events import Event, PhaseBegun, Snapshot, StepDone, Warned
 from promptopt.run.part_turns import PartTurns
 from promptopt.run.posterior import Posterior
-from promptopt.run.proposing import Proposing
+from promptopt.run.proposing import ProposerCalls
 from promptopt.run.random_streams import RandomStreams
 from promptopt.run.refused_layouts import reason_refused
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Candidate, Scoreboard
-from promptopt.run.scoring import Scoring
+from promptopt.run.scoring import CellScorer
 from promptopt.run.snapshots import snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
@@ -75,9 +75,9 @@ class Run:
         self._final_journal = final_journal
         self._turns = PartTurns(task)
         self._streams = RandomStreams(seed)
-        self._proposing = Proposing(door, self.warn)
+        self._proposing = ProposerCalls(door, self.warn)
         self._board = Scoreboard(task.initial, task.train, task.dev)
-        self._scoring = Scoring(
+        self._scoring = CellScorer(
             task, evaluator, door, self._board, reserve=reserve, warn=self.warn, follow_budget=self.follow_budget
         )
         self._thread = threading.get_ident()

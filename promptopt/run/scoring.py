@@ -16,7 +16,7 @@ from promptopt.run.scoreboard import Scoreboard
 from promptopt.types import Cell, Example, Prompt, Reply, Request, Sampling, Score
 
 
-class Scoring:
+class CellScorer:
     """Scores cells by the evaluator that guides the search, as far as caps allow."""
 
     def __init__(

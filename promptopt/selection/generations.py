@@ -172,7 +172,7 @@ def looks_of(run: Run, budget: int, *, lineage: bool) -> FreshRejects | LineageB
     return LineageBounds(budget) if lineage and not run.abilities.stands_in else FreshRejects(budget)
 
 
-class Generations:
+class GenerationalSelection:
     """Which prompts go on, generation after generation, until the evaluations or the new prompts run out.
 
     After a dry spell, generations in a row without a new prompt, the search begins again from its best, once. The

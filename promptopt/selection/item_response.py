@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from promptopt.arguments import told
 from promptopt.selection.arms import Arms, at_least
 from promptopt.selection.racing import Racing
-from promptopt.selection.rasch import Abilities, beginning, learned
+from promptopt.selection.rasch import RaschPosterior, beginning, learned
 from promptopt.stats.threads import one_thread
 from promptopt.types import Estimate, Example, Prompt
 
@@ -75,7 +75,7 @@ class ItemResponse:
         # The model is of right and wrong: what it would take for noise in a graded score is not there.
         if any(value not in (0.0, 1.0) for arm in range(len(arms)) for value in arms.values(arm)):
             return Racing(self.budget, first).race(run, arms, keep)
-        table = Table(run, arms, first)
+        table = CellTable(run, arms, first)
         belief = table.believed(None)
         while table.left > 0:
             row = worthwhile(belief, table, keep)
@@ -87,7 +87,7 @@ class ItemResponse:
         return table.estimates(sorted(range(len(arms)), key=lambda arm: (impossible[arm], -means[arm])))
 
 
-class Table:
+class CellTable:
     """What is known of the cells: K prompts, N examples. `seen` (K x N); `left`: evaluations of the budget."""
 
     def __init__(self, run: Run, arms: Arms, first: int) -> None:
@@ -117,7 +117,7 @@ class Table:
         # A metric may give another score after all: less than nothing right is wrong.
         return numpy.clip(self._scores, 0.0, 1.0)
 
-    def believed(self, before: Abilities | None) -> Abilities:
+    def believed(self, before: RaschPosterior | None) -> RaschPosterior:
         """The belief after all looks so far."""
         if before is None:
             prompts, examples = self.seen.shape
@@ -131,14 +131,14 @@ class Table:
 
         return [bool(each.any()) for each in numpy.isneginf(self._scores)]
 
-    def means(self, belief: Abilities) -> Matrix:
+    def means(self, belief: RaschPosterior) -> Matrix:
         """What is believed of each prompt's mean over all examples (K)."""
         import numpy
 
         # Rounded, for equal evidence must tie on every machine.
         return numpy.round(numpy.where(self.seen, self.answers(), belief.right).mean(axis=1), 9)
 
-    def dividing(self, belief: Abilities, row: int) -> list[int]:
+    def dividing(self, belief: RaschPosterior, row: int) -> list[int]:
         """What the prompt has not seen, the least certain answer first."""
         chance = belief.chance().round(9)[row]
         return sorted((int(at) for at in (~self.seen[row]).nonzero()[0]), key=lambda at: -chance[at])
@@ -152,7 +152,7 @@ class Table:
         return found
 
 
-def worthwhile(belief: Abilities, table: Table, keep: int) -> int | None:
+def worthwhile(belief: RaschPosterior, table: CellTable, keep: int) -> int | None:
     """Whose next look takes away the most probability of choosing wrongly; None where no look does.
 
     Each prompt is compared with the edge: those that would be kept with the best that would not, all others with the
@@ -194,7 +194,7 @@ def worthwhile(belief: Abilities, table: Table, keep: int) -> int | None:
     return found
 
 
-def _spread(belief: Abilities, chance: Matrix, slope: Matrix, edge: NDArray[int64]) -> Matrix:
+def _spread(belief: RaschPosterior, chance: Matrix, slope: Matrix, edge: NDArray[int64]) -> Matrix:
     """Standard deviation (K) of each prompt's mean over all examples less that of its prompt of the edge.
 
     chance, slope (K x N): of the mean, by each unseen example, the variance and what a logit more adds.

@@ -32,7 +32,7 @@ LONGEST = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Abilities:
+class RaschPosterior:
     """What the answers seen say; K prompts, N examples.
 
     `ability` (K) and `ease` (N) in logits; `doubt` (K x K): covariance of the abilities; `unsure` (N): variance of each
@@ -58,18 +58,18 @@ class Abilities:
         return self.chance() / numpy.sqrt(1.0 + math.pi * self.unsure / 8.0)
 
 
-def beginning(prompts: int, examples: int, level: float) -> Abilities:
+def beginning(prompts: int, examples: int, level: float) -> RaschPosterior:
     """Before any answer: all prompts right with probability `level`."""
     import numpy
 
     level = min(max(level, 0.02), 0.98)
-    return Abilities(
+    return RaschPosterior(
         numpy.full(prompts, math.log(level / (1.0 - level))), numpy.zeros(examples), ABILITIES**2 * numpy.eye(prompts),
         numpy.full(examples, EASES**2), numpy.full((prompts, examples), level), EASES,
     )  # fmt: skip
 
 
-def learned(before: Abilities, answers: Matrix, seen: NDArray[bool_]) -> Abilities:
+def learned(before: RaschPosterior, answers: Matrix, seen: NDArray[bool_]) -> RaschPosterior:
     """The belief after `answers` (K x N, 0 or 1, and anything where not `seen`), from `before` as the first guess."""
     ability, ease, doubt, diagonal = _mode(before, answers, seen)
     met = seen.sum(axis=0) > 0
@@ -82,10 +82,10 @@ def learned(before: Abilities, answers: Matrix, seen: NDArray[bool_]) -> Abiliti
     others: Matrix = diagonal - right * (1.0 - right) * seen
     expected = _expected(logits - (answers - right) * seen / others, 1.0 / others)
     lifted = _expected(logits, unsure) + _lift(expected[seen], answers[seen])
-    return Abilities(ability, ease, doubt, unsure, _logistic(lifted), spread)
+    return RaschPosterior(ability, ease, doubt, unsure, _logistic(lifted), spread)
 
 
-def _mode(before: Abilities, answers: Matrix, seen: NDArray[bool_]) -> tuple[Matrix, Matrix, Matrix, Matrix]:
+def _mode(before: RaschPosterior, answers: Matrix, seen: NDArray[bool_]) -> tuple[Matrix, Matrix, Matrix, Matrix]:
     """Abilities (K) and eases (N) at the mode, covariance of the abilities (K x K), curvature of each ease (N)."""
     import numpy
 

@@ -30,7 +30,7 @@ JudgeStatus = Literal["calibrated", "weak", "uncalibrated"]
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredReply:
     """One reply that people and the judge have scored, on levels 0 to `levels` - 1; `judge` None: it failed."""
 
     people: tuple[float, ...]
@@ -83,7 +83,9 @@ class Calibration:
         return {COEFFICIENT_KEY if name == "coefficient" else name: each for name, each in found.items()}
 
 
-def calibration(items: Sequence[Scored], levels: int, *, steady: float | None = None, seed: int = 0) -> Calibration:
+def calibration(
+    items: Sequence[ScoredReply], levels: int, *, steady: float | None = None, seed: int = 0
+) -> Calibration:
     """Judge against people, on `levels` levels of a scale; `steady`: see `Calibration`.
 
     Intervals of kappa are by bootstrap over groups (`RESAMPLES` draws, percentiles).
@@ -190,13 +192,13 @@ def describe(report: Calibration) -> list[str]:
     return lines
 
 
-def _levels(items: Sequence[Scored]) -> list[tuple[float, float]]:
+def _levels(items: Sequence[ScoredReply]) -> list[tuple[float, float]]:
     """What people and the judge say, each at the nearest level; halves go up."""
     return [(math.floor(item.person + 0.5), math.floor(item.said + 0.5)) for item in items]
 
 
 def _bootstrap(
-    items: Sequence[Scored], coefficient: Callable[[Sequence[tuple[float, float]]], float | None], seed: int
+    items: Sequence[ScoredReply], coefficient: Callable[[Sequence[tuple[float, float]]], float | None], seed: int
 ) -> tuple[float, float]:
     groups: dict[str | int, list[tuple[float, float]]] = {}
     for place, (item, pair) in enumerate(zip(items, _levels(items), strict=True)):
@@ -214,10 +216,10 @@ def _bootstrap(
 
 
 def _slices(
-    items: Sequence[Scored], coefficient: Callable[[Sequence[tuple[float, float]]], float | None]
+    items: Sequence[ScoredReply], coefficient: Callable[[Sequence[tuple[float, float]]], float | None]
 ) -> dict[str, dict[str, Any]]:
     """By the part that rows name, and by thirds of length."""
-    parts: dict[str, list[Scored]] = {}
+    parts: dict[str, list[ScoredReply]] = {}
     for item in items:
         if item.part:
             parts.setdefault(item.part, []).append(item)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.outcome.decisions import (
+    CheckOutcome,
     Decision,
-    Outcome,
     ScoredPair,
     keeps_schema,
     must_pass,
@@ -46,7 +46,7 @@ def checked(pairs: tuple[ScoredPair, ...], text: str = "new") -> Checked:
 
 @given(st.lists(st.tuples(st.text(), st.text(), st.sampled_from(["passed", "regression", "inconclusive"])), max_size=4))
 def test_whatever_is_said_is_well_formed_xml_and_every_decision_is_counted_once(
-    said: list[tuple[str, str, Outcome]],
+    said: list[tuple[str, str, CheckOutcome]],
 ) -> None:
     decisions = [Decision(name, outcome, message) for name, message, outcome in said]
     root = ElementTree.fromstring(junit("suite", decisions).encode("utf-8", "replace"))
@@ -275,7 +275,7 @@ def test_one_more_reply_that_breaks_the_schema_is_a_regression(old: int, new: in
 
 def test_a_reader_of_ci_finds_every_decision_whatever_was_written() -> None:
     said = ["]]> & <b>", "\x00\x1b[31m\x85", "half \ud83d", "\ufffe\uffff", "a\r\nb", "\u2028\u202e"]
-    outcomes: list[Outcome] = ["passed", "regression", "inconclusive"]
+    outcomes: list[CheckOutcome] = ["passed", "regression", "inconclusive"]
     told = junit(said[0], [Decision(each, outcome, each) for each in said for outcome in outcomes])
     suite = ElementTree.fromstring(told.encode()).find("testsuite")
 

@@ -18,7 +18,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.selection.generations import SPARE, Fresh, Generations, fresh, least_generation, writings_of
+from promptopt.selection.generations import SPARE, Fresh, GenerationalSelection, fresh, least_generation, writings_of
 from promptopt.testing import planted_model, planted_task
 from promptopt.types import Prompt, Proposal, Room
 
@@ -102,7 +102,7 @@ class Search:
     again: list[bool] = field(default_factory=list[bool])
 
     def optimize(self, run: Run) -> None:
-        search = Generations(run, run.train, self.planned, self.dry)
+        search = GenerationalSelection(run, run.train, self.planned, self.dry)
         elite, number = [run.initial], 0
         while search.open and number < len(self.sizes):
             texts = [f"Child {len(self.kept)} of {place}" for place in range(self.sizes[number])]
@@ -156,7 +156,7 @@ def test_where_nobody_is_new_the_old_go_on_as_they_are_and_nothing_is_spent(tmp_
     @dataclass
     class Known:
         def optimize(self, run: Run) -> None:
-            search = Generations(run, run.train, Fresh(600, 4, 2, 3.0), dry=9)
+            search = GenerationalSelection(run, run.train, Fresh(600, 4, 2, 3.0), dry=9)
             made = [run.initial.replace("instruction", text) for text in ("One.", "Two.", "Three.")]
             one, two, three = run.admit([Proposal(each, (run.initial,), "child") for each in made])
             search.survivors([one], [two, three])
@@ -183,13 +183,13 @@ def test_a_first_look_is_half_of_a_look_at_that_stage_of_the_search(granted: int
     spent = iter([granted, left])
     run: Any = SimpleNamespace(evaluations_left=lambda: next(spent))
     # Looks grow from 0.4 to 1.6 of the mean of five: 2, 5 and 8.
-    assert Generations(run, [], Fresh(granted, 4, 2, 5.0)).first_look == look
+    assert GenerationalSelection(run, [], Fresh(granted, 4, 2, 5.0)).first_look == look
 
 
 def test_without_a_cap_on_evaluations_the_stage_is_that_of_the_estimate() -> None:
     run: Any = SimpleNamespace(evaluations_left=lambda: None, spent=SimpleNamespace(evaluations=50))
-    assert Generations(run, [], Fresh(100, 4, 2, 6.0)).first_look == 3
-    assert Generations(run, [], Fresh(0, 4, 2, 6.0)).first_look == 5
+    assert GenerationalSelection(run, [], Fresh(100, 4, 2, 6.0)).first_look == 3
+    assert GenerationalSelection(run, [], Fresh(0, 4, 2, 6.0)).first_look == 5
 
 
 def test_the_least_generation_sees_everyone_three_times() -> None:

@@ -10,7 +10,7 @@ from landscape import Landscape, plant
 
 from promptopt.run import Run
 from promptopt.selection.arms import Arms
-from promptopt.selection.item_response import ItemResponse, Table
+from promptopt.selection.item_response import CellTable, ItemResponse
 from promptopt.selection.racing import Racing
 
 
@@ -28,7 +28,7 @@ def test_a_prompt_sees_first_what_divided_the_others() -> None:
     run = cast(Run, landscape)
     arms = Arms(run, landscape.prompts, landscape.examples, 300, 1)
     arms.pull(range(5), 6)
-    table = Table(run, arms, 6)
+    table = CellTable(run, arms, 6)
     for row in range(4):
         table.look(row, range(6, 60))
     order = table.dividing(table.believed(None), 4)

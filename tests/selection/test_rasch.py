@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from promptopt.selection.rasch import ABILITIES, EASES, Abilities, beginning, learned
+from promptopt.selection.rasch import ABILITIES, EASES, RaschPosterior, beginning, learned
 
 Answers = NDArray[np.float64]
 Seen = NDArray[np.bool_]
@@ -25,7 +25,7 @@ def planted(seed: int, prompts: int = 6, examples: int = 40, spread: float = EAS
     return answers, seen
 
 
-def believed(answers: Answers, seen: Seen) -> Abilities:
+def believed(answers: Answers, seen: Seen) -> RaschPosterior:
     return learned(beginning(*answers.shape, float(answers[seen].mean())), answers, seen)
 
 

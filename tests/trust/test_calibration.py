@@ -7,16 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from promptopt.trust.calibration import JudgeStatus, Scored, calibration, concluded, describe, status_of
+from promptopt.trust.calibration import JudgeStatus, ScoredReply, calibration, concluded, describe, status_of
 from promptopt.trust.probes import PROBES, all_passed, found_in
 from promptopt.trust.probes import concluded as probes_come_to
 
 COUNTS = (((1, 1), 40), ((1, 0), 10), ((0, 1), 5), ((0, 0), 45))
 
 
-def table() -> list[Scored]:
-    return [Scored((float(person),), float(judge), 100 + place) for place, ((person, judge), count) in enumerate(COUNTS)
-            for _ in range(count)]  # fmt: skip
+def table() -> list[ScoredReply]:
+    return [
+        ScoredReply((float(person),), float(judge), 100 + place)
+        for place, ((person, judge), count) in enumerate(COUNTS)
+        for _ in range(count)
+    ]
 
 
 def test_agreement_and_kappa_of_a_table_by_hand() -> None:
@@ -35,43 +38,43 @@ def test_agreement_and_kappa_of_a_table_by_hand() -> None:
 
 
 def test_all_labels_the_same_leave_kappa_undefined() -> None:
-    report = calibration([Scored((1.0,), 1.0, 10)] * 60, 2)
+    report = calibration([ScoredReply((1.0,), 1.0, 10)] * 60, 2)
     assert (report.kappa, report.interval) == (None, None)
     assert "undefined, since people score all of them alike" in describe(report)[0]
     assert status_of(report.to_json(), probes=True) == "weak"
 
 
 def test_people_who_score_all_alike_say_nothing_of_a_judge_who_does_not() -> None:
-    items = [Scored((1.0,), float(place % 2), 10 + place % 7) for place in range(60)]
+    items = [ScoredReply((1.0,), float(place % 2), 10 + place % 7) for place in range(60)]
     report = calibration(items, 2)
     assert (report.kappa, report.interval, report.agreement) == (None, None, 0.5)
     assert {part["kappa"] for part in report.slices.values()} == {None}
-    silent = calibration([Scored((float(place % 2),), 1.0, 10) for place in range(60)], 2)
+    silent = calibration([ScoredReply((float(place % 2),), 1.0, 10) for place in range(60)], 2)
     assert silent.kappa == 0.0, "a judge who says the same of all is one of no use"
 
 
 @pytest.mark.parametrize(("said", "side"), [(1.0, "level with people"), (0.0, "below people by 1.00 of the scale")])
 def test_a_single_label_is_one_and_a_judge_who_says_the_same_is_on_neither_side(said: float, side: str) -> None:
-    lines = describe(calibration([Scored((1.0,), said, 10)], 2))
+    lines = describe(calibration([ScoredReply((1.0,), said, 10)], 2))
     assert lines[0].startswith("1 labelled reply: ")
     assert lines[1].startswith(f"it is {side} (")
 
 
 def test_what_cannot_be_read_is_counted_apart_and_people_who_differ_are_the_ceiling() -> None:
     items = [
-        Scored((1.0, 1.0), 1.0, 5),
-        Scored((1.0, 0.0), None, 5),
-        Scored((0.0, 0.0), 0.0, 5),
-        Scored((0.0,), 1.0, 5),
+        ScoredReply((1.0, 1.0), 1.0, 5),
+        ScoredReply((1.0, 0.0), None, 5),
+        ScoredReply((0.0, 0.0), 0.0, 5),
+        ScoredReply((0.0,), 1.0, 5),
     ]
     report = calibration(items, 2)
     assert (report.n, report.unread) == (3, 1)
     assert report.ceiling == pytest.approx(0.4444, abs=1e-3)
     assert "50 labels on replies that it can be read on (here 3 of 4)" in concluded(report, "weak")
-    assert describe(calibration([Scored((float(n % 2),), None, 5) for n in range(60)], 2)) == [
+    assert describe(calibration([ScoredReply((float(n % 2),), None, 5) for n in range(60)], 2)) == [
         "it could not be read on any of 60 labelled replies, so nothing is known of how far it agrees with people"
     ]
-    noisy = [Scored((float(n % 2), float(n // 2 % 2)), 1.0, 5) for n in range(40)]
+    noisy = [ScoredReply((float(n % 2), float(n // 2 % 2)), 1.0, 5) for n in range(40)]
     assert "hardly more than by chance" in " ".join(describe(calibration(noisy, 2)))
 
 
@@ -82,7 +85,7 @@ def test_a_judge_that_likes_length_shows_it_and_slices_are_told_apart() -> None:
         length = rng.randint(10, 2000)
         person = rng.randint(0, 5)
         judge = min(5, max(0, person + (1 if length > 900 else -1)))
-        items.append(Scored((float(person),), float(judge), length, part="fr" if place % 12 == 0 else "en"))
+        items.append(ScoredReply((float(person),), float(judge), length, part="fr" if place % 12 == 0 else "en"))
     report = calibration(items, 6)
     assert report.coefficient == "quadratic-weighted kappa"
     assert report.slope is not None
@@ -96,7 +99,7 @@ def test_a_judge_that_likes_length_shows_it_and_slices_are_told_apart() -> None:
 
 def test_turns_of_one_conversation_widen_the_interval() -> None:
     alone, together = table(), [
-        Scored(item.people, item.judge, item.length, group=f"{place // 10}") for place, item in enumerate(table())
+        ScoredReply(item.people, item.judge, item.length, group=f"{place // 10}") for place, item in enumerate(table())
     ]  # fmt: skip
     widths = [high - low for report in (calibration(alone, 2), calibration(together, 2))
               for low, high in [report.interval or (0.0, 0.0)]]  # fmt: skip

@@ -169,7 +169,7 @@ def _from_hub(name: str) -> Path:
     raise ConfigError(f"{name!r} on the hub has no safetensors weights; choose another model.")
 
 
-def load_config(checkpoint: Checkpoint) -> Any:
+def load_model_config(checkpoint: Checkpoint) -> Any:
     """The model's configuration. Raises ConfigError where transformers does not know the architecture."""
     return _load(checkpoint, require("transformers").AutoConfig)
 

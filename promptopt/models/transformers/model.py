@@ -19,8 +19,8 @@ from promptopt.errors import ConfigError
 from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.files.checkpoints import (
     find_checkpoint,
-    load_config,
     load_model,
+    load_model_config,
     load_tokenizer,
     require,
 )
@@ -63,7 +63,7 @@ class Transformers:
         """
         torch, transformers = require("torch"), require("transformers")
         self._checkpoint = find_checkpoint(spec)
-        config = load_config(self._checkpoint)
+        config = load_model_config(self._checkpoint)
         named: list[str] | None = config.architectures
         # `BertForMaskedLM` and its like.
         found_masked = named is not None and any(name.endswith("ForMaskedLM") for name in named)

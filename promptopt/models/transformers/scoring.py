@@ -106,7 +106,7 @@ class _Place:
     number: int
 
 
-Settled = Iterator[tuple[int, ReadPlan, list[tuple[float, ...]]]]
+SettledReads = Iterator[tuple[int, ReadPlan, list[tuple[float, ...]]]]
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class _Batches:
         """The prefixes that reads wait for."""
         return list(self._waiting)
 
-    def add(self, index: int, plan: ReadPlan) -> Settled:
+    def add(self, index: int, plan: ReadPlan) -> SettledReads:
         """Take in a request; what was full before it is begun, and what is complete by then is yielded."""
         # No continuation has a token to be scored.
         if not any(plan.reads):
@@ -152,14 +152,14 @@ class _Batches:
                 batch.tokens += _own(prefix, batch, read)
                 batch.reads.append((_Place(index, continuation, number), read))
 
-    def finish(self, prefixes: Sequence[Prefix], stopping: Callable[[], bool]) -> Settled:
+    def finish(self, prefixes: Sequence[Prefix], stopping: Callable[[], bool]) -> SettledReads:
         """Begin with what waits for each of the prefixes, unless it is to stop."""
         for prefix in prefixes:
             if stopping():
                 return
             yield from self.evaluate(prefix)
 
-    def evaluate(self, prefix: Prefix) -> Settled:
+    def evaluate(self, prefix: Prefix) -> SettledReads:
         """Begin with what waits for a prefix, and yield the requests that what was begun before completes."""
         batch = self._waiting.pop(prefix)
         try:
@@ -173,7 +173,7 @@ class _Batches:
         # On a GPU one batch is left under way while the host prepares the next.
         yield from self.settle(self._forward.ahead)
 
-    def settle(self, ahead: int = 0) -> Settled:
+    def settle(self, ahead: int = 0) -> SettledReads:
         """Wait for all that was begun but the last `ahead` batches, and yield the requests that this completes."""
         while len(self._begun) > ahead:
             batch, later = self._begun.pop(0)

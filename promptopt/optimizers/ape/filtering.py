@@ -46,13 +46,13 @@ def filtered(
         if first:
             run.rank_by(order[:seen])
         alive = [each.prompt for each in ranked if each.prompt != run.initial]
-        count = survivors(len(alive), settings)
+        count = survivor_count(len(alive), settings)
         alive, dropped = alive[:count], [*alive[count:], *dropped]
         run.record(ranked, [each.prompt for each in ranked if each.prompt not in dropped])
     return [*alive, *dropped]
 
 
-def survivors(alive: int, settings: Filtering) -> int:
+def survivor_count(alive: int, settings: Filtering) -> int:
     """How many of so many go on to the next stage."""
     return min(alive, max(settings.finalists, math.ceil(settings.keep * alive)))
 

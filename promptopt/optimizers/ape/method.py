@@ -30,13 +30,21 @@ from promptopt.operators.demos import draw
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import show_example
 from promptopt.operators.rewrite import TAG, again, rewrites
-from promptopt.optimizers.ape.filtering import FILTERING, Filtering, filtered, ranked_on, survivors
+from promptopt.optimizers.ape.filtering import FILTERING, Filtering, filtered, ranked_on, survivor_count
 from promptopt.optimizers.ape.requests import FORM, FORWARD, PARAPHRASE
 from promptopt.protocols import Selector
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.budgeted import most_asked
-from promptopt.selection.generations import SMALL, Fresh, Generations, Preset, fresh, least_generation, writings_of
+from promptopt.selection.generations import (
+    SMALL,
+    Fresh,
+    GenerationalSelection,
+    Preset,
+    fresh,
+    least_generation,
+    writings_of,
+)
 from promptopt.tasks.parts import wording
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
@@ -154,7 +162,7 @@ class APE:
         if plan.fresh is None:
             self._published(run, plan, candidates, scoring, quotes, found)
             return
-        search, writings = Generations(run, scoring, plan.fresh, DRY), writings_of(run, plan.fresh.writings)
+        search, writings = GenerationalSelection(run, scoring, plan.fresh, DRY), writings_of(run, plan.fresh.writings)
         elite = search.survivors([run.initial], candidates)
         while search.open:
             parents = [elite[place % len(elite)] for place in range(plan.fresh.children)]
@@ -204,7 +212,7 @@ class APE:
             alive, seen = pool, 0
             while self.selector is None and alive > settings.finalists and seen < scoring:
                 evaluations += alive * min(settings.subset, scoring - seen)
-                alive, seen = survivors(alive, settings), seen + settings.subset
+                alive, seen = survivor_count(alive, settings), seen + settings.subset
             if self.selector is not None:
                 evaluations += most_asked(self.selector, pool + 1, scoring)
             evaluations += min(alive, settings.finalists) * scoring

@@ -20,7 +20,7 @@ CALLING = 0.75
 """Children that cost a call of the proposer; the others are cut or shown examples without one."""
 
 
-# Numbers, where `selection.generations.Generations` does the work. Fingerprints of runs name it, so the name stays.
+# Fingerprints of runs name this class: under another name every stored run of `auto` would begin anew.
 @dataclass(frozen=True, slots=True)
 class Generations:
     """The numbers of a search.

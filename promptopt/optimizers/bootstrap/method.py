@@ -27,7 +27,7 @@ from promptopt.operators.bootstrapping import Teacher, Teaching, labelled
 from promptopt.operators.demos import draw, shows_demos, unlike
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
+from promptopt.selection.generations import Fresh, GenerationalSelection, Preset, fresh, least_generation
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, UpperBounds
 
@@ -120,7 +120,7 @@ class Bootstrap:
         if plan.fresh is None:
             self._published(run, plan, candidates, scored)
             return
-        search, elite = Generations(run, scored, plan.fresh, DRY), [run.initial]
+        search, elite = GenerationalSelection(run, scored, plan.fresh, DRY), [run.initial]
         while search.open:
             # Those that are always tried are looked at beside a whole generation of shuffled ones.
             wanted = plan.fresh.children + (FIRST - 1 if search.first else 0)

@@ -37,7 +37,7 @@ from promptopt.optimizers.capo.requests import CROSSOVER, FORM, MUTATION
 from promptopt.optimizers.capo.track import RACE, Lengths, Race, Track
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import SMALL, Fresh, Generations, Preset, fresh, least_generation
+from promptopt.selection.generations import SMALL, Fresh, GenerationalSelection, Preset, fresh, least_generation
 from promptopt.tasks.parts import wording
 from promptopt.text import Pattern, counted, normalise
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
@@ -157,7 +157,7 @@ class CAPO:
         most: int,
     ) -> None:
         """Small iterations on fresh examples; of equals the shorter goes on."""
-        search = Generations(run, sample, planned, self.patience)
+        search = GenerationalSelection(run, sample, planned, self.patience)
         made = self._first(run, pool, most, planned.children + 1)
         track = Lengths(run, self.race.gamma, [run.initial, *(proposal.prompt for proposal in made)])
         population = search.survivors([run.initial], track.admit(made, [run.initial]), track.dearness)

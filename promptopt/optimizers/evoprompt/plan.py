@@ -12,7 +12,7 @@ from typing import Protocol
 
 from promptopt.optimizers.evoprompt.evolution import Breeder, paraphrases, request_paraphrase
 from promptopt.run import Run
-from promptopt.selection.generations import SMALL, Fixed, Fresh, Generations, Preset, fresh
+from promptopt.selection.generations import SMALL, Fixed, Fresh, GenerationalSelection, Preset, fresh
 from promptopt.types import Estimate, Prompt, Room, Sampling, UpperBounds
 
 POPULATION = 10
@@ -88,7 +88,7 @@ class Lineage:
     def __init__(self, run: Run, breeder: Breeder, seeds: Sequence[str], way: Fresh) -> None:
         """Begins with the start and the seeds; nothing is scored yet."""
         self._run, self._breeder, self._way = run, breeder, way
-        self._generations = Generations(run, run.train, way)
+        self._generations = GenerationalSelection(run, run.train, way)
         self._seen = dict.fromkeys(breeder.pool(seeds))
         self.members = [Estimate(prompt, math.nan, 0) for prompt in self._seen]
         """The prompts that live on, best first."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptopt.optimizers.gepa.pareto import TOLERANCE, survivors
-from promptopt.optimizers.gepa.pool import Pool
+from promptopt.optimizers.gepa.pool import CandidatePool
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.types import Prompt, Proposal
@@ -59,7 +59,7 @@ class Merges:
         self._built: dict[tuple[int, int, tuple[int, ...]], None] = {}
         self._scored = 0
 
-    def attempt(self, pool: Pool) -> bool:
+    def attempt(self, pool: CandidatePool) -> bool:
         """Whether a merged prompt was found and scored; it joins the pool where it is as good as the better parent."""
         merge = self.find(pool) if self._scored < self._settings.most else None
         if merge is None:
@@ -78,7 +78,7 @@ class Merges:
             self.due -= 1
         return True
 
-    def find(self, pool: Pool) -> Merge | None:
+    def find(self, pool: CandidatePool) -> Merge | None:
         """A merge of two survivors of the fronts that the task allows, or None."""
         prompts, means = pool.prompts, pool.means
         among = list(survivors(pool.fronts, means))

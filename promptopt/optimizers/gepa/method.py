@@ -28,8 +28,8 @@ from promptopt.optimizers.gepa.frontier import Frontier, check_parts
 from promptopt.optimizers.gepa.merging import MERGING, Merges, Merging
 from promptopt.optimizers.gepa.pareto import PARENTS, Parents, best_of, draw_parent, survivors
 from promptopt.optimizers.gepa.plan import GEPAPlan, planned
-from promptopt.optimizers.gepa.pool import Pool
-from promptopt.optimizers.gepa.reflection import Child, Reflector, Trial
+from promptopt.optimizers.gepa.pool import CandidatePool
+from promptopt.optimizers.gepa.reflection import Child, Reflector, Rollout
 from promptopt.optimizers.gepa.split import split
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -158,7 +158,7 @@ class GEPA:
         feedback, examples = (list(run.train), list(run.train)) if self.shared else split(run, plan.pareto)
         if self.shared:
             run.warn("the search's own scores are fitted to the examples that its reflector reads, as shared is true")
-        pool, epochs = Pool(run, examples, self.frontier), Epochs(feedback, plan.minibatch, run.rng("slices"))
+        pool, epochs = CandidatePool(run, examples, self.frontier), Epochs(feedback, plan.minibatch, run.rng("slices"))
         merges, reflector = Merges(run, self.merge, editables_of(run.task)), self._reflector(run, pool, feedback)
         joined = False
         lost = 0
@@ -170,11 +170,11 @@ class GEPA:
                 joined = False
                 _record(run, pool, [])
                 continue
-            trials = self._trials(run, pool, epochs, number)
-            imperfect = [trial for trial in trials if not self._perfect(trial)]
+            rollouts = self._rollouts(run, pool, epochs, number)
+            imperfect = [rollout for rollout in rollouts if not self._perfect(rollout)]
             children = reflector.children(imperfect)
             # On the very examples of the parent: paired, three of them tell more than three of each.
-            scored = [(child, self._run(run, child.prompt, child.trial.slice, number)) for child in children]
+            scored = [(child, self._run(run, child.prompt, child.rollout.slice, number)) for child in children]
             joined = self._join(run, pool, scored)
             # One merge for each accepted child (code).
             merges.due += joined
@@ -205,7 +205,7 @@ class GEPA:
         evaluations = evaluations if cells is None else min(cells, evaluations)
         return UpperBounds(evaluations, calls, calls * self.reflect.sampling.max_tokens)
 
-    def _reflector(self, run: Run, pool: Pool, feedback: Sequence[Example]) -> Reflector:
+    def _reflector(self, run: Run, pool: CandidatePool, feedback: Sequence[Example]) -> Reflector:
         how, quotes = self.reflect, Quotes(feedback, run.task.labels)
         return Reflector(run, pool, quotes, every=how.texts == "all", longest=how.longest, sampling=how.sampling)
 
@@ -216,7 +216,7 @@ class GEPA:
             return plan.rounds
         return PATIENCE + max(0, cells - plan.pareto) // plan.minibatch
 
-    def _trials(self, run: Run, pool: Pool, epochs: Epochs, number: int) -> list[Trial]:
+    def _rollouts(self, run: Run, pool: CandidatePool, epochs: Epochs, number: int) -> list[Rollout]:
         """The parents of an iteration on their minibatches; each pair is run once."""
         rng, parallel = run.rng("parents"), self.parallel
         drawn = [draw_parent(self.draw, pool.fronts, pool.means, rng) for _ in range(parallel.parents)]
@@ -226,11 +226,11 @@ class GEPA:
         size = len(taken[0])
         # For the children too: a parent that is run alone is paid for in vain.
         demand(run, 2 * size * len(pairs), "another iteration")
-        trials: list[Trial] = []
+        rollouts: list[Rollout] = []
         for parent, batch in pairs:
             scores = self._run(run, pool.prompts[parent], batch, number)
-            trials.append(Trial(parent, batch, tuple(scores)))
-        return trials
+            rollouts.append(Rollout(parent, batch, tuple(scores)))
+        return rollouts
 
     def _run(self, run: Run, prompt: Prompt, batch: Sequence[Example], number: int) -> Sequence[Score]:
         """The scores of a prompt on a minibatch: where the task model samples, drawn anew for each iteration."""
@@ -239,20 +239,20 @@ class GEPA:
         repetition = number + 2 if run.task.sampling.temperature > 0 else 0
         return run.evaluate([prompt], batch, repetition=repetition)[prompt]
 
-    def _perfect(self, trial: Trial) -> bool:
-        return self.reflect.skip_perfect and all(score.value >= self.reflect.perfect for score in trial.scores)
+    def _perfect(self, rollout: Rollout) -> bool:
+        return self.reflect.skip_perfect and all(score.value >= self.reflect.perfect for score in rollout.scores)
 
-    def _join(self, run: Run, pool: Pool, scored: Sequence[tuple[Child, Sequence[Score]]]) -> int:
+    def _join(self, run: Run, pool: CandidatePool, scored: Sequence[tuple[Child, Sequence[Score]]]) -> int:
         """How many children were accepted, and scored on the fronts' examples, whatever they score there."""
         # Sums, as in the code; on equal examples they rank as the paper's means do.
-        gains = [(total(scores) - total(child.trial.scores), child) for child, scores in scored]
+        gains = [(total(scores) - total(child.rollout.scores), child) for child, scores in scored]
         passed = [(gain, child) for gain, child in gains if self.accept.admits(gain)]
         if self.accept.join == "best":
             passed = sorted(passed, key=lambda each: -each[0])[:1]
         for _, child in passed:
             # A child with some of its V scores could be neither drawn as a parent nor chosen in the end.
             demand(run, len(pool.examples), "a child that was accepted")
-            pool.join(child.prompt, (child.trial.parent,))
+            pool.join(child.prompt, (child.rollout.parent,))
         return len(passed)
 
 
@@ -261,7 +261,7 @@ def total(scores: Sequence[Score]) -> float:
     return math.fsum(score.value for score in scores)
 
 
-def _record(run: Run, pool: Pool, scored: Sequence[Estimate]) -> None:
+def _record(run: Run, pool: CandidatePool, scored: Sequence[Estimate]) -> None:
     """Record an iteration: the pool, the children on their minibatches, and the survivors, the best first."""
     estimates, best = pool.estimates(), best_of(pool.means)
     alive = [best, *(each for each in survivors(pool.fronts, pool.means) if each != best)]

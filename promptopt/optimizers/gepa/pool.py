@@ -11,7 +11,7 @@ from promptopt.run import Run
 from promptopt.types import Estimate, Example, Prompt
 
 
-class Pool:
+class CandidatePool:
     """Candidates by number, in the order they joined; nobody leaves."""
 
     def __init__(self, run: Run, examples: Sequence[Example], frontier: Frontier = "instance") -> None:

@@ -10,7 +10,7 @@ from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import Mistake, show_task
 from promptopt.operators.rewrite import revisions
 from promptopt.operators.traces import records_of
-from promptopt.optimizers.gepa.pool import Pool
+from promptopt.optimizers.gepa.pool import CandidatePool
 from promptopt.optimizers.gepa.requests import FORM, KEEP, REFLECTOR, show_records
 from promptopt.run import Run
 from promptopt.tasks.parts import editables_of, focused
@@ -18,7 +18,7 @@ from promptopt.types import Example, Prompt, Proposal, Sampling, Score
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Rollout:
     """A parent by its number, its minibatch, and what it scored there."""
 
     parent: int
@@ -28,33 +28,35 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A rewritten prompt, and the trial of its parent that it is held against."""
+    """A rewritten prompt, and the rollout of its parent that it is held against."""
 
     prompt: Prompt
-    trial: Trial
+    rollout: Rollout
 
 
 class Reflector:
     """Writes children of the pool's prompts."""
 
-    def __init__(self, run: Run, pool: Pool, quotes: Quotes, *, every: bool, longest: int, sampling: Sampling) -> None:
+    def __init__(
+        self, run: Run, pool: CandidatePool, quotes: Quotes, *, every: bool, longest: int, sampling: Sampling
+    ) -> None:
         """`every`: each child has all its texts rewritten, else one. `longest`: tokens that a text may have."""
         self._run, self._pool, self._quotes = run, pool, quotes
         self._every, self._longest, self._sampling = every, longest, sampling
 
-    def children(self, trials: Sequence[Trial]) -> list[Child]:
+    def children(self, rollouts: Sequence[Rollout]) -> list[Child]:
         """A child for each parent of which a usable text was written; all texts are asked for at once."""
-        asked: list[tuple[Trial, str, str]] = []
-        for trial in trials:
-            for part in self._parts(trial.parent):
-                records = records_of(part, trial.slice, trial.scores)
+        asked: list[tuple[Rollout, str, str]] = []
+        for rollout in rollouts:
+            for part in self._parts(rollout.parent):
+                records = records_of(part, rollout.slice, rollout.scores)
                 # A text that took no part in any of these cells has nothing to answer for.
                 if records:
-                    request = self._request(self._pool.prompts[trial.parent], part, records)
-                    asked.append((trial, part, request))
+                    request = self._request(self._pool.prompts[rollout.parent], part, records)
+                    asked.append((rollout, part, request))
         texts = revisions(
             self._run,
-            [(self._pool.prompts[trial.parent], part, request) for trial, part, request in asked],
+            [(self._pool.prompts[rollout.parent], part, request) for rollout, part, request in asked],
             self._sampling,
             who="reflector",
             longest=self._longest,
@@ -62,18 +64,18 @@ class Reflector:
             form=FORM,
         )
         children: dict[Prompt, Child] = {}
-        for trial in trials:
-            parent = prompt = self._pool.prompts[trial.parent]
+        for rollout in rollouts:
+            parent = prompt = self._pool.prompts[rollout.parent]
             changed: list[str] = []
             for (of, part, _), text in zip(asked, texts, strict=True):
-                if of is trial and text is not None:
+                if of is rollout and text is not None:
                     prompt, changed = prompt.replace(part, text), [*changed, part]
             # The code knows duplicates within an iteration only, and would score this one on all V again.
             if prompt in self._pool.prompts and changed:
                 self._run.reject("reflector: in the pool already")
             elif changed and self._run.admit([Proposal(prompt, (parent,), "reflector", ", ".join(changed))]):
                 # Where two parents come to one text, it is held against the first.
-                children.setdefault(prompt, Child(prompt, trial))
+                children.setdefault(prompt, Child(prompt, rollout))
         return list(children.values())
 
     def _parts(self, parent: int) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ from promptopt.optimizers.opro.requests import EXEMPLARS, FORM, HISTORY, KEEP, M
 from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, in_unit, key, points, polish, telling
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation
+from promptopt.selection.generations import Fresh, GenerationalSelection, Preset, fresh, least_generation
 from promptopt.tasks.parts import wording
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds
@@ -190,7 +190,7 @@ class OPRO:
         self, run: Run, plan: OPROPlan, planned: Fresh, starts: Sequence[Prompt], drawn: Sequence[Example]
     ) -> None:
         """Small steps on fresh examples; the history is of those that went on."""
-        search = Generations(run, drawn, planned, 30 if self.stop.idle is None else self.stop.idle)
+        search = GenerationalSelection(run, drawn, planned, 30 if self.stop.idle is None else self.stop.idle)
         known = {wording(run.task, prompt, key) for prompt in starts}
         went_on: list[Prompt] = list(starts)
         # A start that stands alone has nobody to be held against, and is seen with the first instructions.

@@ -17,7 +17,7 @@ from promptopt.evaluators.first_token import fold
 from promptopt.optimizers.plum.neighbours import Neighbour
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Fixed, Fresh, Generations
+from promptopt.selection.generations import Fixed, Fresh, GenerationalSelection
 from promptopt.selection.lineage import by_means, most_hopeful
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Score
@@ -154,7 +154,7 @@ class FreshScores:
     """
 
     def __init__(self, run: Run, way: Fresh) -> None:
-        self._run, self._generations = run, Generations(run, run.train, way)
+        self._run, self._generations = run, GenerationalSelection(run, run.train, way)
         self._by_hope = way.lineage and way.evaluations >= HOPEFUL and not run.abilities.stands_in
 
     def start(self) -> Scored:

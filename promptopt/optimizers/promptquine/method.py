@@ -26,17 +26,17 @@ from typing import ClassVar, Literal
 from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
-from promptopt.optimizers.promptquine.breeding import Breeding
 from promptopt.optimizers.promptquine.genes import Gene, genes_of
 from promptopt.optimizers.promptquine.history import History, Individual, new_children, whole
 from promptopt.optimizers.promptquine.in_context import divide, starts_with
 from promptopt.optimizers.promptquine.plan import KEEP, PruningPreset, Sizes, planned
+from promptopt.optimizers.promptquine.reproduction import Reproduction
 from promptopt.optimizers.promptquine.reranking import Reranking, rerank
 from promptopt.optimizers.promptquine.selection import survivors
 from promptopt.protocols import Evaluator, Task
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Fresh, Generations, least
+from promptopt.selection.generations import Fresh, GenerationalSelection, least
 from promptopt.tasks.inline import inlined
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Room, UpperBounds
@@ -186,7 +186,7 @@ class PromptQuine:
         shortest = min(self.evolve.shortest, min(each.length for each in population) / 2)
         deepened = self._deepened(run, plan, max(each.length for each in population) - shortest)
         # No child at all is a dry spell: pruning has come to its end there.
-        selection = Generations(run, run.train, deepened, dry=1)
+        selection = GenerationalSelection(run, run.train, deepened, dry=1)
         while selection.open:
             long = sum(each.length for each in population) > shortest * len(population)
             wanted = plan.children if long else 0
@@ -227,7 +227,7 @@ class PromptQuine:
             firsts.append(first)
             run.record([first.estimate], [first.prompt])
             if self._variant == "random":
-                self._breeding(run, history, plan).prune_at_random(first)
+                self._reproduction(run, history, plan).prune_at_random(first)
             else:
                 self._evolve(run, history, first, plan)
         rerank(run, history, firsts, held, self.rerank)
@@ -244,21 +244,21 @@ class PromptQuine:
             return self.variant
         return "steady-state" if self.shots <= 1 else "generational"
 
-    def _breeding(self, run: Run, history: History, plan: Sizes) -> Breeding:
-        return Breeding(run, history, plan.offspring, tournament=self.evolve.tournament, drops=self.evolve.drops)
+    def _reproduction(self, run: Run, history: History, plan: Sizes) -> Reproduction:
+        return Reproduction(run, history, plan.offspring, tournament=self.evolve.tournament, drops=self.evolve.drops)
 
     def _evolve(self, run: Run, history: History, first: Individual, plan: Sizes) -> None:
-        evolve, breeding = self.evolve, self._breeding(run, history, plan)
-        population = breeding.first_population(first, plan.population, pruned=self.begin == "pruned")
+        evolve, reproduction = self.evolve, self._reproduction(run, history, plan)
+        population = reproduction.first_population(first, plan.population, pruned=self.begin == "pruned")
         halving = evolve.halving if evolve.halving is not None else not run.task.labels
         while not history.closed and sum(each.length for each in population) > evolve.shortest * len(population):
             before = len(history)
             if self._variant == "generational":
                 # Of the generation's beginning, for all of its children alike.
                 threshold = min(each.fitness for each in population) if halving else None
-                children = breeding.generation(population, threshold)
+                children = reproduction.generation(population, threshold)
             else:
-                children = breeding.steady_state(population)
+                children = reproduction.steady_state(population)
             # A population that is filled up with old ones and brings nothing new could go round in circles for ever.
             if len(history) == before and len(children) < plan.population:
                 if not history.closed:

@@ -24,7 +24,7 @@ from typing import Literal
 from promptopt.optimizers.sprig.corpus import Component, closed, fault
 from promptopt.optimizers.sprig.edits import Parts, joined
 from promptopt.optimizers.sprig.scoring import listed, prompt_of, step_examples, worth_of
-from promptopt.optimizers.sprig.surrogate import Scored, ScorePredictor, Weights
+from promptopt.optimizers.sprig.surrogate import ScoredDraws, ScorePredictor, Weights
 from promptopt.run import Run
 from promptopt.text import Pattern, counted
 from promptopt.types import Estimate, Message, Prompt, Proposal, Room, Sampling, digest
@@ -157,7 +157,7 @@ class Population:
     plan: PopulationPlan
     corpus: Sequence[Component]
     weights: Weights = field(default_factory=dict[str, float])
-    scored: list[Scored] = field(default_factory=list[Scored])
+    scored: list[ScoredDraws] = field(default_factory=list[ScoredDraws])
     operators: dict[str, Operation] = field(default_factory=dict[str, Operation])
     made: int = 0
 

@@ -31,14 +31,14 @@ GAP = 10.0
 
 Weights = Mapping[str, float]
 """By feature."""
-Scored = Sequence[tuple[Parts, float]]
+ScoredDraws = Sequence[tuple[Parts, float]]
 """Prompts that were scored on one draw of examples, and what they are worth."""
 
 
 class ScorePredictor(Protocol):
     """Learns from scored prompts, and says what others may be worth; only the order of that counts."""
 
-    def fit(self, draws: Sequence[Scored]) -> Weights:
+    def fit(self, draws: Sequence[ScoredDraws]) -> Weights:
         """What was learned, as numbers by name: a function of `draws` alone, kept by the run."""
         ...
 
@@ -53,7 +53,7 @@ class RewardModel:
 
     ridge: float = 0.01
 
-    def fit(self, draws: Sequence[Scored]) -> Weights:
+    def fit(self, draws: Sequence[ScoredDraws]) -> Weights:
         """The weights of least loss; none where no two prompts of a draw differ."""
         # Imported here, so that `import promptopt` stays light.
         import numpy as np
@@ -96,7 +96,7 @@ class RewardModel:
         return weights.get("length", 0.0) * len(parts) + sum(own)
 
 
-def _pairs(draw: Scored, most: int) -> Iterator[tuple[Parts, Parts, float]]:
+def _pairs(draw: ScoredDraws, most: int) -> Iterator[tuple[Parts, Parts, float]]:
     """(better, worse, by how much) of two that differ: of all, or of `most` by chance."""
     count = len(draw)
     if count * (count - 1) // 2 <= most:

@@ -34,7 +34,7 @@ from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.tpe.bootstrap import BOOTSTRAPPING, Bootstrapping, demo_sets
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Fresh, Generations, Preset, fresh, least_generation, writings_of
+from promptopt.selection.generations import Fresh, GenerationalSelection, Preset, fresh, least_generation, writings_of
 from promptopt.selection.minibatches import Minibatches
 from promptopt.selection.parzen import Choice, Parzen
 from promptopt.tasks.parts import wording
@@ -164,7 +164,7 @@ class TPE:
     ) -> None:
         """Rounds: new instructions from the best one, trials on fresh examples, looks at the better half."""
         sets = demo_sets(run, self.bootstrap, plan.sets, shown)
-        search, writings = Generations(run, scored, planned, DRY), writings_of(run, planned.writings)
+        search, writings = GenerationalSelection(run, scored, planned, DRY), writings_of(run, planned.writings)
         elite, found = [run.initial], {wording(run.task, run.initial)}
         while search.open:
             best = elite[0]

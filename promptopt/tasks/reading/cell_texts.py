@@ -16,7 +16,7 @@ DEEPER = 50
 """Levels of nesting that a value has to leave free, for whoever writes it later may stand deeper in the stack."""
 
 
-def text_of(value: object) -> str:
+def cell_text(value: object) -> str:
     """A cell as a text: empty for nothing and for NaN, JSON for what is no text."""
     if isinstance(value, str):
         return value
@@ -31,7 +31,7 @@ def why_no_text(value: object) -> str:
             nested = [nested]
     try:
         # Tried now: an error in canonical JSON later would name no row.
-        text_of(nested)
+        cell_text(nested)
     except RecursionError:
         return "values nested too deeply"
     except (TypeError, ValueError):
@@ -42,13 +42,13 @@ def why_no_text(value: object) -> str:
 def input_text(value: object, listed: bool) -> str:
     """What the model is shown of a cell: its text; of a conversation all before the last reply."""
     messages = messages_in(_entries(value, listed))
-    return text_of(value) if messages is None else transcript(before_reply(messages))
+    return cell_text(value) if messages is None else transcript(before_reply(messages))
 
 
 def reply_text(value: object, listed: bool) -> str:
     """The answer in a cell: its text, or the last reply of a conversation."""
     messages = messages_in(_entries(value, listed))
-    return text_of(value) if messages is None else reply_in(messages)
+    return cell_text(value) if messages is None else reply_in(messages)
 
 
 def reply_texts(value: object, listed: bool) -> list[str]:

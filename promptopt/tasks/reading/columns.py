@@ -13,11 +13,11 @@ from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.cell_texts import (
     cell_calls_a_tool,
+    cell_text,
     context_of,
     input_text,
     reply_text,
     reply_texts,
-    text_of,
     why_no_text,
 )
 from promptopt.tasks.reading.row_numbers import TABLES, Where, where_is
@@ -142,7 +142,7 @@ class ColumnRoles:
         found = self._example(path, number, row)
         if found is None:
             return None
-        part = "" if self.slice is None else text_of(row.get(self.slice)).strip()
+        part = "" if self.slice is None else cell_text(row.get(self.slice)).strip()
         cell = None if self.demands is None else row.get(self.demands)
         given = () if self.demands is None else demands_of(cell, f"{where_is(path, number)}, column {self.demands!r}")
         return replace(found, slice=part, demands=given) if part or given else found
@@ -161,8 +161,8 @@ class ColumnRoles:
         cell = None if self.target is None else row.get(self.target)
         target = self._answer(where, reply_text(cell, listed))
         if target and self.demands is None:
-            self._check_hidden(path, fields, text_of(cell))
-        group = "" if self.group is None else text_of(row.get(self.group)).strip()
+            self._check_hidden(path, fields, cell_text(cell))
+        group = "" if self.group is None else cell_text(row.get(self.group)).strip()
         if not target:
             return Example(fields, group=group)
         solution = self._solution(where, row, reply_text(cell, listed), target)

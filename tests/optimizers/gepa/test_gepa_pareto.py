@@ -16,7 +16,7 @@ from promptopt.errors import ConfigError
 from promptopt.optimizers.gepa.frontier import Frontier, front_row
 from promptopt.optimizers.gepa.method import Acceptance
 from promptopt.optimizers.gepa.pareto import Parents, draw_parent, fronts, survivors
-from promptopt.optimizers.gepa.pool import Pool
+from promptopt.optimizers.gepa.pool import CandidatePool
 from promptopt.run import Run
 from promptopt.types import Example, Prompt, Score
 
@@ -168,7 +168,7 @@ def test_the_final_choice_begins_with_the_best_mean_and_the_two_others_on_most_f
         ranked.append([prompt["instruction"] for prompt in prompts])
 
     run = SimpleNamespace(initial=Prompt.of("start"), evaluate=evaluate, rank_by=rank_by)
-    pool = Pool(cast(Run, run), [Example.of("x", question=str(n)) for n in range(6)])
+    pool = CandidatePool(cast(Run, run), [Example.of("x", question=str(n)) for n in range(6)])
     for name in ("three", "two", "best", "one"):
         pool.join(Prompt.of(name), (0,))
     assert ranked[0] == ["start"]
@@ -184,7 +184,7 @@ def test_a_merged_prompt_goes_on_where_the_further_of_its_parents_stood() -> Non
         initial=Prompt.of("start"), evaluate=lambda prompts, examples: {prompts[0]: [Score(0.5)]},
         rank_by=lambda *_, **__: None,
     )  # fmt: skip
-    pool = Pool(cast(Run, run), [Example.of("x", question="0")])
+    pool = CandidatePool(cast(Run, run), [Example.of("x", question="0")])
     pool.join(Prompt.of("a"), (0,))
     assert pool.pointers == [0, 0]
     pool.pointers[0], pool.pointers[1] = 2, 1

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.reading.cell_texts import text_of
+from promptopt.tasks.reading.cell_texts import cell_text
 from promptopt.tasks.reading.columns import ColumnRoles, Columns, Solution
 from promptopt.tasks.reading.files import examples_from, read_examples, read_rows
 from promptopt.text import normalise
@@ -239,7 +239,7 @@ def test_a_solution_closes_as_the_prompt_asks(work: str, answer: str) -> None:
 
 def test_cells_become_texts() -> None:
     cells = [None, float("nan"), "a", 3, 2.0, True, {"b": 1}]
-    assert [text_of(cell) for cell in cells] == ["", "", "a", "3", "2.0", "true", '{"b":1}']
+    assert [cell_text(cell) for cell in cells] == ["", "", "a", "3", "2.0", "true", '{"b":1}']
 
 
 @pytest.mark.parametrize(

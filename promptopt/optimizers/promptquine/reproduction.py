@@ -11,7 +11,7 @@ from promptopt.run import Run
 from promptopt.types import Prompt
 
 
-class Breeding:
+class Reproduction:
     """Makes children, and has them scored by the history. All draws are of the run's stream "evolution"."""
 
     def __init__(self, run: Run, history: History, count: int, *, tournament: float, drops: int) -> None:

@@ -5,11 +5,11 @@ import threading
 import pytest
 
 from promptopt.errors import BackendError, Suspended
-from promptopt.run.interruptible import interruptible
+from promptopt.run.suspendable import suspendable
 
 
 def test_what_an_engine_says_comes_back() -> None:
-    assert interruptible(lambda: 7, lambda: None) == 7
+    assert suspendable(lambda: 7, lambda: None) == 7
 
 
 def test_what_an_engine_raises_is_raised() -> None:
@@ -17,11 +17,11 @@ def test_what_an_engine_raises_is_raised() -> None:
         raise BackendError("the server x: broke off")
 
     with pytest.raises(BackendError, match="broke off"):
-        interruptible(fails, lambda: None)
+        suspendable(fails, lambda: None)
 
 
 def test_an_engine_that_does_not_answer_keeps_no_interrupt_waiting() -> None:
     never = threading.Event()
     with pytest.raises(Suspended, match="interrupted"):
-        interruptible(lambda: never.wait(60), lambda: "interrupted")
+        suspendable(lambda: never.wait(60), lambda: "interrupted")
     never.set()

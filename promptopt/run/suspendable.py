@@ -15,7 +15,7 @@ CHECK_S = 0.1
 _Found = TypeVar("_Found")
 
 
-def interruptible(compute: Callable[[], _Found], stopping: Callable[[], str | None]) -> _Found:
+def suspendable(compute: Callable[[], _Found], stopping: Callable[[], str | None]) -> _Found:
     """`compute()`, in a thread of its own, which is left to itself where the run stops first.
 
     Raises what `compute` raises, and Suspended where `stopping` gives a reason.
@@ -29,7 +29,7 @@ def interruptible(compute: Callable[[], _Found], stopping: Callable[[], str | No
             outcome.put(([], failed))
 
     # A daemon: a server that never answers keeps no process alive.
-    threading.Thread(target=work, daemon=True, name="promptopt-interruptible").start()
+    threading.Thread(target=work, daemon=True, name="promptopt-suspendable").start()
     while True:
         try:
             found, failed = outcome.get(timeout=CHECK_S)
