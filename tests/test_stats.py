@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
 from promptopt.stats import (
+    FEWEST,
     Gain,
     level,
     mean_interval,
     means,
     paired_gain,
     smallest_detectable,
-    smallest_significant,
     verdict,
     wilson,
 )
@@ -201,14 +201,13 @@ def test_more_items_and_less_disagreement_show_smaller_gains() -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert smallest_detectable(200, 0.1) < smallest_detectable(200, 0.25) < smallest_detectable(200, 0.5)
     assert smallest_detectable(5) == math.inf
-    assert smallest_detectable(200) > smallest_significant(200)
+    assert smallest_detectable(200) > FEWEST / 200
 
 
 def test_six_items_all_one_way_are_the_least_that_can_be_shown() -> None:
-    assert smallest_significant(200) == 6 / 200
+    assert FEWEST == 6
     assert binary_gain(6, 0, 200).p_value < 0.05 <= binary_gain(5, 0, 200).p_value
-    assert smallest_significant(5) == math.inf
-    assert smallest_significant(0) == math.inf
+    assert smallest_detectable(0) == math.inf
 
 
 def test_graded_scores_take_a_test_that_reckons_with_what_was_not_seen() -> None:

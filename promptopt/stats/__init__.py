@@ -254,14 +254,6 @@ def mean_interval(
     return (middle + low, middle + high)
 
 
-def smallest_significant(n: int) -> float:
-    """The smallest gain that `n` paired items could ever show, in [0, 1]: six items better and none worse.
-
-    Infinite where there are fewer than six items.
-    """
-    return FEWEST / n if n >= FEWEST else math.inf
-
-
 @lru_cache(maxsize=64)
 def smallest_detectable(n: int, disagreement: float = DISAGREEMENT, power: float = 0.8, alpha: float = ALPHA) -> float:
     """The smallest true gain that the exact McNemar test on `n` items finds with probability `power`.
