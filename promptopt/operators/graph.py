@@ -1,7 +1,7 @@
 """The graph of a cell: texts and inputs, the calls that read them, and the output, as a trace tells of them.
 
-A trace is a list of calls; what a call depends on is read off its input: the text whose part it used, the fields of the
-example, and the replies of earlier calls that stand in it word for word.
+A trace is a list of calls. What a call depends on is read off its input. It is the text whose part it used, the fields
+of the example, and the replies of earlier calls that stand in the input word for word.
 """
 
 from __future__ import annotations

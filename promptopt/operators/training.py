@@ -1,7 +1,7 @@
 """Training inside a run: what was sampled and learned is recorded, weights are kept now and then, all else follows.
 
 A replay reads the samples and what each update reported from the store, and never loads a model. A run that was killed
-takes the last kept weights and learns again, from the record, what it had learned since: the same rewards in the same
+takes the last kept weights. What it had learned since, it learns again from the record: the same rewards in the same
 order, none of them asked for twice. So a training is a function of its recorded events, whatever machine it ran on.
 """
 

@@ -20,11 +20,12 @@ LOOKED_AT = 8
 def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
     """Re-score the finalists and the start on dev examples and return the best by all that is known of them.
 
-    `by_search`: whether what the search measured is what the verdict is by. Right and wrong of both phases then make
-    one belief (`run.posterior`), and dev examples go to those it cannot tell apart: see `_narrowed`. Where scores are
-    graded, a finalist had more than MOST_SEEN looks, or a loss stands in, all are scored on the same dev examples, and
-    what the search knows counts beside dev (`worth.pooled`); else dev alone does. Ties go to the shorter prompt, then
-    to the earlier. Where the budget does not even score the start, the start is kept.
+    `by_search`: whether what the search measured is what the verdict is by. If not, dev alone counts. If so, right and
+    wrong of both phases make one belief (`run.posterior`), and dev examples go to those it cannot tell apart: see
+    `_narrowed`. Three things rule that out: graded scores, a finalist with more than MOST_SEEN looks, and a loss that
+    stands in. Then all are scored on the same dev examples, and what the search knows counts beside dev
+    (`worth.pooled`). Ties go to the shorter prompt, then to the earlier. Where the budget does not even score the
+    start, the start is kept.
     """
     run.begin_phase("dev")
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
@@ -138,8 +139,8 @@ def _rank(value: float, prompt: Prompt) -> tuple[float, int]:
 def adopt_criterion(run: Run, searched: Criterion, criterion: Criterion) -> None:
     """Go on with what the verdict is by; with the exact model, where that one trades exactness for speed.
 
-    Where the search itself ran in such a mode, 32 dev examples under the start prompt are asked both ways, and the user
-    is told how many answers it changes. That is outside the budget, as only local engines have two ways.
+    Where the search itself ran in such a mode, 32 dev examples are asked both ways under the start prompt. The user is
+    told how many answers the mode changes. That is outside the budget, as only local engines have two ways.
     """
     model = criterion.model
     if isinstance(model, Inexact) and model.exact() is not model:

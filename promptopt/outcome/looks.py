@@ -3,8 +3,8 @@
 A look is what it shows: the scores of a start and a winner on the same examples. One that shows what an earlier one
 showed (the same command once more, read from the store) is that look. Every other counts, whatever its task, model,
 method, seed or size, where it shares an example with an earlier one. Examples are told by their inputs alone, in the
-form in which duplicates across splits are found. So they are not made new by other targets, other columns' names or
-other splits of the same data, nor by a copy in other letters, marks or Unicode forms.
+form in which duplicates across splits are found. So other targets, other columns' names and other splits do not make
+the same data new. Nor does a copy in other letters, marks or Unicode forms.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ class Account:
     """The ledgers of a run, and the caps on them.
 
     `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went
-    out this session, `settled_now` how many calls of that, without probes. A refused request is one call, and so is the
-    probe that may go out in its place to find out what the model refuses. Whether it does hangs on what is asked
-    together and on what comes first; so caps go by `capped`, which takes a probe for every refused request.
+    out this session, `settled_now` how many calls of that, without probes. A refused request is one call. So is the
+    probe that may go out in its place, to find out what the model refuses. Whether a probe goes out depends on what is
+    asked together and on what comes first. So caps go by `capped`, which counts a probe for every refused request.
     """
 
     def __init__(self, limits: Limits, prices: Mapping[Role, Price | None]) -> None:

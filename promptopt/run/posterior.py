@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     Matrix = NDArray[float64]
 
 STEP, EASE, NOISE = 0.02, 0.4, 0.48
-"""Variances of a step, of the ease of examples and of the noise, in variances of a score: of planted searches the best,
-and flat there: half or twice of each costs a point at most."""
+"""Variances of a step, of the ease of examples and of the noise, in variances of a score. They are the best on planted
+searches. The optimum is flat: half or twice of each costs a point at most."""
 ALIKE = 1e-12
 """A variance of scores below it is none."""
 

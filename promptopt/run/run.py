@@ -131,7 +131,10 @@ class Run:
         return reason_refused(self._door, lambda: self.evaluate([prompt], [example]))
 
     def vary(self, prompt: Prompt, written: Callable[[Example], Prompt]) -> None:
-        """Let `prompt` stand for `written(example)` wherever it is scored, which must follow from the run's record."""
+        """Score `written(example)` wherever `prompt` is scored on `example`.
+
+        What `written` gives must follow from the run's record, for a replay asks it again.
+        """
         self._scoring.vary(prompt, written)
 
     def rescore(
@@ -140,8 +143,9 @@ class Run:
     ) -> list[Score]:  # fmt: skip
         """Score cells once more, in a batch of their own, as far as a cap allows; the search's own scores stay.
 
-        With the prefix shared otherwise: what is computed again is charged, and replies, not drawn again, are free.
-        With a temperature or a role: draw number `draw` of the model of `role`, an evaluation each.
+        Without a temperature or a role, with the prefix shared in another way: what is computed again is charged, and
+        replies are not drawn again, so they are free. With either: draw number `draw` of the model of `role`, an
+        evaluation each.
         """
         self._check_thread()
         return self._scoring.again(prompt, examples, temperature, draw, role)
@@ -173,7 +177,8 @@ class Run:
     def admit(self, proposals: Sequence[Proposal]) -> list[Prompt]:
         """The proposals that keep the task's contract, each once, in order; the others are counted as rejected.
 
-        So are demonstrations that do not fit the task model's context. A prompt's first proposal is its lineage.
+        Rejected too are those whose demonstrations do not fit the task model's context. A prompt's first proposal is
+        its lineage.
         """
         admitted: dict[Prompt, None] = {}
         for proposal in proposals:

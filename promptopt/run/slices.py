@@ -19,8 +19,8 @@ FIRST = 8
 class Slices:
     """Sizes of slices that such a cap can take, whatever is answered: only the call that goes alone can pass it.
 
-    A call takes at most a token for each octet that it sends, and `max_tokens` more, or what the longest reply of its
-    role took so far, for some models think beyond it. All of it follows from the program, so a replay cuts alike.
+    A call reads at most a token for each octet that it sends. It writes at most `max_tokens`, or what the longest reply
+    of its role took so far, for some models think beyond it. All this follows from the program, so a replay cuts alike.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Upper confidence bounds: prompts that may still prove best get the next examples (Auer et al. 2002; UCB-E).
 
-Where the published code differs: it takes for t the round, so that ln t = 0 repeats the first choice, and starts from a
-random few of the arms. Here t counts examples, every arm is pulled before an index is used, ties go to the earlier arm.
+The published code takes for t the round, so that ln t = 0 repeats the first choice; it starts from a random few of the
+arms. Here t counts examples, every arm is pulled before an index is used, and ties go to the earlier arm.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Successive rejects on few fresh examples: the whole field sees one, two or three, and the worst leave one by one.
 
-Where no comparison can prove anything (a few examples an arm), what counts is that every call looks at other examples:
-with a fixed order the same lucky examples choose every time, and means over all that an arm has seen carry the luck
+With a few examples an arm no comparison can prove anything. What counts then is that each call looks at other examples.
+In a fixed order the same lucky examples would choose every time. A mean over all that an arm has seen carries the luck
 that let it survive. On planted tasks at equal budgets this rule found better prompts than races with paired tests,
 halving, bandits and equal shares.
 """

@@ -1,8 +1,8 @@
 """Small generations on fresh examples, one after another: the rule of searches on a small budget, and its plan.
 
-A paper that scores every candidate on one fixed set of 100 or 200 examples sees a handful of candidates on a small
-budget, and a few hundred to a few thousand evaluations prove no single step. So old and new of a generation are looked
-at together on few examples drawn anew, the worst leave one by one, and many cheap steps average their errors out: at
+Papers score every candidate on one fixed set of 100 or 200 examples. On a small budget that is a handful of candidates,
+and a few hundred to a few thousand evaluations prove no single step. So old and new of a generation are looked at
+together, on few examples drawn anew, and the worst leave one by one. Many cheap steps average their errors out. At
 equal budgets of 500 to 2,000 evaluations that finds better prompts on planted tasks. The constants are those of
 `selection/depth.py`.
 """
@@ -28,9 +28,9 @@ SPARE = 3
 Ours."""
 SMALL = 1_000
 """Evaluations of a search below which looks and survival go by the posterior over the lineage. On planted tasks that
-gains there (at caps of 500 and 1,000 evaluations APO 0.23 -> 0.26 and 0.33 -> 0.36, CAPO 0.27 -> 0.32 and 0.26 ->
-0.36), and loses above (at 2,000 APO 0.42 -> 0.40, CAPO 0.41 -> 0.32). What is known best stays, and newcomers have no
-time to be known as well."""
+gains below: at caps of 500 and 1,000 evaluations APO 0.23 -> 0.26 and 0.33 -> 0.36, CAPO 0.27 -> 0.32 and 0.26 -> 0.36.
+It loses above: at 2,000 APO 0.42 -> 0.40, CAPO 0.41 -> 0.32. What is known best stays there, and newcomers have no time
+to be known as well."""
 TINY = 210
 """Evaluations of a search below which a child that was written is written once more before it is scored, where calls
 are what is capped. So few looks tell only apart what differs much, and few generations do not go far by small steps."""

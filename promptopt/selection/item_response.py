@@ -1,10 +1,10 @@
 """Item response: looks go to the prompt, and to the examples, that may still change who is best.
 
 After a first look of all on the same examples a model of ability and ease (`rasch`) says how likely each unseen answer
-is to be right. An example that the others got right will most likely be right again, and one that divides them tells
-more, so a prompt sees what divides first, and the rest counts by its expectation. Which prompt looks next goes by the
-fall of the probability of choosing wrongly, for each look (Frazier & Powell 2010, Decision Analysis 7:378-403, KG(*):
-the best over how many looks one plans with, for a single look is often worth nothing).
+is to be right. An example that the others got right will most likely be right again. One that divides them tells more.
+So a prompt sees what divides first, and the rest counts by its expectation. The next look goes to the prompt by which
+the probability of choosing wrongly falls most for each look: KG(*) of Frazier & Powell 2010, Decision Analysis
+7:378-403. A single look is often worth nothing, so that is the best over how many looks one plans with.
 """
 
 # scipy ships no types.

@@ -99,9 +99,9 @@ CLAIMS = {
 """Answers that a run asks for just now, where several may want the same (`claims`), by the name of the dialect."""
 
 
-# What a run asks of its store is text, here and in `cache`, `journal` and `runs`: SQLAlchemy would compile statements
-# made of tables anew for every store, which took a small run a quarter of its time. An INSERT leaves rows already
-# there as they are, so the first writer wins.
+# What a run asks of its store is text, here and in `cache`, `journal` and `runs`. SQLAlchemy would compile statements
+# made of tables anew for every store, and that took a quarter of a small run's time. An INSERT leaves rows that are
+# there already as they are, so the first writer wins.
 _MARK = sql.text("INSERT INTO meta (name, value) VALUES ('version', :version) ON CONFLICT DO NOTHING")
 _MARKED = sql.text("SELECT value FROM meta WHERE name = 'version'")
 # Any number will do that no other program locks in this database; all processes of ours take this one.
@@ -110,8 +110,8 @@ _CREATE: dict[str, list[str]] = {}
 """The statements that make the tables, by the name of the dialect."""
 
 
-# What takes or gives many values goes to the driver as it is: SQLAlchemy's own work on them was a quarter of the time
-# of reading replies, and nearly half of that of a journal. `{mark}` stands for a value.
+# What takes or gives many values goes to the driver as it is. SQLAlchemy's own work on them was a quarter of the time
+# that reading replies took, and nearly half of what a journal took. `{mark}` stands for a value.
 
 
 def among(connection: sql.Connection, query: str, values: Sequence[object]) -> list[tuple[Any, Any]]:
@@ -210,7 +210,7 @@ def url_of(location: str | Path | None) -> sql.URL:
     """Where a store is: an SQLAlchemy URL as it is; a file, whatever its name holds.
 
     By default what `PROMPTOPT_STORE` says, else the one in `home()`. Raises StoreError for a text that begins as a URL
-    does and is none, and for a store in memory: every thread of a run would have one of its own.
+    does and is none. So it does for a store in memory, of which every thread of a run would have one of its own.
     """
     if location is None:
         location = os.environ.get("PROMPTOPT_STORE") or None
@@ -289,8 +289,8 @@ def open_engine(location: str | Path | None) -> sql.Engine:
 def _prepared(engine: sql.Engine, tries: int = 40) -> str:
     """Make what is missing, and return the version of the store.
 
-    Processes that open a new store at the same moment meet here: SQLite does not wait for the change to WAL, however
-    long its time-out, so a locked store is tried again, for two seconds in all.
+    Processes that open a new store at the same moment meet here. SQLite does not wait for the change to WAL, however
+    long its time-out. So a locked store is tried again, for two seconds in all.
     """
     try:
         with engine.begin() as connection:
