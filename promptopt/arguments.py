@@ -1,7 +1,7 @@
 """Arguments of the public functions and fields, held against their own annotations before anything is done with them.
 
-What is annotated as one of our Protocols is let through: whether it is one is found out where it is bound, since asking
-an object for its attributes may load a model.
+What is annotated as one of our Protocols is let through. Whether it is one is found out where it is bound: asking an
+object for its attributes here might load a model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`--on ray`: a Ray cluster (the extra `ray`) makes the runs of a comparison, or holds the models of one run.
 
-Each run of a comparison is a task, the command `promptopt optimize` on a worker, so that a worker that dies costs
-nothing twice: Ray begins the task again, and the run goes on from its store. Workers on several machines share one
+Each run of a comparison is a Ray task: the command `promptopt optimize` on a worker. Where a worker dies, Ray begins
+the task again, and the run goes on from its store, so nothing is paid twice. Workers on several machines share one
 through `PROMPTOPT_STORE`. Of one run, the batches of a model in a process go to actors (`models.actors`).
 """
 

@@ -1,9 +1,9 @@
 """A search played through with stand-ins for its models, for what it will take: calls and tokens, by role.
 
 What a method spends follows from its own program, its budget and how long texts become, and hardly from what a model
-knows. So the program itself is run, in a store of its own that is thrown away. The stand-ins answer at once: the task
-model right in a share of the examples that differs from prompt to prompt, the proposer with a changed prompt in
-whatever form a request asks for.
+knows. So the program itself is run, in a store of its own that is thrown away. The stand-ins answer at once.
+The task model is right in a share of the examples, which differs from prompt to prompt. The proposer gives a changed
+prompt, in whatever form a request asks for.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ def levels(rows: Sequence[Row]) -> dict[str, float]:
     """The two-sided level of each verdict, by task: the levels of all its looks, shared equally among them.
 
     A comparison opens a test many times, and which of its cells comes first says nothing about it. So all of them
-    together have what the ledger of looks (`stats.level`) grants them one after the other: by the union bound a false
-    *better* among them is no likelier, and the order of the cells changes nothing. On a test that nobody opened before,
+    together have what the ledger of looks (`stats.level`) grants them one after the other. By the union bound a false
+    *better* among them is no likelier. The order of the cells changes nothing. On a test that nobody opened before,
     `m` verdicts have 2 * ALPHA / (m + 1) each.
     """
     looks: dict[str, set[int]] = {}

@@ -1,7 +1,7 @@
 """A system prompt judged under user prompts that somebody else wrote: how far its gain depends on their wording.
 
-After the unseen generalisation of Choi, Baek, Hwang 2025 (arXiv:2505.09666): user prompts of a task that owe nothing to
-the system prompts that are compared, each made from ten random training pairs, and the scores under all of them.
+After the unseen generalisation of Choi, Baek, Hwang 2025 (arXiv:2505.09666). Each user prompt of a task is made from
+ten random training pairs, and owes nothing to the system prompts that are compared. These are scored under all of them.
 """
 
 from __future__ import annotations

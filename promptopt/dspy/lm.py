@@ -154,8 +154,8 @@ class DspyModel:
     ) -> None:
         """`lm`: what is asked where a request names no route. `others`: by route; `more`: those that come up meanwhile.
 
-        `threads`: requests in flight. `own`: an LM's own temperature and cap on a reply, where it is set with one, take
-        the place of what is asked for, as they do in DSPy where another LM is put in place.
+        `threads`: requests in flight. `own`: where an LM was made with a temperature or a cap on a reply, these
+        take the place of what is asked for. So they do in DSPy, where another LM is put in place.
         """
         self._lms = {"": lm.copy(cache=False), **{route_of(each): each.copy(cache=False) for each in others}}
         self._more: Mapping[str, LM] = {} if more is None else more

@@ -66,8 +66,8 @@ class Strays:
 class _Guard(dspy.LM):
     """Nothing at all in a cell, where the LM in use answers; in any other thread an LM, which refuses.
 
-    DSPy asks a predictor's own LM where it is true, else the one that the thread has: a thread that a program starts
-    has the user's own LM, which would be asked past the run.
+    DSPy asks a predictor's own LM where that is true, else the one that the thread has. A thread that a program starts
+    has the user's own LM, which would be asked without the run.
     """
 
     def __bool__(self) -> bool:

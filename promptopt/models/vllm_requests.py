@@ -3,8 +3,8 @@
 Two ways lead to the log-probability of each token of a continuation. Reading *ahead*: one request for every distinct
 beginning of a continuation asks for the tokens that follow it (all single-token labels of an example are one request).
 Reading *along*: one request a continuation asks for the rows of its own tokens. A row is only there where it was
-computed, so a request that reads along must not find its own rows in the prefix cache: what it found is checked each
-time, and whether the rows are right is proved against a full recomputation before they are trusted.
+computed. So a request that reads along must not find its own rows in the prefix cache, and what it found is checked
+each time. Whether the rows are right is proved against a full recomputation before they are trusted.
 """
 
 from __future__ import annotations

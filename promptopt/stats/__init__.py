@@ -61,10 +61,10 @@ class Gain:
 def level(look: int) -> float:
     """The two-sided level of the `look`-th verdict (from 1) on the same items: 2 * ALPHA / (look * (look + 1)).
 
-    The first has ALPHA, as if it were the only one. A false *better* needs half of a level, and the halves of all looks
-    together, 1/2 + 1/6 + 1/12 + … times ALPHA, never sum to more than ALPHA: by the union bound, whoever looks as often
-    as he likes is told of a gain that is not there with probability 0.05 at most, and likewise of a loss. That holds
-    whatever the looks share, as long as what one look shows does not decide which prompt the next one is about.
+    The first has ALPHA, as if it were the only one. A false *better* needs half of a level. The halves of all looks
+    together, 1/2 + 1/6 + 1/12 + … times ALPHA, never sum to more than ALPHA. So by the union bound, whoever looks as
+    often as they like is told of a gain that is not there with probability 0.05 at most, and likewise of a loss. That
+    holds whatever the looks share, as long as what one look shows does not decide which prompt the next one is about.
     """
     # Of simulated users who look ten times 2 to 4 % are ever told *better*; with ALPHA each time 14 to 18 %
     # (benchmarks/results/promise-looks.md).
@@ -87,10 +87,10 @@ def paired_gain(
     bad an item can be: `bounded` says whether scores lie in [0, 1] (None: they do where all of these do). `groups`: a
     name for each item; items of one name ("" is none) were drawn together and count as one (`_units`).
 
-    A score of minus infinity (a text that is impossible under a prompt) after but not before outweighs every finite
-    gain, and six before but not after outweigh every finite loss: the verdict is then by the items that one prompt
-    alone makes impossible, as shares of all. Fewer before alone are taken for no gain. Nothing is drawn: `seed` changes
-    nothing, and stands for callers who give one. Without any item: mean 0, p 1 and the interval (-1, 1). Raises
+    A score of minus infinity is a text that is impossible under a prompt. One after but not before outweighs every
+    finite gain, and six before but not after outweigh every finite loss. The verdict is then by the items that one
+    prompt alone makes impossible, as shares of all. Fewer before alone are taken for no gain. Nothing is drawn: `seed`
+    changes nothing, and stands for callers who give one. Without any item: mean 0, p 1 and the interval (-1, 1). Raises
     ConfigError for unequal lengths and scores that are NaN or plus infinity.
     """
     if len(before) != len(after):

@@ -1,11 +1,11 @@
 """The mean of scores of any shape: a test and an interval that hold at small n, skewed as the scores may be. Pure.
 
 Gaffke's bound (Gaffke 2005; Learned-Miller and Thomas, arXiv:1905.06208): the mean of values in [lowest, highest] is at
-least m unless sum(E_i * (x_i - m)) + E_0 * (lowest - m) <= 0, where all E are independent exponentials: a Bayesian
-bootstrap with one more item, as bad as an item can be. For values of two kinds it is Clopper and Pearson's exact
-interval; for others its coverage is a conjecture that no simulation has broken (theirs, and `benchmarks/promise.py`).
-Sign flips need symmetric differences, and the bootstrap needs n: by that simulation they call a prompt better in 11 to
-13 % of trials where nothing changed, if many small gains pay for few large losses.
+least m unless sum(E_i * (x_i - m)) + E_0 * (lowest - m) <= 0, where all E are independent exponentials. That is a
+Bayesian bootstrap with one more item, as bad as an item can be. For values of two kinds it is Clopper and Pearson's
+exact interval; for others its coverage is a conjecture that no simulation has broken (theirs, and
+`benchmarks/promise.py`). Sign flips need symmetric differences, and the bootstrap needs many items. By that simulation
+they call a prompt better in 11 to 13 % of trials where nothing changed, if many small gains pay for few large losses.
 """
 
 # scipy ships no types.
@@ -36,7 +36,7 @@ def chance(values: Sequence[float], lowest: float, mean: float) -> float:
     """One-sided p-value against "the mean is `mean` or less", for values that are nowhere below `lowest`.
 
     The distribution of a weighted sum of exponentials at zero, by the inverse Laplace transform along the line through
-    its saddle point: smooth and quickly decaying there, so a sum over a few points is exact to rounding.
+    its saddle point. It is smooth and decays quickly there, so a sum over a few points is exact to rounding.
     """
     import numpy
 

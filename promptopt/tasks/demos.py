@@ -12,8 +12,8 @@ from promptopt.types import Example
 def demo_to_json(demo: Example) -> dict[str, Any]:
     """The inputs by name beside the `target`.
 
-    Where there is more than that, `{"fields": {…}, "target": …, "accepted": […], …}`: an input may have any name but
-    `target`, and is never anything but a text, so the two forms cannot be confused.
+    Where there is more than that, `{"fields": {…}, "target": …, "accepted": […], …}`. An input may have any name but
+    `target`, and is always a text, so the two forms cannot be confused.
     """
     more = {"accepted": list(demo.accepted), "rejected": list(demo.rejected), "solution": demo.solution}
     if not any(more.values()):

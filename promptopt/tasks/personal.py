@@ -1,8 +1,8 @@
 """What rules find in a text to be personal or secret: keys, addresses, numbers of accounts, cards and telephones.
 
-A rule that looks at form alone takes orders, dates and prices for telephones. So numbers are checked: a card by Luhn's
-sum and the issuers' ranges (ISO/IEC 7812), an account by the length of its country and its remainder (ISO 13616), a
-telephone by its digits (15 at most, ITU-T E.164) and by the word before it.
+A rule that looks at form alone takes orders, dates and prices for telephones. So numbers are checked. A card is, by
+Luhn's sum and the issuers' ranges (ISO/IEC 7812); an account, by the length of its country and its remainder (ISO
+13616); a telephone, by its digits (15 at most, ITU-T E.164) and by the word before it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A gain by the labels of people and the word of a judge together: right whatever the judge, narrower for a good one.
 
 Prediction-powered inference (Angelopoulos et al. 2023, arXiv:2301.09633) with the free weight of PPI++ (2023,
-arXiv:2311.01453). For n items that people labelled, drawn at random, and N more that only the judge saw, with D the
-people's difference of the two prompts on an item and F the judge's:
+arXiv:2311.01453). People labelled n items, drawn at random, and N more only the judge saw. D is the people's difference
+of the two prompts on an item, F the judge's:
 
     gain = mean_n(D) + l * (mean_N(F) - mean_n(F))
     variance = s2_n(D - l F) / n + l**2 * s2_N(F) / N

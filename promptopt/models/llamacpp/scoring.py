@@ -4,8 +4,8 @@ The engine reports log-probs only of tokens that it generates. So each node's to
 any logit, and its own log-prob is read, which is taken before all biases. Siblings are read beside it, among the
 likeliest alternatives. The content is evaluated once for all its continuations, and what these have in common as well.
 
-Every node's last token is evaluated alone, on the state of those before it: a node can be read again without a bit of
-it changing, and no continuation sees which others were asked for.
+Every node's last token is evaluated alone, on the state of those before it. So a node that is read again gives the same
+bits, and no continuation sees which others were asked for.
 """
 
 from __future__ import annotations

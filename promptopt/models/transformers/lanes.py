@@ -1,9 +1,9 @@
 """Forward passes side by side on a CPU: one lane a core, each with one thread.
 
 With several threads torch stops at every operation until the last thread is done with it. That costs a fifth of the
-speed on two idle cores, and nine tenths of it where one of them is busy with something else (SmolLM2-135M, packs of 256
-tokens: 24 and 1.4 examples a second, against 30 and 15 in lanes). Batches do not depend on each other, so nothing has
-to wait.
+speed on two idle cores, and nine tenths of it where one of them is busy with something else. (SmolLM2-135M, packs of
+256 tokens: 24 and 1.4 examples a second, against 30 and 15 in lanes.) Batches do not depend on each other, so nothing
+has to wait.
 """
 
 from __future__ import annotations

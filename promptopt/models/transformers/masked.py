@@ -2,8 +2,8 @@
 
 Where the content holds the tokenizer's mask (`[MASK]`, `<mask>`) exactly once, the continuation is scored there;
 otherwise at the end of the content. A continuation of n tokens takes n masks and is scored from left to right, by the
-chain rule: its first token with n masks, the second with the first in place and n - 1 masks, and so on; so it takes n
-texts. Since all of a text sees all of it, no prefix can be shared.
+chain rule. Its first token is scored with n masks, the second with the first in place and n - 1 masks, and so on. So it
+takes n texts. Since all of a text sees all of it, no prefix can be shared.
 
 Such models have no chat template: messages are read one after the other, apart by a blank line. They have no token that
 ends a reply either.

@@ -63,8 +63,8 @@ def score(
 ) -> Iterator[tuple[int, ReadPlan, list[tuple[float, ...]]]]:
     """Yield for each request its index, its plan, and the values of every continuation: none where it does not fit.
 
-    Requests of one prefix are read together, and planned when their turn comes, so that memory holds few batches: on a
-    GPU the one that is computed, and the one that is prepared meanwhile.
+    Requests of one prefix are read together. They are planned when their turn comes, so that memory holds few batches:
+    on a GPU the one that is computed, and the one that is prepared meanwhile.
     """
     groups: dict[Content, list[int]] = {}
     for index, request in enumerate(requests):

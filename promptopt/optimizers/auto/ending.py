@@ -3,9 +3,10 @@
 Promise   a search that gained g in the share f of its evaluations gains about g (1 - f) / f in the rest at most: gains
           fall off on every planted task. g is the mean of the best under the posterior less that of the start; being
           the best of many it is too large rather than too small, so the rule errs on the side of searching on.
-Choice    what more dev examples are worth: F finalists whose values have the posterior's deviation are told apart by d
-          examples with expected gain c_F v / sqrt(v + noise / d) over one of them at random (the expected value of
-          sample information of equal normals, Raiffa & Schlaifer 1961), c_F the expected maximum of F standard normals.
+Choice    what more dev examples are worth. F finalists differ by the posterior's variance v. To tell them apart by
+          d examples gains c_F v / sqrt(v + noise / d) on average over one of them at random, c_F being the expected
+          maximum of F standard normals. That is the expected value of sample information of equal normals (Raiffa &
+          Schlaifer 1961).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Source   our own. The posterior: Henderson (1975, Biometrics 31:423-447), see `r
 Calls    a generation of L children: at most n (L + 2) of the task model, where n grows from 0.4 to 1.6 of the mean
          depth; L of the proposer at most, less what `prune` and `demo` make without one. Off their form: once more.
 Why      a few hundred evaluations cannot prove one step, so no step is proved. Every score counts for all relatives
-         instead, drawn towards them by as much as luck is worth: on planted tasks that gains a third more at equal
+         instead, drawn towards them by as much as luck is worth. On planted tasks that gains a third more at equal
          budgets than looking at each generation alone. The final choice pools what dev and search know, and the sealed
          test decides what may be claimed.
 """

@@ -7,8 +7,8 @@ Step     every edit of every prompt of the beam: each component of the pool at e
          change of the score, a deletion with its negative, and the pool of the next step is the A components with the
          highest upper confidence bound.
 Cost     (A (L + 1) + L + L (L - 1) / 2 + r L) evaluations of the draw for a beam prompt of L components. Under a budget
-         candidates are a uniform sample of the edits, as many as it affords, so that the first step tries a part of
-         the corpus and the next pools are of what was never tried. Proposer: a call for each component of the beam that
+         candidates are a uniform sample of the edits, as many as it affords. So the first step tries a part of the
+         corpus, and the next pools are of what was never tried. Proposer: a call for each component of the beam that
          is rephrased for the first time.
 Several  tasks under one prompt: the draw has as many examples of each, and a candidate is worth what the tasks'
          objective makes of the means.
