@@ -75,7 +75,10 @@ def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str
 
 
 def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Optimizer | None = None) -> Evaluator:
-    """An evaluator by name, or the one given; else the task's own, the method's choice, a judge, or generation."""
+    """An evaluator by name, or the one given; else the task's own, the method's choice, a judge, or generation.
+
+    Raises UnknownName, and ConfigError for what is no evaluator or does not suit the task.
+    """
     # A program is run by its own evaluator alone: a method's choice could not score it.
     if evaluator is None and isinstance(task, BringsEvaluator) and task.scored_by is not None:
         return task.scored_by
@@ -175,14 +178,12 @@ def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -
         if not examples:
             raise DataError(
                 f"no {split} example of task {task.name!r} fits into the {counted(model.context, 'token')} of "
-                f"{model.name!r} "
-                f"together with its target; use a model with a longer context, or shorter examples"
+                f"{model.name!r} together with its target; use a model with a longer context, or shorter examples"
             )
     counts = ", ".join(f"{count} of {split}" for split, count in dropped.items() if count)
     return cast("Task", replace(cast("Any", task), **kept)), (
-        f"examples left out because they do not fit into the {counted(model.context, 'token')} of the model "
-        "together with "
-        f"their targets: {counts}"
+        f"examples left out because they do not fit into the {counted(model.context, 'token')} of the model together "
+        f"with their targets: {counts}"
     )
 
 

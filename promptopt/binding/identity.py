@@ -20,7 +20,10 @@ from promptopt.types import canonical, digest
 
 
 def bind_optimizer(optimizer: str | Optimizer) -> Optimizer:
-    """A method by its registered name, with its default settings, or the object given."""
+    """A method by its registered name, with its default settings, or the object given.
+
+    Raises UnknownName, and ConfigError for what is no optimizer.
+    """
     if isinstance(optimizer, str):
         from promptopt.binding.settings import build_optimizer
 

@@ -9,8 +9,8 @@ from promptopt.errors import ConfigError
 from promptopt.models.files.checkpoints import (
     Checkpoint,
     find_checkpoint,
-    load_config,
     load_model,
+    load_model_config,
     load_tokenizer,
     quiet,
     require,
@@ -39,7 +39,7 @@ class Frozen:
 def open_frozen(checkpoint: Checkpoint, device: str) -> Frozen:
     """Raises ConfigError where torch or the model cannot be used, or is not one that writes from left to right."""
     torch = require("torch")
-    config = load_config(checkpoint)
+    config = load_model_config(checkpoint)
     named: list[str] | None = config.architectures
     if named is not None and any(each.endswith("ForMaskedLM") for each in named):
         raise ConfigError(

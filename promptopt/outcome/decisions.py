@@ -64,10 +64,9 @@ def overall(decisions: Sequence[Decision]) -> CheckOutcome:
 def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judged: bool = False) -> Decision:
     """Whether the new prompt loses no more than `margin` on average: the lower end of the one-sided 95 % interval.
 
-    Scores of minus infinity count against the prompt that has them (`stats.paired_gain`): where they decide, the loss
-    is a share of the examples.
-    Broken where the whole two-sided 95 % interval is below zero and the margin is not held. `judged`: the scores are a
-    judge's word, which decides nothing.
+    It is a regression where the whole two-sided 95 % interval is below zero and the margin is not held. Scores of minus
+    infinity count against the prompt that has them (`stats.paired_gain`): where they decide, the loss is a share of the
+    examples. `judged`: the scores are a judge's word, which decides nothing.
     """
     told = _told(pairs)
     gain = _gain(told, ONE_SIDED)

@@ -65,8 +65,7 @@ class Reserve:
         `ranked`: the candidates, best first, of which the first few may; `scored`: what is to be scored now.
         """
         plan = self._allocation
-        total = self._allocation.total
-        search = self._allocation.search
+        total, search = plan.total, plan.search
         likeliest = [estimate.prompt for estimate in ranked[: CONTENDERS * plan.finalists]]
         # What is scored now has no rank yet, and may win all the same.
         contenders = dict.fromkeys([*likeliest, *scored])

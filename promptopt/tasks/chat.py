@@ -88,7 +88,23 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
             f"{logs.data} holds a single conversation, which stands in one split alone, so nothing could be tested; "
             f"give at least a few dozen (--group-by names the member that tells them apart)"
         )
-    masker = Masker(prompt, logs.names)
+    lines, notes = _lines(logs, prompt, names, cleaned, beside)
+    said += notes
+    bare = sum(not example.demands for example in examples)
+    if 0 < bare < len(examples):
+        said.append(
+            f"{counted(bare, 'reply has', 'replies have')} no demands, so the metric is the words shared with the "
+            f"logged reply; give all some, and set metric to demands"
+        )
+    text = task_file(name, prompt, names, examples, logs.scored, log=logs.data.name, beside=beside)
+    return ChatDraft(text, "".join(f"{line}\n" for line in lines), tuple(said))
+
+
+def _lines(
+    logs: Logs, prompt: str, names: Sequence[str], cleaned: Sequence[Cleaned], beside: str
+) -> tuple[list[str], list[str]]:
+    """The lines of the conversations' file, and what there is to say of them."""
+    said: list[str] = []
     given = (name for each in cleaned for name, _ in each.conversation.variables)
     if otherwise := named_otherwise(prompt, given):
         said.append(otherwise)
@@ -98,19 +114,11 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
             f"{beside} keeps {', '.join(map(repr, further))} under 'variables', though the prompt does not name them: "
             f"[data] slice = NAME has parts of the data told apart (docs/check.md)"
         )
-    lines = [
-        conversation_line(each.conversation, (*names, *further), masker if logs.mask else None) for each in cleaned
-    ]
-    if logs.mask:
+    masker = Masker(prompt, logs.names) if logs.mask else None
+    lines = [conversation_line(each.conversation, (*names, *further), masker) for each in cleaned]
+    if masker is not None:
         said.append(f"{beside}: {masker.said()}")
-    bare = sum(not example.demands for example in examples)
-    if 0 < bare < len(examples):
-        said.append(
-            f"{counted(bare, 'reply has', 'replies have')} no demands, so the metric is the words shared with the "
-            f"logged reply; give all some, and set metric to demands"
-        )
-    text = task_file(name, prompt, names, examples, logs.scored, log=logs.data.name, beside=beside)
-    return ChatDraft(text, "".join(f"{line}\n" for line in lines), tuple(said))
+    return lines, said
 
 
 def _malformed_calls(path: Path, cleaned: Sequence[Cleaned]) -> list[str]:

@@ -16,7 +16,7 @@ from promptopt.optimizers.sprig.corpus import Component
 from promptopt.optimizers.sprig.edits import Parts, joined
 from promptopt.optimizers.sprig.population import FALL, Population, PopulationPlan, Settings, crossed
 from promptopt.optimizers.sprig.scoring import step_examples, worth_of
-from promptopt.optimizers.sprig.surrogate import Scored
+from promptopt.optimizers.sprig.surrogate import ScoredDraws
 from promptopt.testing import planted_task
 from promptopt.types import Content, Estimate, Example, Prompt, Proposal, Reply, Sampling, Score, ScoreMatrix
 
@@ -28,9 +28,9 @@ CORPUS = tuple(Component(name, f"Please answer {name} now.", "style", name) for 
 class Longer:
     """A surrogate that holds what has more components for better; keeps what it was given to learn from."""
 
-    draws: list[Scored] = field(default_factory=list[Scored])
+    draws: list[ScoredDraws] = field(default_factory=list[ScoredDraws])
 
-    def fit(self, draws: Sequence[Scored]) -> Mapping[str, float]:
+    def fit(self, draws: Sequence[ScoredDraws]) -> Mapping[str, float]:
         self.draws = list(draws)
         return {"fits": float(len(draws))}
 

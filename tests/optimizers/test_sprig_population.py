@@ -31,7 +31,7 @@ from promptopt.optimizers.sprig.population import (
     crossed,
     edited,
 )
-from promptopt.optimizers.sprig.surrogate import RewardModel, Scored
+from promptopt.optimizers.sprig.surrogate import RewardModel, ScoredDraws
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
 from promptopt.testing import OptimizerContract, feature_accuracy, outcome, planted_model, planted_task
@@ -81,7 +81,7 @@ def method(**changes: object) -> Sprig:
 # The surrogate
 
 
-def planted(names: Sequence[Sequence[str]], base: float) -> Scored:
+def planted(names: Sequence[Sequence[str]], base: float) -> ScoredDraws:
     return [(parts(*each), base + 0.1 * sum(name in GOOD for name in each)) for each in names]
 
 
@@ -163,7 +163,7 @@ def test_the_shares_of_operations_are_the_papers() -> None:
 class Perfect:
     """A surrogate that knows."""
 
-    def fit(self, draws: Sequence[Scored]) -> Mapping[str, float]:
+    def fit(self, draws: Sequence[ScoredDraws]) -> Mapping[str, float]:
         """Nothing to learn."""
         return {}
 
@@ -233,7 +233,7 @@ class Once:
 
     fits = 0
 
-    def fit(self, draws: Sequence[Scored]) -> Mapping[str, float]:
+    def fit(self, draws: Sequence[ScoredDraws]) -> Mapping[str, float]:
         """Once more."""
         Once.fits += 1
         return RewardModel().fit(draws)
@@ -261,7 +261,7 @@ def test_an_outage_anywhere_changes_nothing(tmp_path: Path) -> None:
 class New:
     """Puts what the proposer wrote first, once."""
 
-    def fit(self, draws: Sequence[Scored]) -> Mapping[str, float]:
+    def fit(self, draws: Sequence[ScoredDraws]) -> Mapping[str, float]:
         """Nothing to learn."""
         return {}
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from promptopt.protocols import Selector
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.types import Estimate, Example, Prompt, ScoreMatrix
@@ -29,6 +30,50 @@ class Filtering:
 
 
 FILTERING = Filtering()
+
+
+def selected(
+    run: Run,
+    settings: Filtering,
+    selector: Selector | None,
+    pool: Sequence[Prompt],
+    scoring: Sequence[Example],
+    *,
+    first: bool,
+) -> list[Prompt]:
+    """The start and the pool, best first: the finalists by all of D_score, then the others as they fell behind.
+
+    `selector`: in place of the filter. `first`: nothing but the start is scored on all of D_score yet, so that where
+    the budget ends, the last stage that was completed decides.
+    """
+    candidates = [prompt for prompt in pool if prompt != run.initial]
+    if selector is None:
+        ranked = filtered(run, settings, candidates, scoring, first)
+    else:
+        ranked = _by_selector(run, settings, selector, candidates, scoring)
+    # What won the round before is scored already, and stays to be beaten.
+    leaders = [run.initial] if first else [run.initial, pool[0]]
+    final = ranked_on(run, run.evaluate([*leaders, *ranked[: settings.finalists]], scoring))
+    run.rank_by(scoring)
+    run.record(final, [final[0].prompt])
+    finalists = [each.prompt for each in final]
+    return [*finalists, *(prompt for prompt in ranked if prompt not in finalists)]
+
+
+def _by_selector(
+    run: Run, settings: Filtering, selector: Selector, candidates: Sequence[Prompt], scoring: Sequence[Example]
+) -> list[Prompt]:
+    """The candidates that the selector scored, best first."""
+    ranked = selector.select(run, [run.initial, *candidates], scoring, settings.finalists)
+    unscored = sum(not each.count for each in ranked)
+    if unscored:
+        run.warn(
+            f"{unscored} of {len(ranked)} prompts were never scored, as the selector's budget does not reach them; "
+            f"raise selector.budget to {len(ranked)} or more"
+        )
+    scored = [each.prompt for each in ranked if each.count and each.prompt != run.initial]
+    run.record(ranked, scored[: settings.finalists])
+    return scored
 
 
 def filtered(

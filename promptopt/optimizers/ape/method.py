@@ -30,7 +30,7 @@ from promptopt.operators.demos import draw
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import show_example
 from promptopt.operators.rewrite import TAG, again, rewrites
-from promptopt.optimizers.ape.filtering import FILTERING, Filtering, filtered, ranked_on, survivor_count
+from promptopt.optimizers.ape.filtering import FILTERING, Filtering, selected, survivor_count
 from promptopt.optimizers.ape.requests import FORM, FORWARD, PARAPHRASE
 from promptopt.protocols import Selector
 from promptopt.ranges import within
@@ -180,7 +180,7 @@ class APE:
         """The paper's filter, and its resampling."""
         if not candidates:
             return
-        ranked = self._select(run, candidates, scoring, first=True)
+        ranked = selected(run, self.filter, self.selector, candidates, scoring, first=True)
         for _ in range(plan.resampling):
             # Iterative Monte-Carlo search: the best are paraphrased, and stay among what is compared (paper).
             best = ranked[: math.ceil(self.filter.keep * len(ranked))]
@@ -188,7 +188,7 @@ class APE:
             # Without a new one the same prompts would be compared again.
             if not variations:
                 break
-            ranked = self._select(run, [*best, *variations], scoring, first=False)
+            ranked = selected(run, self.filter, self.selector, [*best, *variations], scoring, first=False)
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap; as in `upper_bounds_in`."""
@@ -313,37 +313,3 @@ class APE:
                 parents = () if who == "proposer" else (parent,)
                 proposals.append(Proposal(prompt, parents, who, note))
         return run.admit(proposals)
-
-    def _select(self, run: Run, pool: Sequence[Prompt], scoring: Sequence[Example], first: bool) -> list[Prompt]:
-        """The start and the pool, best first: the finalists by all of D_score, then the others as they fell behind.
-
-        `first`: nothing but the start is scored on all of D_score yet, so that where the budget ends, the last stage
-        that was completed decides.
-        """
-        candidates = [prompt for prompt in pool if prompt != run.initial]
-        if self.selector is None:
-            ranked = filtered(run, self.filter, candidates, scoring, first)
-        else:
-            ranked = self._selected(run, candidates, scoring, self.selector)
-        # What won the round before is scored already, and stays to be beaten.
-        leaders = [run.initial] if first else [run.initial, pool[0]]
-        final = ranked_on(run, run.evaluate([*leaders, *ranked[: self.filter.finalists]], scoring))
-        run.rank_by(scoring)
-        run.record(final, [final[0].prompt])
-        finalists = [each.prompt for each in final]
-        return [*finalists, *(prompt for prompt in ranked if prompt not in finalists)]
-
-    def _selected(
-        self, run: Run, candidates: Sequence[Prompt], scoring: Sequence[Example], selector: Selector
-    ) -> list[Prompt]:
-        """The candidates that the selector scored, best first."""
-        ranked = selector.select(run, [run.initial, *candidates], scoring, self.filter.finalists)
-        unscored = sum(not each.count for each in ranked)
-        if unscored:
-            run.warn(
-                f"{unscored} of {len(ranked)} prompts were never scored, as the selector's budget does not reach them; "
-                f"raise selector.budget to {len(ranked)} or more"
-            )
-        scored = [each.prompt for each in ranked if each.count and each.prompt != run.initial]
-        run.record(ranked, scored[: self.filter.finalists])
-        return scored

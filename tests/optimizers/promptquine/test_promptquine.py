@@ -17,7 +17,7 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.promptquine import method as promptquine
+from promptopt.optimizers.promptquine import reproduction
 from promptopt.optimizers.promptquine.genes import LIGHT, cut, prune_lightly
 from promptopt.optimizers.promptquine.history import Individual
 from promptopt.optimizers.promptquine.method import PromptQuine
@@ -100,7 +100,7 @@ def test_tournaments_grow_with_the_pool(tmp_path: Path, monkeypatch: pytest.Monk
         pools.append(len(pool))
         return tournament(rng, pool, share)
 
-    monkeypatch.setattr(promptquine, "tournament", recorded)
+    monkeypatch.setattr(reproduction, "tournament", recorded)
     search(tmp_path, STEADY, by_text)
     assert pools[0] == 30
     assert pools[:50] == sorted(pools[:50])
