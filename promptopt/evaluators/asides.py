@@ -36,8 +36,8 @@ _REFERENCE = re.compile(
 )
 """Where something stands: "(see step 3)"; in "the error is in line 3" it is the answer."""
 _BRACKETED = re.compile(
-    r"\((?:source:?\s|ref\.?\s)?(?:step|equation|eq\.|figure|fig\.|table|section|page|p\.|example|note|footnote|line|paragraph|chapter)s?"
-    r"\s[0-9]{1,4}(?:\s?(?:and|to|,|[-–])\s?[0-9]{1,4})?\)",
+    r"[\[(](?:source:?\s|ref\.?\s)?(?:step|equation|eq\.|figure|fig\.|table|section|page|p\.|example|note|footnote|line|paragraph|chapter)s?"
+    r"\s[0-9]{1,4}(?:\s?(?:and|to|,|[-–])\s?[0-9]{1,4})?[)\]]",
     re.IGNORECASE,
 )
 """The same in brackets, as a source: "120 (Table 3)"."""

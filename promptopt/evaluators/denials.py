@@ -7,7 +7,7 @@ import re
 # What may stand between a negation and the label that it denies: "not really a positive one".
 _FILLERS = (
     r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|always|entirely|completely|fully|quite|exactly|strictly|actually|particularly|especially|overly|considered|be|being|seem|appear|look|sound|count|qualify|"
-    r"contain|include|express|convey|constitute|show|exhibit|display|promote|involve|use|have|has|meet|amount|fall|into|under|"
+    r"contain|include|express|convey|constitute|show|exhibit|display|promote|involve|use|have|has|gets?|meet|bar|threshold|criteri(?:a|on)|definition|amount|fall|into|under|"
     r"as|reasons?|evidence|indications?|signs?|hints?|traces?|way|basis|need|anything|for|classif(?:ied|y)|label(?:l?ed)?|call(?:ed)?|describe(?:d)?|rated?|case|example|of|to|think|believe|say|see|find|"
     r"it|its|this|that|is|thats|sure|certain|clear|if|whether|tell|determine|decide|judge|know|conclude|at|all|"
     r"ist|es|est|é|è|eine?[nrms]?|als|wirklich|sehr|un|une|una|um|uma|muy|très|molto|является)\s+){0,5}"
@@ -33,7 +33,7 @@ _UNDECIDED = re.compile(
     r"hard|difficult|impossible|unable)\b"
 )
 """In a negation: "I cannot tell whether it is toxic" says nothing of the opposite."""
-_PLAINLY = re.compile(r"\w+\s+(?:(?:an?|the|actually|really)\s+)?\W{0,3}")
+_PLAINLY = re.compile(r"\w+\s+(?:(?:an?|the|actually|really|be|considered|deemed)\s+){0,2}\W{0,3}")
 """A negation that denies and says nothing else: "not really", and not "no reason to say"."""
 _SHARED = re.compile(r"\W{0,4}(?:\b(?:or|nor|noch|ni|ни)\b|/)\W{0,4}(?:an?\s)?")
 """Between two labels that one negation denies: "neither positive nor negative"."""
@@ -58,10 +58,12 @@ def leaves_open(folded: str, start: int) -> bool:
     return negation is not None and _UNDECIDED.search(negation.group()) is not None
 
 
-def denies_plainly(folded: str, start: int) -> bool:
-    """Whether the negation before `start` says no more than that it is not so."""
+def denies_plainly(folded: str, start: int, end: int) -> bool:
+    """Whether the negation of what stands there says no more than that it is not so."""
     negation = _negation_of(folded, start)
-    return negation is not None and _PLAINLY.fullmatch(negation.group()) is not None
+    if negation is None:
+        return _DENIED_AFTER.match(folded, end) is not None
+    return _PLAINLY.fullmatch(negation.group()) is not None
 
 
 def _negation_of(folded: str, start: int) -> re.Match[str] | None:

@@ -44,10 +44,14 @@ _FUNCTION = re.compile(
     rf"(?:(?:\{{[^{{}}]{{0,60}}\}}\s?){{1,2}}|\([^()]{{0,60}}\)|[0-9][0-9.]{{0,30}}(?:\s?{FORMULA})?|{FORMULA})?"
 )
 _NAMES = "sqrt|cbrt|log(?:_?[0-9a-z]{1,2})?|ln|exp|(?:arc)?(?:sin|cos|tan)|n[CP]r|gcd|lcm|max|min|floor|ceil|abs"
+_LENGTH = r"(?:[a-z]{0,5}met(?:er|re)s?|[ckm]?m|units?|feet|foot|ft|inch(?:es)?|yards?|miles?)\b"
+"""Of an area that is misspoken: "42 squared meters"."""
 _PLAIN_FUNCTION = re.compile(
     rf"{_TIMES}\*?\s?(?<!\\)\b(?:(?:{_NAMES})\s?\([^()\n]{{0,60}}\)|(?-i:[CPfgh])\([0-9., ]{{1,30}}\)"
-    r"|(?:sqrt|log|ln)\s[0-9][0-9.]{0,30}(?!\w)|(?:square|cube)\sroot\sof\s[0-9][0-9.,]{0,30}(?<![.,]))"
-    r"|(?<![\w.,])[0-9][0-9.,]{0,30}\s(?:squared|cubed|factorial|(?:raised\s)?to\sthe\spower\sof\s[0-9]{1,9}"
+    # Who logs eight hours takes no logarithm.
+    r"|(?<!\bI\s)(?<!\bto\s)(?<!\bwe\s)(?<!\byou\s)(?<!\bthey\s)(?:sqrt|log|ln)\s[0-9][0-9.]{0,30}(?!\w)"
+    r"|(?:square|cube)\sroot\sof\s[0-9][0-9.,]{0,30}(?<![.,]))"
+    rf"|(?<![\w.,])[0-9][0-9.,]{{0,30}}\s(?:(?:squared|cubed)(?!\s{_LENGTH})|factorial|(?:raised\s)?to\sthe\spower\sof\s[0-9]{{1,9}}"
     r"|(?:raised\s)?to\sthe\s[0-9]{1,9}(?:st|nd|rd|th)\spower|choose\s[0-9]{1,9})\b",
     re.IGNORECASE,
 )

@@ -17,6 +17,7 @@ from promptopt.evaluators.ticks import ticked
 from promptopt.thoughts import spoken
 
 _OPPOSITES = {"true": "false", "false": "true"}
+_NO = ("un", "in", "im", "ir", "il")
 _PASSING = frozenset(
     ("a", "i", "no", "other", "it", "us", "in", "is", "be", "to", "or", "so", "at", "am", "as", "do", "he", "my", "on",
      "me", "we", "an", "if", "all", "any", "not", "may", "can")
@@ -214,8 +215,10 @@ class LabelReader:
             return None
         opposites = [no + keys[0] for no in ("not", "non", "no")]
         # A third label may say what is neither.
-        if len(self.labels) == 2 and all(denies_plainly(folded, match.start()) for match in denied):
-            opposites += [*(no + keys[0] for no in ("un", "in", "im", "ir", "il")), _OPPOSITES.get(keys[0], "")]
+        if len(self.labels) == 2 and all(denies_plainly(folded, *match.span()) for match in denied):
+            opposites += [*(no + keys[0] for no in _NO), _OPPOSITES.get(keys[0], "")]
+            # "It is not unsafe."
+            opposites += [keys[0].removeprefix(no) for no in (*_NO, "not", "non", "no") if keys[0].startswith(no)]
         return next((self._spelling[each] for each in opposites if each in self._spelling), None)
 
     def _alone(self, line: str) -> str | None:
@@ -248,10 +251,7 @@ class LabelReader:
             before = folded[max(0, match.start() - 80) : match.start()]
             cue = _CUE.search(before)
             said = _SAID.search(before)
-            # "Yes/no: no" asks by all labels; "positive: no" speaks of one.
-            asks = cue is not None and len({self._name(each) for each in self._pattern.finditer(cue["cue"])}) != 1
-            asks = asks and not (cue is not None and _NOT_ASKED.search(cue["cue"]))
-            announced = asks or said is not None
+            announced = (cue is not None and self._asks(cue["cue"])) or said is not None
             if not announced or not self._ends(folded, match):
                 continue
             if self._is_taken_back(folded, match, meant):
@@ -261,6 +261,12 @@ class LabelReader:
         if asked:
             return asked[-1]
         return other[0] if len(dict.fromkeys(other)) == 1 else None
+
+    def _asks(self, cue: str) -> bool:
+        """Whether it asks for the reply's answer: "Yes/no:" does by all labels, "positive:" speaks of one."""
+        named = {self._name(each) for each in self._pattern.finditer(cue)}
+        # "Minor/major:" is of no other answer, for these are the labels.
+        return len(named) > 1 or (not named and _NOT_ASKED.search(cue) is None)
 
     def _is_taken_back(self, folded: str, match: re.Match[str], meant: Sequence[re.Match[str]]) -> bool:
         """Whether another label is named behind a correction: "Answer: positive. Wait, negative."."""

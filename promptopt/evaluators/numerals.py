@@ -51,7 +51,7 @@ _ELEMENT = re.compile(
     re.I,
 )
 _DENIED = re.compile(
-    r"(?:(?:\b(?:not|never|nor|isn['’]t|(?:down|up)\sfrom|compared\s(?:to|with)|rather\sthan|instead\sof|as\sopposed\sto|out\sof|(?<=[0-9]\s)of)"
+    r"(?:(?:\b(?:not|never|nor|isn['’]t|(?:down|up)\sfrom|compared\s(?:to|with)|rather\sthan|instead\sof|as\sopposed\sto|out\sof|(?<=[0-9]\s)of)(?:\s(?:the|all|these|those|my|our|his|her|their|its))?"
     r"|(?<=[,(\[])\s?(?:previously|formerly|originally))\s{1,3}[$(\"'*]{0,3}"
     r"|(?:±|\\pm)\s{0,3})$",
     re.IGNORECASE,

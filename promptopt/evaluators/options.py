@@ -22,14 +22,23 @@ _JOINED = re.compile(
     r"[ \t]*(?=\(?[A-Z](?![A-Za-z]))"
 )
 _HELD_AGAINST = re.compile(r"([A-Z])[ \t]*(?:ではなく|じゃなく|(?:이|가)[ \t]?아니라)")
+_WRONG = re.compile(
+    r"((?:[A-Z][ \t]*[、和与與及跟と][ \t]*){0,6}[A-Z])(?![A-Za-z])[)）]?[ \t]*(?:选项|選項|项|項)?(?:都|均|皆)?"
+    r"(?:是)?(?:错误的?|錯誤的?|错的|錯的|错(?=[，。、；,.;\s]|$)|不正确|不正確|不对|不對|不是(?:正确|正確)?答案|は(?:誤り|間違い|不正解|不適切|正しくない))"
+)
+_RIGHT = re.compile(
+    r"(?<![A-Za-z、和与與及跟と])([A-Z])[)）]?[ \t]*(?:选项|選項|项|項)?(?:是)?"
+    r"(?:正确的?|正確的?|对的|對的|对(?=[，。、；,.;\s]|$)|[がは](?:正しい|正解))(?!吗|嗎|答案)"
+)
+_ALSO = re.compile(r"[,、]?[ \t]*([A-Z])[ \t]*(?:选项|選項|项|項)?也(?:是)?(?:正确|正確|对|對)的?")
 _NOT = re.compile(r"(?:而?不是|并非|並非|而非|不[选選]|不能[选選])[ \t]*(?=\(?[A-Z](?![A-Za-z]))")
-_OTHER_CLAUSE = re.compile(rf",[ \t]*(?=[{UNSPACED}{ATTACHED}]|not\s|[A-Z][ \t]*[はがも也是不는은가이])")
+_OTHER_CLAUSE = re.compile(rf",[ \t]*(?=[{UNSPACED}{ATTACHED}]|not\s|[A-Z][ \t]*[はが是不는은가이])")
 """What scripts without spaces say between options, before their words go: "或" joins, "不是" denies."""
 
 # What may follow a single letter where it is an answer: a stop, a bracket, another option, or a reason.
 _END = (
     r"(?=\s{0,9}(?:$|[.,;:)(\]}\n<—–/&+\"'}|]|-\s)|\s{1,9}(?:because|since|as|and|or|but|is|due|which|that|where|"
-    r"fits|matches|works|makes|only)\b)"
+    r"fits|matches|works|makes|(?<!I\s)only)\b)"
 )
 # "A" and "I" are words too, and so is every letter in lower case for one who reads only a bit of a word.
 # Turkish ends a sentence behind an apostrophe: "B'dir".
@@ -71,8 +80,11 @@ _ANSWER = re.compile(
 _ASSERTED = re.compile(
     rf"(?<![\w'.]){_ONE}\s{{1,9}}(?:(?:is|was|seems|looks)\s{{1,9}}"
     r"(?:(?:clearly|definitely|the|a|most|likely|only|also)\s{1,9}){0,3}"
-    r"(?:correct|right|best|answer|true|accurate|(?:one|option|choice)\s(?:that|which))"
-    r"|(?:fits|matches|works)(?:\sbest)?|makes\s(?:the\smost\s)?sense)\b(?!\s?\?)",
+    r"(?:correct|right|best|answer|true|accurate|(?:one|option|choice)\s(?:that|which))\b(?!\s?\?)"
+    # Not "Machine B works for 3 hours", nor "A makes sense, but …".
+    r"|(?:(?:fits|matches|works)\s(?:best(?:\shere)?|perfectly|here)|(?<!\w\s\w\s)(?:fits|matches|works|makes\s(?:the\smost\s)?sense)"
+    r"(?:\s(?:the|all|both|every)(?:\s\w{1,20}){1,2})?)"
+    r"(?=\s{0,3}(?:$|[.;:!)\n]|,(?!\s(?:but|however|though|although|yet)\b)|\s(?:because|since|as)\b)))",
     re.IGNORECASE,
 )
 _CHOSEN = re.compile(
@@ -114,7 +126,7 @@ _NUMBERED = (
 _WEIGHED = r"[A-Z][\"']\s?:[^{}]{1,40},\s?[\"'][A-Z][\"']\s?:"
 """Options with a number each, in JSON: "A": 0.1, "B": 0.7."""
 _OPENING = re.compile(
-    rf"{_NUMBERED}(?:(?!{_WEIGHED})([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as|only)\b)"
+    rf"{_NUMBERED}(?:(?!{_WEIGHED})([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as|(?<![AI]\s)only)\b)"
     r"|([a-z])(?:\W{0,20}$|[).:](?=\s)))"
 )
 _ALONE = re.compile(rf"{_NUMBERED}([A-Z])(?![+#]|-\W*$)\W{{0,9}}")
@@ -227,15 +239,23 @@ def _is_aside(plain: str, start: int) -> bool:
 def _plain(said: str) -> str:
     text = without_struck(said)
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", in_latin(text))
+        text = _ALSO.sub(r" or \1. \1 is correct", unicodedata.normalize("NFKC", text))
+        # Before what announces an answer is in English: "不选C".
+        text = _NOT.sub(", not ", _RIGHT.sub(r"\1 is correct", _WRONG.sub(_judged_wrong, text)))
+        text = in_latin(text)
         if _LETTERS.search(text):
-            text = _HELD_AGAINST.sub(r" not \1, but ", _NOT.sub("not ", _JOINED.sub(" or ", text)))
+            text = _HELD_AGAINST.sub(r" not \1, but ", _JOINED.sub(" or ", text))
             text = _LETTERS.sub("  ", _OTHER_CLAUSE.sub(". ", text))
     if "\\" in text:
         text = _TEX.sub(r"\1", text)
     if text.lstrip(" \n*_#").startswith("Q:"):
         text = _ASKED_AND_ANSWERED.sub(lambda mark: "Answer:" if mark[1] else "Question:", text)
     return _MARKUP.sub("", _ANGLES.sub(r"(\1)", text) if "<" in text else text).strip()
+
+
+def _judged_wrong(match: re.Match[str]) -> str:
+    # A sentence of its own: the options before it are not listed with these.
+    return f". {' and '.join(re.findall('[A-Z]', match[1]))} is wrong "
 
 
 def _single(match: re.Match[str], plain: str) -> str | None:

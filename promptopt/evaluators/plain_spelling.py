@@ -28,6 +28,7 @@ _CURRENCY = re.compile(rf"\\?{_SIGN}|\b(?:US|CA|AU|NZ|HK|R)(?=\\?\$)")
 _SIGNED_CURRENCY = re.compile(rf"([-−–])\s?\\?{_SIGN}\s?")
 _EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
 _NEGATIVE = re.compile(r"(?<![0-9]\s)\b(?:negative|minus)\s+(?=[.0-9])", re.IGNORECASE)
+_TOLERANCE = re.compile(r"\bplus\sor\sminus\b", re.IGNORECASE)
 _PYTHON_POWER = re.compile(r"(?<=[0-9])\*\*(?=[0-9])")
 # Bold print that ends within a number: "**$1,234**.56".
 _BOLD = re.compile(r"(?<![\w)*.])\*\*(?=[^\s*])([^*\n]{0,60}[0-9])\*\*(?=[.,]?[0-9])")
@@ -56,7 +57,7 @@ _REPEATING = re.compile(r"(?<![\w.,])[0-9]{1,20}[.,][0-9]{0,20}(?:\([0-9]{1,20}\
 _EUROS = re.compile(r"(?<=[0-9])€(?=[0-9]{2}(?!\w))")
 _MODULO = re.compile(r"\(\s?(?:mod|modulo)\s[0-9]{1,9}\s?\)|\\pmod\s?\{?[0-9]{1,9}\}?")
 """What a number is a remainder of: "5 (mod 7)"."""
-_RANGES = re.compile(r"(?<=[0-9])\s?(?:\.{2,3}|[…〜～∼至到]|から)\s?(?=[-−–]?[0-9])")
+_RANGES = re.compile(r"(?<=[0-9円元块])\s?(?:\.{2,3}|[…〜～∼至到]|から)\s?(?=[-−–]?[0-9])")
 _CHOICES = re.compile(r"(?<=[0-9])\s?(?:或者|或是|或|または|もしくは)\s?(?=[-−–]?[0-9])")
 _BARE_COMMA = re.compile(r"(?<![^\s(\[=:$*\-−+]),(?=[0-9])")
 """Where decimals have a comma: ",5"."""
@@ -66,6 +67,7 @@ def in_plain_spelling(reply: str, comma: bool) -> str:
     """The reply with every spelling of a number that `_NUMBER` does not know turned into one that it does."""
     text = _BOLD.sub(r"\1", reply) if "**" in reply else reply
     text = _PYTHON_POWER.sub("^", _RANGES.sub(" to ", text)).replace("+/-", "±")
+    text = _TOLERANCE.sub("±", text)
     if not text.isascii():
         text = _EUROS.sub("," if comma else ".", _REPEATING.sub(FORMULA, text))
         text = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match.group()), text)

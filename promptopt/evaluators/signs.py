@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 MINUS = "-−–﹣－"
-_OPERATOR = re.compile(r"(?:[=(\[{:≈<>≤≥*/×÷^$]|\b(?:is|are|be|equals|gives|ist|est|es))[ *$]{0,4}$")
+_OPERATOR = re.compile(
+    r"(?:[=(\[{:≈<>≤≥*/×÷^$]|\b(?:is|are|was|were|be|equals|gives|makes|becomes|to|of|at|about|around|below|"
+    r"reach(?:es|ed)|ist|est|es))[ *$]{0,4}$"
+)
 
 
 def is_negative(plain: str, start: int) -> bool:

@@ -20,7 +20,8 @@ _VERDICT = re.compile(r"[\"']([A-Z])[\"']\s?:\s?(true|false)\b")
 
 _WORDED = re.compile(
     r"(?:^|(?<=[{|,]))[^\w\n]{0,9}(?:[Oo]ption\s)?([A-Z])(?![\w'])[^\w\n]{1,9}(?:is\s)?"
-    r"(?:(?P<yes>[Cc]orrect|[Rr]ight|[Tt]rue)|[Ii]ncorrect|[Ww]rong|[Ff]alse)\b",
+    r"(?:(?P<yes>[Cc]orrect|[Rr]ight|[Tt]rue)|[Ii]ncorrect|[Ww]rong|[Ff]alse)"
+    r"(?=[^\w\n]{0,9}$|\s?[.,;:!|)}(\"'–—-]|\s(?:because|since|as)\b)",
     re.MULTILINE,
 )
 """A verdict in words behind an option, in a line or a cell of its own: "C) Correct"."""
@@ -54,7 +55,9 @@ def letters(text: str) -> tuple[str | None, frozenset[str]]:
         # Nothing is crossed out by them: where the false statement is asked for, it is the answer.
         worded = {match[1]: match["yes"] is not None for match in _WORDED.finditer(text)}
         right = [letter for letter, yes in worded.items() if yes]
-        return right[0] if len(right) == 1 < len(worded) else None, frozenset()
+        # "A) True, B) False" may be the options themselves, which begin with what is right.
+        judged = len(right) == 1 < len(worded) and list(worded.values()) != [True, False]
+        return right[0] if judged else None, frozenset()
     for line in text.split("\n"):
         marks = list(_MARK.finditer(line))
         option = _OPTION.match(_MARK.sub(" ", line))

@@ -46,7 +46,8 @@ _NEXT = re.compile(
     # Not "5, and 3 of them fell": what is named beside has to close the clause.
     rf"|,?\s{{0,3}}{_AND}\s{{1,3}}{_HEDGE}{_MARKS}{_LETTER}(?P<and>{_NUMBER}){_UNIT}{_CLOSED}"
     rf"|[,;]\s{{1,3}}{_MARKS}(?P<list>{_NUMBER})(?:{_CLOSED}|\s{{1,3}}(?:{_OR}|{_AND})\s)"
-    rf"|(?:[+*/×÷·]|{_WORKED})\s{{0,3}}{_MARKS}(?P<operator>{_NUMBER})"
+    # "500 by 2030" says until when.
+    rf"|(?:[+*/×÷·]|(?!by\s(?:19|20)[0-9]{{2}}\b){_WORKED})\s{{0,3}}{_MARKS}(?P<operator>{_NUMBER})"
     rf")",
     re.IGNORECASE,
 )
@@ -80,6 +81,10 @@ _LISTED = re.compile(
 _PAIRED = re.compile(
     rf"(?<![\w.,/:'])(?P<number>{_NUMBER}){_UNIT}{_MARKS}\s{{1,3}}{_AND}\s{{1,3}}{_MARKS}$", re.IGNORECASE
 )
+_SAYS = re.compile(
+    r"\s(?:is|are|was|were|be|equals|gives|yields|makes|becomes|ist|sind|est|font|es|son)\s{1,3}$", re.IGNORECASE
+)
+"""Before the sign of a number that a verb announces: "the sum of 5 and 6 is -8"."""
 _PLACE = re.compile(
     r"\b(?:page|step|question|problem|exercise|part|chapter|section|line|figure|table)\s{1,3}$", re.IGNORECASE
 )
@@ -220,7 +225,8 @@ def before(plain: str, start: int, end: int) -> Span | None:
             match = _PAIRED.search(head) if listed is None else listed
         if match is None and (match := _BEFORE.search(head)) is not None and match["dash"] is not None:
             rises = _size(match["number"]) < _size(plain[start:end]) or _SIGNED.search(match["dash"]) is not None
-            match = match if rises and not _PLACE.search(head[: match.start()]) else None
+            signed = _SAYS.search(head[: match.start("dash")]) is not None
+            match = match if rises and not signed and not _PLACE.search(head[: match.start()]) else None
         if match is not None:
             return begin + match.start("number"), begin + match.end("number")
     return None

@@ -23,9 +23,20 @@ CASES: list[tuple[tuple[str, ...], str, str | None]] = [
     (("hate speech", "not hate speech"), "It does not contain hate speech.", "not hate speech"),
     (("hate speech", "not hate speech"), "The post doesn't express any hate speech", "not hate speech"),
     (("hate speech", "not hate speech"), "It does contain hate speech.", "hate speech"),
+    (("toxic", "non-toxic"), "It never gets toxic.", "non-toxic"),
+    (("safe", "unsafe"), "This does not meet the bar for unsafe.", None),
+    # Opposites, either of which may be denied, before it or behind it.
+    (("safe", "unsafe"), "safe: no", "unsafe"),
+    (("safe", "unsafe"), "Is it safe? No.", "unsafe"),
+    (("safe", "unsafe"), "This content is not considered safe.", "unsafe"),
+    (("safe", "unsafe"), "It is not unsafe.", "safe"),
+    (("true", "false"), "It can't be true.", "false"),
     # The second best.
     (("joy", "anger", "fear"), "Primary emotion: anger\nSecondary emotion: fear", "anger"),
     (("joy", "anger", "fear"), "Main emotion: joy\nMinor emotion: fear", "joy"),
+    # The same words where they are the labels.
+    (("minor", "major"), "Minor/major: major", "major"),
+    (("primary", "secondary"), "Secondary or primary: primary", "primary"),
     # What a reply says of who wrote it.
     (("human", "AI"), "As an AI language model, I cannot determine this.", None),
     (("human", "AI"), "I'm sorry, but as an AI, I can't tell.", None),

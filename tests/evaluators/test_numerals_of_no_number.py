@@ -38,6 +38,9 @@ READ: dict[str, str | None] = {
     "2 to the power of 5": None,
     "2 to the 5th power is 32": "32",
     "print(5)": "5",
+    # An area, and a verb.
+    "42 squared meters": "42",
+    "I log 8 hours": "8",
     # Operators in words that nobody worked out.
     "5 times 6": None,
     "5 plus 6": None,
@@ -45,6 +48,17 @@ READ: dict[str, str | None] = {
     "The answer is 10 divided by 2": None,
     "5 by 6": None,
     "minus 5": "-5",
+    "The answer is 500 by 2030.": "500",
+    "42 plus or minus 3": "42",
+    # A sign is no dash of a range behind a verb or a preposition.
+    "The sum of 5 and 6 is -8": "-8",
+    "The value of f at 3 is -8.": "-8",
+    "Adding 5 gives -8": "-8",
+    "It fell by 10 to minus 8.": "-8",
+    "3 apples -8": None,
+    # What the number is a part of.
+    "15 of the 20 students": "15",
+    "3 of her 5 dogs": "3",
     # Two numbers that close the reply.
     "The roots are 2 and 5.": None,
     "The values are 3, 4 and 5.": None,
@@ -61,6 +75,7 @@ READ: dict[str, str | None] = {
     # Sources in brackets, and what was before.
     "120 (source: Table 3)": "120",
     "120 (page 4)": "120",
+    "120 [Table 3]": "120",
     "5, previously 6": "5",
     "Previously 6": "6",
 }
