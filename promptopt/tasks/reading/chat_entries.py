@@ -58,7 +58,8 @@ def entries_of(row: Row) -> list[object] | None:
     plain: bool | None = None
     for name in _INPUTS:
         found = messages_under(row.get(name), 0, name)
-        if found is None:
+        if found is None or (name == "data" and len(found) < 2 and not reply_of(row)):
+            # Tools for labelling have the text of a row in `data`.
             continue
         if not _structured(row[name]) and name in _ASKED and plain is None:
             plain = any(mark in row for mark in _SAMPLES) or is_answered(row)

@@ -18,6 +18,7 @@ from typing import cast
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.chat_messages import is_message
+from promptopt.tasks.reading.chat_rows import conversations_of
 from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_columns, row_calls_a_tool
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
@@ -234,8 +235,11 @@ def _json(path: Path) -> Iterator[Row]:
 
 def _is_one_chat(document: Row, rows: Sequence[object]) -> bool:
     """Whether a document is one conversation: its rows are messages, and do not say which conversation they are of."""
-    turns = all(map(is_message, rows)) or document.get("messages") is rows
-    return turns and isinstance(rows[0], dict) and turn_columns(cast("Row", rows[0])) is None
+    turns, named = all(map(is_message, rows)), document.get("messages") is rows
+    if not (turns or named) or not isinstance(rows[0], dict) or turn_columns(cast("Row", rows[0])) is not None:
+        return False
+    # A table of texts may be called messages, and one of duties have a role in each row.
+    return (turns and named) or bool(conversations_of([(1, document)]).conversations)
 
 
 def _is_object(line: str) -> bool:

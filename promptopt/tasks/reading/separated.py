@@ -99,14 +99,16 @@ def _notes_above(head: list[str], separator: str) -> int:
     """How many lines stand above a header of several columns: notes that begin with "#", or a title, and no separator.
 
     A line without "#" is a title where a blank line follows, and then nothing but whole rows. So are lines of one
-    value and empty cells, as spreadsheets write a title, above a row in which every cell is full.
+    value and empty cells behind it, as spreadsheets write a title, above a row in which every cell is full.
     """
     cells = list(csv.reader(head[:_TITLES], delimiter=separator))
     wide = next((place for place, row in enumerate(cells) if sum(map(bool, map(str.strip, row))) > 1), 0)
     # A quotation mark may hold several lines together.
     plain = all('"' not in line for line in head[:wide])
     even = all(len(row) == len(cells[wide]) for row in cells[:wide])
-    if wide and plain and even and all(map(str.strip, cells[wide])):
+    # A header of an index without a name, ",text", has its value in another cell.
+    first = not any(value.strip() for row in cells[:wide] for value in row[1:])
+    if wide and plain and even and first and all(map(str.strip, cells[wide])):
         return wide
     notes = next((place for place, line in enumerate(head) if not line.startswith("#")), 0)
     alone = all(separator not in line for line in head[:notes])

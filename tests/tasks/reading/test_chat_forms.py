@@ -258,3 +258,22 @@ def test_json_that_is_whole_is_not_called_cut_off() -> None:
 def test_a_person_of_a_chat_of_people_is_asked_for() -> None:
     (reason,) = read([{"type": "personal_chat", "id": 1, "messages": [TELEGRAM[0]]}]).refused
     assert "'Ann' is unknown" in reason
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"messages": [{"text": "Win!", "label": "spam"}, {"text": "At six?", "label": "ham"}]},
+        {"rows": [{"role": "manager", "content": "plans"}, {"role": "nurse", "content": "cares"}]},
+    ],
+)
+def test_a_table_of_texts_under_a_name_of_chats_is_read_as_rows(tmp_path: Path, table: dict[str, Rows]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(table))
+    (rows,) = table.values()
+    assert list(read_rows(path)) == rows
+
+
+def test_the_text_of_a_row_to_be_labelled_is_no_log() -> None:
+    assert not is_log({"data": {"text": ASKED}, "annotations": [{"result": [{"value": {"choices": ["spam"]}}]}]})
+    assert not is_log({"data": {"text": ASKED}, "label": "spam"})

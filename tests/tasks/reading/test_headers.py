@@ -154,6 +154,13 @@ def test_a_title_beside_empty_cells_is_passed_over_and_counted(tmp_path: Path, a
     assert row_at(path, 1) == above.count("\n") + 2
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_header_whose_index_has_no_name_is_no_title(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(",text\n0,good\n1,bad\n".replace(",", separator))
+    assert [dict(row) for row in read_rows(path)] == [{"": "0", "text": "good"}, {"": "1", "text": "bad"}]
+
+
 def test_a_text_as_spreadsheets_guard_it_is_that_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('text,code\na,="0012"\n="b ""c""","=""7"""\n="d,="e"\n')
