@@ -148,8 +148,13 @@ class Worker:
                 awaited = True
                 # Before the runner, which takes a copy of the context: the loop is known by it.
                 driven = _Loop(self).drive(output)
-                with asyncio.Runner(loop_factory=_InlineLoop) as runner:
-                    output = runner.run(driven)
+                try:
+                    with asyncio.Runner(loop_factory=_InlineLoop) as runner:
+                        output = runner.run(driven)
+                finally:
+                    # One that was ended is closed here: where it catches that too it would go on in whatever thread
+                    # comes to destroy it, such as the one that asks the model.
+                    driven.close()
             found, failure = read_output(output)
             return Finished(self.record, found, failure)
         except EvaluatorError as cause:

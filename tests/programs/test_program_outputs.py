@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -214,6 +215,26 @@ def test_a_program_told_to_end_once_more_while_it_ends_reports_and_is_left(
     assert not worker.thread.is_alive()
     assert worker.ended
     assert worker.gone
+
+
+def test_an_async_program_that_catches_its_end_is_closed_where_it_ran_and_goes_on_nowhere_else() -> None:
+    closed_in: list[str] = []
+
+    async def program(prompt: Any, example: Example, ask: Any) -> str:
+        while True:
+            try:
+                await asyncio.sleep(1_000.0)
+            except GeneratorExit:
+                closed_in.append(threading.current_thread().name)
+                raise
+            except BaseException:  # noqa: BLE001
+                pass
+
+    [found] = score(program, 1, seconds=0.2)
+    assert found.feedback.startswith("the program failed: it went on for 0.2 seconds")
+    assert ended()
+    gc.collect()
+    assert closed_in == ["promptopt program"]
 
 
 def test_what_an_async_program_hands_to_a_thread_runs_where_it_runs_but_for_an_executor_of_its_own() -> None:
