@@ -111,6 +111,7 @@ def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str 
         *(
             f"warning: {warning}"
             for warning in (
+                *_unseen_options(data, task, target),
                 *doubtful_targets(targets, str(task.metric)),
                 *doubtful(_labelled(task)),
                 *task.warnings,
@@ -127,6 +128,22 @@ def _rows(task: Task) -> tuple[Example, ...]:
     return () if task.pool is None else (*task.pool.rows, *task.pool.dev, *task.pool.test)
 
 
+def _unseen_options(data: Path, task: Task, target: str | None) -> list[str]:
+    """A sentence where the right answers choose between options that are no input."""
+    from itertools import islice
+
+    from promptopt.tasks.options_guess import LOOKED_AT, options_in, unseen
+    from promptopt.tasks.reading.cell_texts import cell_text
+    from promptopt.tasks.reading.files import read_rows
+
+    if target is None:
+        return []
+    kept = list(islice(read_rows(data), LOOKED_AT))
+    answers = {cell_text(row.get(target)).strip() for row in kept}
+    said = unseen(options_in(kept, answers), {name for name, _ in _rows(task)[0].fields})
+    return [said] if said else []
+
+
 def _labelled(task: Task) -> dict[str, int]:
     """How many rows have each label; empty where the task has none."""
     # Each right answer of a row counts, where it has several.
@@ -138,6 +155,8 @@ def _merged(path: Path) -> list[str]:
     """A sentence where labels of the data were taken for one."""
     classes: dict[str, str] = tomllib.loads(path.read_text(encoding="utf-8"))["data"].get("classes", {})
     taken = [f"{said!r} for {label!r}" for said, label in classes.items() if said != label]
+    if taken and all(said.isdigit() for said in classes):
+        return [f"numbers of options are read as their letters: {', '.join(taken)}"]
     return [f"spellings of one label are taken for it: {', '.join(taken)}"] if taken else []
 
 

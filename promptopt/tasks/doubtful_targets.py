@@ -1,15 +1,24 @@
-"""Right answers that are hardly meant as they stand: always the same one, marks of what is missing, lists in a cell."""
+"""Right answers that are hardly meant as they stand: always the same one, marks of what is missing, lists in a cell.
+
+And what data sets publish in their place: scores of options, spans with their kinds, solutions, numbers of classes.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
-from promptopt.text import counted
+from promptopt.tasks.several_answers import written_value
+from promptopt.text import counted, shorten
 
 _MISSING = frozenset({"nan", "null", "n/a", "#n/a", "<na>", "nat", "nil", "undefined", "?", "-", "--"})
 """What programs and people write where there is no answer."""
 _LISTS = re.compile(r"\s*[,;|]\s*")
+_BOXED = "\\boxed{"
+_FEW = 25
+"""Targets up to which a guess takes them for labels (`guess`)."""
+_LONGEST_LABEL = 40
 _ENTRY = 4
 """Words that an entry of a list has at most. Ours."""
 
@@ -35,7 +44,95 @@ def doubtful_targets(counts: Mapping[str, int], metric: str) -> list[str]:
             f"targets look like lists, such as {listed!r}, and are scored as a whole; "
             f'metric = "set_f1" and answer = "text" score their entries (take labels out then)'
         )
+    values = [written_value(target) for target in counts]
+    said += [
+        each for each in (_numbered(counts, metric), _unlabelled(counts), _published(counts, values, metric)) if each
+    ]
+    empty = sum(count for value, count in zip(values, counts.values(), strict=True) if _is_empty(value))
+    if empty:
+        said.append(
+            f"in {counted(empty, 'row')} the list of right answers is empty, so no reply is right there; write the "
+            f"answer that you want, such as unanswerable, or take them out"
+        )
     return said
+
+
+def _published(counts: Mapping[str, int], values: Sequence[object], metric: str) -> str:
+    """A sentence where every target is a structure in which data sets publish an answer, and none itself."""
+    shown = shorten(next(iter(counts), ""), 60)
+    if values and all(map(_scores_one, values)):
+        return (
+            f"every target scores the options, such as {shown}, and names no answer; write the option with the score 1 "
+            f"into a column of its own, and name that one as --target"
+        )
+    if values and all(
+        isinstance(value, dict) and isinstance(cast("dict[str, object]", value).get("spans"), list) for value in values
+    ):
+        return (
+            f"every target is an object with its answers in 'spans', such as {shown}, and a reply has to write all of "
+            f"it; write the answers into a column of their own, and name that one as --target"
+        )
+    if values and metric == "exact" and all(map(_is_numbers, values)):
+        return (
+            f"every target is a list of numbers, such as {shown}, and is right or wrong as a whole; where numbers "
+            f'stand for names, write these in their place, and score them by metric = "set_f1" or "json"'
+        )
+    if counts and metric == "f1" and all(_BOXED in target for target in counts):
+        return (
+            f"every target is a worked solution with its answer in {_BOXED}…}}, and is scored by all of its words; "
+            f"write what stands there into a column of its own, and name that one as --target"
+        )
+    return ""
+
+
+def _numbered(counts: Mapping[str, int], metric: str) -> str:
+    """A sentence where targets are more classes than a guess takes for labels, by number or by name."""
+    # As often as the guess wants a label to come again.
+    if len(counts) <= _FEW or sum(counts.values()) < 3 * len(counts) or metric not in ("number", "exact"):
+        return ""
+    numbers = sorted(int(target) for target in counts if target.isascii() and target.isdigit())
+    classes = len(numbers) == len(counts) and numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(numbers) - 1
+    if metric == "number" and classes:
+        return (
+            f"the targets are the whole numbers {numbers[0]} to {numbers[-1]}, again and again, as numbers of classes "
+            f"are; where they are, write the name of its class in each row, and name that column as --target"
+        )
+    if metric == "exact" and max(map(len, counts)) <= _LONGEST_LABEL:
+        return (
+            f"{len(counts)} different targets come again and again, as labels do, and the prompt names none; where "
+            f'they are labels, write labels = [all of them] and answer = "label", and name them in answer_format'
+        )
+    return ""
+
+
+def _unlabelled(counts: Mapping[str, int]) -> str:
+    """A sentence where -1 stands among classes that are counted from 0."""
+    others = {target for target in counts if target != "-1"}
+    if len(others) == len(counts) or len(others) < 2 or others != {str(number) for number in range(len(others))}:
+        return ""
+    return (
+        f"{counted(counts['-1'], 'row')} have the target -1, which stands for no label where data sets count theirs "
+        f'from 0; write drop = ["-1"] under [data], and take it out of labels and answer_format'
+    )
+
+
+def _scores_one(value: object) -> bool:
+    """Whether it scores several options, one with 1 and all others with 0."""
+    if isinstance(value, dict):
+        held = list(cast("dict[str, object]", value).values())
+        return _scores_one(held) or any(isinstance(each, list) and _scores_one(cast("object", each)) for each in held)
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    return len(listed) > 1 and listed.count(1) == 1 and listed.count(0) == len(listed) - 1
+
+
+def _is_numbers(value: object) -> bool:
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    return bool(listed) and all(isinstance(each, int | float) for each in listed)
+
+
+def _is_empty(value: object) -> bool:
+    held = list(cast("dict[str, object]", value).values()) if isinstance(value, dict) else [value]
+    return bool(held) and all(each == [] for each in held)
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from promptopt.errors import ConfigError
 from promptopt.tasks.layout import RESERVED, Layout
+from promptopt.tasks.options_guess import LOOKED_AT, from_options, options_in
 from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import ColumnRoles, Row, listed_columns, names_of
 from promptopt.tasks.reading.conversations import messages_in
@@ -15,7 +16,7 @@ from promptopt.tasks.reading.files import examples_from, read_rows
 from promptopt.tasks.reading.headers import looks_like_data
 from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.splits import SHARED, Pool, without_duplicates
-from promptopt.tasks.target_kinds import guess_of
+from promptopt.tasks.target_kinds import TargetGuess, guess_of
 from promptopt.tasks.toml_text import quoted, quoted_pairs
 from promptopt.types import Example
 
@@ -39,15 +40,15 @@ def guess_task(
     is wrong with the file or its columns.
     """
     path = Path(path)
-    rows = read_rows(path)
-    first = next(rows)
-    target, rejected = _answers_of(path, first, input, target)
-    asked = _asked_of(path, first) if input is None else {_field(column): column for column in names_of(input)}
+    kept = list(islice(rows := read_rows(path), LOOKED_AT))
+    target, rejected = _answers_of(path, kept[0], input, target)
+    asked = _asked_of(path, kept[0]) if input is None else {_field(column): column for column in names_of(input)}
     columns = ColumnRoles(tuple((field, (column,)) for field, column in asked.items()), target, rejected=rejected)
-    found = examples_from(path, chain([first], rows), columns, most=_LOOKED_AT)
+    found = examples_from(path, chain(kept, rows), columns, most=_LOOKED_AT)
     fields = tuple(asked)
     answers = _right_answers(found.examples)
-    guess = guess_of(answers, fields[-1], lines=lines)
+    guess = _from_options(kept, answers, asked)
+    guess = guess_of(answers, fields[-1], lines=lines) if guess is None else guess
     written = [
         f"name = {quoted(name)}",
         "# One or two sentences on what the task is; shown to the model that writes prompts.",
@@ -141,6 +142,14 @@ def _inputs(asked: Mapping[str, str]) -> str:
 def _right_answers(examples: Sequence[Example]) -> list[str]:
     rows = several_right(Pool(tuple(examples)), None).rows
     return [text for each in rows for text in (each.target, *each.accepted)]
+
+
+def _from_options(rows: Sequence[Row], targets: Sequence[str], asked: Mapping[str, str]) -> TargetGuess | None:
+    """For numbers or letters of options that are shown; None for other targets."""
+    options = options_in(rows, set(targets))
+    if options is None or not {*options.columns} <= {*asked.values()}:
+        return None
+    return from_options(options, set(targets), next(iter(asked)))
 
 
 def _layout(layout: Layout) -> list[str]:

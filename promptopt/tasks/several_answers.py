@@ -57,7 +57,7 @@ def _is_json(target: str) -> bool:
     """
     if not target.startswith(("[", "{")):
         return False
-    value = _value(target)
+    value = written_value(target)
     return isinstance(value, dict) or (
         isinstance(value, list) and not any(isinstance(each, int | float) for each in cast("list[object]", value))
     )
@@ -75,7 +75,7 @@ def _taken_apart(example: Example, kinds: tuple[type, ...]) -> Example:
 
 
 def _entries(text: str) -> Sequence[object]:
-    value = _value(text)
+    value = written_value(text)
     if isinstance(value, dict):
         value = _answers_in(cast("dict[str, object]", value))
     return cast("list[object]", value) if isinstance(value, list) else ()
@@ -98,7 +98,7 @@ def _answers_in(table: dict[str, object]) -> list[object] | None:
     return found
 
 
-def _value(text: str) -> object:
+def written_value(text: str) -> object:
     """What the text writes: JSON, or a list as Python, pandas and numpy print it. Neither reading executes anything."""
     try:
         return json.loads(text)

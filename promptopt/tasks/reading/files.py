@@ -23,6 +23,7 @@ from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_co
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
 from promptopt.tasks.reading.headers import looks_like_data, without_header
+from promptopt.tasks.reading.json_members import NamedTwice, read_json
 from promptopt.tasks.reading.json_tables import rows_in
 from promptopt.tasks.reading.missing_columns import why_missing
 from promptopt.tasks.reading.row_numbers import TABLES, row_at
@@ -189,7 +190,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             try:
-                value: object = json.loads(line)
+                value = read_json(line)
             except json.JSONDecodeError as cause:
                 raise DataError(
                     f"{path}, line {number}: not valid JSON ({cause.msg} at column {cause.colno}); each line has to be "
@@ -208,7 +209,7 @@ def _json(path: Path) -> Iterator[Row]:
     text = "".join(read_lines(path))
     try:
         # An empty file is one without rows, and `read_rows` says so.
-        value: object = json.loads(text or "[]")
+        value = read_json(text or "[]")
     except json.JSONDecodeError as cause:
         if cause.msg == "Extra data" and _is_object(text.lstrip().partition("\n")[0]):
             # `datasets` and pandas write JSON Lines under this name.
@@ -253,6 +254,8 @@ def _unreadable(cause: ValueError | RecursionError) -> str:
     """What is wrong with JSON that is well formed, and more than Python reads."""
     if isinstance(cause, RecursionError):
         return "the JSON is nested too deeply to be read; write flat objects with named values"
+    if isinstance(cause, NamedTwice):
+        return str(cause)
     return f"the JSON holds a number that is too long ({cause}); write it as a text"
 
 

@@ -1,10 +1,11 @@
-"""Why a column is not found, where the file shows it: names in one piece, names in a later row, on another sheet."""
+"""Why a column is not found, where the file shows it: its name lies in one piece, a later row, a column, a sheet."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from promptopt.tasks.reading.columns import Row
 from promptopt.tasks.reading.row_numbers import TABLES, row_at
@@ -12,6 +13,8 @@ from promptopt.tasks.reading.workbooks import sheets_beside
 
 _LOOKED_AT = 5
 """Rows below the header in which its names may stand. Ours."""
+_DEPTH = 6
+"""Lists and objects within a column that are looked into. Ours."""
 _APART = re.compile(r"[^\w]|_")
 
 
@@ -20,8 +23,10 @@ def why_missing(path: Path, wanted: Sequence[str], rows: Sequence[tuple[int, Row
 
     `wanted`: all columns that were named. `rows`: the first rows, with their numbers from 1.
     """
-    if path.suffix.lower() not in TABLES or not rows:
+    if not rows:
         return ""
+    if path.suffix.lower() not in TABLES:
+        return _deeper(wanted[0].rpartition(".")[2], rows[0][1])
     names = list(rows[0][1])
     whole = names[0] if len(names) == 1 else ""
     begins = whole.find(wanted[0])
@@ -35,3 +40,20 @@ def why_missing(path: Path, wanted: Sequence[str], rows: Sequence[tuple[int, Row
             return f"the names stand in row {row_at(path, number)}; take out what stands above"
     sheet = sheets_beside(path, wanted[0]) if path.suffix.lower() == ".xlsx" else ""
     return f"the sheet {sheet!r} has it; save that sheet as a file of its own" if sheet else ""
+
+
+def _deeper(name: str, row: Row) -> str:
+    """A sentence where a member of that name lies within a column of the row."""
+    column = next((column for column, value in row.items() if _holds(name, value, _DEPTH)), None)
+    if column is None:
+        return ""
+    return f"it stands within {column!r}; write a file with a row for each example and {name!r} as a column of its own"
+
+
+def _holds(name: str, value: object, depth: int) -> bool:
+    if isinstance(value, list):
+        return depth > 0 and any(_holds(name, each, depth - 1) for each in cast("list[object]", value))
+    if not isinstance(value, dict) or depth == 0:
+        return False
+    table = cast("dict[str, object]", value)
+    return name in table or any(_holds(name, each, depth - 1) for each in table.values())
