@@ -151,8 +151,8 @@ class _Batch(Generic[RequestT, AnswerT]):
             last = self.failed[-1] if paused is None else paused
             first = "see that the server is up, then" if paused is None else "after that pause, or with another server,"
             raise BackendError(
-                f"{self.dispatcher.server}: {last}; {len(self.failed)} of "
-                f"{counted(len(self.requests), 'request')} failed beyond their retries: "
+                f"{self.dispatcher.server}: {last}; {len(self.failed)} of {counted(len(self.requests), 'request')} "
+                f"failed beyond {'its' if len(self.failed) == 1 else 'their'} retries: "
                 f"{first} run the same command again to go on"
             ) from last
         self.refusals.tell(self.dispatcher.answered)

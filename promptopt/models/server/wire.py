@@ -113,7 +113,8 @@ class Failure:
         Raises Outage where it may pass, BackendError where every further request would meet it too.
         """
         described = f"{self.code} {self.message}"
-        shown = quoted(self.message)
+        said = quoted(self.message)
+        shown = said if said else "no reason given"
         outcome = outcome_of(self.status, described)
         if outcome is not None:
             # What the server will not read is an outcome of this prompt, to be stored; retrying would not change it.

@@ -155,7 +155,7 @@ def test_one_request_that_always_fails_fails_alone(opened: Opening) -> None:
 
     server, model = opened(script, concurrency=4, retry_policy=RetryPolicy(total_s=5), sleep=briefly)
     got: dict[int, Reply] = {}
-    with pytest.raises(BackendError, match="1 of 200 requests"):
+    with pytest.raises(BackendError, match="1 of 200 requests failed beyond its retries"):
         got.update(model.generate([chat(f"{n}") for n in range(200)]))
     assert sorted(got) == [n for n in range(200) if n != 3]
     assert set(server.repeated) == {asked.body for asked in server.asked if asked.text == "3"}

@@ -51,6 +51,11 @@ def test_where_turns_of_the_assistant_are_refused_another_place_for_demonstratio
         Failure(400, said).settle("the server x", "do something else")
 
 
+def test_a_refusal_without_a_reason_says_so() -> None:
+    with pytest.raises(Refused, match=r"answered 411 \(no reason given\): do something else"):
+        Failure(411, "").settle("the server x", "do something else")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "said"),
