@@ -273,8 +273,9 @@ def read_tagged(reply: Reply, tag: str) -> list[str]:
 
 def _ended(span: str, tag: str) -> str:
     """The text up to a closing tag that is meant for `tag`, and spelled otherwise: "</promt>"."""
-    ends = (end for end in _CLOSING.finditer(span) if SequenceMatcher(None, end[1].lower(), tag).ratio() >= ALIKE)
-    end = next(ends, None)
+    alike = (end for end in _CLOSING.finditer(span) if SequenceMatcher(None, end[1].lower(), tag).ratio() >= ALIKE)
+    # One that was opened in the text is of a block of its own.
+    end = next((end for end in alike if f"<{end[1].lower()}>" not in span[: end.start()].lower()), None)
     return span.strip() if end is None else span[: end.start()].strip()
 
 

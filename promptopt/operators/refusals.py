@@ -43,9 +43,11 @@ _REFUSAL = re.compile(rf"\s*{_OPENER}(?:{'|'.join(_BEGINNINGS)})", re.IGNORECASE
 _UNCHANGED = re.compile(
     r"\W*(?:(?:n/?a|none|null|nil|no changes?)\W*\Z"
     r"|(?:there are )?no (?:further |more )?(?:changes?|improvements?|edits?|revisions?)(?: (?:is|are|was|were))? "
-    r"(?:needed|necessary|required)\b"
+    # Not "no changes are necessary to the quoted text".
+    r"(?:needed|necessary|required)(?=\W*(?:\Z|[.!;\n])"
+    r"|\s(?:here|at\b|as\b|because|since|to (?:the|this|your) (?:prompt|instruction)\b))"
     r"|the (?:(?:current|original|existing|given) )?(?:prompt|instruction) (?:is|seems|looks) "
-    r"(?:already|good|fine|optimal|perfect)\b)",
+    r"(?:already|good|fine|optimal|perfect)\b(?! (?:if|when|where|only)\b))",
     re.IGNORECASE,
 )
 

@@ -26,8 +26,11 @@ _REMARK = re.compile(
     r"\n\s*\n(?:[-*_]{3,}[ \t]*\n\s*)?[*_#( ]{0,6}(?:"
     r"(?:key |main )?(?:changes|improvements|differences)(?: made| i made)?[*_ ]{0,3}:"
     r"|(?:explanation|rationale|reasoning|notes?|why(?: this works)?|what changed)[*_ ]{0,3}:?[*_\s]{0,4}"
-    rf"(?:I(?:['’]ve| have)? {_DID}|(?:this|the (?:new|revised|improved|updated|rewritten|optimi[sz]ed|old|original|"
-    r"previous|current)) (?:\w+ )?(?:prompt|version|instruction|revision)\b)"
+    rf"(?:I(?:['’]ve| have)? {_DID}|(?:this|the (?:new|revised|improved|updated|rewritten|optimi[sz]ed)) "
+    r"(?:\w+ )?(?:prompt|version|instruction|revision)\b"
+    # "The current version of the file counts" speaks of the task.
+    r"|the (?:old|original|previous|current) (?:(?:\w+ )?(?:prompt|instruction)\b"
+    r"|version (?:was|did|had|lacked|only)\b))"
     rf"|I(?:['’]ve| have)? {_DID}\b"
     r"|(?:this|the) (?:(?:new|revised|improved|updated|rewritten|optimi[sz]ed) )?(?:prompt|version|instruction|"
     r"revision) (?:is (?:better|clearer|more|designed|now)|adds|clarifies|emphasi[sz]es|now)\b"
@@ -58,12 +61,13 @@ _ANNOUNCED = re.compile(
 )
 """How models announce the text in other languages, and in sentences of their own."""
 MANY = (
-    r"[^\n:]{0,20}\b(?:two|three|four|five|six|ten|several|some|a few|multiple|[2-9]|10)\b"
+    r"[^\n:]{0,20}\b(?:two|three|four|five|six|ten|several|multiple|[2-9]|10"
+    r"|(?:some|a few)(?! (?:\w+ )?instructions))\b"
     r"[^\n:]{0,40}\b(?:prompts|instructions|versions|variations|variants|options|alternatives|candidates)\b"
 )
 """In an announcement of more than one text."""
 _SEVERAL = re.compile(
-    rf"\A[^\n:]{{0,40}}\b(?:here are|below are){MANY}|"
+    rf"\A[^\n:]{{0,40}}\b(?:here are|below are){MANY}[^\n:]{{0,40}}:[*_ \t]{{0,3}}\n|"
     r"^[*_#\s>]*(?:option|version|variation|variant|alternative|candidate|prompt|instruction) (?:# ?)?[2-9]\b"
     r"[*_ ]{0,3}(?:[:.)]|\n)",
     re.IGNORECASE | re.MULTILINE,

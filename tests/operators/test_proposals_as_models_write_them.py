@@ -68,6 +68,9 @@ def test_a_closing_tag_that_is_misspelt_ends_the_text(end: str) -> None:
 def test_a_closing_tag_of_another_name_is_the_text_s_own() -> None:
     text = "End your answer with </answer> and nothing else."
     assert read_last(Reply(text=f"<prompt>{text}"), "prompt") == text
+    block = "Follow <prompts>these and those</prompts> to the letter."
+    assert read_last(Reply(text=f"<prompt>{block}"), "prompt") == block
+    assert read_last(Reply(text=f"<prompt>{block}</promt>"), "prompt", closed=True) == block
 
 
 @pytest.mark.parametrize("form", AROUND)
@@ -75,7 +78,14 @@ def test_what_stands_around_the_text_is_taken_off(form: str) -> None:
     assert tidy(form.format(NEW), PARENT) == NEW
 
 
-@pytest.mark.parametrize("text", ["Text - say its mood.", "Name it.\n\n(Note: answer in one word.)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Text - say its mood.",
+        "Name it.\n\n(Note: answer in one word.)",
+        "Name it.\n\nNote: the current version of the file counts.",
+    ],
+)
 def test_what_a_prompt_says_itself_stays(text: str) -> None:
     assert tidy(text, PARENT) == text
 
@@ -85,7 +95,15 @@ def test_a_reply_that_changes_nothing_is_no_text(text: str) -> None:
     assert why_not(text) == SAME
 
 
-@pytest.mark.parametrize("text", ["None of the labels may be left out.", "No change of tone is allowed: classify."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "None of the labels may be left out.",
+        "No change of tone is allowed: classify.",
+        "No changes are necessary to the quoted text; only classify it.",
+        "The instruction is good if it is short: judge it.",
+    ],
+)
 def test_a_prompt_may_begin_with_such_words(text: str) -> None:
     assert not changes_nothing(text)
 
@@ -98,6 +116,18 @@ def test_a_place_that_was_left_open_is_no_text(text: str) -> None:
 @pytest.mark.parametrize("form", SEVERAL)
 def test_an_announcement_of_several_texts_is_no_text(form: str) -> None:
     assert why_not(form.format(NEW)) == "several versions"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Here are two options: yes and no. Choose one.",
+        "Below are several candidates for a job. Pick the best.",
+        "Here are some instructions: read the text, and name its mood.",
+    ],
+)
+def test_a_prompt_may_speak_of_several_things(text: str) -> None:
+    assert why_not(text) is None
 
 
 @ends
