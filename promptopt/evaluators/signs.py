@@ -6,9 +6,10 @@ import re
 
 MINUS = "-−–﹣－"
 _OPERATOR = re.compile(
-    r"(?:[=(\[{:≈<>≤≥*/×÷^$]|\b(?:is|are|was|were|be|equals|gives|makes|becomes|to|of|at|about|around|below|"
-    r"reach(?:es|ed)|ist|est|es))[ *$]{0,4}$"
+    r"(?:[=(\[{:≈<>≤≥*/×÷^$]|\b(?:is|are|was|were|be|equals|gives|makes|becomes|ist|est|es))[ *$]{0,4}$"
 )
+_PLACED = re.compile(r"\b(?:to|of|at|about|around|below|reach(?:es|ed))[ *$]{0,4}$")
+"""Before a minus that was said in words, "fell to minus 5"; a hyphen there lists: "of - 3 apples"."""
 
 
 def is_negative(plain: str, start: int) -> bool:
@@ -21,7 +22,8 @@ def is_negative(plain: str, start: int) -> bool:
     before = plain[max(0, place - 24) : place]
     last = before.rstrip(" ")[-1:]
     if place < start - 1:  # "x = - 3" is signed, "- 3 apples" is listed, "5 - 3" subtracts
-        return _OPERATOR.search(before) is not None or (plain[place] == "−" and last in {"", "\n"})
+        spoken = plain[place] == "−" and (last in {"", "\n"} or _PLACED.search(before) is not None)
+        return spoken or _OPERATOR.search(before) is not None
     if before.endswith(" "):  # "5 -3" subtracts, "is -3" does not
         return not (last.isdigit() or last in {")", "]"})
     return not (last.isalnum() or last in {")", "]", "%", "-"})  # "5-3" subtracts, "GPT-4" joins

@@ -56,6 +56,8 @@ READ: dict[str, str | None] = {
     "Adding 5 gives -8": "-8",
     "It fell by 10 to minus 8.": "-8",
     "3 apples -8": None,
+    "a list of - 3 apples": "3",
+    "at a temperature of minus 5 degrees": "-5",
     # What the number is a part of.
     "15 of the 20 students": "15",
     "3 of her 5 dogs": "3",
