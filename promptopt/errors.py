@@ -46,6 +46,9 @@ class UnknownName(ConfigError):
         """
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+        # In other letters, large or small, a short name has none in common.
+        folded = {each.casefold(): each for each in names}
+        near = near or [folded[each] for each in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(names) or 'none'}."
         hint = f"did you mean {meant}?" if meant else hint
         super().__init__(f"no {kind} is named {name!r}; {hint}")

@@ -17,7 +17,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.binding.settings import Setting
 from promptopt.cli import options
-from promptopt.cli.output import SUSPENDED, say, show, show_forecast, show_json
+from promptopt.cli.output import FAILED, FINISHED, SUSPENDED, say, show, show_forecast, show_json
 from promptopt.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ def compare(
     plan = planned(config, methods, models, seeds)
     if dry_run:
         return _foresee(plan, json=json)
-    found, stopped = _rows_run(plan, jobs, quiet, on)
+    found, code = _rows_run(plan, jobs, quiet, on)
     _show(found, as_json=json)
     if out is not None:
         _keep(Path(out), plan, found, quiet)
-    if stopped:
-        raise typer.Exit(SUSPENDED)
+    if code:
+        raise typer.Exit(code)
 
 
 def _again(folder: Path, *, alone: bool, json: bool, quiet: bool) -> None:
@@ -178,8 +178,8 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
     return plan
 
 
-def _rows_run(plan: PlannedTable, jobs: int, quiet: bool, on: str | None) -> tuple[Comparison, bool]:
-    """The comparison, and whether it was stopped before its end."""
+def _rows_run(plan: PlannedTable, jobs: int, quiet: bool, on: str | None) -> tuple[Comparison, int]:
+    """The comparison, and the exit code: whether it was stopped before its end, or all of it failed."""
     from promptopt.comparison.cells import INTERRUPTED, run_cells
     from promptopt.comparison.compare import compared
 
@@ -202,7 +202,8 @@ def _rows_run(plan: PlannedTable, jobs: int, quiet: bool, on: str | None) -> tup
     else:
         rows = list(run_cells(plan.cells, run, tell=told))
     stopped = any(row.status == "suspended" and row.why == INTERRUPTED for row in rows)
-    return compared(plan.cells, rows), stopped
+    failed = all(row.status == "failed" for row in rows)
+    return compared(plan.cells, rows), SUSPENDED if stopped else FAILED if failed else FINISHED
 
 
 def _as_a_command(plan: PlannedTable, command: Command, cell: TableCell) -> Report:

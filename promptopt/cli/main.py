@@ -15,6 +15,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from promptopt.cli.given_twice import refuse_twice
+
 COMMANDS: dict[str, str] = {
     "optimize": "Search for a better prompt, and prove on unseen data whether it is one.",
     "evaluate": "Score a prompt on a task, or compare prompts or layouts on the same examples.",
@@ -46,8 +48,11 @@ class Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command itself. Raises UnknownName with the nearest names."""
+        """The command itself, None for one that a shell cannot complete. Raises UnknownName with the nearest names."""
         if cmd_name not in COMMANDS:
+            # A shell that completes a line shows what is printed meanwhile.
+            if ctx.resilient_parsing:
+                return None
             from promptopt.errors import UnknownName
 
             raise UnknownName("command", cmd_name, COMMANDS)
@@ -75,6 +80,7 @@ class Commands(TyperGroup):
 def _command(name: str) -> Any:
     command = typer.main.get_command(import_module(f"promptopt.cli.{name}").app)
     command.name = name
+    refuse_twice(command)
     return command
 
 

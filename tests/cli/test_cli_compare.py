@@ -230,3 +230,13 @@ def test_runs_in_processes_of_their_own_have_the_teacher_too(
     monkeypatch.setattr("promptopt.cli.compare._in_a_process", in_a_process)
     invoke("compare", "--task", task_file, *TAUGHT, "--teacher", "scripted/strong", "--jobs", "2", "--quiet")
     assert [command[command.index("--teacher") + 1] for command in commands] == ["scripted/strong"] * 2
+
+
+@pytest.mark.slow
+def test_a_comparison_of_which_every_run_failed_has_failed(
+    invoke: Invoke, task_file: str, methods: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KNOWN, "random", KNOWN["broken"])
+    done = invoke("compare", "--task", task_file, "--methods", "broken", *THREE[2:])
+    assert "failed (RuntimeError: no more ideas)" in done.stderr
+    assert done.exit_code == 1

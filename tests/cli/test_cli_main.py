@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -76,6 +77,14 @@ def test_every_command_and_option_says_what_it_does(name: str, invoke: Invoke) -
         (["runs", "show", "nowhere"], "promptopt runs list"),
         (["optimize", "--task", "no.toml", "--method", "climb"], "no.toml"),
         (["evaluate"], "--task"),
+        (["methods", "show", "CLIMB"], "did you mean 'climb'?"),
+        (
+            ["optimize", "--task", "a", "--task", "b"],
+            "--task is given twice, with 'a' and 'b', and takes one; write both",
+        ),
+        (["optimize", "--model", "a", "--seed", "1", "--model=b"], "--model is given twice, with 'a' and 'b'"),
+        (["init", "x", "--data", "a.csv", "--data", "b.csv"], "and takes one; leave one of them out"),
+        (["judges", "check", "--task", "a", "--task", "b"], "--task is given twice"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_exit_2(arguments: list[str], expected: str, invoke: Invoke) -> None:
@@ -139,3 +148,20 @@ def test_version_short_help_and_the_module(invoke: Invoke) -> None:
 def test_every_list_is_had_as_json(command: tuple[str, str], invoke: Invoke) -> None:
     found = json.loads(invoke(*command, "--json").stdout)
     assert any(isinstance(value, list) for value in found.values())
+
+
+@pytest.mark.parametrize("twice", [("--input", "a", "--input", "b"), ("--data", "no.csv", "--data", "no.csv")])
+def test_what_may_be_given_twice_is_not_refused(twice: tuple[str, ...], invoke: Invoke) -> None:
+    told = invoke("init", "x", "--data", "no.csv", *twice, "--target", "c").stderr
+    assert "there is no file no.csv" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", ["promptopt nope ", "promptopt optimize --task a --task b --max"])
+def test_a_shell_that_completes_a_wrong_line_prints_nothing_of_ours(line: str) -> None:
+    words = len(line.split(" ")) - 1
+    asked = {"_PROMPTOPT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(words)}
+    command = [sys.executable, "-m", "promptopt"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **asked}, check=False)
+    assert done.stderr == ""
+    assert ("--max-calls" in done.stdout.split()) == line.endswith("--max")

@@ -1,0 +1,47 @@
+"""An option that takes one value and is given two: the parser takes the last, and says nothing of the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from promptopt.errors import ConfigError
+
+_SEVERAL = re.compile(r"\b[A-Z]\w*,[A-Z]")
+"""How the help of an option shows that its value may name several."""
+
+
+def refuse_twice(command: Any) -> None:
+    """Have the command, and those under it, raise ConfigError for an option that is given two different values."""
+    for each in getattr(command, "commands", {}).values():
+        refuse_twice(each)
+    parse = command.parse_args
+
+    def parse_args(ctx: Any, args: list[str]) -> Any:
+        # Not while a shell completes the line.
+        if not ctx.resilient_parsing:
+            _check(command.params, args)
+        return parse(ctx, args)
+
+    command.parse_args = parse_args
+
+
+def _check(parameters: Sequence[Any], args: Sequence[str]) -> None:
+    options = {name: each for each in parameters for name in each.opts if name.startswith("-") and _takes_one(each)}
+    found: dict[str, str] = {}
+    for place, argument in enumerate(args):
+        if argument == "--":
+            break
+        name, attached, value = argument.partition("=")
+        if name not in options:
+            continue
+        value = value if attached else "".join(args[place + 1 : place + 2])
+        if found.setdefault(name, value) != value:
+            shown = f"{options[name].help} {options[name].metavar}"
+            advice = "write both in one, with a comma between" if _SEVERAL.search(shown) else "leave one of them out"
+            raise ConfigError(f"{name} is given twice, with {found[name]!r} and {value!r}, and takes one; {advice}")
+
+
+def _takes_one(parameter: Any) -> bool:
+    return not (parameter.multiple or getattr(parameter, "is_flag", False) or getattr(parameter, "count", False))
