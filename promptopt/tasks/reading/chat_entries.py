@@ -13,6 +13,7 @@ from promptopt.tasks.reading.chat_replies import DEEPEST, REPLIES, is_answered, 
 from promptopt.tasks.reading.grouping import BODIES, unpacked
 from promptopt.tasks.reading.speakers import (
     PARTICIPANTS,
+    answered_by_users,
     as_spoken,
     is_speaker,
     joined_words,
@@ -28,7 +29,8 @@ from promptopt.tasks.reading.transcripts import TIMES, Row, moment_of
 _INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "contents", "items", "input_messages",
            "chat_history", "history", "dialog", "prompt", "question", "query", "text", "content", "user_input", "body",
            "request", "params", "dialogue", "turns", "exchanges", "interactions", "transcript", "chat_messages",
-           "comments", "events", "entries", "message", "chat", "kwargs", *BODIES, "inputBodyJson", "data")  # fmt: skip
+           "comments", "events", "entries", "message", "chat", "kwargs", *BODIES, "inputBodyJson", "data",
+           "value")  # fmt: skip
 _ASKED = _INPUTS[: _INPUTS.index("request")]
 """Those that may be a text alone, which a user said."""
 _SYSTEMS = ("system", "system_prompt", "instructions", "systemInstruction", "system_instruction", "preamble",
@@ -109,7 +111,7 @@ def messages_under(value: object, depth: int, name: str = "") -> list[object] | 
         if listed and isinstance(listed[0], list):
             return messages_under(cast("object", listed[0]), depth + 1)
         said = listed if listed and all(map(is_message, listed)) else _listed(listed, exchanged=name in _EXCHANGED)
-        return None if said is None else _in_order(said)
+        return None if said is None else _in_order(answered_by_users(said))
     if not isinstance(value, dict):
         return None
     table = cast("dict[str, object]", value)

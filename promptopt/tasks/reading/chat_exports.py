@@ -209,6 +209,43 @@ def _ranked(row: Row) -> Row | None:
     return {**row, "messages": [{"role": each.get("role"), "text": each.get("text")} for each in found]}
 
 
+def _palm(row: Row) -> Row | None:
+    """A conversation as PaLM's chats had it: authors of any name, the prompt as `context`, and examples before it."""
+    tables, context = _tables(row.get("messages")), row.get("context")
+    shown = [(_table(each.get("input")), _table(each.get("output"))) for each in _tables(row.get("examples"))]
+    if not tables or not all("author" in each and "content" in each for each in tables):
+        return None
+    if not isinstance(context, str) and not shown:
+        return None
+    # Examples are no replies that were given.
+    turns: list[Row] = [{"role": "system", "content": context}] if context else []
+    for asked, answered in shown:
+        turns += [{"role": "user", "content": asked.get("content")},
+                  {"role": "assistant", "content": answered.get("content"), "weight": 0}]  # fmt: skip
+    first = tables[0]["author"]
+    turns += [{"role": "user" if each["author"] == first else "assistant", "content": each["content"]}
+              for each in tables]  # fmt: skip
+    return {**row, "context": None, "examples": None, "messages": turns}
+
+
+def _compared(row: Row) -> Row | None:
+    """The better of two conversations between which somebody chose; where both are bad, it is told as one that is."""
+    better = str(row.get("winner"))
+    if not isinstance(row.get("conversation_a"), list) or not isinstance(row.get("conversation_b"), list):
+        return None
+    held = row["conversation_b" if better == "model_b" else "conversation_a"]
+    bad = {"label": False, "completion": ""} if "bothbad" in better else {}
+    return {**row, "conversation_a": None, "conversation_b": None, "messages": held, **bad}
+
+
+def _adk(row: Row) -> Row | None:
+    """A session of Google's agents, whose events hold Gemini's contents."""
+    held = [_table(each.get("content")) for each in _tables(row.get("events")) if each.get("content")]
+    if not held or not all("parts" in each and "role" in each for each in held):
+        return None
+    return {**row, "events": None, "messages": held}
+
+
 def _alternating(row: Row) -> Row | None:
     """A conversation of UltraChat's: what user and assistant say in turns."""
     data = row.get("data")
@@ -276,5 +313,6 @@ def _table(value: object) -> dict[str, object]:
 
 _FORMS: tuple[Callable[[Row], Row | None], ...] = (
     _slack, _activity, _dialogflow, _chatgpt, _chatwoot, _conversation, _teams, _telegram, _telegram_chat, _discord,
-    _rasa, _chainlit, _event, _underlined, _pydantic, _ranked, _alternating, branch_shown, _turn,
+    _rasa, _chainlit, _event, _underlined, _pydantic, _ranked, _palm, _compared, _adk, _alternating,
+    branch_shown, _turn,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from promptopt.tasks.reading.streams import streamed
 
 _OUTPUTS = ("message", "output", "outputs", "expectedOutput", "expected_output", "response", "completion", "answer",
             "content", "text", "reply", "result", "generations", "choices", "candidates", "messages", "body",
-            "output_text", "outputBodyJson", "expected")  # fmt: skip
+            "output_text", "outputBodyJson", "expected", "value")  # fmt: skip
 REPLIES = ("response", "output", "outputs", "output_messages", "preferred_output", "expectedOutput",
             "expected_output", "completion", "choices", "candidates", "responseBody", "response_body",
             "backendResponseBody", "BackendResponseBody", "ResponseMessages", "full_response", "result",

@@ -14,7 +14,7 @@ Row = Mapping[str, object]
 _ROLES: Mapping[str, ChatRole] = {
     "system": "system", "developer": "developer",
     **dict.fromkeys(("user", "human", "customer", "client", "visitor", "caller", "lead", "contact", "guest", "end user",
-                     "requester", "inbound", "incoming", "prompter"), "user"),
+                     "enduser", "requester", "inbound", "incoming", "prompter"), "user"),
     **dict.fromkeys(("assistant", "ai", "gpt", "chatgpt", "bot", "model", "agent", "support", "operator", "chatbot",
                      "bard", "bing", "claude", "gemini", "copilot", "admin", "ai agent", "ai assistant",
                      "virtual agent", "virtual assistant", "automated agent", "human agent", "support agent",
@@ -44,7 +44,8 @@ _NO_FILES = ("text/html", "text/plain", "messageReference")
 _COUNTS = re.compile(r"[1-9]\d{0,3}")
 _HELD = ("content", "value", "tool_calls", "function_call", "parts")
 """Members of which a model's message has one."""
-_SPOKEN = ("text", "message", "msg", "utterance", "plain_body", "body_text", "stripped_text", "body")
+_SPOKEN = ("text", "message", "msg", "mes", "messageText", "utterance", "plain_body", "body_text", "stripped_text",
+           "body")  # fmt: skip
 """Members of a turn that are not those of a model's messages."""
 _TEXTS = ("content", "value", *_SPOKEN)
 # Zendesk and others give people by numbers, and say in the ticket whose it is.
@@ -89,7 +90,10 @@ def as_spoken(table: dict[str, object]) -> dict[str, object]:
     if said is None:
         # Sunshine and Botpress say of what kind a content is, and Amazon Connect writes names with a capital.
         plain = {joined_words(name): value for name, value in table.items()}
-        held = (_table(plain.get(name)) or {"type": "text", "text": plain.get(name)} for name in (*_TEXTS, "payload"))
+        # Of what kind it is may stand beside it.
+        kind = {"type": table.get("type")} if isinstance(table.get("payload"), dict) else {}
+        held = ({**kind, **_table(plain.get(name))} if _table(plain.get(name)) else
+                {"type": "text", "text": plain.get(name)} for name in (*_TEXTS, "payload"))  # fmt: skip
         said = next((each["text"] for each in held if each.get("type") == "text" and isinstance(each.get("text"), str)),
                     None)  # fmt: skip
     speaker = None if said is None else _speaker(table)
@@ -109,7 +113,8 @@ def turns_of(row: Row) -> Row:
         opened = [row["source"]] if isinstance(row.get("source"), dict) else []
         found["conversation"] = [*opened, *cast("list[object]", parts)]
     people = _people(row)
-    asker = next((row[name] for name in _ASKERS if isinstance(row.get(name), str | int)), None)
+    places = (row, _table(row.get("ticket")))
+    asker = next((place[name] for place in places for name in _ASKERS if isinstance(place.get(name), str | int)), None)
     opening = row.get("description_text")
     for name, value in found.items():
         tables = _tables(value)
@@ -121,6 +126,16 @@ def turns_of(row: Row) -> Row:
             tables = [asked, *tables]
         found[name] = [_by_asker(each, asker, people) for each in tables if _public(each)]
     return found
+
+
+def answered_by_users(listed: list[object]) -> list[object]:
+    """The turns; where one of the two sides is called a contact, and the other a user, the user is of the desk."""
+    tables = _tables(listed)
+    named = {name for each in tables if (name := _speaker(each)) is not None}
+    others = {name for name in named if _folded(name) != "user"}
+    if len(tables) < len(listed) or others == named or not others or {known_role(name) for name in others} != {"user"}:
+        return listed
+    return [{**each, "role": "assistant"} if _folded(_speaker(each) or "") == "user" else each for each in tables]
 
 
 def has_files(turn: Row) -> bool:

@@ -44,8 +44,9 @@ _EXCHANGES = (
     ("queryResult.transcript", "queryResult.responseMessages.text.text"),
     ("inputTranscript", "messages.content"),
     ("request.input.text", "response.output.generic.text"),
+    ("inputs.question", "outputs.answer"),
 )
-"""Where programs that know intents keep what was asked and said: Dialogflow CX and ES, Lex, Watson; dots are levels."""
+"""Where programs keep what was asked and said: Dialogflow CX and ES, Lex, Watson, Prompt flow; dots are levels."""
 Pair = tuple[str, str]
 
 
