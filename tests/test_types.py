@@ -27,6 +27,7 @@ from promptopt.types import (
     TokenLogProbs,
     canonical,
     digest,
+    messages_to_json,
 )
 
 texts = st.text(max_size=30)
@@ -141,3 +142,12 @@ def test_what_an_example_and_a_prompt_hold_are_texts() -> None:
         Example.of("a", "yes", text="b")
     with pytest.raises(ConfigError, match=r"Prompt.of: system is 3; give a text"):
         Prompt.of("a", system=3)  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [("Ann Lee", "Ann_Lee"), ("ann", "ann"), ("Ann <a@x.com> / desk", "Ann_a@x.com_desk"), ("n" * 70, "n" * 64),
+     ("Zoë", "Zoë")],
+)  # fmt: skip
+def test_the_name_of_a_speaker_is_sent_as_servers_take_it(name: str, sent: str) -> None:
+    assert messages_to_json([Message("user", "Hi", name=name)]) == [{"role": "user", "content": "Hi", "name": sent}]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from promptopt.types.identity import canonical
 
+_NOT_IN_A_NAME = re.compile(r"[\s<|\\/>]+")
+_LONGEST_NAME = 64
+"""OpenAI refuses a request with a space or such a sign in the name of a speaker, or with a longer one."""
 ChatRole = Literal["system", "developer", "user", "assistant", "tool"]
 """Who speaks; `developer` is what some servers call the system; `tool` brings the result of a call."""
 
@@ -132,7 +136,8 @@ def _as_openai(message: Message) -> dict[str, Any]:
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         for call in message.tool_calls
     ]
-    further: Mapping[str, Any] = {"tool_calls": calls, "tool_call_id": message.tool_call_id, "name": message.name}
+    name = _NOT_IN_A_NAME.sub("_", message.name)[:_LONGEST_NAME]
+    further: Mapping[str, Any] = {"tool_calls": calls, "tool_call_id": message.tool_call_id, "name": name}
     # Servers take no empty text beside calls, and ask for nothing instead.
     content = None if calls and not message.content else message.content
     return {"role": message.role, "content": content, **{name: value for name, value in further.items() if value}}

@@ -123,6 +123,10 @@ def examples_from(
     return FileContents(tuple(example for _, example in examples), None, tuple(warnings))
 
 
+_UNSAID = "target"
+"""The column of the right answers where nobody names one."""
+
+
 def _settled(path: Path, columns: ColumnRoles, kept: Sequence[tuple[int, Row]]) -> ColumnRoles:
     rows = [row for _, row in kept]
     named = {name: None for row in rows for name in row}
@@ -134,6 +138,11 @@ def _settled(path: Path, columns: ColumnRoles, kept: Sequence[tuple[int, Row]]) 
         why = why_missing(path, lacking, kept) if lacking else ""
         if why:
             raise DataError(f"{path}: no column is named {lacking[0]!r}: {why}") from cause
+        if lacking == [_UNSAID] and not looks_like_data(path, named):
+            raise DataError(
+                f"{str(cause).rstrip('.')}; name the column of the right answers as target under [data], or, where there "
+                f"are none, give the task a [judge] table (docs/judges.md)"
+            ) from cause
         headless = without_header(path, rows, tuple(named))
         if not headless and not looks_like_data(path, named):
             raise

@@ -9,8 +9,8 @@ import pytest
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.guess import guess_task
-from promptopt.tasks.reading.columns import Columns
-from promptopt.tasks.reading.files import read_examples, read_rows
+from promptopt.tasks.reading.columns import ColumnRoles, Columns
+from promptopt.tasks.reading.files import examples_from, read_examples, read_rows
 from promptopt.tasks.reading.row_numbers import row_at
 
 ABOVE = {
@@ -192,3 +192,13 @@ def test_a_line_of_another_encoding_is_told_apart_from_a_file_of_another(tmp_pat
     path.write_bytes(right.decode().encode("utf-32"))
     with pytest.raises(DataError, match="is UTF-32; convert it with `iconv -f UTF-32 "):
         list(read_rows(path))
+
+
+def test_a_file_without_right_answers_is_told_what_needs_none(tmp_path: Path) -> None:
+    path = tmp_path / "mails.csv"
+    path.write_text("text,intent\nwhere is it,delivery\nmy money,refund\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"'target'.*name the column .* under \[data\], or, .* a \[judge\] table"):
+        examples_from(path, read_rows(path), ColumnRoles((("text", ("text",)),), "target"))
+    with pytest.raises(DataError, match="'mood'") as told:
+        examples_from(path, read_rows(path), ColumnRoles((("text", ("text",)),), "mood"))
+    assert "judge" not in str(told.value)
