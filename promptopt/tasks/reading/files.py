@@ -140,8 +140,8 @@ def _settled(path: Path, columns: ColumnRoles, kept: Sequence[tuple[int, Row]]) 
             raise DataError(f"{path}: no column is named {lacking[0]!r}: {why}") from cause
         if lacking == [_UNSAID] and not looks_like_data(path, named):
             raise DataError(
-                f"{str(cause).rstrip('.')}; name the column of the right answers as target under [data], or, where there "
-                f"are none, give the task a [judge] table (docs/judges.md)"
+                f"{str(cause).rstrip('.')}; name the column of the right answers as target under [data], or, where "
+                f"there are none, give the task a [judge] table (docs/judges.md)"
             ) from cause
         headless = without_header(path, rows, tuple(named))
         if not headless and not looks_like_data(path, named):
