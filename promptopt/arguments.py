@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import operator
 import reprlib
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -28,9 +29,11 @@ _AS: Mapping[str, str] = {
     "Event": "from threading, which is set to interrupt",
     "Example": "as Example.of('the answer', text='the input')",
     "Layout": "from promptopt.tasks",
+    "Message": "as Message('user', 'the text')",
     "Prompt": "as task.starting_from('the instruction')",
     "Session": "as Session(observers=[…])",
     "Splits": "as Splits(train=100, dev=50, test=200)",
+    "Task": "as Task.from_examples(examples, prompt='the instruction')",
 }
 """How one is made, for the types whose name does not say it."""
 
@@ -62,9 +65,39 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def told(kind: type[_C]) -> type[_C]:
+    """The dataclass, which raises ConfigError for a field that it has not, that is missing, or of another kind.
+
+    Of a value its class alone is looked at, and once for values of these classes, so that making one that is right
+    takes about as long: what else has to be right is for the class to say.
+    """
+    make: Callable[..., None] = told_by_name(kind).__init__
+    names = [name for name in inspect.signature(make).parameters if name != "self"]
+    # In C, since prompts and calls are made by the million. Of one name alone it would give no tuple.
+    values_of = operator.attrgetter(*names, "__class__")
+    right: set[tuple[type, ...]] = set()
+
+    @functools.wraps(make)
+    def made(*args: Any, **kwargs: Any) -> None:
+        try:
+            make(*args, **kwargs)
+        except (TypeError, AttributeError):
+            # The class's own look at its fields may have failed at one that is of another kind.
+            _check_kinds(kind, inspect.signature(make).bind(*args, **kwargs).arguments)
+            raise
+        values = values_of(args[0])
+        kinds = tuple(map(type, values))
+        if kinds not in right:
+            _check_kinds(kind, dict(zip(names, values, strict=False)))
+            right.add(kinds)
+
+    kind.__init__ = made
+    return kind
+
+
+def told_by_name(kind: type[_C]) -> type[_C]:
     """The dataclass, which raises ConfigError for a field that it has not, or that is missing.
 
-    Looked into only where it cannot be made, so that making one that is right takes no longer.
+    For those whose values are looked at by who reads them. Looked into only where it cannot be made.
     """
     make: Callable[..., None] = kind.__init__
     signature = inspect.signature(make)
@@ -81,6 +114,36 @@ def told(kind: type[_C]) -> type[_C]:
     return kind
 
 
+def _check_kinds(kind: type, given: Mapping[str, Any]) -> None:
+    """Raise ConfigError for the first field whose class is none that its annotation names."""
+    hints = _hints(kind)
+    for name in _parameters(kind):
+        if name in given and not _of_class(given[name], hints.get(name, Any)):
+            _check(kind, kind.__name__, name, given[name], _parameters(kind))
+
+
+def check_each(called: str, given: object, kind: type | types.UnionType, how: str) -> None:
+    """Raise ConfigError for the first that is none of `kind`; `how`: one as it is written."""
+    # A text alone could be gone through by its letters. What can be gone through once only is not looked into.
+    several = not isinstance(given, str) and isinstance(given, Iterable)
+    listed = typing.cast("Iterable[object]", given) if isinstance(given, Collection) else ()
+    wrong: list[object] = [each for each in listed if not isinstance(each, kind)] if several else [given]
+    if wrong:
+        raise ConfigError(f"{called}: {_shorten.repr(wrong[0])} is given; give a list, as [{how}]")
+
+
+def _of_class(value: Any, hint: Any) -> bool:
+    """Whether a value has a class that does for the annotation, whatever it holds; True where no class tells."""
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        return any(_of_class(value, arm) for arm in typing.get_args(hint))
+    kind: Any = origin or hint
+    if kind is Any or kind is Callable or not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
+        return True
+    # A list does for a tuple, as ever. True does for a number: a score may well be one.
+    return isinstance(value, (kind, *{tuple: (list,), float: (int,)}.get(kind, ())))
+
+
 def _bound(
     function: Callable[..., object],
     called: str,
@@ -94,7 +157,9 @@ def _bound(
     if unknown is not None:
         meant = _of_a_parameter(function, unknown)
         known = [name for name in signature.parameters if name not in ("self", "cls")]
-        raise UnknownName(f"argument of {called}", unknown, known, meant=meant)
+        how = _made(called)
+        refused = UnknownName(f"argument of {called}", unknown, known, meant=meant or how * (f"{unknown}=" in how))
+        raise refused if meant or refused.near else UnknownName(refused.kind, unknown, known, meant=how)
     try:
         return signature.bind(*args, **kwargs).arguments
     except TypeError:
@@ -131,10 +196,18 @@ def _unbound(
         if not named:
             return f"{called}: {surplus} is one argument too many; leave it out"
         return f"{called}: {surplus} has no name; give it as one of {', '.join(f'{name}=…' for name in named)}"
+    if lacking and _made(called):
+        return f"{called} needs {lacking[0]}; make one as {_made(called)}"
     if lacking:
         return f"{called} needs {lacking[0]}; give {_in_words(_hints(function).get(lacking[0], Any))}"
     twice = next((name for name in placed[: len(args)] if name in kwargs), "")
     return f"{called}: {twice} is given twice; give it once"
+
+
+def _made(called: str) -> str:
+    """How one of a class is made, where its fields do not say it; or ""."""
+    how = _AS.get(called, "")
+    return how.removeprefix("as ") if how.startswith("as ") else ""
 
 
 def _of_a_parameter(function: Callable[..., object], name: str) -> str:
@@ -212,11 +285,11 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):
         # Python counts True as a number, nobody else does.
         return hint is bool
-    # Numbers of other libraries (numpy) are whole where they have `__index__`.
+    # Numbers of other libraries (numpy) are whole where they have `__index__`, and numbers where they have `__float__`.
     if hint is int:
         return hasattr(value, "__index__")
     if hint is float:
-        return isinstance(value, float) or hasattr(value, "__index__")
+        return hasattr(value, "__float__") or hasattr(value, "__index__")
     # Before Python 3.13 nothing but this attribute tells a Protocol from other classes.
     return not isinstance(hint, type) or getattr(hint, "_is_protocol", False) or isinstance(value, hint)
 

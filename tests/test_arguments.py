@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -16,8 +16,25 @@ from promptopt.errors import ConfigError, UnknownName
 from promptopt.protocols import Model
 from promptopt.registry import load, names
 from promptopt.run.budget import Budget
-from promptopt.types import Proposal, Sampling
+from promptopt.tasks.layout import Layout, Turns
+from promptopt.tasks.task import Task
+from promptopt.types import (
+    Cell,
+    Demand,
+    Estimate,
+    Example,
+    Message,
+    Prompt,
+    Proposal,
+    Reply,
+    Request,
+    Sampling,
+    Score,
+    ScoreRequest,
+)
 
+PROMPT = Prompt.of("Say it.")
+OF_ANOTHER_LIBRARY: Any = [{"role": "user", "content": "a"}]
 KINDS: list[tuple[object, list[object], list[object]]] = [
     (int, [0, -3], [True, 1.5, "1", None]),
     (float, [0, 0.5], [True, "1"]),
@@ -141,6 +158,18 @@ def test_what_a_function_returns_is_no_argument() -> None:
         (lambda: Sampling(temprature=1.0), r"did you mean 'temperature'"),  # type: ignore[call-arg]
         (lambda: Proposal(), r"^Proposal needs prompt; give Prompt"),  # type: ignore[call-arg]
         (lambda: replace(Budget(1), usdd=1), r"did you mean 'usd'"),  # type: ignore[call-arg]
+        (lambda: Task(), r"^Task needs name; make one as Task.from_examples\("),  # type: ignore[call-arg]
+        (lambda: Task(examples=[]), r"named 'examples'; did you mean Task.from_examples\("),  # type: ignore[call-arg]
+        (lambda: Example("a", text="b"), r"named 'text'; did you mean Example.of\('the answer', text="),  # type: ignore
+        (lambda: Message(role="user", text="a"), r"named 'text'; did you mean Message\('user', 'the text'\)"),  # type: ignore[call-arg]
+        (lambda: Score(), r"^Score needs value; give a number$"),  # type: ignore[call-arg]
+        (lambda: Score(1, parse=True), r"named 'parse'; did you mean 'parsed'"),  # type: ignore[call-arg]
+        (lambda: Request("a", temperature=1.0), r"did you mean sampling=Sampling\(temperature=…\)"),  # type: ignore[call-arg]
+        (lambda: Reply("a", token=3), r"did you mean 'tokens'"),  # type: ignore[call-arg]
+        (lambda: Estimate(PROMPT, n=3), r"no argument of Estimate is named 'n'; known: count"),  # type: ignore[call-arg]
+        (lambda: Cell(PROMPT), r"^Cell needs example; give Example"),  # type: ignore[call-arg]
+        (lambda: Layout(), r"^Layout needs name"),  # type: ignore[call-arg]
+        (lambda: Demand(), r"^Demand needs kind; give 'says' or"),  # type: ignore[call-arg]
     ],
 )
 def test_a_field_that_a_class_has_not_is_told_with_the_near_ones(make: Callable[[], object], said: str) -> None:
@@ -155,6 +184,40 @@ def test_every_method_and_selector_tells_a_setting_that_it_has_not(group: Any, n
     kind = load(group, name)
     with pytest.raises(UnknownName, match=f"no argument of {kind.__name__} is named 'nothing_of_it'"):
         kind(nothing_of_it=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Request(OF_ANOTHER_LIBRARY), r"is no message; give each as Message\('user', 'the text'\)"),
+        (lambda: ScoreRequest(OF_ANOTHER_LIBRARY, ("a",)), r"is no message"),
+        (lambda: Request("a", {"temperature": 1}), r"^Request: sampling is .*; give Sampling; or leave it out"),  # type: ignore
+        (lambda: Request(None), r"^Request: content is None; give a list, each of it Message"),  # type: ignore
+        (lambda: Message("user", 3), r"^Message: content is 3; give a text"),  # type: ignore
+        (lambda: Message("user", "a", "b"), r"^Message: tool_calls is 'b'; give a list"),  # type: ignore
+        (lambda: Proposal("a"), r"^Proposal: prompt is 'a'; give Prompt \(as task.starting_from"),  # type: ignore
+        (lambda: Proposal(PROMPT, PROMPT), r"^Proposal: parents is Prompt"),  # type: ignore
+        (lambda: Estimate(PROMPT, "0.5", 1), r"^Estimate: mean is '0.5'; give a number"),  # type: ignore
+        (lambda: Example(3), r"^Example: fields is 3; give a list"),  # type: ignore
+        (lambda: Layout("chat", "user {instruction}"), r"^Layout: messages is 'user"),  # type: ignore
+        (lambda: Turns(3), r"^Turns: user is 3; give a text"),  # type: ignore
+    ],
+)
+def test_a_field_of_another_kind_is_told_where_the_object_is_made(make: Callable[[], object], said: str) -> None:
+    # Twice: what was right once for values of these classes is not looked at again.
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=said):
+            make()
+
+
+def test_numbers_of_array_libraries_lists_for_tuples_and_truth_for_a_number_do() -> None:
+    class Float32:
+        def __float__(self) -> float:
+            return 0.5
+
+    assert float(Estimate(PROMPT, cast("Any", Float32()), 3).mean) == 0.5
+    assert Estimate(PROMPT, True, 3).mean
+    assert Request(cast("Any", [Message("user", "a")])).content
 
 
 def test_a_type_error_of_a_constructors_own_is_no_fault_of_its_arguments() -> None:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+from promptopt.arguments import told
 from promptopt.text import Regex, counted
 from promptopt.types import Prompt
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Contract:
     """Clauses on the editable parts, and the names of the parts that may not change at all.

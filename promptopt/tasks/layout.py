@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.contract import Contract
 from promptopt.text import Pattern, counted
@@ -19,6 +20,7 @@ RESERVED = ("demos", "target")
 DEMOS = "{demos}"
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Turns:
     """What the user's and the assistant's turn of one demonstration hold, as patterns.
@@ -50,6 +52,7 @@ class UserPrompt:
     of: str
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Either chat `messages`, as (role, pattern) pairs, or one plain `text` pattern to be continued.

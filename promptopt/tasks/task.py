@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptopt.arguments import check_fields, checked
+from promptopt.arguments import check_fields, checked, told
 from promptopt.digits import is_number
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Evaluator, Metric, Reader
@@ -44,6 +44,7 @@ class PlaceholderLost(ConfigError):
         self.prompt = prompt
 
 
+@told
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """One task, complete; made by `from_examples`, `from_file` or `promptopt.tasks.load_task`.

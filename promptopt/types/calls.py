@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from promptopt.arguments import told
+from promptopt.arguments import told, told_by_name
 from promptopt.errors import ConfigError
-from promptopt.types.messages import Content, ToolCall, content_to_json
+from promptopt.types.messages import Content, Message, ToolCall, content_to_json
 
 Finish = Literal["stop", "length", "filter", "refusal", "rejected"]
 """Why a reply ended. `rejected`: the engine refused this one request for good (too long for its context)."""
@@ -38,6 +38,15 @@ class Sampling:
             raise ConfigError(f"Sampling: stop is the text {self.stop!r}; give a tuple of texts")
 
 
+def _check_messages(content: object) -> None:
+    """Raises ConfigError for messages as other libraries write them, by the first; a request is made for each cell."""
+    listed = cast("Sequence[object]", content) if isinstance(content, tuple | list) else ()
+    first = listed[0] if listed else None
+    if first is not None and not isinstance(first, Message):
+        raise ConfigError(f"{first!r} is no message; give each as Message('user', 'the text'), or one text for all")
+
+
+@told
 @dataclass(frozen=True, slots=True)
 class Request:
     """One reply asked of a model.
@@ -61,6 +70,9 @@ class Request:
     route: str = ""
     common: int = 0
 
+    def __post_init__(self) -> None:
+        _check_messages(self.content)
+
     def to_json(self) -> dict[str, Any]:
         """What the key is made of, without the seed."""
         sampling = self.sampling
@@ -77,6 +89,7 @@ class Request:
         }
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
     """The log-likelihoods of given texts after `content`, asked of a model.
@@ -93,6 +106,9 @@ class ScoreRequest:
     shared: int = 0
     ends: bool = False
 
+    def __post_init__(self) -> None:
+        _check_messages(self.content)
+
     def to_json(self) -> dict[str, Any]:
         """What the key is made of."""
         return {
@@ -103,6 +119,7 @@ class ScoreRequest:
         }
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Token:
     """A generated token, its log-probability (nats), and the likeliest alternatives, best first."""
@@ -112,6 +129,7 @@ class Token:
     top: tuple[tuple[str, float], ...] = ()
 
 
+@told_by_name
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a model answered, and what it says it used. `served` is the snapshot that answered.
@@ -161,6 +179,7 @@ class Reply:
         )
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class TokenLogProbs:
     """log p(token | everything before it), in nats, from float32 log-softmax, a value for each token of one text.
@@ -177,6 +196,7 @@ class TokenLogProbs:
         return math.fsum(self.logprobs)
 
 
+@told_by_name
 @dataclass(frozen=True, slots=True)
 class Likelihoods:
     """What a model gives for a `ScoreRequest`: one `TokenLogProbs` a continuation, in the order asked.

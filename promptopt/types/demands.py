@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from promptopt.arguments import told
+
 DemandKind = Literal[
     "says",
     "number",
@@ -26,6 +28,7 @@ FORBIDS: tuple[DemandKind, ...] = (
 """The kinds that a reply meets by leaving something out."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Demand:
     """One thing that a reply has to do (`says` to `words_at_least`), or must not do (`FORBIDS`).

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from promptopt.arguments import told
 from promptopt.types.identity import canonical
 
 _NOT_IN_A_NAME = re.compile(r"[\s<|\\/>]+")
@@ -17,6 +18,7 @@ ChatRole = Literal["system", "developer", "user", "assistant", "tool"]
 """Who speaks; `developer` is what some servers call the system; `tool` brings the result of a call."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """One call of a tool. `arguments`: canonical JSON of an object. `id`: what the result names it by; may be empty."""
@@ -54,6 +56,7 @@ class ToolCall:
         return f"{self.name}({self.arguments})"
 
 
+@told
 @dataclass(frozen=True, slots=True, repr=False)
 class Message:
     """One chat message.

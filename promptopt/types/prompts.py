@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.types.demands import Demand
 from promptopt.types.identity import digest
@@ -15,6 +16,7 @@ HISTORY = "history"
 """The field that holds a conversation as a text, and the slot that its messages stand for."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Example:
     """One item of data: named input texts and the answer that is right.
@@ -77,10 +79,10 @@ class Example:
         for name, listed in (("accepted", accepted), ("rejected", rejected)):
             if isinstance(listed, str):
                 raise ConfigError(f"Example.of: {name} is the text {listed!r}; give a list of texts")
-        made = cls(tuple(fields.items()), target, tuple(accepted), tuple(rejected), solution, group)
-        named = (*made.fields, ("the target", target), ("the solution", solution), ("the group", group))
-        _check_texts("Example.of", (*named, *(("one accepted", each) for each in (*made.accepted, *made.rejected))))
-        return made
+        further = tuple(accepted), tuple(rejected)
+        named = (*fields.items(), ("the target", target), ("the solution", solution), ("the group", group))
+        _check_texts("Example.of", (*named, *(("one accepted", each) for listed in further for each in listed)))
+        return cls(tuple(fields.items()), target, *further, solution, group)
 
     @classmethod
     def chat(
@@ -130,6 +132,7 @@ def _check_pairs(texts: object, advice: str) -> None:
         raise ConfigError(f"{texts!r} is given where (name, text) pairs stand; {advice}")
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A candidate: named texts (parts) and the demonstrations shown with them.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from promptopt.arguments import told
+from promptopt.arguments import told, told_by_name
 from promptopt.types.prompts import Example, Prompt
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One (prompt, example) pair to be scored; `repetition` tells draws of a sampling task model apart."""
@@ -18,6 +19,7 @@ class Cell:
     repetition: int = 0
 
 
+@told_by_name
 @dataclass(frozen=True, slots=True)
 class TracedCall:
     """One call that a cell made of the task model: the prompt part that it used, what was asked, what was said.
@@ -30,6 +32,7 @@ class TracedCall:
     output: str
 
 
+@told_by_name
 @dataclass(frozen=True, slots=True)
 class Score:
     """What one cell is worth.
@@ -66,6 +69,7 @@ class Score:
         return self.value if self.probability is None else (self.value + self.probability) / 2
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What a search may know of the evaluator that guides it.
@@ -82,6 +86,7 @@ class Abilities:
     parts: bool = False
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a selector knows of a prompt: the mean of `count` distinct scored examples. Count 0: never evaluated."""
@@ -102,6 +107,7 @@ class Proposal:
     note: str = ""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class UpperBounds:
     """Upper bounds on what a search will use, from its settings alone; shown before anything is spent.
@@ -114,6 +120,7 @@ class UpperBounds:
     completion_tokens: int
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Room:
     """What a search is granted, known before it spends anything: what a method plans on.

@@ -6,7 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from promptopt.arguments import told
 
+
+@told
 @dataclass(frozen=True, slots=True)
 class ToolResult:
     """What a tool gives on a call.
