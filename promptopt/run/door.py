@@ -121,7 +121,7 @@ class Door:
         if not self.can_score(role):
             raise ConfigError(
                 f"the {role} model {model.name!r} cannot give the log-probabilities of a given text; these can: "
-                f"{scoring_forms()}; a search by what the model writes, with --evaluator generation, needs none"
+                f"{scoring_forms()}; what goes by what the model writes, with --evaluator generation, needs none"
             )
         asked = [
             Call(request, text, call_key(model.name, text, "score"))

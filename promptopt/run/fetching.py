@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -295,7 +295,7 @@ def _settled(missing: Sequence[Call], route: Route) -> Iterator[tuple[int, dict[
         yield index, reply.to_json()
 
 
-def _generated(missing: Sequence[Call], route: Route) -> Iterator[tuple[int, Reply | Likelihoods]]:
+def _generated(missing: Sequence[Call], route: Route) -> Iterable[tuple[int, Reply | Likelihoods]]:
     def stopping() -> bool:
         return route.stopping() is not None
 
@@ -303,7 +303,6 @@ def _generated(missing: Sequence[Call], route: Route) -> Iterator[tuple[int, Rep
     if isinstance(missing[0].request, ScoreRequest):
         assert isinstance(route.model, TextScorer)
         texts = [call.request for call in missing if isinstance(call.request, ScoreRequest)]
-        yield from route.model.score(texts, stopping)
-    else:
-        requests = [call.request for call in missing if isinstance(call.request, Request)]
-        yield from route.model.generate(requests, stopping)
+        return route.model.score(texts, stopping)
+    requests = [call.request for call in missing if isinstance(call.request, Request)]
+    return route.model.generate(requests, stopping)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import SupportsIndex
+from typing import Any, SupportsIndex, cast
 
 from promptopt.errors import BackendError
 from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
@@ -13,7 +13,7 @@ from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 
 def checked_replies(
-    found: Iterable[tuple[object, object]],
+    found: object,
     requests: Sequence[Request | ScoreRequest],
     model: str,
     warn: Callable[[str], None],
@@ -24,7 +24,7 @@ def checked_replies(
     for an answer to no request, a second answer to one, and what is no answer.
     """
     answered: set[int] = set()
-    for index, reply in found:
+    for index, reply in _pairs(found, model):
         # An array's own integers are places too. True, which is an int to Python, is none.
         place = index if type(index) is int else _whole(index)
         if not 0 <= place < len(requests):
@@ -36,9 +36,21 @@ def checked_replies(
         request = requests[place]
         wanted = Reply if isinstance(request, Request) else Likelihoods
         if not isinstance(reply, wanted) or not _is_text(reply):
-            raise _broken(model, f"{str(reply)[:80]!r} where a {wanted.__name__} was asked for")
+            raise _broken(model, f"{_shown(reply)!r} where a {wanted.__name__} was asked for")
         # Before it is stored: a replay reads the estimate back, and charges the same.
         yield place, _counted(reply, request, model, warn)
+
+
+def _pairs(found: object, model: str) -> Iterator[tuple[object, object]]:
+    """What was yielded, as long as it is pairs."""
+    if not isinstance(found, Iterable):
+        raise _broken(model, f"{found!r} where pairs (index, Reply) are asked for, each as soon as it is known")
+    for each in cast("Iterable[object]", found):
+        pair = cast("Sequence[object]", each) if isinstance(each, tuple | list) else ()
+        # A reply alone, or a text: which request it answers is not said, and guessing would mix up answers.
+        if len(pair) != 2:
+            raise _broken(model, f"{_shown(each)!r} where a pair (index, Reply) is asked for")
+        yield pair[0], pair[1]
 
 
 def _is_text(reply: Reply | Likelihoods) -> bool:
@@ -79,6 +91,10 @@ def _texts(request: Request | ScoreRequest) -> list[str]:
 
 def _odd(model: str) -> str:
     return f"the model {model!r} counts tokens that cannot be (negative, or more than its texts can have); estimated"
+
+
+def _shown(given: Any) -> str:
+    return str(given)[:80]
 
 
 def _whole(index: object) -> int:

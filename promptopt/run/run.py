@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from promptopt.arguments import check_each
 from promptopt.errors import ConfigError
 from promptopt.models.prices import Price
 from promptopt.protocols import Evaluator, Forcing, Model, Role, Task
@@ -116,6 +117,7 @@ class Run:
         scored and kept, and BudgetSpent ends the search: a matrix is always complete.
         """
         self._check_thread()
+        check_each("run.evaluate", prompts, Prompt, "prompt")
         self._scoring.enter(self._board.unscored(prompts, tuple(dict.fromkeys(examples)), repetition), prompts)
         return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
 
@@ -172,6 +174,7 @@ class Run:
     def generate(self, contents: Sequence[Content], sampling: Sampling, *, role: Role = "proposer") -> list[Reply]:
         """Ask the proposer, once for each content; equal requests are counted draws, so no two get the same answer."""
         self._check_thread()
+        check_each("run.generate", contents, str | tuple | list, "text")
         return self._proposing.generate([Request(content, sampling) for content in contents], role)
 
     def admit(self, proposals: Sequence[Proposal]) -> list[Prompt]:
@@ -180,6 +183,7 @@ class Run:
         Rejected too are those whose demonstrations do not fit the task model's context. A prompt's first proposal is
         its lineage.
         """
+        check_each("run.admit", proposals, Proposal, "Proposal(prompt, (parent,))")
         admitted: dict[Prompt, None] = {}
         for proposal in proposals:
             prompt = proposal.prompt
@@ -201,6 +205,8 @@ class Run:
 
     def record(self, pool: Sequence[Estimate], kept: Sequence[Prompt], note: str = "") -> None:
         """Record a round: everything that was compared, what goes on, and what else a user may watch."""
+        check_each("run.record", pool, Estimate, "Estimate(prompt, mean, count)")
+        check_each("run.record", kept, Prompt, "prompt")
         done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.account.spent, note)
         self.steps.append(done)
         self.tell(done)

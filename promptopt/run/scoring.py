@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import cast
 
 from promptopt.errors import CutShort, EvaluatorError
 from promptopt.protocols import Ask, Evaluator, Role, Task
@@ -13,6 +14,7 @@ from promptopt.run.first_replies import FirstReplies
 from promptopt.run.rescoring import Recomputing, Redrawing
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Scoreboard
+from promptopt.text import counted
 from promptopt.types import Cell, Example, Prompt, Reply, Request, Sampling, Score
 
 
@@ -110,7 +112,7 @@ class CellScorer:
         account, per_cell, varied = self._door.account, self.evaluator.calls_per_cell, self._varied(cells)
         settled, spent = account.settled_now, account.spent
         try:
-            scores = self.evaluator.score(varied, ask)
+            scores = _checked(self.evaluator.score(varied, ask), varied)
         except CutShort as short:
             done = len(short.scores)
             account.charge_evaluations(done, paid=min(done, account.settled_now - settled))
@@ -130,3 +132,23 @@ class CellScorer:
             replace(cell, prompt=written[cell.prompt](cell.example)) if cell.prompt in written else cell
             for cell in cells
         ]
+
+
+def _checked(scores: object, cells: Sequence[Cell]) -> list[Score]:
+    """What the evaluator gave, as long as it is a score a cell: plug-ins are not type-checked.
+
+    Raises EvaluatorError for what is none, and where there are more or fewer than cells.
+    """
+    found = list(cast("Iterable[object]", scores)) if isinstance(scores, Iterable) else [scores]
+    kept: list[Score] = []
+    for cell, score in zip(cells, found, strict=False):
+        if not isinstance(score, Score) or not hasattr(score.value, "__float__"):
+            given = f"a Score whose value is {score.value!r}" if isinstance(score, Score) else repr(score)[:80]
+            wrong = f"the evaluator gave {given} for a cell; give a Score whose value is a number, as Score(1.0)"
+            raise EvaluatorError(wrong, prompt_id=cell.prompt.id, example_id=cell.example.id)
+        kept.append(score)
+    if len(found) != len(cells):
+        given = f"{counted(len(found), 'score')} for {counted(len(cells), 'cell')}"
+        wrong = f"the evaluator gave {given}; give one a cell, in the order of the cells"
+        raise EvaluatorError(wrong, prompt_id=cells[0].prompt.id, example_id=cells[0].example.id)
+    return kept

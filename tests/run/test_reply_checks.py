@@ -57,6 +57,9 @@ def searched(store: Path, model: Any, seed: int = 0) -> Result:
         (lambda index, reply: [(index, Likelihoods())], "where a Reply"),
         (lambda index, reply: [(index, replace(reply, text=b"yes"))], "where a Reply"),
         (lambda index, reply: [(index, None)], "'None' where a Reply"),
+        (lambda index, reply: ["yes"], "'yes' where a pair (index, Reply) is asked for"),
+        (lambda index, reply: [reply], "where a pair (index, Reply) is asked for"),
+        (lambda index, reply: [None], r"'None' where a pair"),
     ],
 )
 def test_an_answer_to_no_request_is_said(change: Callable[[int, Reply], Sequence[Any]], said: str) -> None:
@@ -64,6 +67,11 @@ def test_an_answer_to_no_request_is_said(change: Callable[[int, Reply], Sequence
     with pytest.raises(BackendError, match=re.escape(said)):
         list(checked_replies(Odd(change).generate(requests), requests, "odd", warned.append))
     assert not warned
+
+
+def test_what_is_no_pairs_at_all_is_said() -> None:
+    with pytest.raises(BackendError, match=r"gave None where pairs \(index, Reply\) are asked for"):
+        list(checked_replies(None, [Request("a")], "odd", list[str]().append))
 
 
 @pytest.mark.slow
