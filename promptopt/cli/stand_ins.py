@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from promptopt.cli.stand_in_world import SENTENCE, VERBS, WORD, WORDS, World, flat, room
+from promptopt.models.stopping import until_stopped
 from promptopt.models.tokens import estimate_tokens
 from promptopt.text import words
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
@@ -63,9 +64,7 @@ class StandIn:
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[int, Reply]]:
         """Answer in order."""
-        for index, request in enumerate(requests):
-            if stopping():
-                return
+        for index, request in until_stopped(requests, stopping):
             text = self.answer(request)
             most = request.sampling.max_tokens
             # Only its length says that a model reasons before it answers.
@@ -83,9 +82,7 @@ class StandIn:
         self, requests: Sequence[ScoreRequest], stopping: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[int, Likelihoods]]:
         """A value a token, in order."""
-        for index, request in enumerate(requests):
-            if stopping():
-                return
+        for index, request in until_stopped(requests, stopping):
             text = flat(request.content)
             target, over = self.world.asked(text)
             found: list[TokenLogProbs] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.errors import BackendError, DataError
+from promptopt.models.stopping import until_stopped
 from promptopt.types import Reply, Request, canonical
 
 
@@ -35,9 +36,7 @@ class Recorded:
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[int, Reply]]:
         """What it answered then. Raises BackendError for what it was never asked."""
-        for index, request in enumerate(requests):
-            if stopping():
-                return
+        for index, request in until_stopped(requests, stopping):
             reply = self._replies.get(canonical(request.to_json()))
             if reply is None:
                 raise BackendError(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from promptopt.errors import BackendError, ConfigError
+from promptopt.models.stopping import until_stopped
 from promptopt.text import counted, words
 from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
 
@@ -50,9 +51,7 @@ class Scripted:
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[int, Reply]]:
         """Answer in order."""
-        for index, request in enumerate(requests):
-            if stopping():
-                return
+        for index, request in until_stopped(requests, stopping):
             self._count(request)
             if not callable(self._answers) and self.calls > len(self._answers):
                 raise ConfigError(
@@ -74,9 +73,7 @@ class Scripted:
         """Score in order."""
         if self._scores is None:
             raise ConfigError("this scripted model has no scores; give it some")
-        for index, request in enumerate(requests):
-            if stopping():
-                return
+        for index, request in until_stopped(requests, stopping):
             self._count(request)
             scored: list[TokenLogProbs] = []
             for text in request.continuations:
