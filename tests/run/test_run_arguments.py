@@ -54,5 +54,6 @@ def test_what_is_of_another_kind_is_said(tmp_path: Path, does: Callable[[Any], o
         searched(tmp_path, does)
 
 
+@pytest.mark.slow
 def test_what_can_be_gone_through_once_does(tmp_path: Path) -> None:
     searched(tmp_path, lambda run: run.admit(Proposal(each) for each in [run.initial]))
