@@ -6,16 +6,19 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from promptopt.errors import ConfigError
+from promptopt.cli.output import say
 
 _SEVERAL = re.compile(r"\b[A-Z]\w*,[A-Z]")
 """How the help of an option shows that its value may name several."""
 
 
-def refuse_twice(command: Any) -> None:
-    """Have the command, and those under it, raise ConfigError for an option that is given two different values."""
+def tell_twice(command: Any) -> None:
+    """Have the command, and those under it, warn of an option that is given two different values.
+
+    No refusal: whoever adds to an alias of the shell means the last.
+    """
     for each in getattr(command, "commands", {}).values():
-        refuse_twice(each)
+        tell_twice(each)
     parse = command.parse_args
 
     def parse_args(ctx: Any, args: list[str]) -> Any:
@@ -38,9 +41,10 @@ def _check(parameters: Sequence[Any], args: Sequence[str]) -> None:
             continue
         value = value if attached else "".join(args[place + 1 : place + 2])
         if found.setdefault(name, value) != value:
-            shown = f"{options[name].help} {options[name].metavar}"
-            advice = "write both in one, with a comma between" if _SEVERAL.search(shown) else "leave one of them out"
-            raise ConfigError(f"{name} is given twice, with {found[name]!r} and {value!r}, and takes one; {advice}")
+            both = _SEVERAL.search(f"{options[name].help} {options[name].metavar}")
+            advice = "; to name both, write one option with a comma between" if both else ""
+            say(f"warning: {name} is given twice, with {found[name]!r} and {value!r}; the last counts{advice}")
+            found[name] = value
 
 
 def _takes_one(parameter: Any) -> bool:

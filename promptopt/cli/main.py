@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from promptopt.cli.given_twice import refuse_twice
+from promptopt.cli.given_twice import tell_twice
 
 COMMANDS: dict[str, str] = {
     "optimize": "Search for a better prompt, and prove on unseen data whether it is one.",
@@ -80,7 +80,7 @@ class Commands(TyperGroup):
 def _command(name: str) -> Any:
     command = typer.main.get_command(import_module(f"promptopt.cli.{name}").app)
     command.name = name
-    refuse_twice(command)
+    tell_twice(command)
     return command
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import Invoke
 
-from promptopt.binding import config
+from promptopt.binding import settings
 from promptopt.cli import models
 from promptopt.models.files import catalogue
 from promptopt.models.scripted import Scripted
@@ -31,7 +31,7 @@ def test_every_shown_setting_can_be_set(invoke: Invoke) -> None:
     rows = [line.split()[:2] for line in shown.splitlines() if line.startswith("  ")]
     plain = {name: value for name, value in rows if value != "(below)" and name != "sampling.stop"}
     assert len(plain) >= 5
-    assert config.build_optimizer("climb", plain) == config.build_optimizer("climb", {})
+    assert settings.build_optimizer("climb", plain) == settings.build_optimizer("climb", {})
 
 
 def test_tasks(invoke: Invoke, task_file: str) -> None:
