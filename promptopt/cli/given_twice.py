@@ -1,4 +1,4 @@
-"""An option that takes one value and is given two: the parser takes the last, and says nothing of the other."""
+"""An option whose one value may name several, given twice: the parser takes the last, and both may be meant."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _SEVERAL = re.compile(r"\b[A-Z]\w*,[A-Z]")
 
 
 def tell_twice(command: Any) -> None:
-    """Have the command, and those under it, warn of an option that is given two different values.
+    """Have the command, and those under it, warn of such an option that is given two different values.
 
-    No refusal: whoever adds to an alias of the shell means the last.
+    No refusal: whoever adds to an alias of the shell means the last. Of options that take one value alone everybody
+    knows that the last counts.
     """
     for each in getattr(command, "commands", {}).values():
         tell_twice(each)
@@ -31,7 +32,7 @@ def tell_twice(command: Any) -> None:
 
 
 def _check(parameters: Sequence[Any], args: Sequence[str]) -> None:
-    options = {name: each for each in parameters for name in each.opts if name.startswith("-") and _takes_one(each)}
+    options = {name for each in parameters if _is_meant(each) for name in each.opts}
     found: dict[str, str] = {}
     for place, argument in enumerate(args):
         if argument == "--":
@@ -41,11 +42,13 @@ def _check(parameters: Sequence[Any], args: Sequence[str]) -> None:
             continue
         value = value if attached else "".join(args[place + 1 : place + 2])
         if found.setdefault(name, value) != value:
-            both = _SEVERAL.search(f"{options[name].help} {options[name].metavar}")
-            advice = "; to name both, write one option with a comma between" if both else ""
-            say(f"warning: {name} is given twice, with {found[name]!r} and {value!r}; the last counts{advice}")
+            say(
+                f"warning: {name} is given twice, with {found[name]!r} and {value!r}; the last counts; to name both, "
+                f"write one option with a comma between"
+            )
             found[name] = value
 
 
-def _takes_one(parameter: Any) -> bool:
-    return not (parameter.multiple or getattr(parameter, "is_flag", False) or getattr(parameter, "count", False))
+def _is_meant(parameter: Any) -> bool:
+    takes_one = not (parameter.multiple or getattr(parameter, "is_flag", False) or getattr(parameter, "count", False))
+    return takes_one and _SEVERAL.search(f"{parameter.help} {parameter.metavar}") is not None
