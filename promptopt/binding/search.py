@@ -11,8 +11,10 @@ from promptopt.binding.identity import bind_optimizer, identity_of
 from promptopt.binding.models import Models, OpenModels, names_user, open_models
 from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError
+from promptopt.programs import ProgramEvaluator
 from promptopt.protocols import ChoosesLayout, Evaluator, Model, Optimizer, Planning, Task
 from promptopt.tasks.crowding import crowded
+from promptopt.tasks.inline import run_by_program
 from promptopt.tasks.layouts import layouts_said
 from promptopt.types import Room
 
@@ -69,6 +71,9 @@ def bind_search(
     task = recast(given, optimizer)
     evaluator, check_evaluator = (rebound(each, given, task) for each in evaluators)
     guide = bind_evaluator(evaluator, task, optimizer)
+    if task.initial != given.initial and any(isinstance(each, ProgramEvaluator) for each in (guide, check_evaluator)):
+        # A program reads the parts of the prompt that it was written for, and those are gone.
+        raise run_by_program(given)
     models = open_models(model, guide, check_evaluator)
     search = suited(guide, models.by_role["task"])
     check = verdict_evaluator(search, check_evaluator, task, models.check)

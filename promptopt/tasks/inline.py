@@ -40,7 +40,9 @@ def inlined(task: protocols.Task) -> Task:
         raise ConfigError(f"task {task.name!r} cannot be written as one text: make it with `promptopt.Task`")
     if task.origin is not None:
         return task
-    _refuse_programs(task)
+    # Its layout only shows proposers what there is: the program would be handed texts that it does not know.
+    if task.scored_by is not None:
+        raise run_by_program(task)
     passages = _passages(task, task.initial)
     whole = _whole(task, passages)
     for passage in passages:
@@ -79,13 +81,12 @@ def inlined(task: protocols.Task) -> Task:
     )
 
 
-def _refuse_programs(task: Task) -> None:
-    # Its layout only shows proposers what there is: the program would be handed texts that it does not know.
-    if task.scored_by is not None:
-        raise ConfigError(
-            f"task {task.name!r} is run by a program, which lays out its prompts itself, so there is no one text to "
-            f"prune; use another method"
-        )
+def run_by_program(task: protocols.Task) -> ConfigError:
+    """What is raised where a program would be handed a prompt of one text in place of the parts that it reads."""
+    return ConfigError(
+        f"task {task.name!r} is run by a program, which lays out its prompts itself, so there is no one text to prune; "
+        f"use another method"
+    )
 
 
 def in_context(task: protocols.Task, demos: Sequence[Example]) -> Prompt | None:

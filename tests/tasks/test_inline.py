@@ -15,11 +15,12 @@ from promptopt.errors import ConfigError
 from promptopt.evaluators.generation import Generation
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.promptquine.tapruning import TAPruning
-from promptopt.programs import program_task
+from promptopt.programs import ProgramEvaluator, program_task
 from promptopt.protocols import Evaluator
 from promptopt.reports.export import export, export_of
 from promptopt.reports.given import from_text
 from promptopt.run import Run
+from promptopt.run.budget import Budget
 from promptopt.tasks.inline import in_context, inlined, mentions
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
@@ -143,6 +144,24 @@ def test_a_task_that_a_program_runs_is_refused() -> None:
         )
         with pytest.raises(ConfigError, match="run by a program, which lays out its prompts itself"):
             inlined(task)
+
+
+@pytest.mark.parametrize("method", ["promptquine", "tapruning"])
+@pytest.mark.parametrize("role", ["evaluator", "check_evaluator"])
+def test_a_program_that_is_named_as_the_evaluator_is_refused_before_anything_is_asked(
+    method: str, role: str, tmp_path: Path
+) -> None:
+    # It would be handed the whole prompt, with the input's slot in it, as the part that it reads.
+    task = Task.from_examples(
+        [Example.of("no", question=f"q{number}") for number in range(90)], prompt="Say yes or no.", labels=("yes", "no")
+    )
+    asked: list[object] = []
+    evaluator = ProgramEvaluator(lambda prompt, example, ask: ask(prompt["instruction"]).text)
+    model = Scripted(lambda request: asked.append(request) or "no", name="agrees")
+    given: dict[str, Evaluator] = {role: evaluator}
+    with pytest.raises(ConfigError, match="run by a program, which lays out its prompts itself"):
+        optimize(task, method, model=model, budget=Budget(evaluations=400), store=tmp_path / "store.db", **given)  # pyright: ignore[reportArgumentType]
+    assert not asked
 
 
 def test_the_contract_keeps_what_it_can() -> None:
