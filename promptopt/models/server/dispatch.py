@@ -22,7 +22,7 @@ from promptopt.errors import BackendError, ConfigError, PromptoptError, Refused,
 from promptopt.models.server.event_loop import EventLoop
 from promptopt.models.server.pace import UNPACED, Pace, Window
 from promptopt.models.server.refused_requests import TRIES, Refusals
-from promptopt.models.server.retrying import RETRY_POLICY, Outage, RetryPolicy
+from promptopt.models.server.retrying import RETRY_POLICY, SEE_THAT_IT_IS_UP, Outage, RetryPolicy
 from promptopt.models.server.silence import FIRST_S, Silence
 from promptopt.text import counted
 
@@ -129,7 +129,7 @@ class _Batch(Generic[RequestT, AnswerT]):
         self.failed: list[Outage] = []
         self.refusals = Refusals()
         self.ended = self.troubled = self.pause_told = False
-        self.tried = self.refused = 0
+        self.tried = self.refused = self.waiting = 0
         self.told_at = float("-inf")
 
     async def run(self) -> None:
@@ -149,7 +149,7 @@ class _Batch(Generic[RequestT, AnswerT]):
         if self.failed:
             paused = next(filter(self._is_refused_for_long, self.failed), None)
             last = self.failed[-1] if paused is None else paused
-            first = "see that the server is up, then" if paused is None else "after that pause, or with another server,"
+            first = f"{last.mend}, then" if paused is None else "after that pause, or with another server,"
             raise BackendError(
                 f"{self.dispatcher.server}: {last}; {len(self.failed)} of {counted(len(self.requests), 'request')} "
                 f"failed beyond {'its' if len(self.failed) == 1 else 'their'} retries: "
@@ -171,8 +171,11 @@ class _Batch(Generic[RequestT, AnswerT]):
         while True:
             await asyncio.sleep(_STOP_CHECK_S)
             now, answered = clock(), self.dispatcher.answered > 0
+            if self.waiting == self.active:
+                # Nothing is asked of it now, so nothing is missed.
+                self.silence.broken(now)
             if (silent_s := self.silence.to_tell_s(now, answered)) is not None:
-                told = (self.dispatcher.server, silent_s, counted(self.active, "request"))
+                told = (self.dispatcher.server, silent_s, counted(self.active - self.waiting, "request"))
                 _log.warning("%s has sent nothing for %.0f s: %s in flight", *told)
             if not answered and self.silence.lasts_s(now) >= FIRST_S and self._ending():
                 for task in self.running:
@@ -239,7 +242,7 @@ class _Batch(Generic[RequestT, AnswerT]):
                 spent_s += now - began
                 stranger = not dispatcher.answered
                 if stranger and outage.misplaced and spent_s + wait_s > retry_policy.misplaced_s:
-                    raise BackendError(f"{dispatcher.server} {outage}") from None
+                    raise BackendError(f"{dispatcher.server} {outage}{_to_do(outage)}") from None
                 never_reached = outage.unreachable and stranger
                 # Given up before a wait that could not be followed by another try.
                 if spent_s + wait_s > (retry_policy.contact_s if never_reached else retry_policy.total_s):
@@ -287,8 +290,17 @@ class _Batch(Generic[RequestT, AnswerT]):
 
     async def _wait(self, seconds: float) -> bool:
         """Wait; whether the request may then be tried again."""
-        while seconds > 0 and not self._ending():
-            await self.dispatcher.sleep(min(seconds, _STOP_CHECK_S))
-            # In short steps, so that an interrupt is not kept waiting.
-            seconds -= _STOP_CHECK_S
+        self.waiting += 1
+        try:
+            while seconds > 0 and not self._ending():
+                await self.dispatcher.sleep(min(seconds, _STOP_CHECK_S))
+                # In short steps, so that an interrupt is not kept waiting.
+                seconds -= _STOP_CHECK_S
+        finally:
+            self.waiting -= 1
         return not self._ending()
+
+
+def _to_do(outage: Outage) -> str:
+    """What mends an outage of a server that is up, as the end of a sentence."""
+    return "" if outage.mend == SEE_THAT_IT_IS_UP else f"; {outage.mend}"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
+SEE_THAT_IT_IS_UP = "see that the server is up"
+
 
 class Outage(Exception):
     """A failure that may pass. Its text is a clause without secrets, shown if it does not pass."""
@@ -22,13 +24,16 @@ class Outage(Exception):
         unreachable: bool = False,
         misplaced: bool = False,
         amounts_to: Any = None,
+        mend: str = SEE_THAT_IT_IS_UP,
     ) -> None:
-        """`overloaded`: the server asked for less; `unreachable`: no connection came about.
+        """`overloaded`: the server asked for less; `unreachable`: nothing of an answer came about.
 
         `misplaced`: where the server never answered otherwise, no retry mends it: the address or a setting is wrong.
         `amounts_to`: the answer that it comes to for this request, once `RetryPolicy.empty_tries` have met the like.
+        `mend`: what a user can do where it does not pass, as a clause.
         """
         super().__init__(message)
+        self.mend = mend
         self.amounts_to = amounts_to
         self.retry_after_s, self.overloaded, self.unreachable = retry_after_s, overloaded, unreachable
         self.misplaced = misplaced

@@ -13,14 +13,21 @@ import asyncio
 import contextlib
 import io
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from promptopt.errors import ConfigError
 from promptopt.models.server.bounded import bounded_client, whole
-from promptopt.models.server.retrying import Outage
+from promptopt.models.server.lost_connections import (
+    PROXY_LOGIN,
+    causes,
+    network_errors,
+    outage,
+    refused_by_proxy,
+    socks_errors,
+)
 from promptopt.models.server.surroundings import Proxy, certificates, proxy_for
 
 if TYPE_CHECKING:
@@ -74,7 +81,7 @@ class LocalTransport:
 
         `socks`: a proxy that OpenAI's client cannot speak to.
         """
-        self._socks, self._via = socks, "" if socks is None else f" through {socks.shown}"
+        self._socks = socks
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._timeout_s, self._keep, self._scrub = timeout_s, keep, scrub
         self._session: aiohttp.ClientSession | None = None
@@ -97,8 +104,8 @@ class LocalTransport:
             # A redirect would take the key to an address that the user did not name.
             async with session.request(method, url, data=data, allow_redirects=False) as response:
                 return HTTPAnswer(response.status, await whole(response.content.iter_any()), response.headers)
-        except (*_network_errors(), *_socks_errors(self._socks)) as cause:
-            raise _outage(cause, self._timeout_s, self._scrub, self._via) from None
+        except (*network_errors(), *socks_errors(self._socks)) as cause:
+            raise outage(cause, self._timeout_s, self._scrub, self._socks) from None
 
     async def _connect(self) -> aiohttp.ClientSession:
         import aiohttp
@@ -170,7 +177,7 @@ class OfficialTransport:
         self._api, self._key, self._azure_deployment, self._openais = api, key, azure_deployment, openais
         self._timeout_s, self._keep, self._scrub = timeout_s, keep, scrub
         self._client: openai.AsyncOpenAI | None = None
-        self._proxy = ""
+        self._proxy: Proxy | None = None
 
     def load(self) -> None:
         """See `Transport`."""
@@ -193,6 +200,8 @@ class OfficialTransport:
                     return HTTPAnswer(200, await client.get(path, cast_to=bytes), {})
                 return HTTPAnswer(200, await client.post(path, content=body, cast_to=bytes), {})
         except openai.APIStatusError as cause:
+            if cause.status_code == PROXY_LOGIN and self._proxy is not None:
+                raise refused_by_proxy(cause.status_code, self._proxy) from None
             return HTTPAnswer(cause.status_code, cause.response.content, cause.response.headers)
         except (ValueError, TypeError) as cause:
             # The cause may show what is in the header.
@@ -201,19 +210,19 @@ class OfficialTransport:
                 f"OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS hold no line breaks and nothing but ASCII"
             ) from None
         # What is no HTTP, the client lets through as aiohttp tells it.
-        except (openai.APIConnectionError, *_network_errors()) as cause:
+        except (openai.APIConnectionError, *network_errors()) as cause:
             # Raised outside of this block: raised here it would drag the client's along, and the key with its request.
             failed = cause
         # What the client makes of an error of aiohttp is not always what it is: a broken connection a time-out.
-        found = next((link for link in _causes(failed) if isinstance(link, _network_errors())), failed)
-        raise _outage(found, self._timeout_s, self._scrub, self._proxy)
+        found = next((link for link in causes(failed) if isinstance(link, network_errors())), failed)
+        raise outage(found, self._timeout_s, self._scrub, self._proxy)
 
     async def _connect(self) -> openai.AsyncOpenAI:
         import openai
 
         timeout = openai.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s))
         proxy, trusted = proxy_for(self._api), certificates()
-        self._proxy = "" if proxy is None else f" through {proxy.shown}"
+        self._proxy = proxy
         try:
             http = bounded_client()(
                 timeout=timeout,
@@ -243,61 +252,3 @@ class OfficialTransport:
         await self._keep(client)
         self._client = client
         return client
-
-
-def _network_errors() -> tuple[type[Exception], ...]:
-    import aiohttp
-
-    return aiohttp.ClientError, OSError  # a TimeoutError is one
-
-
-def _socks_errors(socks: Proxy | None) -> tuple[type[Exception], ...]:
-    """What a SOCKS proxy that does not play along raises."""
-    if socks is None:
-        return ()
-    errors: Any = import_module("aiohttp_socks")
-    return errors.ProxyError, errors.ProxyConnectionError, errors.ProxyTimeoutError
-
-
-def _outage(cause: Exception, timeout_s: float, scrub: Callable[[str], str], via: str = "") -> Outage:
-    """`via`: the proxy on the way, if there is one, after a space."""
-    import aiohttp
-
-    # By name: aiohttp_socks may not be installed.
-    if type(cause).__name__ in ("ProxyError", "ProxyConnectionError", "ProxyTimeoutError"):
-        return Outage(f"cannot be reached{via} ({scrub(str(cause))})", unreachable=True)
-    # The narrow classes come first: these here are also of those below.
-    if isinstance(cause, aiohttp.ConnectionTimeoutError):
-        return Outage(f"takes no connection{via}", unreachable=True)
-    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
-        return Outage(
-            f"shows a certificate that is not trusted here ({scrub(str(cause.certificate_error))}); if it is your "
-            f"organisation's own, set SSL_CERT_FILE to a file that holds it",
-            unreachable=True,
-            misplaced=True,
-        )
-    if isinstance(cause, aiohttp.ClientConnectorSSLError):
-        return Outage(
-            f"cannot agree on encryption{via} ({scrub(str(cause))}); see whether its address begins with "
-            f"http:// or with https://",
-            unreachable=True,
-            misplaced=True,
-        )
-    if isinstance(cause, TimeoutError):
-        return Outage(f"gave no answer within {timeout_s:g} s", overloaded=True)
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        said = str(cause.os_error)
-        return Outage(
-            f"cannot be reached{via} ({scrub(said if said else type(cause.os_error).__name__)})", unreachable=True
-        )
-    if isinstance(cause, aiohttp.ClientHttpProxyError):
-        return Outage(f"cannot be reached{via}, which answered {cause.status}", unreachable=True)
-    return Outage(f"broke the connection off ({type(cause).__name__})")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """`error`, and what it was raised from."""
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__

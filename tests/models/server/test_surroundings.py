@@ -9,13 +9,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server import surroundings
+from promptopt.models.server.lost_connections import outage, refused_by_proxy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.models.server.retrying import RetryPolicy
-from promptopt.models.server.surroundings import certificates, proxy_for
+from promptopt.models.server.surroundings import Proxy, certificates, proxy_for
 from promptopt.types import Reply
 from tests.models.conftest import Transport
 from tests.models.server.asking import ask, chat
@@ -186,3 +189,57 @@ def test_a_socks_proxy_without_its_extra_is_refused_by_name(proxy: str, monkeypa
     monkeypatch.setattr(surroundings, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"promptopt-engine\[socks\].*or NO_PROXY to 'a\.example'"):
         asked("http://a.example/v1")
+
+
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        (10, "clock of this machine"),
+        (9, "clock of this machine"),
+        (62, "a name that the certificate is for"),
+        (64, "a name that the certificate is for"),
+        (18, "set SSL_CERT_FILE"),
+        (20, "set SSL_CERT_FILE"),
+    ],
+)
+def test_what_mends_a_certificate_goes_by_what_is_wrong_with_it(error: int, mend: str) -> None:
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    cause.verify_code = error
+    key = ConnectionKey("a.example", 443, True, True, None, None, None)
+    found = outage(aiohttp.ClientConnectorCertificateError(key, cause), 5.0, str)
+    assert mend in found.mend
+    assert found.misplaced
+
+
+def test_a_server_that_wants_a_certificate_of_its_client_is_not_tried_for_minutes() -> None:
+    failed = aiohttp.ClientOSError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] alert")
+    failed.__cause__ = ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] alert")
+    found = outage(failed, 5.0, str)
+    assert found.misplaced
+    assert "ask for an address that takes a key" in found.mend
+
+
+@pytest.mark.parametrize(
+    ("status", "misplaced", "mend"),
+    [(407, True, "USER:PASSWORD"), (403, True, "HTTPS_PROXY"), (502, False, "HTTPS_PROXY")],
+)
+def test_a_proxy_that_refuses_is_told_at_once(status: int, misplaced: bool, mend: str) -> None:
+    found = refused_by_proxy(status, Proxy("http://p:1", "the proxy p:1 of HTTPS_PROXY"))
+    assert (found.misplaced, found.unreachable) == (misplaced, True)
+    assert mend in found.mend
+
+
+def test_a_socks_proxy_that_closes_the_connection_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("aiohttp_socks", reason='needs the extra "socks"')
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def close() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        threading.Thread(target=close, daemon=True).start()
+        monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(BackendError, match=r"through the proxy .*see that the proxy"):
+            asked("http://a.example/v1")
+        server.shutdown(socket.SHUT_RDWR)
