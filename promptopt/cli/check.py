@@ -14,6 +14,8 @@ from promptopt.cli import options
 from promptopt.cli.output import say, show, show_forecast, show_json
 from promptopt.cli.prompt_check import check_prompt, to_score
 from promptopt.errors import ConfigError
+from promptopt.places import write_whole
+from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
     from promptopt.reports.pull_request import Checked
@@ -84,12 +86,13 @@ def check(
     bars = Bars(margin, better=better, accept_judge=accept_judge)
     checked = check_prompt(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
     outcome = overall(checked.decisions)
-    _write_reports(checked, junit, summary, examples=not no_examples)
     code = _code(outcome, let_pass=let_pass)
     if json:
         show_json(_as_json(checked, outcome, code))
     else:
         show(_as_text(checked, outcome))
+    # Behind what was found: a full disk must not cost that.
+    _write_reports(checked, junit, summary, examples=not no_examples)
     raise typer.Exit(code)
 
 
@@ -163,6 +166,6 @@ def _write(path: Path | None, text: str) -> None:
         return
     try:
         # Half an emoji in a reply must not cost the report.
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_whole(path, without_surrogates(text))
     except OSError as cause:
         raise ConfigError(f"{str(path)!r} cannot be written: {cause.strerror}; choose another place") from cause

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sql
 
+from promptopt.errors import StoreError
 from promptopt.store.database import sentences
 
 PATIENCE_S = 1.0
@@ -100,6 +101,11 @@ def _by_a_file(file: str, run_id: str, waiting: Callable[[], None]) -> Generator
         except Timeout:
             waiting()
             patience = PATIENCE_S
+        except OSError as cause:
+            raise StoreError(
+                f"{lock.lock_file} cannot be locked ({cause.strerror}), so two processes could pay for one run; keep "
+                f"the store on a disk of this machine: name another folder by PROMPTOPT_HOME"
+            ) from cause
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shlex
@@ -119,6 +120,23 @@ def test_a_report_that_cannot_be_written_is_found_before_anything_is_asked(
 
     assert (done.exit_code, model.log) == (2, [])
     assert f"'{place}' cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--junit", "--summary"])
+def test_a_full_disk_costs_neither_what_was_found_nor_the_report_that_was_there(
+    option: str, invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    Path("report").write_text("of yesterday", encoding="utf-8")
+    monkeypatch.setattr("promptopt.cli.check.write_whole", full)
+    done = check(invoke, task_file, BETTER, "--baseline", START, option, "report")
+
+    assert done.exit_code == 2
+    assert "It may be shipped." in done.stdout
+    assert "'report' cannot be written: No space left on device; choose another place" in done.stderr
+    assert Path("report").read_text(encoding="utf-8") == "of yesterday"
 
 
 def test_a_schema_that_is_none_is_found_before_anything_is_asked(

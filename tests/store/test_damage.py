@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -113,3 +114,13 @@ def test_a_run_is_held_by_one_at_a_time_and_let_go(tmp_path: Path) -> None:
         with two.alone("run", impatient):
             assert asked == ["waiting"]
     assert not list(tmp_path.glob("*.lock"))
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **settings: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    told = r"store\.db\.run\.lock cannot be locked \(No locks available\), so two processes .* by PROMPTOPT_HOME"
+    with Store(tmp_path / "store.db") as store, pytest.raises(StoreError, match=told), store.alone("run", print):
+        pytest.fail("nothing holds it")
