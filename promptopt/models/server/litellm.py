@@ -18,6 +18,7 @@ from promptopt.models.providers import HOSTED
 from promptopt.models.server.address import OPENAI, canonical_address, host_of, identity
 from promptopt.models.server.dispatch import Dispatcher
 from promptopt.models.server.keys import masked, masked_json
+from promptopt.models.server.lost_connections import lost_connection, outage
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.retrying import RETRY_POLICY, Outage, RetryPolicy
 from promptopt.models.server.token_logprobs import require_tokens
@@ -195,6 +196,10 @@ class LiteLLMModel:
         if isinstance(cause, errors.Timeout):
             raise Outage(f"gave no answer within {self._timeout_s:g} s", overloaded=True)
         self._need_key(litellm, cause)
+        lost = lost_connection(cause)
+        if lost is not None:
+            # Of some providers litellm makes an answer with the status 500 of it.
+            raise outage(lost, self._timeout_s, lambda text: quoted(masked(text, self._keys), 2000))
         message = quoted(masked(str(getattr(cause, "message", cause)), self._keys), 2000)
         if isinstance(cause, errors.APIConnectionError):
             raise Outage(f"cannot be reached, or broke the connection off ({quoted(message)})", unreachable=True)

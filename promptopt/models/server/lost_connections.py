@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -102,6 +103,22 @@ def causes(error: BaseException) -> Iterator[BaseException]:
     while link is not None:
         yield link
         link = link.__cause__
+
+
+def lost_connection(error: BaseException) -> Exception | None:
+    """The connection that failed, of which another library made `error`; None where none did.
+
+    Such a library may keep it as the context of its own error alone.
+    """
+    import aiohttp
+
+    link: BaseException | None = error
+    while link is not None:
+        # Narrower than `network_errors`: a file that is missing is an OSError too.
+        if isinstance(link, aiohttp.ClientError | ConnectionError | TimeoutError | socket.gaierror | ssl.SSLError):
+            return link
+        link = link.__context__ if link.__cause__ is None else link.__cause__
+    return None
 
 
 def _via(proxy: Proxy | None) -> str:

@@ -4,10 +4,12 @@ import asyncio
 import gc
 import importlib.util
 import logging
+import ssl
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +35,7 @@ from tests.servers import (
 )
 
 KEY = "sk-very-secret-0123456789"
+SELF_SIGNED = Path(__file__).parents[2] / "self-signed.pem"
 installed = pytest.mark.skipif(
     importlib.util.find_spec("litellm") is None, reason="litellm (the extra `hosted`) is not installed"
 )
@@ -155,6 +158,37 @@ def test_a_hanging_server_is_given_up(opened: Opening) -> None:
     _, model = opened(in_turn(HANG), timeout_s=0.1, retry_policy=RetryPolicy(total_s=1))
     with pytest.raises(BackendError, match="run the same command again"):
         ask(model, chat("x"))
+
+
+@installed
+@lenient
+@pytest.mark.parametrize(
+    ("spec", "url", "said"),
+    [
+        ("openai/tiny", "http://127.0.0.1:1/v1", "cannot be reached"),
+        ("anthropic/tiny", "http://127.0.0.1:1", "cannot be reached"),
+        ("openai/tiny", "https://{host}/v1", "not trusted here.*set SSL_CERT_FILE"),
+        ("ollama_chat/tiny", "https://{host}", "not trusted here.*set SSL_CERT_FILE"),
+    ],
+)
+def test_a_server_that_cannot_be_reached_is_given_up_in_seconds(
+    spec: str, url: str, said: str, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # For some providers litellm calls it an answer with the status 500, which is asked for again for five minutes.
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(variable, KEY)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SELF_SIGNED)
+    with FakeServer(echo, tls=context) as server:
+        host = server.url.partition("://")[2].partition("/")[0]
+        model = LiteLLMModel(spec, base_url=url.format(host=host), sleep=sleep)
+        with pytest.raises(BackendError, match=said):
+            ask(model, chat("x"))
+        model.close()
+    assert sum(waits) <= 10
 
 
 @installed
