@@ -55,7 +55,7 @@ def _is_nir(sign: str) -> bool:
 
 
 def _is_german_pension(sign: str) -> bool:
-    # The letter counts as its two digits; VKVV, section 4.
+    # The letter counts as the two digits of its place in the alphabet (annex of the VKVV).
     digits = f"{sign[:8]}{ord(sign[8]) - 64:02}{sign[9:]}"
     products = (int(digit) * int(weight) for digit, weight in zip(digits, "212571212121", strict=False))
     return sum(sum(divmod(each, 10)) for each in products) % 10 == int(digits[-1])

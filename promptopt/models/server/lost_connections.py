@@ -105,15 +105,15 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__
 
 
-def lost_connection(error: BaseException) -> Exception | None:
+def lost_connection(error: object) -> Exception | None:
     """The connection that failed, of which another library made `error`; None where none did.
 
     Such a library may keep it as the context of its own error alone.
     """
     import aiohttp
 
-    link: BaseException | None = error
-    while link is not None:
+    link: object = error
+    while isinstance(link, BaseException):
         # Narrower than `network_errors`: a file that is missing is an OSError too.
         if isinstance(link, aiohttp.ClientError | ConnectionError | TimeoutError | socket.gaierror | ssl.SSLError):
             return link
