@@ -6,7 +6,7 @@ import re
 
 # What may stand between a negation and the label that it denies: "not really a positive one".
 _FILLERS = (
-    r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|always|entirely|completely|fully|quite|exactly|strictly|actually|particularly|especially|overly|considered|be|being|seem|appear|look|sound|count|qualify|"
+    r"(?:(?:an?|the|any|really|very|clearly|truly|necessarily|always|entirely|completely|fully|quite|exactly|strictly|actually|particularly|especially|overly|considered|deemed|be|being|seem|appear|look|sound|count|qualify|"
     r"contain|include|express|convey|constitute|show|exhibit|display|promote|involve|use|have|has|gets?|meet|bar|threshold|criteri(?:a|on)|definition|amount|fall|into|under|"
     r"as|reasons?|evidence|indications?|signs?|hints?|traces?|way|basis|need|anything|for|classif(?:ied|y)|label(?:l?ed)?|call(?:ed)?|describe(?:d)?|rated?|case|example|of|to|think|believe|say|see|find|"
     r"it|its|this|that|is|thats|sure|certain|clear|if|whether|tell|determine|decide|judge|know|conclude|at|all|"

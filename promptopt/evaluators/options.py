@@ -76,14 +76,16 @@ _ANSWER = re.compile(
     rf"\s{{0,9}}(?:[:=]|[-=]?>|→|-\s)?\s{{0,20}}{_SURE}(?:\[(?=\s?[\"']))?{_ONE}",
     re.IGNORECASE,
 )
+_NOT_TAKEN_BACK = r"(?![^.;:!\n]{0,60}\b(?:but|however|though|although|yet|except)\b)"
 # "B is the best answer", and not "B is correct?".
 _ASSERTED = re.compile(
     rf"(?<![\w'.]){_ONE}\s{{1,9}}(?:(?:is|was|seems|looks)\s{{1,9}}"
     r"(?:(?:clearly|definitely|the|a|most|likely|only|also)\s{1,9}){0,3}"
     r"(?:correct|right|best|answer|true|accurate|(?:one|option|choice)\s(?:that|which))\b(?!\s?\?)"
     # Not "Machine B works for 3 hours", nor "A makes sense, but …".
-    r"|(?:(?:fits|matches|works)\s(?:best(?:\shere)?|perfectly|here)|(?<!\w\s\w\s)(?:fits|matches|works|makes\s(?:the\smost\s)?sense)"
-    r"(?:\s(?:the|all|both|every)(?:\s\w{1,20}){1,2})?)"
+    rf"|(?:(?:fits|matches|works)\s(?:best|perfectly|well|here)|makes\sthe\smost\ssense)\b{_NOT_TAKEN_BACK}"
+    r"|(?:(?<!\w\s\w\s)|(?<=\bonly\s\w\s))(?:fits|matches|works|makes\ssense)"
+    r"(?:\s(?:the|all|both|every)(?:\s(?:of\s(?:the|these|those)\s)?\w{1,20}){1,2})?"
     r"(?=\s{0,3}(?:$|[.;:!)\n]|,(?!\s(?:but|however|though|although|yet)\b)|\s(?:because|since|as)\b)))",
     re.IGNORECASE,
 )
@@ -126,7 +128,7 @@ _NUMBERED = (
 _WEIGHED = r"[A-Z][\"']\s?:[^{}]{1,40},\s?[\"'][A-Z][\"']\s?:"
 """Options with a number each, in JSON: "A": 0.1, "B": 0.7."""
 _OPENING = re.compile(
-    rf"{_NUMBERED}(?:(?!{_WEIGHED})([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as|(?<![AI]\s)only)\b)"
+    rf"{_NUMBERED}(?:(?!{_WEIGHED})([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as|(?<![AI]\s)only)\b|(?<!I)\s{{1,9}}only(?=\W{{0,3}}$|\s?[.,;:!\n]|\s(?:because|since|as)\b))"
     r"|([a-z])(?:\W{0,20}$|[).:](?=\s)))"
 )
 _ALONE = re.compile(rf"{_NUMBERED}([A-Z])(?![+#]|-\W*$)\W{{0,9}}")

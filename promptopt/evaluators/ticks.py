@@ -25,6 +25,12 @@ _WORDED = re.compile(
     re.MULTILINE,
 )
 """A verdict in words behind an option, in a line or a cell of its own: "C) Correct"."""
+_REASONED = re.compile(
+    r"^[^\w\n]{0,9}(?:[Oo]ption\s)?[A-Z](?![\w'])[^\w\n]{1,9}(?:is\s)?(?:[Cc]orrect|[Rr]ight|[Tt]rue)"
+    r"(?:\s?[.,;:!)–—-]{1,2}|\s(?:because|since|as)\b)[^\w\n]{0,3}\w",
+    re.MULTILINE,
+)
+"""A verdict with its reason on the line: "A) Correct: the sky is blue"."""
 
 Mention = tuple[int, int, str]
 """Where an option is named, and which."""
@@ -55,8 +61,8 @@ def letters(text: str) -> tuple[str | None, frozenset[str]]:
         # Nothing is crossed out by them: where the false statement is asked for, it is the answer.
         worded = {match[1]: match["yes"] is not None for match in _WORDED.finditer(text)}
         right = [letter for letter, yes in worded.items() if yes]
-        # "A) True, B) False" may be the options themselves, which begin with what is right.
-        judged = len(right) == 1 < len(worded) and list(worded.values()) != [True, False]
+        # "A) True, B) False" may be the options themselves, which begin with what is right; they give no reasons.
+        judged = len(right) == 1 < len(worded) and (list(worded.values()) != [True, False] or _REASONED.search(text))
         return right[0] if judged else None, frozenset()
     for line in text.split("\n"):
         marks = list(_MARK.finditer(line))

@@ -30,6 +30,7 @@ CASES: list[tuple[tuple[str, ...], str, str | None]] = [
     (("safe", "unsafe"), "Is it safe? No.", "unsafe"),
     (("safe", "unsafe"), "This content is not considered safe.", "unsafe"),
     (("safe", "unsafe"), "It is not unsafe.", "safe"),
+    (("safe", "unsafe"), "This is not deemed safe.", "unsafe"),
     (("true", "false"), "It can't be true.", "false"),
     # The second best.
     (("joy", "anger", "fear"), "Primary emotion: anger\nSecondary emotion: fear", "anger"),

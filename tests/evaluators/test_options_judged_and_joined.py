@@ -18,6 +18,9 @@ READ = {
     "A) True\nB) False\nI choose B": "(B)",
     "A) True\nB) False\n\n**B**": None,
     "A. True\nB. False": None,
+    # Options give no reasons.
+    "A) True because water boils.\nB) False because it does not.": "(A)",
+    "A) Correct - the sky is blue.\nB) Incorrect - the sea is not.": "(A)",
     "A. Right hand\nB. Wrong side\nC": None,
     # Where the false one is asked for, the answer is what is announced.
     "A) True\nB) False\nC) False\nAnswer: C": "(C)",
@@ -53,6 +56,16 @@ READ = {
     "A makes the most sense.": "(A)",
     "B works best here.": "(B)",
     "B fits all criteria.": "(B)",
+    "A only": "(A)",
+    "A only because the others are false.": "(A)",
+    "B fits well.": "(B)",
+    "Only B fits the data.": "(B)",
+    "C fits all of the clues.": "(C)",
+    "B fits perfectly with the passage.": "(B)",
+    "B makes the most sense in this context.": "(B)",
+    "D makes the most sense given the clues.": "(D)",
+    "B makes the most sense here, but the rest cannot be ruled out.": None,
+    "B fits well, but C may too.": None,
     # What these verbs say of a thing that a letter names, or take back.
     "Machine B works for 3 hours.": None,
     "Company B works with supplier C.": None,
