@@ -128,7 +128,7 @@ class _Batch(Generic[RequestT, AnswerT]):
         self.fatal: PromptoptError | None = None
         self.failed: list[Outage] = []
         self.refusals = Refusals()
-        self.ended = self.troubled = self.pause_told = False
+        self.ended = self.troubled = self.pause_told = self.worked = False
         self.tried = self.refused = self.waiting = 0
         self.told_at = float("-inf")
 
@@ -243,9 +243,8 @@ class _Batch(Generic[RequestT, AnswerT]):
                 stranger = not dispatcher.answered
                 if stranger and outage.misplaced and spent_s + wait_s > retry_policy.misplaced_s:
                     raise BackendError(f"{dispatcher.server} {outage}{_to_do(outage)}") from None
-                never_reached = outage.unreachable and stranger
                 # Given up before a wait that could not be followed by another try.
-                if spent_s + wait_s > (retry_policy.contact_s if never_reached else retry_policy.total_s):
+                if spent_s + wait_s > self._patience_s(outage, now - began):
                     # Others were answered meanwhile: then it is this request that fails, and not the server.
                     self.ended = self.ended or dispatcher.answered == answered_before
                     self._give_up(outage)
@@ -257,6 +256,14 @@ class _Batch(Generic[RequestT, AnswerT]):
             else:
                 self.tried += 1
                 return self._answered(reply)
+
+    def _patience_s(self, outage: Outage, took_s: float) -> float:
+        """How long to try after an outage that took so long to come."""
+        policy = self.dispatcher.retry_policy
+        # What was held for so long was worked on: such as by a server that loads its model first.
+        self.worked = self.worked or (outage.connected and took_s > policy.contact_s)
+        never_reached = outage.unreachable and not self.dispatcher.answered and not self.worked
+        return policy.contact_s if never_reached else policy.total_s
 
     def _answered(self, reply: AnswerT) -> AnswerT:
         self.dispatcher.answered += 1

@@ -159,5 +159,6 @@ def _broken_off(cause: Exception, via: str, mend: str, scrub: Callable[[str], st
     return Outage(
         f"broke the connection off{via} ({type(cause).__name__})",
         unreachable=nothing,
+        connected=True,
         mend=f"{mend}, and {_SCHEME}" if nothing else mend,
     )

@@ -22,12 +22,14 @@ class Outage(Exception):
         retry_after_s: float | None = None,
         overloaded: bool = False,
         unreachable: bool = False,
+        connected: bool = False,
         misplaced: bool = False,
         amounts_to: Any = None,
         mend: str = SEE_THAT_IT_IS_UP,
     ) -> None:
         """`overloaded`: the server asked for less; `unreachable`: nothing of an answer came about.
 
+        `connected`: though a connection did, so a long try was spent on the request, and not on the way to the server.
         `misplaced`: where the server never answered otherwise, no retry mends it: the address or a setting is wrong.
         `amounts_to`: the answer that it comes to for this request, once `RetryPolicy.empty_tries` have met the like.
         `mend`: what a user can do where it does not pass, as a clause.
@@ -36,7 +38,7 @@ class Outage(Exception):
         self.mend = mend
         self.amounts_to = amounts_to
         self.retry_after_s, self.overloaded, self.unreachable = retry_after_s, overloaded, unreachable
-        self.misplaced = misplaced
+        self.connected, self.misplaced = connected, misplaced
 
 
 @dataclass(frozen=True, slots=True)

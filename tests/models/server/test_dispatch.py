@@ -293,6 +293,35 @@ def test_a_server_that_fails_is_spoken_of_while_it_fails(caplog: pytest.LogCaptu
     assert 3 <= len(said) <= 10, "at most one in ten seconds"
 
 
+@pytest.mark.parametrize(("held_s", "connected", "tries"), [(0.1, True, 5), (15.0, False, 1), (60.0, True, 2)])
+def test_a_stranger_that_held_a_request_before_it_broke_off_is_asked_again(
+    held_s: float, connected: bool, tries: int
+) -> None:
+    now, tried = 0.0, 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        await asyncio.sleep(0)
+
+    async def send(request: Request) -> Reply:
+        nonlocal now, tried
+        now, tried = now + held_s, tried + 1
+        if held_s < 60 or tried == 1:
+            raise Outage("broke off", unreachable=True, connected=connected)
+        return Reply("")
+
+    dispatcher = Dispatcher(send, server="it", sleep=sleep, clock=lambda: now)
+    dispatcher.draw = lambda: 0.0
+    if held_s < 60:
+        with pytest.raises(BackendError, match="broke off"):
+            list(dispatcher.stream(requests(1), lambda: False))
+    else:
+        assert len(list(dispatcher.stream(requests(1), lambda: False))) == 1
+    dispatcher.close()
+    assert tried == tries
+
+
 def test_a_moments_trouble_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> None:
     failed = False
 
