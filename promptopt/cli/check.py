@@ -87,10 +87,7 @@ def check(
     checked = check_prompt(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
     outcome = overall(checked.decisions)
     code = _code(outcome, let_pass=let_pass)
-    if json:
-        show_json(_as_json(checked, outcome, code))
-    else:
-        show(_as_text(checked, outcome))
+    show_json(_as_json(checked, outcome, code)) if json else show(_as_text(checked, outcome))
     # Behind what was found: a full disk must not cost that.
     _write_reports(checked, junit, summary, examples=not no_examples)
     raise typer.Exit(code)

@@ -1,6 +1,6 @@
 """EvoPrompt's two algorithms: the first population, parents, children, and who lives on.
 
-The wheel alone is in tests/operators/test_evolution.py.
+The wheel alone is in test_evolution.py beside it.
 """
 
 from __future__ import annotations

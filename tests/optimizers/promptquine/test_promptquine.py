@@ -1,7 +1,7 @@
 """PromptQuine's cohorts: who is born, who lives on, when it ends, and what the strings are.
 
 TAPruning's tests are in test_tapruning.py, the recast task's in tests/tasks/test_inline.py, mutation's in
-tests/operators/test_genes.py, and those of answers out of replies in tests/evaluators.
+test_genes.py beside it, and those of answers out of replies in tests/evaluators.
 """
 
 from __future__ import annotations
