@@ -149,6 +149,7 @@ def _broken_off(cause: Exception, via: str, mend: str, scrub: Callable[[str], st
         return Outage(
             f"broke the encryption off{via} ({scrub(str(error))})",
             unreachable=True,
+            connected=True,
             misplaced=lacking,
             mend="it wants a certificate of its client, which is not sent: ask for an address that takes a key"
             if lacking
