@@ -76,7 +76,7 @@ _ANSWER = re.compile(
     rf"\s{{0,9}}(?:[:=]|[-=]?>|→|-\s)?\s{{0,20}}{_SURE}(?:\[(?=\s?[\"']))?{_ONE}",
     re.IGNORECASE,
 )
-_NOT_TAKEN_BACK = r"(?![^.;:!\n]{0,60}\b(?:but|however|though|although|yet|except)\b)"
+_NOT_TAKEN_BACK = r"(?![^.;:!\n]{0,60}\b(?:but|however|yet|except)\b)"
 # "B is the best answer", and not "B is correct?".
 _ASSERTED = re.compile(
     rf"(?<![\w'.]){_ONE}\s{{1,9}}(?:(?:is|was|seems|looks)\s{{1,9}}"
@@ -86,7 +86,7 @@ _ASSERTED = re.compile(
     rf"|(?:(?:fits|matches|works)\s(?:best|perfectly|well|here)|makes\sthe\smost\ssense)\b{_NOT_TAKEN_BACK}"
     r"|(?:(?<!\w\s\w\s)|(?<=\bonly\s\w\s))(?:fits|matches|works|makes\ssense)"
     r"(?:\s(?:the|all|both|every)(?:\s(?:of\s(?:the|these|those)\s)?\w{1,20}){1,2})?"
-    r"(?=\s{0,3}(?:$|[.;:!)\n]|,(?!\s(?:but|however|though|although|yet)\b)|\s(?:because|since|as)\b)))",
+    r"(?=\s{0,3}(?:$|[.;:!)\n]|,(?!\s(?:but|however|yet)\b)|\s(?:because|since|as)\b)))",
     re.IGNORECASE,
 )
 _CHOSEN = re.compile(

@@ -66,6 +66,10 @@ READ = {
     "D makes the most sense given the clues.": "(D)",
     "B makes the most sense here, but the rest cannot be ruled out.": None,
     "B fits well, but C may too.": None,
+    # A concession takes nothing back.
+    "B makes the most sense, although C is close.": "(B)",
+    "B fits best, though A is close.": "(B)",
+    "B fits, though not perfectly.": "(B)",
     # What these verbs say of a thing that a letter names, or take back.
     "Machine B works for 3 hours.": None,
     "Company B works with supplier C.": None,
