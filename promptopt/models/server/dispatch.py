@@ -230,7 +230,7 @@ class _Batch(Generic[RequestT, AnswerT]):
                 if not await self._wait(retry_policy.first_s):
                     return None
             except Outage as outage:
-                now, tries, self.troubled = dispatcher.clock(), tries + 1, True
+                now, tries, stranger, self.troubled = dispatcher.clock(), tries + 1, not dispatcher.answered, True
                 self.silence.broken(asyncio.get_running_loop().time())
                 self.tried, self.refused = self.tried + 1, self.refused + 1
                 empty += outage.amounts_to is not None
@@ -240,16 +240,16 @@ class _Batch(Generic[RequestT, AnswerT]):
                     dispatcher.window.shrink(began, now)
                 wait_s = retry_policy.wait_s(tries, outage, dispatcher.draw())
                 spent_s += now - began
-                stranger = not dispatcher.answered
                 if stranger and outage.misplaced and spent_s + wait_s > retry_policy.misplaced_s:
                     raise BackendError(f"{dispatcher.server} {outage}{_to_do(outage)}") from None
+                counts_s = retry_policy.counts_s(wait_s, outage, answers=not stranger)
                 # Given up before a wait that could not be followed by another try.
-                if spent_s + wait_s > self._patience_s(outage, now - began):
+                if spent_s + counts_s > self._patience_s(outage, now - began):
                     # Others were answered meanwhile: then it is this request that fails, and not the server.
                     self.ended = self.ended or dispatcher.answered == answered_before
                     self._give_up(outage)
                     return None
-                spent_s += wait_s
+                spent_s += counts_s
                 self._tell(outage, wait_s, now)
                 if not await self._wait(wait_s):
                     return None

@@ -60,12 +60,24 @@ class RetryPolicy:
     longest_s: float = 20.0
     empty_tries: int = 3
     """Tries of a request that is answered, but each time with nothing. Ours."""
+    pause_s: float = 30.0
+    """What a pause that the server asks for counts of `total_s` at most, once it has answered anything. Ours."""
 
     def wait_s(self, tries: int, outage: Outage, draw: float) -> float:
         """The wait after `tries` failed tries; `draw` in [0, 1). What the server asked for is never undercut."""
         backoff = min(self.longest_s, self.first_s * 2 ** (tries - 1)) * (1 - draw / 2)
         # A random part on top: all who were told the same second would else return together.
         return backoff if outage.retry_after_s is None else outage.retry_after_s + backoff * draw
+
+    def counts_s(self, wait_s: float, outage: Outage, *, answers: bool) -> float:
+        """What a wait of `wait_s` counts of `total_s`; `answers`: the server has answered something.
+
+        A server that is busy and says how long is up: counted whole, two pauses of two minutes left a request three
+        tries, and one in forty of them failed where three in ten answers are refusals.
+        """
+        # One that is longer than anyone waits is given up at once.
+        asked = answers and outage.retry_after_s is not None and outage.retry_after_s <= self.total_s
+        return min(wait_s, self.pause_s) if asked else wait_s
 
 
 RETRY_POLICY = RetryPolicy()
