@@ -20,7 +20,7 @@ from promptopt.binding.session import Session, opened, stopping
 from promptopt.errors import BackendError, StoreError
 from promptopt.models.prices import Price
 from promptopt.outcome.criterion import Criterion
-from promptopt.outcome.executions import kept_beside, with_earlier
+from promptopt.outcome.executions import kept_beside, repriced, with_earlier
 from promptopt.outcome.looks import Shown, units_of
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
@@ -79,6 +79,9 @@ def optimize(
         with suppress(StoreError) if result.status == "suspended" else nullcontext():
             earlier = store.find(result.run_id).result
             result = with_earlier(result, earlier)
+            if said := repriced(result, earlier):
+                _tell(session, Warned(said))
+                result = replace(result, warnings=(*result.warnings, said))
             kept = kept_beside(result, earlier)
             store.end(trial.id, status=result.status, result={**result.to_json(), **kept})
         return result
@@ -98,10 +101,14 @@ def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Cal
             raise BackendError(f"run {name} is still under way in another process ({reason}); run this again later")
         while unsaid:
             unsaid.pop()
-            for observer in session.observers:
-                observer(told)
+            _tell(session, told)
 
     return wait
+
+
+def _tell(session: Session, said: Warned) -> None:
+    for observer in session.observers:
+        observer(said)
 
 
 @contextmanager

@@ -24,24 +24,29 @@ def with_earlier(result: Result, record: KeptRecord) -> Result:
         if record is not None:
             last = Bought.from_json(record)
             before = record.get("earlier")
-            bought = last if before is None else last.plus(Bought.from_json(before))
-            said = _repriced(result.spent, Ledger(**record["spent"]))
-            return replace(result, earlier=bought, warnings=(*result.warnings, *said))
+            return replace(result, earlier=last if before is None else last.plus(Bought.from_json(before)))
     return result
 
 
-def _repriced(now: Ledger, then: Ledger) -> list[str]:
-    """A sentence where the very tokens that an execution spent before have another price today."""
+def repriced(result: Result, record: KeptRecord) -> str:
+    """A sentence where the very tokens that an execution spent before have another price today; else empty."""
+    # One that is damaged says nothing here either.
+    with suppress(KeyError, TypeError):
+        return "" if record is None else _repriced(result.spent, Ledger(**record["spent"]))
+    return ""
+
+
+def _repriced(now: Ledger, then: Ledger) -> str:
     known = now.usd is not None and then.usd is not None
     same = math.isclose(now.usd or 0, then.usd or 0, rel_tol=1e-6) if known else now.usd == then.usd
     counts = (now.calls, now.prompt_tokens, now.completion_tokens)
     if same or counts != (then.calls, then.prompt_tokens, then.completion_tokens):
-        return []
+        return ""
     before, today = ("unknown" if each.usd is None else f"${each.usd:.4f}" for each in (then, now))
-    return [
+    return (
         f"the prices of the models have changed since this run was last executed: its dollars are by today's prices "
         f"({today}), and were {before} then; what was paid for stands by the prices it was paid at"
-    ]
+    )
 
 
 def kept_beside(result: Result, earlier: KeptRecord) -> dict[str, Any]:
