@@ -9,7 +9,7 @@ from string import ascii_uppercase
 from typing import cast
 
 from promptopt.tasks.several_answers import written_value
-from promptopt.tasks.target_kinds import TargetGuess
+from promptopt.tasks.target_kinds import TargetGuess, guess_of_letters
 
 LOOKED_AT = 50
 """The first rows of a file, by which its options are known. Ours."""
@@ -96,16 +96,7 @@ def from_options(options: Options, targets: Collection[str], field: str) -> Targ
         letters = [f'{first + place} = "{ascii_uppercase[place]}"' for place in range(options.count)]
         data = (f"classes = {{ {', '.join(letters)} }}   # the number of an option in the data, and its letter",)
         why = f"Every target is the number of an option, counted from {first}: [data] classes gives it its letter."
-    told = f": {explained}" if explained else ""
-    return TargetGuess(
-        why=why,
-        metric="choice",
-        answer="choice",
-        max_tokens=64,
-        instruction=f"Answer the {field}.",
-        answer_format=f"Answer with the letter of the right option in brackets{told}.",
-        data=data,
-    )
+    return guess_of_letters(why, field, f": {explained}" if explained else "", data)
 
 
 def unseen(options: Options | None, shown: Collection[str]) -> str:

@@ -43,6 +43,19 @@ def guess_of(targets: Sequence[str], field: str, *, lines: bool) -> TargetGuess:
     return _from_targets(targets, field, lines=lines) if solutions is None else solutions
 
 
+def guess_of_letters(why: str, field: str, told: str, data: tuple[str, ...] = ()) -> TargetGuess:
+    """For answers that are letters of options. `told`: what the model is told of the letters, behind its order."""
+    return TargetGuess(
+        why=why,
+        metric="choice",
+        answer="choice",
+        max_tokens=64,
+        instruction=f"Answer the {field}.",
+        answer_format=f"Answer with the letter of the right option in brackets{told}.",
+        data=data,
+    )
+
+
 def _from_solutions(targets: Sequence[str], field: str) -> TargetGuess | None:
     """Worked solutions that close with a number behind one mark, as those of GSM8K do; None for anything else."""
     for mark in _MARKS:
@@ -85,14 +98,7 @@ def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> TargetG
         )
     # Before labels: an option's letter is also read from (B) and from B.
     if letters and len(counts) > 1:
-        return TargetGuess(
-            why="Every target is an option letter.",
-            metric="choice",
-            answer="choice",
-            max_tokens=64,
-            instruction=f"Answer the {field}.",
-            answer_format="Answer with the letter of the right option in brackets, such as (A).",
-        )
+        return guess_of_letters("Every target is an option letter.", field, ", such as (A)")
     # Ten numbers or fewer that come again and again are ratings: labels, and not results.
     if all(map(is_number, _without_unit(counts))) and not (few and len(counts) <= 10):
         why = "Every target is a number." if not decimal_comma(targets) else _COMMA
