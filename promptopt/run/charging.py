@@ -11,6 +11,7 @@ from promptopt.protocols import Role
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.fetching import ANSWERED, HARMLESS_TOKENS, REFUSED, Call
 from promptopt.run.slices import Slices
+from promptopt.run.stored_replies import PAID_USD
 from promptopt.text import counted
 from promptopt.types import Request, ScoreRequest
 
@@ -21,7 +22,8 @@ class Account:
     `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went
     out this session, `settled_now` how many calls of that, without probes. A refused request is one call. So is the
     probe that may go out in its place, to find out what the model refuses. Whether a probe goes out depends on what is
-    asked together and on what comes first. So caps go by `capped`, which counts a probe for every refused request.
+    asked together and on what comes first. So caps go by `capped`, which counts a probe for every refused request. It
+    counts a stored reply by what was paid for it, where prices have fallen since: a cap holds over all executions.
     """
 
     def __init__(self, limits: Limits, prices: Mapping[Role, Price | None]) -> None:
@@ -29,7 +31,10 @@ class Account:
         self.limits = limits
         self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
         self.settled_now = 0
-        self._probes, self._prices = Ledger(), dict(prices)
+        self._prices = dict(prices)
+        # What caps go by beside what is spent: probes, and in dollars what stored replies were paid for beyond today's
+        # prices.
+        self._probes, self.fallen = Ledger(), 0.0
         # By role and kind, the request of fewest tokens that was answered, and those: what a probe asks, and takes.
         self._cheapest: dict[tuple[Role, type], tuple[Request | ScoreRequest, Sequence[int]]] = {}
         # Keys of the calls that this run was charged for.
@@ -37,8 +42,11 @@ class Account:
 
     @property
     def capped(self) -> Ledger:
-        """What caps go by: what is spent, with the tokens of a probe for each refused request; equal on replay."""
-        return self.spent.plus(self._probes)
+        """What caps go by: `spent`, probes for refused requests, and what was paid above today's prices.
+
+        Equal on replay, as long as prices are.
+        """
+        return self.spent.plus(self._probes).plus(Ledger(usd=self.fallen))
 
     def charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> list[Mapping[str, Any]]:
         """Charge those calls that this run uses for the first time, whether they were asked now or long ago.
@@ -54,6 +62,7 @@ class Account:
         self._slices.saw(role, [reply["usage"][1] for _, reply in fresh])
         used = self._ledger(role, len(fresh), [reply["usage"] for _, reply in fresh])
         self.spent, self.by_role[role] = (each.plus(used) for each in (self.spent, self.by_role.get(role, Ledger())))
+        self.fallen += sum(max(0.0, reply.get(PAID_USD, 0.0) - (self.usd(role, reply) or 0.0)) for _, reply in fresh)
         self._allow_for_probes(fresh, role)
         return [reply for _, reply in fresh]
 
@@ -66,6 +75,10 @@ class Account:
         """Charge `count` scored cells, `paid` of which took calls that went out this session."""
         self.spent = self.spent.with_evaluations(count)
         self.paid = self.paid.with_evaluations(paid)
+
+    def usd(self, role: Role, reply: Mapping[str, Any]) -> float | None:
+        """What a reply costs by today's prices; None where that is unknown."""
+        return self._usd(role, *reply["usage"])
 
     def pay(self, role: Role, reply: Mapping[str, Any]) -> None:
         """Enter a call, or a probe, that went out this session."""

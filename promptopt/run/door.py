@@ -233,7 +233,13 @@ class Door:
             start += admitted
 
     def _charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> None:
-        for reply in self.account.charge(batch, replies, role):
+        charged = self.account.charge(batch, replies, role)
+        if self.account.fallen and self.account.limits.usd is not None:
+            self._say(
+                "replies in the store were paid for at higher prices than today's: the cap in dollars counts what was "
+                "paid for them, while what is shown as spent is by today's prices"
+            )
+        for reply in charged:
             # A request refused before any model saw it names none.
             if reply["served"]:
                 self._served.note(role, self.models[role].name, reply["served"])
@@ -251,7 +257,8 @@ class Door:
         untried = others if role == "task" else HARMLESS
         route = Route(
             role=role, model=self.models[role], cache=self._cache, journal=self.journal, claims=self._claims,
-            stopping=self._stopping, warn=self._say, pay=partial(self.account.pay, role), settle=self.account.settle,
+            stopping=self._stopping, warn=self._say,
+            usd=partial(self.account.usd, role), pay=partial(self.account.pay, role), settle=self.account.settle,
             answered=() if self.strict or not batch else self.account.cheapest(role, type(batch[0].request)),
             untried=() if self.strict else untried,
         )  # fmt: skip

@@ -19,7 +19,7 @@ from promptopt.errors import (
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.claimed_calls import ClaimedCalls
 from promptopt.run.reply_checks import checked_replies
-from promptopt.run.stored_replies import known
+from promptopt.run.stored_replies import PAID_USD, known
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
@@ -54,7 +54,8 @@ class Call:
 class Route:
     """The way of a role's calls: which model answers them, and who keeps, checks and pays for what it says.
 
-    `pay` is told of every reply that was asked for now, `settle` when one is stored: probes' are not.
+    `usd` prices a reply. `pay` is told of every one that was asked for now, `settle` when one is stored: probes' are
+    not.
     `answered`: a request that this model has answered in this run; empty where there is none. `untried`: what it could
     answer if it answers anything; where both are empty, what it refuses before its first answer ends the run.
     """
@@ -66,6 +67,7 @@ class Route:
     claims: Claims | None
     stopping: Callable[[], str | None]
     warn: Callable[[str], None]
+    usd: Callable[[Mapping[str, Any]], float | None]
     pay: Callable[[Mapping[str, Any]], None]
     settle: Callable[[], None]
     answered: Sequence[Request | ScoreRequest] = ()
@@ -202,7 +204,9 @@ class Fetch:
         self._route.pay(value)
 
     def _store(self, call: Call, value: Mapping[str, Any]) -> None:
-        self._route.cache.put(call.key, self._route.model.name, call.text, canonical(value))
+        usd = self._route.usd(value)
+        kept = {**value, PAID_USD: usd} if usd else value
+        self._route.cache.put(call.key, self._route.model.name, call.text, canonical(kept))
         self._route.settle()
 
     def _refuse(self, refusal: SomeRefused, missing: Sequence[Call], spare: Sequence[Request | ScoreRequest]) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from promptopt.store.cache import Cache
 from promptopt.text import counted
 from promptopt.types import Likelihoods, Reply
+
+PAID_USD = "paid_usd"
+"""What a stored reply cost when it was paid for; left out where that was nothing, or unknown."""
 
 
 def known(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> dict[bytes, Any]:
@@ -32,6 +36,7 @@ def _whole(text: str) -> Any:
         reading, writing = value["usage"]
         sound = isinstance(value["served"], str) and isinstance(value["finish"], str)
         # Not by isinstance, to which True is a whole number.
+        sound = sound and 0 <= value.get(PAID_USD, 0) < math.inf
         if not sound or type(reading) is not int or type(writing) is not int:
             return None
         if "continuations" in value:

@@ -81,7 +81,12 @@ def test_a_store_whose_header_is_damaged_is_not_called_a_full_disk(tmp_path: Pat
     assert said.count("damaged") > 20
 
 
-@pytest.mark.parametrize("reply", ["{", "", "[]", '{"usage": [1]}', b"\xff\xff"])
+WITH_USD = '{"text":"x","finish":"stop","usage":[1,2],"tokens":[],"served":"m","paid_usd":%s}'
+
+
+@pytest.mark.parametrize(
+    "reply", ["{", "", "[]", '{"usage": [1]}', b"\xff\xff", WITH_USD % -1, WITH_USD % "NaN", WITH_USD % '"x"']
+)
 def test_a_damaged_reply_is_forgotten_alone(tmp_path: Path, reply: object) -> None:
     whole = '{"text":"x","finish":"stop","usage":[1,2],"tokens":[],"served":"m"}'
     keys = [bytes([number]) * 32 for number in range(5)]
