@@ -62,14 +62,14 @@ def of_judge(report: Report, interval: tuple[str, tuple[float | None, float | No
     numbers = f"{words.difference(gain['mean'])}, {level} interval {low} to {high}"
     label = f"`promptopt label {run} -n 100` writes a sheet for people, whose word decides"
     left = f" ({counted(unjudged, 'pair')} left out)" if unjudged else ""
+    failed = () if trust is None else trust["failed"]
+    taken_in = f"is taken in by planted replies ({', '.join(failed)}; `promptopt judges check`)" if failed else ""
     if ends[0] is not None and ends[1] is not None and ends[0] <= 0.0 <= ends[1]:
-        return f"Not decided: the judge sees no difference that is sure ({numbers}){left}. {label}."
+        beside = f"; it {taken_in}" if taken_in else ""
+        return f"Not decided: the judge sees no difference that is sure ({numbers}){left}{beside}. {label}."
     # Before any kappa: honest replies do not show what a judge makes of planted ones.
-    if trust is not None and trust["failed"]:
-        return (
-            f"Not decided: the judge is taken in by planted replies ({', '.join(trust['failed'])}; `promptopt judges "
-            f"check`), so its word ({numbers}){left} is worth little. {label}."
-        )
+    if taken_in:
+        return f"Not decided: the judge {taken_in}, so its word ({numbers}){left} is worth little. {label}."
     prefers = "new" if gain["mean"] > 0.0 else "old"
     if trust is not None and trust["status"] == "calibrated":
         return (

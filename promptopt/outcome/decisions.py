@@ -24,7 +24,10 @@ ONE_SIDED = 0.10
 only."""
 RIGHT = 1.0 - 1e-9
 """The score of an example that passes."""
-_UNTRUSTED = "how far it can be trusted on these replies is known by no labels (`promptopt label`, or --accept-judge)"
+_UNTRUSTED = (
+    "no labels say how far it can be trusted on these replies; --accept-judge lets it decide, and people decide on the "
+    "replies of a search (`promptopt label`)"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from promptopt.errors import ConfigError
+from promptopt.models.server.address import without_server
 from promptopt.reports.export import Exported, Piece, identifiers, messages_of, python_of, tools_in
 from promptopt.types import HISTORY
 
@@ -36,7 +37,8 @@ def _request(exported: Exported) -> dict[str, Any]:
     sampling = exported.sampling
     stop = {"stop": list(sampling.stop)} if sampling.stop else {}
     # `provider/name` is our spelling; the body of a request has the name alone.
-    model = exported.model.partition("/")[2] or exported.model
+    name = without_server(exported.model)
+    model = name.partition("/")[2] or name
     return {"model": model, "temperature": sampling.temperature, "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens, **stop}  # fmt: skip
 

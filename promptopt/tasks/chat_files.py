@@ -27,6 +27,7 @@ _METRICS = {
 
 def conversation_line(conversation: Conversation, names: Sequence[str], masker: Masker | None) -> str:
     """The conversation as a line of JSON, with the variables of these names; masked, where there is a masker."""
+    conversation = _answered(conversation)
     known = dict(conversation.variables)
     if masker is not None:
         mask = masker.conversation(conversation.variables)
@@ -39,6 +40,18 @@ def conversation_line(conversation: Conversation, names: Sequence[str], masker: 
         known = {name: mask.text(value) for name, value in known.items()}
     kept = {name: known[name] for name in names if name in known}
     return json.dumps(_as_row(conversation, kept), ensure_ascii=False)
+
+
+def _answered(conversation: Conversation) -> Conversation:
+    """The conversation up to its last reply, where it has one: what is said behind it is never sent."""
+    replies = [place for place, message in enumerate(conversation.messages, start=1) if message.role == "assistant"]
+    end = replies[-1] if replies else None
+    return replace(
+        conversation,
+        messages=conversation.messages[:end],
+        weights=conversation.weights[:end],
+        demands=conversation.demands[:end],
+    )
 
 
 def _as_row(conversation: Conversation, variables: Mapping[str, str]) -> dict[str, Any]:

@@ -42,7 +42,11 @@ class Masker:
 
     def said(self) -> str:
         """What was masked, in a sentence."""
-        found = [counted(count, kind) for kind, count in sorted(self.counts.items()) if count]
+        found = [
+            counted(count, kind, f"{kind}es" if kind.endswith("s") else "")
+            for kind, count in sorted(self.counts.items())
+            if count
+        ]
         what = ", ".join(found) if found else "nothing: no rule found personal data"
         return f"masked {what}; rules find neither all names nor all addresses, so look the file through"
 

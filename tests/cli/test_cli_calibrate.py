@@ -12,6 +12,7 @@ from command_line import Invoke
 from judging import judge, polite
 
 from promptopt.models.scripted import Scripted
+from promptopt.outcome.by_judge import of_judge
 
 OPTIONS = ("--model", "scripted/task", "--judge", "scripted/judge")
 
@@ -79,6 +80,16 @@ def test_a_judge_that_is_taken_in_fails_and_the_report_says_by_what(
     assert found["padding"]
     said = invoke("runs", "show", search()["run_id"]).stdout
     assert said.startswith("Not decided: the judge is taken in by planted replies (constant, injection")
+
+
+def test_a_judge_that_is_taken_in_is_told_of_where_it_sees_no_difference() -> None:
+    report = {
+        "gain": {"mean": 0.0, "n": 20}, "run_id": "r", "best": {"test": {"n": 20}},
+        "trust": {"failed": ["injection"], "status": "uncalibrated"},
+    }  # fmt: skip
+    said = of_judge(report, ("95 %", (-0.1, 0.1)))
+    assert "sees no difference" in said
+    assert "taken in by planted replies (injection; `promptopt judges check`)" in said
 
 
 @pytest.mark.parametrize("command", [("check", "-n", "8"), ("calibrate", "--labels", "labels.jsonl")])

@@ -217,6 +217,18 @@ def test_names_of_a_file_are_masked_in_all_conversations_and_what_the_prompt_say
     assert "masked 40 emails" in said
 
 
+def test_what_is_said_behind_the_last_reply_is_told_once_and_not_kept(invoke: Invoke) -> None:
+    rows = [log(number, "Be kind.") for number in range(40)]
+    for row in rows:
+        row["messages"] += [{"role": "user", "content": "thanks, I am Ann"}]
+    write(rows)
+    task, said = made(invoke)
+
+    assert "40 conversations cut after the last reply" in said
+    assert "I am Ann" not in Path("bot.jsonl").read_text(encoding="utf-8")
+    assert not any("cut after" in each for each in task.warnings)
+
+
 def test_a_file_that_names_nobody_is_refused(invoke: Invoke) -> None:
     write([log(n, "Be kind.") for n in range(40)])
     Path("names.txt").write_text("\n \n", encoding="utf-8")

@@ -41,6 +41,24 @@ def filled(template: str, own: list[str]) -> str:
     return Template(template).substitute({name: value(n) for n, name in enumerate(own)})
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("openai/small", "small"),
+        ("openai/org/small@http://127.0.0.1:8000/v1", "org/small"),
+        ("openai/small@lab-gpu", "small"),
+        ("vertex_ai/claude@20240620", "claude@20240620"),
+        ("anthropic/claude@https://gate.example/v1", "claude"),
+    ],
+)
+def test_a_request_names_the_model_as_its_server_does(name: str, known: str) -> None:
+    task = task_of("text")
+    body = json.loads(export(export_of(task, task.initial, name), "openai"))
+    assert body["model"] == known
+    config = json.loads(export(export_of(task, task.initial, name), "promptfoo"))
+    assert config["providers"][0]["id"] == f"openai:chat:{known}"
+
+
 @pytest.mark.parametrize("form", ["promptfoo", "llm", "langchain", "openai"])
 def test_what_is_read_as_yaml_is_what_is_read_as_json(form: Format) -> None:
     yaml = pytest.importorskip("yaml", reason="needs a YAML reader")

@@ -190,6 +190,13 @@ def test_listed_names_are_masked_in_every_conversation() -> None:
     assert "masked 4 names" in masker.said()
 
 
+def test_what_was_masked_is_counted_in_the_plural() -> None:
+    masker = Masker()
+    masker.conversation().text("I live at 12 High Street; my office is at 7 Low Street.")
+
+    assert "masked 2 street addresses;" in masker.said()
+
+
 def test_slots_of_a_template_stay_whatever_a_customer_is_called() -> None:
     text = "name: {{name}} {{ name }} {name} ${name} {% if name %}{{ name | upper }}{% endif %}"
 

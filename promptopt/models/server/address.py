@@ -67,6 +67,15 @@ def identity(address: str | None, served_as: str | None) -> str:
     return "" if known == OPENAI else f"@{known}"
 
 
+def without_server(name: str) -> str:
+    """A model's name as its server knows it. `name`: as `Model.name`.
+
+    Of providers other than OpenAI's dialect only an address is a server: `claude@20240620` is a name of Vertex AI.
+    """
+    known, mark, server = name.rpartition("@")
+    return known if mark and ("://" in server or name.startswith("openai/")) else name
+
+
 def check_address(address: str) -> None:
     """Raises ConfigError for a base URL that holds a secret, or a part that no request would carry."""
     try:
