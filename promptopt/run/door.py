@@ -26,7 +26,7 @@ from promptopt.store.cache import Cache
 from promptopt.store.call_keys import call_key
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
-from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, canonical
+from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, canonical
 
 
 class Door:
@@ -56,6 +56,9 @@ class Door:
         self._owner, self._unsaid = 0, list[str]()
         self._served, self._scorers = ServedModels(self._say), dict[str, bool]()
         self._checking = False
+        self.beside: Callable[[], Sequence[Content]] = tuple
+        """What stands beside the examples that are asked for now: the prompt around others, tried where it is refused
+        before the first answer."""
         self.strict = journal is None
         """Whether what a model refuses ends it all: where a prompt or a layout is tried, that is to be known."""
 
@@ -253,16 +256,26 @@ class Door:
         flying: Collection[bytes] = (),
         others: Sequence[Request | ScoreRequest] = (),
     ) -> Fetch:
-        # The task model's first refusal is of the prompt's layout, and so of all that a search would ask.
-        untried = others if role == "task" else HARMLESS
+        answered = () if self.strict or not batch else self.account.cheapest(role, type(batch[0].request))
         route = Route(
             role=role, model=self.models[role], cache=self._cache, journal=self.journal, claims=self._claims,
             stopping=self._stopping, warn=self._say,
             usd=partial(self.account.usd, role), pay=partial(self.account.pay, role), settle=self.account.settle,
-            answered=() if self.strict or not batch else self.account.cheapest(role, type(batch[0].request)),
-            untried=() if self.strict else untried,
+            answered=answered, untried=() if self.strict or answered else self._untried(batch, role, others),
         )  # fmt: skip
         return Fetch(batch, route, flying)
+
+    def _untried(
+        self, batch: Sequence[Call], role: Role, others: Sequence[Request | ScoreRequest]
+    ) -> Sequence[Request | ScoreRequest]:
+        """What a model could answer that has answered nothing yet, where it refuses the whole batch."""
+        if role != "task":
+            return HARMLESS
+        # The task model's first refusal may be of the prompt's layout, and so of all that a search would ask: what is
+        # tried is laid out as that is. A longer batch has others of its own.
+        if others or not 0 < len(batch) <= OTHERS:
+            return others
+        return [replace(batch[0].request, content=content) for content in self.beside()]
 
     def _say(self, message: str) -> None:
         """Tell the user a sentence, once: in the thread of the run, where whoever looks on expects it."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from typing import cast
 
 from promptopt.errors import CutShort, EvaluatorError
 from promptopt.protocols import Ask, Evaluator, Role, Task
-from promptopt.run.batches import batches, exhausted, in_several_calls
+from promptopt.run.batches import batches, calls_vary, exhausted, in_several_calls
 from promptopt.run.door import Door
+from promptopt.run.fetching import OTHERS
 from promptopt.run.first_replies import FirstReplies
 from promptopt.run.rescoring import Recomputing, Redrawing
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Scoreboard
 from promptopt.text import counted
-from promptopt.types import Cell, Example, Prompt, Reply, Request, Sampling, Score
+from promptopt.types import Cell, Content, Example, Prompt, Reply, Request, Sampling, Score
 
 
 class CellScorer:
@@ -34,7 +37,7 @@ class CellScorer:
     ) -> None:
         """`warn` takes a sentence, once; `follow_budget` is called before what a larger cap would let go otherwise."""
         self.evaluator, self.reserve = evaluator, reserve
-        self._door, self._board, self._initial = door, board, task.initial
+        self._door, self._board, self._task, self._initial = door, board, task, task.initial
         self._warn, self._follow_budget = warn, follow_budget
         self._variants: dict[Prompt, Callable[[Example], Prompt]] = {}
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
@@ -111,6 +114,8 @@ class CellScorer:
         """
         account, per_cell, varied = self._door.account, self.evaluator.calls_per_cell, self._varied(cells)
         settled, spent = account.settled_now, account.spent
+        # Programs make requests of their own, of which nothing is known here.
+        self._door.beside = tuple if calls_vary(self.evaluator) else partial(self._beside, cells)
         try:
             scores = _checked(self.evaluator.score(varied, ask), varied)
         except CutShort as short:
@@ -124,6 +129,13 @@ class CellScorer:
         if self.reserve is not None:
             self.reserve.observe(varied, spent, account.spent)
         return scores
+
+    def _beside(self, cells: Sequence[Cell]) -> list[Content]:
+        """The first prompt of the cells around a few examples that are none of theirs."""
+        asked = {cell.example for cell in cells}
+        others = (each for each in (*self._task.train, *self._task.dev) if each not in asked)
+        beside = self._varied([Cell(cells[0].prompt, each) for each in islice(others, OTHERS)])
+        return [self._task.render(cell.prompt, cell.example)[0] for cell in beside]
 
     def _varied(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells as they are asked: with the prompt that their own stands for on their example, if for one."""
