@@ -23,7 +23,7 @@ _CONFIDENCE = re.compile(
 _SURE = re.compile(
     r"\(?\s?\b(?:I(?:'m|\sam)\s)?(?:(?:about|around|roughly|only)\s)?[0-9]{1,3}\s?%\s"
     r"(?:sure|certain|confident|confidence|certainty)\b\s?\)?"
-    r"|\b(?:confidence|certainty)(?:\s(?:level|score))?\s?(?:[:=]|is|of)\s?[0-9]{1,3}(?:\.[0-9])?\s?%",
+    r"|\b(?:confidence|certainty)(?:\s(?:level|score))?\s?(?:[:=]|is|of)?\s?[0-9]{1,3}(?:\.[0-9])?\s?%",
     re.IGNORECASE,
 )
 _SOURCE = re.compile(r"(?<=[0-9.%])\s?(?:\[[0-9]{1,2}\]\s?){1,5}(?=[.,;]?(?:\s|$))")

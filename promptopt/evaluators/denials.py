@@ -28,6 +28,21 @@ _DENIED_AFTER = re.compile(
     r"|(?:i\s)?(?:do\snot|dont)\sthink\sso|(?:\w{1,12}ly\s|of\scourse\s)?not(?:\sreally|\sat\sall|\squite|\sexactly)?)"
     r"[*\"'`)]{0,4}\s{0,3}(?:$|[\n,;.!—–])"
 )
+# "Safe? Not sure.", and "Is it safe to read? Hard to say."
+_ASKED_AND_LEFT = re.compile(
+    r"[^.?!\n]{0,40}\?{1,3}[*\"'`)]{0,4}\s{1,3}[*\"'`(]{0,4}(?:(?:im|i\sam|its|it\sis|thats|that\sis|well|hmm)[,.…]{0,3}\s)?(?:(?:still|really|honestly)[,]?\s)?"
+    r"(?:not\s(?:\w{1,12}ly\s|quite\s|so\s|too\s|100\s?%\s)?(?:sure|certain|clear|necessarily|enough)|un(?:sure|certain|clear|known|decided)"
+    r"|(?:hard|difficult|impossible|tough)\sto\s(?:say|tell|know|judge|determine|decide)"
+    r"|(?:i\s)?(?:cannot|cant|can\snot|couldnt|could\snot)\s(?:really\s)?(?:say|tell|know|judge|determine|decide|be\ssure)"
+    r"|(?:i\s)?(?:dont|do\snot)\s(?:really\s)?know|no\sidea|who\sknows|(?:it\s)?depends"
+    r"|(?:maybe|perhaps|possibly|(?:it\s)?(?:could|might|may)\sbe)(?:\snot)?(?=[*\"'`)]{0,4}\s{0,3}(?:$|[\n.!…])))\b"
+)
+_UNTOLD = re.compile(
+    r"\b(?:un(?:sure|certain|clear|known|decided)|not\s(?:\w{1,12}ly\s)?(?:sure|certain|clear|known)|"
+    r"(?:cannot|cant|unable\sto|hard\sto|difficult\sto|impossible\sto|not\spossible\sto)\s(?:\w{1,12}ly\s)?(?:tell|say|know|judge|determine|decide)|(?:dont|do\snot)\sknow)"
+    r"\s(?:if|whether)\b(?:(?!\b(?:but|however|yet|so|still|though)\b)[^.!?;:\n]){0,60}$"
+)
+"""Before a label that is only asked about: "It is unclear whether the review is negative"."""
 _UNDECIDED = re.compile(
     r"\b(?:if|whether|tell|determine|decide|judge|know|conclude|sure|certain|clear|un(?:clear|certain|sure|decided)|"
     r"hard|difficult|impossible|unable)\b"
@@ -44,7 +59,11 @@ for each label."""
 
 def is_denied(folded: str, start: int, end: int) -> bool:
     """Whether what stands there is denied, before it or behind it."""
-    return _negation_of(folded, start) is not None or _DENIED_AFTER.match(folded, end) is not None
+    return (
+        _negation_of(folded, start) is not None
+        or _DENIED_AFTER.match(folded, end) is not None
+        or _is_left_open(folded, start, end)
+    )
 
 
 def is_shared(folded: str, end: int, start: int) -> bool:
@@ -52,10 +71,11 @@ def is_shared(folded: str, end: int, start: int) -> bool:
     return start <= end + 20 and _SHARED.fullmatch(folded, end, start) is not None
 
 
-def leaves_open(folded: str, start: int) -> bool:
-    """Whether the negation before `start` only says that nobody knows: "I cannot tell whether it is toxic"."""
+def leaves_open(folded: str, start: int, end: int) -> bool:
+    """Whether what denies it only says that nobody knows: "I cannot tell whether it is toxic", "toxic? Not sure"."""
     negation = _negation_of(folded, start)
-    return negation is not None and _UNDECIDED.search(negation.group()) is not None
+    undecided = negation is not None and _UNDECIDED.search(negation.group()) is not None
+    return undecided or _is_left_open(folded, start, end)
 
 
 def denies_plainly(folded: str, start: int, end: int) -> bool:
@@ -64,6 +84,11 @@ def denies_plainly(folded: str, start: int, end: int) -> bool:
     if negation is None:
         return _DENIED_AFTER.match(folded, end) is not None
     return _PLAINLY.fullmatch(negation.group()) is not None
+
+
+def _is_left_open(folded: str, start: int, end: int) -> bool:
+    asked = "?" in folded and _ASKED_AND_LEFT.match(folded, end) is not None
+    return asked or _UNTOLD.search(folded[max(0, start - 2 * LOOKED_BACK) : start]) is not None
 
 
 def _negation_of(folded: str, start: int) -> re.Match[str] | None:

@@ -24,7 +24,7 @@ _PASSING = frozenset(
 )  # fmt: skip
 """Labels that are common words as well: with a word directly after them they say something else ("no idea")."""
 # "No idea" goes on; "no, because" and "no because" have answered.
-_GOES_ON = re.compile(r"[ \t]+(?!(?:because|since|as|due|or|and)\b)\w|-\w")
+_GOES_ON = re.compile(r"[ \t]+(?!(?:because|since|as|due|or|and|if|unless|but)\b)\w|-\w")
 # "No it is not" and "no way" say no, although words follow.
 _STATED = re.compile(
     r"[ \t]+(?:it|its|he|she|they|this|that|thats|there|i|im|we|you|the|not|because|since|as|due)\b|[ \t]way\W*$"
@@ -208,7 +208,7 @@ class LabelReader:
 
     def _opposite(self, denied: Sequence[re.Match[str]], folded: str) -> str | None:
         """The label that says that the one denied label is not so, where there is one: "non-toxic", "unsafe"."""
-        if any(leaves_open(folded, match.start()) for match in denied):
+        if any(leaves_open(folded, *match.span()) for match in denied):
             return None
         keys = list({key_of(self._name(match)) for match in denied})
         if len(keys) != 1:

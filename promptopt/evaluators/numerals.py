@@ -21,6 +21,7 @@ from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_
 from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import CORRECTED, IS, NOUN, without_struck
 from promptopt.evaluators.formulas import FORMULA, end_of_place, is_algebra, joins
+from promptopt.evaluators.leading import answers_parts, end_of_stated
 from promptopt.evaluators.magnitudes import as_proportion, fraction_of, is_percentage, scaled
 from promptopt.evaluators.plain_spelling import in_plain_spelling
 from promptopt.evaluators.signs import MINUS, is_negative
@@ -150,16 +151,17 @@ def _is_taken_back(plain: str, start: int, found: str, written: Written) -> bool
 
 def _last_in(plain: str, written: Written) -> str | None:
     """The last number of a reply that announces none."""
-    if undecided.is_list(plain):
+    if undecided.is_list(plain) or answers_parts(plain):
         return None
-    stop = len(plain)
+    stated = end_of_stated(plain)
+    stop = len(plain) if stated is None else stated
     for match in reversed(list(_QUANTITY.finditer(plain))):
         if match.start() >= stop:
             continue
         if match.group() == COMPOUND:
             return None
         numbers = _meant(match, plain, written)
-        if numbers and (joins(plain, *match.span()) or undecided.is_refused(plain, match.start())):
+        if numbers and (joins(plain, *match.span()) or undecided.is_refused(plain, *match.span())):
             return None
         if numbers and undecided.is_operand(plain, match.start()):
             # "15 apples (10 + 5)": the brackets say how it was worked out.

@@ -47,7 +47,7 @@ _BARE = rf"(?:(?-i:[B-HJ-Z]){_GOES_ON}|[A-Za-z](?![\w'+#°]){_END})"
 _HELD = r"[(\[{\"']\s?[A-Za-z]\s?[)\]}\"']"
 _ONE = rf"(?P<one>{_HELD}|{_BARE})"
 _MORE = re.compile(
-    r"\s{0,9}(?:,\s{0,9}(?:and|or)\b|and/or\b|[,;/&+~–—-]|(?:and|or|to|through|und|oder|et|ou|y|e|o|och|eller|en|of|и|или|ve|veya|dan|atau|và|hoặc)\b)\s{0,9}"
+    r"\s{0,9}(?:,\s{0,9}(?:and|or)\b|\?\s{0,9}or\b|and/or\b|[,;/&+~–—-]|(?:and|or|to|through|und|oder|et|ou|y|e|o|och|eller|en|of|и|или|ve|veya|dan|atau|và|hoặc)\b)\s{0,9}"
     r"(?:(?:possibly|maybe|perhaps|even|also|rather|else|potentially|probably)\s{1,9})?(?:option\s)?"
     rf"(?P<more>(?:{_HELD}|(?-i:II|III|IV)(?!\w)|(?-i:[A-Z])(?![\w'])(?:(?<![AI])|{_END}))(?!\s{{1,9}}(?:is|isn't|was|has|does|would)\b))",
     re.IGNORECASE,
@@ -67,7 +67,7 @@ _MARKED = re.compile(
 )
 # "The answer is B", "Choice: B", "the best one would be B".
 _ANSWER = re.compile(
-    rf"\b(?:{NOUN}|(?:choice|option|pick|selection|letter|verdict|response)"
+    rf"\b(?:{NOUN}|(?:choice|option|pick|selection|letter|verdict|response)(?:\shere)?"
     rf"(?=[\"')\]]{{0,2}}\s{{0,9}}(?:[:=]|{IS}\b|would|should|must))"
     # With a colon after it such a word ends a sentence about another one: "A is correct: B is too small."
     rf"|(?:best|correct|right|richtig|korrekt|correcta|correta|corretta)(?=\s{{1,9}}(?:one\s)?(?:{IS}|would|should|must)\b))"
@@ -81,7 +81,8 @@ _NOT_TAKEN_BACK = r"(?![^.;:!\n]{0,60}\b(?:but|however|yet|except)\b)"
 _ASSERTED = re.compile(
     rf"(?<![\w'.]){_ONE}\s{{1,9}}(?:(?:is|was|seems|looks)\s{{1,9}}"
     r"(?:(?:clearly|definitely|the|a|most|likely|only|also)\s{1,9}){0,3}"
-    r"(?:correct|right|best|answer|true|accurate|(?:one|option|choice)\s(?:that|which))\b(?!\s?\?)"
+    r"(?:correct|right|best|answer|true|accurate|(?<=most\s)(?:plausible|likely|appropriate|suitable|reasonable|logical|sensible|fitting)(?!\s(?:wrong|incorrect|false|not)\b)"
+    r"|(?:one|option|choice)\s(?:that|which))\b(?!\s?\?)"
     # Not "Machine B works for 3 hours", nor "A makes sense, but …".
     rf"|(?:(?:fits|matches|works)\s(?:best|perfectly|well|here)|makes\sthe\smost\ssense)\b{_NOT_TAKEN_BACK}"
     r"|(?:(?<!\w\s\w\s)|(?<=\bonly\s\w\s))(?:fits|matches|works|makes\ssense)"
@@ -128,7 +129,7 @@ _NUMBERED = (
 _WEIGHED = r"[A-Z][\"']\s?:[^{}]{1,40},\s?[\"'][A-Z][\"']\s?:"
 """Options with a number each, in JSON: "A": 0.1, "B": 0.7."""
 _OPENING = re.compile(
-    rf"{_NUMBERED}(?:(?!{_WEIGHED})([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:not|wrong|incorrect|false)\b)|because|since|as|(?<![AI]\s)only)\b|(?<!I)\s{{1,9}}only(?=\W{{0,3}}$|\s?[.,;:!\n]|\s(?:because|since|as)\b))"
+    rf"{_NUMBERED}(?:(?!{_WEIGHED})([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:(?:most|very|quite)\s+)?(?:\w{{1,9}}ly\s+)?(?:not|wrong|incorrect|false)\b)|because|since|as|(?<![AI]\s)only)\b|(?<!I)\s{{1,9}}only(?=\W{{0,3}}$|\s?[.,;:!\n]|\s(?:because|since|as)\b))"
     r"|([a-z])(?:\W{0,20}$|[).:](?=\s)))"
 )
 _ALONE = re.compile(rf"{_NUMBERED}([A-Z])(?![+#]|-\W*$)\W{{0,9}}")

@@ -144,6 +144,7 @@ _UNANSWERED = re.compile(
     re.IGNORECASE,
 )
 """Whatever numbers follow."""
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
 _AFTER_ALL = re.compile(r"\b(?:but|however|so|thus|hence|therefore|yet|still|assuming|if)\b|[=≈]", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?](?=\s)|\n")
 _WITHDRAWN = re.compile(
@@ -162,15 +163,19 @@ def is_no_answer(plain: str, start: int, stop: int) -> bool:
     return (_IN_WORDS.match(plain, start, stop) or _NOT_GIVEN.match(plain, start, stop)) is not None
 
 
-def is_refused(plain: str, start: int) -> bool:
-    """Whether a reply says, in the sentence of the number at `start` or behind it, that it cannot answer."""
+def is_refused(plain: str, start: int, end: int) -> bool:
+    """Whether a reply says, in the sentence of the number at `start` or behind it, that it cannot answer.
+
+    A number that only counts places, "the 3rd value", is no answer behind a refusal either.
+    """
     refusals = [match.start() for match in _REFUSED.finditer(plain)]
     unanswered = _UNANSWERED.search(plain)
     if unanswered is not None and not _AFTER_ALL.search(plain, unanswered.end(), max(start, unanswered.end())):
         return True
     if not refusals:
         return False
-    begins = max((match.end() for match in _SENTENCE.finditer(plain, 0, start)), default=0)
+    counts = _ORDINAL.match(plain, end) is not None
+    begins = 0 if counts else max((match.end() for match in _SENTENCE.finditer(plain, 0, start)), default=0)
     return refusals[-1] >= begins and not _AFTER_ALL.search(plain, refusals[-1], max(start, refusals[-1]))
 
 

@@ -1,0 +1,136 @@
+"""Replies that leave a label open, put the number before what it is, or answer several parts."""
+
+import pytest
+
+from promptopt.evaluators.readers import resolve
+
+SAFE, SPAM, MOOD = ("safe", "unsafe"), ("spam", "ham"), ("positive", "negative")
+
+
+@pytest.mark.parametrize(
+    ("labels", "reply"),
+    [
+        (SAFE, "safe? Not sure."),
+        (SAFE, "Unsafe? Hard to say."),
+        (SAFE, "Is it safe? I'm not certain."),
+        (SAFE, "Is it safe to read? I can't tell."),
+        (SAFE, "Safe? Maybe."),
+        (SAFE, "**Safe?** It depends."),
+        (SPAM, "spam? can't tell"),
+        (SPAM, "spam? maybe not"),
+        (MOOD, "Positive?? Unclear."),
+        (MOOD, "Positive? I don't know."),
+        (("yes", "no"), "Yes? Not sure."),
+        (("true", "false"), "True? Not necessarily."),
+        (MOOD, "It is unclear whether the review is negative."),
+        (MOOD, "I do not know if the reviewer was positive."),
+        (("true", "false"), "We cannot determine whether the claim is true."),
+        (("yes", "no"), "It depends. Yes if A, no if B."),
+    ],
+)
+def test_a_label_that_is_only_asked_for_is_no_answer(labels: tuple[str, ...], reply: str) -> None:
+    assert resolve("label", labels)(reply) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "reply", "meant"),
+    [
+        (SAFE, "safe? Yes.", "safe"),
+        (SAFE, "Safe? Sure.", "safe"),
+        (SAFE, "unsafe? Definitely.", "unsafe"),
+        (SAFE, "safe? I think so.", "safe"),
+        (SAFE, "Unsafe? Not at all.", "safe"),
+        (SAFE, "Is it safe? It depends, but overall it is unsafe.", "unsafe"),
+        (SAFE, "I am not sure whether this is safe, but I lean towards unsafe.", "unsafe"),
+        (MOOD, "Positive? Not sure. Probably negative.", "negative"),
+        (MOOD, "Is it positive or negative? Positive.", "positive"),
+        (MOOD, "I don't know if it's good, but positive.", "positive"),
+        (MOOD, "Unclear if he meant it. Negative.", "negative"),
+        (MOOD, "The author isn't sure if he liked it; the review is negative.", "negative"),
+        (SPAM, "spam (not sure?)", "spam"),
+        (SPAM, "The customer is unsure whether it has arrived: ham", "ham"),
+        (("true", "false", "unknown"), "It is unknown whether the claim is true.", "unknown"),
+        (("yes", "no"), "No if you ask me", "no"),
+    ],
+)
+def test_a_label_that_is_answered_with_counts_beside_a_question(
+    labels: tuple[str, ...], reply: str, meant: str
+) -> None:
+    assert resolve("label", labels)(reply) == meant
+
+
+@pytest.mark.parametrize(
+    ("reply", "meant"),
+    [
+        ("42 is the answer to question 7", "42"),
+        ("So 15 is the answer to the question about 3 boxes!", "15"),
+        ("15 apples is the answer to question 2.", "15"),
+        ("$15 is the total of 3 items.", "15"),
+        ("-15 is the answer to question 2", "-15"),
+        ("3.5 is the average of 3 and 4.", "3.5"),
+        ("17 is the sum of the digits of 98.", "17"),
+        ("3/4 is the result of exercise 5", "3/4"),
+        ("5 is the number of boxes.\n\n12 is the number of apples in 5 boxes.", "12"),
+        ("17\n\nExplanation: there are 12 apples and 5 pears.", "17"),
+        ("17\n\n**Reasoning:**\n12 red, 5 green", "17"),
+        # What goes on to another number has named one on its way.
+        ("12 is the sum of 5 and 7. Then we add 3 to get 15.", "15"),
+        ("Since 17 is the sum of 12 and 5, the total is 34.", "34"),
+        ("100 is the total budget which leaves 40", "40"),
+        ("12 is the sum, so the answer is 3", "3"),
+        ("17 (certainty 90%)", "17"),
+        ("17 (confidence 95%)", "17"),
+    ],
+)
+def test_a_number_may_stand_before_what_it_is(reply: str, meant: str) -> None:
+    assert resolve("number")(reply) == meant
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "(a) 5 (b) 6",
+        "a) 5\nb) 6",
+        "(a) 5 apples, (b) 6 pears",
+        "(i) 5 (ii) 6",
+        "Part A: 5, Part B: 6",
+        "a: 5; b: 6",
+        "First: 5. Second: 6.",
+        "x = 3, y = 4",
+        "m = 3 kg, v = 4 m/s",
+        "There is not enough information. The 3rd value is missing.",
+    ],
+)
+def test_several_parts_answered_are_no_number(reply: str) -> None:
+    assert resolve("number")(reply) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "meant"),
+    [
+        ("(a) 5", "5"),
+        ("(a) 5 (b) 5", "5"),
+        ("b) 6", "6"),
+        ("1. 5\n2. 6", "6"),
+        ("a = 3\nb = 4\na + b = 7", "7"),
+        ("x = 3, y = 4, so x + y = 7", "7"),
+        ("We do not have enough information, but the 3rd value is 9.", "9"),
+    ],
+)
+def test_one_part_a_numbered_working_and_a_sum_are_read(reply: str, meant: str) -> None:
+    assert resolve("number")(reply) == meant
+
+
+@pytest.mark.parametrize(
+    ("reply", "meant"),
+    [
+        ("Answer: B? or C?", None),
+        ("Of the options, B is the most plausible.", "(B)"),
+        ("A is most likely wrong", None),
+        ("C is the most reasonable choice, although D is possible.", "(C)"),
+        ("The best option here is B – it is cheaper.", "(B)"),
+        ("The choice here is between A and B.", None),
+    ],
+)
+def test_options_asked_for_and_found_likely(reply: str, meant: str | None) -> None:
+    assert resolve("choice")(reply) == meant
