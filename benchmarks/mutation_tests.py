@@ -12,6 +12,36 @@ BY_HAND = "tests/optimizers/test_plans_by_hand.py"
 ASKED = "tests/optimizers/test_words_asked_for.py"
 """How long a text proposers are asked for."""
 
+CHARGING = ["tests/test_run_charges.py", "tests/run/test_probes.py"]
+"""What a run pays, and what its caps let through."""
+LABELLING = ["tests/cli/test_cli_label.py", "tests/cli/test_cli_label_sheets.py"]
+"""Sheets of replies that people label, and the verdict by them."""
+JUDGING = [
+    "tests/evaluators/test_check_judge.py",
+    "tests/trust/test_calibration.py",
+    "tests/cli/test_cli_calibrate.py",
+    "tests/cli/test_cli_judges.py",
+    "tests/evaluators/test_judging_runs.py",
+]
+"""How a judge is held against people, and what its word is worth in a run."""
+READING = [
+    "tests/evaluators/test_reasoned.py",
+    "tests/evaluators/test_naming.py",
+    "tests/evaluators/test_replies_as_models_write_them.py",
+    "tests/evaluators/test_replies_in_public_reports.py",
+    "tests/evaluators/test_replies_read_too_strictly.py",
+    "tests/evaluators/test_replies_with_algebra_and_refusals.py",
+]
+"""Replies as models write them, and what is read out of them."""
+NUMERALS = [
+    "tests/evaluators/test_numerals.py",
+    "tests/evaluators/test_numerals_spellings.py",
+    "tests/evaluators/test_numerals_of_no_number.py",
+    "tests/evaluators/test_compounds.py",
+    "tests/evaluators/test_contrasted.py",
+]
+"""Numbers as they are written in replies."""
+
 TESTS = {
     "optimizers/random_search": [f"{GOLDEN}[random]", "tests/optimizers/test_random_search.py"],
     "optimizers/promptquine/tapruning": ["tests/optimizers/promptquine/test_tapruning.py"],
@@ -94,8 +124,6 @@ TESTS = {
         "tests/optimizers/test_metaspo.py",
         "tests/optimizers/test_metaspo_plan.py",
     ],
-    "run/posterior": ["tests/run/test_posterior.py"],
-    "run/scoreboard": ["tests/run/test_posterior.py", "tests/run/test_run.py", f"{GOLDEN}[auto]"],
     "selection/minibatches": [
         "tests/selection/test_minibatches.py",
         f"{GOLDEN}[tpe]",
@@ -108,6 +136,94 @@ TESTS = {
     "selection/depth": ["tests/selection/test_generations.py", "tests/selection/test_fresh.py"],
     "selection/fresh": ["tests/selection/test_fresh.py", "tests/selection/test_generations.py"],
     "selection": [RANGES, "tests/selection"],
+    "stats": ["tests/test_stats_verdicts.py", "tests/test_stats.py", "tests/test_stats_means.py"],
+    "outcome/looks": [
+        "tests/outcome/test_looks.py",
+        "tests/evaluation/test_compare_prompts.py",
+        "tests/evaluation/test_one_look.py",
+        "tests/cli/test_cli_looks.py",
+    ],
+    "outcome/decisions": [
+        "tests/outcome/test_decisions.py",
+        "tests/cli/test_cli_check_bars.py",
+        "tests/reports/test_gate_reports.py",
+        "tests/cli/test_cli_check_bounds.py",
+        "tests/cli/test_cli_check.py",
+    ],
+    "outcome/criterion": ["tests/binding/test_criterion.py", "tests/evaluators/test_check_judge.py"],
+    "outcome/sealed_test": [
+        "tests/outcome/test_sealed_test.py",
+        "tests/test_planning.py",
+        "tests/outcome/test_looks.py",
+        "tests/outcome/test_result_warnings.py",
+        "tests/run/test_run_endings.py",
+        "tests/evaluators/test_judging_runs.py",
+    ],
+    "outcome/pairs": LABELLING,
+    "outcome/by_labels": LABELLING,
+    "outcome/by_judge": ["tests/outcome/test_sentence.py", *JUDGING],
+    "outcome/judge_trust": JUDGING,
+    "outcome/final": [
+        "tests/outcome/test_final_choice.py",
+        "tests/test_choice.py",
+        "tests/test_worth.py",
+        "tests/binding/test_criterion.py",
+    ],
+    "outcome/hygiene": ["tests/outcome/test_hygiene.py"],
+    "outcome/injections": ["tests/outcome/test_hygiene.py"],
+    "outcome/notebook": ["tests/outcome/test_notebook.py"],
+    "outcome/own_probes": ["tests/outcome/test_own_probes.py"],
+    "outcome": ["tests/outcome", "tests/run/test_run_endings.py", "tests/cli/test_cli_runs.py"],
+    "run/posterior": ["tests/run/test_posterior.py"],
+    "run/scoreboard": ["tests/run/test_posterior.py", "tests/run/test_run.py", f"{GOLDEN}[auto]"],
+    "run/worth": ["tests/test_worth.py", "tests/outcome/test_final_choice.py"],
+    "run/charging": [*CHARGING, "tests/run/test_request_slices.py", "tests/run/test_run.py"],
+    "run/slices": ["tests/run/test_request_slices.py", *CHARGING],
+    "run/budget": [
+        "tests/run/test_budget.py",
+        "tests/test_planning.py",
+        "tests/run/test_reserve.py",
+        "tests/test_run_charges.py",
+        "tests/test_forecast.py",
+    ],
+    "run/reserve": ["tests/run/test_reserve.py", "tests/test_planning.py", "tests/binding/test_criterion.py"],
+    "run/fetching": [
+        "tests/run/test_probes.py",
+        "tests/run/test_refused_and_cut.py",
+        "tests/run/test_request_slices.py",
+        "tests/store/test_claims.py",
+        "tests/run/test_run.py",
+    ],
+    "run/claimed_calls": ["tests/store/test_claims.py", "tests/run/test_run.py"],
+    "run/scoring": ["tests/run/test_evaluator_scores.py", "tests/run/test_rescoring.py", "tests/run/test_run.py"],
+    "run/reply_checks": ["tests/run/test_reply_checks.py"],
+    "run/first_replies": ["tests/run/test_first_replies.py"],
+    "run": ["tests/run", "tests/test_run_charges.py"],
+    "store/call_keys": ["tests/store/test_store.py", "tests/store/test_claims.py"],
+    "store/looks": ["tests/store/test_store_looks.py", "tests/outcome/test_looks.py"],
+    "store": ["tests/store"],
+    "evaluators/readers": ["tests/evaluators/test_readers.py", *READING],
+    "evaluators/numerals": NUMERALS,
+    "evaluators/metrics": ["tests/evaluators/test_metrics.py", *READING, "tests/tasks/test_task_files.py"],
+    "evaluators/labels": [
+        "tests/evaluators/test_labels.py",
+        "tests/evaluators/test_labels_piecewise.py",
+        "tests/evaluators/test_first_token.py",
+    ],
+    "evaluators/generation": [
+        "tests/evaluators/test_generation.py",
+        "tests/evaluators/test_shares.py",
+        "tests/run/test_refused_and_cut.py",
+        "tests/test_run_charges.py",
+    ],
+    "evaluators/loss": ["tests/evaluators/test_loss.py", "tests/test_run_charges.py"],
+    "evaluators": ["tests/evaluators"],
+    "comparison": ["tests/comparison"],
+    "tasks/splits": ["tests/tasks/test_splits.py", "tests/tasks/test_rare_labels.py", "tests/tasks/test_task.py"],
+    "tasks/sealing": ["tests/tasks/test_sealing.py"],
+    "trust": ["tests/trust", "tests/evaluators/test_check_judge.py", *LABELLING],
+    "judges": JUDGING,
+    "labelling": ["tests/evaluation/test_labelled_replies.py", *LABELLING],
 }
 """Tests of a module or folder, the quick ones first; the first entry that fits. Other methods have a folder each."""
 

@@ -1,0 +1,57 @@
+"""What a gain is called at its level, to the last digit; and the levels themselves."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
+
+
+def gain(mean: float, p_value: float, interval: tuple[float, float], alpha: float) -> Gain:
+    # Another 95 % interval, which would say better: a verdict goes by that of its own level.
+    ends = (0.01, 0.2) if mean > 0 else (-0.2, -0.01)
+    return Gain(mean, ends, p_value, "by hand", 100, 100, alpha, interval)
+
+
+@pytest.mark.parametrize("worse", [False, True])
+@pytest.mark.parametrize(
+    ("mean", "p_value", "interval", "alpha", "shown"),
+    [
+        (0.1, 0.049, (0.01, 0.2), ALPHA, True),
+        # At the level is not below it, and an end at zero does not exclude zero.
+        (0.1, 0.05, (0.01, 0.2), ALPHA, False),
+        (0.1, 0.049, (0.0, 0.2), ALPHA, False),
+        (0.1, 0.049, (-0.01, 0.2), ALPHA, False),
+        (0.0, 0.049, (0.01, 0.2), ALPHA, False),
+        # Of a later look.
+        (0.1, 0.017, (0.01, 0.2), level(2), False),
+        (0.1, 0.016, (0.01, 0.2), level(2), True),
+    ],
+)
+def test_test_mean_and_interval_have_to_agree(
+    mean: float, p_value: float, interval: tuple[float, float], alpha: float, shown: bool, worse: bool
+) -> None:
+    if worse:
+        mean, interval = -mean, (-interval[1], -interval[0])
+    said = "worse" if worse else "better"
+    assert verdict(gain(mean, p_value, interval, alpha)) == (said if shown else "no_evidence")
+
+
+def test_the_level_of_a_look_is_its_share_of_one_in_twenty() -> None:
+    shares = [1, 3, 6, 10, 15]
+    assert [level(look) for look in range(1, 6)] == pytest.approx([ALPHA / share for share in shares])
+
+
+@pytest.mark.parametrize(
+    ("won", "test", "mean"),
+    [(5, "Gaffke's test of the mean", 0.01), (6, "McNemar exact, on items impossible for one prompt", 0.12)],
+)
+def test_six_items_that_only_the_start_makes_impossible_outweigh_finite_losses(
+    won: int, test: str, mean: float
+) -> None:
+    before = [-math.inf] * won + [-1.0] * (50 - won)
+    after = [-1.0] * won + [-1.0 + 0.5 / (50 - won)] * (50 - won)
+    found = paired_gain(before, after, bounded=False)
+    assert (found.test, found.mean) == (test, pytest.approx(mean))
