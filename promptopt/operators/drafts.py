@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from promptopt.operators.reflect import BESIDE, tag_pattern
-from promptopt.operators.refusals import changes_nothing, refuses
-from promptopt.operators.replies import NOTHING, Form, debris, tidy
+from promptopt.operators.refusals import changes_nothing, criticises, refuses
+from promptopt.operators.replies import Form, debris, tidy
 from promptopt.protocols import Task
 from promptopt.run import Run
 from promptopt.text import normalise
@@ -55,7 +55,7 @@ def unusable(
     most: int,
     tags: Collection[str],
     count_tokens: Callable[[str], int],
-    form: Form = NOTHING,
+    form: Form,
     own: Sequence[str] = (),
 ) -> str | None:
     """Why `text` cannot stand in for the section `parent`, in a few words; None where it can.
@@ -75,6 +75,8 @@ def unusable(
     # A prompt may begin so itself, and its edits with it.
     if refuses(text) and not refuses(parent):
         return "refusal"
+    if criticises(text) and not criticises(parent):
+        return "criticises its parent"
     # By name: braces may be doubled or hold blanks, and stand for the same input.
     before, after = set(_PLACEHOLDER.findall(parent)), set(_PLACEHOLDER.findall(text))
     if before - after:
@@ -97,7 +99,7 @@ def unusable(
 class Drafts:
     """The distinct usable texts written for one parent's editable part: who wrote each, and the reason behind it."""
 
-    def __init__(self, run: Run, parent: Prompt, most: int, tags: Collection[str], form: Form = NOTHING) -> None:
+    def __init__(self, run: Run, parent: Prompt, most: int, tags: Collection[str], form: Form) -> None:
         """`most`, `tags` and `form`: as in `unusable`."""
         self._run, self._parent, self._most, self._tags, self._form = run, parent, most, tags, form
         self._own = said_of(run.task, parent)

@@ -1,4 +1,4 @@
-"""Replies that give no text: refusals, "no changes needed", and answers to a request taken for a chat."""
+"""Replies that give no text: refusals, "no changes needed", criticisms, and answers to a request taken for a chat."""
 
 from __future__ import annotations
 
@@ -51,6 +51,30 @@ _UNCHANGED = re.compile(
     re.IGNORECASE,
 )
 
+_FAULT = (
+    r"(?:(?:too|overly|insufficiently|poorly) \w+|incomplete|unclear|vague|ambiguous|confusing|misleading|lacking"
+    r"|missing|insufficient|incorrect|wrong|flawed|not (?:very |quite |fully )?"
+    r"(?:clear|specific|complete|enough|detailed|precise|sufficient|helpful|explicit))\b"
+)
+_LEFT_OUT = (
+    r"(?:mention|say|specify|state|include|explain|address|provide|give|define|clarify|tell|cover|consider|account"
+    r"|describe|indicate)\b"
+)
+# At the head of a sentence: "If the prompt does not mention a date, …" tells a model what to do.
+_CRITICISM = re.compile(
+    r"(?:\A|\n|[.!?]\s)[\W_]{0,6}"
+    r"(?:(?:however|but|also|similarly|additionally|moreover|first|second|unfortunately)\W{1,3})?"
+    r"(?:the|this|your) (?:(?:current|original|given|existing|previous|provided|initial|old) )?(?:instructions?|prompt)"
+    r"(?: (?:above|given|provided|itself|you (?:gave|provided)))? (?:(?:also|still|only|currently) )?(?:"
+    r"(?:is|are|was|were|seems?|appears?) (?:to be )?(?:(?:a bit|a little|somewhat|rather|very|quite|so|also) )?"
+    rf"{_FAULT}"
+    rf"|(?:does|do|did)(?: not|n['’]t) (?:(?:explicitly|clearly|fully|even) )?{_LEFT_OUT}"
+    r"|fail(?:s|ed)? to\b|(?:lacks?|lacked|omits?|omitted)\b"
+    r"|(?:could|should|can) be (?:more|improved|clearer|rewritten|better)\b"
+    r"|needs? (?:to be (?:more|clearer|improved|rewritten)|more|improvement)\b)",
+    re.IGNORECASE,
+)
+
 
 def refuses(text: str) -> bool:
     """Whether `text` begins as models do that will not, or cannot, do what they are asked."""
@@ -60,3 +84,8 @@ def refuses(text: str) -> bool:
 def changes_nothing(text: str) -> bool:
     """Whether `text` only says that what it was made from needs no change."""
     return _UNCHANGED.match(text) is not None
+
+
+def criticises(text: str) -> bool:
+    """Whether `text` says what is wrong with an instruction, as a critic was asked to before it wrote a better one."""
+    return _CRITICISM.search(text) is not None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from promptopt.operators.drafts import SAME, edit_limit, said_of, unusable
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import ask_whole
-from promptopt.operators.replies import NOTHING, Form, sized, tidy
+from promptopt.operators.replies import Form, sized, tidy
 from promptopt.run import Run
 from promptopt.tasks.parts import focused
 from promptopt.types import Prompt, Sampling
@@ -26,11 +26,11 @@ def rewrites(
     *,
     who: str,
     longest: int,
+    form: Form,
     tag: str = TAG,
     tags: Collection[str] = (),
     bare: bool = False,
     closed: bool = False,
-    form: Form = NOTHING,
 ) -> list[Prompt | None]:
     """For each (parent, request) the parent with its editable part exchanged for what was written; None for no use.
 
@@ -110,11 +110,11 @@ def _written(
     *,
     who: str,
     longest: int,
+    form: Form,
     tag: str = TAG,
     tags: Collection[str] = (),
     bare: bool = False,
     closed: bool = False,
-    form: Form = NOTHING,
 ) -> list[str | None]:
     """The texts of parts, as in `rewrites`; where one is the same as its parent's, that one."""
     # Each section once: a count may have to ask an engine.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from promptopt.operators.drafts import Drafts, edit_limit, placeholders, unusable
+from promptopt.operators.replies import NOTHING
 from promptopt.testing import planted_task
 
 PARENT = "Answer {name} in {{ language }}: \\boxed{x}"
@@ -36,7 +37,9 @@ PARENT = "Answer {name} in {{ language }}: \\boxed{x}"
     ],
 )
 def test_why_a_text_is_unusable(text: str, why: str | None) -> None:
-    found = unusable(text, PARENT, most=10, tags=("instruction",), count_tokens=lambda text: len(text.split()))
+    found = unusable(
+        text, PARENT, most=10, tags=("instruction",), form=NOTHING, count_tokens=lambda text: len(text.split())
+    )
     assert found == why
 
 
@@ -61,7 +64,7 @@ def test_drafts_are_usable_texts_each_once_with_who_wrote_the_first() -> None:
     run: Any = SimpleNamespace(
         task=task, count_tokens=lambda text: len(text.split()), reject=lambda why: rejected.update([why])
     )
-    drafts = Drafts(run, task.initial, 5, ("prompt",))
+    drafts = Drafts(run, task.initial, 5, ("prompt",), NOTHING)
     drafts.add(["Say it.", "Say  it.", "one two three four five six", "<prompt>x"], "critic", "a reason")
     drafts.add(["Say it.", "Say so."], "other", "another")
     assert drafts.sections() == [("Say it.", "a reason"), ("Say so.", "another")]

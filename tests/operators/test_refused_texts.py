@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from promptopt.operators.drafts import unusable
-from promptopt.operators.refusals import refuses
+from promptopt.operators.refusals import criticises, refuses
+from promptopt.operators.replies import NOTHING
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,48 @@ def test_a_prompt_is_no_refusal(text: str) -> None:
 
 def test_no_method_takes_a_refusal_for_a_prompt_unless_its_parent_begins_so() -> None:
     def why(text: str, parent: str) -> str | None:
-        return unusable(text, parent, most=50, tags=(), count_tokens=len)
+        return unusable(text, parent, most=50, tags=(), form=NOTHING, count_tokens=len)
 
     assert why("I'm sorry, I have no text.", "Classify it.") == "refusal"
     assert why("Sorry is what you say first.", "Sorry is the word.") is None
+
+
+CRITICISMS = [
+    "The instruction is incomplete and does not mention world news. Name the topic.",
+    "This instruction does not specify how to decide.",
+    "What is it about? Similarly, the instructions do not mention sports.",
+    "The current prompt is too vague.\nClassify the text.",
+    "The prompt fails to say what counts as toxic.",
+    "However, the given instruction lacks examples.",
+    "**The original prompt could be clearer.** Sort the mail.",
+    "The instruction needs to be more specific.",
+    "The instruction isn't shown. The prompt didn't say which answer.",
+]
+"""What small critics put where the prompt should stand."""
+
+
+@pytest.mark.parametrize("text", CRITICISMS)
+def test_a_criticism_is_no_prompt(text: str) -> None:
+    assert criticises(text)
+    assert unusable(text, "Classify it.", most=500, tags=(), form=NOTHING, count_tokens=len) == "criticises its parent"
+    # A prompt about prompts may speak so, and then its edits may.
+    assert unusable(f"{text} Go on.", text, most=500, tags=(), form=NOTHING, count_tokens=len) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "If the prompt does not mention a date, answer None.",
+        "Say where the instruction is unclear.",
+        "When the instruction fails to say which, choose the first.",
+        "Judge whether the prompt lacks a question.",
+        "The instructions are not to be shown to anybody.",
+        "The prompt is a question. Answer it.",
+        "This prompt is confidential.",
+        "The text does not mention prices. Then answer unknown.",
+        "Follow the instruction above; it is complete.",
+        "The instruction may be in any language.",
+    ],
+)
+def test_a_prompt_that_speaks_of_prompts_is_no_criticism(text: str) -> None:
+    assert not criticises(text)

@@ -72,10 +72,11 @@ def operated(
     start: str = "Answer.",
     length: int = 0,
     unusable: Sequence[int] = (),
+    reply: str = "",
 ) -> tuple[list[str], list[str]]:
     """What the proposer was asked, and the warnings; question n is answered right where `right` says so.
 
-    `unusable`: the replies, counted from 1, that hold nothing.
+    `unusable`: the replies, counted from 1, that hold nothing. `reply`: what every reply holds, where they are alike.
     """
     examples = [Example.of("yes", question=f"{n} {'x' * length}question {n}") for n in range(40)]
     task = Task.from_examples(examples, prompt=start, labels=("no", "yes"), metric="exact", layout=IN_TEXT,
@@ -89,9 +90,8 @@ def operated(
     def write(request: Request) -> str:
         SAMPLINGS.append(request.sampling)
         asked.append(str(request.content[-1].content) if not isinstance(request.content, str) else request.content)
-        return (
-            "<prompt></prompt>" if len(asked) in unusable else f"<prompt>Write it anew, {NUMBERS[len(asked)]}.</prompt>"
-        )
+        text = reply if reply else f"Write it anew, {NUMBERS[len(asked)]}."
+        return f"<prompt>{'' if len(asked) in unusable else text}</prompt>"
 
     models = Models(Scripted(answer, name="model"), proposer=Scripted(write, name="proposer"))
     result = optimize(task, method, model=models, store=home / "store.db", budget=Budget(evaluations=200))
@@ -278,3 +278,28 @@ def test_of_two_writings_what_can_be_used_counts(tmp_path: Path) -> None:
     asked, _ = operated(tmp_path / "free", free)
     assert asked == []
     assert len(free.children) == 1
+
+
+@pytest.mark.parametrize(
+    ("operator", "reply"),
+    [
+        # As a model of 0.5B wrote them; the first won a search.
+        ("critic", "What is right in this instruction, and what would have prevented such mistakes? Name the topic."),
+        ("critic", "The instruction is incomplete and does not mention sports."),
+        ("critic", "A language model follows an instruction with a sad, critical tone, and makes mistakes."),
+        ("critic", "What the instruction fails to say, so that these mistakes happen."),
+        ("rewrite", "Rewrite an instruction for a language model so that it says yes."),
+        ("rewrite", "Put it in another way: clearer, more to the point."),
+        ("cross", "Write one coherent instruction that keeps what is special about each."),
+        ("history", "A new instruction that differs from all of these and has a higher score."),
+        ("guess", "I write the instruction that leads to the right output for all inputs."),
+    ],
+)
+def test_what_repeats_the_request_or_criticises_is_no_child(tmp_path: Path, operator: str, reply: str) -> None:
+    two = [worded("one"), worded("two")]
+    method = Operating(operator, worth=dict.fromkeys(two, 0.5), scored=30 if operator == "critic" else 0)
+    if operator == "cross":
+        method.elite = lambda _: two
+    (request, *_), warnings = operated(tmp_path, method, reply=reply)
+    assert kind(request) == operator
+    assert method.children == [], warnings

@@ -11,7 +11,7 @@ from promptopt.operators.demos import bare, draw, said, shows_demos, shows_turns
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.auto.credit import Credit
-from promptopt.optimizers.auto.requests import Requests
+from promptopt.optimizers.auto.requests import FORM, Requests
 from promptopt.run import Run
 from promptopt.tasks.parts import wording
 from promptopt.text import normalise
@@ -221,7 +221,7 @@ class Operators:
         longest = max(run.count_tokens(prompt[run.task.editable]) for prompt in shown)
         # A critique stands before the text, and a text may grow; more would only pay for rambling.
         sampling = Sampling(temperature=1.0, max_tokens=longest * 3 // 2 + 256)
-        return rewrites(run, asked, sampling, who=_WHO, longest=self._longest)
+        return rewrites(run, asked, sampling, who=_WHO, longest=self._longest, form=FORM)
 
     def _pruned(self, parent: Prompt) -> Proposal | None:
         """One sentence or list item less, whichever."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from promptopt.operators.drafts import edit_limit
 from promptopt.operators.exemplars import MARK, show_place
 from promptopt.operators.reflect import Mistake, show_task
+from promptopt.operators.replies import Form
 from promptopt.operators.traces import show_traced
 from promptopt.run import Run
 from promptopt.text import Pattern
@@ -85,6 +86,7 @@ Write the instruction that leads to the right output for all inputs of this kind
 in these inputs. {_FORM}""",
     _SLOTS,
 )
+FORM = Form(CRITIC, REWRITE, CROSS, HISTORY, GUESS)
 
 
 class Requests:
