@@ -12,7 +12,7 @@ BY_HAND = "tests/optimizers/test_plans_by_hand.py"
 ASKED = "tests/optimizers/test_words_asked_for.py"
 """How long a text proposers are asked for."""
 
-CHARGING = ["tests/test_run_charges.py", "tests/run/test_probes.py"]
+CHARGING = ["tests/run/test_charging.py", "tests/test_run_charges.py", "tests/run/test_probes.py"]
 """What a run pays, and what its caps let through."""
 LABELLING = ["tests/cli/test_cli_label.py", "tests/cli/test_cli_label_sheets.py"]
 """Sheets of replies that people label, and the verdict by them."""
@@ -152,6 +152,7 @@ TESTS = {
     ],
     "outcome/criterion": ["tests/binding/test_criterion.py", "tests/evaluators/test_check_judge.py"],
     "outcome/sealed_test": [
+        "tests/outcome/test_measured.py",
         "tests/outcome/test_sealed_test.py",
         "tests/test_planning.py",
         "tests/outcome/test_looks.py",
@@ -164,6 +165,7 @@ TESTS = {
     "outcome/by_judge": ["tests/outcome/test_sentence.py", *JUDGING],
     "outcome/judge_trust": JUDGING,
     "outcome/final": [
+        "tests/outcome/test_final_ranks.py",
         "tests/outcome/test_final_choice.py",
         "tests/test_choice.py",
         "tests/test_worth.py",
@@ -186,6 +188,7 @@ TESTS = {
         "tests/test_run_charges.py",
         "tests/test_forecast.py",
     ],
+    "run/door": [*CHARGING, "tests/run/test_first_replies.py", "tests/store/test_claims.py", "tests/run/test_run.py"],
     "run/reserve": ["tests/run/test_reserve.py", "tests/test_planning.py", "tests/binding/test_criterion.py"],
     "run/fetching": [
         "tests/run/test_probes.py",

@@ -55,3 +55,21 @@ def test_six_items_that_only_the_start_makes_impossible_outweigh_finite_losses(
     after = [-1.0] * won + [-1.0 + 0.5 / (50 - won)] * (50 - won)
     found = paired_gain(before, after, bounded=False)
     assert (found.test, found.mean) == (test, pytest.approx(mean))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "broken", "test"),
+    [
+        ((3, 3, 3), 0, "McNemar exact"),
+        ((3, 3, 3), 3, "McNemar exact"),
+        # Sums with more than a sign: of other sizes, or of items that differ.
+        ((1, 3, 3), 0, "Gaffke's test of the mean"),
+        ((3, 3, 3), 1, "Gaffke's test of the mean"),
+    ],
+)
+def test_groups_are_wins_and_losses_where_all_count_alike(sizes: tuple[int, ...], broken: int, test: str) -> None:
+    groups = [f"g{number}" for number, size in enumerate(sizes * 4) for _ in range(size)]
+    after = [0.0] * broken + [1.0] * (len(groups) - broken)
+    found = paired_gain([1.0] * broken + [0.0] * (len(groups) - broken), after, groups=groups)
+    assert (found.test, found.units, found.n) == (test, 12, len(groups))
+    assert found.mean == pytest.approx((len(groups) - 2 * broken) / len(groups))

@@ -75,3 +75,6 @@ def test_evidence_of_search_and_dev_is_pooled() -> None:
     assert pooled(14, 20, 0.70, 60) == pytest.approx(0.700)
     assert pooled(14, 20, 0.5, 500) == pytest.approx((14 + 40) / 100)
     assert pooled(0, 0, 0.7, 0) == 0.7
+    # What the search made impossible counts for as much as it was looked at: not at all, or all.
+    assert pooled(3, 4, -math.inf, 0) == 0.75
+    assert pooled(3, 4, -math.inf, 2) == -math.inf

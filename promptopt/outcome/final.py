@@ -124,7 +124,7 @@ def _compared(run: Run, contenders: Sequence[Prompt], examples: Sequence[Example
     def preference(estimate: Estimate) -> tuple[float, int]:
         prompt = estimate.prompt
         # A loss in nats and an accuracy cannot be added: only what is measured alike counts beside dev.
-        seen = run.estimate(prompt, evidence).count if by_search and math.isfinite(worth[prompt]) else 0
+        seen = run.estimate(prompt, evidence).count if by_search else 0
         return _rank(pooled(estimate.mean * estimate.count, estimate.count, worth[prompt], seen), prompt)
 
     # `max` keeps the first of equals, and the contenders come in order: the start, then the best of the search.

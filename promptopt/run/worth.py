@@ -66,4 +66,6 @@ def pooled(dev_sum: float, dev: int, worth: float, seen: int) -> float:
     Without either, the worth alone.
     """
     weight = min(seen, MOST_SEEN)
-    return (dev_sum + weight * worth) / (dev + weight) if dev + weight else worth
+    # No part of a worth of minus infinity is nothing, where 0 * -inf is no number.
+    searched = weight * worth if weight else 0.0
+    return (dev_sum + searched) / (dev + weight) if dev + weight else worth

@@ -1,0 +1,127 @@
+"""Who is preferred in the final choice, by what is known of each: in a run whose knowledge is given."""
+
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from promptopt.errors import BudgetSpent
+from promptopt.outcome import final
+from promptopt.run import Run
+from promptopt.types import Estimate, Example, Prompt
+
+START, LONG, SHORT, OTHER = (Prompt.of(text) for text in ("the start, long", "a longer text", "short", "another text"))
+TRAIN, DEV = ([Example.of("t", text=f"{name} {number}") for number in range(4)] for name in ("train", "dev"))
+SEARCHED = (1.0, 0.0, 1.0, 0.0)
+AGAIN = 5
+"""The repetition of the final choice."""
+
+Known = Mapping[Prompt, Sequence[float | None]]
+
+
+@dataclass
+class Given:
+    """What the final choice asks of a run. `searched`, `dev_scores`: of each prompt on TRAIN, on DEV."""
+
+    searched: Known
+    dev_scores: Known
+    worth: Mapping[Prompt, float] = field(default_factory=dict[Prompt, float])
+    spent: bool = False
+    initial: Prompt = START
+    dev: Sequence[Example] = tuple(DEV)
+    final_repetition: int = AGAIN
+    prior: float = math.nan
+    said: list[str] = field(default_factory=list[str])
+
+    def evidence(self) -> Sequence[Example]:
+        return TRAIN
+
+    def estimate(self, prompt: Prompt, examples: Sequence[Example], repetition: int = 0) -> Estimate:
+        known = dict(zip(DEV, self.dev_scores.get(prompt, ()), strict=False)) if repetition == AGAIN else {}
+        if repetition == 0:
+            known = dict(zip(TRAIN, self.searched.get(prompt, ()), strict=False))
+        values = [value for each in examples if (value := known.get(each)) is not None]
+        return Estimate(prompt, math.fsum(values) / len(values) if values else 0.0, len(values))
+
+    def evaluate(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> None:
+        if self.spent:
+            raise BudgetSpent("all is spent")
+
+    def worths(self, evidence: Sequence[Example], prior: float) -> Mapping[Prompt, float]:
+        self.prior = prior
+        return self.worth
+
+    def posterior(self, contenders: Sequence[Prompt], examples: Sequence[Example]) -> SimpleNamespace:
+        return SimpleNamespace(mean=self.worth)
+
+    def warn(self, message: str) -> None:
+        self.said.append(message)
+
+
+def compared(given: Given, *contenders: Prompt, by_search: bool = True) -> Prompt:
+    return final._compared(cast("Run", given), [START, *contenders], DEV, by_search)
+
+
+def test_prompts_that_no_score_tells_apart_are_worth_what_the_best_of_them_is() -> None:
+    same = {LONG: [1.0, 1.0, 0.0], SHORT: [1.0, 1.0, 0.0], OTHER: [1.0, 0.0, 1.0]}
+    # One has seen less of dev, and nothing that speaks against it.
+    given = Given(same, {LONG: [1.0, 0.0], SHORT: [1.0], OTHER: [1.0, 1.0]}, {LONG: 0.8, SHORT: 0.6, OTHER: 0.7})
+    assert final._by_belief(cast("Run", given), [LONG, SHORT, OTHER], [OTHER, LONG, SHORT]) == [SHORT, LONG, OTHER]
+
+
+@pytest.mark.parametrize("dev", [[0.0], [1.0, 1.0]])
+def test_one_score_that_differs_tells_them_apart(dev: list[float]) -> None:
+    same = {LONG: [1.0, 1.0], SHORT: [1.0, 1.0]}
+    given = Given(same, {LONG: [1.0, 0.0], SHORT: dev}, {LONG: 0.8, SHORT: 0.6})
+    assert final._by_belief(cast("Run", given), [LONG, SHORT], [SHORT, LONG]) == [LONG, SHORT]
+
+
+@pytest.mark.parametrize(
+    ("scores", "worth", "best"),
+    [
+        # Dev alone, where the search knows as much of both.
+        ({START: [1, 0, 0, 0], LONG: [1, 1, 0, 0]}, {START: 0.5, LONG: 0.5}, LONG),
+        # 4 looks on dev and 4 of the search: (2 + 4 * 0.9) / 8 against (3 + 4 * 0.5) / 8.
+        ({START: [1, 1, 0, 0], LONG: [1, 1, 1, 0]}, {START: 0.9, LONG: 0.5}, START),
+        ({START: [1, 1, 0, 0], LONG: [1, 1, 1, 0]}, {START: 0.7, LONG: 0.5}, LONG),
+        # Equal evidence: the shorter, then the earlier.
+        ({START: [1, 0, 0, 0], SHORT: [0, 1, 0, 0]}, {START: 0.5, SHORT: 0.5}, SHORT),
+        ({START: [1, 0, 0, 0], LONG: [0, 1, 1, 0], OTHER: [1, 1, 0, 0]}, {START: 0.5, LONG: 0.5, OTHER: 0.5}, OTHER),
+        # Impossible on an example of the search, by the score that decides.
+        ({START: [1, 0, 0, 0], LONG: [1, 1, 1, 1]}, {START: 0.5, LONG: -math.inf}, START),
+        # One that was not scored on all examples is not compared.
+        ({START: [0, 0, 0, 0], LONG: [1, 1, 1], OTHER: [1, 0, 0, 0]}, {START: 0.5, LONG: 0.9, OTHER: 0.5}, OTHER),
+        ({START: [0, 0, 0], LONG: [1, 1, 1, 1]}, {START: 0.5, LONG: 0.9}, START),
+        ({}, {}, START),
+    ],
+)
+def test_dev_and_the_worth_of_the_search_count_by_their_looks(
+    scores: Known, worth: Mapping[Prompt, float], best: Prompt
+) -> None:
+    given = Given(dict.fromkeys(scores, SEARCHED), scores, worth)
+    assert compared(given, LONG, OTHER, SHORT) == best
+    # A start that the search has not scored stands where dev has put it.
+    assert len(scores.get(START, ())) < 4 or given.prior == sum(value or 0.0 for value in scores[START]) / 4
+
+
+@pytest.mark.parametrize("worth", [0.5, -math.inf])
+def test_where_the_search_went_by_another_score_dev_alone_counts(worth: float) -> None:
+    given = Given(
+        dict.fromkeys((START, LONG), SEARCHED),
+        {START: [1.0, 1.0, 0.0, 0.0], LONG: [1.0, 1.0, 1.0, 0.0]},
+        {START: 0.9, LONG: worth},
+    )
+    assert (compared(given, LONG), compared(given, LONG, by_search=False)) == (START, LONG)
+
+
+def test_a_budget_that_ends_the_choice_is_told() -> None:
+    given = Given({}, {START: [1.0] * 4, LONG: [1.0] * 3}, {START: 0.5}, spent=True)
+    assert compared(given, LONG) == START
+    assert given.said == ["the final choice on dev was cut short: all is spent"]
