@@ -138,6 +138,7 @@ TESTS = {
     "selection": [RANGES, "tests/selection"],
     "stats": ["tests/test_stats_verdicts.py", "tests/test_stats.py", "tests/test_stats_means.py"],
     "outcome/looks": [
+        "tests/outcome/test_looks_told_apart.py",
         "tests/outcome/test_looks.py",
         "tests/evaluation/test_compare_prompts.py",
         "tests/evaluation/test_one_look.py",
@@ -162,7 +163,7 @@ TESTS = {
     ],
     "outcome/pairs": LABELLING,
     "outcome/by_labels": LABELLING,
-    "outcome/by_judge": ["tests/outcome/test_sentence.py", *JUDGING],
+    "outcome/by_judge": ["tests/outcome/test_judge_sentences.py", "tests/outcome/test_sentence.py", *JUDGING],
     "outcome/judge_trust": JUDGING,
     "outcome/final": [
         "tests/outcome/test_final_ranks.py",

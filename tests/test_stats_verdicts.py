@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
+from promptopt.stats import ALPHA, Gain, level, means, paired_gain, verdict
 
 
 def gain(mean: float, p_value: float, interval: tuple[float, float], alpha: float) -> Gain:
@@ -73,3 +73,25 @@ def test_groups_are_wins_and_losses_where_all_count_alike(sizes: tuple[int, ...]
     found = paired_gain([1.0] * broken + [0.0] * (len(groups) - broken), after, groups=groups)
     assert (found.test, found.units, found.n) == (test, 12, len(groups))
     assert found.mean == pytest.approx((len(groups) - 2 * broken) / len(groups))
+
+
+@pytest.mark.parametrize(
+    ("n", "start", "reach"),
+    [
+        # Twice the spread of the differences (0.4, zero among them), and 100 / n of that below a hundred.
+        (10, 0.0, 8.0),
+        (50, 0.0, 1.6),
+        (200, 0.0, 0.8),
+        # Scores that lie further apart than that: their spread.
+        (200, -3.0, 3.4),
+    ],
+)
+def test_few_items_without_bounds_leave_more_unseen(n: int, start: float, reach: float) -> None:
+    before = [0.0] * (n - 1) + [start]
+    differences = [0.2 * (at % 3) for at in range(n - 1)] + [0.4]
+    after = [score + difference for score, difference in zip(before, differences, strict=True)]
+    if start:
+        after[0] = 0.4
+        differences[0] = 0.4
+    found = paired_gain(before, after, bounded=False)
+    assert found.interval == pytest.approx(means.interval(differences, -reach, reach, ALPHA), abs=1e-6)

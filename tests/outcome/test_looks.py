@@ -140,6 +140,8 @@ def test_looks_that_an_earlier_version_entered_still_count(tmp_path: Path) -> No
         store.looks.enter("shown", example_keys(examples))
         ahead = look_ahead(store.looks, examples)
         assert (ahead.number, ahead.shared) == (2, 4)
+        found = look_at(store.looks, ("model", "exact"), examples, [(Prompt.of("x"), [Score(1.0)] * 4)])
+        assert (found.number, found.shared) == (2, 4)
 
 
 def test_deleting_a_run_takes_no_look_back(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from promptopt.binding.session import Session
 from promptopt.models.prices import Price
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
-from promptopt.run.budget import Budget, Ledger, allocate
+from promptopt.run.budget import Allocation, Budget, Ledger, allocate
 from promptopt.run.events import Event, Planned
 from promptopt.run.reserve import Reserve
 from promptopt.testing import feature_accuracy, outcome, planted_model, planted_task
@@ -102,11 +102,19 @@ def test_what_calls_took_replaces_the_guess() -> None:
     assert second < first
 
 
-def test_the_choice_gives_way_before_the_test() -> None:
-    plan = reserve()
-    whole = plan.fitted(Ledger(), START, [LONG])
-    tight = plan.fitted(Ledger(prompt_tokens=83_000), START, [LONG])
-    assert (whole.dev, whole.test) == (40, 100)
+@pytest.mark.parametrize(("tokens", "usd"), [(100_000, None), (None, 0.1), (100_000, 0.1)])
+def test_the_choice_gives_way_before_the_test(tokens: int | None, usd: float | None) -> None:
+    plan = reserve(tokens, usd)
+
+    def fitted(used: int) -> Allocation:
+        return plan.fitted(Ledger(prompt_tokens=used, usd=used * 1e-6), START, [LONG])
+
+    assert (fitted(0).dev, fitted(0).test) == (40, 100)
+    tight = fitted(83_000)
     assert tight.test == 100
     assert tight.dev < 40
-    assert plan.fitted(Ledger(prompt_tokens=95_000), START, [LONG]).test < 100
+    assert fitted(95_000).test < 100
+
+
+def test_what_no_price_is_known_of_is_held_back_by_no_cap_in_dollars() -> None:
+    assert reserve(None, 0.1).fitted(Ledger(prompt_tokens=10**9, usd=None), START, [LONG]).dev == 40
