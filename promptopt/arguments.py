@@ -14,10 +14,10 @@ import reprlib
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from promptopt.errors import ConfigError, UnknownName
+from promptopt.type_words import IN_PYTHON, in_words
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -36,15 +36,6 @@ _AS: Mapping[str, str] = {
     "Task": "as Task.from_examples(examples, prompt='the instruction')",
 }
 """How one is made, for the types whose name does not say it."""
-
-_WORDS: Mapping[Any, str] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "True or False",
-    Path: "a path",
-    type(None): "None",
-}
 
 _shorten = reprlib.Repr()
 _shorten.maxstring = _shorten.maxother = 80
@@ -310,14 +301,12 @@ def _holds(value: Any, origin: type, arms: Sequence[Any]) -> bool:
 
 
 def _in_words(hint: Any) -> str:
-    """What a person would call the values of a type."""
+    return in_words(hint, IN_PYTHON, _named)
+
+
+def _named(hint: Any) -> str:
+    """A container, a function or an object, with how one is made where its name does not say it."""
     origin, arms = typing.get_origin(hint), typing.get_args(hint)
-    if hint in _WORDS:
-        return _WORDS[hint]
-    if origin is typing.Literal:
-        return " or ".join(map(repr, arms))
-    if origin in (types.UnionType, typing.Union):
-        return " or ".join(_in_words(arm) for arm in arms)
     if origin is Callable:
         return "a function"
     if origin is not None:

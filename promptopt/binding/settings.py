@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from promptopt import registry
 from promptopt.errors import ConfigError, UnknownName
+from promptopt.type_words import IN_FILES, in_words
 
 if typing.TYPE_CHECKING:
     from promptopt.protocols import Optimizer
@@ -174,25 +175,14 @@ def _without_none(hint: Any) -> Any:
     return rest[0] if typing.get_origin(hint) in (types.UnionType, typing.Union) and len(rest) == 1 else hint
 
 
-_WORDS: Mapping[Any, str] = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "a text",
-    type(None): "none",
-}
-
-
 def describe_type(hint: Any) -> str:
     """What a person would call the values of a type: "a whole number", "'ucb' or 'halving'"."""
-    if hint in _WORDS:
-        return _WORDS[hint]
-    origin, arms = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        return " or ".join(map(repr, arms))
-    if origin in (types.UnionType, typing.Union):
-        return " or ".join(describe_type(arm) for arm in arms)
-    if origin is tuple:
+    return in_words(hint, IN_FILES, _in_settings)
+
+
+def _in_settings(hint: Any) -> str:
+    """A list, a group of settings, or the names of what fits a Protocol."""
+    if typing.get_origin(hint) is tuple:
         return "values separated by commas, or a JSON list of them"
     name = str(getattr(hint, "__name__", hint))
     if getattr(hint, "_is_protocol", False) and name in _GROUPS:

@@ -11,12 +11,13 @@ import typing
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 # pydantic brings it, and before Python 3.12 reads no other TypedDict.
 from typing_extensions import get_type_hints, is_typeddict
 
 from promptopt.errors import ConfigError, UnknownName
+from promptopt.type_words import IN_FILES, in_words
 
 
 class Fault(typing.NamedTuple):
@@ -70,14 +71,6 @@ def first(found: Sequence[Fault]) -> Fault:
 
 _NOUNS = {"contract": "contract clause", "splits": "split", "home": "split", "hub": "split", "sha256": "split",
           "layouts": "layout key", "demos": "turn"}  # fmt: skip
-_KINDS: Mapping[Any, str] = {
-    bool: "true or false",
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    list: "a list",
-    tuple: "a list",
-}
 _shorten = reprlib.Repr()
 _shorten.maxstring = _shorten.maxother = 80
 
@@ -128,15 +121,14 @@ def _written(keys: tuple[str | int, ...]) -> str:
 
 
 def _in_words(hint: Any) -> str:
+    """What should stand there: in the schema's own words, where it has some."""
     while typing.get_origin(hint) is typing.Required:
         hint = typing.get_args(hint)[0]
     said = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, str)]
-    if said:
-        return said[-1]
-    bare = _bare(hint)
-    if is_typeddict(bare):
-        return f"a table of {', '.join(get_type_hints(bare))}"
-    if typing.get_origin(bare) is Literal:
-        return " or ".join(map(repr, typing.get_args(bare)))
-    kind = typing.get_origin(bare) or bare
-    return _KINDS.get(kind, "a table")
+    return said[-1] if said else in_words(_bare(hint), IN_FILES, _container)
+
+
+def _container(hint: Any) -> str:
+    if is_typeddict(hint):
+        return f"a table of {', '.join(get_type_hints(hint))}"
+    return "a list" if (typing.get_origin(hint) or hint) in (list, tuple) else "a table"
