@@ -20,7 +20,7 @@ from promptopt.outcome.by_labels import JUDGE, METRIC
 from promptopt.outcome.items import items_from
 from promptopt.outcome.looks import example_keys, ledger_keys
 from promptopt.outcome.pairs import KeptPairs, ReplyPair, kept_pairs, scored_pairs
-from promptopt.places import write_whole
+from promptopt.places import write_whole, writing
 from promptopt.stats import ROUNDING, Verdict, level, verdict
 from promptopt.store.looks import Looks
 from promptopt.store.runs import RunRecord, Store
@@ -114,10 +114,8 @@ def write_sheet(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
         content = text.getvalue()
     else:
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    try:
+    with writing(path, "--out"):
         write_whole(path, without_surrogates(content))
-    except OSError as cause:
-        raise ConfigError(f"--out {str(path)!r} cannot be written ({cause.strerror}); name another file") from cause
 
 
 @dataclass(frozen=True, slots=True)

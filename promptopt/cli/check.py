@@ -14,7 +14,7 @@ from promptopt.cli import options
 from promptopt.cli.output import say, show, show_forecast, show_json
 from promptopt.cli.prompt_check import check_prompt, to_score
 from promptopt.errors import ConfigError
-from promptopt.places import write_whole
+from promptopt.places import write_whole, writing
 from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
@@ -161,8 +161,6 @@ def _check_asked(margin: float, *paths: Path | None) -> None:
 def _write(path: Path | None, text: str) -> None:
     if path is None:
         return
-    try:
+    with writing(path):
         # Half an emoji in a reply must not cost the report.
         write_whole(path, without_surrogates(text))
-    except OSError as cause:
-        raise ConfigError(f"{str(path)!r} cannot be written: {cause.strerror}; choose another place") from cause

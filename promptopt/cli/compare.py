@@ -114,14 +114,13 @@ def _foresee(plan: PlannedTable, *, json: bool) -> None:
 
 def _keep(out: Path, plan: PlannedTable, found: Comparison, quiet: bool) -> None:
     from promptopt.comparison.folder import CommandPlan, save
+    from promptopt.places import writing
     from promptopt.store.runs import Store
 
-    try:
+    with writing(out, "--out"):
         with Store() as store:
             save(out, CommandPlan(_shared(plan.config), plan.tasks), found, store)
         _page(out, found)
-    except OSError as cause:
-        raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder") from cause
     if not quiet:
         say(f"the comparison is in {out}; `promptopt compare --from {out}` makes it again")
 

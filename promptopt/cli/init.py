@@ -6,6 +6,7 @@ import os
 import shlex
 import tomllib
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ import typer
 
 from promptopt.cli.output import show
 from promptopt.errors import ConfigError, DataError
+from promptopt.places import writing
 from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
@@ -214,9 +216,11 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
     partial = path.with_name(f"{path.name}.partial")
     try:
         # The conversations first: the task file is loaded from beside them.
-        # Half an emoji, where a log cut one in two, is read back from JSON as it was.
-        beside.write_text(without_surrogates(draft.conversations), encoding="utf-8")
-        partial.write_text(draft.task_file, encoding="utf-8")
+        with writing(beside):
+            # Half an emoji, where a log cut one in two, is read back from JSON as it was.
+            beside.write_text(without_surrogates(draft.conversations), encoding="utf-8")
+        with writing(path):
+            partial.write_text(draft.task_file, encoding="utf-8")
         task = load_task_file(partial)
         if not (task.train and task.dev and task.test):
             raise DataError(
@@ -225,10 +229,10 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
         partial.replace(path)
     # Ctrl-C too: what is half written would be in the way of the next try.
     except BaseException:
-        beside.unlink(missing_ok=True)
+        _drop(beside)
         raise
     finally:
-        partial.unlink(missing_ok=True)
+        _drop(partial)
     splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
     named = shlex.quote(str(path))
     show("\n".join([
@@ -271,7 +275,9 @@ def _written(path: Path, data: Path, inputs: list[str] | None, target: str | Non
         # Where labels cannot be found in a reply they are read as whole lines.
         for lines in (False, True):
             # Under another name until it has proved of use: a file that has not is in nobody's way.
-            partial.write_text(guess_task(seen, inputs, target, path.stem, lines=lines), encoding="utf-8")
+            guessed = guess_task(seen, inputs, target, path.stem, lines=lines)
+            with writing(path):
+                partial.write_text(guessed, encoding="utf-8")
             task = load_task_file(partial)
             try:
                 bind_evaluator(None, bind_task(task, 0))
@@ -283,4 +289,10 @@ def _written(path: Path, data: Path, inputs: list[str] | None, target: str | Non
         partial.replace(path)
         return task
     finally:
-        partial.unlink(missing_ok=True)
+        _drop(partial)
+
+
+def _drop(file: Path) -> None:
+    # A disk that takes no writes refuses this too, and what it said first is what is to be told.
+    with suppress(OSError):
+        file.unlink()

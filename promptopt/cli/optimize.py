@@ -199,7 +199,7 @@ def _show(result: Result, *, as_json: bool) -> None:
 
 
 def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
-    from promptopt.places import write_whole
+    from promptopt.places import unwritable, write_whole
     from promptopt.reports.carried import not_carried
     from promptopt.reports.export import export, export_of, format_for
 
@@ -209,8 +209,8 @@ def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
         write_whole(out, without_surrogates(text))
     except OSError as cause:
         raise PromptoptError(
-            f"the winner could not be written to {out} ({cause.strerror}); `promptopt runs export {result.run_id} "
-            f"--out FILE` writes it once there is room"
+            f"the winner is not kept: {unwritable(out, cause)}, and `promptopt runs export {result.run_id} --out FILE` "
+            f"writes it"
         ) from cause
     if not quiet:
         lost = not_carried(task, exported, form)

@@ -90,9 +90,10 @@ def exit_code_of(error: BaseException) -> int:
         # Files that were named are told by what reads and writes them: this is what the system says of the output.
         said = error.strerror if error.strerror else str(error)
         name = f" {error.filename!r}" if error.filename else ""
-        say(
-            f"Error: the system says of the output or a file{name}: {without_secrets(said)}; mend that and run it again"
-        )
+        from promptopt.places import mend_of
+
+        mend = mend_of(error) or "mend that and run it again"
+        say(f"Error: the system says of the output or a file{name}: {without_secrets(said)}; {mend}")
     else:
         say(f"Error: {what}; this should not happen: run it again with PROMPTOPT_DEBUG=1 to see where, and report it")
     return FAILED

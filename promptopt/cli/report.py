@@ -36,16 +36,12 @@ def report(
     Verdict, prompts, examples fixed and broken, candidates, cost, settings; several runs stand side by side. Nothing in
     the file reaches for the network.
     """
-    from promptopt.places import write_whole
+    from promptopt.places import write_whole, writing
 
     name, page = _page(runs)
     target = Path(f"promptopt-{name}.html") if out is None else out
-    try:
+    with writing(target, "--out"):
         write_whole(target, page)
-    except OSError as cause:
-        raise ConfigError(
-            f"--out {str(target)!r} cannot be written ({cause.strerror}); name a file in a folder that is there"
-        ) from cause
     say(f"the report is in {target}")
     if open_it:
         import webbrowser

@@ -238,7 +238,7 @@ def export(
 
     That is the whole pattern that the model read, with a place for the input.
     """
-    from promptopt.places import write_whole
+    from promptopt.places import write_whole, writing
     from promptopt.reports import export as exports
     from promptopt.reports.carried import not_carried
     from promptopt.reports.given import prompt_of
@@ -257,10 +257,8 @@ def export(
         # What prints it ends the line.
         hand_over(text.rstrip("\n"))
         return
-    try:
+    with writing(out, "--out"):
         write_whole(out, without_surrogates(text))
-    except OSError as cause:
-        raise ConfigError(f"--out {str(out)!r} cannot be written ({cause.strerror}); name another file") from cause
     what = "the winner" if result["status"] in ("finished", "budget") else "the best prompt so far"
     say(f"{what} of run {record.id} is in {out}")
 
@@ -306,20 +304,17 @@ def prompter(
     """
     from promptopt.optimizers.align_pro.taking import take_prompter
     from promptopt.optimizers.rlprompt.taking import MADE_BY, take_policy
+    from promptopt.places import writing
     from promptopt.store.runs import Store
 
     with Store() as store:
         record = store.find(run)
         policy = record.fingerprint.get("method", {}).get("is") == MADE_BY
-        try:
+        with writing(out, "--out"):
             if policy:
                 take_policy(store, record.id, record.fingerprint, _mark_of(result_of(record)), out)
             else:
                 take_prompter(store, record.id, record.fingerprint, out)
-        except OSError as cause:
-            raise ConfigError(
-                f"--out {str(out)!r} cannot be written ({cause.strerror}); name another folder"
-            ) from cause
     name = f"{'policy' if policy else 'hf'}/{out}"
     say(f"the {'policy' if policy else 'prompter'} of run {record.id} is in {out}: {name}, or rewritten/{name}::MODEL "
         f"before a model")  # fmt: skip

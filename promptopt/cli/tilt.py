@@ -10,7 +10,7 @@ from typing import Any
 from promptopt.cli.output import say, show, show_json
 from promptopt.errors import ConfigError
 from promptopt.optimizers.align_pro.archive import archive_of, weighed_lines
-from promptopt.places import write_whole
+from promptopt.places import write_whole, writing
 from promptopt.reports import words
 from promptopt.text import counted, shorten
 from promptopt.types.identity import without_surrogates
@@ -73,8 +73,6 @@ def _write(file: Path, lines: list[str]) -> None:
             "no two prompts of this run differ by more than two standard errors, so there are no pairs to write; score "
             "them on more examples"
         )
-    try:
+    with writing(file, "--pairs"):
         write_whole(file, without_surrogates("\n".join(lines) + "\n"))
-    except OSError as cause:
-        raise ConfigError(f"--pairs {str(file)!r} cannot be written ({cause.strerror}); name another file") from cause
     say(f"{counted(len(lines), 'pair')} in {file}")

@@ -14,7 +14,7 @@ from promptopt.evaluation import looking
 from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.judging import options_of
 from promptopt.models.recorded import recorded_lines
-from promptopt.places import write_whole
+from promptopt.places import write_whole, writing
 from promptopt.protocols import Model
 from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
@@ -28,7 +28,8 @@ def freeze(
 ) -> int:  # fmt: skip
     """Write what the old model answers to all examples under the start prompt; returns how many replies.
 
-    `Recorded(path)` then stands for that model, once it is gone. Raises OSError, and BackendError where it fails.
+    `Recorded(path)` then stands for that model, once it is gone. Raises ConfigError where the file cannot be written,
+    and BackendError where the model fails.
     """
     if options_of(task, "simulated"):
         raise ConfigError(
@@ -41,7 +42,8 @@ def freeze(
         requests, replies = answers_under_start(task, asked, examples, store, seed, interrupt)
         # The name that is served, by which `Recorded` stands for the model later.
         name = open_models(asked).by_role["task"].name
-    write_whole(path, recorded_lines(name, list(zip(requests, replies, strict=True))))
+    with writing(path):
+        write_whole(path, recorded_lines(name, list(zip(requests, replies, strict=True))))
     return len(replies)
 
 

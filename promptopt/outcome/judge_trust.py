@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.outcome.criterion import by_judge
-from promptopt.places import home, write_whole
+from promptopt.places import home, write_whole, writing
 from promptopt.protocols import Evaluator, Judging, Model, Role
 from promptopt.trust.calibration import COEFFICIENT_KEY, status_of
 from promptopt.trust.probes import all_passed
@@ -23,10 +23,11 @@ def _place(evaluator: Evaluator, models: Mapping[Role, Model]) -> Path:
 
 
 def remember(evaluator: Evaluator, models: Mapping[Role, Model], **found: object) -> None:
-    """Keep what was found (`report`, `probes`), beside what is known. Raises OSError."""
+    """Keep what was found (`report`, `probes`), beside what is known. Raises ConfigError."""
     path = _place(evaluator, models)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, canonical({**_known(path), **found}) + "\n")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, canonical({**_known(path), **found}) + "\n")
 
 
 def trust_in(evaluator: Evaluator, models: Mapping[Role, Model]) -> dict[str, Any] | None:

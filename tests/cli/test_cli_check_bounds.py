@@ -135,7 +135,10 @@ def test_a_full_disk_costs_neither_what_was_found_nor_the_report_that_was_there(
 
     assert done.exit_code == 2
     assert "It may be shipped." in done.stdout
-    assert "'report' cannot be written: No space left on device; choose another place" in done.stderr
+    assert (
+        "'report' cannot be written (No space left on device); free some space on that disk, or choose a place on"
+        in done.stderr
+    )
     assert Path("report").read_text(encoding="utf-8") == "of yesterday"
 
 

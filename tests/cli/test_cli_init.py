@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,26 @@ def test_several_columns_of_right_answers_are_refused_with_the_form_that_is_read
     assert run.exit_code != 0
     assert "'a' and 'b'" in run.output
     assert not Path("mine.toml").exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("system", [[], ["--system", "system.txt"]], ids=["rows", "chats"])
+def test_a_disk_that_takes_no_file_is_told_with_the_file(
+    code: int, system: list[str], invoke: Invoke, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workplace / "system.txt").write_text("Be kind.", encoding="utf-8")
+    write(workplace / "rows.jsonl", [{"prompt": f"Ask {n}?", "answer": f"Answer {n}."} for n in range(200)])
+    said = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    write(workplace / "chats.jsonl", [{"messages": [*said, {"role": "user", "content": str(n)}]} for n in range(200)])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    # Such a disk refuses to drop a file, too.
+    monkeypatch.setattr(Path, "unlink", refuse)
+    data = ["chats.jsonl", *system] if system else ["rows.jsonl", "--input", "prompt", "--target", "answer"]
+    done = invoke("init", "own", "--data", *data)
+    assert done.exit_code == 2
+    assert f"' cannot be written ({os.strerror(code)}); " in done.stderr
+    assert "'own." in done.stderr

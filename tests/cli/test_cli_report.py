@@ -79,6 +79,10 @@ def test_a_file_that_cannot_be_written_is_said(optimized: dict[str, Any], invoke
     done = invoke("report", optimized["run_id"], "--out", "no/such/folder/r.html")
     assert done.exit_code == 2
     assert "cannot be written" in done.stderr
+    for command in (["report"], ["runs", "export"]):
+        full = invoke(*command, optimized["run_id"], "--out", "/dev/full")
+        assert full.exit_code == 2
+        assert "--out '/dev/full' cannot be written (No space left on device); free some space" in full.stderr
 
 
 def test_a_run_started_from_python_says_so(invoke: Invoke, workplace: Path) -> None:
