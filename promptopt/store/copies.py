@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from promptopt.store.database import CALLS, JOURNAL, RUNS, sentences
+from promptopt.store.database import CALLS, JOURNAL, RUN_ORDER, RUNS, sentences
 from promptopt.store.runs import FINAL, Store
 
 AT_ONCE = 500
@@ -27,6 +27,7 @@ def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:
         for begin in range(0, len(names), AT_ONCE):
             chosen = names[begin : begin + AT_ONCE]
             _copy(reading, target, RUNS, sql.select(RUNS).where(RUNS.c.id.in_(chosen)))
+            _copy(reading, target, RUN_ORDER, sql.select(RUN_ORDER).where(RUN_ORDER.c.run.in_(chosen)))
             _copy(reading, target, JOURNAL, sql.select(JOURNAL).where(JOURNAL.c.run.in_(chosen)))
             # Each key once, over all runs: those of one task share calls.
             asked = sql.select(JOURNAL.c.key).where(JOURNAL.c.run.in_(chosen))

@@ -47,6 +47,14 @@ RUNS = sql.Table(
     sql.Column("updated", sql.Float, nullable=False),
 )
 
+RUN_ORDER = sql.Table(
+    "run_order",
+    METADATA,
+    sql.Column("run", sql.String, primary_key=True),
+    sql.Column("position", sql.Integer, nullable=False),
+)
+"""In which order runs were last written: no clock says so, which may be set back. Runs of before it have no row."""
+
 JOURNAL = sql.Table(
     "journal",
     METADATA,

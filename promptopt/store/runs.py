@@ -17,7 +17,7 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
-from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUNS, is_there, open_engine, sentences, shown
+from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUN_ORDER, RUNS, is_there, open_engine, sentences, shown
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
 from promptopt.store.run_locks import held, is_held, tells_held
@@ -35,7 +35,15 @@ BEGIN = sql.text(
 END = sql.text("UPDATE runs SET status = :status, result = :result, updated = :now WHERE id = :id")
 MARK = sql.text("UPDATE runs SET status = :status, updated = :now WHERE id = :id")
 # By `substr`, for LIKE would take `_` and `%` in what a user types as wildcards.
-IDS = sql.text("SELECT id FROM runs WHERE substr(id, 1, :length) = :begins ORDER BY updated DESC, id")
+IDS = sql.text(
+    "SELECT id FROM runs LEFT JOIN run_order ON run_order.run = runs.id WHERE substr(id, 1, :length) = :begins "
+    "ORDER BY COALESCE(position, 0) DESC, updated DESC, id"
+)
+# `WHERE true`: without it SQLite reads `ON` as that of a join.
+TOUCH = sql.text(
+    "INSERT INTO run_order (run, position) SELECT :id, COALESCE(MAX(position), 0) + 1 FROM run_order WHERE true "
+    "ON CONFLICT (run) DO UPDATE SET position = excluded.position"
+)
 ONE = sql.text("SELECT * FROM runs WHERE id = :id")
 ANSWERED = sql.text(
     "SELECT count(*) FROM journal JOIN calls ON calls.key = journal.key WHERE journal.run IN (:search, :final)"
@@ -131,21 +139,27 @@ class Store:
         with sentences(self.where), self.engine.begin() as connection:
             if damaged:
                 connection.execute(sql.delete(RUNS).where(RUNS.c.id == run_id))
-            connection.execute(BEGIN, row)
+            if connection.execute(BEGIN, row).rowcount:
+                connection.execute(TOUCH, {"id": run_id})
 
     def end(self, run_id: str, *, status: str, result: Mapping[str, Any]) -> None:
         """Record how a run stands now."""
         change = {"id": run_id, "status": status, "result": canonical(result), "now": time.time()}
         with sentences(self.where), self.engine.begin() as connection:
             connection.execute(END, change)
+            connection.execute(TOUCH, {"id": run_id})
 
     def mark(self, run_id: str, status: str) -> None:
         """Record how a run stands, which has no (new) result."""
         with sentences(self.where), self.engine.begin() as connection:
             connection.execute(MARK, {"id": run_id, "status": status, "now": time.time()})
+            connection.execute(TOUCH, {"id": run_id})
 
     def runs(self) -> list[RunRecord]:
-        """Every run, newest first; one whose row is damaged has the status `damaged`, and nothing else."""
+        """Every run, the one that was last written first, whatever the clock says.
+
+        One whose row is damaged has the status `damaged`, and nothing else.
+        """
         return [self._record(name) for name in self._ids()]
 
     def find(self, run_id: str) -> RunRecord:
@@ -189,6 +203,7 @@ class Store:
         with sentences(self.where), self.engine.begin() as connection:
             connection.execute(sql.delete(JOURNAL).where(JOURNAL.c.run.in_([run_id, run_id + FINAL])))
             connection.execute(sql.delete(BLOBS).where(BLOBS.c.run == run_id))
+            connection.execute(sql.delete(RUN_ORDER).where(RUN_ORDER.c.run == run_id))
             connection.execute(sql.delete(RUNS).where(RUNS.c.id == run_id))
 
     def collect(self) -> int:

@@ -18,6 +18,7 @@ from promptopt.places import home
 from promptopt.store import cache as cache_module
 from promptopt.store.cache import Cache
 from promptopt.store.call_keys import call_key
+from promptopt.store.copies import copy_runs
 from promptopt.store.database import META, open_engine
 from promptopt.store.runs import Store
 from promptopt.types import canonical
@@ -311,3 +312,37 @@ def test_a_file_may_be_called_after_memory(tmp_path: Path) -> None:
     for location in (tmp_path / "memory" / "memory.db", f"sqlite:///{tmp_path}/memory.db"):
         with Store(location) as store:
             assert store.runs() == []
+
+
+@pytest.mark.parametrize("clock", [[3e9, 2e9, 1e9], [1e9, 3e9, 2e9], [5.0, 5.0, 5.0]], ids=["back", "leap", "stopped"])
+def test_runs_are_in_the_order_they_were_written_in_whatever_the_clock_says(
+    clock: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [*clock, 0.5, 0.4, 0.3]
+    monkeypatch.setattr("promptopt.store.runs.time.time", lambda: times.pop(0))
+    with Store(tmp_path / "store.db") as store:
+        for name in "cab":
+            store.begin(name, fingerprint={}, config={})
+        assert [run.id for run in store.runs()] == ["b", "a", "c"]
+        store.end("c", status="finished", result={})
+        store.begin("a", fingerprint={}, config={})
+        assert [run.id for run in store.runs()] == ["c", "b", "a"]
+        assert {run.id: run.updated for run in store.runs()}["c"] == 0.5
+        store.mark("a", "failed")
+        store.delete("c")
+        assert [run.id for run in store.runs()] == ["a", "b"]
+        with Store(tmp_path / "copy.db") as copy:
+            copy_runs(store, copy, ["b", "a"])
+            assert [run.id for run in copy.runs()] == ["a", "b"]
+
+
+def test_runs_of_before_their_order_was_kept_come_last_by_the_clock(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        for name in "ab":
+            store.begin(name, fingerprint={}, config={})
+        with store.engine.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE run_order")
+    with Store(tmp_path / "store.db") as store:
+        assert [run.id for run in store.runs()] == ["b", "a"]
+        store.begin("c", fingerprint={}, config={})
+        assert [run.id for run in store.runs()] == ["c", "b", "a"]
