@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from promptopt.tasks.reading.branches import branch_shown, rank_of
+from promptopt.tasks.reading.chat_platforms import CONVERSATIONS, MESSAGES
 from promptopt.tasks.reading.speakers import FILES, as_spoken, plain_text
 from promptopt.tasks.reading.telemetry import EVENTS, message_of_event
 
@@ -22,7 +23,7 @@ _NUMBERED = {"0": "user", "1": "assistant", "2": "", "3": "assistant"}
 _OF_CHATWOOT = {"inbox_id", "account_id", "content_type", "content_attributes", "private", "sender_type"}
 """Members beside a number as the kind of a message: other programs may count the other way round."""
 _SENT = ("photo", "document", "voice", "audio", "video", "video_note", "sticker", "animation")
-_LISTS = ("messages", "activities")
+_LISTS = ("messages", "activities", "results")
 _DONE = ("trace", "event", "typing", "conversationUpdate", "systemEventMessage")
 _STEPS = {"user_message": "user", "assistant_message": "assistant", "run": "", "tool": "", "llm": "", "embedding": "",
           "retrieval": "", "rerank": "", "system_message": "", "undefined": ""}  # fmt: skip
@@ -78,7 +79,7 @@ def _conversation(row: Row) -> Row | None:
         turns = [
             {"chatId": "", "conversation": {"id": "-"}, **each} for each in tables if each.get("type") not in _DONE
         ]
-        for form in (_chatwoot, _teams, _discord, _activity):
+        for form in (_chatwoot, _teams, _discord, _activity, *MESSAGES):
             # The first one tells most lists of other programs apart.
             found = [form(each) for each in turns] if turns and form(turns[0]) else []
             if found and all(found):
@@ -314,5 +315,5 @@ def _table(value: object) -> dict[str, object]:
 _FORMS: tuple[Callable[[Row], Row | None], ...] = (
     _slack, _activity, _dialogflow, _chatgpt, _chatwoot, _conversation, _teams, _telegram, _telegram_chat, _discord,
     _rasa, _chainlit, _event, _underlined, _pydantic, _ranked, _palm, _compared, _adk, _alternating,
-    branch_shown, _turn,
+    branch_shown, *MESSAGES, *CONVERSATIONS, _turn,
 )  # fmt: skip

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import cast
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.reading.chat_exports import exported
 from promptopt.tasks.reading.chat_messages import is_message
+from promptopt.tasks.reading.chat_platforms import is_voiceflow
 from promptopt.tasks.reading.chat_rows import conversations_of
 from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_columns, row_calls_a_tool
 from promptopt.tasks.reading.encoding import read_lines
@@ -163,7 +165,9 @@ def _said_of_header(path: Path, columns: ColumnRoles, rows: Sequence[Row]) -> li
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a file, one mapping each, as a stream. Raises DataError where it cannot be read or is empty."""
     readers = {".csv": separated, ".tsv": separated, ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json,
-               ".parquet": parquet, ".arrow": arrow, ".feather": arrow, ".xlsx": spreadsheet}  # fmt: skip
+               ".parquet": parquet, ".arrow": arrow, ".feather": arrow, ".xlsx": spreadsheet,
+               # The Bot Framework's emulator saves its activities as JSON under this name.
+               ".transcript": _json}  # fmt: skip
     reader = readers.get(path.suffix.lower())
     if reader is None and path.is_dir():
         reader = saved
@@ -246,7 +250,11 @@ def _json(path: Path) -> Iterator[Row]:
 def _is_one_chat(document: Row, rows: Sequence[object]) -> bool:
     """Whether a document is one conversation: its rows are messages, and do not say which conversation they are of."""
     turns, named = all(map(is_message, rows)), document.get("messages") is rows
-    if not (turns or named) or not isinstance(rows[0], dict) or turn_columns(cast("Row", rows[0])) is not None:
+    if (
+        not (turns or named)
+        or not isinstance(rows[0], dict)
+        or turn_columns(exported(cast("Row", rows[0]))) is not None
+    ):
         return False
     # A table of texts may be called messages, and one of duties have a role in each row.
     return (turns and named) or bool(conversations_of([(1, document)]).conversations)
@@ -270,7 +278,7 @@ def _unreadable(cause: ValueError | RecursionError) -> str:
 
 def _object(path: Path, where: str, value: object) -> Row:
     listed = cast("list[object]", value) if isinstance(value, list) else []
-    if listed and all(map(is_message, listed)):
+    if listed and (all(map(is_message, listed)) or is_voiceflow(listed)):
         # A conversation that is a list of messages, with nothing around it.
         return {"messages": listed}
     if not isinstance(value, dict):

@@ -174,7 +174,9 @@ def spoken_alone(listed: list[object]) -> list[object]:
 
 def _public(turn: Row) -> bool:
     kind = turn.get("part_type")
-    noted = (isinstance(kind, str) and kind.startswith("note")) or any(turn.get(name) is True for name in _PRIVATE)
+    # Crisp tells notes by their type.
+    noted = turn.get("type") == "note" or (isinstance(kind, str) and kind.startswith("note"))
+    noted = noted or any(turn.get(name) is True for name in _PRIVATE)
     return turn.get("public") is not False and not noted
 
 
