@@ -154,19 +154,23 @@ def test_pictures_beside_the_texts_are_refused() -> None:
 
 @pytest.mark.parametrize("form", [kore, freshchat])
 def test_a_page_of_several_conversations_is_not_one(form: Any, tmp_path: Path) -> None:
-    names = {kore: ("incoming", "outgoing"), freshchat: ("user", "agent")}[form]
-    messages = [form(name, said, minute, session=session)
-                for session in ("a", "b") for minute, (name, said) in enumerate(zip(names, (ASKED, SAID), strict=True))]  # fmt: skip
+    asks, answers = {kore: ("incoming", "outgoing"), freshchat: ("user", "agent")}[form]
+    messages = [
+        each
+        for session in ("a", "b")
+        for each in (form(asks, ASKED, 1, session=session), form(answers, SAID, 2, session=session))
+    ]
     found, refused = told(saved(tmp_path / "page.json", {"messages": messages, "total": 4}))
 
     assert (found, refused) == ([[("user", ASKED), ("assistant", SAID)]] * 2, [])
 
 
 def test_a_transcript_of_the_bot_framework_is_read_under_its_own_ending(tmp_path: Path) -> None:
+    told_by = (("conversationUpdate", "user", None), ("message", "user", ASKED), ("message", "bot", SAID))
     activities = [
         {"type": kind, "conversation": {"id": "c"}, "from": {"id": role, "role": role}, "text": said}
-        for kind, role, said in (("conversationUpdate", "user", None), ("message", "user", ASKED), ("message", "bot", SAID))
-    ]  # fmt: skip
+        for kind, role, said in told_by
+    ]
 
     found, _ = told(saved(tmp_path / "chat.transcript", activities))
     assert found == [[("user", ASKED), ("assistant", SAID)]]
