@@ -94,7 +94,7 @@ def out_of_memory(folder: str) -> None:
     right = values(gpu, batch)
     room = gpu._load().forward.room
     before = room._shrunk
-    gpu._load().forward._prefixes.clear()
+    gpu._load().forward.prefixes.clear()
     torch.cuda.empty_cache()
     total = torch.cuda.mem_get_info()[1]
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_allocated() + LEFT) / total)

@@ -109,7 +109,7 @@ def host_seconds(folder: str, device: str, dtype: str, *, chat: bool, count: int
     forward: Any = model._load().forward
     forward.model = NoModel(forward.model)
     forward._values = lambda logits, wanted: lambda: [0.0] * len(wanted)
-    forward._prefixes.clear()
+    forward.prefixes.clear()
     # As on a GPU: large batches of several rows, and one thread.
     forward._row, forward._aligned, forward._packed_fastest, forward._lanes.count = 512, 16, 1 << 15, 1
     found: dict[str, float] = {}

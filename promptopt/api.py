@@ -30,7 +30,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Budget, Limits
 from promptopt.run.door import Door
 from promptopt.run.events import Planned, Warned
-from promptopt.stats import smallest_detectable
+from promptopt.stats.power import smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.sealing import without_test
 

@@ -19,9 +19,10 @@ from promptopt.errors import BackendError, BudgetSpent, ConfigError
 from promptopt.evaluators.judging import left_out_of
 from promptopt.evaluators.simulated import remedy
 from promptopt.operators.policy_marks import refuse_unfilled
+from promptopt.outcome.contender import Measured
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.looks import Look, level_of, look_ahead, look_at, look_in_parts
-from promptopt.outcome.result import Measured, RunVerdict
+from promptopt.outcome.result import RunVerdict
 from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model, Role, Task
 from promptopt.run import Run

@@ -13,7 +13,8 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.errors import DataError
 from promptopt.models.scripted import Scripted
-from promptopt.outcome.result import Result, front
+from promptopt.outcome.front import front
+from promptopt.outcome.result import Result
 from promptopt.reports.summary import summarise
 from promptopt.run import Candidate
 from promptopt.testing import feature_accuracy, planted_model, planted_task

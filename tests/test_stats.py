@@ -11,17 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
-from promptopt.stats import (
-    FEWEST,
-    Gain,
-    level,
-    mean_interval,
-    means,
-    paired_gain,
-    smallest_detectable,
-    verdict,
-    wilson,
-)
+from promptopt.stats import FEWEST, Gain, level, mean_interval, means, paired_gain, verdict, wilson
+from promptopt.stats.power import smallest_detectable
 
 ITEMS = 200
 

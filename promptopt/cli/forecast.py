@@ -13,7 +13,6 @@ from promptopt.binding.models import addresses_of
 from promptopt.binding.plan import ends_nothing, room_for, too_little
 from promptopt.binding.settings import build_optimizer
 from promptopt.binding.task import bind_task
-from promptopt.cli.display import smallest
 from promptopt.cli.forecast_range import ForecastRange
 from promptopt.cli.forecast_table import (
     closing,
@@ -28,13 +27,15 @@ from promptopt.cli.forecast_table import (
 from promptopt.cli.rehearsal import played
 from promptopt.cli.request import evaluator_of, models_of, proposer_of, search_budget, settings_of, task_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
+from promptopt.cli.run_words import smallest
 from promptopt.cli.speed import speed_of
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.looks import looked_at, units_of
 from promptopt.protocols import BoundsCost, BoundsCostInRoom, EndsByBudget, Evaluator, Optimizer, Planning, Simulating
 from promptopt.run.budget import Allocation, allocate
-from promptopt.stats import ALPHA, smallest_detectable
+from promptopt.stats import ALPHA
+from promptopt.stats.power import smallest_detectable
 from promptopt.tasks.splits import beside_test_size
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Room, UpperBounds

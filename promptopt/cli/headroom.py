@@ -14,7 +14,7 @@ from promptopt.text import counted
 
 if TYPE_CHECKING:
     from promptopt.comparison.headroom import Ceiling, Headroom
-    from promptopt.outcome.result import Measured
+    from promptopt.outcome.contender import Measured
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

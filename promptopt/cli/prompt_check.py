@@ -141,7 +141,7 @@ def _of_examples(
 
 def _with_must_pass(task: Task) -> Task:
     """The task whose test holds the examples that must pass, too, and whose other splits do not."""
-    from promptopt.tasks.splits import nearly_same, same_input
+    from promptopt.tasks.duplicates import nearly_same, same_input
 
     further = [example for example in task.gate.must_pass if example not in frozenset(task.test)]
     if not further:
@@ -176,8 +176,8 @@ def _unasked(config: RunConfig, task: Task, prompt: Prompt) -> Evaluation:
     """What stands for the scores where nothing is asked."""
     from promptopt.cli.request import evaluator_of
     from promptopt.evaluation import Evaluation
+    from promptopt.outcome.contender import Measured
     from promptopt.outcome.criterion import name_of
-    from promptopt.outcome.result import Measured
     from promptopt.run.budget import Ledger
 
     nothing = Measured(math.nan, (math.nan, math.nan), 0, 0)

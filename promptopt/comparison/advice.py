@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptopt.outcome.result import Measured
+from promptopt.outcome.contender import Measured
 
 UNREADABLE = 0.10
 """Share of unreadable answers from which on these come first. Ours."""

@@ -24,14 +24,15 @@ from promptopt.operators.demos import bare, draw, fitting, shows_demos
 from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.random_search import FORM, REQUEST
 from promptopt.optimizers.random_search import SAMPLING as REWRITING
+from promptopt.outcome.contender import Measured
 from promptopt.outcome.looks import units_of
-from promptopt.outcome.result import Measured
 from promptopt.outcome.sealed_test import measured
 from promptopt.protocols import Evaluator, Model
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger
 from promptopt.run.door import Door
-from promptopt.stats import mean_interval, smallest_detectable
+from promptopt.stats import mean_interval
+from promptopt.stats.power import smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
 from promptopt.text import counted

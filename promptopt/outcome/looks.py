@@ -15,7 +15,7 @@ from typing import Any
 
 from promptopt.stats import ALPHA, level
 from promptopt.store.looks import Looks, Opening
-from promptopt.tasks.splits import alike_input, same_input
+from promptopt.tasks.duplicates import alike_input, same_input
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score, digest
 

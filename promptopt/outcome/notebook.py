@@ -12,7 +12,8 @@ from promptopt.outcome.sentence import verdict_line
 from promptopt.text import shorten, visible
 
 if TYPE_CHECKING:
-    from promptopt.outcome.result import Measured, Result
+    from promptopt.outcome.contender import Measured
+    from promptopt.outcome.result import Result
 
 LONGEST = 20_000
 """Characters of a prompt that are shown."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from promptopt.arguments import checked
+from promptopt.outcome.contender import Contender, finite_ends
+from promptopt.outcome.front import Tradeoff
 from promptopt.outcome.items import SealedItem
 from promptopt.outcome.looks import Look
 from promptopt.outcome.members import MemberGain
@@ -32,61 +34,6 @@ Basis = Literal["metric", "judge"]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """A prompt's mean score on `n` examples, with its 95 % interval, and how many replies could not be read.
-
-    `cut`: of the replies that could be read, those that were cut at their length and are not right. `unjudged`: replies
-    whose judge could not be read, beside the `n`.
-    """
-
-    score: float
-    ci95: tuple[float, float]
-    n: int
-    unreadable: int
-    cut: int = 0
-    unjudged: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """The start or the winner: its score on dev (what it was chosen by) and on the sealed test (what it is worth)."""
-
-    prompt: Prompt
-    text: str
-    """The editable part, which is what a method writes and a user takes away; of several, each below its name."""
-    dev: Measured | None
-    test: Measured | None
-    tokens: int | None = None
-    """Of its parts and demonstrations, by the model's own count; None in results of older versions."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract of `--json`: `{prompt, prompt_id, dev: {score, n}, test: {score, ci95, n}}`, and more."""
-        dev, test = self.dev, self.test
-        return {
-            "prompt": self.text,
-            "prompt_id": self.prompt.id,
-            "parts": dict(self.prompt.texts),
-            "demos": [demo_to_json(demo) for demo in self.prompt.demos],
-            **named_layout(self.prompt),
-            "tokens": self.tokens,
-            "dev": None
-            if dev is None
-            else {"score": dev.score, "ci95": _ends(dev.ci95), "n": dev.n, "unreadable": dev.unreadable},
-            "test": None
-            if test is None
-            else {
-                "score": test.score,
-                "ci95": _ends(test.ci95),
-                "n": test.n,
-                "unreadable": test.unreadable,
-                "cut": test.cut,
-                # Left out where there are none, as in results of before there were judges.
-                **({"unjudged": test.unjudged} if test.unjudged else {}),
-            },
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Guide:
     """What the search went by: an evaluator, the model it asked, and the means of start and winner on train."""
 
@@ -94,48 +41,6 @@ class Guide:
     model: str
     start: float | None
     best: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Tradeoff:
-    """A prompt that no other one beats in score without being longer.
-
-    `score`: its mean on the `n` examples that the search ranks by. `tokens`: those of its parts and demonstrations.
-    """
-
-    prompt: Prompt
-    score: float
-    n: int
-    tokens: int
-
-
-def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -> tuple[Tradeoff, ...]:
-    """The Pareto front of score against length, the shortest first.
-
-    Only candidates that were scored on as many examples as the one scored on most are compared; of equally good and
-    equally long ones the earlier stands for all.
-    """
-    most = max((candidate.search.count for candidate in candidates), default=0)
-    # On as many examples: a mean over few of them would stand on the front by luck.
-    scored = [
-        Tradeoff(candidate.prompt, candidate.search.mean, most, count_tokens(written(candidate.prompt)))
-        for candidate in candidates
-        if most and candidate.search.count == most and math.isfinite(candidate.search.mean)
-    ]
-    found: list[Tradeoff] = []
-    # The best of a length comes first, so none of the same length enters after it.
-    for each in sorted(scored, key=lambda each: (each.tokens, -each.score)):
-        if not found or each.score > found[-1].score:
-            found.append(each)
-    return tuple(found)
-
-
-def written(prompt: Prompt) -> str:
-    """Everything of a prompt that the model reads beside the input and the layout, as one text."""
-    lines = [text for _, text in prompt.texts]
-    for demo in prompt.demos:
-        lines += [*(value for _, value in demo.fields), demo.solution if demo.solution else demo.target]
-    return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +162,16 @@ class Result:
             "best": self.best.to_json(),
             "gain": None
             if gain is None
-            else {"mean": gain.mean, "ci95": _ends(gain.ci95), "p_value": gain.p_value, "test": gain.test, "n": gain.n},
+            else {
+                "mean": gain.mean,
+                "ci95": finite_ends(gain.ci95),
+                "p_value": gain.p_value,
+                "test": gain.test,
+                "n": gain.n,
+            },
             "look": None
             if gain is None or look is None
-            else {**asdict(look), "interval": _ends(gain.interval), "units": gain.units},
+            else {**asdict(look), "interval": finite_ends(gain.interval), "units": gain.units},
             "basis": self.basis,
             "trust": self.trust,
             "pairs": self.pairs,
@@ -328,11 +239,6 @@ def _step_json(step: StepDone) -> dict[str, Any]:
 
 def _estimate_json(estimate: Estimate) -> dict[str, Any] | None:
     return {"score": _finite(estimate), "n": estimate.count} if estimate.count else None
-
-
-def _ends(interval: tuple[float, float]) -> list[float | None]:
-    """An interval; None for an end that nothing bounds, as JSON has no infinities."""
-    return [end if math.isfinite(end) else None for end in interval]
 
 
 def _finite(estimate: Estimate) -> float | None:

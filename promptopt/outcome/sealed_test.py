@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from promptopt.errors import BudgetSpent
 from promptopt.evaluators.generation import CUT
 from promptopt.evaluators.simulated import remedy
-from promptopt.outcome.result import Contender, Measured, written
+from promptopt.outcome.contender import Contender, Measured
+from promptopt.outcome.front import written
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
-from promptopt.stats import Gain, mean_interval, paired_gain, smallest_detectable
+from promptopt.stats import Gain, mean_interval, paired_gain
+from promptopt.stats.power import smallest_detectable
 from promptopt.tasks.parts import told
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import DataError
+from promptopt.outcome.contender import Contender, Measured
+from promptopt.outcome.front import Tradeoff
 from promptopt.outcome.items import items_from
 from promptopt.outcome.looks import Look
 from promptopt.outcome.members import MemberGain
-from promptopt.outcome.result import Bought, Contender, Guide, Measured, Result, Tradeoff
+from promptopt.outcome.result import Bought, Guide, Result
 from promptopt.run import Candidate
 from promptopt.run.budget import Ledger
 from promptopt.run.events import StepDone

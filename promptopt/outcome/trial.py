@@ -11,13 +11,14 @@ from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.by_judge import too_few_judged
 from promptopt.outcome.criterion import Criterion, by_judge
 from promptopt.outcome.final import adopt_criterion, choose
+from promptopt.outcome.front import front
 from promptopt.outcome.items import sealed_items
 from promptopt.outcome.judge_trust import trust_in
 from promptopt.outcome.looks import Look, Shown, look_ahead, look_at, looked_at
 from promptopt.outcome.members import of_members
 from promptopt.outcome.own_probes import OwnProbe, Replied, probe_own, with_own
 from promptopt.outcome.pairs import keep_pairs
-from promptopt.outcome.result import Guide, Result, Status, front
+from promptopt.outcome.result import Guide, Result, Status
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
 from promptopt.protocols import CallsVary, Model, Optimizer, Role, Surrogate, Task
 from promptopt.run import Run

@@ -12,8 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from promptopt.errors import ConfigError
 from promptopt.stats.shares import binary_interval, share_interval, sign_test
@@ -252,50 +251,6 @@ def mean_interval(
     reach = largest * _reach([], values, len(units)) * (0.5 + UNSEEN)
     low, high = interval(units, -reach, reach, ALPHA)
     return (middle + low, middle + high)
-
-
-@lru_cache(maxsize=64)
-def smallest_detectable(n: int, disagreement: float = DISAGREEMENT, power: float = 0.8, alpha: float = ALPHA) -> float:
-    """The smallest true gain that the exact McNemar test on `n` items finds with probability `power`.
-
-    disagreement: share of items, in (0, 1], on which the two prompts differ in truth (one right, the other wrong); a
-    larger gain than that raises it. The power is exact: binomial over the number of discordant items, and over the
-    wins among them. Infinite where not even a gain of 1 is found with that probability.
-    """
-    from scipy.optimize import root_scalar
-
-    if n < FEWEST or _power(n, 1.0, disagreement, alpha) < power:
-        return math.inf
-
-    def missing(gain: float) -> float:
-        return _power(n, gain, disagreement, alpha) - power
-
-    # The test's discreteness makes no difference here: given the gain, its power is smooth and grows with it.
-    return float(root_scalar(missing, bracket=(0.0, 1.0), xtol=1e-6).root)
-
-
-def _power(n: int, gain: float, disagreement: float, alpha: float) -> float:
-    import numpy
-    from scipy.stats import binom
-
-    share = max(disagreement, gain)
-    discordant, needed, chances = _discordant(n, share, alpha)
-    # The chance that a discordant item is a win: wins less losses come to `gain` / `share` of them.
-    found = binom.sf(needed - 1, discordant, (1 + gain / share) / 2)
-    return float(numpy.sum(chances * found))
-
-
-@lru_cache(maxsize=8)
-def _discordant(n: int, share: float, alpha: float) -> tuple[Any, Any, Any]:
-    """Numbers of discordant items, the fewest wins among each that the test calls better, and their probabilities."""
-    import numpy
-    from scipy.stats import binom
-
-    # All numbers of discordant items but for a billionth of the probability at either end.
-    likely = binom.ppf((1e-9, 1 - 1e-9), n, share)
-    discordant = numpy.arange(likely[0], likely[1] + 1)
-    # The fewest wins among m discordant items whose two-sided p is below alpha.
-    return discordant, binom.isf(alpha / 2, discordant, 0.5) + 1, binom.pmf(discordant, n, share)
 
 
 def _are_binary(values: Sequence[float]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sql
 
-from promptopt.store.database import sentences
+from promptopt.store.database_errors import sentences
 
 KEEP = sql.text(
     "INSERT INTO blobs (key, run, name, data, sha256) VALUES (:key, :run, :name, :data, :sha256) ON CONFLICT DO NOTHING"

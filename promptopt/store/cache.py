@@ -10,7 +10,9 @@ from sqlalchemy.exc import OperationalError
 
 from promptopt.errors import StoreError
 from promptopt.store.blobs import Blobs
-from promptopt.store.database import CALLS, among, each_of, sentences
+from promptopt.store.database import among, each_of
+from promptopt.store.database_errors import sentences
+from promptopt.store.tables import CALLS
 from promptopt.types.identity import without_surrogates
 
 LOOK_S = 1.0

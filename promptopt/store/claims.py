@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Generator, Sequence
 
 import sqlalchemy as sql
 
-from promptopt.store.database import among, each_of, sentences
+from promptopt.store.database import among, each_of
+from promptopt.store.database_errors import sentences
 from promptopt.store.run_locks import held_of
 
 OTHERS_S = 0.1

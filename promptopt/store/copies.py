@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from promptopt.store.database import CALLS, JOURNAL, RUN_ORDER, RUNS, sentences
+from promptopt.store.database_errors import sentences
 from promptopt.store.runs import FINAL, Store
+from promptopt.store.tables import CALLS, JOURNAL, RUN_ORDER, RUNS
 
 AT_ONCE = 500
 """Rows that are read and written together."""

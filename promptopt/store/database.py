@@ -1,111 +1,22 @@
-"""One SQLite file (or any SQLAlchemy URL): its tables, its version, and its errors as sentences."""
+"""One SQLite file (or any SQLAlchemy URL), opened: its address, its tables made, its version looked at."""
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
-from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from promptopt.errors import StoreError
 from promptopt.places import home
-
-VERSION = 1
-"""Of the tables below. A store of a newer version is refused, not guessed at."""
-
-METADATA = sql.MetaData()
-
-META = sql.Table("meta", METADATA, sql.Column("name", sql.String, primary_key=True), sql.Column("value", sql.String))
-
-CALLS = sql.Table(
-    "calls",
-    METADATA,
-    sql.Column("key", sql.LargeBinary(32), primary_key=True),
-    sql.Column("model", sql.String, nullable=False),
-    sql.Column("request", sql.Text, nullable=False),
-    sql.Column("reply", sql.Text, nullable=False),
-)
-"""Every reply ever had, by the sha256 of (served model, request, draw). A record, not a cache: nothing expires."""
-
-RUNS = sql.Table(
-    "runs",
-    METADATA,
-    sql.Column("id", sql.String, primary_key=True),
-    sql.Column("fingerprint", sql.Text, nullable=False),
-    sql.Column("config", sql.Text, nullable=False),
-    sql.Column("status", sql.String, nullable=False),
-    sql.Column("result", sql.Text),
-    sql.Column("created", sql.Float, nullable=False),
-    sql.Column("updated", sql.Float, nullable=False),
-)
-
-RUN_ORDER = sql.Table(
-    "run_order",
-    METADATA,
-    sql.Column("run", sql.String, primary_key=True),
-    sql.Column("position", sql.Integer, nullable=False),
-)
-"""In which order runs were last written: no clock says so, which may be set back. Runs of before it have no row."""
-
-JOURNAL = sql.Table(
-    "journal",
-    METADATA,
-    sql.Column("run", sql.String, primary_key=True),
-    sql.Column("position", sql.Integer, primary_key=True),
-    sql.Column("key", sql.LargeBinary(32), nullable=False),
-)
-"""The ordered call keys of each run: its search (checked on replay) and, apart, its final phase."""
-
-BLOBS = sql.Table(
-    "blobs",
-    METADATA,
-    sql.Column("key", sql.LargeBinary(32), primary_key=True),
-    sql.Column("run", sql.String, nullable=False),
-    sql.Column("name", sql.String, nullable=False),
-    sql.Column("data", sql.LargeBinary, nullable=False),
-    sql.Column("sha256", sql.LargeBinary(32), nullable=False),
-)
-"""What a run can work out again but would rather not, such as weights: the newest of each name."""
-
-LOOKS = sql.Table(
-    "looks",
-    METADATA,
-    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),
-    sql.Column("shown", sql.String, nullable=False, unique=True),
-    sql.Column("entered", sql.Float, nullable=False),
-)
-"""Every opening of a sealed split, in order, and a digest of what it showed. Forgotten with no run."""
-
-LOOKED_AT = sql.Table(
-    "looked_at",
-    METADATA,
-    sql.Column("look", sql.Integer, primary_key=True),
-    sql.Column("example", sql.String, primary_key=True, index=True),
-)
-"""The examples of each opening, by a digest of their inputs."""
-
-CLAIMS = {
-    kind: sql.Table(
-        "claims",
-        # Of its own: one catalogue holds no two tables of one name.
-        sql.MetaData(),
-        sql.Column("key", sql.LargeBinary(32), primary_key=True),
-        sql.Column("run", sql.String, nullable=False),
-        # Nobody misses a claim that a server has lost with its power.
-        prefixes=prefixes,
-    )
-    for kind, prefixes in (("sqlite", []), ("postgresql", ["UNLOGGED"]))
-}
-"""Answers that a run asks for just now, where several may want the same (`claims`), by the name of the dialect."""
-
+from promptopt.store.database_errors import DAMAGED, IN_MEMORY, is_in_memory, sentences
+from promptopt.store.tables import CLAIMS, METADATA, VERSION
 
 # What a run asks of its store is text, here and in `cache`, `journal` and `runs`. SQLAlchemy would compile statements
 # made of tables anew for every store, and that took a quarter of a small run's time. An INSERT leaves rows that are
@@ -137,83 +48,6 @@ def _mark_of(connection: sql.Connection) -> str:
     return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
-@contextmanager
-def sentences(where: str) -> Generator[None]:
-    """Turn the driver's errors into one sentence each."""
-    try:
-        yield
-    # Drivers raise these as they are: for half an emoji, or a number beyond 64 bits.
-    except (UnicodeError, OverflowError) as cause:
-        raise StoreError(f"store {where}: it cannot hold what was to be written ({cause})") from cause
-    except SQLAlchemyError as cause:
-        said = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause)
-        detail = next(iter(said.splitlines()), "")
-        raise StoreError(f"store {where}: {_advice(where, detail)}") from cause
-
-
-def _advice(where: str, detail: str) -> str:
-    """What to do about an error of the driver."""
-    told = next((said for sign, said in _SERVER.items() if sign in detail), None)
-    if told is not None:
-        return f"{told} ({detail})"
-    foreign = ("no such column", "no such table", "has no column")
-    signs = ("malformed", "not a database", "Could not decode", "unsupported file format", *foreign)
-    if any(sign in detail for sign in signs):
-        return _DAMAGED
-    if "unable to open" in detail and Path(where).is_dir():
-        return f"it is a folder, and a store is a file; name one in it, such as {Path(where) / 'store.db'}"
-    if "readonly" in detail or "unable to open" in detail or "permission" in detail.lower():
-        return "it cannot be written: set PROMPTOPT_HOME to a folder that you can write to"
-    if "locked" in detail:
-        return "another process holds it: wait for that one to end, then run the same command again"
-    if "is full" in detail or "No space" in detail or "disk I/O error" in detail:
-        # SQLite says the same of a file whose header counts pages that are not there.
-        if _is_damaged(where):
-            return _DAMAGED
-        state = "failed, which a full one does too" if "I/O" in detail else "is full"
-        return f"the disk {state}: free some space and run the same command again; nothing stored is lost"
-    return detail
-
-
-_SERVER = {
-    "connection failed": "the server cannot be reached: start it, or correct PROMPTOPT_STORE, then run this again",
-    **dict.fromkeys(
-        ("connection is lost", "terminating connection", "server closed the connection"),
-        "the server went away: what was stored is kept; run the same command again to go on",
-    ),
-    "could not extend file": "the server's disk is full: free some space and run the same command again",
-    "No space left on device": "the server's disk is full: free some space and run the same command again",
-    "permission denied": "this user may not use the tables there: ask for the right to, or use a database of your own",
-    "read-only transaction": "the server takes no writes now: use the one that does, then run this again",
-    "too many clients": "the server has no connection left: raise its limit, or run fewer processes",
-}
-"""What a database server says of its troubles, by a part of it, and what to do."""
-
-_DAMAGED = (
-    "the file is damaged or not a store: move it away (or repair a copy of it, with `sqlite3 FILE .recover`), or set "
-    "PROMPTOPT_HOME to another folder"
-)
-
-
-_IN_MEMORY = (
-    "a store cannot be in memory, for a run writes to it from several threads; name a file in a temporary folder"
-)
-
-
-def _is_damaged(where: str) -> bool:
-    """Whether SQLite's own check finds the file unsound."""
-    try:
-        with closing(sqlite3.connect(Path(where).absolute().as_uri() + "?mode=ro", uri=True)) as connection:
-            return connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
-    except sqlite3.DatabaseError as cause:
-        return "malformed" in str(cause) or "not a database" in str(cause)
-
-
-def _is_in_memory(url: sql.URL) -> bool:
-    file = url.database
-    return not file or file.removeprefix("file:").startswith(":memory:") or url.query.get("mode") == "memory"
-
-
 def url_of(location: str | Path | None) -> sql.URL:
     """Where a store is: an SQLAlchemy URL as it is; a file, whatever its name holds.
 
@@ -229,14 +63,14 @@ def url_of(location: str | Path | None) -> sql.URL:
             url = url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
         except SQLAlchemyError as cause:
             raise StoreError(f"store: {str(cause).splitlines()[0]}; correct the URL") from cause
-        if url.get_backend_name() == "sqlite" and _is_in_memory(url):
-            raise StoreError(_IN_MEMORY)
+        if url.get_backend_name() == "sqlite" and is_in_memory(url):
+            raise StoreError(IN_MEMORY)
         return url
     if location is not None and (not str(location).strip() or not str(location).isprintable()):
         raise StoreError(f"a store cannot be called {str(location)!r}; give a file, or an SQLAlchemy URL")
     if isinstance(location, str) and location.startswith((":memory:", "file:")):
         raise StoreError(
-            _IN_MEMORY if ":memory:" in location else f"store {location}: give the file without 'file:' before it"
+            IN_MEMORY if ":memory:" in location else f"store {location}: give the file without 'file:' before it"
         )
     # Made of its parts: in the text of a URL, `?` and `%41` would mean something.
     return sql.URL.create("sqlite", database=str(home() / "store.db" if location is None else location))
@@ -285,7 +119,7 @@ def open_engine(location: str | Path | None) -> sql.Engine:
     if found != str(VERSION):
         engine.dispose()
         if not found.isdecimal() or int(found) < VERSION:
-            what = _DAMAGED if engine.dialect.name == "sqlite" else "its tables are of no version that was ever written"
+            what = DAMAGED if engine.dialect.name == "sqlite" else "its tables are of no version that was ever written"
             raise StoreError(f"store {where}: {what} (it says that its version is {found!r})")
         raise StoreError(
             f"store {where} was written by a newer promptopt (store version {found}, this one knows {VERSION}): "

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sql
 
 from promptopt.errors import ReplayDiverged
-from promptopt.store.database import each_of, sentences
+from promptopt.store.database import each_of
+from promptopt.store.database_errors import sentences
 
 COUNT = sql.text("SELECT count(*) FROM journal WHERE run = :run")
 FORGET = sql.text("DELETE FROM journal WHERE run = :run")

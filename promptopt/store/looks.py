@@ -10,7 +10,8 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from promptopt.errors import StoreError
-from promptopt.store.database import among, each_of, sentences
+from promptopt.store.database import among, each_of
+from promptopt.store.database_errors import sentences
 
 RECORDED = sql.text("SELECT number FROM looks WHERE shown = :shown")
 ENTER = sql.text(

@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sql
 
 from promptopt.errors import StoreError
-from promptopt.store.database import sentences
+from promptopt.store.database_errors import sentences
 
 PATIENCE_S = 1.0
 LOOKING_S = 0.05

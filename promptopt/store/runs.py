@@ -17,10 +17,12 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
-from promptopt.store.database import BLOBS, CALLS, JOURNAL, RUN_ORDER, RUNS, is_there, open_engine, sentences, shown
+from promptopt.store.database import is_there, open_engine, shown
+from promptopt.store.database_errors import sentences
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
 from promptopt.store.run_locks import held, is_held, tells_held
+from promptopt.store.tables import BLOBS, CALLS, JOURNAL, RUN_ORDER, RUNS
 from promptopt.types import canonical
 
 DAMAGED = "damaged"

@@ -7,6 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from promptopt.errors import ConfigError
+from promptopt.tasks.duplicates import without_duplicates
 from promptopt.tasks.layout import RESERVED, Layout
 from promptopt.tasks.options_guess import LOOKED_AT, from_options, options_in
 from promptopt.tasks.prompt_text import default_layouts
@@ -15,7 +16,7 @@ from promptopt.tasks.reading.conversations import messages_in
 from promptopt.tasks.reading.files import examples_from, read_rows
 from promptopt.tasks.reading.headers import looks_like_data
 from promptopt.tasks.several_answers import several_right
-from promptopt.tasks.splits import SHARED, Pool, without_duplicates
+from promptopt.tasks.splits import SHARED, Pool
 from promptopt.tasks.target_kinds import TargetGuess, guess_of
 from promptopt.tasks.toml_text import quoted, quoted_pairs
 from promptopt.types import Example

@@ -13,6 +13,7 @@ from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import Evaluator, Metric, Reader
 from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, targets_said
 from promptopt.tasks.contract import Contract
+from promptopt.tasks.duplicates import check_disjoint
 from promptopt.tasks.fingerprint import fingerprint_of
 from promptopt.tasks.gate import EVERY, Gate
 from promptopt.tasks.layout import Layout, Rendering
@@ -22,7 +23,7 @@ from promptopt.tasks.prompt_text import chat_layouts, in_one_spelling, remarks, 
 from promptopt.tasks.reading.columns import Columns
 from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.spelling import respelt
-from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, check_disjoint, cut
+from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, cut
 from promptopt.types import Content, Example, Prompt, Sampling
 
 _RENDERINGS = 256

@@ -11,12 +11,15 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from promptopt.cli.display import Lines, Live, Quiet, broken_lines, display, rows, smallest
+from promptopt.cli.display import Lines, Quiet, display
+from promptopt.cli.live_table import Live, broken_lines, rows
 from promptopt.cli.progress import done, time_left
+from promptopt.cli.run_words import smallest
 from promptopt.reports import words
 from promptopt.run.budget import Allocation, Ledger, Limits
 from promptopt.run.events import PhaseBegun, Planned, Snapshot, StepDone, Warned
-from promptopt.stats import DISAGREEMENT, smallest_detectable
+from promptopt.stats import DISAGREEMENT
+from promptopt.stats.power import smallest_detectable
 from promptopt.types import Estimate, Prompt
 
 START, BEST = Prompt.of("Say it."), Prompt.of("Say it well.")

@@ -16,7 +16,7 @@ from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.evaluators.generation import Generation
 from promptopt.models.scripted import Scripted
 from promptopt.run.budget import Budget
-from promptopt.stats import smallest_detectable
+from promptopt.stats.power import smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
 from promptopt.testing import feature_accuracy, planted_model, planted_task, split_planted, uniform

@@ -14,7 +14,8 @@ import pytest
 
 from promptopt.optimizers.sprig.corpus import Component
 from promptopt.optimizers.sprig.edits import Parts, joined
-from promptopt.optimizers.sprig.population import FALL, Population, PopulationPlan, Settings, crossed
+from promptopt.optimizers.sprig.population import FALL, Population, Settings, crossed
+from promptopt.optimizers.sprig.population_plan import PopulationPlan
 from promptopt.optimizers.sprig.scoring import step_examples, worth_of
 from promptopt.optimizers.sprig.surrogate import ScoredDraws
 from promptopt.testing import planted_task

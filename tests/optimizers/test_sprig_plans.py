@@ -6,7 +6,7 @@ import pytest
 
 from promptopt.optimizers.sprig.method import Sprig
 from promptopt.optimizers.sprig.plan import SprigPlan
-from promptopt.optimizers.sprig.population import PopulationPlan, planned
+from promptopt.optimizers.sprig.population_plan import PopulationPlan, planned
 from promptopt.selection.generations import Preset
 from promptopt.types import Room
 

@@ -22,15 +22,8 @@ from promptopt.optimizers.sprig import surrogate
 from promptopt.optimizers.sprig.corpus import Component
 from promptopt.optimizers.sprig.edits import Parts, joined
 from promptopt.optimizers.sprig.method import Sprig
-from promptopt.optimizers.sprig.population import (
-    POPULATION_PAPER,
-    ROUND,
-    SHARES,
-    WRITTEN,
-    PopulationPlan,
-    crossed,
-    edited,
-)
+from promptopt.optimizers.sprig.population import SHARES, WRITTEN, crossed, edited
+from promptopt.optimizers.sprig.population_plan import POPULATION_PAPER, ROUND, PopulationPlan
 from promptopt.optimizers.sprig.surrogate import RewardModel, ScoredDraws
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget

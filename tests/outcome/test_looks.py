@@ -11,7 +11,7 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.session import Session
-from promptopt.cli.display import planned
+from promptopt.cli.run_words import planned
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.looks import example_keys, look_ahead, look_at

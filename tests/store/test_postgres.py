@@ -12,8 +12,8 @@ import sqlalchemy as sql
 from promptopt.errors import StoreError
 from promptopt.outcome.result import Result
 from promptopt.store.copies import copy_runs
-from promptopt.store.database import META
 from promptopt.store.runs import Store
+from promptopt.store.tables import META
 from tests.run.planted_run import conduct
 
 

@@ -20,8 +20,9 @@ from promptopt.store import cache as cache_module
 from promptopt.store.cache import Cache
 from promptopt.store.call_keys import call_key
 from promptopt.store.copies import copy_runs
-from promptopt.store.database import META, open_engine
+from promptopt.store.database import open_engine
 from promptopt.store.runs import Store
+from promptopt.store.tables import META
 from promptopt.types import canonical
 
 

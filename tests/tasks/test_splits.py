@@ -7,7 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.splits import Pool, Splits, check_disjoint, cut, same_input, without_duplicates
+from promptopt.tasks.duplicates import check_disjoint, same_input, without_duplicates
+from promptopt.tasks.splits import Pool, Splits, cut
 from promptopt.types import Example
 
 ROWS = tuple(Example.of("yes" if number % 4 else "no", text=f"row {number}") for number in range(400))

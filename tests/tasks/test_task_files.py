@@ -12,10 +12,11 @@ from promptopt.errors import ConfigError, DataError, PromptoptError, UnknownName
 from promptopt.evaluators import metrics, readers
 from promptopt.operators.demos import bare
 from promptopt.tasks import load_task, task_names
+from promptopt.tasks.duplicates import same_input
 from promptopt.tasks.guess import guess_task
 from promptopt.tasks.layout import Turns
 from promptopt.tasks.reading.hub import checksums
-from promptopt.tasks.splits import Splits, same_input
+from promptopt.tasks.splits import Splits
 from promptopt.tasks.task_file import load_task_file
 from promptopt.types import Example, Message, Score
 

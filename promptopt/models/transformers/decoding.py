@@ -14,7 +14,8 @@ from typing import Any
 from promptopt.models.boundary import SHORTEST_PREFIX, cut
 from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.files.checkpoints import require
-from promptopt.models.transformers.forward import Forward, Prefix, Tensor
+from promptopt.models.transformers.forward import Forward
+from promptopt.models.transformers.prefixes import Prefix, Tensor
 from promptopt.types import Content, Finish, Reply, Request, Token
 
 AT_ONCE_ON_CPU = 1 << 14
@@ -139,7 +140,7 @@ class Decoder:
                 ),
                 logits_processor=transformers.LogitsProcessorList([_Draw(self, batch)]),
                 stopping_criteria=transformers.StoppingCriteriaList([_Watch(self, batch)]),
-                **({"past_key_values": self._forward.cache(prefix, len(batch))} if shared else {}),
+                **({"past_key_values": self._forward.prefixes.cache(prefix, len(batch))} if shared else {}),
             )
         return [
             Reply(

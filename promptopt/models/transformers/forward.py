@@ -14,7 +14,6 @@ import contextlib
 import inspect
 import itertools
 import random
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -24,13 +23,9 @@ from promptopt.models.transformers.lanes import Lanes
 from promptopt.models.transformers.memory import BatchMemory, failed
 from promptopt.models.transformers.packing import Read, by_padding, following, in_rows, in_shares, lay_out
 from promptopt.models.transformers.precision import floats, precision
+from promptopt.models.transformers.prefixes import Prefix, PrefixStates, States, Tensor
 
-Tensor = Any
-"""A torch tensor; torch is optional, so its types are not known here."""
 Way = Literal["packed", "expanded", "plain"]
-Prefix = tuple[int, ...]
-States = list[tuple[Tensor, Tensor]]
-"""Keys and values of every layer, each of shape (1, heads, tokens, width)."""
 Later = Callable[[], list[tuple[float, ...]]]
 """The wanted values of reads, in nats, once they are asked for: a GPU may still be at them."""
 
@@ -38,8 +33,6 @@ EXACT = {"float32": 1e-4, "float64": 1e-4, "tf32": 0.05, "float16": 0.05, "bfloa
 """Nats that two ways may differ by on the token that differs most. Measured on SmolLM2-135M: rounding alone comes to
 0.00001, 0.02 and 0.19 in float32, float16 and bfloat16, a mask that lets branches see each other to 0.6 and more. TF32
 keeps as many digits as float16."""
-PREFIX_BYTES = 512 << 20
-"""How many keys and values of prefixes are kept; the least recently used go first."""
 SHORTEST_PROBE = 64
 BRANCH = 8
 """Tokens of a made-up text after the last that it shares with another."""
@@ -78,7 +71,7 @@ class Forward:
         self._row, self._aligned, self._logit_rows = (
             (ROW, ALIGNED, LOGIT_ROWS_ON_GPU) if self.ahead else (context, 1, LOGIT_ROWS)
         )
-        self._prefixes: OrderedDict[Prefix, States] = OrderedDict()
+        self.prefixes = PrefixStates(self._states_of)
         self._sure: dict[Way, int] = {"packed": 0, "expanded": 0}
         # Beyond any length: nothing has failed yet.
         self._failed: dict[Way, int] = {"packed": context + 1, "expanded": context + 1}
@@ -113,32 +106,7 @@ class Forward:
     def close(self) -> None:
         """End its threads, and let go of the prefixes."""
         self._lanes.close()
-        self._prefixes.clear()
-
-    def states(self, prefix: Prefix) -> States:
-        """Keys and values of a prefix, computed on their own, as any text that begins with it finds them."""
-        found = self._prefixes.get(prefix)
-        if found is None:
-            cache = require("transformers").DynamicCache()
-            with self.computing():
-                self.model(input_ids=self._tensor([prefix]), past_key_values=cache, use_cache=True, **self._keep([0]))
-            found = self._prefixes[prefix] = [(layer.keys, layer.values) for layer in cache.layers]
-            while len(self._prefixes) > 1 and sum(map(_bytes, self._prefixes.values())) > PREFIX_BYTES:
-                self._prefixes.popitem(last=False)
-        self._prefixes.move_to_end(prefix)
-        return found
-
-    def cache(self, prefix: Prefix, rows: int) -> Any:
-        """A transformers cache that holds the prefix for so many rows; what is added to it touches no other."""
-        transformers = require("transformers")
-        cache = transformers.DynamicCache()
-        for keys, values in self.states(prefix):
-            layer = transformers.cache_utils.DynamicLayer()
-            layer.lazy_initialization(keys, values)
-            # Views: the prefix stands in memory once for all rows.
-            layer.keys, layer.values = keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1)
-            cache.layers.append(layer)
-        return cache
+        self.prefixes.clear()
 
     def way(self, longest: int) -> Way:
         """The fastest way that is exact for texts of up to so many tokens; tries it out where that is not known."""
@@ -166,7 +134,7 @@ class Forward:
     def _launch(self, prefix: Prefix, reads: Sequence[Read]) -> Later:
         way = self.way(max(len(read.tokens) for read in reads))
         if prefix and way != "plain":
-            self.states(prefix)  # once, before the lanes ask for it
+            self.prefixes.states(prefix)  # once, before the lanes ask for it
 
         if self.ahead:
             with self.computing():
@@ -281,9 +249,15 @@ class Forward:
 
         return values
 
+    def _states_of(self, prefix: Prefix) -> States:
+        cache = require("transformers").DynamicCache()
+        with self.computing():
+            self.model(input_ids=self._tensor([prefix]), past_key_values=cache, use_cache=True, **self._keep([0]))
+        return [(layer.keys, layer.values) for layer in cache.layers]
+
     def _past(self, prefix: Prefix, rows: int) -> dict[str, Any]:
         if prefix:
-            return {"past_key_values": self.cache(prefix, rows), "use_cache": True}
+            return {"past_key_values": self.prefixes.cache(prefix, rows), "use_cache": True}
         return {"use_cache": False} if self._causal else {}
 
     def _keep(self, columns: Sequence[int]) -> dict[str, Any]:
@@ -336,11 +310,7 @@ class Forward:
             except _UNFIT:
                 return False
             finally:
-                self._prefixes.pop(prefix, None)
+                self.prefixes.forget(prefix)
                 self._row = row
         pairs = zip(itertools.chain(*plain), itertools.chain(*found), strict=True)
         return all(abs(one - other) <= self._tolerance for one, other in pairs)
-
-
-def _bytes(states: States) -> int:
-    return sum(part.numel() * part.element_size() for keys_values in states for part in keys_values)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from promptopt.errors import BackendError
 from promptopt.models.boundary import SHORTEST_PREFIX, common_length, cut
 from promptopt.models.chat_tokens import ChatTokens
-from promptopt.models.transformers.forward import Forward, Later, Prefix
+from promptopt.models.transformers.forward import Forward, Later
 from promptopt.models.transformers.packing import Read, following
+from promptopt.models.transformers.prefixes import Prefix
 from promptopt.types import Content, ScoreRequest
 
 WORTH_A_PASS = 4_096

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from promptopt.optimizers.evoprompt.evolution import Operator, show_prompts, show_steps, worked_for
+from promptopt.optimizers.evoprompt.worked_examples import Operator, show_prompts, show_steps, worked_for
 from promptopt.run import Run
 from promptopt.text import Pattern
 from promptopt.types import Prompt

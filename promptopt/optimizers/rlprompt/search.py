@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from promptopt.evaluators.style_reward import maxima_of
-from promptopt.operators.policy_marks import mark_in
 from promptopt.operators.training import Batch, Learned, Sample, Tokens, Training
 from promptopt.optimizers.rlprompt.entries import Entry, Group, groups
 from promptopt.optimizers.rlprompt.inputs import PerInput
 from promptopt.optimizers.rlprompt.opening import open_policy, without_seeds
 from promptopt.optimizers.rlprompt.plan import RLPlan
-from promptopt.optimizers.rlprompt.rewards import finite, leave_one_out, pareto_front, shaped, tied, z_scores
+from promptopt.optimizers.rlprompt.ranking import Ranking
+from promptopt.optimizers.rlprompt.rewards import finite, leave_one_out, shaped, tied, z_scores
 from promptopt.run import Run
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal
@@ -51,7 +51,7 @@ class Search:
         )
         self._inputs = PerInput(run, self._training, examples, plan.inputs, plan.prompts) if plan.inputs else None
         self._archive: dict[Prompt, Entry] = {}
-        self._ranked: dict[Prompt, Entry] = {}
+        self._ranking = Ranking(run, held, per_input=self._inputs is not None)
         self._seeds: list[tuple[Tokens, float]] = []
         self._alike = self._diverged = 0
 
@@ -63,10 +63,10 @@ class Search:
         baseline = run.initial
         if run.task.broken_by(empty, run.count_tokens) is None:
             (baseline,) = run.admit([Proposal(empty, (run.initial,), "empty")])
-        self._rank(Entry(baseline, Sample((), ""), -1, -math.inf))
+        self._ranking.add(Entry(baseline, Sample((), ""), -1, -math.inf))
         if self._inputs is not None:
             # A cap that cuts the first steps must not leave prompts for single inputs as candidates for all.
-            self._rank_by([baseline])
+            self._ranking.offer([baseline])
         for sample, text in zip(self._training.encode(self._method.seeds), self._method.seeds, strict=True):
             if not sample.tokens:
                 wanted = counted(self._plan.length, "token")
@@ -122,27 +122,17 @@ class Search:
         self._greedy(last)
         archive = self._archive.values() if self._inputs is None else ()
         drawn = sorted(archive, key=lambda each: (-each.reward, each.step))
-        for entry in [each for each in drawn if each.prompt not in self._ranked][: self._method.size.finalists]:
+        for entry in [each for each in drawn if each.prompt not in self._ranking][: self._method.size.finalists]:
             left = run.evaluations_left()
             if left is not None and left < len(self._held):
                 run.follow_budget()
                 break
-            self._rank(entry)
-        order = self._order()
-        self._rank_by(order)
+            self._ranking.add(entry)
+        order = self._ranking.order()
+        self._ranking.offer(order)
         run.record([run.estimate(prompt, self._held) for prompt in order], order[:1], "the best on dev")
         if self._method.fluency and self._inputs is None:
-            self._show_front(order)
-
-    def _show_front(self, order: Sequence[Prompt]) -> None:
-        """Record what no other prompt beats in both dev accuracy and fluency: a user may want another than the best."""
-        written = [self._ranked[prompt] for prompt in order if self._ranked[prompt].sample.tokens]
-        points = [(self._accuracy(each.prompt), each.sample.fluency) for each in written]
-        chosen = pareto_front(points)
-        told = ", ".join(f"{points[place][0]:.2f} at {points[place][1]:.2f}" for place in chosen)
-        pool = [self._run.estimate(written[place].prompt, self._held) for place in chosen]
-        kept = [each.prompt for each in pool]
-        self._run.record(pool, kept, f"front of dev accuracy and nats a token: {told}")
+            self._ranking.record_front(order)
 
     # --- rewards ---
 
@@ -259,15 +249,15 @@ class Search:
         """Rank the greedy prompt, and record the step."""
         run, held = self._run, self._held
         self._greedy(number)
-        order = self._order()
+        order = self._ranking.order()
         best = run.estimate(order[0], held)
         reward = f"reward {math.fsum(rewards) / len(rewards):.1f}, " if rewards else ""
         note = (
             f"{number + 1} of {self._plan.promised(number + 1, run.evaluations_left())} updates, {reward}"
-            f"entropy {learned.entropy:.2f}, kl {learned.kl:.2f}, best dev {self._accuracy(order[0]):.2f}"
+            f"entropy {learned.entropy:.2f}, kl {learned.kl:.2f}, best dev {self._ranking.accuracy(order[0]):.2f}"
         )
-        pool = [run.estimate(prompt, held) for prompt in self._ranked]
-        self._rank_by(order)
+        pool = [run.estimate(prompt, held) for prompt in self._ranking]
+        self._ranking.offer(order)
         run.record([best, *[each for each in pool if each.prompt != best.prompt]], order[:1], note)
 
     def _greedy(self, number: int) -> None:
@@ -279,7 +269,7 @@ class Search:
         prompt = run.initial.replace(run.task.editable, sample.text)
         note = f"step {number + 1}, {sample.fluency:.2f} nats a token"
         for admitted in run.admit([Proposal(prompt, (run.initial,), "greedy", note)]):
-            self._rank(Entry(admitted, sample, number, self._archive_reward(admitted)))
+            self._ranking.add(Entry(admitted, sample, number, self._archive_reward(admitted)))
 
     def _policy_as_it_is(self, inputs: PerInput, number: int) -> None:
         """Rank the policy by the likeliest prompt for each of the examples; the best one's weights are kept."""
@@ -289,54 +279,10 @@ class Search:
             run.reject(f"policy of step {number + 1}: {broken}")
             return
         for admitted in run.admit([Proposal(marked, (run.initial,), "greedy", f"step {number + 1}")]):
-            self._rank(Entry(admitted, Sample((), marked[run.task.editable]), number, -math.inf))
-            if self._best_policy() == admitted:
+            self._ranking.add(Entry(admitted, Sample((), marked[run.task.editable]), number, -math.inf))
+            if self._ranking.best_policy() == admitted:
                 self._training.keep_best()
-
-    def _best_policy(self) -> Prompt | None:
-        """Of prompts for single inputs: the policy that ranks first."""
-        editable = self._run.task.editable
-        return next((prompt for prompt in self._order() if mark_in(prompt[editable])), None)
-
-    def _rank_by(self, order: Sequence[Prompt]) -> None:
-        """Offer `order` to the final choice; of policies only the best of all, and no prompt for one input."""
-        if self._inputs is None:
-            self._run.rank_by(self._held, order)
-            return
-        editable = self._run.task.editable
-        # A policy has to rank first: it is more to keep and to ask than a text that is as good.
-        offered = [prompt for place, prompt in enumerate(order) if not place or not mark_in(prompt[editable])]
-        self._run.rank_by(self._held, offered, others=False)
-        if mark_in(offered[0][editable]):
-            self._run.warn(
-                "a text [[policy …]] stands for what the policy writes for each input; where it wins, `promptopt runs "
-                "prompter RUN --out FOLDER` writes the policy as a model, to be asked as rewritten/policy/FOLDER::MODEL"
-            )
 
     def _archive_reward(self, prompt: Prompt) -> float:
         known = self._archive.get(prompt)
         return -math.inf if known is None else known.reward
-
-    def _rank(self, entry: Entry) -> None:
-        self._run.evaluate([entry.prompt], self._held)
-        # As it was written first: ties go to the earlier step.
-        self._ranked.setdefault(entry.prompt, entry)
-
-    def _order(self) -> list[Prompt]:
-        """All that were ranked: by accuracy on dev, reward there, reward in training; then the earlier, the shorter."""
-        editable = self._run.task.editable
-
-        def place(entry: Entry) -> tuple[float, float, float, int, int, str]:
-            text = entry.prompt[editable]
-            held = self._run.estimate(entry.prompt, self._held)
-            return -self._accuracy(entry.prompt), -held.mean, -entry.reward, entry.step, len(text), text
-
-        return [entry.prompt for entry in sorted(self._ranked.values(), key=place)]
-
-    def _accuracy(self, prompt: Prompt) -> float:
-        """With labels the share of right answers, which have rewards above zero; else the mean."""
-        run, held = self._run, self._held
-        if not run.task.labels:
-            return run.estimate(prompt, held).mean
-        known = [score.value > 0 for _, score in run.seen(prompt, held)]
-        return sum(known) / len(known)

@@ -32,7 +32,8 @@ from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, fault
 from promptopt.optimizers.sprig.edits import Candidates, Edit, Parts, enumerated, joined
 from promptopt.optimizers.sprig.plan import SprigPlan, affordable
-from promptopt.optimizers.sprig.population import MOST_COMPONENTS, ROUND, Population, PopulationPlan, Settings, planned
+from promptopt.optimizers.sprig.population import MOST_COMPONENTS, Population, Settings
+from promptopt.optimizers.sprig.population_plan import ROUND, PopulationPlan, planned
 from promptopt.optimizers.sprig.scoring import listed, prompt_of, step_examples, worth_of
 from promptopt.optimizers.sprig.surrogate import RewardModel, ScorePredictor
 from promptopt.ranges import within

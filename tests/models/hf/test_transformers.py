@@ -88,7 +88,7 @@ def test_a_prefix_is_computed_once_and_its_texts_are_read_together(monkeypatch: 
     scored(model, asked("green"))
     forward, sizes = model._load().forward, list[int]()
     monkeypatch.setattr(forward, "model", counting(forward.model, sizes))
-    forward._prefixes.clear()
+    forward.prefixes.clear()
     requests = asked("green", "white", "red")
     found = scored(model, requests)
     whole = sum(each.prompt_tokens - 3 for each in found)
@@ -145,11 +145,11 @@ def test_stopping_leaves_what_is_not_begun() -> None:
 def test_old_prefixes_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Transformers(str(home() / "tiny"), device="cpu")
     forward = model._load().forward
-    monkeypatch.setattr("promptopt.models.transformers.forward.PREFIX_BYTES", 5000)
+    monkeypatch.setattr("promptopt.models.transformers.prefixes.PREFIX_BYTES", 5000)
     for number in range(4):
         rules = f"{number} {RULES}"
         scored(model, [ScoreRequest(chat("grass", rules), ("green",), len(rules))])
-    assert len(forward._prefixes) == 1
+    assert len(forward.prefixes) == 1
 
 
 CONFIGS: dict[str, tuple[str, Any]] = {

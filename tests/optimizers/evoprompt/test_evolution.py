@@ -13,15 +13,8 @@ from promptopt.errors import ConfigError
 from promptopt.operators.drafts import unusable
 from promptopt.operators.reflect import read_last
 from promptopt.operators.replies import NOTHING
-from promptopt.optimizers.evoprompt.evolution import (
-    CLASSIFICATION,
-    SIMPLIFICATION,
-    Operator,
-    Rewriting,
-    Worked,
-    best_first,
-    wheel,
-)
+from promptopt.optimizers.evoprompt.evolution import Rewriting, best_first, wheel
+from promptopt.optimizers.evoprompt.worked_examples import CLASSIFICATION, SIMPLIFICATION, Operator, Worked
 from promptopt.types import Estimate, Prompt, Reply
 
 

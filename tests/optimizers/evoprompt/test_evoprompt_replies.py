@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.evoprompt.evolution import CLASSIFICATION, SIMPLIFICATION, Rewriting
+from promptopt.optimizers.evoprompt.evolution import Rewriting
 from promptopt.optimizers.evoprompt.method import EvoPromptDE, EvoPromptGA
+from promptopt.optimizers.evoprompt.worked_examples import CLASSIFICATION, SIMPLIFICATION
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
