@@ -125,10 +125,12 @@ def fresh(
     granted, size, depth = _afforded(room, cells, children, keep, calls_per_child, aside)
     # Nobody has granted the calls of a second writing where calls are not capped, and somebody waits for them. What is
     # tiny is so without it.
-    twice = again and room.calls is not None and granted < TINY
-    if twice:
-        granted, size, depth = _afforded(room, cells, children, keep, 2 * calls_per_child, aside)
-    return (Twice if twice else Fresh)(granted, size, keep, depth, most, granted < small)
+    if again and room.calls is not None and granted < TINY:
+        fewer, smaller, deep = _afforded(room, cells, children, keep, 2 * calls_per_child, aside)
+        # What leaves too little to look with is written once.
+        if fewer >= 2 * least_generation(keep):
+            return Twice(fewer, smaller, keep, deep, most, fewer < small)
+    return Fresh(granted, size, keep, depth, most, granted < small)
 
 
 def _afforded(

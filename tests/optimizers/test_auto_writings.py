@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.optimizers.auto.plan import CALLING
 from promptopt.optimizers.auto.search import Auto
+from promptopt.run import Run
+from promptopt.run.budget import Budget
 from promptopt.selection.generations import TINY
 from promptopt.types import Room
+from tests.optimizers.test_auto import search
 
 
 @pytest.mark.parametrize(
     ("evaluations", "calls", "writings"),
-    [(None, 100, 2), (None, 220, 2), (None, 274, 1), (None, 330, 1), (None, 800, 1), (150, None, 1), (None, None, 1)],
-)
+    [
+        (None, 100, 2), (None, 220, 2), (None, 274, 1), (None, 330, 1), (None, 800, 1), (150, None, 1), (None, None, 1),
+        # Two writings would leave 29 evaluations for the looks.
+        (None, 40, 2), (None, 39, 1), (None, 9, 1),
+    ],
+)  # fmt: skip
 def test_a_tiny_search_has_each_child_written_twice_where_calls_are_capped(
     evaluations: int | None, calls: int | None, writings: int
 ) -> None:
@@ -33,3 +42,13 @@ def test_a_cap_on_calls_pays_for_every_writing(calls: int) -> None:
     each = plan.writings * CALLING * plan.children / (plan.depth * (plan.children + plan.keep))
     assert plan.evaluations * (1 + each) == pytest.approx(calls, rel=0.05, abs=5)
     assert plan.writings == 1 or plan.evaluations < TINY
+
+
+@pytest.mark.parametrize("calls", [12, 15, 20, 30, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_search_of_few_calls_asks_for_no_more_children_than_it_can_look_at(tmp_path: Path, calls: int) -> None:
+    # Below 30 calls all went to the proposer once, and nothing that it wrote was scored.
+    runs: list[Run] = []
+    result = search(tmp_path, budget=Budget(calls=calls), runs=runs)
+    children = [each.prompt for each in result.lineage if each.prompt != runs[0].initial]
+    assert children
+    assert all(runs[0].seen(child) for child in children)

@@ -135,9 +135,9 @@ class APE:
                 50 if candidates is None else candidates, 10 if samples is None else samples, resampling, None
             )
         rounds = found.rounds - 1 if self.resampling is None else self.resampling
-        return APEPlan(
-            2 * found.children if candidates is None else candidates, 2 if samples is None else samples, rounds, found
-        )
+        # Fewer where that leaves no look at each of them.
+        guesses = min(2 * found.children, max(1, room.cells(1.0) or 0))
+        return APEPlan(guesses if candidates is None else candidates, 2 if samples is None else samples, rounds, found)
 
     def least(self, room: Room) -> int:
         """A few guesses and two rounds of paraphrases; by the paper's rule all that the filter asks for."""

@@ -68,7 +68,10 @@ def planned(
         return made
     fitted = _paid(made, room, children, depth, 1)
     # A dear call is not made twice. What is tiny is so without the second writing, which leaves less to the looks.
-    return _paid(made, room, children, depth, 2) if fitted.evaluations < TINY and dearness <= 1 else fitted
+    if fitted.evaluations >= TINY or dearness > 1:
+        return fitted
+    twice = _paid(made, room, children, depth, 2)
+    return twice if twice.evaluations >= USEFUL else fitted
 
 
 def _paid(made: Generations, room: Room, children: int | None, depth: float | None, writings: int) -> Generations:

@@ -95,13 +95,11 @@ class Auto:
         opening = opened(run, plan, layouts=self.layouts)
         if opening is None:
             return
-        operators = Operators(run, self.longest, self.demos, opening.elite, writings=writings_of(run, plan.writings))
+        writings = writings_of(run, plan.writings)
+        operators = Operators(run, self.longest, self.demos, opening.elite, writings=writings)
         elite, first, idle, restarted = opening.elite, opening.first, 0, False
         belief: Posterior = run.posterior([run.initial, *elite])
-        # One look at everyone, at least.
-        while _left(run, plan) >= plan.children + plan.keep:
-            # Of many first steps from one prompt the best is worth more than a second generation's.
-            count = plan.children * (2 if not run.steps and plan.evaluations < SMALL else 1)
+        while count := _affordable(run, plan, writings):
             # The answer lines first, in the place of children that would be drawn.
             made = [*first, *operators.children(credit, count - len(first), elite, belief.mean)]
             first = []
@@ -157,6 +155,17 @@ def _left(run: Run, plan: Generations) -> float:
         return left
     # Tokens and dollars end a search when they are spent, whatever was estimated of them.
     return math.inf if run.room.cells() is not None else plan.evaluations - run.spent.evaluations
+
+
+def _affordable(run: Run, plan: Generations, writings: int) -> int:
+    """Children of the next generation: as planned, or so many that calls are left for a look at everyone; 0: none."""
+    left, keep = _left(run, plan), plan.keep
+    # Of many first steps from one prompt the best is worth more than a second generation's.
+    wanted = plan.children * (2 if not run.steps and plan.evaluations < SMALL else 1)
+    if run.room.calls is None:
+        return wanted if left >= plan.children + keep else 0
+    per_cell = run.room.calls_per_cell
+    return max(0, min(wanted, int((left - keep) * per_cell // (per_cell + writings))))
 
 
 def _looked_at(run: Run, plan: Generations, arms: Sequence[Prompt]) -> list[Estimate]:

@@ -4,8 +4,8 @@ Source   `dspy.SIMBA` of DSPy 3.4.1 (code only, no paper): stochastic introspect
 Calls    a step: n b draws of the task model at temperature 1, and b for each of up to n + 1 candidates; one call of the
          proposer for each candidate that is a rule. In the end up to n + 1 winners on V examples each.
 Scales   with S evaluations: n is 3 below 1,000 and 6 above, b so that there are eight steps, 32 at most; then more
-         steps; V = S / 10 for all winners together. 500 are eight steps of 3 runs on 6 examples. `preset=paper`, or no
-         cap: the constants of the code.
+         steps, until S is spent, the last ones smaller; V = S / 10 for all winners together. 500 are eight steps of 3
+         runs on 6 examples. `preset=paper`, or no cap: the constants of the code.
 Departs  a strategy that declines makes no candidate, and a step without any is idle (code: a copy, which is scored);
          the start has the mean of its own runs (code: 0 for ever); draws are new in every step; winners are scored on
          examples that no step saw (code: on all of train, those of the steps among them); demonstrations belong to the
@@ -30,11 +30,11 @@ from promptopt.operators.reflect import show_task
 from promptopt.operators.replies import tidy, unthought
 from promptopt.operators.suggestions import suggestions
 from promptopt.optimizers.simba.contrast import Bucket, buckets, dropped, percentile, positions, softmax_draw
-from promptopt.optimizers.simba.plan import MINIBATCH, SIMBAPlan, planned
+from promptopt.optimizers.simba.plan import FEWEST, MINIBATCH, SIMBAPlan, planned
 from promptopt.optimizers.simba.requests import ADVICE, FORM, show_input, show_run, show_texts
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Preset
+from promptopt.selection.generations import SPARE, Preset
 from promptopt.tasks.parts import editables_of, focused
 from promptopt.types import Estimate, Example, Message, Prompt, Proposal, Room, Sampling, Score, UpperBounds
 
@@ -92,17 +92,15 @@ class SIMBA:
         most = self.demos if shows_demos(run.task) else 0
         means: dict[Prompt, float] = {}
         winners, idle = [run.initial], 0
-        # Set aside from the first: winners can only be compared on what all of them were scored on.
-        ending = (plan.candidates + 1) * len(held)
-        for number in range(plan.rounds):
-            size = min(plan.minibatch, len(rest))
+        # Most steps take less than they may: by its budget the search goes on while that pays for more.
+        for number in range(SPARE * plan.rounds if self._by_budget(run) and self.rounds is None else plan.rounds):
+            size = self._size(run, plan, len(rest), len(winners))
+            if not size:
+                break
             # What is left of an epoch and fills no step is left out.
             if len(order) < size:
                 order = run.rng("order").sample(rest, len(rest))
             batch, order = order[:size], order[size:]
-            left, takes = run.evaluations_left(), (2 * plan.candidates + 1) * size
-            if left is not None and left < takes + ending:
-                break
             runs = self._runs(run, plan, batch, means, number)
             if run.initial not in means:
                 # Without the teacher's: the mean is what the start makes of the task model.
@@ -123,6 +121,25 @@ class SIMBA:
                 run.warn(f"the runs on one input did not differ in {idle} steps in a row, so the search ended early")
                 break
         self._end(run, plan, winners, held)
+
+    def _by_budget(self, run: Run) -> bool:
+        return self.preset == "budget" and run.room.cells() is not None
+
+    def _size(self, run: Run, plan: SIMBAPlan, examples: int, winners: int) -> int:
+        """Examples of the next step; 0 where the budget pays for none beside the end."""
+        size, takes, left = min(plan.minibatch, examples), 2 * plan.candidates + 1, run.evaluations_left()
+        if left is None:
+            return size
+        by_budget, offered = self._by_budget(run), plan.candidates + 1
+        # By the budget as many as there can be by then.
+        offered = min(winners + 1, offered) if by_budget else offered
+        # Set aside from the first: winners can only be compared on what all of them were scored on.
+        afforded = max(0, left - offered * plan.held) // takes
+        if afforded >= size:
+            return size
+        # With a larger budget the step would be a whole one.
+        run.follow_budget()
+        return afforded if by_budget and self.minibatch is None and afforded >= FEWEST else 0
 
     def _runs(
         self, run: Run, plan: SIMBAPlan, batch: Sequence[Example], means: dict[Prompt, float], number: int
@@ -278,8 +295,11 @@ class SIMBA:
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a search in that room; replies off their form are asked for twice."""
         plan, cells = self.plan(room), room.cells()
-        evaluations = plan.rounds * (2 * plan.candidates + 1) * plan.minibatch + (plan.candidates + 1) * plan.held
+        rounds = plan.rounds
+        if self.preset == "budget" and cells is not None and self.rounds is None:
+            rounds *= SPARE
+        evaluations = rounds * (2 * plan.candidates + 1) * plan.minibatch + (plan.candidates + 1) * plan.held
         # An example whose advice is of no use makes way for the next.
-        calls = 2 * plan.rounds * plan.minibatch
+        calls = 2 * rounds * plan.minibatch
         evaluations = evaluations if cells is None else min(cells, evaluations)
         return UpperBounds(evaluations, calls, calls * self.sampling.max_tokens)

@@ -13,6 +13,8 @@ FEW, SMALL = 3, 1_000
 """Runs of an example on a budget below so many evaluations. Ours: a contrast takes two."""
 LEAST = 4
 """Examples of a step at least. Ours."""
+FEWEST = 2
+"""Examples of a step that is smaller than planned, as no more are paid for, at least. Ours."""
 HELD, HELD_SHARE = 100, 0.1
 """Examples that the winners are scored on at most, and their share of a budget, all winners together. Ours."""
 

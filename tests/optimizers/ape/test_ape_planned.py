@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,8 @@ def test_the_plan_grows_with_the_room_and_what_is_set_stays() -> None:
     plans = [APE().plan(inside(evaluations)) for evaluations in (100, 273, 1_400, 20_000)]
     assert [plan.candidates for plan in plans] == [8, 10, 16, 38]
     assert [plan.rounds for plan in plans] == sorted(plan.rounds for plan in plans)
+    # Half of nine calls are looks, one at each guess.
+    assert [APE().plan(replace(inside(None), calls=calls)).candidates for calls in (1, 9, 40)] == [1, 4, 8]
     own = APE(propose=Proposing(candidates=7, samples=1), resampling=2).plan(inside(500))
     assert (own.candidates, own.samples, own.resampling) == (7, 1, 2)
 

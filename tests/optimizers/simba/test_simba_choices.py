@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from promptopt.api import optimize
+from promptopt.binding.models import Models
+from promptopt.models.scripted import Scripted
+from promptopt.optimizers.simba.method import SIMBA
+from promptopt.optimizers.simba.plan import SIMBAPlan
 from promptopt.programs import ModelHandle, program_task
 from promptopt.run import Run
+from promptopt.run.budget import Budget
 from promptopt.tasks.splits import Splits
 from promptopt.testing import planted_task, split_planted, uniform
-from promptopt.types import Example, Prompt, Request
-from tests.optimizers.simba.test_simba import ONE, named, sampled, search, text_of
+from promptopt.types import Example, Prompt, Request, Room
+from tests.optimizers.simba.test_simba import ONE, adviser, named, sampled, search, text_of
 
 STEP, ENDING = (2 * 3 + 1) * 8, (3 + 1) * 30
 """What a step of `ONE` takes at most, and its end: of 60 training examples 30 are for the winners."""
@@ -32,6 +38,49 @@ def test_a_step_is_taken_where_it_and_the_whole_end_are_paid_for(
     result, asked, _ = search(tmp_path, replace(ONE, rounds=3, demos=0), lambda _: "no advice")
     assert sum(request.sampling.temperature == 1.0 for request in asked) == 24 * steps
     assert [each.count for each in result.steps[-1].pool] == [30]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """SIMBA, and what it left of its budget each time."""
+
+    inner: SIMBA
+    left: list[int | None]
+
+    def plan(self, room: Room) -> SIMBAPlan:
+        return self.inner.plan(room)
+
+    def least(self, room: Room) -> int:
+        return self.inner.least(room)
+
+    def optimize(self, run: Run) -> None:
+        self.inner.optimize(run)
+        self.left.append(run.evaluations_left())
+
+
+@pytest.mark.parametrize("cap", [55, 100, pytest.param(400, marks=pytest.mark.slow)])
+def test_a_search_by_its_budget_goes_on_with_smaller_steps_until_too_little_is_left(tmp_path: Path, cap: int) -> None:
+    # Eight steps that found less than they might once left half of a budget unspent, and below 100 there was none.
+    watched = Watched(SIMBA(demos=0), [])
+    model = Scripted(lambda request: sampled(request, 0.5), name="target")
+    found = optimize(
+        planted_task(), watched, model=Models(model, proposer=Scripted(adviser, name="proposer")),
+        budget=Budget(evaluations=cap), store=tmp_path / "store.db",
+    )  # fmt: skip
+    steps = [step for step in found.steps[:-1] if len(step.pool) > 1]
+    assert steps
+    # Less than a step on two examples: three runs of each, and up to four candidates.
+    assert watched.left[0] is not None
+    assert watched.left[0] < 2 * (3 + 4)
+
+
+def test_a_larger_budget_by_which_a_step_is_a_whole_one_goes_on_with_the_same_run(tmp_path: Path) -> None:
+    smaller, larger = (
+        search(tmp_path, SIMBA(demos=0), lambda _: "no advice", budget=Budget(evaluations=cap))[0] for cap in (109, 110)
+    )
+    assert smaller.run_id == larger.run_id
+    assert [step.pool[0].count for step in smaller.steps[:-1]] == [4, 4, 3]
+    assert [step.pool[0].count for step in larger.steps[:-1]] == [4, 4, 4]
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
