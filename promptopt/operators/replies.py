@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from promptopt.operators.wrappings import MANY, holds_several, unwrapped
+from promptopt.operators.wrappings import MANY, holds_several, lists_versions, unwrapped
 from promptopt.text import Pattern, strip_fence
 from promptopt.thoughts import turn, written
 from promptopt.types import Reply, Sampling
@@ -50,6 +50,18 @@ _SCORE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """A score on a line of its own, or after the last sentence of one; its number may stand on the next line."""
+_SCORE_BESIDE = re.compile(
+    r"\A[*_\s]*scores?[*_ ]*[:=]?[*_ ]*\d+(?:\.\d+)?[ \t]*(?:%|/[ \t]*\d+)?[*_ ]*[:–—-][*_]*\s+(?!.*\bscores?[ :]*\d)"
+    r"|[*_\s]{0,8}[\[(][*_ ]*scores?[*_ ]*[:=]?[*_ ]*\d+(?:\.\d+)?[ \t]*(?:%|/[ \t]*\d+|points?)?[*_ ]*[\])][*_ .]*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A score before the text, of which no other follows (a scale has several), or in brackets behind it."""
+_TALKED = re.compile(
+    r"\A(?!\s*[-*#>\d])[^\n]*[.!?]\s+[*_#]*(?:the |my )?(?:new|improved|revised|rewritten|updated|optimi[sz]ed)\s+"
+    r"(?:instruction|prompt)[*_ ]{0,3}:(?!\s*\{)[*_]*\s+(?=\S)",
+    re.IGNORECASE,
+)
+"""What a model says of the mistakes before it names its text, in one line with it."""
 _FIELD = re.compile(
     r"^[*_\s>]*(?:score|right answer|answer given|(?:expected|preferred|rejected) output|mistakes? it led to|"
     r"what is wrong with it|instructions? now|the prompt now)[*_\s]*[:=]",
@@ -131,7 +143,7 @@ def debris(text: str, parent: str, form: Form = NOTHING, own: Sequence[str] = ()
     # More than the parent has: a prompt may use such labels itself.
     if len(_FIELD.findall(text)) > len(_FIELD.findall(parent)):
         return "repeats the request's labels"
-    if holds_several(text) and not holds_several(parent):
+    if (holds_several(text) and not holds_several(parent)) or lists_versions(text, parent):
         return "several versions"
     if form.repeated_by(text, (parent, *own)):
         return "repeats the request"
@@ -157,7 +169,7 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
 def _unlabelled(text: str, parent: str) -> str:
     """The text without an announcement and a label at its head."""
     # In this order: a label may follow the announcement. What the parent has too is the prompt's own.
-    for pattern in (_ANNOUNCED, _HEADING):
+    for pattern in (_ANNOUNCED, _TALKED, _HEADING):
         found = pattern.match(text)
         if found is not None and pattern.match(parent) is None:
             # "**Prompt: text.**" has the label within its bold print.
@@ -169,8 +181,9 @@ def _unlabelled(text: str, parent: str) -> str:
 def _without_score(text: str, parent: str) -> str:
     """The text up to the first score, or after it where it stands first."""
     # Where the parent holds a score, that of the text may be the prompt's own.
-    if _SCORE.search(parent):
+    if _SCORE.search(parent) or _SCORE_BESIDE.search(parent):
         return text
+    text = _SCORE_BESIDE.sub("", text)
     found = _SCORE.search(text)
     if found is None:
         return text

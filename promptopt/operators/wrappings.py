@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 _NOUN = r"(?:prompts?|instructions?|(?:system[_ -]?)?message)"
@@ -15,7 +16,7 @@ _TAGS = re.compile(
 _QUOTED = re.compile(r"(?:>[^\n]*(?:\n|\Z))+")
 _MARK = re.compile(r"^(?:> ?)+", re.MULTILINE)
 _RULE = re.compile(r"\A(?:-{3,}|\*{3,}|_{3,})[ \t]*\n+|\n+(?:-{3,}|\*{3,}|_{3,})[ \t]*\Z")
-_ITEM = re.compile(r"(?:(?:1[.)]|[-*•])[ \t]+)++(?=[^\n]+\Z)")
+_ITEM = re.compile(r"(?:(?:1[.)]|[-*•])[ \t]+)++(?![^\n]*\s2[.)]\s)(?=[^\n]+\Z)")
 _BOLD = re.compile(r"(?P<stars>\*{1,2}|__)(?=\S)(?P<text>[^*_\n]+)(?<=\S)(?P=stars)")
 _FENCED = re.compile(r"```[^\n`]*\n(?P<text>.*?)\n```[ \t]*(?:\n.*)?", re.DOTALL)
 _DID = (
@@ -74,8 +75,45 @@ _SEVERAL = re.compile(
 )
 
 
+_OBJECT = re.compile(
+    rf"\{{\s*[\"'](?:[a-z]{{1,12}}[_ -]){{0,2}}(?:{_NOUN}|text|rewrite|section)[\"']\s*:\s*\"(?P<text>.*)\"\s*,?\s*\}}",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The text as the only member of a JSON object."""
+_MEMBER = re.compile(r'(?<!\\)"\s*,\s*"[^"\n]{1,40}"\s*:')
+_NUMBERED = re.compile(r"(?:\d{1,2}[.)]|[-*•])[ \t]+(?P<text>[^\n]+)")
+_ALIKE = 3
+"""Words that a version has in common with its parent's beginning. Ours."""
+
+
+def lists_versions(text: str, parent: str) -> bool:
+    """Whether a text is a list whose items all begin as `parent` does: versions of it, and no steps."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    items = [_begun(found["text"]) for line in lines if (found := _NUMBERED.fullmatch(line))]
+    begun = _begun(parent)
+    return len(items) == len(lines) > 1 and len(begun) == _ALIKE and all(item == begun for item in items)
+
+
+def _begun(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())[:_ALIKE]
+
+
+def _member(text: str) -> str | None:
+    """What stands in a JSON object that holds the text alone; a model's JSON is not always valid."""
+    found = _OBJECT.fullmatch(text)
+    if found is None or _MEMBER.search(found["text"]):
+        return None
+    try:
+        return str(json.loads(f'"{found["text"]}"', strict=False)).strip()
+    except ValueError:
+        return found["text"].strip()
+
+
 def unwrapped(text: str, parent: str) -> str:
     """The text without one such thing around it; what `parent` has as well stays."""
+    member = _member(text)
+    if member is not None and _member(parent) is None:
+        return member
     for pattern in (_TAGS, _FENCED, _BOLD):
         found = pattern.fullmatch(text)
         # Of two fenced pieces neither is the whole text.

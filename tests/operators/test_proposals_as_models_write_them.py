@@ -30,6 +30,18 @@ AROUND = (
     "{}\n\n(Note: I kept the labels.)",
     "{}\n\n*Rationale:* The old prompt was vague.",
     "{}\n\nExplanation: the original prompt lacked care.",
+    "Score 92: {}",
+    "**Score:** 92 - {}",
+    "score 9/10 – {}",
+    "{} (score: 9/10)",
+    "{} **[Score: 87%]**",
+    "{}\n(Score: 87 points)",
+    '{{"instruction": "{}"}}',
+    '{{\n  "new_prompt": "{}",\n}}',
+    "{{'text': \"{}\"}}",
+    '```json\n{{"system_prompt": "{}"}}\n```',
+    "First I looked at the mistakes. They come of haste. New instruction: {}",
+    "The old one says too little! **Improved prompt:** {}",
 )
 NO_TEXT = (
     "N/A",
@@ -50,6 +62,8 @@ SEVERAL = (
     "Here are three versions:\n1. {}\n2. Say it.\n3. Name it.",
     "Sure! Here are some improved prompts:\n\n- {}\n- Say it.",
     "Below are 5 variations:\n{}\nSay it.",
+    "1. Classify the review as good or bad.\n2. Classify the review by its tone.\n3. Classify the review.",
+    "- Classify the review as positive.\n\n- Classify the review with care.",
 )
 
 
@@ -86,6 +100,15 @@ def test_what_stands_around_the_text_is_taken_off(form: str) -> None:
         "Text - say its mood.",
         "Name it.\n\n(Note: answer in one word.)",
         "Name it.\n\nNote: the current version of the file counts.",
+        "Score 1: bad. Score 2: good. Give one.",
+        "Score 3: name the mood.\nScore 4: name its cause, too.",
+        "Give a score from 1 to 5 (score: 1-5)",
+        '{"prompt": "Name it.", "label": "positive"}',
+        '{"label": "positive"}',
+        "Read the text. Improved prompt: {text}",
+        "Name the mood. Final instructions: be short.",
+        "Read it. New prompts: none are written.",
+        "1. Read it. 2. Name its mood.",
     ],
 )
 def test_what_a_prompt_says_itself_stays(text: str) -> None:
@@ -126,15 +149,29 @@ def test_an_announcement_of_several_texts_is_no_text(form: str) -> None:
         "Here are two options: yes and no. Choose one.",
         "Below are several candidates for a job. Pick the best.",
         "Here are some instructions: read the text, and name its mood.",
+        "1. Read the review.\n2. Classify the review as positive or negative.",
+        "- If the review is long, skip to its end.\n- If the review is short, read all.",
+        "1. Classify the review with care, and name its mood.",
     ],
 )
 def test_a_prompt_may_speak_of_several_things(text: str) -> None:
     assert why_not(text) is None
 
 
+def test_what_the_parent_has_around_it_as_well_stays() -> None:
+    for form in ('{{"instruction": "{}"}}', "Score 92: {}", "{} (score: 9/10)", "Look. New instruction: {}"):
+        text = form.format(NEW)
+        assert tidy(text, form.format(PARENT)) == text
+
+
+def test_json_that_a_model_did_not_escape_is_read_all_the_same() -> None:
+    assert tidy('{"prompt": "Say "yes" or no."}', PARENT) == 'Say "yes" or no.'
+    assert tidy(r'{"prompt": "Say \"yes\".\nOr no."}', PARENT) == 'Say "yes".\nOr no.'
+
+
 @ends
 @pytest.mark.slow
-@pytest.mark.parametrize("piece", ['"', "score: 1\n", "> ", "```\n"])
+@pytest.mark.parametrize("piece", ['"', "score: 1\n", "> ", "```\n", "(score: 1) ", "Look. ", "* \n", '{"text": "'])
 def test_a_reply_of_nothing_but_wrappings_is_read_to_its_end(piece: str) -> None:
     text = piece * (120_000 // len(piece))
     assert len(tidy(text, PARENT)) <= len(text)
