@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -95,17 +97,78 @@ def pause_in_words(seconds: float) -> str:
     return f"{days:,.0f} days" if days < 1e9 else f"{days:.3g} days"
 
 
+def asked_wait_s(status: int, headers: Mapping[str, str], now: float) -> float | None:
+    """The seconds from `now` (Unix time) for which an answer asks to be left alone; None where it names none.
+
+    OpenAI's own header, in milliseconds, is more exact than the usual one. Where there is neither, a 429 may say when
+    a limit that is used up starts anew.
+    """
+    found = {name.lower(): value.strip() for name, value in headers.items()}
+    exact = _number(found.get("retry-after-ms", ""))
+    if exact is not None:
+        return max(0.0, exact) / 1000
+    # A date is by the server's clock, which this machine's may be hours from.
+    sent = _date_s(found.get("date", ""))
+    told = retry_after_s(found.get("retry-after"), now if sent is None else sent)
+    return _reset_s(found, now) if told is None and status == 429 else told
+
+
 def retry_after_s(header: str | None, now: float) -> float | None:
     """Seconds from `now` (Unix time) that a Retry-After header asks for, given as seconds or as an HTTP date."""
     if header is None:
         return None
+    seconds, date = _number(header), _date_s(header)
+    if seconds is not None:
+        return max(0.0, seconds)
+    return None if date is None else max(0.0, date - now)
+
+
+def _reset_s(found: Mapping[str, str], now: float) -> float | None:
+    """When the limits that are used up start anew, by the headers of OpenAI and of RFC drafts; None: none says so."""
+    resets: list[float] = []
+    for name, value in found.items():
+        # A limit of which something is left is not what refuses.
+        if not _RESET.fullmatch(name) or _number(found.get(name.replace("reset", "remaining"), "")) != 0:
+            continue
+        seconds = _duration_s(value, now)
+        # Those of requests and tokens say when all of it is there again: some of it is there much sooner.
+        if seconds is not None and (name.endswith("reset") or seconds <= RETRY_POLICY.total_s):
+            resets.append(max(0.0, seconds))
+    return max(resets, default=None)
+
+
+_RESET = re.compile(r"(x-)?ratelimit-reset(-requests|-tokens)?")
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII)
+_UNITS_S = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
+_LONG_AGO_S = 1e9
+"""A number above is a time, not a duration: 2001. One a thousand times as large is in milliseconds."""
+
+
+def _duration_s(value: str, now: float) -> float | None:
+    """`6m0s`, `120ms`, `17`, or a Unix time in seconds or milliseconds, as seconds from `now`."""
+    number = _number(value)
+    if number is not None:
+        if number < _LONG_AGO_S:
+            return number
+        return (number / 1000 if number >= _LONG_AGO_S * 1000 else number) - now
+    parts = _DURATION.fullmatch(value)
+    if parts is None or not value:
+        return None
+    return sum(float(part) * unit for part, unit in zip(parts.groups(), _UNITS_S, strict=True) if part)
+
+
+def _number(text: str) -> float | None:
+    # `float` reads "inf" and "nan" too, for which nobody can wait.
     with contextlib.suppress(ValueError):
-        seconds = float(header)
-        # `float` reads "inf" and "nan" too, for which nobody can wait.
-        return max(0.0, seconds) if math.isfinite(seconds) else None
+        return number if math.isfinite(number := float(text)) else None
+    return None
+
+
+def _date_s(text: str) -> float | None:
+    """An HTTP date as Unix time."""
     # A year or a zone of many digits overflows.
     with contextlib.suppress(ValueError, OverflowError):
-        date = email.utils.parsedate_to_datetime(header)
+        date = email.utils.parsedate_to_datetime(text)
         # HTTP's dates are in GMT, those of `asctime` too, which name no zone.
-        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     return None

@@ -24,7 +24,7 @@ from promptopt.models.server.refusal_texts import (
     says_rate,
     tells_nothing,
 )
-from promptopt.models.server.retrying import Outage, pause_in_words, retry_after_s
+from promptopt.models.server.retrying import Outage, asked_wait_s, pause_in_words
 from promptopt.models.server.token_logprobs import tokens_of
 from promptopt.models.server.usage import usage_of
 from promptopt.text import visible
@@ -72,7 +72,7 @@ class Failure:
     @classmethod
     def of(cls, status: int, body: str, headers: Mapping[str, str]) -> Failure:
         """From an HTTP answer, whatever its shape; headers may be in any case."""
-        waits_s = _asked_wait_s(headers)
+        waits_s = asked_wait_s(status, headers, time.time())
         try:
             parsed = as_object(json.loads(body))
         except (ValueError, RecursionError):
@@ -150,13 +150,6 @@ class Failure:
     def wants_stream(self) -> bool:
         """Whether the server answers only in pieces, and wants to be asked for them."""
         return _STREAMS_ONLY.search(self.message) is not None
-
-
-def _asked_wait_s(headers: Mapping[str, str]) -> float | None:
-    """What an answer's headers ask for: OpenAI's, in milliseconds, is more exact than the usual one."""
-    found = {name.lower(): value for name, value in headers.items()}
-    exact = retry_after_s(found.get("retry-after-ms"), 0.0)
-    return retry_after_s(found.get("retry-after"), time.time()) if exact is None else exact / 1000
 
 
 def response_format(schema: str) -> dict[str, Any]:

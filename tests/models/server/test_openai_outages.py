@@ -64,6 +64,23 @@ def test_retry_after_is_honoured(opened: Opening, waits: Waits) -> None:
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        {"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After": "Sat, 01 Jan 2000 00:00:17 GMT"},
+        {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "17s"},
+        {"RateLimit-Remaining": "0", "RateLimit-Reset": "17"},
+    ],
+)
+def test_a_pause_is_honoured_by_the_servers_clock_and_by_when_its_limit_starts_anew(
+    opened: Opening, waits: Waits, headers: dict[str, str]
+) -> None:
+    server, model = opened(in_turn(failure(429, headers=headers), echo))
+    assert ask(model, chat("x"))[0].text == "x"
+    assert 17 <= sum(waits) < 18
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
     ("header", "told"),
     [
         ("301", "5 minutes"),

@@ -206,8 +206,30 @@ def test_a_token_that_is_sent_as_bytes_alone_is_read_from_them(text: str | None)
     [
         ({"retry-after-ms": "250", "Retry-After": "1"}, 0.25),
         ({"Retry-After-Ms": "soon", "retry-after": "2"}, 2.0),
+        ({"retry-after-ms": "-5"}, 0.0),
+        ({"retry-after-ms": "inf", "retry-after": "3"}, 3.0),
+        # By the server's clock, whatever this machine's says.
+        ({"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After": "Sat, 01 Jan 2000 00:00:40 GMT"}, 40.0),
+        ({"Date": "Thu, 01 Jan 2099 00:00:00 GMT", "Retry-After": "Thu, 01 Jan 2099 00:00:40 GMT"}, 40.0),
+        ({"Date": "Sat, 01 Jan 2000 00:00:00 GMT", "Retry-After": "Fri, 31 Dec 1999 23:00:00 GMT"}, 0.0),
+        ({"Date": "no date", "Retry-After": "Sat, 01 Jan 2000 00:00:40 GMT"}, 0.0),
+        # Of two limits the one that is used up.
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m2.5s",
+          "x-ratelimit-remaining-tokens": "90", "x-ratelimit-reset-tokens": "4m"}, 62.5),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "120ms",
+          "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "7.66s"}, 7.66),
+        # All of a day's is there in a day, some of it in seconds.
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "23h59m8s"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m", "retry-after": "2"}, 2.0),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "86400"}, 86400.0),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1e300"}, 1e297),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1000000001"}, 0.0),
+        ({"X-RateLimit-Reset": "17"}, None),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": ""}, None),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "soon"}, None),
         ({}, None),
     ],
-)
+)  # fmt: skip
 def test_the_most_exact_wait_that_a_server_asks_for_is_kept(headers: dict[str, str], wait_s: float | None) -> None:
-    assert Failure.of(429, "{}", headers).retry_after_s == wait_s
+    found = Failure.of(429, "{}", headers).retry_after_s
+    assert found == (None if wait_s is None else pytest.approx(wait_s))
