@@ -35,6 +35,8 @@ class Cache:
         self._where = where
         self.blobs = Blobs(engine, where)
         self._waiting: list[tuple[bytes, *tuple[object, ...]]] = []
+        # Rows of writes that failed, which whoever waited was told of: paid for, and tried again with the next.
+        self._kept: list[tuple[bytes, *tuple[object, ...]]] = []
         self._changed = threading.Condition()
         # Busy: rows are taken from those that wait, and not committed yet. `flush` waits for both kinds.
         self._busy = self._closed = False
@@ -50,6 +52,7 @@ class Cache:
             if self._thread is None or not self._thread.is_alive():
                 # With the first write, for most commands only read; and again after a fork, which no thread survives.
                 self._start()
+            self._take_up()
             # A kill from here to the commit, some milliseconds, loses this reply: it is asked for, and paid, once more.
             self._waiting.append((key, *map(without_surrogates, (model, request, reply))))
             self._changed.notify_all()
@@ -68,9 +71,20 @@ class Cache:
                 raise failure
 
     def close(self) -> None:
-        """Commit what is left and end the thread, which ends also where that fails."""
+        """Commit what is left and end the thread, which ends also where that fails.
+
+        What a write that failed held is tried once more: a lock may be gone by now, or a disk have room. Raises
+        StoreError where something else cannot be written.
+        """
+        with self._changed:
+            told = not self._waiting and not self._busy and self._failure is None
+            self._take_up()
+            self._changed.notify_all()
         try:
             self.flush()
+        except StoreError:
+            if not told:
+                raise
         finally:
             with self._changed:
                 self._closed = True
@@ -95,9 +109,13 @@ class Cache:
 
     def _fail(self, failure: StoreError) -> None:
         self._busy, self._failure = False, failure
-        # Dropped, not tried again: whoever goes on finds them missing in the store, and asks for them.
+        # Not tried again at once: whoever waits is told first.
+        self._kept += self._waiting
         self._waiting.clear()
         self._changed.notify_all()
+
+    def _take_up(self) -> None:
+        self._waiting, self._kept = [*self._kept, *self._waiting], []
 
     def _write(self) -> None:
         while True:
@@ -121,6 +139,7 @@ class Cache:
             with self._changed:
                 self._busy = False
                 if failure is not None:
+                    self._kept += rows
                     self._fail(failure)
                 self._changed.notify_all()
 

@@ -137,6 +137,37 @@ def test_full_disk_is_one_sentence_and_keeps_what_was_stored(tmp_path: Path) -> 
     sql.event.remove(store.engine, "before_cursor_execute", fail)
     assert store.cache.get([key]) == {key: "1"}
     store.close()
+    # What could not be written then is paid for, and written where there is room by the end.
+    with Store(tmp_path / "store.db") as later:
+        assert later.cache.get([call_key("m", "other", "greedy")]) == {call_key("m", "other", "greedy"): "2"}
+
+
+@pytest.mark.parametrize("said", ["database is locked", "disk I/O error"])
+def test_replies_of_a_write_that_failed_are_written_with_the_next(tmp_path: Path, said: str) -> None:
+    failing = True
+
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if failing and statement.startswith("INSERT"):
+            raise sqlite3.OperationalError(said)
+
+    with Store(tmp_path / "store.db") as store:
+        sql.event.listen(store.engine, "before_cursor_execute", fail)
+        keys = [call_key("m", str(number), "greedy") for number in range(4)]
+        for key in keys[:2]:
+            store.cache.put(key, "m", "q", "1")
+            with pytest.raises(StoreError):
+                store.cache.flush()
+        failing = False
+        store.cache.put(keys[2], "m", "q", "1")
+        store.cache.flush()
+        assert store.cache.get(keys).keys() == set(keys[:3])
+        failing = True
+        store.cache.put(keys[3], "m", "q", "1")
+        with pytest.raises(StoreError):
+            store.cache.flush()
+    # Told already: a store that closes with nothing new to lose raises nothing.
+    with Store(tmp_path / "store.db") as store:
+        assert store.cache.get(keys).keys() == set(keys[:3])
 
 
 def test_damaged_file_is_one_sentence(tmp_path: Path) -> None:
