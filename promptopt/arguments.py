@@ -14,28 +14,15 @@ import reprlib
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from promptopt.errors import ConfigError, UnknownName
-from promptopt.type_words import IN_PYTHON, in_words
+from promptopt.kinds import HOW_MADE, described, fits, of_class, plain
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _C = TypeVar("_C")
-
-_AS: Mapping[str, str] = {
-    "Budget": "as Budget(evaluations=400)",
-    "Columns": "as Columns('text', 'label')",
-    "Event": "from threading, which is set to interrupt",
-    "Example": "as Example.of('the answer', text='the input')",
-    "Layout": "from promptopt.tasks",
-    "Message": "as Message('user', 'the text')",
-    "Prompt": "as task.starting_from('the instruction')",
-    "Session": "as Session(observers=[…])",
-    "Splits": "as Splits(train=100, dev=50, test=200)",
-    "Task": "as Task.from_examples(examples, prompt='the instruction')",
-}
-"""How one is made, for the types whose name does not say it."""
 
 _shorten = reprlib.Repr()
 _shorten.maxstring = _shorten.maxother = 80
@@ -48,9 +35,12 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        for name, value in _bound(function, called, signature, args, kwargs).items():
+        bound = _bound(function, called, signature, args, kwargs)
+        hints = _hints(function)
+        for name, given in bound.arguments.items():
+            bound.arguments[name] = value = plain(given, hints.get(name, Any))
             _check(function, called, name, value, signature.parameters)
-        return function(*args, **kwargs)
+        return function(*bound.args, **bound.kwargs)
 
     return call
 
@@ -72,17 +62,28 @@ def told(kind: type[_C]) -> type[_C]:
     def made(*args: Any, **kwargs: Any) -> None:
         try:
             make(*args, **kwargs)
-        except (TypeError, AttributeError):
-            # The class's own look at its fields may have failed at one that is of another kind.
-            _check_kinds(kind, _bound(kind, kind.__name__, signature, args, kwargs))
+        except (TypeError, AttributeError, ConfigError) as failed:
+            # The class's own look at its fields may have failed at one that is of another kind, or of another library.
+            given = dict(_bound(kind, kind.__name__, signature, args, kwargs).arguments)
+            given.pop("self", None)
+            if own := _plain_fields(kind, given):
+                made(args[0], **{**given, **own})
+                return
+            if not isinstance(failed, ConfigError):
+                _check_kinds(kind, given)
             raise
         values = values_of(args[0])
         kinds = tuple(map(type, values))
         if kinds not in right:
-            _check_kinds(kind, dict(zip(names, values, strict=False)))
+            given = dict(zip(names, values, strict=False))
+            if own := _plain_fields(kind, given):
+                made(args[0], **{**given, **own})
+                return
+            _check_kinds(kind, given)
             right.add(kinds)
 
     kind.__init__ = made
+    _follow(kind, told)
     return kind
 
 
@@ -103,14 +104,47 @@ def told_by_name(kind: type[_C]) -> type[_C]:
             raise
 
     kind.__init__ = made
+    _follow(kind, told_by_name)
     return kind
+
+
+def _follow(kind: type, tell: Callable[[type], type]) -> None:
+    """Have dataclasses that are derived from `kind` tell of their fields too, from the first one made on.
+
+    Before that they are no dataclasses yet: the decorator follows the class.
+    """
+
+    def new(made: Any, *_: Any, **__: Any) -> Any:
+        own = typing.cast("Mapping[str, Any]", vars(made))
+        written: Any = made.__init__ if "__init__" in own and "__dataclass_fields__" in own else None
+        # Only an `__init__` that `dataclass` wrote takes the fields as they are.
+        if written is not None and made.__dataclass_params__.init and not hasattr(written, "__wrapped__"):
+            # A class within a function may name what nothing but the function knows.
+            with suppress(NameError):
+                _hints(made)
+                tell(made)
+        return object.__new__(made)
+
+    def begun(cls: Any, **kwargs: Any) -> None:
+        super(kind, cls).__init_subclass__(**kwargs)
+        if cls.__new__ is object.__new__:
+            cls.__new__ = staticmethod(new)
+
+    kind.__init_subclass__ = classmethod(begun)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _plain_fields(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that an array library gave, as Python's own."""
+    hints = _hints(kind)
+    own = {name: plain(value, hints.get(name, Any)) for name, value in given.items()}
+    return {name: value for name, value in own.items() if value is not given[name]}
 
 
 def _check_kinds(kind: type, given: Mapping[str, Any]) -> None:
     """Raise ConfigError for the first field whose class is none that its annotation names."""
     hints = _hints(kind)
     for name in _parameters(kind):
-        if name in given and not _of_class(given[name], hints.get(name, Any)):
+        if name in given and not of_class(given[name], hints.get(name, Any)):
             _check(kind, kind.__name__, name, given[name], _parameters(kind))
 
 
@@ -124,25 +158,13 @@ def check_each(called: str, given: object, kind: type | types.UnionType, how: st
         raise ConfigError(f"{called}: {_shorten.repr(wrong[0])} is given; give a list, as [{how}]")
 
 
-def _of_class(value: Any, hint: Any) -> bool:
-    """Whether a value has a class that does for the annotation, whatever it holds; True where no class tells."""
-    origin = typing.get_origin(hint)
-    if origin in (types.UnionType, typing.Union):
-        return any(_of_class(value, arm) for arm in typing.get_args(hint))
-    kind: Any = origin or hint
-    if kind is Any or kind is Callable or not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
-        return True
-    # A list does for a tuple, as ever. True does for a number: a score may well be one.
-    return isinstance(value, (kind, *{tuple: (list,), float: (int,)}.get(kind, ())))
-
-
 def _bound(
     function: Callable[..., object],
     called: str,
     signature: inspect.Signature,
     args: Sequence[object],
     kwargs: Mapping[str, object],
-) -> Mapping[str, object]:
+) -> inspect.BoundArguments:
     """The arguments by name. Raises UnknownName for a name that is not there, ConfigError for what is missing."""
     unknown = next((name for name in kwargs if name not in signature.parameters), None)
     # `bind` would raise a TypeError of its own, without the name that was meant.
@@ -153,7 +175,7 @@ def _bound(
         refused = UnknownName(f"argument of {called}", unknown, known, meant=meant or how * (f"{unknown}=" in how))
         raise refused if meant or refused.near else UnknownName(refused.kind, unknown, known, meant=how)
     try:
-        return signature.bind(*args, **kwargs).arguments
+        return signature.bind(*args, **kwargs)
     except TypeError:
         raise ConfigError(_unbound(function, called, signature, args, kwargs)) from None
 
@@ -191,14 +213,14 @@ def _unbound(
     if lacking and _made(called):
         return f"{called} needs {lacking[0]}; make one as {_made(called)}"
     if lacking:
-        return f"{called} needs {lacking[0]}; give {_in_words(_hints(function).get(lacking[0], Any))}"
+        return f"{called} needs {lacking[0]}; give {described(_hints(function).get(lacking[0], Any))}"
     twice = next((name for name in placed[: len(args)] if name in kwargs), "")
     return f"{called}: {twice} is given twice; give it once"
 
 
 def _made(called: str) -> str:
     """How one of a class is made, where its fields do not say it; or ""."""
-    how = _AS.get(called, "")
+    how = HOW_MADE.get(called, "")
     return how.removeprefix("as ") if how.startswith("as ") else ""
 
 
@@ -223,13 +245,20 @@ def check_fields(owner: object) -> None:
     """Raise ConfigError for the first field of a dataclass that is not of the kind it is annotated with."""
     kind = type(owner)
     parameters = _parameters(kind)
+    hints = _hints(kind)
     for name in parameters:
-        _check(kind, kind.__name__, name, getattr(owner, name), parameters)
+        given = getattr(owner, name)
+        value = plain(given, hints.get(name, Any))
+        if value is not given:
+            object.__setattr__(owner, name, value)
+        _check(kind, kind.__name__, name, value, parameters)
 
 
 @functools.cache
 def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(kind).parameters
+    # Not of the class, whose `__new__` may take anything (`_follow`).
+    parameters = inspect.signature(kind.__init__).parameters
+    return {name: each for name, each in parameters.items() if name != "self"}
 
 
 def _check(
@@ -240,8 +269,8 @@ def _check(
     parameters: Mapping[str, inspect.Parameter],
 ) -> None:
     hint = _hints(owner).get(name, Any)
-    if not _fits(value, hint):
-        if "Example" in (wanted := _in_words(hint)) and (row := _row(value)) is not None:
+    if not fits(value, hint):
+        if "Example" in (wanted := described(hint)) and (row := _row(value)) is not None:
             raise ConfigError(
                 f"{called}: {name} are tables, of {', '.join(map(repr, row))}; make examples of them, as "
                 f"[Example.of(row['the answer'], text=row['the input']) for row in {name}]"
@@ -259,59 +288,3 @@ def _row(value: Any) -> Mapping[Any, Any] | None:
 @functools.cache
 def _hints(owner: Callable[..., object]) -> dict[str, Any]:
     return typing.get_type_hints(owner)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    origin, arms = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return True
-    if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, arm) for arm in arms)
-    if origin is typing.Literal:
-        # The kind first: an array answers `in` with an array.
-        return isinstance(value, str) and value in arms
-    if origin is Callable:
-        return callable(value)
-    if origin is not None:
-        return _holds(value, origin, arms)
-    if isinstance(value, bool):
-        # Python counts True as a number, nobody else does.
-        return hint is bool
-    # Numbers of other libraries (numpy) are whole where they have `__index__`, and numbers where they have `__float__`.
-    if hint is int:
-        return hasattr(value, "__index__")
-    if hint is float:
-        return hasattr(value, "__float__") or hasattr(value, "__index__")
-    # Before Python 3.13 nothing but this attribute tells a Protocol from other classes.
-    return not isinstance(hint, type) or getattr(hint, "_is_protocol", False) or isinstance(value, hint)
-
-
-def _holds(value: Any, origin: type, arms: Sequence[Any]) -> bool:
-    """Whether a container holds what it is annotated with; what can be gone through once only is not looked into."""
-    if not isinstance(value, origin):
-        return False
-    if issubclass(origin, Mapping):
-        return all(_fits(key, arms[0]) and _fits(held, arms[1]) for key, held in value.items())
-    if isinstance(value, str | bytes | Mapping):
-        # A text is a sequence of texts, and never meant as one.
-        return False
-    if origin is tuple and Ellipsis not in arms:
-        return len(value) == len(arms) and all(map(_fits, value, arms))
-    return not isinstance(value, Sequence) or all(_fits(each, arms[0]) for each in typing.cast("Iterable[Any]", value))
-
-
-def _in_words(hint: Any) -> str:
-    return in_words(hint, IN_PYTHON, _named)
-
-
-def _named(hint: Any) -> str:
-    """A container, a function or an object, with how one is made where its name does not say it."""
-    origin, arms = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Callable:
-        return "a function"
-    if origin is not None:
-        return (
-            "a table with texts as names" if issubclass(origin, Mapping) else f"a list, each of it {_in_words(arms[0])}"
-        )
-    name = str(getattr(hint, "__name__", hint))
-    return f"{name} ({_AS[name]})" if name in _AS else name

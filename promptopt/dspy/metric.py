@@ -13,7 +13,7 @@ from typing import Any
 
 from promptopt.dspy.untyped import dspy
 from promptopt.errors import ConfigError, EvaluatorError
-from promptopt.evaluators.scalars import as_float, unboxed
+from promptopt.scalars import as_float, unboxed
 from promptopt.text import normalise, shorten
 
 Metric = Callable[..., Any]

@@ -15,9 +15,9 @@ from promptopt.errors import DataError, Endless, EvaluatorError
 from promptopt.evaluators import metrics, readers
 from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
-from promptopt.evaluators.scalars import as_float, unboxed
 from promptopt.evaluators.shares import share_of_right
 from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Role, Task
+from promptopt.scalars import as_float, unboxed
 from promptopt.text import REGEX_LIMIT_S, counted, normalise, shorten
 from promptopt.thoughts import spoken
 from promptopt.types import Cell, Demand, Example, Reply, Request, Score
@@ -179,7 +179,7 @@ class Generation:
             limit = self.task.sampling.max_tokens if reply.finish == "length" else 0
             feedback = _wrong(answer, cell.example.target, cell.example.accepted, limit)
         parts = () if own is None else own.parts
-        return Score(value, reply.text, answer, own is None or own.parsed, feedback, parts=parts)
+        return Score(value, reply.text, answer, own is None or bool(own.parsed), feedback, parts=parts)
 
     def _answer(self, cell: Cell, reply: Reply) -> str | None:
         if isinstance(self.answer, str):

@@ -100,15 +100,15 @@ class Result:
     spent: Ledger
     paid: Ledger
     wall_s: float
-    lineage: tuple[Candidate, ...]
-    front: tuple[Tradeoff, ...]
+    lineage: tuple[Candidate, ...] = field(repr=False)
+    front: tuple[Tradeoff, ...] = field(repr=False)
     """Score against length: what a shorter prompt would cost. By the search's own scores, which flatter."""
-    steps: tuple[StepDone, ...]
-    rejected: Mapping[str, int]
+    steps: tuple[StepDone, ...] = field(repr=False)
+    rejected: Mapping[str, int] = field(repr=False)
     warnings: tuple[str, ...]
-    items: tuple[SealedItem, ...] = ()
+    items: tuple[SealedItem, ...] = field(default=(), repr=False)
     """The sealed test, item by item; none while suspended, and in results of older versions."""
-    by_role: Mapping[str, Ledger] = field(default_factory=dict[str, Ledger])
+    by_role: Mapping[str, Ledger] = field(default_factory=dict[str, Ledger], repr=False)
     """The calls, tokens and dollars of `spent`, by the role of the model that was asked."""
     members: tuple[MemberGain, ...] = ()
     """The gain on each of several tasks; empty for one task, and where the start won."""

@@ -11,8 +11,8 @@ from decimal import Decimal
 from numbers import Real
 from typing import Any, cast
 
-from promptopt.evaluators.scalars import as_float, unboxed
 from promptopt.programs.handle import Output
+from promptopt.scalars import as_float, unboxed
 from promptopt.text import shorten
 from promptopt.types import Reply, Score, TracedCall
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
+from promptopt.scalars import unboxed
 from promptopt.text import counted
 
 MOST = 100_000_000
@@ -32,12 +33,15 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("evaluations", "calls", "tokens", "usd", "minutes"):
-            value: Any = getattr(self, name)
-            if value is None:
+            given: Any = getattr(self, name)
+            if given is None:
                 continue
+            value: Any = unboxed(given)
+            object.__setattr__(self, name, value)
             whole = name in ("evaluations", "calls", "tokens")
-            # numpy's integers are none of Python's, but have an index; True is one, and never meant as a number.
-            if isinstance(value, bool) or not (hasattr(value, "__index__") or (not whole and isinstance(value, float))):
+            # What has an index is a whole number, but an array of several; True is one, and never meant as a number.
+            counts = hasattr(value, "__index__") and not hasattr(value, "ndim")
+            if isinstance(value, bool) or not (counts or (not whole and isinstance(value, float))):
                 expected = "a whole number" if whole else "a number"
                 raise ConfigError(f"a budget of {value!r} {name} cannot be counted down; give {expected}, or None")
             # Not `value <= 0`, by which NaN would pass.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from promptopt.arguments import check_fields, checked, told
 from promptopt.digits import is_number
@@ -136,9 +136,15 @@ class Task:
         for classification. `max_tokens`: the longest reply, by default 16 with labels, else 256. `splits`: the sizes
         and the seed of the split. Raises ConfigError and DataError for what does not fit together.
         """
+        if getattr(examples, "ndim", 1) > 1:
+            raise ConfigError(
+                "Task.from_examples: examples is a table; make examples of its rows, as [Example.of(row['the answer'], "
+                "text=row['the input']) for row in table.to_dict('records')]"
+            )
         given = tuple(examples)
         # An iterable may be one that can be gone through once only, so the check of arguments has not looked into it.
-        wrong: object = next((each for each in given if type(each) is not Example), None)
+        listed = cast("tuple[object, ...]", given)
+        wrong = next((each for each in listed if not isinstance(each, Example)), None)
         if wrong is not None:
             raise ConfigError(f"Task.from_examples: one of the examples is {wrong!r}; give Example.of(target, text=…)")
         if not given:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
@@ -100,7 +101,8 @@ class Example:
         """
         made = cls.of(target, (), (), "", group, **variables)
         given = tuple(messages)
-        wrong = next((each for each in given if type(each) is not Message), None)
+        listed = cast("tuple[object, ...]", given)
+        wrong = next((each for each in listed if not isinstance(each, Message)), None)
         if not given or wrong is not None:
             found = "no messages" if not given else f"{wrong!r} among the messages"
             raise ConfigError(f"Example.chat: found {found}; give some, as Message('user', 'Where is my order?')")
@@ -121,8 +123,12 @@ def _check_texts(maker: str, texts: Iterable[tuple[str, object]]) -> None:
     for name, text in texts:
         if not isinstance(text, str):
             # The text of None, or of NaN, would be taken for an answer.
-            missing = text is None or text != text
+            # By its text: what is missing has another name in each library, and compares with nothing.
+            missing = text is None or str(text).casefold() in ("nan", "<na>", "nat")
+            several = isinstance(text, list | tuple) or getattr(text, "ndim", 0)
             advice = "leave it out where there is none" if missing else f"give a text, as str({text!r})"
+            if several and name == "the target":
+                advice = "give one right answer, and others as a list behind it: Example.of('Paris', ['Paname'], …)"
             raise ConfigError(f"{maker}: {name} is {text!r}; {advice}")
 
 

@@ -1,4 +1,4 @@
-"""Numbers of array libraries as Python's own."""
+"""Numbers and lists of array libraries as Python's own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ def unboxed(given: object) -> object:
     # By what they share: no such library needs to be there.
     if getattr(box, "ndim", None) == 0 and callable(getattr(box, "item", None)):
         return box.item()
+    return given
+
+
+def unlisted(given: object) -> object:
+    """Python's list of an array of one axis (numpy, torch) or of a column (pandas); all else as it is."""
+    column = cast("Any", given)
+    if getattr(column, "ndim", None) == 1 and callable(getattr(column, "tolist", None)):
+        return column.tolist()
     return given
 
 
