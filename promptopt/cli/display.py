@@ -5,6 +5,7 @@ A reader of the run's events and snapshots; everything goes to stderr, so that s
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -121,8 +122,8 @@ def display(
     if quiet:
         with troubles(None):
             yield Quiet()
-    # A pipe or a file keeps all that is written: nothing is drawn over there.
-    elif not place.isatty():
+    # A pipe or a file keeps all that is written, and so does a terminal that cannot go up: nothing is drawn over there.
+    elif not place.isatty() or os.environ.get("TERM", "").lower() in ("dumb", "unknown"):
         say(title)
         with Lines(minutes=minutes) as lines, troubles(lambda text: say(f"  {text}")):
             yield lines

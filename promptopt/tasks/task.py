@@ -136,17 +136,7 @@ class Task:
         for classification. `max_tokens`: the longest reply, by default 16 with labels, else 256. `splits`: the sizes
         and the seed of the split. Raises ConfigError and DataError for what does not fit together.
         """
-        if getattr(examples, "ndim", 1) > 1:
-            raise ConfigError(
-                "Task.from_examples: examples is a table; make examples of its rows, as [Example.of(row['the answer'], "
-                "text=row['the input']) for row in table.to_dict('records')]"
-            )
-        given = tuple(examples)
-        # An iterable may be one that can be gone through once only, so the check of arguments has not looked into it.
-        listed = cast("tuple[object, ...]", given)
-        wrong = next((each for each in listed if not isinstance(each, Example)), None)
-        if wrong is not None:
-            raise ConfigError(f"Task.from_examples: one of the examples is {wrong!r}; give Example.of(target, text=…)")
+        given = _listed(examples)
         if not given:
             raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
         fields = tuple(field_name for field_name, _ in given[0].fields)
@@ -324,3 +314,18 @@ def _default_answer(metric: str | Metric, labels: Sequence[str]) -> str:
     if labels:
         return "label"
     return metric if metric in ("number", "choice") and isinstance(metric, str) else "text"
+
+
+def _listed(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """The examples, once each is one. Raises ConfigError for a table, for rows, and for anything else."""
+    if getattr(examples, "ndim", 1) > 1:
+        raise ConfigError(
+            "Task.from_examples: examples is a table; make examples of its rows, as [Example.of(row['the answer'], "
+            "text=row['the input']) for row in table.to_dict('records')]"
+        )
+    # An iterable may be one that can be gone through once only, so the check of arguments has not looked into it.
+    given = cast("tuple[object, ...]", tuple(examples))
+    wrong = next((each for each in given if not isinstance(each, Example)), None)
+    if wrong is not None:
+        raise ConfigError(f"Task.from_examples: one of the examples is {wrong!r}; give Example.of(target, text=…)")
+    return cast("tuple[Example, ...]", given)

@@ -87,6 +87,12 @@ def test_a_terminal_gets_the_live_table_and_keeps_warnings(monkeypatch: pytest.M
     assert "warning: a [bold] warning" in screen.getvalue()
 
 
+def test_a_terminal_that_cannot_go_up_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with display("mood", quiet=False, minutes=None, stream=Terminal()) as shown:
+        assert isinstance(shown, Lines)
+
+
 def test_a_run_that_was_finished_before_does_not_go_on() -> None:
     lines: list[str] = []
     Lines(lines.append)(Planned("abc123", PLAN, 0.09, 1, finished=True))

@@ -225,10 +225,15 @@ def test_a_far_better_layout_is_found_and_told(tmp_path: Path, best: str) -> Non
 
 
 @pytest.mark.slow
-def test_layouts_that_a_labels_share_tells_apart_are_told_by_it() -> None:
+@pytest.mark.parametrize(
+    ("of_start", "of_other", "told", "more"), [(0.4, 0.6, "0.450", "0.550"), (0.4, 0.4004, "0.4500", "0.4502")]
+)
+def test_layouts_that_a_labels_share_tells_apart_are_told_by_it(
+    of_start: float, of_other: float, told: str, more: str
+) -> None:
     """The same answers are right in both: by them alone the sentence would say that 0.50 is more than 0.50."""
     start, other = (Prompt.of(instruction="Answer it.").in_layout(name) for name in ("system", "chat"))
-    shares = {start: 0.4, other: 0.6}
+    shares = {start: of_start, other: of_other}
     warned: list[str] = []
 
     def evaluate(prompts: Sequence[Prompt], examples: Sequence[Example]) -> Mapping[Prompt, list[Score]]:
@@ -239,8 +244,8 @@ def test_layouts_that_a_labels_share_tells_apart_are_told_by_it() -> None:
     )
     assert _better(run, [other], [Example.of("yes", question="item")] * 4, 2) == [other, start]
     assert warned == [
-        "on 4 training examples the start scores 0.450 in the layout in use, and more in others of the task "
-        "('chat' 0.550, by right answers and the right label's share): the search tries these too"
+        f"on 4 training examples the start scores {told} in the layout in use, and more in others of the task "
+        f"('chat' {more}, by right answers and the right label's share): the search tries these too"
     ]
 
 

@@ -28,6 +28,13 @@ def test_a_notebook_shows_the_verdict_and_folds_the_rest(result: Result) -> None
     assert len(shown) < 3_000
 
 
+def test_a_result_shown_in_python_names_no_prompt_but_start_and_winner(result: Result) -> None:
+    shown = repr(result)
+    assert result.run_id in shown
+    assert len(result.lineage) > 2
+    assert not re.search(r"\b(lineage|steps|items|front|by_role)=", shown)
+
+
 def test_what_a_result_holds_is_text(result: Result) -> None:
     nasty = "<script>alert(1)</script> \u202e & \x1b"
     odd = replace(result, task=nasty, method=nasty, best=replace(result.best, text=nasty), status="suspended",

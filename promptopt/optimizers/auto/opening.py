@@ -119,7 +119,11 @@ def _better(run: Run, laid_out: Sequence[Prompt], examples: Sequence[Example], k
     if len(hopeful) == 1:
         return hopeful
     # By what they were compared by: shares of labels tell layouts apart that get the same answers right.
-    told = {each: f"{sums[each] / len(examples):.3f}" for each in hopeful}
+    # As many places as tell them apart, "0.290" being no more than "0.290".
+    places = next(
+        (count for count in range(3, 7) if len({f"{sums[each] / len(examples):.{count}f}" for each in hopeful}) > 1), 6
+    )
+    told = {each: f"{sums[each] / len(examples):.{places}f}" for each in hopeful}
     by_share = any(score.probability is not None for each in told for score in scores[each])
     by = ", by right answers and the right label's share" if by_share else ""
     shown = ", ".join(f"{each.layout!r} {told[each]}" for each in hopeful[1:])
