@@ -50,8 +50,19 @@ class Options:
         known = ascii_uppercase[: self.count]
         return bool(targets) and (
             all(letter is not None and letter[1] in known for letter in letters)
-            or all(target.isascii() and target.isdigit() and int(target) <= self.count for target in targets)
+            or all(map(self._is_number, targets))
+            or self.is_called_by_both(targets)
         )
+
+    def is_called_by_both(self, targets: Collection[str]) -> bool:
+        """Whether each option says its letter or its number, and some targets are letters and some numbers: ARC."""
+        numbers = [target for target in targets if self._is_number(target)]
+        letters = [target for target in targets if len(target) == 1 and target in ascii_uppercase[: self.count]]
+        said = self.marked and len(self.columns) == 1
+        return said and bool(numbers) and bool(letters) and len(numbers) + len(letters) == len(targets)
+
+    def _is_number(self, target: str) -> bool:
+        return target.isascii() and target.isdigit() and int(target) <= self.count
 
     def explained(self) -> str:
         """Which letter is which option, as a clause; empty where options say it themselves."""
@@ -85,7 +96,17 @@ def options_in(rows: Sequence[Mapping[str, object]], targets: Collection[str]) -
 
 
 def from_options(options: Options, targets: Collection[str], field: str) -> TargetGuess | None:
-    """A guess for targets that are numbers of options, or letters that the options do not say; else None."""
+    """A guess for targets that are numbers of options, both, or letters that the options do not say; else None."""
+    if options.is_called_by_both(targets):
+        return TargetGuess(
+            why="Every target is the letter or the number of an option, as its row has it.",
+            metric="exact",
+            answer="label",
+            max_tokens=64,
+            instruction=f"Answer the {field}.",
+            answer_format="Answer with the letter or number of the right option alone, as the options have it.",
+            labels=tuple(sorted(targets, key=lambda target: (target.isdigit(), target))),
+        )
     explained, first = options.explained(), options.indices(targets)
     # Options that say their letter are no matter of counting, but for targets that count them.
     if first is None and (not explained or not all(map(_LETTER.fullmatch, targets))):

@@ -55,6 +55,22 @@ def test_a_letter_whose_options_do_not_say_theirs_is_explained(tmp_path: Path) -
         assert made["parts"]["answer_format"] == "Answer with the letter of the right option in brackets, such as (A)."
 
 
+def test_letters_in_some_rows_and_numbers_in_others_are_answered_as_each_row_has_them(tmp_path: Path) -> None:
+    rows = [
+        {
+            "question": f"Which {n}?",
+            "choices": {"label": list("1234" if n % 3 == 0 else "ABCD"), "text": LISTED},
+            "answerKey": ("1234" if n % 3 == 0 else "ABCD")[n % 4],
+        }
+        for n in range(40)
+    ]
+    written = guess_task(write(tmp_path / "rows.jsonl", rows), ["question", "choices"], "answerKey", "own")
+    made = tomllib.loads(written)
+    assert made["labels"] == [*"ABCD", *"1234"]
+    assert (made["metric"], made["answer"]) == ("exact", "label")
+    assert "the letter or number of the right option alone, as the options have it" in made["parts"]["answer_format"]
+
+
 @pytest.mark.parametrize(
     ("columns", "explained"),
     [
