@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -39,10 +41,32 @@ def load(group: Group, name: str) -> Any:
         raise UnknownName(_NOUNS[group], name, known)
     try:
         return known[name].load()
-    except Exception as cause:  # whatever the module of a plug-in raises
+    # Whatever the module of a plug-in raises; one that ends the program must not end the run.
+    except (Exception, SystemExit) as cause:
         raise ConfigError(
             f"the {_NOUNS[group]} {name!r} ({known[name].value}) cannot be imported: {cause}; "
             f"reinstall the package that provides it"
+        ) from cause
+
+
+def module_of(name: str, what: str) -> Any:
+    """A module of the user's by its name, imported. Raises ConfigError whatever it raises meanwhile.
+
+    `what`: what it is needed for, for the sentence.
+    """
+    try:
+        return import_module(name)
+    except (ImportError, ValueError) as cause:
+        raise ConfigError(
+            f"{what} cannot be imported: {cause}; write it as module:name, and put the module's folder on PYTHONPATH"
+        ) from cause
+    # A script that ends the program, as one without a guard does, must not end the run.
+    except (Exception, SystemExit) as cause:
+        # What cannot be compiled has no line that ran.
+        place = cause if isinstance(cause, SyntaxError) else traceback.extract_tb(cause.__traceback__)[-1]
+        raise ConfigError(
+            f"{what} cannot be imported: line {place.lineno} of {place.filename} raises {type(cause).__name__}: "
+            f"{cause}; mend the module until Python imports it"
         ) from cause
 
 

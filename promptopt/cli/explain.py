@@ -11,7 +11,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import interruptible, say, show, show_json, suspended_by
+from promptopt.cli.output import interruptible, results, say, show, show_json, suspended_by
 from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise, visible
 
@@ -136,7 +136,7 @@ def _print(found: Explanation, editable: str) -> None:
     from promptopt.reports import words
 
     # Soft wrap: where nothing has a width, as a pipe, `rich` would cut lines at 80 columns.
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Console(file=results(), highlight=False, markup=False, emoji=False, soft_wrap=True)
     named = f"{found.task}, {counted(found.n, 'training example')}, {found.evaluator} on {found.model}"
     console.print(visible(named))
     console.print(f"loss {found.loss:.4f} ± {found.error:.4f} with the whole prompt:\n")

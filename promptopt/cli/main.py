@@ -81,7 +81,20 @@ def _command(name: str) -> Any:
     command = typer.main.get_command(import_module(f"promptopt.cli.{name}").app)
     command.name = name
     tell_twice(command)
+    _print_apart(command)
     return command
+
+
+def _print_apart(command: Any) -> None:
+    """Keep what others print out of the results of the command, and of those under it."""
+    from promptopt.cli.output import results_alone
+
+    under = getattr(command, "commands", {})
+    for each in under.values():
+        _print_apart(each)
+    # Its work alone: a page of help is a result.
+    if not under:
+        command.callback = results_alone()(command.callback)
 
 
 app = typer.Typer(

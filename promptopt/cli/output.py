@@ -11,9 +11,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
+from contextvars import ContextVar
 from types import FrameType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TextIO, cast
 
 import typer
 
@@ -25,19 +26,40 @@ FINISHED, FAILED, USAGE, SUSPENDED = 0, 1, 2, 3
 """Exit codes."""
 
 
+_RESULTS: ContextVar[TextIO | None] = ContextVar("promptopt results", default=None)
+"""Where results go, while a command runs."""
+
+
+@contextmanager
+def results_alone() -> Generator[None]:
+    """Stdout is for results: what a program, metric or plug-in of the user's prints meanwhile goes to stderr."""
+    token = _RESULTS.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _RESULTS.reset(token)
+
+
+def results() -> TextIO:
+    """The stream that results are written to."""
+    found = _RESULTS.get()
+    return sys.stdout if found is None else found
+
+
 def show(text: str) -> None:
     """A result, on stdout, with control characters made visible."""
-    typer.echo(visible(text))
+    typer.echo(visible(text), results())
 
 
 def hand_over(text: str) -> None:
     """A result that another program reads, as it is; on a terminal with control characters made visible."""
-    typer.echo(visible(text) if sys.stdout.isatty() else without_surrogates(text))
+    typer.echo(visible(text) if results().isatty() else without_surrogates(text), results())
 
 
 def show_json(value: Mapping[str, Any]) -> None:
     """One object on stdout; numbers that JSON does not know (NaN, infinity) are null."""
-    typer.echo(visible_json(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)))
+    typer.echo(visible_json(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)), results())
 
 
 class _Forecast(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
 from functools import reduce
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.registry import module_of
 
 if TYPE_CHECKING:
     from promptopt.tasks.splits import Splits
@@ -41,7 +41,7 @@ def load_program(name: str, *, splits: Splits, trust: bool) -> Task:
     # A console script has its own folder there in place of the current one.
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    held = importlib.import_module(module)
+    held = module_of(module, f"the module of {name}")
     try:
         found: Any = reduce(getattr, attribute.split("."), held)
     except AttributeError:

@@ -21,7 +21,7 @@ from promptopt.evaluators.options import choice as read_choice
 from promptopt.evaluators.overlap import bleu, f1, rouge_l
 from promptopt.evaluators.structured import json, set_f1
 from promptopt.protocols import METRICS, Metric
-from promptopt.registry import function_in
+from promptopt.registry import function_in, module_of
 from promptopt.text import INVISIBLE, Regex, normalise
 from promptopt.types import Example, digest
 
@@ -180,16 +180,8 @@ def _members(value: object) -> Sequence[object]:
 
 
 def _imported(name: str) -> Metric:
-    import importlib
-
     module_name, _, attribute = name.partition(":")
-    try:
-        found: Any = importlib.import_module(module_name)
-    except (ImportError, ValueError) as cause:
-        raise ConfigError(
-            f"metric {name!r} cannot be imported: {cause}; write it as module:function, and put the module's folder on "
-            f"PYTHONPATH"
-        ) from cause
+    found = module_of(module_name, f"metric {name!r}")
     return cast("Metric", function_in(found, attribute, name, f"module {module_name!r}"))
 
 

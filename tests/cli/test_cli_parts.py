@@ -9,6 +9,7 @@ import pytest
 from command_line import START, Invoke
 
 from promptopt.models.scripted import Scripted
+from promptopt.types import digest
 
 SYSTEM = "You judge."
 
@@ -106,3 +107,50 @@ def test_a_name_that_is_no_program_is_refused_with_a_sentence(
 ) -> None:
     (workplace / "own_other.py").write_text("number = 3\n", encoding="utf-8")
     assert why in invoke("evaluate", "--model", "scripted", "--task", name, "--trust").stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("\nraise RuntimeError('broken')\n", "line 2 of {path} raises RuntimeError: broken; mend the module"),
+        ("name = input('who? ')\n", "line 1 of {path} raises EOFError"),
+        ("import sys\nsys.exit('bye')\n", "line 2 of {path} raises SystemExit: bye"),
+        ("def program(:\n", "line 1 of {path} raises SyntaxError"),
+        ("import no_such_library\n", "No module named 'no_such_library'"),
+    ],
+)
+@pytest.mark.parametrize("as_metric", [False, True], ids=["program", "metric"])
+def test_a_module_that_cannot_be_imported_is_told_with_its_line(
+    source: str,
+    why: str,
+    as_metric: bool,
+    invoke: Invoke,
+    task_file: str,
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The name of a module that was never tried: Python keeps those that it has imported.
+    module = f"own_broken_{digest([source, as_metric])}"
+    folder = workplace / module
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(workplace)
+    path = folder / "own.py"
+    path.write_text(source, encoding="utf-8")
+    if as_metric:
+        text = (workplace / task_file).read_text(encoding="utf-8")
+        (workplace / "own.toml").write_text(f'metric = "{module}.own:score"\n{text}', encoding="utf-8")
+    task = "own.toml" if as_metric else f"{module}.own:program"
+    done = invoke("evaluate", "--model", "scripted", "--task", task, "--trust")
+    assert why.format(path=path) in done.stderr
+    assert "this should not happen" not in done.stderr
+    assert done.exit_code == 2
+
+
+def test_what_a_program_prints_does_not_stand_among_the_results(invoke: Invoke, workplace: Path) -> None:
+    loud = PROGRAM.replace("    seen = ask", "    print('a word from inside')\n    seen = ask")
+    (workplace / "own_loud.py").write_text(f"print('hello')\n{loud}", encoding="utf-8")
+    done = invoke("evaluate", "--model", "scripted", "--task", "own_loud:program", "--trust", "--json")
+    assert json.loads(done.stdout)["layouts"][0]["score"] == 1.0
+    assert "hello" in done.stderr
+    assert "a word from inside" in done.stderr
