@@ -25,7 +25,7 @@ from typing import ClassVar
 from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
-from promptopt.optimizers.rlprompt.opening import Writer, check_policy
+from promptopt.optimizers.rlprompt.opening import Writer, check_policy, without_seeds
 from promptopt.optimizers.rlprompt.plan import HELD, PRESETS, USEFUL, RLPlan, RLPreset
 from promptopt.optimizers.rlprompt.search import Algorithm, Mode, Search
 from promptopt.optimizers.rlprompt.settings import EXPLORING, LEARNING, SIZES, Exploring, Learning, Sizes
@@ -87,9 +87,11 @@ class RLPrompt:
             raise ConfigError("seeds are for mode=off, mix or alternate; set one of them, or leave the seeds out")
 
     def check_task(self, task: Task) -> None:
-        """Raise ConfigError where no policy is named that can be trained."""
+        """Raise ConfigError where no policy is named that can be trained, or nothing that it could learn from."""
         del task
         check_policy(self)
+        if self.mode == "off" and not self.seeds:
+            raise without_seeds(self.seeds, 0)
 
     def evaluator_for(self, task: Task) -> str | Evaluator:
         """The piecewise reward of the labels' probabilities. Raises ConfigError for a task without labels."""

@@ -57,7 +57,9 @@ class Search:
 
     def begin(self) -> None:
         """The empty prompt, which any prompt must beat, and the given seeds; the start where it must not be empty."""
-        run = self._run
+        run, seeds = self._run, self._training.encode(self._method.seeds)
+        # Before the empty prompt is paid for: of what cannot be written nothing will be learned.
+        self._demand_seeds(len({each.tokens for each in seeds if each.tokens}))
         empty = run.initial.replace(run.task.editable, "")
         # Ranked beside what is found, so that a search that gains nothing is seen to.
         baseline = run.initial
@@ -67,7 +69,7 @@ class Search:
         if self._inputs is not None:
             # A cap that cuts the first steps must not leave prompts for single inputs as candidates for all.
             self._ranking.offer([baseline])
-        for sample, text in zip(self._training.encode(self._method.seeds), self._method.seeds, strict=True):
+        for sample, text in zip(seeds, self._method.seeds, strict=True):
             if not sample.tokens:
                 wanted = counted(self._plan.length, "token")
                 run.reject(f"seed: not {wanted} that the policy can write")
@@ -76,9 +78,12 @@ class Search:
             entry = self._rewarded([sample], "seed", -1)[0]
             if entry is not None:
                 self._seeds.append((sample.tokens, entry.reward))
+        self._demand_seeds(len(self._archive))
+
+    def _demand_seeds(self, usable: int) -> None:
         # Of one prompt alone, or of one that is given twice, nothing says whether it earned much.
-        if self._method.mode == "off" and len(self._archive) < 2:
-            raise without_seeds(self._method.seeds, len(self._archive))
+        if self._method.mode == "off" and usable < 2:
+            raise without_seeds(self._method.seeds, usable)
 
     def affords_another(self) -> bool:
         """Whether the budget pays for a whole step, and for the greedy prompt after it."""

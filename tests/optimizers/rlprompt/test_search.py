@@ -349,8 +349,11 @@ def test_without_seeds_older_prompts_are_learned_from(tmp_path: Path) -> None:
     ],
 )
 def test_mode_off_without_two_seeds_that_differ_is_refused(tmp_path: Path, seeds: tuple[str, ...], says: str) -> None:
+    model = target(WORTH)
     with pytest.raises(ConfigError, match=f"held against each other, and {says}; set two or more"):
-        search(tmp_path, replace(SMALL, mode="off", seeds=seeds))
+        search(tmp_path, replace(SMALL, mode="off", seeds=seeds), model=model)
+    # What a search cannot learn from is known before anything is paid for.
+    assert model.calls == 0
 
 
 @pytest.mark.parametrize(
