@@ -114,6 +114,9 @@ class ProgramEvaluator:
         }
 
     def _scored(self, cell: Cell, ended: Finished) -> Score:
+        # A program's own trace takes the place of this one, which is not made for nothing then.
+        if isinstance(ended.output, Score) and ended.output.trace:
+            return ended.output
         trace = tuple(_kept(each) for each in ended.record.trace())
         # A shortcut or a failure before the first call is no fault of any text.
         asked = bool(ended.record.asked)
@@ -121,7 +124,7 @@ class ProgramEvaluator:
             failure = f"{FAILED}{shorten(ended.failure, SHOWN)}"
             return Score(0.0, parsed=False, feedback=failure, trace=trace, asked=asked)
         if isinstance(ended.output, Score):
-            return ended.output if ended.output.trace else replace(ended.output, trace=trace, asked=asked)
+            return replace(ended.output, trace=trace, asked=asked)
         text, own = (ended.output, None) if isinstance(ended.output, str) else ended.output
         found = self._judge.judge(cell, Reply(text))
         return Score(
