@@ -125,7 +125,8 @@ class Contract:
         for span in self.frozen:
             found = text.find(_composed(span), position)
             if found < 0:
-                return f"lost frozen text {_quoted(span)}"
+                there = _composed(span) in text
+                return f"frozen text {_quoted(span)} in another order" if there else f"lost frozen text {_quoted(span)}"
             # Behind it: frozen spans stay in their order, and none may stand in another.
             position = found + len(_composed(span))
         for span in self.must_contain:

@@ -37,7 +37,8 @@ def test_the_start_keeps_its_own_contract() -> None:
         ("Given, answer. Be kind.", "lost placeholder {question}"),
         ("{question} {question} answer. Be kind.", "repeated placeholder {question}"),
         ("{question} {context} answer. Be kind.", "added placeholder {context}"),
-        ("Given {question}: kind answer. Be.", "lost frozen text 'kind'"),
+        ("Given {question}: kind answer. Be.", "frozen text 'kind' in another order"),
+        ("Given {question}, answer. Be.", "lost frozen text 'kind'"),
         ("Given {question}, answer kind.", "does not contain 'Be'"),
         ("Given {question}, answer. Be secret, kind.", "contains 'secret'"),
         ("Given {question}, answer. Be kind, be very kind, be kindest.", "longer than 9 tokens"),
@@ -60,7 +61,7 @@ def test_letters_with_marks_are_the_same_in_either_unicode_form(
     spelt, text = normalize(form, "Café"), normalize(other, "Im Café: naïv.")
     assert broken(text, Contract(frozen=(spelt, ":"), must_contain=(spelt,), pattern=f"{spelt}:")) is None
     assert broken(text, Contract(must_not_contain=(normalize(form, "naïv"),))) is not None
-    assert broken(text, Contract(frozen=(":", spelt))) == f"lost frozen text {spelt!r}"
+    assert broken(text, Contract(frozen=(":", spelt))) == f"frozen text {spelt!r} in another order"
     assert Contract(frozen=(spelt,)).missing([text]) is None
 
 
