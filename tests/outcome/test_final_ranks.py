@@ -17,7 +17,9 @@ from promptopt.outcome import final
 from promptopt.run import Run
 from promptopt.types import Estimate, Example, Prompt
 
-START, LONG, SHORT, OTHER = (Prompt.of(text) for text in ("the start, long", "a longer text", "short", "another text"))
+START, LONG, SHORT, OTHER, TWIN = map(
+    Prompt.of, ("the start, long", "a longer text", "short", "another text", "another next")
+)
 TRAIN, DEV = ([Example.of("t", text=f"{name} {number}") for number in range(4)] for name in ("train", "dev"))
 SEARCHED = (1.0, 0.0, 1.0, 0.0)
 AGAIN = 5
@@ -94,6 +96,7 @@ def test_one_score_that_differs_tells_them_apart(dev: list[float]) -> None:
         # Equal evidence: the shorter, then the earlier.
         ({START: [1, 0, 0, 0], SHORT: [0, 1, 0, 0]}, {START: 0.5, SHORT: 0.5}, SHORT),
         ({START: [1, 0, 0, 0], LONG: [0, 1, 1, 0], OTHER: [1, 1, 0, 0]}, {START: 0.5, LONG: 0.5, OTHER: 0.5}, OTHER),
+        ({START: [1, 0, 0, 0], TWIN: [0, 1, 1, 0], OTHER: [1, 1, 0, 0]}, {START: 0.5, TWIN: 0.5, OTHER: 0.5}, OTHER),
         # Impossible on an example of the search, by the score that decides.
         ({START: [1, 0, 0, 0], LONG: [1, 1, 1, 1]}, {START: 0.5, LONG: -math.inf}, START),
         # One that was not scored on all examples is not compared.
@@ -106,7 +109,7 @@ def test_dev_and_the_worth_of_the_search_count_by_their_looks(
     scores: Known, worth: Mapping[Prompt, float], best: Prompt
 ) -> None:
     given = Given(dict.fromkeys(scores, SEARCHED), scores, worth)
-    assert compared(given, LONG, OTHER, SHORT) == best
+    assert compared(given, LONG, OTHER, SHORT, TWIN) == best
     # A start that the search has not scored stands where dev has put it.
     assert len(scores.get(START, ())) < 4 or given.prior == sum(value or 0.0 for value in scores[START]) / 4
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from promptopt.run.budget import Allocation, Budget, Ledger, allocate
 from promptopt.run.events import Event, Planned
 from promptopt.run.reserve import Reserve
 from promptopt.testing import feature_accuracy, outcome, planted_model, planted_task
-from promptopt.types import Cell, Example, Prompt, Request
+from promptopt.types import Cell, Estimate, Example, Prompt, Request
 from tests.rewrites import Rewrites
 
 START, LONG = Prompt((("instruction", "short"),)), Prompt((("instruction", "long " * 100),))
@@ -68,12 +69,12 @@ def test_the_promised_test_is_held_however_long_candidates_grow(tmp_path: Path, 
     assert further.paid.calls < further.spent.calls
 
 
-def reserve(tokens: int | None = 100_000, usd: float | None = None) -> Reserve:
+def reserve(tokens: int | None = 100_000, usd: float | None = None, *, same: bool = True) -> Reserve:
     plan = allocate(
         Budget(tokens=tokens, usd=usd), dev=40, test=100, calls_per_cell=1, tokens_per_cell=20, usd_per_cell=20e-6
     )
     price = Price(1e-6, 1e-6)
-    return Reserve(plan, reading=lambda prompt: READ[prompt], writing=10.0, price=price, same=True)
+    return Reserve(plan, reading=lambda prompt: READ[prompt], writing=10.0, price=price, same=same)
 
 
 @pytest.mark.parametrize(("tokens", "usd"), [(100_000, None), (None, 0.1)])
@@ -120,3 +121,54 @@ def test_the_choice_gives_way_before_the_test(tokens: int | None, usd: float | N
 
 def test_what_no_price_is_known_of_is_held_back_by_no_cap_in_dollars() -> None:
     assert reserve(None, 0.1).fitted(Ledger(prompt_tokens=10**9, usd=None), START, [LONG]).dev == 40
+
+
+OTHERS = [Prompt((("instruction", f"{number}"),)) for number in range(2, 11)]
+READ |= {prompt: 10.0 * number for number, prompt in enumerate(OTHERS, start=2)}
+
+
+def taken(lengths: Sequence[float], *, written: float = 10.0, more: float = 1.0) -> float:
+    """The choice among finalists that read so much, and the test of the longest, with a tenth more."""
+    read = 40 * (10.0 + sum(lengths)) + 100 * (10.0 + max(lengths))
+    return 1.1 * (read * more + (40 * (1 + len(lengths)) + 2 * 100) * written)
+
+
+def left_by(given: Reserve, ranked: Sequence[Prompt], scored: Sequence[Prompt]) -> int:
+    found = given.limits(START, [Estimate(each, 1.0, 1) for each in ranked], scored).tokens
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ranked", "scored", "lengths"),
+    [
+        # Four finalists: the longest of those that may win, and never the start.
+        ([], OTHERS[:6], [40, 50, 60, 70]),
+        ([START, *OTHERS[:2]], [], [20, 30]),
+        # Eight of the ranked may still win; what is scored now may as well.
+        (OTHERS[::-1], [], [70, 80, 90, 100]),
+        ([*OTHERS[:8], OTHERS[8]], [], [60, 70, 80, 90]),
+        (OTHERS[:8], OTHERS[8:], [70, 80, 90, 100]),
+    ],
+)
+def test_what_is_set_aside_is_for_the_longest_that_may_win(
+    ranked: list[Prompt], scored: list[Prompt], lengths: list[float]
+) -> None:
+    assert left_by(reserve(), ranked, scored) == pytest.approx(100_000 - taken(lengths), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "charged", "same", "measured"),
+    [(15, 15, True, False), (16, 16, True, True), (20, 16, True, True), (16, 16, False, False)],
+)
+def test_sixteen_cells_of_the_verdicts_kind_replace_the_guess(
+    cells: int, charged: int, same: bool, measured: bool
+) -> None:
+    given = reserve(same=same)
+    scored = [Cell(START, Example((("text", str(number)),), "t")) for number in range(cells)]
+    # Each cell that is charged reads twice what was estimated, and writes five.
+    given.observe(scored, Ledger(), Ledger(charged, charged, 0, 20 * charged, 5 * charged))
+    given.observe(scored, Ledger(charged), Ledger(charged))
+    more, written = (2.0, 5.0) if measured else (1.0, 10.0)
+    expected = 100_000 - taken([70, 80, 90, 100], more=more, written=written)
+    assert left_by(given, [], OTHERS) == pytest.approx(expected, abs=1)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
 import pytest
 
-from promptopt.trust.calibration import JudgeStatus, ScoredReply, calibration, concluded, describe, status_of
+from promptopt.trust.calibration import (
+    Calibration,
+    JudgeStatus,
+    ScoredReply,
+    calibration,
+    concluded,
+    describe,
+    status_of,
+)
 from promptopt.trust.probes import PROBES, all_passed, found_in
 from promptopt.trust.probes import concluded as probes_come_to
 
@@ -58,6 +67,25 @@ def test_a_single_label_is_one_and_a_judge_who_says_the_same_is_on_neither_side(
     lines = describe(calibration([ScoredReply((1.0,), said, 10)], 2))
     assert lines[0].startswith("1 labelled reply: ")
     assert lines[1].startswith(f"it is {side} (")
+
+
+def test_each_figure_of_a_report_has_its_line() -> None:
+    report = Calibration(
+        n=60, unread=2, agreement=0.8, coefficient="Cohen's kappa", kappa=0.6, interval=(0.41, 0.79), ceiling=0.1,
+        sensitivity=0.9, specificity=0.7, gap=-0.1, gap_interval=(-0.15, -0.05), slope=0.1 / math.log(2), steady=0.95,
+        slices={}, auc=0.88,
+    )  # fmt: skip
+    assert describe(report) == [
+        "60 labelled replies: agreement 80%, Cohen's kappa 0.60 (95 % 0.41 to 0.79)",
+        "it could not be read on 2 more",
+        "people among themselves: alpha 0.10, which no judge can be expected to pass; hardly more than by chance: say "
+        "in the criteria what decides",
+        "it is below people by 0.10 of the scale (-0.15 to -0.05)",
+        "good replies it calls good: 90%; bad ones bad: 70%",
+        "of a good and a bad reply it puts the good one above in 88% of pairs",
+        "a reply twice as long moves it by +0.10 of the scale, against people",
+        "asked anew it says the same of 95% of replies",
+    ]
 
 
 def test_what_cannot_be_read_is_counted_apart_and_people_who_differ_are_the_ceiling() -> None:
