@@ -114,6 +114,13 @@ def mutants(path: Path) -> Iterator[Mutant]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call) and _draws_one(node.value)
     }
+    # How much a cache keeps changes no result.
+    inside |= {
+        id(each)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lru_cache"
+        for each in ast.walk(node)
+    }
     for node in ast.walk(tree):
         for kind, new in changes(node) if id(node) not in inside else ():
             assert isinstance(node, (ast.expr, ast.stmt))

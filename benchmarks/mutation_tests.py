@@ -217,7 +217,12 @@ TESTS = {
     "store": ["tests/store"],
     "evaluators/readers": ["tests/evaluators/test_readers.py", *READING],
     "evaluators/numerals": NUMERALS,
-    "evaluators/metrics": ["tests/evaluators/test_metrics.py", *READING, "tests/tasks/test_task_files.py"],
+    "evaluators/metrics": [
+        "tests/evaluators/test_metrics.py",
+        "tests/evaluators/test_overlap.py",
+        "tests/evaluators/test_undecided.py",
+        "tests/tasks/test_task_files.py",
+    ],
     "evaluators/labels": [
         "tests/evaluators/test_labels.py",
         "tests/evaluators/test_labels_piecewise.py",

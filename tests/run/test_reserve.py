@@ -124,7 +124,7 @@ def test_what_no_price_is_known_of_is_held_back_by_no_cap_in_dollars() -> None:
 
 
 OTHERS = [Prompt((("instruction", f"{number}"),)) for number in range(2, 11)]
-READ |= {prompt: 10.0 * number for number, prompt in enumerate(OTHERS, start=2)}
+READ.update({prompt: 10.0 * number for number, prompt in enumerate(OTHERS, start=2)})
 
 
 def taken(lengths: Sequence[float], *, written: float = 10.0, more: float = 1.0) -> float:
