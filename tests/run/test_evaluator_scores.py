@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import numpy
@@ -14,7 +16,7 @@ from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
 from promptopt.protocols import Ask
 from promptopt.testing import planted_task
-from promptopt.types import Cell, Score
+from promptopt.types import Cell, Request, Score
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,36 @@ def test_what_is_no_score_a_cell_is_said(scores: Callable[[Sequence[Cell]], Any]
 @pytest.mark.parametrize("value", [0.5, numpy.float32(0.5), True, 1])
 def test_any_number_is_a_value(value: Any) -> None:
     assert measured(lambda cells: (Score(value) for _ in cells)) == float(value)
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_score_that_is_no_number_enters_nothing(place: int) -> None:
+    def scores(cells: Sequence[Cell]) -> list[Score]:
+        found = [Score(1.0) for _ in cells]
+        found[place] = Score(math.nan)
+        return found
+
+    with pytest.raises(EvaluatorError, match="the evaluator gave NaN; a score must be a number"):
+        measured(scores)
+
+
+@dataclass(frozen=True)
+class Eager:
+    """Asks three times for each cell, where one call was planned."""
+
+    calls_per_cell = 1
+
+    def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        ask([Request(f"{cell.example.id} {number}") for cell in cells for number in range(3)])
+        return [Score(1.0) for _ in cells]
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        return {"evaluator": "eager"}
+
+
+def test_a_cell_is_one_evaluation_however_many_calls_it_takes(tmp_path: Path) -> None:
+    for paid in (True, False):
+        found = evaluate(planted_task(), model=Scripted(lambda _: "yes"), evaluator=Eager(), store=tmp_path / "s.db")
+        count = found.measured.n
+        assert (found.spent.evaluations, found.spent.calls) == (count, 3 * count)
+        assert (found.paid.evaluations, found.paid.calls) == ((count, 3 * count) if paid else (0, 0))
