@@ -226,3 +226,15 @@ def test_groups_of_one_change_no_split() -> None:
     plain = tuple(Example.of("yes", text=f"row {number}") for number in range(100))
     parts = [cut(Pool(rows), Splits(seed=3), stratify=True) for rows in (alone, plain)]
     assert [each["text"] for each in parts[0].test] == [each["text"] for each in parts[1].test]
+
+
+@pytest.mark.parametrize("stratify", [False, True])
+def test_official_splits_of_one_group_keep_it_in_the_one_nearest_to_the_test(stratify: bool) -> None:
+    rows, dev, test = (
+        tuple(grouped(begin + number, group) for number, group in enumerate(groups * 3))
+        for begin, groups in ((0, ["a", "b", "c"]), (100, ["a", "b", "d"]), (200, ["a", "e"]))
+    )
+    splits = cut(Pool(rows, dev, test), Splits(), stratify=stratify)
+    named = [{each.group for each in part} for part in (splits.train, splits.dev, splits.test)]
+    assert named == [{"c"}, {"b", "d"}, {"a", "e"}]
+    assert "3 examples left out of dev: others of the same group stand in another split" in splits.warnings
