@@ -72,12 +72,13 @@ _INJECTIONS: Mapping[str, re.Pattern[str]] = {
         ]), re.IGNORECASE),
     "holds marks of roles or tools": re.compile(
         r"<\|[\w ]{2,30}\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<function="
+        r"|\"(?:tool_calls|function_call|tool_use)\"\s*[:,}]"
         r"|</?(?:system|assistant|tool_call|tool_response|function_calls?)>"
         r"|###\s*(?:system|assistant|human|user)\s*:"
         r"|^\s*(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE),
     "speaks to whoever scores the reply": re.compile(
         # Not to judge somebody is good manners; to judge whether something holds is a task.
-        rf"\b{_NOT}judge\b(?! (?:whether|if|how|which|what|each)\b)"
+        rf"\b{_NOT}judge\b(?! (?:whether|if|how|which|what|each|by|from)\b)"
         r"|\b(?:judging|grading|scoring|rating|evaluating) (?:this|your) (?:reply|answer|response|output)\b"
         r"|\b(?:scored?|graded?|rated?|marked|counted) as (?:correct|right|perfect)\b"
         r"|\b(?:judges|grader|graders|evaluator|evaluators|assessor|assessors|rubric|scorer|graded|marking scheme)\b"
