@@ -236,6 +236,7 @@ TESTS = {
     ],
     "evaluators/loss": ["tests/evaluators/test_loss.py", "tests/test_run_charges.py"],
     "evaluators": ["tests/evaluators"],
+    "comparison/folder": ["tests/comparison/test_compare.py", "tests/cli/test_cli_compare.py"],
     "comparison": ["tests/comparison"],
     "tasks/splits": ["tests/tasks/test_splits.py", "tests/tasks/test_rare_labels.py", "tests/tasks/test_task.py"],
     "tasks/sealing": ["tests/tasks/test_sealing.py"],

@@ -116,7 +116,7 @@ def test_the_choice_gives_way_before_the_test(tokens: int | None, usd: float | N
     assert tight.dev < 40
     assert fitted(95_000).test < 100
     # One finalist is left where the test is cut, whoever stands behind it.
-    assert plan.fitted(Ledger(prompt_tokens=95_000, usd=0.095), START, [START, LONG]).test > fitted(95_000).test
+    assert plan.fitted(Ledger(prompt_tokens=95_000, usd=0.095), START, [LONG, OTHERS[-1]]) == fitted(95_000)
 
 
 def test_what_no_price_is_known_of_is_held_back_by_no_cap_in_dollars() -> None:
