@@ -52,11 +52,15 @@ def outage(cause: Exception, timeout_s: float, scrub: Callable[[str], str], prox
         return _untrusted(cause, scrub)
     if isinstance(cause, aiohttp.ClientConnectorSSLError):
         error: Any = cause  # the type of its `os_error` is declared nowhere
+        said = scrub(str(error.os_error))
+        # An alert is sent by what speaks TLS. Before TLS 1.3 it also says that a certificate of the client is lacking.
+        alert = "_ALERT_" in said
+        mended = "see that it wants no certificate of its client, which is not sent" if alert else _SCHEME
         return Outage(
-            f"cannot agree on encryption{via} ({scrub(str(error.os_error))})",
+            f"cannot agree on encryption{via} ({said})",
             unreachable=True,
             misplaced=True,
-            mend=f"{_SCHEME}, and that it takes TLS 1.2 or newer",
+            mend=f"{mended}, and that it takes TLS 1.2 or newer",
         )
     if isinstance(cause, TimeoutError):
         return Outage(f"gave no answer within {timeout_s:g} s", overloaded=True)

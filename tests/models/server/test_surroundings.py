@@ -220,6 +220,24 @@ def test_a_server_that_wants_a_certificate_of_its_client_is_not_tried_for_minute
 
 
 @pytest.mark.parametrize(
+    ("said", "certificate"),
+    [
+        ("[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] sslv3 alert handshake failure", True),
+        ("[SSL: SSLV3_ALERT_BAD_CERTIFICATE] sslv3 alert bad certificate", True),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", False),
+    ],
+)
+def test_before_tls_13_a_certificate_of_the_client_that_is_lacking_is_told_by_an_alert(
+    said: str, *, certificate: bool
+) -> None:
+    key = ConnectionKey("a.example", 443, True, True, None, None, None)
+    found = outage(aiohttp.ClientConnectorSSLError(key, ssl.SSLError(1, said)), 5.0, str)
+    assert found.misplaced
+    assert ("certificate of its client" in found.mend) is certificate
+    assert ("http://" in found.mend) is not certificate
+
+
+@pytest.mark.parametrize(
     ("status", "misplaced", "mend"),
     [(407, True, "USER:PASSWORD"), (403, True, "HTTPS_PROXY"), (502, False, "HTTPS_PROXY")],
 )
