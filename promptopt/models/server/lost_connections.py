@@ -63,7 +63,8 @@ def outage(cause: Exception, timeout_s: float, scrub: Callable[[str], str], prox
             mend=f"{mended}, and that it takes TLS 1.2 or newer",
         )
     if isinstance(cause, TimeoutError):
-        return Outage(f"gave no answer within {timeout_s:g} s", overloaded=True)
+        # A proxy that never answers looks like a server that does not.
+        return Outage(f"gave no answer within {timeout_s:g} s{via}", overloaded=True, mend=mend)
     if isinstance(cause, aiohttp.ClientHttpProxyError):
         return refused_by_proxy(cause.status, proxy)
     if isinstance(cause, aiohttp.ClientConnectorError):

@@ -247,6 +247,13 @@ def test_a_proxy_that_refuses_is_told_at_once(status: int, misplaced: bool, mend
     assert mend in found.mend
 
 
+def test_a_silence_behind_a_proxy_names_the_proxy() -> None:
+    found = outage(TimeoutError(), 5.0, str, Proxy("http://p:1", "the proxy p:1 of HTTPS_PROXY"))
+    assert "no answer within 5 s through the proxy p:1 of HTTPS_PROXY" in str(found)
+    assert "HTTPS_PROXY" in found.mend
+    assert "proxy" not in str(outage(TimeoutError(), 5.0, str)) + outage(TimeoutError(), 5.0, str).mend
+
+
 def test_a_socks_proxy_that_closes_the_connection_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("aiohttp_socks", reason='needs the extra "socks"')
     with socket.create_server(("127.0.0.1", 0)) as server:
