@@ -73,7 +73,7 @@ def spread(counts: Sequence[int], latency: float) -> None:
     from promptopt.models.actors.fleet import Fleet
     from promptopt.models.actors.model import FleetModel
     from promptopt.models.actors.on_ray import Actors
-    from promptopt.models.actors.worker import Named, Worker
+    from promptopt.models.actors.worker import ModelWorker, Named
     from promptopt.types import Request
 
     ray: Any = import_module("ray")
@@ -82,7 +82,7 @@ def spread(counts: Sequence[int], latency: float) -> None:
     alone = 0.0
     for count in counts:
         ray.init(num_cpus=count, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        made = ray.remote(Worker).options(num_cpus=1, max_concurrency=8)
+        made = ray.remote(ModelWorker).options(num_cpus=1, max_concurrency=8)
         model = FleetModel(Fleet(Actors(ray, [made.remote(slow) for _ in range(count)])), Named(str(latency)))
         begun = time.perf_counter()
         assert len(dict(model.generate(requests))) == REQUESTS

@@ -225,7 +225,7 @@ def _check_demanded(labelled: Sequence[LabelledReply]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _JudgeSetup:
     """What a judge is asked through."""
 
     task: Task
@@ -251,7 +251,7 @@ def _asking(
     seed: int,
     place: Store | str | Path | None,
     interrupt: threading.Event | None,
-) -> Generator[tuple[Grading, _Asked]]:
+) -> Generator[tuple[Grading, _JudgeSetup]]:
     """A judge and the door to it. Raises BackendError where the engine fails, or the budget ends it."""
     begun = time.monotonic()
     budget = Budget() if budget is None else budget
@@ -271,7 +271,7 @@ def _asking(
         models = open_models(model).by_role
         run, door = looking(task, chosen, models, store, budget, seed, stopping(budget, begun, interrupt))
         with no_search():
-            yield chosen, _Asked(task, chosen, door, run)
+            yield chosen, _JudgeSetup(task, chosen, door, run)
 
 
 def _steady(judging: Grading, replies: Sequence[tuple[Example, str]], first: Sequence[Score], ask: Ask) -> float | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from promptopt.cli.live_table import Live, speed
 from promptopt.cli.output import say, troubles
 from promptopt.cli.progress import done, time_left
-from promptopt.cli.run_words import PHASES, planned
+from promptopt.cli.run_words import PHASES, opening_lines
 from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, StepDone, Warned
@@ -77,7 +77,7 @@ class Lines:
             # The caps of the whole run: a snapshot's own leave out what is set aside for its end.
             case Planned():
                 self._caps = event.plan.total
-                for line in planned(event):
+                for line in opening_lines(event):
                     self._write(line)
             case PhaseBegun():
                 self._write(PHASES.get(event.name, event.name) + (f" ({event.reason})" if event.reason else ""))

@@ -27,7 +27,7 @@ from promptopt.cli.forecast_table import (
 from promptopt.cli.rehearsal import played
 from promptopt.cli.request import evaluator_of, models_of, proposer_of, search_budget, settings_of, task_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
-from promptopt.cli.run_words import smallest
+from promptopt.cli.run_words import smallest_gain_line
 from promptopt.cli.speed import speed_of
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
@@ -100,7 +100,7 @@ class Forecast:
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
         lines.append(sentence(self.plan.describe()))
-        lines.append(sentence(smallest(self.plan.test, self.smallest_gain, len(self.task.test))))
+        lines.append(sentence(smallest_gain_line(self.plan.test, self.smallest_gain, len(self.task.test))))
         if self.look > 1:
             lines.append(sentence(looked_at(self.look, self.alpha)))
         if self.rounds:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from promptopt.cli.progress import time_left
-from promptopt.cli.run_words import PHASES, planned
+from promptopt.cli.run_words import PHASES, opening_lines
 from promptopt.reports import words
 from promptopt.run.budget import Limits
 from promptopt.run.events import Event, PhaseBegun, Planned, Snapshot, Warned
@@ -57,7 +57,7 @@ class Live:
         """Keep what must not scroll away: the plan and the warnings."""
         if isinstance(event, Planned):
             self._caps = event.plan.total
-            for line in planned(event):
+            for line in opening_lines(event):
                 # No markup: what a model or a file wrote may hold brackets.
                 self._console.print(visible(line), markup=False, highlight=False)
         elif isinstance(event, PhaseBegun) and event.reason:

@@ -30,7 +30,7 @@ def check_prompt(
     `given`: the prompts as they were given, which say how they spell their slots.
     """
     from promptopt.cli.evaluate import Wanted, scored
-    from promptopt.cli.slot_spelling import as_given, other_mark
+    from promptopt.cli.slot_spelling import as_given, misspelt_slot
     from promptopt.models.tokens import estimate_tokens
     from promptopt.reports.pull_request import Checked
 
@@ -51,7 +51,7 @@ def check_prompt(
     tested = [pair for pair in pairs if pair.example in own]
     judged = after.judged and not bars.accept_judge
     decisions = [
-        *_of_prompt(task, old, new, count, other_mark(task, given)),
+        *_of_prompt(task, old, new, count, misspelt_slot(task, given)),
         *_of_scores(task, tested, bars, judged=judged, same=old == new),
         *_of_examples(task, pairs, breaks, judged=judged),
         *_of_attacks(config, task, prompts, quiet=quiet),

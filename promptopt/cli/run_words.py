@@ -22,12 +22,12 @@ PHASES = {
 }
 
 
-def planned(event: Planned) -> list[str]:
+def opening_lines(event: Planned) -> list[str]:
     """The run's name, what is set aside, what the test can show, and what is already paid for."""
     lines = [
         f"run {event.run_id}",
         event.plan.describe(),
-        smallest(event.plan.test, event.smallest_gain, event.held),
+        smallest_gain_line(event.plan.test, event.smallest_gain, event.held),
     ]
     # A run that goes on repeats no look: its own was entered before.
     if event.look > 1 and not event.again:
@@ -42,7 +42,7 @@ def planned(event: Planned) -> list[str]:
     return lines
 
 
-def smallest(test: int, gain: float, held: int = 0) -> str:
+def smallest_gain_line(test: int, gain: float, held: int = 0) -> str:
     """What the sealed test can show, and what would let it show more. `held`: as in `Planned`."""
     fewer = test < held
     examples = f"{test:,} of the {held:,} test examples" if fewer else counted(test, "test example")

@@ -155,12 +155,12 @@ def show_run(run: RunName, json: options.AsJson = False) -> None:
 @app.command()
 def diff(first: RunName, second: RunName, json: options.AsJson = False) -> None:
     """Compare two runs, and their winners word by word."""
-    from promptopt.reports.diff import compare
+    from promptopt.reports.diff import diff_results
 
     if json:
         show_json({"runs": [result_of(_find(name)) for name in (first, second)]})
         return
-    show(compare(result_of(_find(first)), result_of(_find(second))))
+    show(diff_results(result_of(_find(first)), result_of(_find(second))))
 
 
 @app.command()

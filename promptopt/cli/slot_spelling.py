@@ -30,7 +30,7 @@ def _marks(task: Task, given: str | None) -> dict[str, str]:
     return {name: own.get(name, f"{{{name}}}") for name in task.fields if f"{{{name}}}" in text}
 
 
-def other_mark(task: Task, given: tuple[str | None, str]) -> str:
+def misspelt_slot(task: Task, given: tuple[str | None, str]) -> str:
     """Half a sentence where the new prompt marks a slot in another way than the one in use; else empty.
 
     Both are filled here. What fills the prompt in use knows one way.

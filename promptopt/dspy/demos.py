@@ -19,7 +19,7 @@ def shown(fields: Mapping[str, Any]) -> str:
     return "\n".join(f"{name}: {texts.shown(value)}" for name, value in fields.items())
 
 
-def written(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+def demos_as_text(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """A run as a demonstration: for each predictor by name the fields of one call, inputs and outputs, as JSON."""
     by_name: dict[str, list[dict[str, Any]]] = {}
     for name, fields in calls:
@@ -35,7 +35,7 @@ def _one_of(calls: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _read(text: str) -> Mapping[str, Mapping[str, Any]] | None:
-    """What `written` wrote, else None."""
+    """What `demos_as_text` wrote, else None."""
     try:
         found: Any = json.loads(text)
     # A right answer may be any text.

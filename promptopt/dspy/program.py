@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from promptopt.dspy.demos import show, shown, written
+from promptopt.dspy.demos import demos_as_text, show, shown
 from promptopt.dspy.lm import HANDLE, inside, route_of
 from promptopt.dspy.metric import Metric, judged
 from promptopt.dspy.strays import Strays
@@ -95,7 +95,7 @@ class DspyProgram:
     @contextmanager
     def asking_through(self, ask: ModelHandle) -> Generator[None]:
         """While a cell runs, its LM calls go through `ask`."""
-        # Never put back: each cell runs in a context of its own (`Worker`).
+        # Never put back: each cell runs in a context of its own (`CellWorker`).
         HANDLE.set(ask)
         with dspy.context(lm=self._inside, trace=[], disable_history=True):
             yield
@@ -124,7 +124,7 @@ class DspyProgram:
             shown(_fields(prediction)),
             feedback=found.feedback,
             trace=trace,
-            demonstration=written(calls) if any(called) else "",
+            demonstration=demos_as_text(calls) if any(called) else "",
         )
 
     def kept_copy(self, prompt: Prompt) -> Module:

@@ -67,7 +67,7 @@ _VISIBLE = re.compile(r"\S")
 _SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
 
 
-class Written(NamedTuple):
+class NumberStyle(NamedTuple):
     """How numbers are written where a run of digits could be several: what `number` and `value` are told."""
 
     comma: bool
@@ -89,7 +89,7 @@ def number(reply: str, comma: bool = False, largest: int = 0, proportions: bool 
     between 0 and 1 (`digits.proportions`), so that 75% is 0.75.
     """
     said = spoken(reply)
-    written = Written(comma, largest >= MILLION, largest, proportions)
+    written = NumberStyle(comma, largest >= MILLION, largest, proportions)
     found = None if said is None else read_first(said, lambda text: _found(text, written))
     return found.replace(".", ",") if found is not None and comma else found
 
@@ -97,7 +97,7 @@ def number(reply: str, comma: bool = False, largest: int = 0, proportions: bool 
 @lru_cache(maxsize=16_384)
 def value(text: str, comma: bool = False, spaces: bool = False, largest: int = 0) -> Fraction | None:
     """The exact value of the number that `number` reads from `text`, or None."""
-    read = _found(text, Written(comma, spaces, largest))
+    read = _found(text, NumberStyle(comma, spaces, largest))
     return None if read is None else Fraction(read)
 
 
@@ -109,7 +109,7 @@ def named(text: str) -> frozenset[Fraction]:
     for comma in (False, True) if said is not None else ():
         plain = in_plain_spelling(str(said), comma)
         for match in _NUMBER.finditer(plain):
-            found.update(map(Fraction, _spelled(match, plain, Written(comma, spaces=True, largest=0))))
+            found.update(map(Fraction, _spelled(match, plain, NumberStyle(comma, spaces=True, largest=0))))
     return frozenset(found)
 
 
@@ -120,7 +120,7 @@ def equal(left: Fraction, right: Fraction) -> bool:
     return abs(left - right) <= TOLERANCE * max(abs(left), abs(right))
 
 
-def _found(said: str, written: Written) -> str | None:
+def _found(said: str, written: NumberStyle) -> str | None:
     plain = without_compounds(in_plain_spelling(without_unspaced(without_struck(said)), written.comma))
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
         # What is set for an answer alone comes before what is said in passing as well.
@@ -139,7 +139,7 @@ def _found(said: str, written: Written) -> str | None:
     return _last_in(plain, written)
 
 
-def _is_taken_back(plain: str, start: int, found: str, written: Written) -> bool:
+def _is_taken_back(plain: str, start: int, found: str, written: NumberStyle) -> bool:
     """Whether the answer that was announced at `start` is corrected behind it, and does not come out again."""
     corrected = CORRECTED.search(plain, start)
     if corrected is None:
@@ -149,7 +149,7 @@ def _is_taken_back(plain: str, start: int, found: str, written: Written) -> bool
     return _last_in(behind, written) != found if re.search("[0-9]", behind) else undecided.is_withdrawn(behind)
 
 
-def _last_in(plain: str, written: Written) -> str | None:
+def _last_in(plain: str, written: NumberStyle) -> str | None:
     """The last number of a reply that announces none."""
     if undecided.is_list(plain) or answers_parts(plain):
         return None
@@ -186,7 +186,7 @@ def _last_in(plain: str, written: Written) -> str | None:
     return None
 
 
-def _in_percent(match: re.Match[str], plain: str, found: str, written: Written) -> str:
+def _in_percent(match: re.Match[str], plain: str, found: str, written: NumberStyle) -> str:
     """The percentage that stands beside the share `found` in data that counts in percent: "0.75, i.e. 75%"."""
     if written.proportions is not False or not 0 < Fraction(found) < 1:
         return found
@@ -198,13 +198,13 @@ def _in_percent(match: re.Match[str], plain: str, found: str, written: Written) 
     return found
 
 
-def _meant(match: re.Match[str], plain: str, written: Written) -> list[str]:
+def _meant(match: re.Match[str], plain: str, written: NumberStyle) -> list[str]:
     """The numbers of a match, unless it is denied, or only says how exactly another one is given."""
     aside = _ends_in(_DENIED, plain, match) or undecided.says_precision(plain, match.end())
     return [] if aside else _spelled(match, plain, written)
 
 
-def _agreed(match: re.Match[str], plain: str, place: undecided.Span, written: Written) -> str | None:
+def _agreed(match: re.Match[str], plain: str, place: undecided.Span, written: NumberStyle) -> str | None:
     """What the two numbers come to that a reply names as one, at `match` and at `place`: "3/4 or 0.75".
 
     Of a share and its percentage, "0.75 (75%)", the one that the data asks for, else the first. None for two numbers.
@@ -224,7 +224,7 @@ def _agreed(match: re.Match[str], plain: str, place: undecided.Span, written: Wr
     return found[0][0] if match.start() < other.start() else found[1][0]
 
 
-def _answer_at(plain: str, start: int, stop: int, written: Written) -> str | None:
+def _answer_at(plain: str, start: int, stop: int, written: NumberStyle) -> str | None:
     """The number of the sentence that begins at `start` and ends before `stop`."""
     first = _VISIBLE.search(plain, start, stop)
     end = first and _SENTENCE_END.search(plain, first.start(), stop)
@@ -263,7 +263,7 @@ def _ends_in(pattern: re.Pattern[str], plain: str, match: re.Match[str]) -> bool
     return pattern.search(before) is not None
 
 
-def _spelled(match: re.Match[str], plain: str, written: Written) -> list[str]:
+def _spelled(match: re.Match[str], plain: str, written: NumberStyle) -> list[str]:
     run = match["run"]
     if run is None:
         found = [str(fraction_of(match["whole"], int(match["top"]), int(match["bottom"])))]

@@ -37,7 +37,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class TrainingBatch:
     """What a policy learns from at one step.
 
     `samples` are rows as they were drawn with `seed`; `targets` belongs to them, None where a row is left out.
@@ -94,7 +94,7 @@ class Policy(Protocol):
         """A given text as tokens, whatever their number."""
         ...
 
-    def learn(self, batch: Batch) -> Learned:
+    def learn(self, batch: TrainingBatch) -> Learned:
         """One step. Where the loss or a gradient is no number, nothing changes, and the loss is NaN."""
         ...
 
@@ -118,7 +118,7 @@ class _Event:
     `after`: a digest of this and all events before it.
     """
 
-    batch: Batch | None
+    batch: TrainingBatch | None
     after: str
 
 
@@ -177,7 +177,7 @@ class Training:
 
         return _samples(self._run.memo("policy tokens", encoded, self.state, *texts))
 
-    def learn(self, batch: Batch) -> Learned:
+    def learn(self, batch: TrainingBatch) -> Learned:
         """One step. One whose loss is no number changes nothing."""
 
         def step() -> str:

@@ -32,7 +32,7 @@ def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -
     most = max((candidate.search.count for candidate in candidates), default=0)
     # On as many examples: a mean over few of them would stand on the front by luck.
     scored = [
-        Tradeoff(candidate.prompt, candidate.search.mean, most, count_tokens(written(candidate.prompt)))
+        Tradeoff(candidate.prompt, candidate.search.mean, most, count_tokens(whole_text(candidate.prompt)))
         for candidate in candidates
         if most and candidate.search.count == most and math.isfinite(candidate.search.mean)
     ]
@@ -44,7 +44,7 @@ def front(candidates: Sequence[Candidate], count_tokens: Callable[[str], int]) -
     return tuple(found)
 
 
-def written(prompt: Prompt) -> str:
+def whole_text(prompt: Prompt) -> str:
     """Everything of a prompt that the model reads beside the input and the layout, as one text."""
     lines = [text for _, text in prompt.texts]
     for demo in prompt.demos:

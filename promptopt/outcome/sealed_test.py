@@ -9,7 +9,7 @@ from promptopt.errors import BudgetSpent
 from promptopt.evaluators.generation import CUT
 from promptopt.evaluators.simulated import remedy
 from promptopt.outcome.contender import Contender, Measured
-from promptopt.outcome.front import written
+from promptopt.outcome.front import whole_text
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.stats import Gain, mean_interval, paired_gain
@@ -127,7 +127,7 @@ def contender(run: Run, prompt: Prompt, allocation: Allocation, test: Measured |
     """A prompt with what it scored on dev and test."""
     examples = run.dev[: allocation.dev]
     dev = measured(_known(run, prompt, examples), [example.group for example in examples])
-    return Contender(prompt, told(run.task, prompt), dev, test, run.count_tokens(written(prompt)))
+    return Contender(prompt, told(run.task, prompt), dev, test, run.count_tokens(whole_text(prompt)))
 
 
 def _known(run: Run, prompt: Prompt, examples: Sequence[Example]) -> Sequence[Score]:

@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from promptopt.errors import BudgetSpent
 from promptopt.programs.asking import Replier, Waiting
 from promptopt.programs.handle import Program, Record
-from promptopt.programs.worker import REFUSED, Finished, Rules, Worker, is_async
+from promptopt.programs.worker import REFUSED, CellWorker, Finished, Rules, is_async
 from promptopt.protocols import Batch
 from promptopt.types import Cell, Reply
 
@@ -39,7 +39,7 @@ ENDING_S = 2.0
 AGAIN_S = 0.5
 """Seconds after which it is told again: it may have caught what it was told by."""
 
-Held = deque[tuple[Worker, Sequence[Reply] | None]]
+Held = deque[tuple[CellWorker, Sequence[Reply] | None]]
 
 
 class _Over(Exception):
@@ -50,8 +50,8 @@ class _Over(Exception):
 class _Cohort:
     """Cells whose calls go out together."""
 
-    reports: SimpleQueue[Worker | None] = field(default_factory=SimpleQueue["Worker | None"])
-    active: list[Worker] = field(default_factory=list[Worker])
+    reports: SimpleQueue[CellWorker | None] = field(default_factory=SimpleQueue["CellWorker | None"])
+    active: list[CellWorker] = field(default_factory=list[CellWorker])
     held: Held = field(default_factory=lambda: Held())
     """Who is to go on, with the replies to what it waits for; or to begin."""
 
@@ -89,13 +89,13 @@ class _Cohort:
             raise error
         self.active = [worker for worker in self.active if not worker.ended]
 
-    def _release(self, count: int) -> list[Worker]:
+    def _release(self, count: int) -> list[CellWorker]:
         released = [self.held.popleft() for _ in range(min(count, len(self.held)))]
         for worker, replies in released:
             worker.go_on(replies)
         return [worker for worker, _ in released]
 
-    def _patience(self, left: Iterable[Worker], seconds: float) -> float:
+    def _patience(self, left: Iterable[CellWorker], seconds: float) -> float:
         # Who was let go on first stands first.
         return PATIENCE_S if self.held else max(0.0, next(iter(left)).began + seconds - time.monotonic())
 
@@ -130,7 +130,7 @@ class _Course:
     rules: Rules
     replier: Replier
     cohorts: Sequence[_Cohort] = field(default_factory=lambda: [_Cohort(), _Cohort()])
-    begun: list[Worker] = field(default_factory=list[Worker])
+    begun: list[CellWorker] = field(default_factory=list[CellWorker])
     """In the order of the cells."""
     out: SimpleQueue[Batch | None] = field(default_factory=SimpleQueue["Batch | None"])
     """Batches to be asked, in order; None: there are no more."""
@@ -195,7 +195,7 @@ class _Course:
         while len(cohort.active) < room and len(self.begun) < len(self.cells) and not self.over:
             fresh = self.cells[len(self.begun) : len(self.begun) + room - len(cohort.active)]
             for cell in fresh:
-                worker = Worker(self.program, Record(cell), self.rules, cohort.reports)
+                worker = CellWorker(self.program, Record(cell), self.rules, cohort.reports)
                 self.begun.append(worker)
                 cohort.active.append(worker)
                 cohort.held.append((worker, None))
@@ -233,7 +233,7 @@ def in_lockstep(
         course.end(thread)
 
 
-def _end(begun: Sequence[Worker]) -> None:
+def _end(begun: Sequence[CellWorker]) -> None:
     """End every program that still runs, and wait for it."""
     alive = [worker for worker in begun if worker.thread.is_alive()]
     for worker in alive:

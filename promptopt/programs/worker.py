@@ -45,13 +45,13 @@ class Finished:
 
 
 @dataclass(slots=True, eq=False)
-class Worker:
+class CellWorker:
     """One cell in a thread of its own. Its owner resumes it; it reports when it waits, and when it has ended."""
 
     program: Program
     record: Record
     rules: Rules
-    reports: SimpleQueue[Worker | None]
+    reports: SimpleQueue[CellWorker | None]
     result: Finished = field(init=False)
     waiting: list[ProgramCall] = field(default_factory=list[ProgramCall])
     replies: list[Reply] = field(default_factory=list[Reply])
@@ -191,7 +191,7 @@ class Worker:
 class _Loop:
     """The calls of an async program: those made side by side go out together."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: CellWorker) -> None:
         self._worker = worker
         self._calls: list[tuple[Request, str, asyncio.Future[Reply]]] = []
         self._running: asyncio.AbstractEventLoop | None = None
@@ -199,7 +199,7 @@ class _Loop:
         worker.loop = self
 
     @staticmethod
-    def of(worker: Worker) -> _Loop:
+    def of(worker: CellWorker) -> _Loop:
         """The one that drives this worker's program."""
         found = _LOOPS.get()
         if found is None or found._worker is not worker:
@@ -223,7 +223,7 @@ class _Loop:
         loop = asyncio.get_running_loop()
         if not self._calls:
             loop.call_soon(loop.call_soon, self._send)
-        future = _Asked(loop=loop)
+        future = _PendingReply(loop=loop)
         self._calls.append((request, part, future))
         return future
 
@@ -241,7 +241,7 @@ class _Loop:
                 future.set_result(reply)
 
 
-class _Asked(asyncio.Future[Reply]):
+class _PendingReply(asyncio.Future[Reply]):
     """A reply that is still to come. Raises ConfigError where it is taken for the reply, as without an `await`."""
 
     def __getattr__(self, name: str) -> Any:

@@ -83,7 +83,7 @@ def word_diff(
     return "".join(marked[kind](text) for kind, text in diff_pieces(before, after))
 
 
-def compare(first: Report, second: Report) -> str:
+def diff_results(first: Report, second: Report) -> str:
     """Both runs' settings, scores and costs in columns, then the second winner against the first, word by word."""
     rows = [["", first["run_id"], second["run_id"]]]
     for name in ("task", "method", "seed", "model", "proposer", "status"):

@@ -18,7 +18,7 @@ from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.budget import Limits
 from promptopt.run.charging import Account
 from promptopt.run.fetching import HARMLESS, OTHERS, Call, Fetch, Route
-from promptopt.run.pipeline import Handlers, Pipeline
+from promptopt.run.pipeline import Handlers, OrderedPipeline
 from promptopt.run.served_models import ServedModels
 from promptopt.run.slices import SLICE
 from promptopt.run.suspendable import suspendable
@@ -78,7 +78,7 @@ class Door:
         return (Reply.from_json(reply) for reply in self._settle(asked, role))
 
     @contextmanager
-    def ahead(self, *, role: Role = "task", repetition: int = 0) -> Generator[Pipeline | None]:
+    def ahead(self, *, role: Role = "task", repetition: int = 0) -> Generator[OrderedPipeline | None]:
         """As `protocols.AskAhead`."""
         # How much of such a cap is left is known once replies are read, so no batch can begin before that.
         if self.account.limits.metered:
@@ -96,7 +96,7 @@ class Door:
         # Replies of a pipeline are read in a thread beside this one (`programs.lockstep`), and observers are not safe
         # there: what is said meanwhile waits in `_unsaid`.
         self._owner = threading.get_ident()
-        pipeline = Pipeline(
+        pipeline = OrderedPipeline(
             Handlers(calls, self.account.admit, lambda each, flying: self._fetch(each, charged, flying), charge)
         )
         try:

@@ -68,7 +68,7 @@ class BatchUnderWay:
 
 
 @dataclass(slots=True, eq=False)
-class Pipeline:
+class OrderedPipeline:
     """Batches in their order: each begun after the one before, asked in turn, and handed on in turn."""
 
     _handlers: Handlers

@@ -12,7 +12,7 @@ from promptopt.errors import ConfigError, UnknownName
 from promptopt.tasks.reading.chat_turns import ScoredTurns, read_chats
 from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
-from promptopt.tasks.reading.hub import locate
+from promptopt.tasks.reading.hub import hub_files
 from promptopt.tasks.reading.scenarios import read_scenarios
 from promptopt.tasks.reading.tables import saved_splits
 from promptopt.tasks.splits import Pool
@@ -116,7 +116,7 @@ def pool_from(path: Path, source: Source, seed: int) -> Pool:
     parts: dict[str, FileContents] = {}
     for split, relative in source.home.items():
         url = source.hub["base"] + source.hub[split].replace("{seed}", folder) if split in source.hub else None
-        file = locate(relative.replace("{seed}", folder), url, source.sha256.get(split))
+        file = hub_files(relative.replace("{seed}", folder), url, source.sha256.get(split))
         parts[split] = file_contents(file, source, seed)
     return _pool_of(path, parts)
 

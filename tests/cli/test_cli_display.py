@@ -14,7 +14,7 @@ from rich.console import Console
 from promptopt.cli.display import Lines, Quiet, display
 from promptopt.cli.live_table import Live, broken_lines, rows
 from promptopt.cli.progress import done, time_left
-from promptopt.cli.run_words import smallest
+from promptopt.cli.run_words import smallest_gain_line
 from promptopt.reports import words
 from promptopt.run.budget import Allocation, Ledger, Limits
 from promptopt.run.events import PhaseBegun, Planned, Snapshot, StepDone, Warned
@@ -245,14 +245,14 @@ def test_rows_without_caps_and_beyond_the_search() -> None:
 
 
 def test_a_test_that_shows_nothing_is_said() -> None:
-    assert "can hardly show any gain" in smallest(3, float("inf"))
+    assert "can hardly show any gain" in smallest_gain_line(3, float("inf"))
     # Only data that there is not enough of is asked for.
     for gain in (0.2, float("inf")):
-        assert "data" not in smallest(7, gain, 80)
-        assert "7 of the 80 test examples" in smallest(7, gain, 80)
-        assert "larger" in smallest(7, gain, 80)
-        assert "give more data" in smallest(80, gain, 80)
-    assert "give" not in smallest(200, 0.1, 200)
+        assert "data" not in smallest_gain_line(7, gain, 80)
+        assert "7 of the 80 test examples" in smallest_gain_line(7, gain, 80)
+        assert "larger" in smallest_gain_line(7, gain, 80)
+        assert "give more data" in smallest_gain_line(80, gain, 80)
+    assert "give" not in smallest_gain_line(200, 0.1, 200)
 
 
 def test_a_sign_that_ctrl_c_was_heard_stands_in_the_table() -> None:
@@ -298,7 +298,7 @@ def test_a_narrower_terminal_leaves_no_stale_lines(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("count", [*range(1, 64, 3), 300])
 @pytest.mark.parametrize("held", [0, 400])
 def test_no_gain_is_promised_that_the_share_which_differs_does_not_allow(count: int, held: int) -> None:
-    said = smallest(count, smallest_detectable(count), held)
+    said = smallest_gain_line(count, smallest_detectable(count), held)
     points = re.search(r"gain of (\d+) points .* differ on (\d+) %", said)
 
     assert points is None or int(points[1]) <= int(points[2])

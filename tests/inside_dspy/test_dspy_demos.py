@@ -13,7 +13,7 @@ dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dsp
 pydantic = pytest.importorskip("pydantic", reason="DSPy brings it")
 
 from promptopt.dspy import PromptOpt  # noqa: E402
-from promptopt.dspy.demos import show, written  # noqa: E402
+from promptopt.dspy.demos import demos_as_text, show  # noqa: E402
 from promptopt.dspy.lm import DspyModel  # noqa: E402
 from promptopt.dspy.task import Data, bind  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
@@ -140,9 +140,9 @@ def test_every_predictor_of_a_program_is_taught_by_its_own_calls(tmp_path: Path)
 def test_of_several_calls_of_a_predictor_one_is_shown_the_last_about_as_often_as_the_others() -> None:
     places: list[int] = []
     for run in range(200):
-        text = written([("act", {"step": f"{run} {place}"}) for place in range(3)])
+        text = demos_as_text([("act", {"step": f"{run} {place}"}) for place in range(3)])
         places.append(int(json.loads(text)["calls"]["act"]["step"].split()[1]))
-        assert written([("act", {"step": f"{run} {place}"}) for place in range(3)]) == text
+        assert demos_as_text([("act", {"step": f"{run} {place}"}) for place in range(3)]) == text
     assert 80 <= places.count(2) <= 120
     assert {0, 1} < {*places}
 
@@ -163,6 +163,6 @@ def test_a_right_answer_is_never_taken_for_a_run(target: str) -> None:
 
 
 def test_what_was_asked_of_predictors_that_are_no_part_is_left_out() -> None:
-    assert json.loads(written([("", {"x": 1}), ("plan", {"y": {"b", "a"}})])) == {
+    assert json.loads(demos_as_text([("", {"x": 1}), ("plan", {"y": {"b", "a"}})])) == {
         "calls": {"plan": {"y": '["a", "b"]'}}
     }

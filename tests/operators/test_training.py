@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from promptopt.errors import ConfigError
-from promptopt.operators.training import BEST, Batch, Learned, Sample, Training, setting_text
+from promptopt.operators.training import BEST, Learned, Sample, Training, TrainingBatch, setting_text
 
 
 class Counting:
@@ -35,7 +35,7 @@ class Counting:
         self.log.append("encode")
         return Sample(tuple(range(len(text.split()))), text)
 
-    def learn(self, batch: Batch) -> Learned:
+    def learn(self, batch: TrainingBatch) -> Learned:
         self.log.append(f"learn {batch.seed}")
         if batch.seed in self.fails_at:
             return Learned(math.nan, 0.5, math.inf)
@@ -98,8 +98,8 @@ def closed() -> Any:
     raise AssertionError("a policy was opened")
 
 
-def batch(seed: int) -> Batch:
-    return Batch(seed, ((1, 2),), (0.5,))
+def batch(seed: int) -> TrainingBatch:
+    return TrainingBatch(seed, ((1, 2),), (0.5,))
 
 
 def test_what_was_drawn_and_learned_is_read_from_the_record_and_no_policy_is_opened() -> None:
@@ -290,7 +290,7 @@ def test_a_batch_says_its_contexts_only_where_there_are_some() -> None:
     assert batch(1).said() == {
         "seed": 1, "samples": ((1, 2),), "targets": (0.5,), "others": (), "other_targets": ()
     }  # fmt: skip
-    assert Batch(1, (), (), contexts=("x",)).said()["contexts"] == ("x",)
+    assert TrainingBatch(1, (), (), contexts=("x",)).said()["contexts"] == ("x",)
 
 
 def test_settings_are_written_alike_in_every_process() -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from promptopt.operators.training import Batch, Learned, Sample, Tokens
+from promptopt.operators.training import Learned, Sample, Tokens, TrainingBatch
 
 Rows = list[list[float]]
 
@@ -33,7 +33,7 @@ class Table:
     weighted: bool = False
     forgets_at: int = 0
     log: list[str] = field(default_factory=list)
-    batches: list[Batch] = field(default_factory=list)
+    batches: list[TrainingBatch] = field(default_factory=list)
     contexts: list[str] = field(default_factory=list)
     tables: dict[str, Rows] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Table:
         tokens = tuple(self.words.index(word) for word in given if word in self.words)
         return self._sample(tokens, "") if len(tokens) == self.length else Sample((), text)
 
-    def learn(self, batch: Batch) -> Learned:
+    def learn(self, batch: TrainingBatch) -> Learned:
         self.log.append("learn")
         self.batches.append(batch)
         if self.learned in self.fails_at:

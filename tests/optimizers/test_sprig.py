@@ -18,7 +18,7 @@ from promptopt.errors import ConfigError, DataError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import CATEGORIES, Component, fault, own_corpus, read_corpus
-from promptopt.optimizers.sprig.edits import Candidates, Edit, enumerated, joined
+from promptopt.optimizers.sprig.edits import Candidates, ComponentEdit, enumerated, text_of_parts
 from promptopt.optimizers.sprig.method import Sprig, listed
 from promptopt.optimizers.sprig.plan import SprigPlan, affordable
 from promptopt.outcome.result import Result
@@ -95,11 +95,11 @@ def test_all_edits_of_three_components_are_enumerated() -> None:
 def test_two_edits_that_lead_to_one_text_are_one_candidate_with_both() -> None:
     found = Candidates()
     one, two = (component("a"),), (component("b"),)
-    found.add((*one, *two), Edit(one, "add", "b"))
-    found.add((*one, *two), Edit(two, "add", "a"))
+    found.add((*one, *two), ComponentEdit(one, "add", "b"))
+    found.add((*one, *two), ComponentEdit(two, "add", "a"))
 
-    assert list(found.edits) == [joined((*one, *two))]
-    assert [edit.family for edit in found.edits[joined((*one, *two))]] == ["b", "a"]
+    assert list(found.edits) == [text_of_parts((*one, *two))]
+    assert [edit.family for edit in found.edits[text_of_parts((*one, *two))]] == ["b", "a"]
 
 
 def test_a_family_is_not_added_twice_and_a_prompt_does_not_grow_beyond_its_limit() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from promptopt.optimizers.sprig.corpus import Component
-from promptopt.optimizers.sprig.edits import Parts, joined
-from promptopt.optimizers.sprig.population import FALL, Population, Settings, crossed
+from promptopt.optimizers.sprig.edits import Parts, text_of_parts
+from promptopt.optimizers.sprig.population import FALL, Population, PopulationSettings, crossed
 from promptopt.optimizers.sprig.population_plan import PopulationPlan
 from promptopt.optimizers.sprig.scoring import step_examples, worth_of
 from promptopt.optimizers.sprig.surrogate import ScoredDraws
@@ -86,7 +86,7 @@ class FakeRun:
 def population(
     run: FakeRun | None = None, *, most: int = 4, longest: int = 99, corpus: Parts = CORPUS, **plan: int
 ) -> Any:
-    settings = Settings(most, longest, Sampling(), Longer())
+    settings = PopulationSettings(most, longest, Sampling(), Longer())
     return Population(settings, FakeRun() if run is None else run, replace(PLAN, **plan), corpus)  # type: ignore[arg-type]
 
 
@@ -142,7 +142,7 @@ def test_a_prompt_by_chance_is_drawn_by_its_length_and_has_no_component_twice() 
 def test_the_start_is_scored_with_every_draw_and_the_best_are_kept() -> None:
     run = FakeRun()
     search = population(run)
-    search.operators[joined(CORPUS[:2])] = "crossover"
+    search.operators[text_of_parts(CORPUS[:2])] = "crossover"
     search.score([CORPUS[:1], CORPUS[:2], CORPUS[:3], CORPUS[:1]])
     assert [each.operator for each in run.proposed] == ["chance", "crossover", "chance"]
     [(pool, kept)] = run.records
@@ -192,7 +192,7 @@ def test_what_is_written_takes_the_place_of_what_it_was_made_of(
     search = population(run)
     [made] = search.written([(operation, parent, about)])
     assert [each.text for each in made] == child
-    assert search.operators == {joined(made): operation}
+    assert search.operators == {text_of_parts(made): operation}
     assert json.loads(run.asked[0].split("\n\n")[1]) == [each.text for each in about]
     new = [each for each in made if each.id.startswith("written")]
     # A rephrasing is of the family of the first; what is new is a family of its own.
@@ -229,7 +229,7 @@ def test_the_proposer_writes_so_many_children_and_the_corpus_the_others() -> Non
     assert len(made) == 5
     # Those of the corpus come first, by their own name.
     assert all(len(each) == 2 for each in made)
-    assert [search.operators[joined(each)] for each in made] == ["insert"] * 3 + ["useful"] * 2
+    assert [search.operators[text_of_parts(each)] for each in made] == ["insert"] * 3 + ["useful"] * 2
 
 
 def test_parents_are_of_the_best_tenth_and_partners_of_the_better_half() -> None:

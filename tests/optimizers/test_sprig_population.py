@@ -20,7 +20,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.sprig import surrogate
 from promptopt.optimizers.sprig.corpus import Component
-from promptopt.optimizers.sprig.edits import Parts, joined
+from promptopt.optimizers.sprig.edits import Parts, text_of_parts
 from promptopt.optimizers.sprig.method import Sprig
 from promptopt.optimizers.sprig.population import SHARES, WRITTEN, crossed, edited
 from promptopt.optimizers.sprig.population_plan import POPULATION_PAPER, ROUND, PopulationPlan
@@ -162,7 +162,7 @@ class Perfect:
 
     def worth(self, parts: Parts, weights: Mapping[str, float]) -> float:
         """How much of what helps there is, and nothing else."""
-        text = joined(parts)
+        text = text_of_parts(parts)
         return sum(word in text for word in GOOD) - 0.1 * len(parts)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.session import Session
-from promptopt.cli.run_words import planned
+from promptopt.cli.run_words import opening_lines
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.looks import example_keys, look_ahead, look_at
@@ -206,10 +206,10 @@ def planned_by(store: Path, *, cap: int, model: Scripted | None = None) -> tuple
 def test_only_a_run_that_opens_the_test_says_which_look_that_will_be(tmp_path: Path) -> None:
     tried(tmp_path / "s.db", task=planted_task(train=60, dev=40, test=200))
     first, plan, _ = planned_by(tmp_path / "s.db", cap=250)
-    assert any("is look 2" in line for line in planned(plan))
+    assert any("is look 2" in line for line in opening_lines(plan))
     again, plan, (said,) = planned_by(tmp_path / "s.db", cap=250)
     assert (numbers(again), again.paid.calls) == (numbers(first), 0)
-    assert not any("look" in line for line in planned(plan))
+    assert not any("look" in line for line in opening_lines(plan))
     assert "look" not in said
     # A larger cap shows more of the test: that is a look, and it is said before it is taken.
     further, plan, (said,) = planned_by(tmp_path / "s.db", cap=500)

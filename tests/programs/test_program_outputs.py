@@ -22,7 +22,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.programs import program_task
 from promptopt.programs.handle import Record
 from promptopt.programs.outputs import read_output, said_of
-from promptopt.programs.worker import Rules, Worker, raise_in
+from promptopt.programs.worker import CellWorker, Rules, raise_in
 from promptopt.tasks.splits import Splits
 from promptopt.types import Example, Sampling, Score, TracedCall
 from tests.programs.test_programs import Batches, cells, ended, score
@@ -187,8 +187,8 @@ def test_a_program_told_to_end_once_more_while_it_ends_reports_and_is_left(
     def fails(prompt: Any, example: Example, ask: Any) -> str:
         raise ValueError("no")
 
-    reports: SimpleQueue[Worker | None] = SimpleQueue()
-    worker = Worker(fails, Record(cells(1)[0]), Rules(9, 9.0, Sampling()), reports)
+    reports: SimpleQueue[CellWorker | None] = SimpleQueue()
+    worker = CellWorker(fails, Record(cells(1)[0]), Rules(9, 9.0, Sampling()), reports)
 
     class Told:
         """A lock that is waited for while the thread is told to end, the first time."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from promptopt.outcome.sentence import verdict_word
 from promptopt.reports import words
-from promptopt.reports.diff import compare, word_diff
+from promptopt.reports.diff import diff_results, word_diff
 from promptopt.reports.summary import summarise, verdict_line
 
 LEDGER = {"evaluations": 2_000, "calls": 2_100, "proposer_calls": 100, "prompt_tokens": 90_000,
@@ -153,12 +153,12 @@ def test_a_start_that_stays_is_said_to_have_won_nothing() -> None:
     assert "Optimism: -0.200 (the winner's dev score minus its test score: dev did not flatter it)" in summarise(
         changed(optimism=-0.2)
     )
-    assert "none, the start stays" in compare(BETTER, kept)
+    assert "none, the start stays" in diff_results(BETTER, kept)
 
 
 def test_a_gain_side_by_side_has_the_interval_of_its_look() -> None:
     later = changed(look={"number": 2, "alpha": 0.0167, "interval": [0.05, 0.29], "shared": 3, "units": 200})
-    text = compare(BETTER, later)
+    text = diff_results(BETTER, later)
     assert "+0.170 (95 %: +0.100 to +0.240)" in text
     assert "+0.170 (98.33 %: +0.050 to +0.290)" in text
 
@@ -182,10 +182,10 @@ def test_control_characters_cannot_move_the_cursor() -> None:
 
 def test_runs_side_by_side() -> None:
     other = changed(run_id="fff", task="other", best={**BETTER["best"], "prompt": "Say it better.", "prompt_id": "c"})
-    text = compare(BETTER, other)
+    text = diff_results(BETTER, other)
     assert "Say it [-well.\n    In one word.-]{+better.+}" in text
     assert "different tasks" in text
-    assert "different tasks" not in compare(BETTER, BETTER)
+    assert "different tasks" not in diff_results(BETTER, BETTER)
 
 
 @given(st.text(alphabet="ab \n", max_size=30), st.text(alphabet="ab \n", max_size=30))

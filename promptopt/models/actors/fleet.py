@@ -39,7 +39,7 @@ class Post(Protocol):
         ...
 
     def send(self, worker: int, method: str, *arguments: object) -> Future[Any]:
-        """Call a method of that `Worker`. A worker that died is begun again, and messages reach the new one."""
+        """Call a method of that `ModelWorker`. A worker that died is begun again, and messages reach the new one."""
         ...
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from promptopt.errors import ConfigError
 from promptopt.models.actors.fleet import Fleet
-from promptopt.models.actors.worker import Worker
+from promptopt.models.actors.worker import ModelWorker
 from promptopt.models.providers import provider_of
 from promptopt.models.specs import open_model
 from promptopt.protocols import Model
@@ -67,7 +67,7 @@ class Hall:
         return Fleet(Actors(self._ray, [self._ray.get_actor(name) for name in names]))
 
     def _begun(self, names: Sequence[str], kind: str) -> Fleet:
-        made = self._ray.remote(Worker)
+        made = self._ray.remote(ModelWorker)
         # Ray places an actor on one core by default: an accelerator would stand idle where all cores are taken.
         takes = {"num_cpus": 1} if kind == "core" else {"num_cpus": 0, "num_gpus": 1}
         # Ray begins dead actors again without end; how often is enough is said in `fleet`.

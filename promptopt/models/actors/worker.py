@@ -91,7 +91,7 @@ class Settled:
 
 
 @dataclass(slots=True)
-class _Batch:
+class _RunningBatch:
     """A batch under way: what settles, then None. `asked`: when it was last asked after."""
 
     settled: queue.SimpleQueue[_Arrival] = field(default_factory=lambda: queue.SimpleQueue[_Arrival]())
@@ -102,7 +102,7 @@ class _Batch:
         return self.stop.is_set() or time.monotonic() - self.asked > DESERTED_S
 
 
-class Worker:
+class ModelWorker:
     """Models by name in this process, one batch at a time. Its methods may be called from several threads."""
 
     def __init__(self, opening: Callable[[str], Model], cores: int | None = None) -> None:
@@ -113,7 +113,7 @@ class Worker:
         self._models: dict[Named, Model] = {}
         # Reentrant, for an exact twin opens the model that it is the twin of.
         self._opening, self._working = threading.RLock(), threading.Lock()
-        self._batches: dict[str, _Batch] = {}
+        self._batches: dict[str, _RunningBatch] = {}
 
     def tell(self, what: Callable[[], T]) -> T:
         """What a function says in this process."""
@@ -144,7 +144,7 @@ class Worker:
         `job`: begin it. `stopping`: let it begin no further request.
         """
         if job is not None:
-            batch = self._batches[ticket] = _Batch()
+            batch = self._batches[ticket] = _RunningBatch()
             # A daemon: a worker that is told to end waits for no batch.
             threading.Thread(target=self._work, args=(batch, job), daemon=True).start()
         batch = self._batches.get(ticket)
@@ -181,7 +181,7 @@ class Worker:
         assert isinstance(model, Inexact)
         return model.exact()
 
-    def _work(self, batch: _Batch, job: Job) -> None:
+    def _work(self, batch: _RunningBatch, job: Job) -> None:
         try:
             # Several runs may ask one worker; engines are made for one batch at a time.
             with self._working:

@@ -81,7 +81,7 @@ class Dispatcher(Generic[RequestT, AnswerT]):
     def stream(self, requests: Sequence[RequestT], stopping: Callable[[], bool]) -> Iterator[tuple[int, AnswerT]]:
         """Replies as they settle, under the laws of `Model.generate`. `stopping` is called from another thread."""
         arrivals: queue.SimpleQueue[tuple[int, AnswerT] | None] = queue.SimpleQueue()
-        running = self._started().submit(_Batch(self, requests, stopping, arrivals.put).run())
+        running = self._started().submit(_StreamedBatch(self, requests, stopping, arrivals.put).run())
         # The end of the stream, also where the batch fails: `result` below then raises why.
         running.add_done_callback(lambda _: arrivals.put(None))
         try:
@@ -113,7 +113,7 @@ class Dispatcher(Generic[RequestT, AnswerT]):
             loop.close()
 
 
-class _Batch(Generic[RequestT, AnswerT]):
+class _StreamedBatch(Generic[RequestT, AnswerT]):
     """One call of `Dispatcher.stream`, on the loop's side."""
 
     def __init__(

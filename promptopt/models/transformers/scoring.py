@@ -111,7 +111,7 @@ SettledReads = Iterator[tuple[int, ReadPlan, list[tuple[float, ...]]]]
 
 
 @dataclass(slots=True)
-class _Batch:
+class _ReadBatch:
     """Reads of one prefix, and at most how many tokens they have beside it."""
 
     reads: list[tuple[_Place, Read]]
@@ -124,9 +124,9 @@ class _Batches:
     def __init__(self, forward: Forward) -> None:
         self._forward = forward
         self._most: dict[Prefix, int] = {}
-        self._waiting: dict[Prefix, _Batch] = {}
+        self._waiting: dict[Prefix, _ReadBatch] = {}
         self._pending: dict[int, _Pending] = {}
-        self._begun: list[tuple[_Batch, Later]] = []
+        self._begun: list[tuple[_ReadBatch, Later]] = []
 
     @property
     def open(self) -> list[Prefix]:
@@ -149,7 +149,7 @@ class _Batches:
                     yield from self.evaluate(prefix)
                     batch = None
                 if batch is None:
-                    batch = self._waiting[prefix] = _Batch([], 0)
+                    batch = self._waiting[prefix] = _ReadBatch([], 0)
                 batch.tokens += _own(prefix, batch, read)
                 batch.reads.append((_Place(index, continuation, number), read))
 
@@ -193,7 +193,7 @@ class _Batches:
         return self._most[prefix]
 
 
-def _own(prefix: Prefix, batch: _Batch, read: Read) -> int:
+def _own(prefix: Prefix, batch: _ReadBatch, read: Read) -> int:
     """How many tokens a read has that neither the prefix nor the read before it has: neighbours share most."""
     before = batch.reads[-1][1].tokens[len(prefix) :] if batch.reads else ()
     own = read.tokens[len(prefix) :]

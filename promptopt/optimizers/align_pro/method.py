@@ -29,7 +29,7 @@ from promptopt.optimizers.align_pro.answers import ANSWERS, answers
 from promptopt.optimizers.align_pro.hacking import held_against, suspicion
 from promptopt.optimizers.align_pro.settings import TRAINING, TrainingSettings
 from promptopt.optimizers.align_pro.tilt import Tilt, draw_place
-from promptopt.optimizers.align_pro.trained import Trained, Writer, check_prompter
+from promptopt.optimizers.align_pro.trained import PrompterMaker, Trained, check_prompter
 from promptopt.optimizers.align_pro.weighing import check_scale, described, weighed
 from promptopt.protocols import Task
 from promptopt.ranges import within
@@ -91,7 +91,7 @@ class AlignPro:
     (paper); empty: nothing is trained."""
     train: TrainingSettings = TRAINING
     """How the prompter is trained."""
-    writer: Writer | None = None
+    writer: PrompterMaker | None = None
     """A trainable policy of your own, in the place of a model's."""
 
     def __post_init__(self) -> None:

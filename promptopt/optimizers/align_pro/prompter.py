@@ -20,7 +20,7 @@ from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.files.checkpoints import quiet, require
 from promptopt.operators.adam import packed, unpacked
 from promptopt.operators.frozen import files_of, open_frozen
-from promptopt.operators.training import Batch, Learned, Sample, Tokens
+from promptopt.operators.training import Learned, Sample, Tokens, TrainingBatch
 from promptopt.types import Message
 
 Tensor = Any
@@ -105,7 +105,7 @@ class Prompter:
         ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return Sample((*map(int, ids), self._ends[0]), text)
 
-    def learn(self, batch: Batch) -> Learned:
+    def learn(self, batch: TrainingBatch) -> Learned:
         """A step up targets times log-likelihood: of drawn rows their mean, of others (weights) their sum."""
         drawn = [(tokens, target) for tokens, target in zip(batch.samples, batch.targets, strict=True)]
         # A row that is left out weighs nothing, and still counts in the means of entropy and KL.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.operators.drafts import SAME, edit_limit, unusable
 from promptopt.operators.replies import Form, tidy
-from promptopt.operators.training import Batch, Learned, Policy, Sample, Tokens, Training
+from promptopt.operators.training import Learned, Policy, Sample, Tokens, Training, TrainingBatch
 from promptopt.optimizers.align_pro.answers import ANSWERS, answers
 from promptopt.optimizers.align_pro.settings import TrainingSettings
 from promptopt.optimizers.align_pro.weighing import check_scale, described, weighed
@@ -49,7 +49,7 @@ PATIENCE = 5
 _WHO = "prompter"
 
 
-class Writer(Protocol):
+class PrompterMaker(Protocol):
     """Makes policies: for those that are no model of transformers."""
 
     def open(self, settings: TrainingSettings, seed: int) -> Policy:
@@ -184,7 +184,7 @@ class Trained:
         total = sum(kept.values())
         rows, weights = tuple(kept), tuple(share / total for share in kept.values())
         # All at once and as given weights: minimising - sum w log rho projects the optimum on the model (forward KL).
-        batch = Batch(0, (), (), rows, weights, (self._context,) * len(rows))
+        batch = TrainingBatch(0, (), (), rows, weights, (self._context,) * len(rows))
         learned = Learned(0.0, 0.0, 0.0)
         taken = 0
         ended = False
@@ -213,7 +213,7 @@ class Trained:
             # Leave-one-out: the baseline is of the other draws alone, so the gradient stays unbiased.
             targets = tuple(each - (total - each) / (len(worth) - 1) for each in worth)
             rows = tuple(draw.sample.tokens for draw in draws)
-            learned = self._training.learn(Batch(0, rows, targets, contexts=(self._context,) * len(rows)))
+            learned = self._training.learn(TrainingBatch(0, rows, targets, contexts=(self._context,) * len(rows)))
             if learned.diverged and not self._retreated():
                 return False
             told = f"step {number + 1} of {method.train.steps}"

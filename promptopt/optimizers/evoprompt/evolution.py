@@ -143,7 +143,7 @@ def fitness(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) ->
     return [Estimate(prompt, mean, len(examples)) for prompt, mean in means.items()]
 
 
-def best_first(members: Sequence[Estimate]) -> list[Estimate]:
+def fittest_first(members: Sequence[Estimate]) -> list[Estimate]:
     """By mean; ties stay as they came."""
     return sorted(members, key=lambda member: member.mean, reverse=True)
 
@@ -158,7 +158,7 @@ def para_topk(
     of the pool comes in. Where the pool ends, it is asked for again, up to ATTEMPTS rounds in all. The user is told
     where members are missing then. The round is recorded.
     """
-    pool = best_first(fitness(run, breeder.pool(seeds), examples))
+    pool = fittest_first(fitness(run, breeder.pool(seeds), examples))
     prompts = [member.prompt for member in pool]
     # The code's population has to be even.
     half = math.ceil(size / 2)
@@ -178,7 +178,7 @@ def para_topk(
             "different "
             f"paraphrases: give it seeds, or another proposer"
         )
-    population = best_first(fitness(run, members, examples))
+    population = fittest_first(fitness(run, members, examples))
     run.record(list(dict.fromkeys([*pool, *population])), [member.prompt for member in population])
     return population
 

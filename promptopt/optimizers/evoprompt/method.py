@@ -37,8 +37,8 @@ from promptopt.optimizers.evoprompt.evolution import (
     REWRITING,
     Breeder,
     Rewriting,
-    best_first,
     fitness,
+    fittest_first,
     fixed_sample,
     para_topk,
     wheel,
@@ -121,10 +121,10 @@ class EvoPromptGA:
             union = list(dict.fromkeys([*population, *sorted(scored, key=lambda each: _length(run, each.prompt))]))
             # Paper: the best N of old and new together.
             if self.update == "topk":
-                population = best_first(union)[:size]
+                population = fittest_first(union)[:size]
             else:
                 population = _overwritten(population, children, {each.prompt: each for each in union})
-            run.record(union, [member.prompt for member in best_first(population)])
+            run.record(union, [member.prompt for member in fittest_first(population)])
 
     def _children(self, run: Run, breeder: Breeder, population: Sequence[Estimate], count: int) -> list[Prompt | None]:
         """A child of each of `count` pairs; None where a reply was of no use."""
@@ -147,7 +147,7 @@ class EvoPromptGA:
             return rng.choices(members, wheel([member.mean for member in members]))[0].prompt
         # The better of two different ones.
         if self.parents == "tournament":
-            return best_first(rng.sample(members, min(2, len(members))))[0].prompt
+            return fittest_first(rng.sample(members, min(2, len(members))))[0].prompt
         return rng.choice(members).prompt
 
 
@@ -249,7 +249,7 @@ class EvoPromptDE:
                         best = scored
             union = list(dict.fromkeys([*population, *tried]))
             population = survivors
-            run.record(union, [member.prompt for member in best_first(population)])
+            run.record(union, [member.prompt for member in fittest_first(population)])
 
     def _asked(self, run: Run, roles: Mapping[str, Prompt]) -> tuple[tuple[Prompt, ...], str]:
         # The base comes last among the roles, and first among the parents.

@@ -27,7 +27,7 @@ from typing import ClassVar
 
 from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
-from promptopt.optimizers.metaspo.search import Search
+from promptopt.optimizers.metaspo.search import SystemPromptSearch
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -152,7 +152,7 @@ class MetaSPO:
     def optimize(self, run: Run) -> None:
         """Search until the rounds are done or nothing fails any more."""
         plan = self.plan(run.room)
-        search = Search(self, run, plan)
+        search = SystemPromptSearch(self, run, plan)
         try:
             for _ in range(plan.rounds):
                 failed = search.inner() if search.users else False

@@ -28,7 +28,7 @@ _WHO = "metaspo"
 _RIGHT = 1.0 - 1e-9
 
 
-class Settings(Protocol):
+class SearchSettings(Protocol):
     """What a search takes of the method's settings."""
 
     @property
@@ -81,10 +81,10 @@ class Plan(Protocol):
         ...
 
 
-class Search:
+class SystemPromptSearch:
     """The best prompts so far, the user prompts that stayed, best first, and what is known of all."""
 
-    def __init__(self, method: Settings, run: Run, plan: Plan) -> None:
+    def __init__(self, method: SearchSettings, run: Run, plan: Plan) -> None:
         """Score the start."""
         self._method = method
         self._run = run

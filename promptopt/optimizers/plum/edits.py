@@ -30,7 +30,7 @@ SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class PhraseEdit:
     """One edit of some phrases. `at`: the chunks it touches; for `add` the chunk it follows, or `FRONT`.
 
     `old`: what it takes away (del, sub), or exchanges (swap); `new`: what it puts in (add; sub, once it is known).
@@ -52,7 +52,9 @@ def active(bank: Bank) -> tuple[Kind, ...]:
     return ("del", "swap", "sub", "add") if bank else ("del", "swap", "sub")
 
 
-def draw_edit(phrases: Phrases, kinds: Sequence[Kind], bank: Bank, rng: random.Random, *, least: int = 2) -> Edit | str:
+def draw_edit(
+    phrases: Phrases, kinds: Sequence[Kind], bank: Bank, rng: random.Random, *, least: int = 2
+) -> PhraseEdit | str:
     """One edit, uniformly over `kinds` and then over where it can be made; or why there is none, in a few words.
 
     least: chunks that must be editable for one of them to be deleted.
@@ -60,21 +62,21 @@ def draw_edit(phrases: Phrases, kinds: Sequence[Kind], bank: Bank, rng: random.R
     kind = rng.choice(kinds)
     chunks, places = phrases.chunks, phrases.editable
     if kind == "add":
-        return Edit("add", (rng.choice([FRONT, *phrases.solid]),), new=rng.choice(bank))
+        return PhraseEdit("add", (rng.choice([FRONT, *phrases.solid]),), new=rng.choice(bank))
     if len(places) < {"del": least, "swap": 2, "sub": 1}[kind]:
         return f"{kind}: too few phrases"
     at = tuple(rng.sample(places, 2 if kind == "swap" else 1))
-    return Edit(kind, at, " | ".join(chunks[index].text for index in at))
+    return PhraseEdit(kind, at, " | ".join(chunks[index].text for index in at))
 
 
-def substitute(edit: Edit, variants: Sequence[str], rng: random.Random) -> Edit | str:
+def substitute(edit: PhraseEdit, variants: Sequence[str], rng: random.Random) -> PhraseEdit | str:
     """A `sub` that says by what, drawn from `variants`; any other edit as it is; or why there is none."""
     if edit.kind != "sub":
         return edit
     return replace(edit, new=rng.choice(variants)) if variants else "sub: no paraphrase"
 
 
-def apply(phrases: Phrases, edit: Edit) -> str:
+def apply(phrases: Phrases, edit: PhraseEdit) -> str:
     """The text with the edit made; the rest of it stays, but for one of two separators that meet."""
     if edit.kind == "del":
         return _without(phrases, edit.at[0])
@@ -93,7 +95,7 @@ def apply(phrases: Phrases, edit: Edit) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def settle(bank: Bank, edits: Sequence[Edit]) -> Bank:
+def settle(bank: Bank, edits: Sequence[PhraseEdit]) -> Bank:
     """The bank once these edits are accepted: what was put back leaves it, what was deleted enters it."""
     left = list(bank)
     for edit in edits:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from promptopt.optimizers.plum.edits import Bank, Edit, Kind, active, draw_edit, join, settle
+from promptopt.optimizers.plum.edits import Bank, Kind, PhraseEdit, active, draw_edit, join, settle
 from promptopt.optimizers.plum.phrases import Phrases
 
-Segment = tuple[Phrases, Edit | None]
+Segment = tuple[Phrases, PhraseEdit | None]
 """Where a segment of a harmony comes from, and what is to be done to it."""
 
 
@@ -34,7 +34,7 @@ def plan_segments(
         if rng.random() < consider:
             kinds = ("sub",) if rng.random() < adjust else ()
         edit = draw_edit(part, kinds, bank, rng, least=1) if kinds and part.chunks else None
-        if isinstance(edit, Edit):
+        if isinstance(edit, PhraseEdit):
             plan.append((part, edit))
             # A harmony puts each text of the bank back once at most; what it deletes is not in the bank yet.
             bank = settle(bank, [edit] if edit.kind == "add" else [])
@@ -43,12 +43,14 @@ def plan_segments(
     return plan
 
 
-def joined(plan: Sequence[Segment], made: Iterator[tuple[str, Edit] | None]) -> tuple[str, tuple[Edit, ...], list[str]]:
+def joined(
+    plan: Sequence[Segment], made: Iterator[tuple[str, PhraseEdit] | None]
+) -> tuple[str, tuple[PhraseEdit, ...], list[str]]:
     """The harmony with the edits that are in it, and the texts that it was made of.
 
     made: what became of the plan's edits, in order; None leaves the segment as it is.
     """
-    text, before, edits = "", "", list[Edit]()
+    text, before, edits = "", "", list[PhraseEdit]()
     for part, edit in plan:
         done = next(made) if edit is not None else None
         segment = part.text if done is None else done[0]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptopt.optimizers.plum.edits import Bank, Edit, active, apply, draw_edit, settle, substitute
+from promptopt.optimizers.plum.edits import Bank, PhraseEdit, active, apply, draw_edit, settle, substitute
 from promptopt.optimizers.plum.paraphrases import PARAPHRASER, Paraphraser
 from promptopt.optimizers.plum.phrases import RULES, Chunker, Phrases, RuleChunker, cut_phrases, frozen_texts, protected
 from promptopt.ranges import within
@@ -53,14 +53,14 @@ class Neighbour:
     """A prompt, and the edits that made it of another one."""
 
     prompt: Prompt
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[PhraseEdit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
     text: str
     bank: Bank
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[PhraseEdit, ...] = ()
 
 
 class Editor:
@@ -98,7 +98,7 @@ class Editor:
         """The phrases of a text, or its words where they are too few."""
         return self._finer(self._phrases(text))
 
-    def carry_out(self, drawn: Sequence[tuple[Phrases, Edit]]) -> list[tuple[str, Edit] | None]:
+    def carry_out(self, drawn: Sequence[tuple[Phrases, PhraseEdit]]) -> list[tuple[str, PhraseEdit] | None]:
         """Make the edits, each of its own phrases; None where a phrase has no paraphrase. Asks for all of them at once.
 
         Gives each text with its edit, which now says what was put in.
@@ -106,7 +106,7 @@ class Editor:
         rng = self._run.rng("edits")
         wanted = [(edit.old, phrases.sentence(edit.at[0])) for phrases, edit in drawn if edit.kind == "sub"]
         variants = iter(self._paraphraser.variants(wanted))
-        made: list[tuple[str, Edit] | None] = []
+        made: list[tuple[str, PhraseEdit] | None] = []
         for phrases, edit in drawn:
             known = substitute(edit, next(variants) if edit.kind == "sub" else (), rng)
             if isinstance(known, str):
@@ -154,7 +154,7 @@ class Editor:
         drafts = [_Draft(text, bank)] * count
         for _ in range(self._settings.chain):
             cuts: dict[str, tuple[Phrases, Phrases]] = {}
-            drawn: list[tuple[_Draft, Phrases, Edit]] = []
+            drawn: list[tuple[_Draft, Phrases, PhraseEdit]] = []
             for draft in drafts:
                 # Once a text: a chunker that draws cuts it alike for all drafts of this step.
                 if draft.text not in cuts:
@@ -190,11 +190,11 @@ class Editor:
         few = len(phrases.editable) < FEWEST and isinstance(chunker, RuleChunker) and chunker.level == "phrase"
         return cut_phrases(phrases.text, WORDS, self._run.rng("chunks"), self._frozen) if few else phrases
 
-    def _drawn(self, phrases: Phrases, finer: Phrases, bank: Bank) -> tuple[Phrases, Edit] | str:
+    def _drawn(self, phrases: Phrases, finer: Phrases, bank: Bank) -> tuple[Phrases, PhraseEdit] | str:
         """An edit and what it is made in, or why there is none: a phrase is paraphrased whole, also where it is cut."""
         rng = self._run.rng("edits")
         edit, source = draw_edit(finer, active(bank), bank, rng), finer
-        if isinstance(edit, Edit) and edit.kind == "sub" and finer is not phrases:
+        if isinstance(edit, PhraseEdit) and edit.kind == "sub" and finer is not phrases:
             edit, source = draw_edit(phrases, ("sub",), bank, rng), phrases
         return edit if isinstance(edit, str) else (source, edit)
 

@@ -23,7 +23,7 @@ from typing import ClassVar
 
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
-from promptopt.optimizers.plum.edits import Bank, Edit, settle
+from promptopt.optimizers.plum.edits import Bank, PhraseEdit, settle
 from promptopt.optimizers.plum.harmonies import joined, plan_segments
 from promptopt.optimizers.plum.individuals import Individual, bred, draws, fittest, scored
 from promptopt.optimizers.plum.neighbours import ATTEMPTS, EDITING, Editing, Editor, Neighbour
@@ -320,7 +320,7 @@ class HarmonySearch:
 
     def harmonies(
         self, rng: random.Random, editor: Editor, memory: Sequence[str], bank: Bank, count: int
-    ) -> list[tuple[str, tuple[Edit, ...], list[str]]]:
+    ) -> list[tuple[str, tuple[PhraseEdit, ...], list[str]]]:
         """`count` harmonies of the texts in memory: each with the edits in it, and the texts it was made of.
 
         An edit that cannot be made leaves its segment as it is.

@@ -16,7 +16,7 @@ NO_GENES = Genes((), ())
 
 
 @dataclass(frozen=True, slots=True)
-class Individual:
+class PrunedPrompt:
     """A mask, the prompt it leaves, its mean score and its tokens. `count`: the examples it was scored on.
 
     `genes`: what the mask is of.
@@ -39,7 +39,7 @@ Genotype = tuple[Genes, Mask]
 """What a prompt is left of, and how."""
 
 
-def offspring(run: Run, parent: Individual, mask: Mask | None) -> Prompt | None:
+def offspring(run: Run, parent: PrunedPrompt, mask: Mask | None) -> Prompt | None:
     """The prompt that `mask` leaves, unless there is no mask, or the task's contract refuses the prompt."""
     if mask is None:
         return None
@@ -49,18 +49,18 @@ def offspring(run: Run, parent: Individual, mask: Mask | None) -> Prompt | None:
     return prompt if run.admit([Proposal(prompt, (parent.prompt,), "pruned", f"{dropped} dropped")]) else None
 
 
-def whole(run: Run, prompt: Prompt, gene: Gene) -> Individual:
+def whole(run: Run, prompt: Prompt, gene: Gene) -> PrunedPrompt:
     """A prompt that nothing was dropped of, not scored yet."""
     text = prompt[run.task.editable]
     genes = genes_of(run, text, gene)
-    return Individual(genes.whole, prompt, math.nan, run.count_tokens(text), 0, genes)
+    return PrunedPrompt(genes.whole, prompt, math.nan, run.count_tokens(text), 0, genes)
 
 
 def new_children(
-    run: Run, parents: Sequence[Individual], known: Mapping[Prompt, Individual], count: int, drops: int
-) -> dict[Prompt, Individual]:
+    run: Run, parents: Sequence[PrunedPrompt], known: Mapping[Prompt, PrunedPrompt], count: int, drops: int
+) -> dict[Prompt, PrunedPrompt]:
     """Up to `count` children, not scored yet, that are not known; of short prompts many are alike."""
-    rng, found = run.rng("evolution"), dict[Prompt, Individual]()
+    rng, found = run.rng("evolution"), dict[Prompt, PrunedPrompt]()
     # Draws are bounded: a prompt that is nearly pruned away has few children left.
     for _ in range(LOOKS * count):
         parent = rng.choice(parents)
@@ -68,7 +68,7 @@ def new_children(
         child = offspring(run, parent, mask)
         if child is not None and mask is not None and child not in known:
             length = run.count_tokens(child[run.task.editable])
-            found[child] = Individual(mask, child, math.nan, length, 0, parent.genes)
+            found[child] = PrunedPrompt(mask, child, math.nan, length, 0, parent.genes)
         if len(found) == count:
             break
     return found
@@ -90,16 +90,16 @@ class History:
         self._whole = most
         self._reserve = reserve
         self._most, self._spared = most, 0
-        self._found: dict[Prompt, Individual] = {}
+        self._found: dict[Prompt, PrunedPrompt] = {}
 
     def __len__(self) -> int:
         return len(self._found)
 
-    def individuals(self) -> list[Individual]:
+    def individuals(self) -> list[PrunedPrompt]:
         """All of them, in order."""
         return list(self._found.values())
 
-    def first(self, prompt: Prompt, genes: Genes, *, part: int = 1, parts: int = 1) -> Individual:
+    def first(self, prompt: Prompt, genes: Genes, *, part: int = 1, parts: int = 1) -> PrunedPrompt:
         """An in-context prompt itself, scored whatever the reserve says.
 
         The `part`-th of `parts` searches begins with it, and may use an even share of what those before it have left.
@@ -117,7 +117,7 @@ class History:
             self._spared = 0
         return self._score({prompt: (genes, genes.whole)})[0]
 
-    def add(self, children: dict[Prompt, Genotype], threshold: float | None = None) -> list[Individual]:
+    def add(self, children: dict[Prompt, Genotype], threshold: float | None = None) -> list[PrunedPrompt]:
         """Score the children, as many as may be, in one batch.
 
         `threshold`: those that score less on the first half of the examples are not scored on the second.
@@ -153,9 +153,9 @@ class History:
             admitted[prompt] = genotype
         return admitted
 
-    def _score(self, children: dict[Prompt, Genotype], examples: Sequence[Example] | None = None) -> list[Individual]:
+    def _score(self, children: dict[Prompt, Genotype], examples: Sequence[Example] | None = None) -> list[PrunedPrompt]:
         examples = self.examples if examples is None else examples
-        run, found = self._run, list[Individual]()
+        run, found = self._run, list[PrunedPrompt]()
         scores = run.evaluate(list(children), examples)
         for prompt, (genes, mask) in children.items():
             values = scores.values(prompt)
@@ -167,6 +167,6 @@ class History:
                 found.append(known)
                 continue
             length = run.count_tokens(prompt[run.task.editable])
-            self._found[prompt] = Individual(mask, prompt, fitness, length, len(values), genes)
+            self._found[prompt] = PrunedPrompt(mask, prompt, fitness, length, len(values), genes)
             found.append(self._found[prompt])
         return found

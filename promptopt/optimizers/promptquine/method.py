@@ -27,9 +27,9 @@ from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
 from promptopt.optimizers.promptquine.genes import Gene, genes_of
-from promptopt.optimizers.promptquine.history import History, Individual, new_children, whole
+from promptopt.optimizers.promptquine.history import History, PrunedPrompt, new_children, whole
 from promptopt.optimizers.promptquine.in_context import divide, starts_with
-from promptopt.optimizers.promptquine.plan import KEEP, PruningPreset, Sizes, planned
+from promptopt.optimizers.promptquine.plan import KEEP, FixedSetSizes, PruningPreset, planned
 from promptopt.optimizers.promptquine.reproduction import Reproduction
 from promptopt.optimizers.promptquine.reranking import Reranking, rerank
 from promptopt.optimizers.promptquine.selection import survivors
@@ -142,7 +142,7 @@ class PromptQuine:
         else:
             self._on_one_set(run, plan, prompts, unseen)
 
-    def plan(self, room: Room) -> Sizes | Fresh:
+    def plan(self, room: Room) -> FixedSetSizes | Fresh:
         """How many prompts there are, and what they are seen on."""
         evolve, score = self.evolve, self.score
         return planned(
@@ -169,7 +169,7 @@ class PromptQuine:
     def upper_bounds(self, train: int) -> UpperBounds:
         """Upper bounds on a whole search over `train` training examples, without a cap; the prompt sets its length."""
         plan = self.plan(Room.uncapped(train))
-        assert isinstance(plan, Sizes)
+        assert isinstance(plan, FixedSetSizes)
         scored, held = min(plan.examples, -(-train // 2)), min(plan.held, train)
         most = max(self.starts, plan.most)
         return UpperBounds((1 + most) * scored + self._ranked(most) * held, 0, 0)
@@ -182,7 +182,7 @@ class PromptQuine:
         """Old and new are looked at together: on few examples a cohort alone forgets what was good by bad luck."""
         _refuse_below(run, 2 + len(prompts), "one look at the start, the in-context prompt and one child")
         known = {each: whole(run, each, self.gene) for each in dict.fromkeys([*prompts, run.initial])}
-        population: list[Individual] = list(known.values())
+        population: list[PrunedPrompt] = list(known.values())
         shortest = min(self.evolve.shortest, min(each.length for each in population) / 2)
         deepened = self._deepened(run, plan, max(each.length for each in population) - shortest)
         # No child at all is a dry spell: pruning has come to its end there.
@@ -207,7 +207,9 @@ class PromptQuine:
         depth = plan.evaluations / ((plan.children + plan.keep) * max(1.0, generations_had))
         return replace(plan, depth=max(plan.depth, min(depth, len(run.train))))
 
-    def _on_one_set(self, run: Run, plan: Sizes, prompts: Sequence[Prompt], unseen: tuple[Example, ...]) -> None:
+    def _on_one_set(
+        self, run: Run, plan: FixedSetSizes, prompts: Sequence[Prompt], unseen: tuple[Example, ...]
+    ) -> None:
         """The paper's algorithm; what was not ranked in the end is no finalist before what was."""
         scored, held = divide(run, unseen, plan.per_class, plan.examples, plan.held)
         run.rank_by(scored)
@@ -220,7 +222,7 @@ class PromptQuine:
         run.evaluate([run.initial], scored)
         # Set aside from the first: the ranking costs about as much as the search.
         history = History(run, scored, plan.most, lambda count: self._ranked(count) * len(held))
-        firsts: list[Individual] = []
+        firsts: list[PrunedPrompt] = []
         for number, prompt in enumerate(prompts, 1):
             genes = genes_of(run, prompt[run.task.editable], self.gene)
             first = history.first(prompt, genes, part=number, parts=len(prompts))
@@ -244,10 +246,10 @@ class PromptQuine:
             return self.variant
         return "steady-state" if self.shots <= 1 else "generational"
 
-    def _reproduction(self, run: Run, history: History, plan: Sizes) -> Reproduction:
+    def _reproduction(self, run: Run, history: History, plan: FixedSetSizes) -> Reproduction:
         return Reproduction(run, history, plan.offspring, tournament=self.evolve.tournament, drops=self.evolve.drops)
 
-    def _evolve(self, run: Run, history: History, first: Individual, plan: Sizes) -> None:
+    def _evolve(self, run: Run, history: History, first: PrunedPrompt, plan: FixedSetSizes) -> None:
         evolve, reproduction = self.evolve, self._reproduction(run, history, plan)
         population = reproduction.first_population(first, plan.population, pruned=self.begin == "pruned")
         halving = evolve.halving if evolve.halving is not None else not run.task.labels

@@ -26,7 +26,7 @@ FEWEST = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class FixedSetSizes:
     """What one search on a fixed set is made of. `most`: prompts scored; `held`: examples of the ranking."""
 
     population: int
@@ -50,12 +50,12 @@ class Sizes:
         )
 
 
-PAPER = Sizes(population=30, offspring=50, most=10_000, per_class=8, examples=100, held=200)
-QUICK = Sizes(population=12, offspring=20, most=400, per_class=8, examples=100, held=60)
+PAPER = FixedSetSizes(population=30, offspring=50, most=10_000, per_class=8, examples=100, held=200)
+QUICK = FixedSetSizes(population=12, offspring=20, most=400, per_class=8, examples=100, held=60)
 
 
-def planned(room: Room, preset: PruningPreset, given: Mapping[str, int | None]) -> Sizes | Fresh:
-    """`given`: what was set of the fields of `Sizes`; None: open. Any of them asks for a fixed set."""
+def planned(room: Room, preset: PruningPreset, given: Mapping[str, int | None]) -> FixedSetSizes | Fresh:
+    """`given`: what was set of the fields of `FixedSetSizes`; None: open. Any of them asks for a fixed set."""
     cells = room.cells()
     asked = {name: value for name, value in given.items() if value is not None}
     if preset == "budget" and cells is not None and cells < AFFORDS and not asked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptopt.optimizers.promptquine.genes import mutate, prune_anyhow, prune_lightly
-from promptopt.optimizers.promptquine.history import Genotype, History, Individual, offspring
+from promptopt.optimizers.promptquine.history import Genotype, History, PrunedPrompt, offspring
 from promptopt.optimizers.promptquine.selection import tournament
 from promptopt.run import Run
 from promptopt.types import Prompt
@@ -19,7 +19,7 @@ class Reproduction:
         self._run, self._history, self._offspring = run, history, count
         self._tournament, self._drops = tournament, drops
 
-    def first_population(self, first: Individual, size: int, *, pruned: bool) -> list[Individual]:
+    def first_population(self, first: PrunedPrompt, size: int, *, pruned: bool) -> list[PrunedPrompt]:
         """Copies of the in-context prompt, or lightly pruned ones, which are recorded."""
         run = self._run
         if not pruned:
@@ -35,7 +35,7 @@ class Reproduction:
         # The contract may refuse all of them, and a cap leave none.
         return population if population else [first]
 
-    def generation(self, population: Sequence[Individual], threshold: float | None) -> list[Individual]:
+    def generation(self, population: Sequence[PrunedPrompt], threshold: float | None) -> list[PrunedPrompt]:
         """The children of a generation, scored in one batch; `threshold`: the fitness below which half is enough."""
         run, rng = self._run, self._run.rng("evolution")
         present = {each.prompt for each in population}
@@ -49,7 +49,7 @@ class Reproduction:
         # One batch, whose prompts share their beginnings. `present` is the code's: it knows the population alone.
         return self._history.add(children, threshold)
 
-    def steady_state(self, population: Sequence[Individual]) -> list[Individual]:
+    def steady_state(self, population: Sequence[PrunedPrompt]) -> list[PrunedPrompt]:
         """Children of which each is scored at once, and may be the next parent."""
         run, rng, history = self._run, self._run.rng("evolution"), self._history
         pool = list(population)
@@ -66,7 +66,7 @@ class Reproduction:
                 break
         return pool[len(population) :]
 
-    def prune_at_random(self, first: Individual) -> None:
+    def prune_at_random(self, first: PrunedPrompt) -> None:
         """The paper's control: as many prompts, each with its own share of genes dropped."""
         run, rng, history = self._run, self._run.rng("evolution"), self._history
         misses = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from promptopt.evaluators.first_token import fold
 from promptopt.evaluators.targets import right_answers
-from promptopt.optimizers.promptquine.history import History, Individual
+from promptopt.optimizers.promptquine.history import History, PrunedPrompt
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.types import Estimate, Example, Prompt, Score
@@ -39,7 +39,7 @@ class Reranking:
 
 
 def rerank(
-    run: Run, history: History, firsts: Sequence[Individual], held: Sequence[Example], settings: Reranking
+    run: Run, history: History, firsts: Sequence[PrunedPrompt], held: Sequence[Example], settings: Reranking
 ) -> None:
     """The elites, the start and the in-context prompts by the task's metric on the examples held out."""
     best = elites(history.individuals(), len(history.examples), settings)
@@ -63,7 +63,7 @@ def rerank(
     run.record([Estimate(prompt, means[prompt], len(held)) for prompt in order], order[:1])
 
 
-def elites(individuals: Sequence[Individual], examples: int, settings: Reranking) -> list[Individual]:
+def elites(individuals: Sequence[PrunedPrompt], examples: int, settings: Reranking) -> list[PrunedPrompt]:
     """The best share of those scored on all `examples`, best first, ties at its end included as far as `TIES` allows.
 
     Among equals the shorter, then the earlier come first.

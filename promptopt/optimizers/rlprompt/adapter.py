@@ -20,7 +20,7 @@ from typing import Any, Literal
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.files.checkpoints import quiet, require
 from promptopt.operators.frozen import files_of, open_frozen
-from promptopt.operators.training import Batch, Learned, Sample, Tokens
+from promptopt.operators.training import Learned, Sample, Tokens, TrainingBatch
 from promptopt.optimizers.rlprompt import objectives
 from promptopt.optimizers.rlprompt.drawing import chances, drawable, perturbed
 from promptopt.optimizers.rlprompt.layers import initialise, two_layers
@@ -89,7 +89,7 @@ class AdapterPolicy:
                 return Sample((), text)
             return self._samples(self._torch.tensor([places], device=self._device))[0]
 
-    def learn(self, batch: Batch) -> Learned:
+    def learn(self, batch: TrainingBatch) -> Learned:
         """One step of Adam on what was drawn, what was not, or the mean of both."""
         settings, torch = self._settings, self._torch
         if settings.algorithm == "sql":
@@ -314,7 +314,7 @@ class AdapterPolicy:
             return objectives.path_consistency(online, target, actions, wanted, settings.consistency).mean()
         loss = objectives.policy_gradient(online, actions, wanted, kept).mean()
         if settings.entropy:
-            loss = loss - settings.entropy * objectives.entropy(online).mean()
+            loss = loss - settings.entropy * objectives.policy_entropy(online).mean()
         if settings.kl:
             loss = loss + settings.kl * objectives.divergence(online, frozen).mean()
         return loss
@@ -334,4 +334,4 @@ class AdapterPolicy:
 
 def _shown(seen: Sequence[Tensor]) -> tuple[float, float]:
     """The mean entropy, and the mean KL to the frozen model."""
-    return float(objectives.entropy(seen[0]).mean()), float(objectives.divergence(seen[0], seen[2]).mean())
+    return float(objectives.policy_entropy(seen[0]).mean()), float(objectives.divergence(seen[0], seen[2]).mean())

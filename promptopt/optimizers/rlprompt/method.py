@@ -25,9 +25,9 @@ from typing import ClassVar
 from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
-from promptopt.optimizers.rlprompt.opening import Writer, check_policy, without_seeds
+from promptopt.optimizers.rlprompt.opening import PolicyMaker, check_policy, without_seeds
 from promptopt.optimizers.rlprompt.plan import HELD, PRESETS, USEFUL, RLPlan, RLPreset
-from promptopt.optimizers.rlprompt.search import Algorithm, Mode, Search
+from promptopt.optimizers.rlprompt.search import Algorithm, Mode, PolicySearch
 from promptopt.optimizers.rlprompt.settings import EXPLORING, LEARNING, SIZES, Exploring, Learning, Sizes
 from promptopt.protocols import Evaluator, Task
 from promptopt.ranges import within
@@ -68,7 +68,7 @@ class RLPrompt:
     """How much of everything."""
     device: str = ""
     """Of the policy: cpu, cuda; empty: a GPU where there is one."""
-    writer: Writer | None = None
+    writer: PolicyMaker | None = None
     """A policy of your own, in the place of a model's."""
 
     def __post_init__(self) -> None:
@@ -127,7 +127,7 @@ class RLPrompt:
         examples = evenly(run, run.train, plan.examples, "examples")
         held = evenly(run, run.dev, plan.held, "held")
         _refuse(run, plan)
-        search = Search(self, run, plan, examples, held)
+        search = PolicySearch(self, run, plan, examples, held)
         search.begin()
         cut = False
         for step in range(plan.steps):

@@ -59,7 +59,7 @@ def policy_gradient(logits: Tensor, actions: Tensor, advantages: Tensor, kept: T
     return -advantages * truncated.gather(-1, actions[..., None])[..., 0].sum(1)
 
 
-def entropy(logits: Tensor) -> Tensor:
+def policy_entropy(logits: Tensor) -> Tensor:
     """Of each distribution, in nats: the shape of `logits` without its last axis."""
     logs = logits.log_softmax(-1)
     return -(logs.exp() * logs).sum(-1)

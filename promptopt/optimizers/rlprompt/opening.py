@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SCHEME = "hf/"
 
 
-class Writer(Protocol):
+class PolicyMaker(Protocol):
     """Makes policies: for those that are no model of transformers."""
 
     def open(self, plan: RLPlan, seed: int) -> Policy:

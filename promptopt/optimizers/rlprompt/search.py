@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from promptopt.evaluators.style_reward import maxima_of
-from promptopt.operators.training import Batch, Learned, Sample, Tokens, Training
+from promptopt.operators.training import Learned, Sample, Tokens, Training, TrainingBatch
 from promptopt.optimizers.rlprompt.entries import Entry, Group, groups
 from promptopt.optimizers.rlprompt.inputs import PerInput
 from promptopt.optimizers.rlprompt.opening import open_policy, without_seeds
@@ -28,7 +28,7 @@ PATIENCE = 10
 """Steps on end whose prompts all earn the same, after which there is nothing to learn from. Ours."""
 
 
-class Search:
+class PolicySearch:
     """The state of one search; all of it follows from the run's record."""
 
     def __init__(
@@ -192,7 +192,7 @@ class Search:
         samples: Sequence[Sample],
         compared: Sequence[Group],
         contexts: Sequence[str],
-    ) -> Batch:
+    ) -> TrainingBatch:
         mode = self._method.mode
         targets: list[float | None] = [None] * len(samples)
         for group in compared:
@@ -209,7 +209,7 @@ class Search:
         # A reward of another step is held against those of this one, or else against all that are known.
         among = among if len(among) > 1 else [entry.reward for entry in self._archive.values()]
         other_targets = self._targets([reward for _, reward in others], among) if others and len(among) > 1 else []
-        return Batch(
+        return TrainingBatch(
             seed,
             tuple(sample.tokens for sample in samples),
             tuple(targets),

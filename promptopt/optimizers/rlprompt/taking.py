@@ -66,7 +66,7 @@ def take_policy(store: Store, run: str, fingerprint: Mapping[str, Any], text: st
     write_whole(folder / CARD, json.dumps(card, indent=1) + "\n")
 
 
-class Written:
+class PolicyModel:
     """A `Model` that answers an input with the prompt that a policy finds likeliest for it."""
 
     def __init__(self, folder: str) -> None:
@@ -137,9 +137,9 @@ def _fields(said: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in said.items() if name != "is"}
 
 
-def _open(rest: str, base_url: str | None) -> Written:
+def _open(rest: str, base_url: str | None) -> PolicyModel:
     del base_url
-    return Written(rest)
+    return PolicyModel(rest)
 
 
 POLICY = Provider("policy/FOLDER", "a policy that writes a prompt for each input (RLPrompt)", _open, local=True)

@@ -15,7 +15,7 @@ Kind = Literal["add", "delete", "swap", "rephrase"]
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class ComponentEdit:
     """One edit of a parent. `family`: what was added or taken out; empty for others, which give no credit."""
 
     parent: Parts
@@ -28,24 +28,24 @@ class Candidates:
     """Candidates by what they read, each with every edit that leads to it."""
 
     parts: dict[str, Parts] = field(default_factory=dict[str, Parts])
-    edits: dict[str, list[Edit]] = field(default_factory=dict[str, list[Edit]])
+    edits: dict[str, list[ComponentEdit]] = field(default_factory=dict[str, list[ComponentEdit]])
 
-    def add(self, parts: Parts, edit: Edit) -> None:
+    def add(self, parts: Parts, edit: ComponentEdit) -> None:
         """One more way to a candidate."""
         # By what is read: several edits may lead to one candidate, and each of them is credited.
-        text = joined(parts)
+        text = text_of_parts(parts)
         self.parts.setdefault(text, parts)
         self.edits.setdefault(text, []).append(edit)
 
 
-def joined(parts: Parts) -> str:
+def text_of_parts(parts: Parts) -> str:
     """What the model reads of them: the texts with one blank between."""
     return " ".join(each.text for each in parts)
 
 
 def enumerated(
     parent: Parts, pool: Sequence[Component], rephrasings: Mapping[str, Sequence[Component]], most: int
-) -> Iterator[tuple[Parts, Edit]]:
+) -> Iterator[tuple[Parts, ComponentEdit]]:
     """Every edit of `parent`: each of the pool at each place (up to `most` components), each out, each two swapped.
 
     And each in each of its `rephrasings` (by id). A component whose family is there already is not added again.
@@ -56,14 +56,14 @@ def enumerated(
         for place in range(len(parent) + 1):
             for each in pool:
                 if each.family not in there:
-                    yield (*parent[:place], each, *parent[place:]), Edit(parent, "add", each.family)
+                    yield (*parent[:place], each, *parent[place:]), ComponentEdit(parent, "add", each.family)
     for place, gone in enumerate(parent):
-        yield (*parent[:place], *parent[place + 1 :]), Edit(parent, "delete", gone.family)
+        yield (*parent[:place], *parent[place + 1 :]), ComponentEdit(parent, "delete", gone.family)
     for first, second in combinations(range(len(parent)), 2):
         swapped = list(parent)
         swapped[first], swapped[second] = swapped[second], swapped[first]
-        yield tuple(swapped), Edit(parent, "swap")
+        yield tuple(swapped), ComponentEdit(parent, "swap")
     for place, each in enumerate(parent):
         for other in rephrasings.get(each.id, ()):
             if other.text != each.text:
-                yield (*parent[:place], other, *parent[place + 1 :]), Edit(parent, "rephrase")
+                yield (*parent[:place], other, *parent[place + 1 :]), ComponentEdit(parent, "rephrase")

@@ -30,9 +30,9 @@ from promptopt.arguments import told
 from promptopt.operators.replies import Form
 from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, fault
-from promptopt.optimizers.sprig.edits import Candidates, Edit, Parts, enumerated, joined
+from promptopt.optimizers.sprig.edits import Candidates, ComponentEdit, Parts, enumerated, text_of_parts
 from promptopt.optimizers.sprig.plan import SprigPlan, affordable
-from promptopt.optimizers.sprig.population import MOST_COMPONENTS, Population, Settings
+from promptopt.optimizers.sprig.population import MOST_COMPONENTS, Population, PopulationSettings
 from promptopt.optimizers.sprig.population_plan import ROUND, PopulationPlan, planned
 from promptopt.optimizers.sprig.scoring import listed, prompt_of, step_examples, worth_of
 from promptopt.optimizers.sprig.surrogate import RewardModel, ScorePredictor
@@ -164,7 +164,7 @@ class Sprig:
         corpus = corpus_of(self.corpus, self.components)
         if self.search == "population":
             wide = self._of_population(run.room)
-            settings = Settings(self.components_in(wide), self.longest, self.sampling, self.surrogate)
+            settings = PopulationSettings(self.components_in(wide), self.longest, self.sampling, self.surrogate)
             Population(settings, run, wide, corpus).search()
             return
         plan = self._of_beam(run.room)
@@ -223,10 +223,10 @@ class _Search:
         for parent in beam:
             for parts, edit in enumerated(parent, pool, self._rephrasings(parent), self._method.components_in(plan)):
                 found.add(parts, edit)
-        known = {joined(parent) for parent in beam}
+        known = {text_of_parts(parent) for parent in beam}
         fresh = self._sampled([text for text in found.parts if text not in known])
         # The beam first: of equals what is there already goes on.
-        prompts = {text: prompt_of(run, parts) for text, parts in ((joined(parent), parent) for parent in beam)}
+        prompts = {text: prompt_of(run, parts) for text, parts in ((text_of_parts(parent), parent) for parent in beam)}
         children = self._admitted(found, fresh)
         prompts |= children
         matrix = run.evaluate(list(prompts.values()), examples)
@@ -235,7 +235,7 @@ class _Search:
             for text, prompt in prompts.items()
         }
         self._credit(found.edits, worth, [text for text in prompts if text in found.edits])
-        parts = {**found.parts, **{joined(parent): parent for parent in beam}}
+        parts = {**found.parts, **{text_of_parts(parent): parent for parent in beam}}
         kept = sorted(prompts, key=lambda text: -worth[text])[: plan.beam]
         run.record([Estimate(prompts[text], worth[text], len(examples)) for text in prompts],
                    [prompts[text] for text in kept])  # fmt: skip
@@ -266,11 +266,13 @@ class _Search:
         admitted = frozenset(run.admit(proposals))
         return {text: prompt for text, prompt in made.items() if prompt in admitted}
 
-    def _credit(self, edits: Mapping[str, Sequence[Edit]], worth: Mapping[str, float], scored: Sequence[str]) -> None:
+    def _credit(
+        self, edits: Mapping[str, Sequence[ComponentEdit]], worth: Mapping[str, float], scored: Sequence[str]
+    ) -> None:
         for text in scored:
             # By every way it came about: one candidate may be the addition of several families.
             for edit in edits[text]:
-                parent = joined(edit.parent)
+                parent = text_of_parts(edit.parent)
                 # On one draw, so that its luck is in neither; a swap or a rephrasing says nothing of a family.
                 change = worth[text] - worth[parent]
                 if edit.kind == "add":

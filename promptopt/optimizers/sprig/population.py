@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, is_dataclass
 
 from promptopt.optimizers.sprig.corpus import Component, closed, fault
-from promptopt.optimizers.sprig.edits import Parts, joined
+from promptopt.optimizers.sprig.edits import Parts, text_of_parts
 from promptopt.optimizers.sprig.population_plan import SHARES, WRITTEN, Operation, PopulationPlan
 from promptopt.optimizers.sprig.scoring import listed, prompt_of, step_examples, worth_of
 from promptopt.optimizers.sprig.surrogate import ScoredDraws, ScorePredictor, Weights
@@ -59,7 +59,7 @@ nothing else.""",
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PopulationSettings:
     """What the search takes from its method, beside the plan."""
 
     most_components: int
@@ -72,7 +72,7 @@ class Settings:
 class Population:
     """One search. `scored`: what the surrogate learns from, by draw of examples."""
 
-    method: Settings
+    method: PopulationSettings
     run: Run
     plan: PopulationPlan
     corpus: Sequence[Component]
@@ -89,14 +89,14 @@ class Population:
         size = max(len(members), min(plan.population, _most(self.corpus, self.method.most_components)))
         while len(members) < size:
             chosen = self.by_chance(rng)
-            members.setdefault(joined(chosen), chosen)
+            members.setdefault(text_of_parts(chosen), chosen)
         for _ in range(plan.steps):
             # Two at least, so that there is a pair to be crossed.
             survivors = self.ranked(list(members.values()))[: max(2, round(SURVIVORS * len(members)))]
-            members = {joined(each): each for each in survivors}
+            members = {text_of_parts(each): each for each in survivors}
             for child in self.children(survivors, size - len(survivors)):
                 # Children that read alike are one member, so there may be fewer than went.
-                members.setdefault(joined(child), child)
+                members.setdefault(text_of_parts(child), child)
             ranked = self.ranked(list(members.values()))
             best, others = ranked[: plan.best], ranked[plan.best :]
             self.score([*best, *rng.sample(others, min(plan.tried, len(others)))])
@@ -121,12 +121,12 @@ class Population:
         proposals: list[Proposal] = []
         # Each once: equal ones would be scored once, and learned from twice.
         for parts in dict.fromkeys(members):
-            if run.count_tokens(joined(parts)) > self.method.longest:
+            if run.count_tokens(text_of_parts(parts)) > self.method.longest:
                 run.reject(f"sprig: more than {self.method.longest} tokens added")
                 continue
             prompt = prompt_of(run, parts)
             prompts.setdefault(prompt, parts)
-            proposals.append(Proposal(prompt, (run.initial,), self.operators.get(joined(parts), "chance")))
+            proposals.append(Proposal(prompt, (run.initial,), self.operators.get(text_of_parts(parts), "chance")))
         # The start on every draw, as a prompt of no components: the surrogate learns from pairs of one draw.
         kept = [run.initial, *run.admit(proposals)]
         matrix = run.evaluate(kept, examples)
@@ -139,7 +139,7 @@ class Population:
     def learn(self) -> None:
         """Fit the surrogate to all that was scored; what it learned is kept, so that a replay ranks alike anywhere."""
         surrogate, draws = self.method.surrogate, self.scored
-        told = digest([[[joined(parts), worth] for parts, worth in draw] for draw in draws])
+        told = digest([[[text_of_parts(parts), worth] for parts, worth in draw] for draw in draws])
         # The text of a user's own object may be an address in memory, another one in each process.
         named = repr(surrogate) if is_dataclass(surrogate) else type(surrogate).__qualname__
         fitted = self.run.memo("sprig surrogate", lambda: json.dumps(dict(surrogate.fit(draws))), named, told)
@@ -164,7 +164,7 @@ class Population:
             child = self.changed("insert" if operation in WRITTEN else operation, parent, rng.choice(partners), rng)
             # Without its last component a child is the start, which is scored on every draw.
             if child:
-                self.operators.setdefault(joined(child), "insert" if operation in WRITTEN else operation)
+                self.operators.setdefault(text_of_parts(child), "insert" if operation in WRITTEN else operation)
                 found.append(child)
         return [*found, *self.written(asked)]
 
@@ -209,7 +209,7 @@ class Population:
             child = edited(parent, about if operation in ("rephrase", "merge") else (), new)[
                 : self.method.most_components
             ]
-            self.operators.setdefault(joined(child), operation)
+            self.operators.setdefault(text_of_parts(child), operation)
             found.append(child)
         return found
 

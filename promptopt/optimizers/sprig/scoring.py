@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import cast
 
-from promptopt.optimizers.sprig.edits import Parts, joined
+from promptopt.optimizers.sprig.edits import Parts, text_of_parts
 from promptopt.protocols import SeveralTasks, Task
 from promptopt.run import Run
 from promptopt.text import strip_fence
@@ -22,7 +22,7 @@ def prompt_of(run: Run, parts: Parts) -> Prompt:
         return run.initial
     # To a start of several lines the components are one more paragraph.
     between = "\n\n" if "\n" in start else " "
-    return run.initial.replace(run.task.editable, f"{start}{between}{joined(parts)}")
+    return run.initial.replace(run.task.editable, f"{start}{between}{text_of_parts(parts)}")
 
 
 def step_examples(run: Run, count: int, *, shared: bool) -> list[Example]:

@@ -29,7 +29,7 @@ from promptopt.tasks.reading.responses import with_history
 from promptopt.tasks.reading.speakers import joined_words, turns_of
 from promptopt.tasks.reading.spoken import spoken_in
 from promptopt.tasks.reading.telemetry import span_of
-from promptopt.tasks.reading.transcripts import SESSIONS, Row, joined, turn_columns
+from promptopt.tasks.reading.transcripts import SESSIONS, Row, joined_turns, turn_columns
 from promptopt.types import ChatRole, Message
 
 
@@ -109,7 +109,7 @@ def conversations_of(
             del names[len(found) :]
             refused.setdefault(cause.reason if isinstance(cause, Unusable) else _DEEP, []).append(number)
 
-    for number, row in joined(with_history(rows, refused), demands, unordered):
+    for number, row in joined_turns(with_history(rows, refused), demands, unordered):
         for each in _shallow(number, row, refused):
             whole = _whole(each)
             if whole is None:

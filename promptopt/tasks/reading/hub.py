@@ -25,7 +25,7 @@ _LARGEST = 1 << 30
 """Bytes of a file that is fetched: the largest data set of the library has 5 MB, and a disk is soon full."""
 
 
-def locate(relative: str, url: str | None, sha256: str | None = None) -> Path:
+def hub_files(relative: str, url: str | None, sha256: str | None = None) -> Path:
     """The local file for `relative` (a path laid out like the data home), fetched from `url` where need be.
 
     Looked for in `PROMPTOPT_DATA_HOME`, then in `PROMPTOPT_HOME/data`. `sha256`: what a fetched file must be, where no

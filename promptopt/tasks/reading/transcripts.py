@@ -62,7 +62,9 @@ class TurnColumns:
         return [{**placed, **turn, **files}] if any(turn.values()) else []
 
 
-def joined(rows: Iterable[tuple[int, Row]], demands: str | None, unordered: list[int]) -> Iterator[tuple[int, Row]]:
+def joined_turns(
+    rows: Iterable[tuple[int, Row]], demands: str | None, unordered: list[int]
+) -> Iterator[tuple[int, Row]]:
     """The rows; those of a transcript put together by conversation, in the order of time and row.
 
     `unordered`: takes the first row of each conversation whose times cannot be read, so that its rows stay as they are.

@@ -18,7 +18,7 @@ from promptopt.binding.models import Models
 from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.actors.fleet import Fleet
 from promptopt.models.actors.model import FleetModel
-from promptopt.models.actors.worker import Named, Worker
+from promptopt.models.actors.worker import ModelWorker, Named
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.protocols import (
@@ -48,7 +48,7 @@ class InThreads:
 
     def __init__(self, opening: Sequence[Callable[[str], Model]]) -> None:
         self._opening = list(opening)
-        self._homes = [Worker(each) for each in opening]
+        self._homes = [ModelWorker(each) for each in opening]
         self._pool = ThreadPoolExecutor(32)
         self.killed = 0
 
@@ -58,7 +58,7 @@ class InThreads:
 
     def kill(self, worker: int) -> None:
         self.killed += 1
-        self._homes[worker] = Worker(self._opening[worker])
+        self._homes[worker] = ModelWorker(self._opening[worker])
 
     def send(self, worker: int, method: str, *arguments: object) -> Future[Any]:
         home = self._homes[worker]

@@ -11,7 +11,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.actors import on_ray
 from promptopt.models.actors.fleet import Fleet
 from promptopt.models.actors.on_ray import Hall, in_process
-from promptopt.models.actors.worker import Worker
+from promptopt.models.actors.worker import ModelWorker
 
 
 class Ray:
@@ -29,7 +29,7 @@ class Ray:
         return self.resources
 
     def remote(self, what: object) -> Any:
-        if what is Worker:
+        if what is ModelWorker:
             return self
         self.given.append(what)
         return self

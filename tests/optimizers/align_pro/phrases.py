@@ -28,7 +28,7 @@ def _joined(known: Sequence[str], tokens: Tokens, shares: Sequence[float]) -> Sa
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """A `Writer` of phrases; `MADE` collects them."""
+    """A `PrompterMaker` of phrases; `MADE` collects them."""
 
     texts: tuple[str, ...] = TEXTS
     rate: float = 4.0

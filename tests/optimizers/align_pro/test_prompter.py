@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import ConfigError
-from promptopt.operators.training import Batch, Learned
+from promptopt.operators.training import Learned, TrainingBatch
 from tests.models.hf.tiny_transformers import SMALL, save
 from tests.optimizers.rlprompt.tiny_policy import SETTINGS as ADAPTER
 from tests.optimizers.rlprompt.tiny_policy import WORDS, byte_folder, tiny_folder, word_tokenizer
@@ -32,11 +32,11 @@ def tiny(settings: PrompterSettings = SETTINGS, folder: Path | None = None) -> P
     return Prompter(str(tiny_folder() if folder is None else folder), settings)
 
 
-def batch(policy: Prompter, seed: int = 1, count: int = 8) -> Batch:
+def batch(policy: Prompter, seed: int = 1, count: int = 8) -> TrainingBatch:
     rows = tuple(each.tokens for each in policy.sample(seed, count, [ASKED] * count))
     # What begins with a later token of the vocabulary earns more.
     targets = tuple(row[0] / 25 - 1 for row in rows)
-    return Batch(seed, rows, targets, contexts=(ASKED,) * count)
+    return TrainingBatch(seed, rows, targets, contexts=(ASKED,) * count)
 
 
 def test_an_untrained_prompter_is_its_reference_and_a_trained_one_drifts() -> None:
@@ -79,7 +79,7 @@ def test_fitting_by_weights_raises_the_likelihood_of_what_weighs_most() -> None:
     rows = ((2, 3, 0), (4, 5, 0))
     one, other = (each.fluency for each in policy._samples(rows, ASKED))
     for _ in range(15):
-        policy.learn(Batch(0, (), (), rows, (0.9, 0.1), (ASKED, ASKED)))
+        policy.learn(TrainingBatch(0, (), (), rows, (0.9, 0.1), (ASKED, ASKED)))
     mine, yours = policy._samples(rows, ASKED)
     # The best that the weights can be fitted is by probabilities that are the weights.
     chances = [math.exp(each.drift + len(each.tokens) * each.fluency) for each in (mine, yours)]
@@ -118,7 +118,7 @@ def test_what_is_learned_of_many_rows_is_the_mean_over_them_each_under_its_own_c
 
     def learned(places: Sequence[int]) -> Learned:
         policy.restore(begun)
-        drawn = Batch(
+        drawn = TrainingBatch(
             9, tuple(rows[each] for each in places), tuple(targets[each] for each in places),
             contexts=tuple(asked[each] for each in places),
         )  # fmt: skip
@@ -205,7 +205,7 @@ def test_a_loss_that_is_no_number_changes_no_weight(bad: float) -> None:
     policy = tiny()
     policy.learn(batch(policy))
     before, rows = policy.state(), batch(policy, 2, 2).samples
-    assert policy.learn(Batch(2, rows, (bad, 1.0), contexts=(ASKED, ASKED))).diverged
+    assert policy.learn(TrainingBatch(2, rows, (bad, 1.0), contexts=(ASKED, ASKED))).diverged
     assert policy.state() == before
 
 

@@ -13,7 +13,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.drafts import unusable
 from promptopt.operators.reflect import read_last
 from promptopt.operators.replies import NOTHING
-from promptopt.optimizers.evoprompt.evolution import Rewriting, best_first, wheel
+from promptopt.optimizers.evoprompt.evolution import Rewriting, fittest_first, wheel
 from promptopt.optimizers.evoprompt.worked_examples import CLASSIFICATION, SIMPLIFICATION, Operator, Worked
 from promptopt.types import Estimate, Prompt, Reply
 
@@ -51,7 +51,7 @@ def test_the_better_one_is_never_the_less_likely(scores: list[float]) -> None:
 
 def test_best_first_leaves_equals_as_they_came() -> None:
     members = [Estimate(Prompt.of(text), mean, 1) for text, mean in (("a", 0.5), ("b", 0.7), ("c", 0.5), ("d", 0.7))]
-    assert [member.prompt["instruction"] for member in best_first(members)] == ["b", "d", "a", "c"]
+    assert [member.prompt["instruction"] for member in fittest_first(members)] == ["b", "d", "a", "c"]
 
 
 ROLES = ("Prompt 1", "Prompt 2", "Prompt 3", "Base prompt")

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.optimizers.plum.edits import FRONT, Edit, active, apply, crossover, draw_edit, join, settle, substitute
+from promptopt.optimizers.plum.edits import (
+    FRONT,
+    PhraseEdit,
+    active,
+    apply,
+    crossover,
+    draw_edit,
+    join,
+    settle,
+    substitute,
+)
 from promptopt.optimizers.plum.phrases import Chunker, Phrases, RuleChunker, cut_phrases, protected
 from tests.optimizers.plum.phrase_search import Bars
 
@@ -24,7 +34,7 @@ def phrases_of(text: str, chunker: Chunker | None = None) -> Phrases:
 def deleted(text: str, phrase: str, chunker: Chunker | None = None) -> str:
     phrases = phrases_of(text, chunker)
     index = next(index for index, chunk in enumerate(phrases.chunks) if chunk.text == phrase)
-    return apply(phrases, Edit("del", (index,), phrase))
+    return apply(phrases, PhraseEdit("del", (index,), phrase))
 
 
 def test_a_deletion_leaves_every_other_word_alone() -> None:
@@ -56,7 +66,7 @@ def test_a_deletion_leaves_one_separator(text: str, phrase: str, left: str) -> N
 def test_a_swap_keeps_all_phrases(texts: list[str], seed: int) -> None:
     phrases = phrases_of("|".join(texts), Bars())
     edit = draw_edit(phrases, ("swap",), (), random.Random(seed))
-    assert isinstance(edit, Edit)
+    assert isinstance(edit, PhraseEdit)
     swapped = apply(phrases, edit)
     assert Counter(swapped.split("|")) == Counter(texts)
     first, second = edit.at
@@ -77,7 +87,7 @@ def test_no_sequence_of_edits_touches_what_is_protected() -> None:
     for number in range(3_000):
         phrases = phrases_of(text, RuleChunker(("phrase", "word", "span", "sentence")[number % 4]))
         edit = draw_edit(phrases, active(bank), bank, rng)
-        known = substitute(edit, ["another way", "最好的"], rng) if isinstance(edit, Edit) else edit
+        known = substitute(edit, ["another way", "最好的"], rng) if isinstance(edit, PhraseEdit) else edit
         if isinstance(known, str):
             text, bank = start, ()
             continue
@@ -94,19 +104,19 @@ def test_an_addition_is_set_apart() -> None:
     places = {phrases.chunks[index].text if index >= 0 else "": index for index in [FRONT, *phrases.solid]}
 
     def added(text: str, place: str) -> str:
-        return apply(phrases, Edit("add", (places[place],), new=text))
+        return apply(phrases, PhraseEdit("add", (places[place],), new=text))
 
     assert added("now", "") == "now Read it, then {x}s go.\n```\ncode\n```"
     assert added("now", "Read it").startswith("Read it now, then")
     assert added("now", "{x}").startswith("Read it, then {x} now s go")
     assert added("now", "```\ncode\n```").endswith("```\nnow")
-    assert apply(phrases_of("好的。"), Edit("add", (0,), new="请")) == "好的请。"
+    assert apply(phrases_of("好的。"), PhraseEdit("add", (0,), new="请")) == "好的请。"
 
 
 @given(PHRASE_LISTS, st.lists(st.sampled_from(["x", "y"]), max_size=3), st.integers())
 def test_what_is_drawn(texts: list[str], bank: list[str], seed: int) -> None:
     edit = draw_edit(phrases_of("|".join(texts), Bars()), active(tuple(bank)), tuple(bank), random.Random(seed))
-    assert isinstance(edit, Edit)
+    assert isinstance(edit, PhraseEdit)
     assert edit.kind != "add" or edit.new in bank
     assert edit.kind == "add" or edit.old == " | ".join(texts[index] for index in edit.at)
 
@@ -114,9 +124,9 @@ def test_what_is_drawn(texts: list[str], bank: list[str], seed: int) -> None:
 def test_draws_are_uniform_over_edits_and_places() -> None:
     phrases, rng = phrases_of("a|b|c", Bars()), random.Random(1)
     edits = [draw_edit(phrases, active(("x",)), ("x",), rng) for _ in range(4_000)]
-    kinds = Counter(edit.kind for edit in edits if isinstance(edit, Edit))
+    kinds = Counter(edit.kind for edit in edits if isinstance(edit, PhraseEdit))
     assert all(900 < kinds[kind] < 1_100 for kind in ("del", "swap", "sub", "add"))
-    places = Counter(edit.at[0] for edit in edits if isinstance(edit, Edit) and edit.kind == "add")
+    places = Counter(edit.at[0] for edit in edits if isinstance(edit, PhraseEdit) and edit.kind == "add")
     assert set(places) == {FRONT, 0, 1, 2}
     assert min(places.values()) > 180
 
@@ -134,10 +144,10 @@ def test_an_edit_that_cannot_be_made_says_why(text: str, kind, why: str) -> None
 
 
 def test_the_bank_follows_accepted_edits() -> None:
-    delete, add = Edit("del", (0,), old="b"), Edit("add", (1,), new="b")
+    delete, add = PhraseEdit("del", (0,), old="b"), PhraseEdit("add", (1,), new="b")
     assert settle(("a", "b"), [delete]) == ("a", "b", "b")
     assert settle(settle(("a", "b"), [delete]), [add]) == ("a", "b")
-    assert settle((), [Edit("swap", (0, 1), old="a | b"), Edit("sub", (0,), old="a", new="c")]) == ()
+    assert settle((), [PhraseEdit("swap", (0, 1), old="a | b"), PhraseEdit("sub", (0,), old="a", new="c")]) == ()
 
 
 @pytest.mark.parametrize(
@@ -181,4 +191,4 @@ def test_of_two_marks_that_meet_one_stays() -> None:
     assert join("one,", ". Two") == "one. Two"
     assert join("One.", ", two") == "One. two"
     assert join("one，", "。") == "one。"
-    assert apply(phrases_of(". then"), Edit("add", (FRONT,), new="now")) == "now. then"
+    assert apply(phrases_of(". then"), PhraseEdit("add", (FRONT,), new="now")) == "now. then"

@@ -13,7 +13,7 @@ import pytest
 from promptopt.binding.settings import adjust
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.plum.edits import Edit
+from promptopt.optimizers.plum.edits import PhraseEdit
 from promptopt.optimizers.plum.neighbours import Editing, Editor
 from promptopt.optimizers.plum.patience import Patience, PhrasePlan, Stopping
 from promptopt.optimizers.plum.phrases import RuleChunker
@@ -188,7 +188,7 @@ def test_neighbours_are_different_and_never_the_prompt_itself(tmp_path: Path) ->
 
 
 def test_a_chain_of_edits(tmp_path: Path) -> None:
-    def collect(run: Run) -> list[tuple[str, tuple[Edit, ...]]]:
+    def collect(run: Run) -> list[tuple[str, tuple[PhraseEdit, ...]]]:
         editor = Editor(run, Editing(chain=3, chunker=Bars()))
         found = editor.neighbours(run.initial, ("x",), 30)
         return [(each.prompt["instruction"], each.edits) for each in found]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from promptopt.optimizers.promptquine.history import NO_GENES, Genotype, History, Individual
+from promptopt.optimizers.promptquine.history import NO_GENES, Genotype, History, PrunedPrompt
 from promptopt.types import Example, Prompt, Score, ScoreMatrix
 
 EXAMPLES = [Example.of("yes", question=str(number)) for number in range(4)]
@@ -52,7 +52,7 @@ def children(*texts: str) -> dict[Prompt, Genotype]:
     return {Prompt.of(text): (NO_GENES, ()) for text in texts}
 
 
-def told(found: Sequence[Individual]) -> list[tuple[float, int]]:
+def told(found: Sequence[PrunedPrompt]) -> list[tuple[float, int]]:
     return [(each.fitness, each.count) for each in found]
 
 

@@ -19,7 +19,7 @@ from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.promptquine import reproduction
 from promptopt.optimizers.promptquine.genes import LIGHT, cut, prune_lightly
-from promptopt.optimizers.promptquine.history import Individual
+from promptopt.optimizers.promptquine.history import PrunedPrompt
 from promptopt.optimizers.promptquine.method import PromptQuine
 from promptopt.optimizers.promptquine.selection import tournament
 from promptopt.tasks.layout import Layout
@@ -96,7 +96,7 @@ def test_a_child_can_be_a_parent_at_once(tmp_path: Path) -> None:
 def test_tournaments_grow_with_the_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pools: list[int] = []
 
-    def recorded(rng: random.Random, pool: Sequence[Individual], share: float) -> Individual:
+    def recorded(rng: random.Random, pool: Sequence[PrunedPrompt], share: float) -> PrunedPrompt:
         pools.append(len(pool))
         return tournament(rng, pool, share)
 
@@ -111,14 +111,14 @@ def test_tournaments_grow_with_the_pool(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(("pool", "entrants"), [(30, 6), (80, 16), (35, 7), (4, 1), (1, 1)])
 def test_a_fifth_of_the_pool_enters_and_the_first_of_the_fittest_wins(pool: int, entrants: int) -> None:
     class Recorded(random.Random):
-        drawn: list[Individual]
+        drawn: list[PrunedPrompt]
 
         def choices(self, population: Any, *_: Any, k: int = 1, **__: Any) -> Any:
             self.drawn = super().choices(population, k=k)
             return self.drawn
 
     rng = Recorded(1)
-    entries = [Individual((), Prompt.of(str(number)), float(number % 3), 1, 1) for number in range(pool)]
+    entries = [PrunedPrompt((), Prompt.of(str(number)), float(number % 3), 1, 1) for number in range(pool)]
     winner = tournament(rng, entries, 0.2)
     assert len(rng.drawn) == entrants
     assert winner is next(each for each in rng.drawn if each.fitness == max(other.fitness for other in rng.drawn))

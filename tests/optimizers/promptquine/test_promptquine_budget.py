@@ -17,7 +17,7 @@ from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.evaluators.labels import Labels
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.promptquine.method import Evolution, PromptQuine, Scoring
-from promptopt.optimizers.promptquine.plan import Sizes
+from promptopt.optimizers.promptquine.plan import FixedSetSizes
 from promptopt.optimizers.promptquine.reranking import Reranking
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
@@ -242,11 +242,11 @@ def test_sizes_follow_the_budget_the_paper_or_a_quick_run() -> None:
     assert isinstance(large, Fresh)
     assert 4 <= small.children < large.children
     assert small.depth < large.depth
-    paper = Sizes(population=30, offspring=50, most=10_000, per_class=8, examples=100, held=200)
+    paper = FixedSetSizes(population=30, offspring=50, most=10_000, per_class=8, examples=100, held=200)
     assert PromptQuine().plan(room(None)) == PromptQuine(preset="paper").plan(room(273)) == paper
     assert PromptQuine().plan(room(50_000)) == paper
     quick = PromptQuine(preset="quick").plan(room(273))
-    assert quick == Sizes(population=12, offspring=20, most=400, per_class=8, examples=100, held=60)
+    assert quick == FixedSetSizes(population=12, offspring=20, most=400, per_class=8, examples=100, held=60)
     assert PromptQuine(rerank=Reranking(examples=30)).plan(room(273)) == replace(paper, held=30)
     assert PromptQuine(preset="quick", evolve=Evolution(most=50)).plan(room(273)) == replace(quick, most=50)
 

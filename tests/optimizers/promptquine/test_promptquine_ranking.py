@@ -13,7 +13,7 @@ from promptopt.api import optimize
 from promptopt.errors import ConfigError
 from promptopt.evaluators.style_transfer import Joint, first_sentence
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.promptquine.history import Individual
+from promptopt.optimizers.promptquine.history import PrunedPrompt
 from promptopt.optimizers.promptquine.method import Evolution, PromptQuine, Scoring
 from promptopt.optimizers.promptquine.reranking import Reranking, elites
 from promptopt.tasks.layout import Layout
@@ -257,7 +257,7 @@ def test_overlap_is_told_and_others_are_disjoint(tmp_path: Path) -> None:
 
 
 def test_ties_are_capped_and_go_to_the_shorter() -> None:
-    tied = [Individual((), Prompt.of(str(number)), 0.5, 100 - number, 16) for number in range(100)]
+    tied = [PrunedPrompt((), Prompt.of(str(number)), 0.5, 100 - number, 16) for number in range(100)]
     found = elites(tied, 16, Reranking())
     assert [each.length for each in found] == list(range(1, 16))
     half = [replace(each, count=8, fitness=1.0) for each in tied[:50]]

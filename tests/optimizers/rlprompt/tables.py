@@ -36,7 +36,7 @@ def table(
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """A `Writer` of tables; `MADE` collects them."""
+    """A `PolicyMaker` of tables; `MADE` collects them."""
 
     words: tuple[str, ...] = WORDS
     rate: float = 0.5

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from promptopt.errors import ConfigError
-from promptopt.operators.training import Batch, Learned
+from promptopt.operators.training import Learned, TrainingBatch
 from promptopt.optimizers.rlprompt.rewards import leave_one_out, z_scores
 from tests.models.hf.tiny_transformers import SMALL, chat_tokenizer, masked_tokenizer, save
 from tests.optimizers.rlprompt.tiny_policy import SETTINGS, WORDS, byte_policy, tiny, tiny_folder
@@ -28,9 +28,9 @@ from promptopt.optimizers.rlprompt.words import allowed_tokens, text_of  # isort
 pytestmark = [pytest.mark.hf, pytest.mark.usefixtures("one_torch_thread")]
 
 
-def batch(policy: AdapterPolicy, seed: int = 1, count: int = 8) -> Batch:
+def batch(policy: AdapterPolicy, seed: int = 1, count: int = 8) -> TrainingBatch:
     drawn = policy.sample(seed, count)
-    return Batch(seed, tuple(each.tokens for each in drawn), tuple(float(number) for number in range(count)))
+    return TrainingBatch(seed, tuple(each.tokens for each in drawn), tuple(float(number) for number in range(count)))
 
 
 def weights(module: Any) -> list[torch.Tensor]:
@@ -235,7 +235,7 @@ def test_a_loss_that_is_no_number_changes_no_weight(bad: float) -> None:
     policy.learn(batch(policy))
     before = weights(policy._online)
     drawn = policy.sample(2, 4)
-    found = policy.learn(Batch(2, tuple(each.tokens for each in drawn), (bad, 1.0, 1.0, 1.0)))
+    found = policy.learn(TrainingBatch(2, tuple(each.tokens for each in drawn), (bad, 1.0, 1.0, 1.0)))
     assert found.diverged
     assert all(map(torch.equal, before, weights(policy._online)))
 
@@ -247,7 +247,7 @@ def test_a_policy_gradient_takes_no_step_where_all_rewards_tie(algorithm: Any) -
     before, drawn = policy.state(), policy.sample(2, 4)
     for tie in ([7.0] * 4, [0.1 + 0.2, 0.3, 0.3, 0.3], [-180.0] * 4):
         advantages = leave_one_out(tie) if algorithm == "rloo" else z_scores(tie)
-        found = policy.learn(Batch(2, tuple(each.tokens for each in drawn), tuple(advantages)))
+        found = policy.learn(TrainingBatch(2, tuple(each.tokens for each in drawn), tuple(advantages)))
         assert found.entropy > 0
         assert policy.state() == before
 
@@ -296,8 +296,8 @@ def test_a_row_without_a_target_takes_no_part() -> None:
     one, other = tiny(), tiny()
     drawn = one.sample(1, 4)
     rows = tuple(each.tokens for each in drawn)
-    one.learn(Batch(1, rows, (None, 2.0, -1.0, None)))
-    other.learn(Batch(1, rows[1:3], (2.0, -1.0)))
+    one.learn(TrainingBatch(1, rows, (None, 2.0, -1.0, None)))
+    other.learn(TrainingBatch(1, rows[1:3], (2.0, -1.0)))
     for mine, yours in zip(weights(one._online), weights(other._online), strict=True):
         assert torch.allclose(mine, yours, atol=1e-7)
 
@@ -328,7 +328,7 @@ def trained(settings: AdapterSettings, seed: int, steps: int, *, shuffled: bool 
             rng.shuffle(rewards)
         scaled = [5 * each for each in z_scores(rewards)]
         targets = scaled if settings.algorithm == "sql" else leave_one_out(rewards)
-        policy.learn(Batch(drawn_with, tuple(each.tokens for each in drawn), tuple(targets)))
+        policy.learn(TrainingBatch(drawn_with, tuple(each.tokens for each in drawn), tuple(targets)))
     return means, reward(policy.greedy().text)
 
 
@@ -372,8 +372,8 @@ def test_what_is_sampled_comes_near_what_is_best() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["sql", "rloo"])
-@pytest.mark.parametrize("nothing", [Batch(1, (), ()), Batch(1, ((0, 1),), (None,))])
-def test_a_batch_of_nothing_to_learn_from_changes_nothing(algorithm: Any, nothing: Batch) -> None:
+@pytest.mark.parametrize("nothing", [TrainingBatch(1, (), ()), TrainingBatch(1, ((0, 1),), (None,))])
+def test_a_batch_of_nothing_to_learn_from_changes_nothing(algorithm: Any, nothing: TrainingBatch) -> None:
     policy = tiny(replace(SETTINGS, algorithm=algorithm))
     before = policy.greedy(), weights(policy._online)
     assert policy.learn(nothing) == Learned(0.0, 0.0, 0.0)

@@ -12,9 +12,9 @@ import torch
 
 from promptopt.optimizers.rlprompt.objectives import (
     divergence,
-    entropy,
     follow,
     path_consistency,
+    policy_entropy,
     policy_gradient,
 )
 
@@ -92,7 +92,7 @@ def test_the_policy_gradient_is_that_of_the_distribution_which_was_drawn_from() 
 
 def test_entropy_and_divergence_are_in_nats() -> None:
     even = torch.zeros((1, 1, 4))
-    assert float(entropy(even)) == pytest.approx(math.log(4))
+    assert float(policy_entropy(even)) == pytest.approx(math.log(4))
     assert float(divergence(even, even)) == pytest.approx(0)
     sure = torch.tensor([[[100.0, 0.0, 0.0, 0.0]]])
     assert float(divergence(sure, even)) == pytest.approx(math.log(4))

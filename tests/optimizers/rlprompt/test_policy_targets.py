@@ -12,7 +12,7 @@ import pytest
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
-from promptopt.operators.training import Batch, Tokens
+from promptopt.operators.training import Tokens, TrainingBatch
 from promptopt.optimizers.rlprompt.method import RLPrompt
 from promptopt.optimizers.rlprompt.rewards import leave_one_out, z_scores
 from promptopt.optimizers.rlprompt.search import PATIENCE
@@ -34,7 +34,7 @@ SMALL = RLPrompt(
 
 def trained(
     home: Path, method: RLPrompt, worth: Mapping[str, float] = WORTH, budget: Budget | None = None
-) -> tuple[Result, list[Batch], dict[Tokens, float]]:
+) -> tuple[Result, list[TrainingBatch], dict[Tokens, float]]:
     """What came of it, what was learned from, and what every prompt of two words earned on the examples."""
     runs: list[Run] = []
     result = optimize(

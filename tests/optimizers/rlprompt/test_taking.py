@@ -19,7 +19,7 @@ from promptopt.models.specs import open_model
 from promptopt.optimizers.align_pro.transform import Rewritten
 from promptopt.optimizers.rlprompt.method import RLPrompt
 from promptopt.optimizers.rlprompt.settings import Learning, Sizes
-from promptopt.optimizers.rlprompt.taking import CARD, WEIGHTS, Written, take_policy
+from promptopt.optimizers.rlprompt.taking import CARD, WEIGHTS, PolicyModel, take_policy
 from promptopt.outcome.result import Result
 from promptopt.reports.carried import not_carried
 from promptopt.reports.export import export_of
@@ -70,7 +70,7 @@ def test_a_policy_of_a_real_model_writes_outside_of_its_run_what_it_wrote_inside
     folder = taken(tmp_path, result)
     outside = target()
     found = evaluate(
-        labelled_task(), result.best.prompt, model=Rewritten(Written(str(folder)), outside), evaluator="labels",
+        labelled_task(), result.best.prompt, model=Rewritten(PolicyModel(str(folder)), outside), evaluator="labels",
         split="test", store=tmp_path / "other.db",
     )  # fmt: skip
     assert found.measured.score == pytest.approx(result.best.test.score if result.best.test else None)
@@ -100,13 +100,13 @@ def test_a_prompt_with_a_mark_is_only_asked_with_its_own_policy(tmp_path: Path) 
     other = result.best.prompt.replace("instruction", "[[policy 0123456789abcdef]]")
     with pytest.raises(ConfigError, match="is another policy, "):
         evaluate(
-            labelled_task(), other, model=Rewritten(Written(str(folder)), target()), evaluator="labels",
+            labelled_task(), other, model=Rewritten(PolicyModel(str(folder)), target()), evaluator="labels",
             store=tmp_path / "store.db",
         )  # fmt: skip
     # What has no mark goes through as it is.
     echo = Scripted(lambda request: str(request.content))
     chat = (Message("system", "Be terse."), Message("user", "Hello"))
-    replies = dict(Rewritten(Written(str(folder)), echo).generate([Request("plain"), Request(chat)]))
+    replies = dict(Rewritten(PolicyModel(str(folder)), echo).generate([Request("plain"), Request(chat)]))
     assert (replies[0].text, replies[0].completion_tokens) == ("plain", 1)
     assert replies[1].text == str(chat)
     with pytest.raises(ConfigError, match="is there already and not empty; name a new folder"):
@@ -122,10 +122,10 @@ def test_a_prompt_with_a_mark_is_only_asked_with_its_own_policy(tmp_path: Path) 
     card = json.loads((folder / CARD).read_text())
     (folder / CARD).write_text(json.dumps({**card, "files": "other"}))
     with pytest.raises(ConfigError, match=r"was trained on hf/.* with files other"):
-        list(Written(str(folder)).generate([Request("x")]))
+        list(PolicyModel(str(folder)).generate([Request("x")]))
     (folder / CARD).write_text(json.dumps({**card, "learn": {"none": 1}}))
     with pytest.raises(ConfigError, match=r"policy\.json of .* is damaged"):
-        list(Written(str(folder)).generate([Request("x")]))
+        list(PolicyModel(str(folder)).generate([Request("x")]))
 
 
 @pytest.mark.slow
@@ -150,4 +150,4 @@ def test_a_folder_that_is_no_policys_is_refused(tmp_path: Path, card: str | None
     if card is not None:
         (tmp_path / CARD).write_text(card)
     with pytest.raises(ConfigError, match=r"is no folder of a policy, which holds policy\.json"):
-        Written(str(tmp_path))
+        PolicyModel(str(tmp_path))

@@ -64,11 +64,11 @@ def leftovers(home: Path) -> list[str]:
 
 
 def test_a_fetched_file_is_kept(address: str, home: Path) -> None:
-    path = hub.locate("set/a.csv", f"{address}/a.csv")
+    path = hub.hub_files("set/a.csv", f"{address}/a.csv")
     assert path == home / "data" / "set" / "a.csv"
     assert path.read_bytes() == BODY
     assert leftovers(home) == ["a.csv"]
-    assert hub.locate("set/a.csv", "http://127.0.0.1:1/never") == path
+    assert hub.hub_files("set/a.csv", "http://127.0.0.1:1/never") == path
 
 
 def test_the_local_data_home_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,13 +76,13 @@ def test_the_local_data_home_comes_first(tmp_path: Path, monkeypatch: pytest.Mon
     own.mkdir(parents=True)
     (own / "a.csv").write_text("mine")
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(tmp_path / "own"))
-    assert hub.locate("set/a.csv", None) == own / "a.csv"
+    assert hub.hub_files("set/a.csv", None) == own / "a.csv"
 
 
 def test_a_wrong_checksum_leaves_nothing_behind(address: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "checksums", lambda: {"set/a.csv": "0" * 64})
     with pytest.raises(DataError, match=f"sha256 {hashlib.sha256(BODY).hexdigest()[:16]}…, expected 0000000000000000…"):
-        hub.locate("set/a.csv", f"{address}/a.csv")
+        hub.hub_files("set/a.csv", f"{address}/a.csv")
     assert leftovers(home) == []
 
 
@@ -91,7 +91,7 @@ def test_a_wrong_checksum_leaves_nothing_behind(address: str, home: Path, monkey
 )
 def test_a_failing_hub_says_where_to_put_the_file(address: str, home: Path, path: str, message: str) -> None:
     with pytest.raises(DataError, match=message) as raised:
-        hub.locate("set/a.csv", f"{address}/{path}")
+        hub.hub_files("set/a.csv", f"{address}/{path}")
     assert str(home / "data" / "set" / "a.csv") in str(raised.value)
     assert "PROMPTOPT_DATA_HOME" in str(raised.value)
     assert leftovers(home) == []
@@ -101,7 +101,7 @@ def test_a_failing_hub_says_where_to_put_the_file(address: str, home: Path, path
 @pytest.mark.usefixtures("impatient")
 def test_a_hub_that_stays_mute_is_not_waited_for(address: str, home: Path) -> None:
     with pytest.raises(DataError, match="does not answer") as raised:
-        hub.locate("set/a.csv", f"{address}/hang")
+        hub.hub_files("set/a.csv", f"{address}/hang")
     assert str(home / "data" / "set" / "a.csv") in str(raised.value)
     assert leftovers(home) == []
 
@@ -111,7 +111,7 @@ def test_a_hub_that_stays_mute_is_not_waited_for(address: str, home: Path) -> No
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/a.csv", "http://no-such-host.invalid/a.csv"])
 def test_an_unreachable_hub_is_not_waited_for(url: str) -> None:
     with pytest.raises(DataError, match="does not answer"):
-        hub.locate("set/a.csv", url)
+        hub.hub_files("set/a.csv", url)
 
 
 @ends
@@ -119,37 +119,37 @@ def test_an_unreachable_hub_is_not_waited_for(url: str) -> None:
 def test_an_address_that_is_never_found_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub.socket, "getaddrinfo", lambda *_: RELEASED.wait(600))
     with pytest.raises(DataError, match="its address was not found in time"):
-        hub.locate("set/a.csv", "http://no-such-host.invalid/a.csv")
+        hub.hub_files("set/a.csv", "http://no-such-host.invalid/a.csv")
 
 
 @pytest.mark.parametrize("relative", ["../a.csv", "set/../../../a.csv", "/tmp/a.csv"])
 def test_a_task_cannot_choose_a_place_outside_the_data_home(address: str, home: Path, relative: str) -> None:
     with pytest.raises(DataError, match="lies outside the data home"):
-        hub.locate(relative, f"{address}/a.csv")
+        hub.hub_files(relative, f"{address}/a.csv")
     assert leftovers(home.parent) == []
 
 
 def test_a_hub_is_asked_over_the_web_only(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(BODY)
     with pytest.raises(DataError, match="not of the web"):
-        hub.locate("set/a.csv", (tmp_path / "a.csv").as_uri())
+        hub.hub_files("set/a.csv", (tmp_path / "a.csv").as_uri())
 
 
 def test_offline_means_no_fetch(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DataError, match="HF_HUB_OFFLINE forbids fetching"):
-        hub.locate("set/a.csv", f"{address}/a.csv")
+        hub.hub_files("set/a.csv", f"{address}/a.csv")
 
 
 def test_no_source_at_all_is_said(home: Path) -> None:
     with pytest.raises(DataError, match="not on this machine and no hub has it"):
-        hub.locate("set/a.csv", None)
+        hub.hub_files("set/a.csv", None)
 
 
 def test_a_home_that_cannot_be_written_is_said(address: str, home: Path) -> None:
     home.write_text("a file where the folder should be")
     with pytest.raises(DataError, match="set PROMPTOPT_HOME to a folder that can be written to"):
-        hub.locate("set/a.csv", f"{address}/a.csv")
+        hub.hub_files("set/a.csv", f"{address}/a.csv")
 
 
 def test_a_full_disk_is_said(address: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,5 +158,5 @@ def test_a_full_disk_is_said(address: str, home: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DataError, match="No space left on device"):
-        hub.locate("set/a.csv", f"{address}/a.csv")
+        hub.hub_files("set/a.csv", f"{address}/a.csv")
     assert leftovers(home) == []
