@@ -120,7 +120,12 @@ def rehearse(
             )
         except PromptoptError:
             return None
-    return Rehearsed(*models, judges, (user, *last, *taught), result)
+    return None if _unbegun(result) else Rehearsed(*models, judges, (user, *last, *taught), result)
+
+
+def _unbegun(result: Result) -> bool:
+    # The time was up before anything was asked, as where a policy has to be loaded first.
+    return result.status == "suspended" and not result.spent.calls
 
 
 def rehearse_scores(
@@ -247,14 +252,16 @@ def played(
     is asked for tells as much as all others, for the search draws as its play did. A rehearsal that time ended is a
     part of the search. One that ended of itself near its cap stands half-way to it: a search with better ideas goes on.
     """
-    climates = [STEADY, LOOSE]
-    # The time is for all plays together.
-    once = replace(_playable(*budget), minutes=MINUTES / len(climates))
+    # The time is for both climates together.
+    once = replace(_playable(*budget), minutes=MINUTES / 2)
 
     def play(climate: Climate, turn: int) -> Rehearsed | None:
         return rehearse(task, optimizer, specs, evaluators, once, seed + turn, climate)
 
-    plays = {climate: [play(climate, 0)] for climate in climates}
+    # What cannot be played once cannot be played, and a policy that is loaded for each play takes its time.
+    if (first := play(STEADY, 0)) is None:
+        return None
+    plays: dict[Climate, list[Rehearsed | None]] = {STEADY: [first], LOOSE: [play(LOOSE, 0)]}
     if any(each.result.status == "finished" and not each.proposer.calls for each in _known(plays)):
         # It tries what there is, and how soon that is done depends on how much can go.
         plays[IDLE] = [play(IDLE, 0)]

@@ -11,6 +11,7 @@ from promptopt.cli import rehearsal
 from promptopt.cli.stand_in_world import World
 from promptopt.cli.stand_ins import StandIn
 from promptopt.run.budget import Allocation, Budget, Ledger, Limits
+from promptopt.testing import planted_task
 from promptopt.types import Prompt
 
 PLANNED = 50_000
@@ -63,3 +64,31 @@ def test_without_a_cap_it_is_drawn_out_to_the_methods_own_plan(monkeypatch: pyte
     taken = rehearsal.played(nothing, nothing, {}, (nothing, nothing), (Budget(), arranged), 0, PLANNED)
     assert taken is not None
     assert taken.evaluations == PLANNED
+
+
+@pytest.mark.parametrize(("status", "spent", "told"), [
+    ("suspended", Ledger(), False), ("suspended", Ledger(1, 1), True), ("finished", Ledger(), True)
+])  # fmt: skip
+def test_a_play_whose_time_was_up_before_anything_was_asked_tells_nothing(
+    status: str, spent: Ledger, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = SimpleNamespace(status=status, spent=spent, best=None)
+    monkeypatch.setattr(rehearsal.api, "optimize", lambda *_, **__: result)
+    task, nothing = planted_task(), cast("Any", None)
+    evaluator: Any = SimpleNamespace()
+    specs = dict.fromkeys(("task", "proposer", "check"), "scripted/x")
+    found = rehearsal.rehearse(task, nothing, specs, (evaluator, evaluator), Budget(evaluations=100), 0)
+    assert (found is not None) == told
+
+
+def test_what_cannot_be_played_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = list[int]()
+
+    def never(*given: Any, **_: Any) -> None:
+        tried.append(given[5])
+
+    monkeypatch.setattr(rehearsal, "rehearse", never)
+    arranged = Allocation(1, 0, 0, Ledger(), Limits(), Limits(), granted=100)
+    nothing: Any = None
+    assert rehearsal.played(nothing, nothing, {}, (nothing, nothing), (Budget(), arranged), 7, PLANNED) is None
+    assert tried == [7]
