@@ -3,7 +3,7 @@
 Paper    Trivedi et al. 2025, Align-Pro: A Principled Approach to Prompt Optimization for LLM Alignment, AAAI 2025,
          arXiv:2501.03486: the objective, and its closed-form optimum. No code was published.
 Calls    proposer: `rewrites` a round. Task model: (rewrites + 1) * examples a round, and twice as many examples for
-         the best rewrite and the start each (the guard). Defaults: 8, 180 and 80.
+         the best rewrite and the start each (the guard). Without a budget: 8, 180 and 80.
 Form     the optimum is taken over draws of the reference (a chat model under a fixed request) instead of being trained:
          weight = count * exp(R / lambda). One prompt for the whole task: R is the mean over the same examples for all,
          so what is rewarded never depends on the rewrite but through the answers.
@@ -27,6 +27,7 @@ from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.align_pro.answers import ANSWERS, answers
 from promptopt.optimizers.align_pro.hacking import held_against, suspicion
+from promptopt.optimizers.align_pro.plan import GUARDED, LEAST, AlignProPlan, planned, unlimited
 from promptopt.optimizers.align_pro.settings import TRAINING, TrainingSettings
 from promptopt.optimizers.align_pro.tilt import Tilt, draw_place
 from promptopt.optimizers.align_pro.trained import PrompterMaker, Trained, check_prompter
@@ -35,7 +36,7 @@ from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.text import Pattern, counted
-from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, UpperBounds, digest
+from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling, UpperBounds, digest
 
 REQUEST = Pattern(
     '''Rewrite this prompt so that an assistant that reads it answers better. Keep its intent and every fact in it. Do \
@@ -63,10 +64,10 @@ class AlignPro:
 
     name: ClassVar[str] = "align-pro"
 
-    rewrites: int = 8
-    """Draws of the reference in a round; the prompt itself is one more. Ours."""
-    examples: int = 20
-    """Training examples of the reward, the same for all. Ours."""
+    rewrites: int | None = None
+    """Draws of the reference in a round; the prompt itself is one more. None: by the budget, 8 without one. Ours."""
+    examples: int | None = None
+    """Training examples of the reward, the same for all. None: by the budget, 20 without one. Ours."""
     # The best of n draws has at most log n - (n - 1) / n nats: 1.20 of 8 (Beirami et al. 2024, arXiv:2401.01879).
     bound: float | None = 1.0
     """Nats of KL that the weights may be from the reference. Ours."""
@@ -102,7 +103,7 @@ class AlignPro:
             raise ConfigError(
                 "align-pro takes a bound on KL or lambda, one of the two: set strength=… with bound=none, or bound=…"
             )
-        if self.trains and self.rewrites < 2:
+        if self.trains and self.rewrites == 1:
             raise ConfigError("a prompter learns from how rewrites differ; set rewrites=2 or more")
         if self.trains and (self.rounds > 1 or self.mode == "tilt"):
             raise ConfigError("a prompter that is trained has one round and gives its best; leave out rounds and mode")
@@ -121,35 +122,53 @@ class AlignPro:
         del task
         check_prompter(self)
 
+    def plan(self, room: Room) -> AlignProPlan:
+        """By the budget where there is one. A prompter that is trained takes steps while the budget lasts instead."""
+        if self.trains:
+            return unlimited(room, self.rewrites, self.examples, 1)
+        return planned(room, self.rewrites, self.examples, self.rounds, guard=self.guard)
+
+    def least(self, room: Room) -> int:
+        """A round of four rewrites, or of as many as are set, and the guard."""
+        plan = self.plan(room)
+        width = plan.rewrites if self.trains or self.rewrites is not None else LEAST
+        shown = plan.examples if self.trains or self.examples is not None else min(LEAST, room.train)
+        return (width + 1 + (GUARDED if self.guard else 0)) * shown
+
     def upper_bounds(self, train: int) -> UpperBounds:
-        """Upper bounds on a whole search over `train` training examples; rewrites without tags are asked for twice."""
-        shown = min(self.examples, train)
+        """Upper bounds on a whole search over `train` training examples, without a cap; as in `upper_bounds_in`."""
+        return self.upper_bounds_in(Room.uncapped(train))
+
+    def upper_bounds_in(self, room: Room) -> UpperBounds:
+        """Upper bounds on a whole search in that room; rewrites without tags are asked for twice."""
+        plan = self.plan(room)
+        guarded = GUARDED * plan.examples if self.guard else 0
         if self.trains:
             rounds = 1 + (0 if self.train.stages == "weights" else self.train.steps)
-            # The guard takes two prompts, each on twice as many examples.
-            most = (rounds * self.rewrites + 2) * shown + (2 * 2 * shown if self.guard else 0)
-            return UpperBounds(most, 0, 0)
-        calls = 2 * self.rounds * self.rewrites
-        cells = self.rounds * (self.rewrites + 1) * shown + (2 * 2 * shown if self.guard else 0)
+            # The greedy text of the end is one more.
+            return UpperBounds((rounds * plan.rewrites + 2) * plan.examples + guarded, 0, 0)
+        calls = 2 * plan.rounds * plan.rewrites
+        cells = plan.rounds * (plan.rewrites + 1) * plan.examples + guarded
         return UpperBounds(cells, calls, calls * self.sampling.max_tokens)
 
     def optimize(self, run: Run) -> None:
         """Draw rewrites, reward them all on the same examples, weight them; guard the best on fresh ones."""
+        plan = self.plan(run.room)
         # The batch chooses and twice as many others guard: the best of many draws is worth less than it seemed.
         order = run.rng("examples").sample(list(run.train), len(run.train))
-        batch, fresh = order[: self.examples], order[self.examples : 3 * self.examples]
+        batch, fresh = order[: plan.examples], order[plan.examples : 3 * plan.examples]
         run.rank_by(batch)
         if self.trains:
             # What is learned is of one text: of several editable parts, the first.
             run.edit(run.task.editable, hold=True)
-            best = Trained(self, run, batch).search()
+            best = Trained(self, run, batch, plan.rewrites).search()
             if best != run.initial and self.guard:
                 self._guard(run, best, fresh)
             return
         source, spent = run.initial, 0.0
         best = source
-        for number in range(self.rounds):
-            found = self._round(run, source, batch, spent, number)
+        for _ in range(plan.rounds):
+            found = self._round(run, self._drawn(run, source, plan.rewrites), source, batch, spent)
             if found is None:
                 break
             best, kl = found
@@ -162,10 +181,9 @@ class AlignPro:
             self._guard(run, best, fresh)
 
     def _round(
-        self, run: Run, source: Prompt, batch: Sequence[Example], spent: float, number: int
+        self, run: Run, counts: Counter[Prompt], source: Prompt, batch: Sequence[Example], spent: float
     ) -> tuple[Prompt, float] | None:
         """The round's choice and its KL; None where the reference gave nothing. Raises BudgetSpent after weighing."""
-        counts = self._drawn(run, source)
         if len(counts) == 1:
             run.warn("no rewrite could be used, so the prompt stays as it is")
             return None
@@ -205,10 +223,10 @@ class AlignPro:
         """What KL is measured against, beside the proposer: numbers of two runs compare where it is the same."""
         return digest([REQUEST.pieces, asdict(self.sampling)])[:8]
 
-    def _drawn(self, run: Run, source: Prompt) -> Counter[Prompt]:
+    def _drawn(self, run: Run, source: Prompt, count: int) -> Counter[Prompt]:
         """The prompt itself, once, and the draws of the reference, each as often as it came."""
         editable = run.task.editable
-        asked = [(source, REQUEST.render({"section": source[editable]}))] * self.rewrites
+        asked = [(source, REQUEST.render({"section": source[editable]}))] * count
         found = [
             prompt
             for prompt in rewrites(run, asked, self.sampling, who=_WHO, longest=self.longest, form=FORM)

@@ -99,9 +99,9 @@ class First:
 class Trained:
     """One search; all of its state follows from the run's record."""
 
-    def __init__(self, method: AlignPro, run: Run, batch: Sequence[Example]) -> None:
-        """Rewrites are rewarded on `batch`."""
-        self._method = method
+    def __init__(self, method: AlignPro, run: Run, batch: Sequence[Example], rewrites: int) -> None:
+        """So many rewrites a step are rewarded on `batch`."""
+        self._method, self._width = method, rewrites
         self._run = run
         self._batch = list(batch)
         self._source = run.initial
@@ -203,7 +203,7 @@ class Trained:
         for number in range(method.train.steps):
             left = run.evaluations_left()
             # One more, for the greedy text of the end.
-            if left is not None and left < (method.rewrites + 1) * len(self._batch):
+            if left is not None and left < (self._width + 1) * len(self._batch):
                 return True
             draws = self._draw()
             rewards = self._rewards(draws)
@@ -258,7 +258,7 @@ class Trained:
     # --- draws ---
 
     def _draw(self) -> list[Draw]:
-        seed, count = self._run.rng("prompter").getrandbits(62), self._method.rewrites
+        seed, count = self._run.rng("prompter").getrandbits(62), self._width
         return self._read(self._training.sample(count, seed, [self._context] * count), _WHO)
 
     def _read(self, samples: Sequence[Sample], operator: str) -> list[Draw]:

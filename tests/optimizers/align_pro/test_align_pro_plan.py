@@ -1,0 +1,60 @@
+"""What Align-Pro plans from a budget: examples of the reward, and rewrites for what is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptopt.optimizers.align_pro.method import AlignPro
+from promptopt.optimizers.align_pro.plan import AlignProPlan
+from promptopt.types import Room
+from tests.optimizers.align_pro.test_align_pro import Untaught
+
+
+def room(evaluations: int | None, calls: int | None = None, train: int = 200) -> Room:
+    return Room(evaluations, calls, 1, train, 100)
+
+
+@pytest.mark.parametrize(
+    ("method", "granted", "plan"),
+    [
+        (AlignPro(), room(None), AlignProPlan(8, 20, 1)),
+        # The root of half of it, and 1 + 8 prompts and the guard's four shares on so many.
+        (AlignPro(), room(83), AlignProPlan(8, 6, 1)),
+        (AlignPro(), room(273), AlignProPlan(17, 12, 1)),
+        (AlignPro(guard=False), room(273), AlignProPlan(21, 12, 1)),
+        # Half as many cells a round.
+        (AlignPro(rounds=2), room(273), AlignProPlan(14, 8, 2)),
+        # A third of the training examples.
+        (AlignPro(), room(1_400, train=30), AlignProPlan(135, 10, 1)),
+        (AlignPro(), room(10), AlignProPlan(4, 4, 1)),
+        # A call of the proposer for each rewrite: 20 of 21 calls are cells.
+        (AlignPro(), room(None, 273), AlignProPlan(18, 11, 1)),
+        (AlignPro(rewrites=3), room(273), AlignProPlan(3, 12, 1)),
+        (AlignPro(examples=30), room(273), AlignProPlan(4, 30, 1)),
+        (AlignPro(examples=30), room(273, train=12), AlignProPlan(17, 12, 1)),
+        (AlignPro(rewrites=6, examples=16), room(1_000), AlignProPlan(6, 16, 1)),
+        (AlignPro(writer=Untaught()), room(1_000), AlignProPlan(8, 20, 1)),
+    ],
+)
+def test_the_plan_is_made_from_the_budget(method: AlignPro, granted: Room, plan: AlignProPlan) -> None:
+    assert method.plan(granted) == plan
+
+
+@pytest.mark.parametrize("evaluations", [36, 60, 100, 273, 550, 1_400, 20_000])
+def test_it_asks_for_most_of_what_is_granted_and_for_no_more(evaluations: int) -> None:
+    asked = AlignPro().upper_bounds_in(room(evaluations, train=400)).evaluations
+    assert 0.85 * evaluations <= asked <= evaluations
+
+
+@pytest.mark.parametrize(
+    ("method", "least"),
+    [
+        (AlignPro(), 36),
+        (AlignPro(guard=False), 20),
+        (AlignPro(rewrites=10), 60),
+        (AlignPro(examples=20), 180),
+        (AlignPro(writer=Untaught()), 260),
+    ],
+)
+def test_the_least_is_a_small_round_and_the_guard(method: AlignPro, least: int) -> None:
+    assert method.least(room(500)) == least
