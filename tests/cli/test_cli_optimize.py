@@ -268,7 +268,8 @@ def test_the_verdict_is_shown_where_the_winner_cannot_be_written(
         result = invoke(*BASE, task_file, "--out", "prompt.txt")
     assert result.exit_code == 1
     assert "Better:" in result.stdout
-    assert "could not be written to prompt.txt (No space left on device); `promptopt runs export" in result.stderr
+    assert "the winner is not kept: 'prompt.txt' cannot be written (No space left on device); " in result.stderr
+    assert "and `promptopt runs export" in result.stderr
     assert (workplace / "prompt.txt").read_text() == "what was there"
     assert not list(workplace.glob("*.partial"))
 
