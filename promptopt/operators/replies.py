@@ -51,7 +51,8 @@ _SCORE = re.compile(
 )
 """A score on a line of its own, or after the last sentence of one; its number may stand on the next line."""
 _SCORE_BESIDE = re.compile(
-    r"\A[*_\s]*scores?[*_ ]*[:=]?[*_ ]*\d+(?:\.\d+)?[ \t]*(?:%|/[ \t]*\d+)?[*_ ]*[:–—-][*_]*\s+(?!.*\bscores?[ :]*\d)"
+    r"\A[*_\s]*scores?[*_ ]*[:=]?[*_ ]*\d+(?:\.\d+)?[ \t]*(?:%|/[ \t]*\d+)?[*_ ]*[:–—-][*_]*\s+"
+    r"(?!.*(?:\bscores?[ :]*\d|[,;.\n]\s*\d{1,3}\s*[:=–—-]\s))"
     r"|[*_\s]{0,8}[\[(][*_ ]*scores?[*_ ]*[:=]?[*_ ]*\d+(?:\.\d+)?[ \t]*(?:%|/[ \t]*\d+|points?)?[*_ ]*[\])][*_ .]*\Z",
     re.IGNORECASE | re.DOTALL,
 )

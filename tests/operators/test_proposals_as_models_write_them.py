@@ -102,6 +102,8 @@ def test_what_stands_around_the_text_is_taken_off(form: str) -> None:
         "Name it.\n\nNote: the current version of the file counts.",
         "Score 1: bad. Score 2: good. Give one.",
         "Score 3: name the mood.\nScore 4: name its cause, too.",
+        "Score 1 - bad, 2 - middling, 3 - good. Give one.",
+        "Score 1: bad\n2: middling\n3: good",
         "Give a score from 1 to 5 (score: 1-5)",
         '{"prompt": "Name it.", "label": "positive"}',
         '{"label": "positive"}',
