@@ -43,6 +43,9 @@ def planned(room: Room, rewrites: int | None, examples: int | None, rounds: int,
     if examples is None:
         # A third of them, so that the guard has twice as many others.
         examples = max(LEAST, min(round(math.sqrt(cells / (2 * rounds))), room.train // 3))
+        # One call a rewrite: the fewer examples it is scored on, the more of the calls are the proposer's.
+        cells = room.cells(1 / examples)
+        assert cells is not None
     examples = min(examples, room.train)
     if rewrites is None:
         left = cells - (GUARDED * examples if guard else 0)

@@ -27,8 +27,8 @@ def room(evaluations: int | None, calls: int | None = None, train: int = 200) ->
         # A third of the training examples.
         (AlignPro(), room(1_400, train=30), AlignProPlan(135, 10, 1)),
         (AlignPro(), room(10), AlignProPlan(4, 4, 1)),
-        # A call of the proposer for each rewrite: 20 of 21 calls are cells.
-        (AlignPro(), room(None, 273), AlignProPlan(18, 11, 1)),
+        # A call of the proposer for each rewrite: 20 of 21 calls are cells, and then, by eleven examples, 11 of 12.
+        (AlignPro(), room(None, 273), AlignProPlan(17, 11, 1)),
         (AlignPro(rewrites=3), room(273), AlignProPlan(3, 12, 1)),
         (AlignPro(examples=30), room(273), AlignProPlan(4, 30, 1)),
         (AlignPro(examples=30), room(273, train=12), AlignProPlan(17, 12, 1)),
@@ -44,6 +44,14 @@ def test_the_plan_is_made_from_the_budget(method: AlignPro, granted: Room, plan:
 def test_it_asks_for_most_of_what_is_granted_and_for_no_more(evaluations: int) -> None:
     asked = AlignPro().upper_bounds_in(room(evaluations, train=400)).evaluations
     assert 0.85 * evaluations <= asked <= evaluations
+
+
+@pytest.mark.parametrize("calls", [60, 83, 100, 273, 550, 1_400, 20_000])
+def test_a_cap_on_calls_pays_for_the_rewrites_too(calls: int) -> None:
+    method = AlignPro()
+    bounds = method.upper_bounds_in(room(None, calls, train=400))
+    # The bound has each rewrite asked for twice.
+    assert 0.8 * calls <= bounds.evaluations + bounds.proposer_calls // 2 <= calls
 
 
 @pytest.mark.parametrize(
