@@ -131,6 +131,15 @@ def _follow(kind: type, tell: Callable[[type], type]) -> None:
             cls.__new__ = staticmethod(new)
 
     kind.__init_subclass__ = classmethod(begun)  # pyright: ignore[reportAttributeAccessIssue]
+    kind.__signature__ = _OfInit()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class _OfInit:
+    """The signature of a class, which `inspect` would take from a `__new__` that takes anything."""
+
+    def __get__(self, made: object, kind: type) -> inspect.Signature:
+        own = inspect.signature(kind.__init__)
+        return own.replace(parameters=list(own.parameters.values())[1:], return_annotation=inspect.Signature.empty)
 
 
 def _plain_fields(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,9 +265,7 @@ def check_fields(owner: object) -> None:
 
 @functools.cache
 def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
-    # Not of the class, whose `__new__` may take anything (`_follow`).
-    parameters = inspect.signature(kind.__init__).parameters
-    return {name: each for name, each in parameters.items() if name != "self"}
+    return inspect.signature(kind).parameters
 
 
 def _check(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -143,3 +144,9 @@ def test_what_is_derived_is_made_copied_and_used_as_ours_is() -> None:
             super().__init__("user", content)
 
     assert Said("a").role == "user"
+
+
+def test_what_is_derived_shows_its_fields_as_its_signature() -> None:
+    assert list(inspect.signature(Marked).parameters)[:2] == ["role", "content"]
+    assert list(inspect.signature(Ranked).parameters)[-2:] == ["note", "rank"]
+    assert list(inspect.signature(Graded).parameters) == [*inspect.signature(Score).parameters, "note"]

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from promptopt.outcome.looks import looked_at
 from promptopt.run.events import Planned
 from promptopt.stats import DISAGREEMENT
 from promptopt.tasks.splits import FEW
 from promptopt.text import counted
-
-if TYPE_CHECKING:
-    pass
-
 
 PHASES = {
     "search": "searching",

@@ -93,7 +93,7 @@ class SIMBA:
         means: dict[Prompt, float] = {}
         winners, idle = [run.initial], 0
         # Most steps take less than they may: by its budget the search goes on while that pays for more.
-        for number in range(SPARE * plan.rounds if self._by_budget(run) and self.rounds is None else plan.rounds):
+        for number in range(self._most_steps(run.room)):
             size = self._size(run, plan, len(rest), len(winners))
             if not size:
                 break
@@ -122,17 +122,20 @@ class SIMBA:
                 break
         self._end(run, plan, winners, held)
 
-    def _by_budget(self, run: Run) -> bool:
-        return self.preset == "budget" and run.room.cells() is not None
+    def _by_budget(self, room: Room) -> bool:
+        return self.preset == "budget" and room.cells() is not None
+
+    def _most_steps(self, room: Room) -> int:
+        return self.plan(room).rounds * (SPARE if self._by_budget(room) and self.rounds is None else 1)
 
     def _size(self, run: Run, plan: SIMBAPlan, examples: int, winners: int) -> int:
         """Examples of the next step; 0 where the budget pays for none beside the end."""
         size, takes, left = min(plan.minibatch, examples), 2 * plan.candidates + 1, run.evaluations_left()
         if left is None:
             return size
-        by_budget, offered = self._by_budget(run), plan.candidates + 1
+        by_budget = self._by_budget(run.room)
         # By the budget as many as there can be by then.
-        offered = min(winners + 1, offered) if by_budget else offered
+        offered = min(winners, plan.candidates) + 1 if by_budget else plan.candidates + 1
         # Set aside from the first: winners can only be compared on what all of them were scored on.
         afforded = max(0, left - offered * plan.held) // takes
         if afforded >= size:
@@ -294,10 +297,7 @@ class SIMBA:
 
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """Upper bounds on a search in that room; replies off their form are asked for twice."""
-        plan, cells = self.plan(room), room.cells()
-        rounds = plan.rounds
-        if self.preset == "budget" and cells is not None and self.rounds is None:
-            rounds *= SPARE
+        plan, cells, rounds = self.plan(room), room.cells(), self._most_steps(room)
         evaluations = rounds * (2 * plan.candidates + 1) * plan.minibatch + (plan.candidates + 1) * plan.held
         # An example whose advice is of no use makes way for the next.
         calls = 2 * rounds * plan.minibatch
