@@ -23,7 +23,7 @@ from promptopt.models.server.event_loop import EventLoop
 from promptopt.models.server.pace import UNPACED, Pace, Window
 from promptopt.models.server.refused_requests import TRIES, Refusals
 from promptopt.models.server.retrying import RETRY_POLICY, SEE_THAT_IT_IS_UP, Outage, RetryPolicy
-from promptopt.models.server.silence import FIRST_S, Silence
+from promptopt.models.server.silence import FIRST_S, Silence, silence_ends
 from promptopt.text import counted
 
 _STOP_CHECK_S = 0.25
@@ -62,15 +62,19 @@ class Dispatcher(Generic[RequestT, AnswerT]):
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
         pace: Pace = UNPACED,
+        timeout_s: float | None = None,
+        via: str = "",
     ) -> None:
         """`server`: how errors name it. `concurrency`: the most requests in flight. `sleep` and `clock`: for tests.
 
-        `pace`: of the requests, those that are tried again among them.
+        `pace`: of the requests, those that are tried again among them. `timeout_s`: after which `send` raises Outage by
+        itself; None where that is not known. `via`: the way to the server, as " through a proxy".
         """
         if concurrency < 1:
             raise ConfigError(f"{concurrency} requests at once let nothing through; give a number above 0")
         self.send, self.server, self.retry_policy, self.sleep, self.clock = send, server, retry_policy, sleep, clock
-        self.pace = pace
+        self.pace, self.via = pace, via
+        self.ends = "" if timeout_s is None else silence_ends(timeout_s, retry_policy.total_s)
         self.window = Window(concurrency)
         self.answered = 0
         # Not from a run's seed: waits change nothing that is stored, and runs with one seed should not wait in step.
@@ -175,8 +179,9 @@ class _StreamedBatch(Generic[RequestT, AnswerT]):
                 # Nothing is asked of it now, so nothing is missed.
                 self.silence.broken(now)
             if (silent_s := self.silence.to_tell_s(now, answered)) is not None:
-                told = (self.dispatcher.server, silent_s, counted(self.active - self.waiting, "request"))
-                _log.warning("%s has sent nothing for %.0f s: %s in flight", *told)
+                asked, flying = self.dispatcher, counted(self.active - self.waiting, "request")
+                told = (asked.server, asked.via, silent_s, flying, asked.ends)
+                _log.warning("%s has sent nothing%s for %.0f s: %s in flight%s", *told)
             if not answered and self.silence.lasts_s(now) >= FIRST_S and self._ending():
                 for task in self.running:
                     task.cancel()

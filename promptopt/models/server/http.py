@@ -71,6 +71,12 @@ class Server:
         # Azure's newer addresses end in /openai/v1, and take requests as OpenAI's does.
         self._azure_deployment = model if azure and self.root == self.api else ""
 
+    @property
+    def via(self) -> str:
+        """The way to it, as the end of a clause: empty where no proxy stands between."""
+        proxy = None if self.local else proxy_for(self.api)
+        return "" if proxy is None else f" through {proxy.shown}"
+
     def transport(self, *, timeout_s: float, keep: Keep) -> Transport:
         """Connections to it. `timeout_s`: for one request."""
         # A server without keys is sent one all the same: some refuse a request that has none.

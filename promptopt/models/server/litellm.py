@@ -86,6 +86,7 @@ class LiteLLMModel:
             retry_policy=retry_policy,
             sleep=sleep,
             pace=Pace(requests_per_minute),
+            timeout_s=timeout_s,
         )
 
     def __repr__(self) -> str:

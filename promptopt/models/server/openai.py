@@ -132,8 +132,9 @@ class OpenAIModel:
         self._dialect: _Dialect = _Dialect()
         self._gave_tokens = False
         self._dispatcher = Dispatcher(
-            self._send, server=server.name, concurrency=concurrency, retry_policy=retry_policy, sleep=sleep, pace=pace
-        )
+            self._send, server=server.name, concurrency=concurrency, retry_policy=retry_policy, sleep=sleep, pace=pace,
+            timeout_s=timeout_s, via=server.via,
+        )  # fmt: skip
         self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed)
         self._scorer = Scorer(
             server, concurrency=concurrency, timeout_s=timeout_s, retry_policy=retry_policy, sleep=sleep, pace=pace

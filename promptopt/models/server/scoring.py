@@ -45,6 +45,8 @@ class Scorer:
             concurrency=min(concurrency, _MOST_AT_ONCE, pace.most_at_once),
             retry_policy=retry_policy,
             sleep=sleep,
+            # To score one text takes several requests: when all of them are given up is nothing that could be said.
+            via=server.via,
         )
         # The pace is kept by the channel and not by the dispatcher: to score one text takes several requests.
         self._channel = Channel(server, timeout_s=timeout_s, keep=self._dispatcher.until_closed, pace=pace)

@@ -8,6 +8,11 @@ LATER_S = 30.0
 """The same of one that has answered before: it is slow. Ours."""
 
 
+def silence_ends(timeout_s: float, total_s: float) -> str:
+    """When a server that stays silent is given up, as the end of a sentence; arguments as in `RetryPolicy`."""
+    return f"; each try lasts {timeout_s:g} s at most, and none begins after {total_s:g} s"
+
+
 class Silence:
     """How long nothing has come from a server, in seconds of any clock; words about it come at doubling distances."""
 

@@ -74,3 +74,15 @@ def test_what_a_server_that_has_answered_is_working_on_is_waited_for() -> None:
         seen.set()
     dispatcher.close()
     assert found == ["a", "b"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_silence_is_told_with_its_way_and_when_it_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """A proxy that takes requests and answers none held a run for six minutes, and only the server was named."""
+    dispatcher = Dispatcher(never, server="the server x", timeout_s=120.0, via=" through the proxy p:1 of HTTPS_PROXY")
+    with caplog.at_level("WARNING"):
+        assert list(dispatcher.stream([Request("a")], lambda: bool(caplog.records))) == []
+    dispatcher.close()
+    said = caplog.records[0].getMessage()
+    assert said.startswith("the server x has sent nothing through the proxy p:1 of HTTPS_PROXY for ")
+    assert said.endswith(": 1 request in flight; each try lasts 120 s at most, and none begins after 300 s")

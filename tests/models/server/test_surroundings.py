@@ -15,6 +15,7 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.server import surroundings
+from promptopt.models.server.http import Server
 from promptopt.models.server.lost_connections import outage, refused_by_proxy
 from promptopt.models.server.openai import OpenAIModel
 from promptopt.models.server.retrying import RetryPolicy
@@ -245,6 +246,12 @@ def test_a_proxy_that_refuses_is_told_at_once(status: int, misplaced: bool, mend
     found = refused_by_proxy(status, Proxy("http://p:1", "the proxy p:1 of HTTPS_PROXY"))
     assert (found.misplaced, found.unreachable) == (misplaced, True)
     assert mend in found.mend
+
+
+def test_the_way_to_a_server_names_the_proxy_and_none_where_it_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://me:hunter22@p:1")
+    ways = [Server("m", url, None, None).via for url in ("http://a.example/v1", "http://127.0.0.1:1/v1")]
+    assert ways == [" through the proxy p:1 of ALL_PROXY", ""]
 
 
 def test_a_silence_behind_a_proxy_names_the_proxy() -> None:
