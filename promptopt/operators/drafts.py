@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from promptopt.operators.reflect import BESIDE, tag_pattern
-from promptopt.operators.refusals import changes_nothing, criticises, refuses
+from promptopt.operators.refusals import changes_nothing, concerns_instructions, criticises, refuses
 from promptopt.operators.replies import Form, debris, tidy
 from promptopt.protocols import Task
 from promptopt.run import Run
@@ -75,7 +75,8 @@ def unusable(
     # A prompt may begin so itself, and its edits with it.
     if refuses(text) and not refuses(parent):
         return "refusal"
-    if criticises(text) and not criticises(parent):
+    # Where the task is about prompts or instructions, what a rule says of them is no criticism of this one.
+    if criticises(text) and not concerns_instructions((parent, *own)):
         return "criticises its parent"
     # By name: braces may be doubled or hold blanks, and stand for the same input.
     before, after = set(_PLACEHOLDER.findall(parent)), set(_PLACEHOLDER.findall(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _OPENER = r"(?:(?:certainly|sure|of course|hello|hi|hey|oh|unfortunately|well|yes|no)\s*[!,.:-]\s*)*(?:but )?"
 """What such replies often begin with, and prompts may as well."""
@@ -64,8 +65,9 @@ _LEFT_OUT = (
 _CRITICISM = re.compile(
     r"(?:\A|\n|[.!?]\s)[\W_]{0,6}"
     r"(?:(?:however|but|also|similarly|additionally|moreover|first|second|unfortunately)\W{1,3})?"
-    r"(?:the|this|your) (?:(?:current|original|given|existing|previous|provided|initial|old) )?(?:instructions?|prompt)"
-    r"(?: (?:above|given|provided|itself|you (?:gave|provided)))? (?:(?:also|still|only|currently) )?(?:"
+    r"(?:the|this|these|your) (?:(?:current|original|given|existing|previous|provided|initial|old) )?"
+    r"(?:instructions?|prompt)[*_]{0,3}(?: (?:above|given|provided|itself|you (?:gave|provided)))? "
+    r"(?:(?:also|still|only|currently) )?(?:"
     r"(?:is|are|was|were|seems?|appears?) (?:to be )?(?:(?:a bit|a little|somewhat|rather|very|quite|so|also) )?"
     rf"{_FAULT}"
     rf"|(?:does|do|did)(?: not|n['’]t) (?:(?:explicitly|clearly|fully|even) )?{_LEFT_OUT}"
@@ -74,6 +76,7 @@ _CRITICISM = re.compile(
     r"|needs? (?:to be (?:more|clearer|improved|rewritten)|more|improvement)\b)",
     re.IGNORECASE,
 )
+_INSTRUCTIONS = re.compile(r"\b(?:instructions?|prompts?)\b", re.IGNORECASE)
 
 
 def refuses(text: str) -> bool:
@@ -89,3 +92,8 @@ def changes_nothing(text: str) -> bool:
 def criticises(text: str) -> bool:
     """Whether `text` says what is wrong with an instruction, as a critic was asked to before it wrote a better one."""
     return _CRITICISM.search(text) is not None
+
+
+def concerns_instructions(texts: Iterable[str]) -> bool:
+    """Whether one of `texts` speaks of prompts or instructions: a task may be about them (recipes, graded prompts)."""
+    return any(_INSTRUCTIONS.search(text) for text in texts)

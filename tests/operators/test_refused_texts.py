@@ -90,6 +90,8 @@ CRITICISMS = [
     "**The original prompt could be clearer.** Sort the mail.",
     "The instruction needs to be more specific.",
     "The instruction isn't shown. The prompt didn't say which answer.",
+    "These instructions are too vague.",
+    "**The instruction** does not mention irony.",
 ]
 """What small critics put where the prompt should stand."""
 
@@ -119,3 +121,22 @@ def test_a_criticism_is_no_prompt(text: str) -> None:
 )
 def test_a_prompt_that_speaks_of_prompts_is_no_criticism(text: str) -> None:
     assert not criticises(text)
+
+
+@pytest.mark.parametrize(
+    ("parent", "said", "text"),
+    [
+        ("Rate the prompt from 1 to 5.", "", "Rate it from 1 to 5. The prompt is vague when it names no output."),
+        ("Is it clear?", "Instructions, each clear or unclear.", "The instruction is unclear if it has two readings."),
+        ("Find the error.", "Cooking instructions with an error.", "The instructions are missing a step: say which."),
+        ("Label the prompt.", "", "This prompt is too long for one answer: label it long."),
+        ("Follow the user's instruction.", "", "The instruction can be more than one sentence. Follow it."),
+    ],
+)
+def test_of_a_task_about_prompts_a_rule_is_no_criticism(parent: str, said: str, text: str) -> None:
+    def why(*own: str) -> str | None:
+        return unusable(text, parent, most=500, tags=(), form=NOTHING, count_tokens=len, own=own)
+
+    assert why(said) is None
+    if said:
+        assert why() == "criticises its parent"
