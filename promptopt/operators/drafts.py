@@ -76,7 +76,7 @@ def unusable(
     if refuses(text) and not refuses(parent):
         return "refusal"
     # Where the task is about prompts or instructions, what a rule says of them is no criticism of this one.
-    if criticises(text) and not concerns_instructions((parent, *own)):
+    if criticises(text) and not (criticises(parent) or concerns_instructions((parent, *own))):
         return "criticises its parent"
     # By name: braces may be doubled or hold blanks, and stand for the same input.
     before, after = set(_PLACEHOLDER.findall(parent)), set(_PLACEHOLDER.findall(text))

@@ -77,6 +77,14 @@ _CRITICISM = re.compile(
     re.IGNORECASE,
 )
 _INSTRUCTIONS = re.compile(r"\b(?:instructions?|prompts?)\b", re.IGNORECASE)
+_ITSELF = re.compile(
+    r"^[\W_]*(?:\w+ )?(?:instructions?|prompt)[\W_]*$|\bsystem prompt\b"
+    r"|\b(?:these|this|those|your|my|our|all|any|follow(?:ing)? the|following|above|below|previous|prior)"
+    r"(?: (?:of|the|these|system|following|above|below|previous|prior|specific|general|additional|given))*"
+    r" (?:instructions|instruction above|prompt above)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Words by which a prompt speaks of itself, as "follow these instructions"."""
 
 
 def refuses(text: str) -> bool:
@@ -95,5 +103,5 @@ def criticises(text: str) -> bool:
 
 
 def concerns_instructions(texts: Iterable[str]) -> bool:
-    """Whether one of `texts` speaks of prompts or instructions: a task may be about them (recipes, graded prompts)."""
-    return any(_INSTRUCTIONS.search(text) for text in texts)
+    """Whether one of `texts` speaks of prompts or instructions beside itself: a task may be about them (recipes)."""
+    return any(_INSTRUCTIONS.search(_ITSELF.sub("", text)) for text in texts)
