@@ -95,3 +95,15 @@ def test_few_items_without_bounds_leave_more_unseen(n: int, start: float, reach:
         differences[0] = 0.4
     found = paired_gain(before, after, bounded=False)
     assert found.interval == pytest.approx(means.interval(differences, -reach, reach, ALPHA), abs=1e-6)
+
+
+@pytest.mark.parametrize("scores", [([0.3] * 10, [0.3] * 10), ([0.0] * 10, [1.0] * 10), ([1.0] * 10, [-math.inf] * 10)])
+def test_no_interval_of_a_mean_of_bounded_scores_lies_beyond_what_it_can_be(
+    scores: tuple[list[float], list[float]],
+) -> None:
+    """Groups of several sizes count more than 1 each, and the interval of a share ended at 1.06."""
+    found = paired_gain(*scores, groups=[*"aabbbbcccc"], alpha=0.01)
+    for low, high in (found.ci95, found.interval):
+        assert -1.0 <= low <= found.mean <= high <= 1.0
+    mirrored = paired_gain([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0], groups=["", "g", "g", "g"])
+    assert max(map(abs, mirrored.ci95)) <= 1.0

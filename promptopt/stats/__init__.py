@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from promptopt.errors import ConfigError
@@ -115,9 +115,12 @@ def paired_gain(
     units, largest = _units(differences, names)
     # Groups of several sizes, or whose items differ, have sums with more than a sign: Gaffke's test takes those.
     if binary and all(abs(abs(unit) - largest) < ROUNDING or abs(unit) < ROUNDING for unit in units):
-        return _binary_gain(units, largest, math.fsum(differences) / n, test, alpha, n)
-    reach = largest * (reach if math.isfinite(reach) else _reach(differences, [*before, *after], len(units)))
-    return _mean_gain(units, reach, alpha, n)
+        found = _binary_gain(units, largest, math.fsum(differences) / n, test, alpha, n)
+    else:
+        farthest = reach if math.isfinite(reach) else _reach(differences, [*before, *after], len(units))
+        found = _mean_gain(units, largest * farthest, alpha, n)
+    # A group above the mean size counts more than 1, so an end may lie beyond what a mean can be.
+    return replace(found, ci95=_within(found.ci95, reach), interval=_within(found.interval, reach))
 
 
 def _impossible_only_in(one: Sequence[float], other: Sequence[float]) -> list[bool]:
@@ -190,6 +193,10 @@ def _reach(differences: Sequence[float], scores: Sequence[float], units: int) ->
 
 def _spread(values: Sequence[float]) -> float:
     return max(values) - min(values)
+
+
+def _within(ends: tuple[float, float], reach: float) -> tuple[float, float]:
+    return (max(-reach, ends[0]), min(reach, ends[1]))
 
 
 def _scaled(ends: tuple[float, float], factor: float) -> tuple[float, float]:
