@@ -97,9 +97,8 @@ def paired_gain(
     _check_scores([*before, *after])
     n = len(before)
     if not n:
-        return Gain(
-            mean=0.0, ci95=(-1.0, 1.0), p_value=1.0, test="none", n=0, units=0, alpha=alpha, interval=(-1.0, 1.0)
-        )
+        anything = (-1.0, 1.0)
+        return Gain(mean=0.0, ci95=anything, p_value=1.0, test="none", n=0, units=0, alpha=alpha, interval=anything)
     names = [""] * n if groups is None else groups
     won, lost = _impossible_only_in(before, after), _impossible_only_in(after, before)
     if any(lost) or sum(won) >= FEWEST:
