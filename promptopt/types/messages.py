@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from promptopt.arguments import told
@@ -105,8 +106,12 @@ def content_to_json(content: Content) -> str | list[list[Any]]:
 
 
 def messages_to_json(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages as OpenAI-compatible servers and chat logs write them; `tools` stand beside the list, see `tools_of`."""
-    return [_as_openai(message) for message in messages]
+    """Messages as OpenAI-compatible servers and chat logs write them; `tools` stand beside the list, see `tools_of`.
+
+    Calls without an id get one, and results without one belong to the calls before them, in their order: servers refuse
+    a call without an id, and a result that names none.
+    """
+    return [_as_openai(message) for message in _joined(messages)]
 
 
 def tools_of(content: Content) -> list[dict[str, Any]]:
@@ -132,6 +137,27 @@ def transcript(messages: Sequence[Message]) -> str:
     if len(messages) == 1:
         return messages[0].written
     return "\n\n".join(f"{message.role}: {message.written}" for message in messages)
+
+
+def _joined(messages: Sequence[Message]) -> list[Message]:
+    """The messages with an id at every call, and at every result that stands behind a call without a result."""
+    given = {call.id for message in messages for call in message.tool_calls}
+    # Nine letters and digits, which is what Mistral asks of an id.
+    fresh = (id for number in itertools.count(1) if (id := f"call{number:05}") not in given)
+    found: list[Message] = []
+    waiting: list[str] = []
+    for message in messages:
+        if message.tool_calls:
+            calls = tuple(call if call.id else replace(call, id=next(fresh)) for call in message.tool_calls)
+            waiting = [call.id for call in calls]
+            message = replace(message, tool_calls=calls)
+        elif message.role == "tool":
+            if not message.tool_call_id and waiting:
+                message = replace(message, tool_call_id=waiting[0])
+            if message.tool_call_id in waiting:
+                waiting.remove(message.tool_call_id)
+        found.append(message)
+    return found
 
 
 def _as_openai(message: Message) -> dict[str, Any]:

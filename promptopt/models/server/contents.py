@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -47,20 +48,45 @@ def calls_of(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
     given: list[object] = [*cast("list[object]", listed)] if isinstance(listed, list) else []
     # A single call, as OpenAI's dialect wrote it before there were tools.
     given += [{"function": old}] if isinstance(old, dict) else []
-    calls: dict[object, tuple[str, str, str]] = {}
-    for place, entry in enumerate(given):
+    calls: list[tuple[str, str, str]] = []
+    # The place of the call that pieces of an index go to.
+    places: dict[object, int] = {}
+    for entry in given:
         call = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
         inner = call.get("function")
-        function = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+        # Some servers leave the envelope out.
+        function = cast("dict[str, Any]", inner) if isinstance(inner, dict) else call
         arguments: object = function.get("arguments")
         text = arguments if isinstance(arguments, str) else "" if arguments is None else canonical(arguments)
-        # A call without an index is whole, and goes with no other.
-        index = call.get("index", f"entry {place}")
-        name, held, known = calls.get(index, ("", "", ""))
         named, id = (str(part[key]) if part.get(key) else "" for part, key in ((function, "name"), (call, "id")))
+        place = places.get(call.get("index"))
+        # A call without an index is whole, and goes with no other.
+        if "index" not in call or place is None or _is_another(calls[place], (named, text, id)):
+            places[call.get("index")] = len(calls)
+            calls.append((named, text, id))
+            continue
+        name, held, known = calls[place]
         # The id stands in the first piece alone, and arguments are spread over all.
-        calls[index] = (name + named, held + text, known if known else id)
-    return tuple(ToolCall.of(name, text, id) for name, text, id in calls.values() if name)
+        calls[place] = (name + named, held + text, known if known else id)
+    return tuple(ToolCall.of(name, text, id) for name, text, id in calls if name)
+
+
+def _is_another(call: tuple[str, str, str], piece: tuple[str, str, str]) -> bool:
+    """Whether a piece (name, arguments, id) is of another call than the one with its index.
+
+    Gemini's servers give all calls that are asked side by side the index 0.
+    """
+    (name, held, known), (named, text, id) = call, piece
+    if known and id and known != id:
+        return True
+    return bool(name and named and text) and _is_whole(held)
+
+
+def _is_whole(arguments: str) -> bool:
+    try:
+        return isinstance(json.loads(arguments), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _of(content: object) -> Contents:

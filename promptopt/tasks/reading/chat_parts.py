@@ -193,7 +193,10 @@ def _result(table: Mapping[str, object]) -> Message:
     inner = _within(table, _RESULT_BY)
     given = table if inner is None else inner
     id = _first({**_table(given.get("origin")), **given}, _IDS)
-    return Message("tool", _given(_first(given, _GIVEN)), tool_call_id=str(id) if id else "")
+    # Without an id it is the name that tells whose result this is.
+    name = None if id else _first(given, _NAMES)
+    said = _given(_first(given, _GIVEN))
+    return Message("tool", said, tool_call_id=str(id) if id else "", name=name if isinstance(name, str) else "")
 
 
 def _given(value: object) -> str:

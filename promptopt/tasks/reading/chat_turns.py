@@ -19,7 +19,7 @@ from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.chat_rows import NO_MESSAGES, Conversation, Reading, Row, conversations_of
 from promptopt.tasks.reading.row_numbers import row_at, where_is
 from promptopt.text import counted
-from promptopt.types import Demand, Example, Message
+from promptopt.types import Demand, Example, Message, ToolCall
 
 ScoredTurns = Literal["last", "all", "weighted"]
 """Which replies of a conversation are scored: its last, each, or those whose weight in the log is above 0."""
@@ -245,29 +245,28 @@ def _whole(spoken: Sequence[_Spoken], remarks: Remarks) -> list[_Spoken]:
 def _paired(messages: Sequence[Message], remarks: Remarks) -> list[tuple[Message, int]]:
     """The messages with their places: every call with an id, every result behind its call; up to a call without one."""
     found: list[tuple[Message, int]] = []
-    open_ids: list[str] = []
+    waiting: list[ToolCall] = []
     calls = 0
     for place, message in enumerate(messages):
         if message.role == "tool":
-            if not open_ids or (message.tool_call_id and message.tool_call_id not in open_ids):
+            answered = _answered(message, waiting)
+            if answered is None:
                 remarks.counts["orphan"] += 1
                 continue
-            # Results without an id are taken in the order of the calls.
-            id = message.tool_call_id if message.tool_call_id else open_ids[0]
-            open_ids.remove(id)
-            found.append((replace(message, tool_call_id=id), place))
+            waiting.remove(answered)
+            found.append((replace(message, tool_call_id=answered.id), place))
             continue
         # A call without a result: a server refuses such messages, so the conversation ends before them.
-        if open_ids:
+        if waiting:
             break
         numbered = tuple(
             call if call.id else replace(call, id=f"call_{calls + number}")
             for number, call in enumerate(message.tool_calls, start=1)
         )
         calls += len(numbered)
-        open_ids = [call.id for call in numbered]
+        waiting = list(numbered)
         found.append((replace(message, tool_calls=numbered), place))
-    if open_ids:
+    if waiting:
         # The log ends in the middle of calls; the call itself may still be what is scored, so it stays, without the
         # results.
         begin = max(number for number, (message, _) in enumerate(found) if message.tool_calls)
@@ -275,6 +274,14 @@ def _paired(messages: Sequence[Message], remarks: Remarks) -> list[tuple[Message
             remarks.counts["cut call"] += 1
         del found[begin + 1 :]
     return found
+
+
+def _answered(result: Message, waiting: Sequence[ToolCall]) -> ToolCall | None:
+    """The call that a result belongs to: by its id, else by the tool that it names, else the first in order."""
+    if result.tool_call_id:
+        return next((call for call in waiting if call.id == result.tool_call_id), None)
+    # Gemini's calls have no ids, and their results may come in any order.
+    return next((call for call in waiting if call.name == result.name), next(iter(waiting), None))
 
 
 def _places(conversation: Conversation, scored: ScoredTurns, remarks: Remarks) -> list[int]:

@@ -193,3 +193,27 @@ def test_a_row_of_a_log_is_told_as_a_spreadsheet_counts_it(name: str, row: int) 
     assert f"such as that of row {row}, stay" in unordered
     with pytest.raises(DataError, match=f"in row {row}, it is archived"):
         usable(Path(name), reading, Remarks())
+
+
+def test_results_without_an_id_go_to_the_calls_that_they_name() -> None:
+    calls = [{"function": {"name": name, "arguments": "{}"}} for name in ("find", "stock", "find")]
+    results = [
+        turn("tool", said, name=name) for said, name in (("4 left", "stock"), ("late", "find"), ("here", "find"))
+    ]
+    spoken = [turn("user", "Where?"), turn("assistant", None, tool_calls=calls), *results, turn("assistant", "Late.")]
+    parts: list[dict[str, Any]] = [
+        {"role": "user", "parts": [{"text": "Where?"}]},
+        {"role": "model", "parts": [{"functionCall": each["function"]} for each in calls]},
+        {"role": "user", "parts": [{"functionResponse": {"name": each["name"], "response": each["content"]}}
+                                   for each in results]},
+        {"role": "model", "parts": [{"text": "Late."}]},
+    ]  # fmt: skip
+
+    for log in (spoken, parts):
+        (example,), _ = read(log, scored="last")
+        called, *given = example.messages[1:]
+        named = {call.id: call.name for call in called.tool_calls}
+        assert [(named[each.tool_call_id], each.content) for each in given] == [
+            ("stock", "4 left"), ("find", "late"), ("find", "here"),
+        ]  # fmt: skip
+        assert [each.tool_call_id for each in given] == ["call_2", "call_1", "call_3"]
