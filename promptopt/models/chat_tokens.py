@@ -19,6 +19,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.boundary import Forced, common_length, continuation_start, cut
 from promptopt.models.encoding import Encoder
 from promptopt.types import Content, Message, ScoreRequest, canonical, messages_to_json, tools_of
+from promptopt.types.identity import surrogates_replaced
 
 MARK = "\ue000{}\ue001"
 """Stands for a message's content while the template's own text is found out. Private-use: no template alters it."""
@@ -68,7 +69,7 @@ class ChatTokens:
 
     def count(self, text: str) -> int:
         """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""
-        return len(self._plain(_clean(text)))
+        return len(self._plain(surrogates_replaced(text)))
 
     def pieces(self, text: str) -> list[str]:
         """The tokens of `text` as strings which joined give it back; characters that several tokens share stay whole.
@@ -77,7 +78,7 @@ class ChatTokens:
         """
         # A lone surrogate is one character before and after it is made a question mark, so places stay what they are.
         ends: list[int] = []
-        for start, end in self._encoder.spans(_clean(text)):
+        for start, end in self._encoder.spans(surrogates_replaced(text)):
             if ends and start < ends[-1]:
                 ends[-1] = max(ends[-1], end)
             elif end > start:
@@ -88,11 +89,14 @@ class ChatTokens:
 
     def _forked(self, content: Content, continuations: Sequence[str], shared: int) -> list[tuple[int, ...]]:
         """The tokens of what is read, and of it with each of the continuations after it."""
-        afters = [_clean(text) for text in continuations]
+        afters = [surrogates_replaced(text) for text in continuations]
         if isinstance(content, str):
             first = self._first
-            return [first + found for found in self._encoder.fork(_clean(content), afters, shared, markers=False)]
-        texts = [_clean(message.content) for message in content]
+            return [
+                first + found
+                for found in self._encoder.fork(surrogates_replaced(content), afters, shared, markers=False)
+            ]
+        texts = [surrogates_replaced(message.content) for message in content]
         rendered = self._render(content, texts)
         self._check_calls(content)
         marked = any(marker in text for text in texts for marker in self._markers)
@@ -248,8 +252,3 @@ def _fill(piece: str, marks: Sequence[str], texts: Sequence[str]) -> str:
     for mark, text in zip(marks, texts, strict=True):
         piece = piece.replace(mark, text)
     return piece
-
-
-def _clean(text: str) -> str:
-    """Lone surrogates, which no tokenizer takes, as question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -23,6 +23,11 @@ def without_surrogates(text: str) -> str:
     return text if text.isascii() else _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
+def surrogates_replaced(text: str) -> str:
+    """`text` with lone surrogates, which no tokenizer takes and no request in JSON can carry, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values have equal texts in every process, which any store takes."""
     return without_surrogates(_ENCODER.encode(value))

@@ -24,6 +24,7 @@ from promptopt.models.llamacpp.memory import TokenMemory
 from promptopt.models.llamacpp.server import LlamaServer, ServerSettings
 from promptopt.models.llamacpp.states import PrefixStates
 from promptopt.types import Content, Message, Reply, Request, Token, canonical, messages_to_json, tools_of
+from promptopt.types.identity import surrogates_replaced
 
 MARK = "\ue000{}\ue001"
 """Stands for a message's content while the template's own text is found out. Private-use: no template alters it."""
@@ -74,10 +75,10 @@ class LlamaCppEngine:
         Plain text: as it stands, with the model's BOS if it has one; markers in it are text. Messages: through the
         model's own template; markers that stand in a message's content, or in the continuation, stay text.
         """
-        continuation = _clean(continuation)
+        continuation = surrogates_replaced(continuation)
         if isinstance(content, str):
-            return self.tokenize(_clean(content) + continuation, special=False)
-        texts = [_clean(message.content) for message in content]
+            return self.tokenize(surrogates_replaced(content) + continuation, special=False)
+        texts = [surrogates_replaced(message.content) for message in content]
         rendered = self._template(content, texts)
         calls = [canonical(message.further()) for message in content if message.tool_calls or message.tools]
         if any(map(self._holds_marker, calls)):
@@ -96,7 +97,7 @@ class LlamaCppEngine:
         contents.
         """
         if not isinstance(content, str):
-            continuation = _clean(continuation)
+            continuation = surrogates_replaced(continuation)
             # Roles and tools alone decide what follows, so without contents one look-up serves all examples.
             tail = self._generation_prompt(tuple(replace(message, content="") for message in content))
             known = self._tail_tokens(tail)
@@ -293,11 +294,6 @@ class LlamaCppEngine:
 
     def _slot(self, action: str, file: str) -> dict[str, Any]:
         return self.server.ask(f"/slots/0?action={action}", {"filename": file}, strict=False)
-
-
-def _clean(text: str) -> str:
-    """Lone surrogates, which no JSON can carry, as question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _token(entry: dict[str, Any]) -> Token:

@@ -17,6 +17,7 @@ from promptopt.models.server.http import TooLong
 from promptopt.models.server.tokenizing import Encoding, ServerTokenizer
 from promptopt.models.server.vocabulary import token_texts
 from promptopt.types import Content, Message, ScoreRequest
+from promptopt.types.identity import surrogates_replaced
 
 ENDS_OF_TEXT = (
     "<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>", "<|im_end|>", "<|eot_id|>", "<｜end▁of▁sentence｜>", "<|end|>",
@@ -75,7 +76,7 @@ class Tokenization:
         if len(context) >= self.tokenizer.limit:
             raise TooLong
         bare: list[tuple[tuple[int, ...], tuple[str, ...]]] = [
-            await self._continued(content, context, _clean(text)) if text else (context, ())
+            await self._continued(content, context, surrogates_replaced(text)) if text else (context, ())
             for text in request.continuations
         ]
         # Without a token before it the first token would have no probability: the end of another text stands there.
@@ -173,10 +174,5 @@ def _common_ending(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, .
 
 def _cleaned(content: Content) -> Content:
     if isinstance(content, str):
-        return _clean(content)
-    return tuple(replace(message, content=_clean(message.content)) for message in content)
-
-
-def _clean(text: str) -> str:
-    """Lone surrogates, which no JSON can carry, as question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+        return surrogates_replaced(content)
+    return tuple(replace(message, content=surrogates_replaced(message.content)) for message in content)

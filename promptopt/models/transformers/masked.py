@@ -19,6 +19,7 @@ from promptopt.models.boundary import continuation_start
 from promptopt.models.transformers.packing import Read
 from promptopt.models.transformers.scoring import Planner, ReadPlan
 from promptopt.types import Content, ScoreRequest
+from promptopt.types.identity import surrogates_replaced
 
 
 def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
@@ -32,7 +33,9 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
 
     def tokens_of(text: str) -> tuple[int, ...]:
         # Markers such as [SEP] inside of a text stay text.
-        return tuple(tokenizer(_clean(text), add_special_tokens=False, split_special_tokens=True)["input_ids"])
+        return tuple(
+            tokenizer(surrogates_replaced(text), add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        )
 
     before_all, after_all = _frame(tokenizer, tokens_of("a"))
 
@@ -91,8 +94,3 @@ def _frame(tokenizer: Any, text: tuple[int, ...]) -> tuple[tuple[int, ...], tupl
     places = range(len(framed) - len(text) + 1)
     begin = next((place for place in places if tuple(framed[place : place + len(text)]) == text), 0)
     return tuple(framed[:begin]), tuple(framed[begin + len(text) :])
-
-
-def _clean(text: str) -> str:
-    """Lone surrogates, which no tokenizer takes, as question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
