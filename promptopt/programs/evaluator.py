@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from promptopt.errors import ConfigError, CutShort
+from promptopt.errors import BudgetSpent, ConfigError, CutShort
 from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import Generation
 from promptopt.programs.asking import OneByOne, Waiting, through
@@ -15,7 +15,7 @@ from promptopt.programs.lockstep import in_lockstep
 from promptopt.programs.worker import Finished, Rules
 from promptopt.protocols import Ask, Metric, Reader, Task
 from promptopt.text import counted, shorten
-from promptopt.types import Cell, Example, Reply, Sampling, Score, TracedCall
+from promptopt.types import Cell, Content, Example, Reply, Sampling, Score, TracedCall
 
 FAILED = "the program failed: "
 """How the feedback on a cell begins whose program gave no output."""
@@ -99,6 +99,19 @@ class ProgramEvaluator:
         self._check_failures(list(scores.values()), ask.warn)
         self._check_state(list(finished.values()), rules, ask.warn)
         return [scores[place] for place in range(len(cells))]
+
+    def begun(self, cells: Sequence[Cell]) -> list[Content]:
+        """See `BeginsCells`: the program is run in every cell, up to its first call."""
+        first: dict[int, Content] = {}
+
+        def unanswered(asked: Sequence[Waiting]) -> list[Reply]:
+            for record, call in asked:
+                first.setdefault(id(record), call.request.content)
+            # As a cap ends cells: their programs are told to end.
+            raise BudgetSpent("no more than the first calls is wanted")
+
+        in_lockstep(self.program, cells, Rules(self.most_calls, self.seconds, self.sampling), OneByOne(unanswered))
+        return list(first.values())
 
     def fingerprint(self) -> Mapping[str, Any]:
         """The metric, and the program as its own `fingerprint()` says, or by name, with a digest of its source."""

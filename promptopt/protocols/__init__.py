@@ -39,6 +39,7 @@ Tasks (`protocols.tasks`):
 Evaluators (`protocols.evaluators`):
 - `Evaluator`: gives every (prompt, example) cell a score, asking a model. Called by the run, a batch at a time.
 - `CallsVary`: an evaluator whose cells take more calls or fewer. Asked where a cap on calls might cut a test.
+- `BeginsCells`: an evaluator whose cells ask first what it makes. Asked where the first request of a run is refused.
 - `Forcing`: an evaluator of given texts, which must fit the context. Asked at binding, and by `--dry-run`.
 - `Contrasting`: an evaluator that compares what is right with what is wrong. Asked at binding, for `Run.abilities`.
 - `Reducing`: an evaluator of given texts that says how it combines their tokens. Asked for `Run.abilities`.
@@ -74,6 +75,7 @@ from promptopt.protocols.asking import (
     Pipeline,
 )
 from promptopt.protocols.evaluators import (
+    BeginsCells,
     CallsVary,
     Contrasting,
     Evaluator,
@@ -133,6 +135,7 @@ __all__ = [
     "AskAhead",
     "AskEach",
     "Batch",
+    "BeginsCells",
     "Bounded",
     "BoundsCost",
     "BoundsCostInRoom",

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from promptopt.protocols.asking import Ask
 from promptopt.protocols.models import Model, Role
-from promptopt.types import Cell, Example, Score
+from promptopt.types import Cell, Content, Example, Score
 
 
 @runtime_checkable
@@ -17,6 +17,18 @@ class CallsVary(Protocol):
     @property
     def calls_vary(self) -> bool:
         """Whether it is. Asked where a cap on calls might end a test in the middle."""
+        ...
+
+
+@runtime_checkable
+class BeginsCells(Protocol):
+    """An evaluator whose cells ask something else first than the prompt, laid out around the example."""
+
+    def begun(self, cells: Sequence[Cell]) -> Sequence[Content]:
+        """What cells ask first, without asking it; nothing of one that asks nothing.
+
+        Asked where a model refuses the first request of a run, to see whether it takes others.
+        """
         ...
 
 

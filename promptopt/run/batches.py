@@ -43,12 +43,7 @@ def batches(
 
 def in_several_calls(evaluator: Evaluator) -> bool:
     """Whether a cell takes calls one after the other: those of all cells in a batch are then asked step by step."""
-    return evaluator.calls_per_cell > 1 or calls_vary(evaluator)
-
-
-def calls_vary(evaluator: Evaluator) -> bool:
-    """Whether a cell takes as many calls, and such ones, as a program makes."""
-    return isinstance(evaluator, CallsVary) and evaluator.calls_vary
+    return evaluator.calls_per_cell > 1 or (isinstance(evaluator, CallsVary) and evaluator.calls_vary)
 
 
 def exhausted(spent: Ledger) -> BudgetSpent:

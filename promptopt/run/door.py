@@ -56,9 +56,9 @@ class Door:
         self._owner, self._unsaid = 0, list[str]()
         self._served, self._scorers = ServedModels(self._say), dict[str, bool]()
         self._checking = False
-        self.beside: Callable[[], Sequence[Content]] = tuple
-        """What stands beside the examples that are asked for now: the prompt around others, tried where it is refused
-        before the first answer."""
+        self.beside: Callable[[], Sequence[Content]] = _harmless
+        """What is asked for examples beside those that are asked for now: tried where what is asked is refused before
+        the first answer."""
         self.strict = journal is None
         """Whether what a model refuses ends it all: where a prompt or a layout is tried, that is to be known."""
 
@@ -261,7 +261,8 @@ class Door:
             role=role, model=self.models[role], cache=self._cache, journal=self.journal, claims=self._claims,
             stopping=self._stopping, warn=self._say,
             usd=partial(self.account.usd, role), pay=partial(self.account.pay, role), settle=self.account.settle,
-            answered=answered, untried=() if self.strict or answered else self._untried(batch, role, others),
+            answered=answered,
+            untried=tuple if self.strict or answered else partial(self._untried, batch, role, others),
         )  # fmt: skip
         return Fetch(batch, route, flying)
 
@@ -283,3 +284,7 @@ class Door:
             self._warn(message)
         else:
             self._unsaid.append(message)
+
+
+def _harmless() -> list[Content]:
+    return [request.content for request in HARMLESS]

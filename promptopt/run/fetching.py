@@ -56,8 +56,8 @@ class Route:
 
     `usd` prices a reply. `pay` is told of every one that was asked for now, `settle` when one is stored: probes' are
     not.
-    `answered`: a request that this model has answered in this run; empty where there is none. `untried`: what it could
-    answer if it answers anything; where both are empty, what it refuses before its first answer ends the run.
+    `answered`: a request that this model has answered in this run; empty where there is none. `untried`: gives what it
+    could answer if it answers anything, where it refuses one before; where both are empty, that ends the run.
     """
 
     role: Role
@@ -71,7 +71,7 @@ class Route:
     pay: Callable[[Mapping[str, Any]], None]
     settle: Callable[[], None]
     answered: Sequence[Request | ScoreRequest] = ()
-    untried: Sequence[Request | ScoreRequest] = ()
+    untried: Callable[[], Sequence[Request | ScoreRequest]] = tuple
 
 
 class Fetch:
@@ -163,12 +163,14 @@ class Fetch:
                             spare = (missing[index].request,)
                     return
                 except SomeRefused as refusal:
+                    spare = spare if spare else route.untried()
                     self._refuse(refusal, missing, spare)
                     # Where many were refused in a row, the rest of the batch was not asked for yet.
                     done = answered | refusal.places.keys()
                     missing = [call for place, call in enumerate(missing) if place not in done]
                 except (Refused, RequestRefused) as refusal:
                     # By a server that this process has had no answer from yet: it may take others.
+                    spare = spare if spare or not of_request(refusal) else route.untried()
                     if not of_request(refusal) or tried == OTHERS or not (spare or len(missing) - tried > 1):
                         raise
                     missing = [call for place, call in enumerate(missing) if place not in answered]
@@ -190,13 +192,13 @@ class Fetch:
             raise Suspended(str(outage)) from outage
 
     def _spare(self) -> Sequence[Request | ScoreRequest]:
-        """What to ask where a request is refused, to see whether others are answered; empty where that is not asked."""
+        """What was answered before, to be asked where a request is refused: to see whether others are answered."""
         route = self._route
         if route.answered:
             return route.answered
         # Of this batch, as after a run that was cut off.
         found = [call.request for call in self._calls if self._found.get(call.key, {}).get("finish") in ANSWERED]
-        return found[:1] or route.untried
+        return found[:1]
 
     def _put(self, call: Call, value: Mapping[str, Any]) -> None:
         # To the store first: nothing counts as paid that is not on its way to the disk.

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import cast
 
 from promptopt.errors import CutShort, EvaluatorError
-from promptopt.protocols import Ask, Evaluator, Role, Task
-from promptopt.run.batches import batches, calls_vary, exhausted, in_several_calls
+from promptopt.protocols import Ask, BeginsCells, Evaluator, Role, Task
+from promptopt.run.batches import batches, exhausted, in_several_calls
 from promptopt.run.door import Door
 from promptopt.run.fetching import OTHERS
 from promptopt.run.first_replies import FirstReplies
@@ -77,7 +77,10 @@ class CellScorer:
     def draw(self, task: Task, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
         """As `Run.draw`; `task` lays the prompt out."""
         cells = self._varied([Cell(prompt, example) for example in examples])
-        requests = [Request(task.render(cell.prompt, cell.example)[0], sampling) for cell in cells]
+        laid_out = partial(_laid_out, task)
+        # As the model is asked here, which is not as the evaluator would ask it.
+        self._door.beside = partial(self._beside, cells, laid_out)
+        requests = [Request(content, sampling) for content in laid_out(cells)]
         account, asked = self._door.account, requests[: self.cells_left()]
         settled = account.settled_now
         replies = self._door.generate(asked, "task")
@@ -114,8 +117,7 @@ class CellScorer:
         """
         account, per_cell, varied = self._door.account, self.evaluator.calls_per_cell, self._varied(cells)
         settled, spent = account.settled_now, account.spent
-        # Programs make requests of their own, of which nothing is known here.
-        self._door.beside = tuple if calls_vary(self.evaluator) else partial(self._beside, cells)
+        self._door.beside = partial(self._beside, cells, self._first_asked)
         try:
             scores = _checked(self.evaluator.score(varied, ask), varied)
         except CutShort as short:
@@ -130,12 +132,15 @@ class CellScorer:
             self.reserve.observe(varied, spent, account.spent)
         return scores
 
-    def _beside(self, cells: Sequence[Cell]) -> list[Content]:
-        """The first prompt of the cells around a few examples that are none of theirs."""
+    def _beside(self, cells: Sequence[Cell], first: Callable[[Sequence[Cell]], Sequence[Content]]) -> Sequence[Content]:
+        """What cells of the same prompt ask `first`, of a few examples that are none of these cells'."""
         asked = {cell.example for cell in cells}
         others = (each for each in (*self._task.train, *self._task.dev) if each not in asked)
-        beside = self._varied([Cell(cells[0].prompt, each) for each in islice(others, OTHERS)])
-        return [self._task.render(cell.prompt, cell.example)[0] for cell in beside]
+        return first(self._varied([Cell(cells[0].prompt, each) for each in islice(others, OTHERS)]))
+
+    def _first_asked(self, cells: Sequence[Cell]) -> Sequence[Content]:
+        evaluator = self.evaluator
+        return evaluator.begun(cells) if isinstance(evaluator, BeginsCells) else _laid_out(self._task, cells)
 
     def _varied(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells as they are asked: with the prompt that their own stands for on their example, if for one."""
@@ -144,6 +149,10 @@ class CellScorer:
             replace(cell, prompt=written[cell.prompt](cell.example)) if cell.prompt in written else cell
             for cell in cells
         ]
+
+
+def _laid_out(task: Task, cells: Sequence[Cell]) -> list[Content]:
+    return [task.render(cell.prompt, cell.example)[0] for cell in cells]
 
 
 def _checked(scores: object, cells: Sequence[Cell]) -> list[Score]:

@@ -11,10 +11,11 @@ import pytest
 from promptopt.errors import RequestRefused, SomeRefused
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
+from promptopt.programs import ModelHandle, Program, ProgramEvaluator
 from promptopt.run import Run
 from promptopt.run.fetching import OTHERS
 from promptopt.testing import planted_task
-from promptopt.types import Likelihoods, Prompt, Reply, Request, ScoreRequest
+from promptopt.types import Example, Likelihoods, Prompt, Reply, Request, Sampling, ScoreRequest
 from tests.run.planted_run import conduct
 
 FIRST = planted_task().train[0]["question"]
@@ -66,6 +67,35 @@ class Small:
             run.evaluate(texts, [example])
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """Draws the model's own reply to one example, and scores then."""
+
+    def optimize(self, run: Run) -> None:
+        run.draw(run.initial, run.train[:1], Sampling(temperature=1.0))
+        run.evaluate([run.initial], run.train[:4])
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Asks the task model a text of its own first."""
+
+    def optimize(self, run: Run) -> None:
+        run.generate([f"What is this? {FIRST}"], Sampling(temperature=1.0), role="task")
+        run.evaluate([run.initial], run.train[:4])
+
+
+def two_steps(prompt: Prompt, example: Example, ask: ModelHandle) -> str:
+    """A program whose requests no layout knows of."""
+    plan = ask(f"Plan this: {example['question']}", part="instruction").text
+    return ask(f"{prompt['instruction']} {plan} {example['question']}").text
+
+
+async def two_steps_awaited(prompt: Prompt, example: Example, ask: ModelHandle) -> str:
+    plan = (await ask(f"Plan this: {example['question']}")).text
+    return (await ask(f"{prompt['instruction']} {plan} {example['question']}")).text
+
+
 def refused_in(result: object) -> Result:
     assert isinstance(result, Result)
     return result
@@ -109,3 +139,35 @@ def test_a_layout_that_is_refused_is_told_by_the_prompts_own_rows(tmp_path: Path
 
     result = refused_in(conduct(tmp_path / "s.db", model=Picky("question "), optimizer=Layouts()))
     assert (result.status, len(seen)) == ("suspended", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [two_steps, two_steps_awaited])
+@pytest.mark.parametrize("prompts", [1, 2, 3])
+def test_a_programs_row_that_is_refused_first_counts_as_refused(tmp_path: Path, prompts: int, program: Program) -> None:
+    """The program is run on other examples up to its first call, which are tried in the place of the refused one."""
+    evaluator = ProgramEvaluator(program, calls_per_cell=2)
+    model = Picky(FIRST)
+    result = refused_in(conduct(tmp_path / "s.db", model=model, optimizer=Small(prompts), evaluator=evaluator))
+    assert result.status == "finished", result.reason
+    assert any("refuses some requests and answers others" in each for each in result.warnings)
+    again = refused_in(conduct(tmp_path / "s.db", model=Picky(""), optimizer=Small(prompts), evaluator=evaluator))
+    assert (again.status, again.paid.calls, again.spent) == ("finished", 0, result.spent)
+
+
+@pytest.mark.slow
+def test_a_program_that_is_refused_whatever_the_row_suspends_after_a_few_others(tmp_path: Path) -> None:
+    model = Picky("Plan this")
+    result = refused_in(
+        conduct(tmp_path / "s.db", model=model, optimizer=Small(1), evaluator=ProgramEvaluator(two_steps))
+    )
+    assert (result.status, result.paid.calls) == ("suspended", 0)
+    assert "rule P-17" in result.reason
+    assert len(model.asked) <= 2 + OTHERS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", [Drawing(), Asking()])
+def test_a_first_request_that_is_no_cell_and_is_refused_counts_as_refused(tmp_path: Path, optimizer: object) -> None:
+    result = refused_in(conduct(tmp_path / "s.db", model=Picky(FIRST), optimizer=optimizer))
+    assert result.status == "finished", result.reason
