@@ -9,9 +9,9 @@ from promptopt.errors import BudgetSpent
 from promptopt.models.prices import Price
 from promptopt.protocols import Role
 from promptopt.run.budget import Ledger, Limits
-from promptopt.run.fetching import ANSWERED, HARMLESS_TOKENS, REFUSED, Call
+from promptopt.run.fetching import ANSWERED, HARMLESS_TOKENS, Call
 from promptopt.run.slices import Slices
-from promptopt.run.stored_replies import PAID_USD
+from promptopt.run.stored_replies import PAID_USD, REFUSED
 from promptopt.text import counted
 from promptopt.types import Request, ScoreRequest
 
@@ -136,10 +136,14 @@ class Account:
             cheapest = self._cheapest.get(key)
             if reply["finish"] in ANSWERED and (cheapest is None or sum(reply["usage"]) < sum(cheapest[1])):
                 self._cheapest[key] = call.request, reply["usage"]
-        refused = sum(REFUSED in reply for _, reply in fresh)
+        refused = [reply[REFUSED] for _, reply in fresh if REFUSED in reply]
         # Of all of the batch: which of them a probe repeated, where it did, hangs on what came first.
         _, usage = self._cheapest.get(key, (None, HARMLESS_TOKENS))
-        self._probes = self._probes.plus(self._ledger(role, 0, [usage] * refused))
+        self._probes = self._probes.plus(self._ledger(role, 0, [usage] * len(refused)))
+        now = self._usd(role, *usage) or 0.0
+        # A probe may have been paid for before prices fell, as a reply may have been.
+        then = [sum(each * tokens for each, tokens in zip(price, usage, strict=True)) for price in map(_pair, refused)]
+        self.fallen += sum(max(0.0, paid - now) for paid in then)
 
     def _ledger(self, role: Role, calls: int, usages: Sequence[Sequence[int]]) -> Ledger:
         """Of so many calls of a role, whose prompt and completion tokens these are."""
@@ -150,6 +154,11 @@ class Account:
     def _usd(self, role: Role, prompt_tokens: int, completion_tokens: int) -> float | None:
         price = self._prices.get(role)
         return None if price is None else prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
+
+
+def _pair(price: bool | Sequence[float]) -> Sequence[float]:
+    # True where no price was known.
+    return (0.0, 0.0) if isinstance(price, bool) else price
 
 
 def _short(key: bytes) -> int:

@@ -19,7 +19,7 @@ from promptopt.errors import (
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.claimed_calls import ClaimedCalls
 from promptopt.run.reply_checks import checked_replies
-from promptopt.run.stored_replies import PAID_USD, known
+from promptopt.run.stored_replies import PAID_USD, REFUSED, known
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
@@ -30,8 +30,6 @@ ANSWERED = ("stop", "length")
 """How replies end that a model did not refuse."""
 OTHERS = 3
 """Requests of a batch that are tried after the first one was refused, before that holds for all of them. Ours."""
-REFUSED = "refused"
-"""What marks a stored reply to a request that was refused: a probe may have been paid for in its place."""
 HARMLESS = tuple(
     Request((Message("user", text),), Sampling(max_tokens=16))
     for text in ("Say hello.", "Name a colour of the rainbow.", "How many legs has a horse?")
@@ -229,10 +227,12 @@ class Fetch:
         self._put_refused([missing[place] for place in refusal.places], refusal)
 
     def _put_refused(self, calls: Sequence[Call], refusal: BackendError) -> None:
+        # What a probe cost a token, read and written, on whichever of the refused requests it was spent.
+        price = [self._route.usd({"usage": usage}) for usage in ((1, 0), (0, 1))]
         for call in calls:
             scored = isinstance(call.request, ScoreRequest)
             reply = Likelihoods(finish="rejected") if scored else Reply("", "rejected")
-            value = {**reply.to_json(), REFUSED: True}
+            value = {**reply.to_json(), REFUSED: True if None in price else price}
             if self._probes:
                 # Nobody pays for a request that is refused: the probe, which is paid for, is counted in its place.
                 self._probes -= 1

@@ -14,6 +14,10 @@ from promptopt.types import Likelihoods, Reply
 PAID_USD = "paid_usd"
 """What a stored reply cost when it was paid for; left out where that was nothing, or unknown."""
 
+REFUSED = "refused"
+"""What marks a stored reply to a request that was refused: a probe may have been paid for in its place. Its value is
+the dollars that a token cost then, read and written; True where that was unknown, or not kept yet."""
+
 
 def known(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> dict[bytes, Any]:
     """The stored replies. Damaged ones are dropped, which the user is told: whoever lacks them asks again."""
@@ -37,7 +41,11 @@ def _whole(text: str) -> Any:
         sound = isinstance(value["served"], str) and isinstance(value["finish"], str)
         # Not by isinstance, to which True is a whole number.
         sound = sound and 0 <= value.get(PAID_USD, 0) < math.inf
-        if not sound or type(reading) is not int or type(writing) is not int:
+        probed = value.get(REFUSED, True)
+        if probed is not True:
+            prompt, completion = probed
+            sound = sound and 0 <= prompt < math.inf and 0 <= completion < math.inf
+        if not sound or type(reading) is not int or type(writing) is not int or min(reading, writing) < 0:
             return None
         if "continuations" in value:
             # Read as the program will read it: what fails there would fail after it was charged.

@@ -11,7 +11,8 @@ from promptopt.errors import BudgetSpent
 from promptopt.models.prices import Price
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.charging import Account
-from promptopt.run.fetching import HARMLESS_TOKENS, REFUSED, Call
+from promptopt.run.fetching import HARMLESS_TOKENS, Call
+from promptopt.run.stored_replies import REFUSED
 from promptopt.types import Request, Sampling, canonical
 
 PRICE = Price(0.5, 2.0)
@@ -117,6 +118,20 @@ def test_caps_go_by_a_probe_for_each_refused_request_at_the_cheapest_that_was_an
     # A refused request is a call already, and its probe is none beside it.
     assert charged.capped.calls == charged.spent.calls == 7
     assert charged.calls_spent() == "7 calls are spent"
+
+
+def test_a_probe_that_was_paid_for_before_prices_fell_counts_by_what_it_cost() -> None:
+    """At today's price it counted a tenth, and over two executions such runs passed a cap in dollars."""
+    charged = account()
+    charged.charge(calls("b"), [reply(2, 3)], "judge")
+    batch, values = refused("rst")
+    # As dear, ten times as dear, and cheaper than today; the first of an earlier version, which kept no price.
+    for value, price in zip(values, (True, [5.0, 20.0], [0.1, 0.1]), strict=True):
+        value[REFUSED] = price
+    charged.charge(batch, values, "judge")
+    today = 2 * PRICE.prompt_usd + 3 * PRICE.completion_usd
+    assert charged.fallen == pytest.approx(9 * today)
+    assert charged.capped.usd == pytest.approx((1 + 3 + 9) * today)
 
 
 @pytest.mark.parametrize("limits", [Limits(tokens=12), Limits(usd=12.0)])

@@ -85,7 +85,13 @@ WITH_USD = '{"text":"x","finish":"stop","usage":[1,2],"tokens":[],"served":"m","
 
 
 @pytest.mark.parametrize(
-    "reply", ["{", "", "[]", '{"usage": [1]}', b"\xff\xff", WITH_USD % -1, WITH_USD % "NaN", WITH_USD % '"x"']
+    "reply",
+    [
+        *("{", "", "[]", '{"usage": [1]}', b"\xff\xff"),
+        *(WITH_USD % -1, WITH_USD % "NaN", WITH_USD % '"x"'),
+        *(WITH_USD % f'0.1,"refused":{price}' for price in ("[1]", "[1,-2]", "[1,NaN]", '"ab"', "false", "{}")),
+        WITH_USD.replace("[1,2]", "[-1,2]") % 0.1,
+    ],
 )
 def test_a_damaged_reply_is_forgotten_alone(tmp_path: Path, reply: object) -> None:
     whole = '{"text":"x","finish":"stop","usage":[1,2],"tokens":[],"served":"m"}'
