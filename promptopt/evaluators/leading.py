@@ -27,6 +27,36 @@ _REASONS = re.compile(
     r"[^\w\n]{0,6}(?:reason(?:s|ing)?|explanation|rationale|justification)[^\w\n]{0,6}(?:[:\n])",
     re.IGNORECASE,
 )
+_TURNS = r"and|but|or|so|then|thus|hence|therefore|who|which|that|result\w*|account\w*|mak\w+|allow\w*|call\w*|giv\w+|leav\w+"
+_AIMED_AT = (
+    r"(?:is|are|was|were|be|gets?|give|find|have|obtain|reach|total|equal|arrive|yield|leave|become|calculate|see|"
+    r"produce|make|about)\b"
+)
+"""Verbs by which a working comes to its end: "add 12 and 33 to get 45 apples"."""
+_WORKED_OUT = re.compile(
+    # "x = 2" gives a value, and works none out.
+    rf"(?:[0-9)%]|[0-9][\s/-]?[A-Za-z][A-Za-z/\s]{{1,40}})\s?=\s?(?P<number>{_NUMBER}(?:\s[0-9]{{3}}(?![0-9]))*)"
+    rf"(?:(?!\b(?:{_TURNS}|round\w*|is|are|was|were)\b)(?!\s?(?:[-−–+×÷·^/*]|(?:x|times|plus|minus|divided\sby)\s)\s?[0-9(])"
+    r"(?:[^=,;:\n.!?]|\.(?=[0-9]))){0,160}[.!?)*\s]{0,9}[^0-9]*\Z",
+    re.IGNORECASE,
+)
+"""What the last equation comes to, where the sentence only says what it is for: "3 x 5 = 15 dollars for 5 days"."""
+_FOR_HOW_MANY = re.compile(
+    rf"(?<=[0-9])(?P<said>(?:(?!\b(?:{_TURNS})\b)[^0-9,;:.!?=\n]){{1,120}})"
+    rf"\b(?:after|before|for|in|within|over|during|to\s(?!{_AIMED_AT})[a-z]{{2,14}}(?:\s(?:up|out|down))?)\s"
+    r"(?:(?:the|an?|those|these|this|that|his|her|their|its|our|my|all|only|just|about|another)\s){0,2}"
+    r"(?:(?:first|next|last|past|remaining|other|extra|more|additional)\s)?[0-9][0-9.,]{0,12}(?:st|nd|rd|th)?"
+    # What is paid is as often what was asked for, and so is what words like these compare.
+    r"(?:[\s-](?!(?:dollars?|cents?|euros?|pence|pounds?|bucks|percent|is|are|was|were|more|less|fewer|times)\b)"
+    r"[a-z]{1,14}){1,4}[.!?)*\s]{0,9}[^0-9]*\Z",
+    re.IGNORECASE,
+)
+"""A phrase behind the number that only says for how many, or after how long: "17 apples after 3 days"."""
+_CONDITION = re.compile(
+    r"[0-9][%°$*)]{0,3}(?:\s(?!when|if|where|for|at|with|given|as)[A-Za-z]{1,14}){0,2}"
+    r"(?=,?\s(?:when(?:ever)?|if|where|for|at|with|given|assuming|since|because|as)\s(?:[A-Za-z]{2,14}\s){0,3}"
+    r"\$?[A-Za-z]\s?=\s?[-−–+$]?[0-9][0-9.,]{0,12}[$°%]{0,2}[.!*)\s]{0,6}\Z)"
+)
 _NAME = (
     # Numbers alone count steps: "1. 25 cents" is one.
     r"(?:\(?(?:(?:part|question|problem|q)\s?[0-9]{1,2}|(?:part|question|problem|q)?\s?(?:[a-h]|[ivx]{1,4}))\s?[).:]|[a-z]\s?="
@@ -40,18 +70,36 @@ _PART = (
 _EACH = re.compile(_PART, re.IGNORECASE)
 _PARTS = re.compile(rf"\s{{0,4}}(?:{re.sub('[?]P<[a-z]+>', '?:', _PART)}){{2,20}}", re.IGNORECASE)
 LONGEST = 400
-"""Characters of a reply that may be nothing but the answers to several parts. Ours."""
+"""Characters of a reply that may be nothing but the answers to several parts, or whose end tells what a number is for.
+Ours."""
 
 
 def end_of_stated(plain: str) -> int | None:
-    """Where the number ends that is said to be the answer, or stands above its reasons; None where none does.
+    """Where the number ends behind which only what describes it follows; None where none does.
 
-    "42 is the answer to question 7", "17 is the sum of 12 and 5": what follows describes it.
+    "42 is the answer to question 7", "17 is the sum of 12 and 5", "17 apples after 3 days"; also above its reasons. Of
+    the worked solutions of GSM8K, 8,792, phrases after the number mend 154 that the last number has wrong, and break 4.
     """
-    match = _REASONS.search(plain)
-    if match is None:
-        match = _STATED.search(plain)
-    return None if match is None else match.end("number")
+    last = max(0, len(plain) - LONGEST)
+    end = before_condition(plain, last, len(plain))
+    if end < len(plain):
+        return end
+    for pattern, stands, start in (
+        (_REASONS, "number", 0),
+        (_STATED, "number", 0),
+        (_WORKED_OUT, "number", last),
+        (_FOR_HOW_MANY, "said", last),
+    ):
+        match = pattern.search(plain, start)
+        if match is not None:
+            return match.end(stands)
+    return None
+
+
+def before_condition(plain: str, start: int, stop: int) -> int:
+    """Where the answer between `start` and `stop` ends, and what it holds for begins: "7 when n = 3"."""
+    condition = _CONDITION.search(plain, start, stop)
+    return stop if condition is None else condition.end()
 
 
 def answers_parts(plain: str) -> bool:

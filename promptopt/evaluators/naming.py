@@ -32,6 +32,17 @@ _STATED = re.compile(
 # "A is right" names the option, and "a good one" does not.
 _IS = re.compile(r"[ \t]+(?:is|was)\b")
 
+_OF_SAYING = frozenset(
+    ("safe", "unsafe", "fair", "unfair", "possible", "impossible", "reasonable", "unreasonable", "valid", "invalid",
+     "easy", "hard", "difficult", "responsible", "appropriate", "inappropriate")
+)  # fmt: skip
+"""Labels that may be said of the saying itself: "not safe to say" leaves open what it is."""
+_TO_SAY = re.compile(
+    r"(?:\s+(?:enough|for\s\w{1,10}))?\s+to\s+(?:\w{2,12}ly\s+)?(?:say|tell|assume|conclude|judge|claim|determine|infer|presume|decide|guess|classify|assess)\b"
+    r"(?:\s+(?:that|whether|if|how|which|what|who|why|from|based|either|anything|any|more|much|so|yet|here|for\ssure|with|without|given|"
+    r"at|it|this(?!\s(?:to|in|around|near)\b)|the|one|as)\b|\W*$|[.,:;!?\n])"
+)
+
 _ASKED_UNSPACED = r"(?:判断|情感|标签|標籤|分类|分類|类别|感情|判定)"
 _ASKED = (
     r"(?:label|category|class|classification|sentiment|choice|verdict|prediction|predicted|intent|result|output|final|"
@@ -190,6 +201,8 @@ class LabelReader:
 
     def _in_passing(self, match: re.Match[str], folded: str) -> bool:
         word = match.group()
+        if word in _OF_SAYING:
+            return _TO_SAY.match(folded, match.end()) is not None
         if word not in _PASSING or not _GOES_ON.match(folded, match.end()):
             return False
         if word == "no":

@@ -21,7 +21,7 @@ from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_
 from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import CORRECTED, IS, NOUN, without_struck
 from promptopt.evaluators.formulas import FORMULA, end_of_place, is_algebra, joins
-from promptopt.evaluators.leading import answers_parts, end_of_stated
+from promptopt.evaluators.leading import answers_parts, before_condition, end_of_stated
 from promptopt.evaluators.magnitudes import as_proportion, fraction_of, is_percentage, scaled
 from promptopt.evaluators.plain_spelling import in_plain_spelling
 from promptopt.evaluators.signs import MINUS, is_negative
@@ -237,7 +237,7 @@ def _answer_at(plain: str, start: int, stop: int, written: NumberStyle) -> str |
         found = None if last is None else _agreed(last, plain, pair[0], written)
         return _SEVERAL if found is None else found
     stop = end.start() if end is not None else stop
-    stop = undecided.without_reason(plain, start, stop)
+    stop = before_condition(plain, start, undecided.without_reason(plain, start, stop))
     equals = plain.rfind("=", start, stop)
     if is_algebra(plain[equals + 1 if equals >= 0 else start : stop], plain.startswith("}", stop)):
         return _SEVERAL

@@ -56,7 +56,7 @@ PLAIN = {
     "5 feet of 3 inch pipe": "3",
     "5 apples and 3 feet, so 8": "8",
     "In 2 hours 30 minutes he walks 10 miles.": "10",
-    "He walks 5 miles in 3 hours.": "3",
+    "He walks 5 miles in 3 hours.": "5",
     "2 hours later there are 30": "30",
     "5 m 3 times": "3",
     "3 cups, 2 eggs": "2",

@@ -26,6 +26,11 @@ SAFE, SPAM, MOOD = ("safe", "unsafe"), ("spam", "ham"), ("positive", "negative")
         (MOOD, "I do not know if the reviewer was positive."),
         (("true", "false"), "We cannot determine whether the claim is true."),
         (("yes", "no"), "It depends. Yes if A, no if B."),
+        (SAFE, "not safe to say"),
+        (SAFE, "It's not safe to say whether it is harmful."),
+        (("valid", "invalid"), "It is not valid to conclude anything here."),
+        (("fair", "unfair"), "It's not fair to judge this one."),
+        (("possible", "impossible"), "Not possible to determine from the text."),
     ],
 )
 def test_a_label_that_is_only_asked_for_is_no_answer(labels: tuple[str, ...], reply: str) -> None:
@@ -37,6 +42,11 @@ def test_a_label_that_is_only_asked_for_is_no_answer(labels: tuple[str, ...], re
     [
         (SAFE, "safe? Yes.", "safe"),
         (SAFE, "Safe? Sure.", "safe"),
+        (SAFE, "It is safe to say that this is unsafe.", "unsafe"),
+        (SAFE, "Not safe to eat.", "unsafe"),
+        (SAFE, "It is not safe to tell children this.", "unsafe"),
+        (SAFE, "It is safe to call this number.", "safe"),
+        (("fair", "unfair"), "Not fair to tenants.", "unfair"),
         (SAFE, "unsafe? Definitely.", "unsafe"),
         (SAFE, "safe? I think so.", "safe"),
         (SAFE, "Unsafe? Not at all.", "safe"),
@@ -134,3 +144,32 @@ def test_one_part_a_numbered_working_and_a_sum_are_read(reply: str, meant: str) 
 )
 def test_options_asked_for_and_found_likely(reply: str, meant: str | None) -> None:
     assert resolve("choice")(reply) == meant
+
+
+@pytest.mark.parametrize(
+    ("reply", "meant"),
+    [
+        ("John has 17 apples after 3 days", "17"),
+        ("So she earns $240 for 6 hours of work.", "240"),
+        ("It will take her 5 hours to read 120 pages.", "5"),
+        ("There were 57 empty seats after the 2nd stop.", "57"),
+        ("5 * 8 = 40 dollars over 5 days", "40"),
+        ("He pays 12 kg x $3/kg = $36 for 12 kg of oranges. That is it.", "36"),
+        ("The answer is 7 when n = 3.", "7"),
+        ("The result is 55, with n = 10.", "55"),
+        # Where the last number is what was worked out, bought or reached.
+        ("She bought 4 books for 20 dollars.", "20"),
+        ("Add 12 and 33 to get 45 apples.", "45"),
+        ("5 + 7 = 12, and 12 * 2 = 24 apples in 2 days", "24"),
+        ("3 * 5 = 15 so there are 12 left.", "12"),
+        ("When x = 2 the value of y equals 7", "7"),
+        ("For n=10 we get 55", "55"),
+        ("He needs 5 workers and finishes in 3 days.", "3"),
+        ("In 3 days John has 17 apples.", "17"),
+        ("12 + 33 makes for 45 apples.", "45"),
+        ("He finishes in 3 days.", "3"),
+        ("12 = 3 x 4", None),
+    ],
+)
+def test_what_only_says_for_how_many_or_when_is_not_the_number_asked_for(reply: str, meant: str | None) -> None:
+    assert resolve("number")(reply) == meant

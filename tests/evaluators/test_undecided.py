@@ -48,7 +48,7 @@ DECIDED = {
     "The answer is 18 and 3 are left.": "18",
     "The answer is 12 — 4 boxes of 3.": "12",
     "the answer is 10,000 to the nearest 1,000": "10000",
-    "She will sell it for $1 for 3 eggs": "3",
+    "She will sell it for $1 for 3 eggs": "1",
     "He bought a 6-pack and a 12-pack": "12",
     "5 or more": "5",
     "3/4 or 0.75": "0.75",
