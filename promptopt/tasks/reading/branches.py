@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from promptopt.tasks.reading.json_objects import table_of, tables_among
+
 Table = dict[str, object]
 _IDS = ("id", "messageId", "message_id", "uuid")
 _PARENTS = ("parentId", "parentUuid", "parentMessageId", "parent_message_uuid", "parent", "parent_id")
@@ -19,9 +21,9 @@ def branch_shown(row: Mapping[str, object]) -> Mapping[str, object] | None:
 
     Where the row does not say which it was, it is that of the message which was written last.
     """
-    around = [row, *(_table(row.get(name)) for name in _AROUND)]
-    around += [_table(_table(row.get("chat")).get("history"))]
-    listed = [_tables(place.get(name)) for place in around for name in _LISTS]
+    around = [row, *(table_of(row.get(name)) for name in _AROUND)]
+    around += [table_of(table_of(row.get("chat")).get("history"))]
+    listed = [_listed(place.get(name)) for place in around for name in _LISTS]
     tables = next((each for each in listed if each), list[Table]())
     by_id = {key: each for each in tables if (key := _named(each, _IDS))}
     parents = [parent for each in by_id.values() if (parent := _named(each, _PARENTS)) in by_id]
@@ -35,7 +37,7 @@ def branch_shown(row: Mapping[str, object]) -> Mapping[str, object] | None:
         node = by_id.pop(place)
         found.append(node)
         place = _named(node, _PARENTS)
-    inner = _table(row.get("chat"))
+    inner = table_of(row.get("chat"))
     beside = {name: inner[name] for name in ("system",) if inner.get(name)}
     return {**beside, **row, "messages": found[::-1]}
 
@@ -88,15 +90,12 @@ def _mapped(around: list[Mapping[str, object]]) -> bool:
     return not any(isinstance(place.get(name), list) and place[name] for place in around for name in _LISTS)
 
 
-def _tables(value: object) -> list[Table]:
-    listed = cast("list[object]", value) if isinstance(value, list) else list(_table(value).values())
-    return [cast("Table", each) for each in listed if isinstance(each, dict)]
+def _listed(value: object) -> list[Table]:
+    """The tables of a list, or those that stand in a table by name."""
+    named = list(table_of(value).values())
+    return tables_among(named if named else value)
 
 
 def _named(table: Mapping[str, object], names: tuple[str, ...]) -> str:
     found = next((table[name] for name in names if table.get(name) is not None), "")
     return str(found) if isinstance(found, str | int) else ""
-
-
-def _table(value: object) -> Table:
-    return cast("Table", value) if isinstance(value, dict) else {}

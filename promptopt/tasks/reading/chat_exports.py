@@ -5,11 +5,12 @@ A row that is one turn, or one exchange, becomes a row of a transcript, and one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from promptopt.tasks.reading.branches import branch_shown, rank_of
 from promptopt.tasks.reading.chat_platforms import CONVERSATIONS, MESSAGES
+from promptopt.tasks.reading.json_objects import list_of_tables, table_of
 from promptopt.tasks.reading.speakers import FILES, as_spoken, plain_text
 from promptopt.tasks.reading.telemetry import EVENTS, message_of_event
 
@@ -47,7 +48,7 @@ def _slack(row: Row) -> Row | None:
 
 def _activity(row: Row) -> Row | None:
     """An activity of the Bot Framework; those that are no message say nothing."""
-    session, speaker = _table(row.get("conversation")).get("id"), _table(row.get("from"))
+    session, speaker = table_of(row.get("conversation")).get("id"), table_of(row.get("from"))
     if not session or not speaker or "type" not in row:
         return None
     spoken = row["type"] == "message" and isinstance(row.get("text"), str)
@@ -65,7 +66,7 @@ def _chatwoot(row: Row) -> Row | None:
     # What happened to a conversation, and what colleagues tell each other, is no turn.
     unsaid = not _NUMBERED[kind] or row.get("private") in (True, "true", "True", "t", "1")
     role, text = ("", "") if unsaid else (_NUMBERED[kind], row["content"])
-    name = str(_table(row.get("conversation")).get("id", row.get("conversation_id", "")))
+    name = str(table_of(row.get("conversation")).get("id", row.get("conversation_id", "")))
     moment = {"created_at": row["created_at"]} if "created_at" in row else {}
     said = {"role": role, "content": text, **({} if unsaid else _files(row))}
     return {"conversation_id": name, **moment, **said} if name else said
@@ -74,7 +75,7 @@ def _chatwoot(row: Row) -> Row | None:
 def _conversation(row: Row) -> Row | None:
     """A conversation whose messages are such rows."""
     for name in _LISTS:
-        tables = _tables(row.get(name))
+        tables = list_of_tables(row.get(name))
         # Beside what was said stands what a bot did.
         turns = [
             {"chatId": "", "conversation": {"id": "-"}, **each} for each in tables if each.get("type") not in _DONE
@@ -89,7 +90,7 @@ def _conversation(row: Row) -> Row | None:
 
 def _teams(row: Row) -> Row | None:
     """A message of Teams, as Graph gives it: a bot speaks as an application."""
-    speaker, body, name = _table(row.get("from")), _table(row.get("body")), row.get("chatId")
+    speaker, body, name = table_of(row.get("from")), table_of(row.get("body")), row.get("chatId")
     if "messageType" not in row or not body or not (isinstance(name, str) or "channelIdentity" in row):
         return None
     session = name if isinstance(name, str) else row.get("replyToId") or row.get("id")
@@ -102,8 +103,8 @@ def _teams(row: Row) -> Row | None:
 
 def _telegram(row: Row) -> Row | None:
     """An update of Telegram's bots."""
-    message = _table(row.get("message"))
-    session, speaker = _table(message.get("chat")).get("id"), _table(message.get("from"))
+    message = table_of(row.get("message"))
+    session, speaker = table_of(message.get("chat")).get("id"), table_of(message.get("from"))
     if "update_id" not in row or session is None or "is_bot" not in speaker:
         return None
     sent = [name for name in _SENT if name in message]
@@ -115,7 +116,7 @@ def _telegram(row: Row) -> Row | None:
 
 def _telegram_chat(row: Row) -> Row | None:
     """A chat that Telegram Desktop exported, whose texts may be in pieces."""
-    tables = [each for each in _tables(row.get("messages")) if each.get("type") == "message"]
+    tables = [each for each in list_of_tables(row.get("messages")) if each.get("type") == "message"]
     if not tables or not all("from_id" in each and "text" in each for each in tables):
         return None
     bot = f"user{row.get('id')}" if row.get("type") == "bot_chat" else None
@@ -123,7 +124,7 @@ def _telegram_chat(row: Row) -> Row | None:
     for each in tables:
         held = each["text"]
         pieces = cast("list[object]", held) if isinstance(held, list) else [held]
-        text = "".join(each if isinstance(each, str) else str(_table(each).get("text", "")) for each in pieces)
+        text = "".join(each if isinstance(each, str) else str(table_of(each).get("text", "")) for each in pieces)
         role = each.get("from") if bot is None else "bot" if each["from_id"] == bot else "user"
         sent = [name for name in ("photo", "file", "media_type") if each.get(name)]
         found.append({"role": role, "content": text, **({"files": sent} if sent else {})})
@@ -132,7 +133,7 @@ def _telegram_chat(row: Row) -> Row | None:
 
 def _discord(row: Row) -> Row | None:
     """A message of Discord's interface: people are no bots, which is not said of them."""
-    author = _table(row.get("author"))
+    author = table_of(row.get("author"))
     if "channel_id" not in row or "username" not in author or not isinstance(row.get("content"), str):
         return None
     role = "bot" if author.get("bot") else "user"
@@ -176,7 +177,7 @@ def _turn(row: Row) -> Row | None:
 
 def _underlined(row: Row) -> Row | None:
     """A conversation whose messages are the fields of objects, as Haystack wrote them."""
-    tables = _tables(row.get("messages"))
+    tables = list_of_tables(row.get("messages"))
     if not tables or not all("_role" in each for each in tables):
         return None
     return {**row, "messages": [{name.lstrip("_"): value for name, value in each.items()} for each in tables]}
@@ -184,11 +185,11 @@ def _underlined(row: Row) -> Row | None:
 
 def _pydantic(row: Row) -> Row | None:
     """A conversation of Pydantic AI: requests hold what the system, the user and tools say, responses the model's."""
-    tables = _tables(row.get("messages"))
+    tables = list_of_tables(row.get("messages"))
     if not tables or not all(each.get("kind") in ("request", "response") for each in tables):
         return None
     found: list[dict[str, object]] = []
-    for part in (part for each in tables for part in _tables(each.get("parts"))):
+    for part in (part for each in tables for part in list_of_tables(each.get("parts"))):
         kind, content = str(part.get("part_kind")), part.get("content")
         if kind in _OF_PYDANTIC:
             found.append({"role": _OF_PYDANTIC[kind], "content": content})
@@ -200,20 +201,22 @@ def _pydantic(row: Row) -> Row | None:
 
 def _ranked(row: Row) -> Row | None:
     """A tree of OpenAssistant's: of several replies, and of several questions behind one, the best."""
-    place = _table(row.get("prompt"))
+    place = table_of(row.get("prompt"))
     if not isinstance(place.get("replies"), list):
         return None
     found: list[Row] = [place]
-    while replies := _tables(place.get("replies")):
-        place = _table(min(replies, key=rank_of))
+    while replies := list_of_tables(place.get("replies")):
+        place = table_of(min(replies, key=rank_of))
         found.append(place)
     return {**row, "messages": [{"role": each.get("role"), "text": each.get("text")} for each in found]}
 
 
 def _palm(row: Row) -> Row | None:
     """A conversation as PaLM's chats had it: authors of any name, the prompt as `context`, and examples before it."""
-    tables, context = _tables(row.get("messages")), row.get("context")
-    shown = [(_table(each.get("input")), _table(each.get("output"))) for each in _tables(row.get("examples"))]
+    tables, context = list_of_tables(row.get("messages")), row.get("context")
+    shown = [
+        (table_of(each.get("input")), table_of(each.get("output"))) for each in list_of_tables(row.get("examples"))
+    ]
     if not tables or not all("author" in each and "content" in each for each in tables):
         return None
     if not isinstance(context, str) and not shown:
@@ -241,7 +244,7 @@ def _compared(row: Row) -> Row | None:
 
 def _adk(row: Row) -> Row | None:
     """A session of Google's agents, whose events hold Gemini's contents."""
-    held = [_table(each.get("content")) for each in _tables(row.get("events")) if each.get("content")]
+    held = [table_of(each.get("content")) for each in list_of_tables(row.get("events")) if each.get("content")]
     if not held or not all("parts" in each and "role" in each for each in held):
         return None
     return {**row, "events": None, "messages": held}
@@ -259,11 +262,11 @@ def _alternating(row: Row) -> Row | None:
 
 def _event(row: Row) -> Row | None:
     """A message that OpenTelemetry logs as an event, a row each."""
-    held = _table(row.get("attributes"))
+    held = table_of(row.get("attributes"))
     kind = next((str(each) for each in (row.get("name"), row.get("event_name"), held.get("event.name"))
                  if str(each) in EVENTS), "")  # fmt: skip
     span = next((row[name] for name in _SPANS if row.get(name)), None)
-    body = _table(row.get("body"))
+    body = table_of(row.get("body"))
     if not kind or span is None or not body:
         return None
     time = next((row[name] for name in ("timestamp", "timeUnixNano", "observedTimeUnixNano") if name in row), None)
@@ -272,7 +275,7 @@ def _event(row: Row) -> Row | None:
 
 def _dialogflow(row: Row) -> Row | None:
     """An exchange of Dialogflow's in the log of its cloud."""
-    answer, session = _table(row.get("jsonPayload")).get("queryResult"), _table(row.get("labels")).get("session_id")
+    answer, session = table_of(row.get("jsonPayload")).get("queryResult"), table_of(row.get("labels")).get("session_id")
     if not session or answer is None:
         return None
     return {"session_id": session, **_time_of(row), "queryResult": answer}
@@ -280,12 +283,12 @@ def _dialogflow(row: Row) -> Row | None:
 
 def _chatgpt(row: Row) -> Row | None:
     """The branch of a tree of messages that was shown last."""
-    tree, place = _table(row.get("mapping")), row.get("current_node")
+    tree, place = {**table_of(row.get("mapping"))}, row.get("current_node")
     found: list[dict[str, object]] = []
     # A node that was seen is taken away: no tree leads back to itself.
-    while isinstance(place, str) and (node := _table(tree.pop(place, None))):
-        message = _table(node.get("message"))
-        content, role = _table(message.get("content")), _table(message.get("author")).get("role")
+    while isinstance(place, str) and (node := table_of(tree.pop(place, None))):
+        message = table_of(node.get("message"))
+        content, role = table_of(message.get("content")), table_of(message.get("author")).get("role")
         parts, place = content.get("parts"), node.get("parent")
         # The page's own system messages are empty.
         said = isinstance(parts, list) and any(cast("list[object]", parts)) and role != "tool"
@@ -300,16 +303,6 @@ def _files(row: Row) -> Row:
 
 def _time_of(row: Row) -> Row:
     return {"timestamp": row["timestamp"]} if "timestamp" in row else {}
-
-
-def _tables(value: object) -> Sequence[Row]:
-    listed = cast("list[object]", value) if isinstance(value, list) else []
-    tables = [cast("Row", each) for each in listed if isinstance(each, dict)]
-    return tables if len(tables) == len(listed) else []
-
-
-def _table(value: object) -> dict[str, object]:
-    return {**cast("dict[str, object]", value)} if isinstance(value, dict) else {}
 
 
 _FORMS: tuple[Callable[[Row], Row | None], ...] = (

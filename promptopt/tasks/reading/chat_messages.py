@@ -23,6 +23,7 @@ from promptopt.tasks.reading.chat_parts import (
     shown,
     steps_of,
 )
+from promptopt.tasks.reading.json_objects import table_of
 from promptopt.tasks.reading.speakers import as_spoken, has_files, is_pictured, is_speaker, known_role
 from promptopt.thoughts import after_thought
 from promptopt.types import ChatRole, Message, ToolCall, canonical
@@ -42,7 +43,7 @@ _WRITTEN_OUT = re.compile(r"data:(image|audio|video)/[\w.+-]+;base64,[\w+/=]{64}
 
 def is_message(entry: object) -> bool:
     """Whether this looks like one message of a conversation."""
-    table = _table(entry)
+    table = table_of(entry)
     if isinstance(table.get("kwargs"), dict) or isinstance(table.get("data"), dict):
         # Rasa's turns have data too.
         return _kind(table) != "" or as_spoken(table) is not table
@@ -113,16 +114,16 @@ def _kind(table: Mapping[str, object]) -> str:
 
 def _is_reply(entry: object) -> bool:
     """Whether this is the text of a reply of OpenAI's responses, whose calls are entries behind it."""
-    return _table(entry).get("type") == "message" and _table(entry).get("role") == "assistant"
+    return table_of(entry).get("type") == "message" and table_of(entry).get("role") == "assistant"
 
 
 def _only_calls(entry: object) -> bool:
-    table = _table(entry)
+    table = table_of(entry)
     return table.get("from") == "function_call" or (is_entry(table) and is_call(table))
 
 
 def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
-    table = _table(entry)
+    table = table_of(entry)
     if is_entry(table):
         return entry_of(table)
     spoken = as_spoken(table)
@@ -175,7 +176,3 @@ def _step(role: ChatRole, content: object, table: Mapping[str, object], beside: 
     spoken = [plain] if text or calls or not results else []
     # Anthropic brings the results of tools in a user's message, before what the user says.
     return [*spoken, *results] if within and results else [*results, *spoken]
-
-
-def _table(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from promptopt.errors import DataError
+from promptopt.tasks.reading.json_objects import table_of
 from promptopt.types import Message, ToolCall, canonical
 
 _TEXTS = ("text", "input_text", "output_text")
@@ -44,7 +45,7 @@ class Unusable(DataError):
 
 def is_thought(entry: object) -> bool:
     """Whether this is not said: what a model thought before it spoke, and what its server did by itself."""
-    table = _table(entry)
+    table = table_of(entry)
     kind = next(iter(table)) if len(table) == 1 and not _type(table) else _type(table)
     # The AI SDK lets programs stream data of their own beside what is said.
     return kind in (*_THOUGHTS, *_SILENT) or kind.startswith("data-") or table.get("thought") is True
@@ -52,7 +53,7 @@ def is_thought(entry: object) -> bool:
 
 def is_entry(entry: object) -> bool:
     """Whether this is a call, a result or a thought that stands beside messages, and not within one."""
-    table = _table(entry)
+    table = table_of(entry)
     return "role" not in table and (is_thought(entry) or is_call(table) or _type(table) in _RESULTS)
 
 
@@ -76,7 +77,7 @@ def content_of(content: object) -> tuple[str, list[ToolCall], list[Message]]:
         return "" if content is None else content, [], []
     parts = cast("list[object]", content) if isinstance(content, list) else [content]
     # An object without these is JSON where a text should stand.
-    bare = isinstance(content, dict) and not ({"type", "text"} & set(_table(cast("object", content))))
+    bare = isinstance(content, dict) and not ({"type", "text"} & set(table_of(cast("object", content))))
     if bare or not isinstance(content, list | dict):
         raise Unusable(f"the content of a message is {cast('object', content)!s:.40}, and no text; write it in quotes")
     texts: list[str] = []
@@ -86,7 +87,7 @@ def content_of(content: object) -> tuple[str, list[ToolCall], list[Message]]:
         if isinstance(part, str):
             texts.append(part)
             continue
-        table = _table(part)
+        table = table_of(part)
         kind, text = _type(table), _text_of(table)
         if is_thought(table):
             continue
@@ -114,14 +115,14 @@ def steps_of(content: object) -> list[object]:
         if called and given and not result:
             steps.append([])
             called = False
-        called, given = called or is_call(_table(part)), result
+        called, given = called or is_call(table_of(part)), result
         steps[-1].append(part)
     return cast("list[object]", steps)
 
 
 def calls_beside(table: Mapping[str, object]) -> list[ToolCall]:
     """The calls that stand beside the content of a message. Raises Unusable for one without a name."""
-    further = _table(table.get("additional_kwargs"))
+    further = table_of(table.get("additional_kwargs"))
     listed: list[object] = []
     # LangChain keeps what the provider sent beside its own form, which is whole where both are there.
     for place in (further, table):
@@ -133,7 +134,7 @@ def calls_beside(table: Mapping[str, object]) -> list[ToolCall]:
 
 def call_of(entry: object) -> ToolCall:
     """One call, in an envelope or without. Raises Unusable for one without a name."""
-    table = _table(entry)
+    table = table_of(entry)
     # OpenAI's custom tools take a text, in an envelope of their own.
     inner = table.get("function", table.get("custom"))
     function = cast("dict[str, object]", inner) if isinstance(inner, dict) else table
@@ -167,8 +168,8 @@ def shown(entry: object) -> str:
 
 def _apart(part: object) -> list[object]:
     """The parts of a message of the AI SDK that are a call and its result in one, as both; any other as it is."""
-    table = _table(part)
-    held = {**table, **_table(table.get("toolInvocation"))}
+    table = table_of(part)
+    held = {**table, **table_of(table.get("toolInvocation"))}
     kind, name = _type(table), held.get("toolName")
     if kind.startswith("tool-") and kind not in (*_CALLS, *_RESULTS, "tool-invocation"):
         name = kind.removeprefix("tool-")
@@ -192,7 +193,7 @@ def _called(table: Mapping[str, object]) -> ToolCall:
 def _result(table: Mapping[str, object]) -> Message:
     inner = _within(table, _RESULT_BY)
     given = table if inner is None else inner
-    id = _first({**_table(given.get("origin")), **given}, _IDS)
+    id = _first({**table_of(given.get("origin")), **given}, _IDS)
     # Without an id it is the name that tells whose result this is.
     name = None if id else _first(given, _NAMES)
     said = _given(_first(given, _GIVEN))
@@ -201,7 +202,7 @@ def _result(table: Mapping[str, object]) -> Message:
 
 def _given(value: object) -> str:
     """What a tool gave, as text: any JSON that is neither a text nor a message's parts is handed on as such."""
-    table = _table(value)
+    table = table_of(value)
     # The AI SDK says of what kind a result is.
     if isinstance(table.get("type"), str) and "value" in table:
         return _given(table["value"])
@@ -213,7 +214,7 @@ def _given(value: object) -> str:
 
 
 def _listed(value: object) -> list[dict[str, object]]:
-    return [_table(each) for each in cast("list[object]", value)] if isinstance(value, list) else []
+    return [table_of(each) for each in cast("list[object]", value)] if isinstance(value, list) else []
 
 
 def _text_of(table: Mapping[str, object]) -> str | None:
@@ -222,11 +223,11 @@ def _text_of(table: Mapping[str, object]) -> str | None:
     if kind == "refusal" and isinstance(table.get("refusal"), str):
         return str(table["refusal"])
     # What Bedrock's guard is to look at is a text in an envelope.
-    guarded = _table(_table(table.get("guardContent")).get("text")).get("text")
+    guarded = table_of(table_of(table.get("guardContent")).get("text")).get("text")
     if isinstance(guarded, str):
         return guarded
     # Cohere gives results of tools as documents.
-    document = _table(table.get("document"))
+    document = table_of(table.get("document"))
     if kind == "document" and "data" in document:
         return _given(document["data"])
     # Gemini's parts have a text and no kind.
@@ -234,19 +235,15 @@ def _text_of(table: Mapping[str, object]) -> str | None:
     # A sound that was written down is read as that.
     text = table.get("transcript") if kind in _SOUNDS else text
     # Messages of OpenAI's threads have what they cite beside the text.
-    text = _table(text).get("value", text)
+    text = table_of(text).get("value", text)
     return text if isinstance(text, str) else None
 
 
 def _type(entry: object) -> str:
     # LlamaIndex calls parts blocks.
-    kind = _table(entry).get("type", _table(entry).get("block_type"))
+    kind = table_of(entry).get("type", table_of(entry).get("block_type"))
     return kind if isinstance(kind, str) else ""
 
 
 def _first(table: Mapping[str, object], names: Sequence[str]) -> object:
     return next((table[name] for name in names if table.get(name) is not None), None)
-
-
-def _table(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}

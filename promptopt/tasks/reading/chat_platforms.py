@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import cast
 
+from promptopt.tasks.reading.json_objects import list_of_tables, table_of
 from promptopt.tasks.reading.speakers import plain_text
 
 Row = Mapping[str, object]
@@ -52,10 +53,10 @@ def _ada(row: Row) -> Row | None:
 
 def _kore(row: Row) -> Row | None:
     """A message of Kore.ai's, whose texts stand in components."""
-    kind, components = str(row.get("type")), _tables(row.get("components"))
+    kind, components = str(row.get("type")), list_of_tables(row.get("components"))
     if kind not in _DIRECTIONS or not components or "botId" not in row:
         return None
-    texts = [_table(each.get("data")).get("text") for each in components]
+    texts = [table_of(each.get("data")).get("text") for each in components]
     said = "\n".join(each for each in texts if isinstance(each, str) and each.strip())
     role = _DIRECTIONS[kind] if said else ""
     return _turn(row.get("sessionId"), row.get("createdOn"), role, said, {})
@@ -63,10 +64,10 @@ def _kore(row: Row) -> Row | None:
 
 def _freshchat(row: Row) -> Row | None:
     """A message of Freshchat's; what colleagues tell each other, and the system, is no turn."""
-    parts, actor = _tables(row.get("message_parts")), row.get("actor_type")
+    parts, actor = list_of_tables(row.get("message_parts")), row.get("actor_type")
     if not parts or not isinstance(actor, str):
         return None
-    texts = [_table(each.get("text")).get("content") for each in parts]
+    texts = [table_of(each.get("text")).get("content") for each in parts]
     said = "\n".join(each for each in texts if isinstance(each, str) and each.strip())
     shown = str(row.get("message_type", "normal")) == "normal" and actor != "system"
     pictured = any("image" in each or "file" in each or "video" in each for each in parts)
@@ -101,13 +102,13 @@ def _turn(session: object, time: object, role: str, said: str, files: Row) -> Ro
 
 def _help_scout(row: Row) -> Row | None:
     """A conversation of Help Scout's, whose threads tell by who made them who speaks."""
-    threads = _tables(_table(row.get("_embedded")).get("threads"))
+    threads = list_of_tables(table_of(row.get("_embedded")).get("threads"))
     if not threads or not all("type" in each and "createdBy" in each for each in threads):
         return None
     shown = [each for each in threads if each["type"] not in _UNSAID and each.get("state", "published") == "published"]
     turns = [
         {
-            "role": "user" if _table(each["createdBy"]).get("type") == "customer" else "assistant",
+            "role": "user" if table_of(each["createdBy"]).get("type") == "customer" else "assistant",
             "content": plain_text(str(each.get("body") or "")),
             "timestamp": each.get("createdAt"),
         }
@@ -118,12 +119,12 @@ def _help_scout(row: Row) -> Row | None:
 
 def _voiceflow(row: Row) -> Row | None:
     """A transcript of Voiceflow's: what the user did, and what the bot's steps gave; all but texts are no turns."""
-    whole = _table(row.get("transcript"))
-    logs = _tables(whole.get("logs", row.get("logs")))
+    whole = table_of(row.get("transcript"))
+    logs = list_of_tables(whole.get("logs", row.get("logs")))
     if logs and all(each.get("type") in ("action", "trace", "log") and "data" in each for each in logs):
-        steps = [(each["type"] == "action", _table(each["data"])) for each in logs]
+        steps = [(each["type"] == "action", table_of(each["data"])) for each in logs]
     elif is_voiceflow(messages := row.get("messages")):
-        steps = [(each["format"] == "request", _table(each.get("payload"))) for each in _tables(messages)]
+        steps = [(each["format"] == "request", table_of(each.get("payload"))) for each in list_of_tables(messages)]
     else:
         return None
     turns = [
@@ -137,23 +138,23 @@ def _voiceflow(row: Row) -> Row | None:
 
 def is_voiceflow(value: object) -> bool:
     """Whether this is a list of the turns of a transcript of Voiceflow's."""
-    tables = _tables(value)
+    tables = list_of_tables(value)
     return bool(tables) and all("turnID" in each and "format" in each for each in tables)
 
 
 def _said_in_step(step: Row, *, asks: bool) -> str:
     held = step.get("payload")
     if not asks:
-        said = _table(held).get("message") if step.get("type") in _SPOKEN_TRACES else None
+        said = table_of(held).get("message") if step.get("type") in _SPOKEN_TRACES else None
         return said if isinstance(said, str) else ""
     # A button that is pressed says what stands on it.
-    found = (held, _table(held).get("query"), _table(held).get("label"))
+    found = (held, table_of(held).get("query"), table_of(held).get("label"))
     return next((each for each in found if isinstance(each, str)), "")
 
 
 def _genesys(row: Row) -> Row | None:
     """A transcript of Genesys', whose phrases tell on which side who speaks stands."""
-    phrases = [each for one in _tables(row.get("transcripts")) for each in _tables(one.get("phrases"))]
+    phrases = [each for one in list_of_tables(row.get("transcripts")) for each in list_of_tables(one.get("phrases"))]
     if not phrases or not all(str(each.get("participantPurpose")) in _HEARD for each in phrases):
         return None
     turns = [{"role": _HEARD[str(each["participantPurpose"])], "content": each.get("text")} for each in phrases]
@@ -162,21 +163,11 @@ def _genesys(row: Row) -> Row | None:
 
 def _items(row: Row) -> Row | None:
     """A page of OpenAI's conversations, whose items have no times, and begin with the newest by default."""
-    items = _tables(row.get("data"))
+    items = list_of_tables(row.get("data"))
     said = [each.get("role") for each in items if each.get("type") == "message"]
     if row.get("object") != "list" or any("created_at" in each for each in items):
         return None
     return {**row, "data": items[::-1]} if said[:1] == ["assistant"] and said[-1:] == ["user"] else None
-
-
-def _tables(value: object) -> Sequence[Row]:
-    listed = cast("list[object]", value) if isinstance(value, list) else []
-    tables = [cast("Row", each) for each in listed if isinstance(each, dict)]
-    return tables if len(tables) == len(listed) else []
-
-
-def _table(value: object) -> Row:
-    return cast("Row", value) if isinstance(value, dict) else {}
 
 
 MESSAGES: tuple[Form, ...] = (_twilio, _ada, _kore, _freshchat, _cognigy, _hubspot)

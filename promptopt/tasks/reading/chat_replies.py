@@ -7,6 +7,7 @@ from typing import cast
 from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.chat_parts import is_entry, is_thought
 from promptopt.tasks.reading.grouping import Row, unpacked
+from promptopt.tasks.reading.json_objects import table_of
 from promptopt.tasks.reading.streams import streamed
 
 _OUTPUTS = ("message", "output", "outputs", "expectedOutput", "expected_output", "response", "completion", "answer",
@@ -55,10 +56,10 @@ def _reply_in(value: object, depth: int) -> list[object] | None:
         listed = [each for each in whole if not is_thought(each)]
         messages = bool(listed) and all(map(is_message, listed))
         # OpenAI's responses have a text and each call as entries of their own, which are one reply.
-        if messages and all(is_entry(each) or _table(each).get("type") == "message" for each in listed):
+        if messages and all(is_entry(each) or table_of(each).get("type") == "message" for each in listed):
             return listed
         # The last of a list of messages is the reply; of choices the one with the number 0, of generations the first.
-        first = next((each for each in listed if _table(each).get("index") == 0), next(iter(listed), None))
+        first = next((each for each in listed if table_of(each).get("index") == 0), next(iter(listed), None))
         return _reply_in(listed[-1] if messages else first, depth + 1)
     if not isinstance(value, dict):
         return None
@@ -68,7 +69,3 @@ def _reply_in(value: object, depth: int) -> list[object] | None:
     if isinstance(table.get("parts"), list) and "role" not in table:
         return [{"role": "model", **table}]
     return next((found for name in _OUTPUTS if (found := _reply_in(table.get(name), depth + 1)) is not None), None)
-
-
-def _table(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}

@@ -25,6 +25,7 @@ from promptopt.tasks.reading.chat_messages import answered_by_system, placed_mes
 from promptopt.tasks.reading.chat_parts import Unusable
 from promptopt.tasks.reading.chat_replies import reply_of
 from promptopt.tasks.reading.grouping import group_of, growing, unpacked
+from promptopt.tasks.reading.json_objects import tables_among
 from promptopt.tasks.reading.responses import with_history
 from promptopt.tasks.reading.speakers import joined_words, turns_of
 from promptopt.tasks.reading.spoken import spoken_in
@@ -178,7 +179,7 @@ def _opened(row: Row) -> Iterator[Row]:
     if not holds_model_calls(row) and entries_of(row) is None and (within := opened_envelope(row)) is not None:
         # Diagnostic logs of Azure, say, keep what was asked and answered one level down.
         row = turns_of(exported(within))
-    inner = [each for name in WITHIN for each in _tables(row.get(name))]
+    inner = [each for name in WITHIN for each in tables_among(unpacked(row.get(name)))]
     if not inner or (entries_of(row) is not None and not any(map(_asks_a_model, inner))):
         yield row
         return
@@ -191,14 +192,8 @@ def _opened(row: Row) -> Iterator[Row]:
 def _asks_a_model(row: Row) -> bool:
     """Whether this is a call of a model, or holds one at any depth."""
     row = span_of(row)
-    within = (each for name in WITHIN for each in _tables(row.get(name)))
+    within = (each for name in WITHIN for each in tables_among(unpacked(row.get(name))))
     return _kind(row) in _OF_A_MODEL or any(map(_asks_a_model, within))
-
-
-def _tables(value: object) -> list[Row]:
-    value = unpacked(value)
-    listed = cast("list[object]", value) if isinstance(value, list) else []
-    return [cast("Row", each) for each in listed if isinstance(each, dict)]
 
 
 def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None, demands: str | None) -> Conversation:

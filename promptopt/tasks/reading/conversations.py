@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from promptopt.tasks.reading.json_objects import tables_among
+
 Messages = tuple[tuple[str, str], ...]
 """(role, content) pairs, in the order spoken."""
 
@@ -52,14 +54,10 @@ def message_in(entry: object) -> tuple[str, str] | None:
 def calls_a_tool(value: object) -> bool:
     """Whether a message of the cell calls a tool."""
     entries = cast("list[object]", value) if isinstance(value, list) else []
-    tables = _tables(entries)
-    parts = _tables([part for table in tables for part in _several(table.get("content"))])
+    tables = tables_among(entries)
+    parts = tables_among([part for table in tables for part in _several(table.get("content"))])
     used = any(part.get("type") == "tool_use" for part in parts)
     return used or any(table.get(name) for table in tables for name in _CALLS)
-
-
-def _tables(entries: Sequence[object]) -> list[dict[str, object]]:
-    return [cast("dict[str, object]", entry) for entry in entries if isinstance(entry, dict)]
 
 
 def _several(value: object) -> list[object]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import cast
 
+from promptopt.tasks.reading.json_objects import table_of, tables_among
 from promptopt.types import ChatRole
 
 Row = Mapping[str, object]
@@ -92,7 +93,7 @@ def as_spoken(table: dict[str, object]) -> dict[str, object]:
         plain = {joined_words(name): value for name, value in table.items()}
         # Of what kind it is may stand beside it.
         kind = {"type": table.get("type")} if isinstance(table.get("payload"), dict) else {}
-        held = ({**kind, **_table(plain.get(name))} if _table(plain.get(name)) else
+        held = ({**kind, **table_of(plain.get(name))} if table_of(plain.get(name)) else
                 {"type": "text", "text": plain.get(name)} for name in (*_TEXTS, "payload"))  # fmt: skip
         said = next((each["text"] for each in held if each.get("type") == "text" and isinstance(each.get("text"), str)),
                     None)  # fmt: skip
@@ -113,11 +114,11 @@ def turns_of(row: Row) -> Row:
         opened = [row["source"]] if isinstance(row.get("source"), dict) else []
         found["conversation"] = [*opened, *cast("list[object]", parts)]
     people = _people(row)
-    places = (row, _table(row.get("ticket")))
+    places = (row, table_of(row.get("ticket")))
     asker = next((place[name] for place in places for name in _ASKERS if isinstance(place.get(name), str | int)), None)
     opening = row.get("description_text")
     for name, value in found.items():
-        tables = _tables(value)
+        tables = tables_among(value)
         if not tables or len(tables) < len(cast("list[object]", value)):
             continue
         if name == "conversations" and isinstance(opening, str) and any("incoming" in each for each in tables):
@@ -130,7 +131,7 @@ def turns_of(row: Row) -> Row:
 
 def answered_by_users(listed: list[object]) -> list[object]:
     """The turns; where one of the two sides is called a contact, and the other a user, the user is of the desk."""
-    tables = _tables(listed)
+    tables = tables_among(listed)
     named = {name for each in tables if (name := _speaker(each)) is not None}
     others = {name for name in named if _folded(name) != "user"}
     if len(tables) < len(listed) or others == named or not others or {known_role(name) for name in others} != {"user"}:
@@ -146,7 +147,7 @@ def has_files(turn: Row) -> bool:
     whole = any(isinstance(turn.get(name), list) and turn[name] for name in listed)
     # Attachments may be names of files, and links that are shown.
     named = any(isinstance(each, str) for each in beside)
-    files = [table for table in _tables(beside) if any(name in table for name in _OF_A_FILE)]
+    files = [table for table in tables_among(beside) if any(name in table for name in _OF_A_FILE)]
     marked = any(str(table.get("contentType", table.get("content_type"))) not in _NO_FILES for table in files)
     return whole or named or marked or _COUNTS.fullmatch(str(turn.get(counted))) is not None
 
@@ -160,9 +161,9 @@ def spoken_alone(listed: list[object]) -> list[object]:
     """The turns of a list that has events of other kinds beside them; any other list as it is."""
     # Events are told so by Amazon Connect, and services by Telegram.
     listed = [
-        each for each in listed if str(_table(each).get("type", _table(each).get("Type"))).casefold() not in _NEWS
+        each for each in listed if str(table_of(each).get("type", table_of(each).get("Type"))).casefold() not in _NEWS
     ]
-    tables = _tables(listed)
+    tables = tables_among(listed)
     # Zendesk's chats have types such as `chat.msg`.
     marked = [
         each for each in tables
@@ -182,7 +183,7 @@ def _public(turn: Row) -> bool:
 
 def _people(row: Row) -> dict[str, str]:
     """What those are who take part in a chat, by their ids, where it lists them."""
-    listed = [each for name in PARTICIPANTS for each in _tables(row.get(name))]
+    listed = [each for name in PARTICIPANTS for each in tables_among(row.get(name))]
     return {str(each["id"]): said for each in listed if "id" in each and (said := _speaker({"who": each})) is not None}
 
 
@@ -222,15 +223,6 @@ def plain_text(text: str) -> str:
         return text
     broken = re.sub(r"<br\s*/?>|</(p|div|li|h\d)>", "\n", text, flags=re.IGNORECASE)
     return html.unescape(re.sub(r"<[^<>]*>", "", broken)).strip()
-
-
-def _tables(value: object) -> list[dict[str, object]]:
-    listed = cast("list[object]", value) if isinstance(value, list) else []
-    return [cast("dict[str, object]", each) for each in listed if isinstance(each, dict)]
-
-
-def _table(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _folded(said: str) -> str:

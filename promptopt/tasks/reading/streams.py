@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from promptopt.tasks.reading.json_objects import table_of, tables_among
+
 Table = dict[str, object]
 _GROWN = (("text", "text"), ("partial_json", "input"))
 """Members of a piece of Anthropic's streams, each with the member of the block that it is a piece of."""
@@ -15,7 +17,7 @@ def streamed(pieces: Sequence[object]) -> Table | None:
 
     Of Anthropic, of OpenAI's chats and responses, of Gemini and Ollama.
     """
-    tables = [_table(piece) for piece in pieces]
+    tables = [table_of(piece) for piece in pieces]
     if not tables or not all(tables):
         return None
     return next((found for form in _FORMS if (found := form(tables)) is not None), None)
@@ -26,9 +28,9 @@ def _anthropic(tables: Sequence[Table]) -> Table | None:
         return None
     blocks: dict[str, Table] = {}
     for table in tables:
-        place, delta = str(table.get("index")), _table(table.get("delta"))
+        place, delta = str(table.get("index")), table_of(table.get("delta"))
         if "content_block" in table:
-            blocks[place] = dict(_table(table["content_block"]))
+            blocks[place] = dict(table_of(table["content_block"]))
         for name, member in _GROWN:
             grown = delta.get(name)
             if place in blocks and isinstance(grown, str):
@@ -39,11 +41,13 @@ def _anthropic(tables: Sequence[Table]) -> Table | None:
 
 def _chunks(tables: Sequence[Table]) -> Table | None:
     """OpenAI's chats: of several choices the first."""
-    choices = [choice for table in tables for choice in _tables(table.get("choices")) if choice.get("index", 0) == 0]
-    deltas = [_table(choice["delta"]) for choice in choices if "delta" in choice]
+    choices = [
+        choice for table in tables for choice in tables_among(table.get("choices")) if choice.get("index", 0) == 0
+    ]
+    deltas = [table_of(choice["delta"]) for choice in choices if "delta" in choice]
     if not deltas or len(deltas) < len(choices):
         return None
-    calls = _calls([call for delta in deltas for call in _tables(delta.get("tool_calls"))])
+    calls = _calls([call for delta in deltas for call in tables_among(delta.get("tool_calls"))])
     named = {"tool_calls": calls} if calls else {}
     return {"role": "assistant", "content": _joined(delta.get("content") for delta in deltas), **named}
 
@@ -57,7 +61,7 @@ def _calls(pieces: Sequence[Table]) -> list[Table]:
         if place not in growing or (named and growing[place]["id"] not in ("", named)):
             growing[place] = {"id": "", "name": "", "arguments": ""}
             found.append(growing[place])
-        call, function = growing[place], _table(piece.get("function"))
+        call, function = growing[place], table_of(piece.get("function"))
         for name, held in (("id", named), ("name", function.get("name"))):
             if isinstance(held, str) and not call[name]:
                 call[name] = held
@@ -69,15 +73,15 @@ def _calls(pieces: Sequence[Table]) -> list[Table]:
 def _responses(tables: Sequence[Table]) -> Table | None:
     """OpenAI's responses: the last event has all of it."""
     last = tables[-1]
-    return _table(last.get("response")) if last.get("type") == "response.completed" else None
+    return table_of(last.get("response")) if last.get("type") == "response.completed" else None
 
 
 def _gemini(tables: Sequence[Table]) -> Table | None:
-    first = [next(iter(_tables(table.get("candidates"))), Table()) for table in tables]
+    first = [next(iter(tables_among(table.get("candidates"))), Table()) for table in tables]
     if len(tables) < 2 or not all("candidates" in table or "usageMetadata" in table for table in tables):
         return None
     parts: list[Table] = []
-    for part in (part for each in first for part in _tables(_table(each.get("content")).get("parts"))):
+    for part in (part for each in first for part in tables_among(table_of(each.get("content")).get("parts"))):
         begun = parts[-1] if parts else {}
         # A piece of a text goes on in the next; a thought is no piece of what is said.
         goes_on = "text" in part and "text" in begun and part.get("thought") == begun.get("thought")
@@ -89,10 +93,10 @@ def _gemini(tables: Sequence[Table]) -> Table | None:
 
 
 def _ollama(tables: Sequence[Table]) -> Table | None:
-    messages = [_table(table.get("message")) for table in tables if "done" in table]
+    messages = [table_of(table.get("message")) for table in tables if "done" in table]
     if len(messages) < len(tables) or not all(messages):
         return None
-    calls = [call for message in messages for call in _tables(message.get("tool_calls"))]
+    calls = [call for message in messages for call in tables_among(message.get("tool_calls"))]
     said = _joined(message.get("content") for message in messages)
     return {"role": "assistant", "content": said, **({"tool_calls": calls} if calls else {})}
 
@@ -102,12 +106,3 @@ _FORMS: tuple[Callable[[Sequence[Table]], Table | None], ...] = (_anthropic, _ch
 
 def _joined(pieces: object) -> str:
     return "".join(piece for piece in cast("Sequence[object]", pieces) if isinstance(piece, str))
-
-
-def _tables(value: object) -> list[Table]:
-    listed = cast("list[object]", value) if isinstance(value, list) else []
-    return [cast("Table", each) for each in listed if isinstance(each, dict)]
-
-
-def _table(value: object) -> Table:
-    return cast("Table", value) if isinstance(value, dict) else {}
