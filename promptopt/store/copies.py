@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from promptopt.store.database import octets
 from promptopt.store.database_errors import sentences
 from promptopt.store.runs import FINAL, Store
 from promptopt.store.tables import CALLS, JOURNAL, RUN_ORDER, RUNS
@@ -23,7 +24,7 @@ def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:
     # The last replies may still be on their way to the file that is read here.
     source.cache.flush()
     names = [each for run in dict.fromkeys(run_ids) for each in (run, run + FINAL)]
-    with sentences(source.where), source.engine.connect() as reading, sentences(target.where):
+    with sentences(source.where), source.engine.connect() as reading:
         keys: dict[bytes, None] = {}
         for begin in range(0, len(names), AT_ONCE):
             chosen = names[begin : begin + AT_ONCE]
@@ -32,7 +33,7 @@ def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:
             _copy(reading, target, JOURNAL, sql.select(JOURNAL).where(JOURNAL.c.run.in_(chosen)))
             # Each key once, over all runs: those of one task share calls.
             asked = sql.select(JOURNAL.c.key).where(JOURNAL.c.run.in_(chosen))
-            keys |= {bytes(key): None for (key,) in reading.execute(asked)}
+            keys |= {octets(key): None for (key,) in reading.execute(asked)}
         listed = list(keys)
         for begin in range(0, len(listed), AT_ONCE):
             query = sql.select(CALLS).where(CALLS.c.key.in_(listed[begin : begin + AT_ONCE]))
@@ -50,5 +51,6 @@ def _copy(reading: sql.Connection, target: Store, table: sql.Table, query: sql.S
     rows = reading.execute(query).mappings()
     while found := rows.fetchmany(AT_ONCE):
         # A kill leaves a part of the copy; copied again, the rest is added to it.
-        with target.engine.begin() as writing:
+        # Of its own: what the source cannot read is no fault of the target.
+        with sentences(target.where), target.engine.begin() as writing:
             writing.execute(insert, [dict(row) for row in found])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +20,7 @@ from promptopt.errors import StoreError
 from promptopt.places import home
 from promptopt.store.database_errors import DAMAGED, IN_MEMORY, is_in_memory, sentences
 from promptopt.store.tables import CLAIMS, METADATA, VERSION
+from promptopt.text import shorten
 
 # What a run asks of its store is text, here and in `cache`, `journal` and `runs`. SQLAlchemy would compile statements
 # made of tables anew for every store, and that took a quarter of a small run's time. An INSERT leaves rows that are
@@ -42,6 +46,11 @@ def among(connection: sql.Connection, query: str, values: Sequence[object]) -> l
 def each_of(connection: sql.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
     """How many rows of the store `statement` changed, run once for each of `rows`, of which there is one at least."""
     return connection.exec_driver_sql(statement.format(mark=_mark_of(connection)), list(rows)).rowcount
+
+
+def octets(value: object) -> bytes:
+    """A key as a column holds it; none where it is damaged, and holds something else."""
+    return bytes(value) if isinstance(value, bytes) else b""
 
 
 def _mark_of(connection: sql.Connection) -> str:
@@ -97,6 +106,7 @@ def open_engine(location: str | Path | None) -> sql.Engine:
     url = url_of(location)
     where = shown(url)
     if url.drivername == "sqlite" and url.database and not url.query:
+        _refuse_devices(Path(url.database))
         try:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         # A null character in a name is a ValueError.
@@ -118,14 +128,22 @@ def open_engine(location: str | Path | None) -> sql.Engine:
         found = _prepared(engine)
     if found != str(VERSION):
         engine.dispose()
-        if not found.isdecimal() or int(found) < VERSION:
+        if not re.fullmatch("[1-9][0-9]{0,8}", found) or int(found) < VERSION:
             what = DAMAGED if engine.dialect.name == "sqlite" else "its tables are of no version that was ever written"
-            raise StoreError(f"store {where}: {what} (it says that its version is {found!r})")
+            raise StoreError(f"store {where}: {what} (it says that its version is {shorten(found, 20)!r})")
         raise StoreError(
             f"store {where} was written by a newer promptopt (store version {found}, this one knows {VERSION}): "
             f"upgrade promptopt, or set PROMPTOPT_HOME to another folder"
         )
     return engine
+
+
+def _refuse_devices(path: Path) -> None:
+    # SQLite waits for ever for what a pipe brings, and calls a device a disk that failed.
+    with contextlib.suppress(OSError, ValueError):
+        kind = stat.S_IFMT(path.stat().st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):
+            raise StoreError(f"store {path}: it is a pipe, a socket or a device, and a store is a file; name a file")
 
 
 def _prepared(engine: sql.Engine, tries: int = 40) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sql
 
 from promptopt.errors import ReplayDiverged
-from promptopt.store.database import each_of
+from promptopt.store.database import each_of, octets
 from promptopt.store.database_errors import sentences
 
 COUNT = sql.text("SELECT count(*) FROM journal WHERE run = :run")
@@ -45,8 +45,8 @@ class Journal:
             if known:
                 span = {"run": self.run_id, "first": self.position, "last": self.position + known - 1}
                 for offset, (found,) in enumerate(connection.execute(SELECT, span)):
-                    if bytes(found) != keys[offset]:
-                        stored = recorded(bytes(found))
+                    if octets(found) != keys[offset]:
+                        stored = recorded(octets(found))
                         raise ReplayDiverged(
                             run_id=self.run_id,
                             position=self.position + offset,

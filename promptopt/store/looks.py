@@ -11,11 +11,13 @@ from sqlalchemy.exc import IntegrityError
 
 from promptopt.errors import StoreError
 from promptopt.store.database import among, each_of
-from promptopt.store.database_errors import sentences
+from promptopt.store.database_errors import DAMAGED, sentences
 
 RECORDED = sql.text("SELECT number FROM looks WHERE shown = :shown")
+# Above the numbers of examples, too: where a damaged store has lost its looks, these still say what was opened.
 ENTER = sql.text(
-    "INSERT INTO looks (number, shown, entered) SELECT COALESCE(MAX(number), 0) + 1, :shown, :now FROM looks"
+    "INSERT INTO looks (number, shown, entered) SELECT COALESCE(MAX(number), 0) + 1, :shown, :now "
+    "FROM (SELECT MAX(number) AS number FROM looks UNION ALL SELECT MAX(look) FROM looked_at) AS openings"
 )
 ALL = sql.text("SELECT number, shown, entered FROM looks ORDER BY number")
 ALL_EXAMPLES = sql.text("SELECT look, example FROM looked_at")
@@ -77,6 +79,7 @@ class Looks:
         return self._before([*examples, *formerly], None)
 
     def _entered(self, shown: str, examples: Sequence[str], now: float) -> int:
+        refused: BaseException | None = None
         for _ in range(TRIES):
             with self._engine.connect() as connection:
                 found = connection.execute(RECORDED, {"shown": shown}).scalar()
@@ -87,12 +90,17 @@ class Looks:
                 with self._engine.begin() as connection:
                     connection.execute(ENTER, {"shown": shown, "now": now})
                     number = int(connection.execute(RECORDED, {"shown": shown}).scalar_one())
-                    each_of(connection, ENTER_EXAMPLE, [(number, example) for example in dict.fromkeys(examples)])
+                    rows = [(number, example) for example in dict.fromkeys(examples)]
+                    if rows:
+                        each_of(connection, ENTER_EXAMPLE, rows)
                     return number
-            except IntegrityError:
+            except IntegrityError as taken:
                 # Another process took the number, or showed the same, in this moment: look again.
-                continue
-        raise StoreError(f"store {self._where}: {TRIES} other openings came first; run the same command again")
+                refused = taken.orig
+        raise StoreError(
+            f"store {self._where}: the look at the test could not be entered in {TRIES} tries ({refused}); run "
+            f"the same command again, and where that says the same: {DAMAGED}"
+        )
 
     def _before(self, examples: Sequence[str], number: int | None) -> Opening:
         counts: dict[int, int] = {}
@@ -102,6 +110,7 @@ class Looks:
                 for look, count in among(connection, SHARING, keys[begin : begin + AT_ONCE]):
                     # Earlier ones alone: a look keeps its number, and the level that was said with it, whatever comes
                     # after.
-                    if number is None or look < number:
+                    # A number that is damaged cannot be told to be later.
+                    if number is None or not isinstance(look, int) or look < number:
                         counts[look] = counts.get(look, 0) + count
         return Opening(len(counts), max(counts.values(), default=0))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import sqlalchemy as sql
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError
@@ -41,6 +41,7 @@ IDS = sql.text(
     "SELECT id FROM runs LEFT JOIN run_order ON run_order.run = runs.id WHERE substr(id, 1, :length) = :begins "
     "ORDER BY COALESCE(position, 0) DESC, updated DESC, id"
 )
+AS_THEY_ARE = sql.text(IDS.text.replace("SELECT id", "SELECT CAST(id AS BLOB)", 1))
 # `WHERE true`: without it SQLite reads `ON` as that of a join.
 TOUCH = sql.text(
     "INSERT INTO run_order (run, position) SELECT :id, COALESCE(MAX(position), 0) + 1 FROM run_order WHERE true "
@@ -177,9 +178,16 @@ class Store:
         return self._record(run_id if run_id in matches else matches[0])
 
     def _ids(self, begins: str = "") -> list[str]:
+        asked = {"begins": begins, "length": len(begins)}
         with sentences(self.where), self.engine.connect() as connection:
-            rows = connection.execute(IDS, {"begins": begins, "length": len(begins)})
-            return [name for (name,) in rows if isinstance(name, str)]
+            try:
+                return [name for (name,) in connection.execute(IDS, asked) if isinstance(name, str)]
+            except OperationalError as cause:
+                # What sqlite3 says of a text that is not UTF-8: one such name must not hide the others.
+                if "decode" not in str(cause.orig):
+                    raise
+            rows = connection.execute(AS_THEY_ARE, asked)
+            return [name.decode("utf-8", "replace") for (name,) in rows]
 
     def _record(self, run_id: str) -> RunRecord:
         # Each row by itself: one that cannot be read must not hide the others.

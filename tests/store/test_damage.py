@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from promptopt.errors import ConfigError, StoreError
+from promptopt.errors import ConfigError, ReplayDiverged, StoreError
 from promptopt.run.stored_replies import known
+from promptopt.store.copies import copy_runs
 from promptopt.store.runs import Store
 
 
@@ -135,3 +137,85 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
     told = r"store\.db\.run\.lock cannot be locked \(No locks available\), so two processes .* by PROMPTOPT_HOME"
     with Store(tmp_path / "store.db") as store, pytest.raises(StoreError, match=told), store.alone("run", print):
         pytest.fail("nothing holds it")
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, "\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT TWO}", "01", "1.0"])
+def test_a_version_that_is_no_number_is_damage(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "store.db"
+    Store(path).close()
+    spoil(path, "UPDATE meta SET value = ?", version)
+    with pytest.raises(StoreError, match="the file is damaged or not a store") as raised:
+        Store(path)
+    assert len(str(raised.value)) < 500
+
+
+def test_a_run_whose_name_is_no_text_hides_no_other(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        for name in ("bad", "good"):
+            store.begin(name, fingerprint={}, config={})
+        spoil(tmp_path / "store.db", "UPDATE runs SET id = CAST(? AS TEXT) WHERE id = 'bad'", b"\xff\xfe")
+        assert {record.id: record.status for record in store.runs()} == {"\ufffd\ufffd": "damaged", "good": "running"}
+        assert store.find("go").id == "good"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_store_that_is_no_file_is_a_sentence(tmp_path: Path, kind: str) -> None:
+    """SQLite waited for ever for what the pipe would bring, and called the device a full disk."""
+    path = tmp_path / "store.db"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(os.devnull)
+    with pytest.raises(StoreError, match="it is a pipe, a socket or a device, and a store is a file"):
+        Store(path)
+
+
+def test_looks_that_were_lost_still_count_by_their_examples(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        for number in range(3):
+            store.looks.enter(f"shown {number}", ["a", "b"])
+        spoil(tmp_path / "store.db", "DELETE FROM looks")
+        assert store.looks.enter("shown later", ["b", "c"]).earlier == 3
+
+
+def test_a_look_that_cannot_be_entered_says_why(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        store.looks.enter("shown", ["a"])
+        spoil(tmp_path / "store.db", "UPDATE looks SET number = 9223372036854775807")
+        with pytest.raises(StoreError, match=r"could not be entered in \d+ tries \(datatype mismatch\).*is damaged"):
+            store.looks.enter("another", ["a"])
+
+
+def test_a_look_of_another_kind_counts_as_an_earlier_one(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        store.looks.enter("shown", ["a", "b"])
+        spoil(tmp_path / "store.db", "UPDATE looked_at SET look = 'x' WHERE example = 'b'")
+        assert store.looks.enter("shown", ["a", "b"]).earlier == 1
+        # A look without its examples is copied as well.
+        with Store(tmp_path / "copy.db") as copy:
+            spoil(tmp_path / "store.db", "DELETE FROM looked_at")
+            copy.looks.copy_from(store.looks)
+            assert copy.looks.entered("shown")
+
+
+def test_journal_keys_of_another_kind_are_a_replay_that_diverged(tmp_path: Path) -> None:
+    path, key = tmp_path / "store.db", b"k" * 32
+    with Store(path) as store, Store(tmp_path / "copy.db") as copy:
+        store.begin("run", fingerprint={}, config={})
+        store.journal("run").follow([key], store.cache.request, ["asked"])
+        spoil(path, "UPDATE journal SET key = 'text'")
+        copy_runs(store, copy, ["run"])
+        with pytest.raises(ReplayDiverged):
+            store.journal("run").follow([key], store.cache.request, ["asked"])
+
+
+def test_a_copy_names_the_store_that_is_damaged(tmp_path: Path) -> None:
+    path, key = tmp_path / "store.db", b"k" * 32
+    with Store(path) as store, Store(tmp_path / "copy.db") as copy:
+        store.begin("run", fingerprint={}, config={})
+        store.journal("run").follow([key], store.cache.request, ["asked"])
+        store.cache.put(key, "m", "q", "{}")
+        store.cache.flush()
+        spoil(path, "UPDATE calls SET model = CAST(? AS TEXT)", b"\xff\xfe")
+        with pytest.raises(StoreError, match=r"store\.db: the file is damaged"):
+            copy_runs(store, copy, ["run"])
