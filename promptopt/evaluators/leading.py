@@ -27,7 +27,10 @@ _REASONS = re.compile(
     r"[^\w\n]{0,6}(?:reason(?:s|ing)?|explanation|rationale|justification)[^\w\n]{0,6}(?:[:\n])",
     re.IGNORECASE,
 )
-_TURNS = r"and|but|or|so|then|thus|hence|therefore|who|which|that|result\w*|account\w*|mak\w+|allow\w*|call\w*|giv\w+|leav\w+"
+_TURNS = (
+    r"and|but|or|so|then|thus|hence|therefore|who|which|that|result\w*|account\w*|mak\w+|allow\w*|call\w*|giv\w+|"
+    r"leav\w+"
+)
 _AIMED_AT = (
     r"(?:is|are|was|were|be|gets?|give|find|have|obtain|reach|total|equal|arrive|yield|leave|become|calculate|see|"
     r"produce|make|about)\b"
