@@ -66,8 +66,12 @@ def planned(room: Room, given: Given, *, bootstrapped: int, by_budget: bool) -> 
     # call: on planted tasks, at 500, 1,000 and 2,000, that gains 0.07, 0.08 and 0.08, this 0.10, 0.11 and 0.12.
     usual = (size, size // 2) if cells is None else (size // 2, 3 * size // 2)
     sets = usual[0] if given.sets is None else given.sets
-    instructions = usual[1] if given.instructions is None else given.instructions
-    trials = trials_for(2 if sets > 1 else 1, size)
+    # Without sets to choose from, the code has n instructions.
+    proposed = size if cells is None and sets == 1 else usual[1]
+    instructions = proposed if given.instructions is None else given.instructions
+    # A variable for each text, and one for the sets. Under a budget as for one: what is left goes to trials anyhow.
+    texts = room.parts if cells is None else 1
+    trials = trials_for(texts + (sets > 1), size)
     shown = min(max(LEAST_SHOWN, int(SHOWN * room.train)), max(1, room.train - 1))
     if cells is not None:
         shown = min(shown, max(2 * bootstrapped, cells // 10))

@@ -104,3 +104,13 @@ def test_the_least_is_two_full_scores_ten_trials_and_the_demonstrations_of_a_set
     small = MIPRO(scored=8, minibatch=4, teach=Teaching(bootstrapped=3))
     assert small.least(room(None)) == 2 * 3 + 2 * 8 + 10 * 4
     assert MIPRO().least(room(None)) == MIPRO().least(room(5_000)) == 2 * 4 + 2 * 20 + 10 * 7
+
+
+def test_the_codes_trials_count_a_variable_for_each_text_and_its_instructions_are_twice_as_many_without_sets() -> None:
+    several = [Room(None, None, 1, 500, 40, parts=parts) for parts in (1, 2, 3)]
+    # max(2 v log2 12, 18) of v texts and the sets.
+    assert [MIPRO().plan(each).rounds for each in several] == [18, 21, 28]
+    assert [MIPRO("paper", sets=sets).plan(several[0]).instructions for sets in (None, 1)] == [6, 12]
+    # Under a budget texts do not crowd out the examples that each is scored on.
+    capped = [MIPRO().plan(Room(1_200, None, 1, 500, 40, parts=parts)) for parts in (1, 3)]
+    assert capped[0] == capped[1]
