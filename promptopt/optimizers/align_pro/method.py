@@ -147,7 +147,7 @@ class AlignPro:
             rounds = 1 + (0 if self.train.stages == "weights" else self.train.steps)
             # The greedy text of the end is one more.
             return UpperBounds((rounds * plan.rewrites + 2) * plan.examples + guarded, 0, 0)
-        calls = 2 * plan.rounds * plan.rewrites
+        calls = 2 * plan.rounds * plan.rewrites * (2 if self._tops_up(room) else 1)
         cells = plan.rounds * (plan.rewrites + 1) * plan.examples + guarded
         return UpperBounds(cells, calls, calls * self.sampling.max_tokens)
 
@@ -168,7 +168,7 @@ class AlignPro:
         source, spent = run.initial, 0.0
         best = source
         for _ in range(plan.rounds):
-            found = self._round(run, self._drawn(run, source, plan.rewrites), source, batch, spent)
+            found = self._round(run, self._pool(run, source, plan), source, batch, spent)
             if found is None:
                 break
             best, kl = found
@@ -222,6 +222,29 @@ class AlignPro:
     def _reference(self) -> str:
         """What KL is measured against, beside the proposer: numbers of two runs compare where it is the same."""
         return digest([REQUEST.pieces, asdict(self.sampling)])[:8]
+
+    def _tops_up(self, room: Room) -> bool:
+        """Whether equal rewrites make room for others: where the budget says how many there are."""
+        return not self.trains and self.rewrites is None and room.cells() is not None
+
+    def _pool(self, run: Run, source: Prompt, plan: AlignProPlan) -> Counter[Prompt]:
+        """A round's draws: where it tops up so many that as many differ, but twice as many at most."""
+        counts, before = self._drawn(run, source, plan.rewrites), 1
+        while self._tops_up(run.room) and before < len(counts) <= plan.rewrites:
+            before = len(counts)
+            missing = min(plan.rewrites + 1 - before, 2 * plan.rewrites + 1 - counts.total())
+            if run.room.calls is not None:
+                # Each takes a call too, which no equal one has saved; the guard comes first.
+                left = (run.evaluations_left() or 0) - plan.examples * (before + (GUARDED if self.guard else 0))
+                if left < missing * (plan.examples + 1):
+                    # With a larger cap there would be all of them.
+                    run.follow_budget()
+                    missing = left // (plan.examples + 1)
+            if missing > 0:
+                counts.update(self._drawn(run, source, missing))
+                # The prompt itself is there once.
+                counts[source] -= 1
+        return counts
 
     def _drawn(self, run: Run, source: Prompt, count: int) -> Counter[Prompt]:
         """The prompt itself, once, and the draws of the reference, each as often as it came."""

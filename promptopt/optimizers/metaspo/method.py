@@ -31,7 +31,7 @@ from promptopt.optimizers.metaspo.search import SystemPromptSearch
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Preset
+from promptopt.selection.generations import SPARE, Preset
 from promptopt.tasks.parts import with_user_prompts
 from promptopt.text import counted
 from promptopt.types import Room, Sampling, UpperBounds
@@ -126,6 +126,11 @@ class MetaSPO:
         afforded = max(1, int((cells - examples) / (examples * each)))
         return MetaSPOPlan(afforded if self.rounds is None else self.rounds, users, systems, examples)
 
+    def _most_rounds(self, room: Room) -> int:
+        """Rounds at most: further ones under a budget, where texts were dropped or are equal. What is set stays."""
+        by_budget = self.preset == "budget" and room.cells() is not None
+        return self.plan(room).rounds * (SPARE if by_budget and self.rounds is None else 1)
+
     def _parts(self, room: Room) -> int:
         """The user prompts there are: all editable parts but the system prompt, which may be no editable one."""
         if room.users == room.parts:
@@ -154,11 +159,14 @@ class MetaSPO:
         plan = self.plan(run.room)
         search = SystemPromptSearch(self, run, plan)
         try:
-            for _ in range(plan.rounds):
+            for number in range(self._most_rounds(run.room)):
+                left = run.evaluations_left()
+                if number >= plan.rounds and left is not None and left < plan.examples:
+                    break
                 failed = search.inner() if search.users else False
                 if search.system is not None:
                     # Not `or`: the system prompt is improved whatever the user prompts came to.
-                    failed |= search.outer()
+                    failed |= search.outer(further=number >= plan.rounds)
                 search.record()
                 if not failed:
                     # Nothing was asked, so the next round would be this one again.
@@ -176,8 +184,10 @@ class MetaSPO:
     def upper_bounds_in(self, room: Room) -> UpperBounds:
         """In that room."""
         plan = self.plan(room)
-        cells = math.ceil(plan.examples * (1 + plan.rounds * self._round(room, plan.users, plan.systems)))
+        rounds, most = self._most_rounds(room), room.cells()
+        cells = math.ceil(plan.examples * (1 + rounds * self._round(room, plan.users, plan.systems)))
+        cells = cells if most is None else min(cells, most)
         # Analysis and rewrite, each asked for once more where it comes without tags.
         written = self._parts(room) * plan.users * (1 if plan.systems else self.kept) + plan.systems
-        asked = 4 * plan.rounds * written
+        asked = 4 * rounds * written
         return UpperBounds(cells, asked, asked * self.sampling.max_tokens)

@@ -136,8 +136,11 @@ class SystemPromptSearch:
             self._complete()
         return failed
 
-    def outer(self) -> bool:
-        """The system prompt is improved for all user prompts that stayed; whether anything failed."""
+    def outer(self, *, further: bool = False) -> bool:
+        """The system prompt is improved for all user prompts that stayed; whether anything failed.
+
+        `further`: of a round beyond the plan, which writes no more than can still be scored.
+        """
         assert self.system is not None
         incumbent: Prompt = self._best
         pools = [pool for member in self._groups if (pool := self._mistakes(incumbent, member))]
@@ -146,7 +149,7 @@ class SystemPromptSearch:
         self._run.edit(self.system)
         rng, most = self._run.rng("failures"), self._method.system_failures
         shown: list[tuple[Prompt, str]] = []
-        for _ in range(self._plan.systems):
+        for _ in range(self._paid_for() if further else self._plan.systems):
             drawn = [each for pool in pools for each in rng.sample(pool, min(most, len(pool)))]
             # Mixed over the tasks (code).
             rng.shuffle(drawn)
@@ -162,6 +165,15 @@ class SystemPromptSearch:
         if self._best != incumbent:
             self._ranked_anew(self._best)
         return True
+
+    def _paid_for(self) -> int:
+        """New system prompts that can still be scored, as many as are planned at most and one at least."""
+        planned, left = self._plan.systems, self._run.evaluations_left()
+        paid = planned if left is None else left // len(self._sample)
+        if paid < planned:
+            # With a larger budget there would be all of them.
+            self._run.follow_budget()
+        return max(1, min(planned, paid))
 
     def record(self) -> None:
         """Tell what was compared so far, best first."""

@@ -7,8 +7,8 @@ Calls    proposer: up to 11 for the summary of the data, and 3 for each of the K
          one for each example that is tried to make demonstrations.
 Scales   with S evaluations: the preset is light below 1,000, heavy from 5,000 on, with half as many sets and three
          times the instructions; V and the minibatch, a third of it, shrink until the preset's trials are paid for, and
-         what is left goes to further trials; a program of one text is not described. 500 are 10 trials on 21 of 62
-         examples. `preset=paper`, or no cap: the constants.
+         what is left in the end goes to further trials; a program of one text is not described. 500 are 10 trials on
+         21 of 62 examples. `preset=paper`, or no cap: the constants.
 Departs  the proposal that the code makes and throws away is not asked for; equal sets and equal instructions count
          once; a proposal that quotes an example, lost a placeholder, refuses or is the start's text is dropped and
          counted; the two sets of examples are drawn, not cut off; the start is credited to its own demonstrations;
@@ -32,7 +32,7 @@ from promptopt.optimizers.mipro.grounding import FURTHER, instructions_for, summ
 from promptopt.optimizers.mipro.plan import FULL_EVERY, Given, MIPROPlan, planned
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Preset
+from promptopt.selection.generations import SPARE, Preset
 from promptopt.selection.minibatches import Minibatches
 from promptopt.selection.parzen import Choice, Parzen
 from promptopt.tasks.parts import editables_of
@@ -118,14 +118,22 @@ class MIPRO:
         # The start with its own demonstrations; the code credits its score to none, though it may have some.
         sampler.tell((0,) * len(variables), table.mean(run.initial))
         choices: dict[Prompt, Choice] = {}
-        for number in range(1, plan.rounds + 1):
+        most = self._most_trials(run.room)
+        for number in range(1, most + 1):
+            if number > plan.rounds and not _pays_for_another(run, scored):
+                break
             choice = sampler.suggest()
             prompt = _combined(run, texts, sets, choice)
             # The first choice stands for a prompt that several make, as where the task forbids one.
             choices.setdefault(prompt, choice)
             sampler.told(table.score(prompt, draw(run.rng("minibatch"), scored, plan.minibatch)))
             # After every fifth trial and after the last (code).
-            if number % FULL_EVERY == 0 or number == plan.rounds:
+            due = number % FULL_EVERY == 0 or number in (plan.rounds, most)
+            if not due and number > plan.rounds and not _pays_for_another(run, scored):
+                # With a larger budget another trial would come first.
+                run.follow_budget()
+                due = True
+            if due:
                 best = table.best_of_the_rest()
                 # None where all were scored in full, at which the code fails.
                 if best is not None:
@@ -134,6 +142,11 @@ class MIPRO:
                 estimates = table.estimates()
                 run.rank_by(scored, [each.prompt for each in estimates if each.count == len(scored)], others=False)
                 run.record(estimates, [estimates[0].prompt])
+
+    def _most_trials(self, room: Room) -> int:
+        """Trials at most: further ones under a budget, as known cells cost nothing. A number that is set stays."""
+        by_budget = self.preset == "budget" and room.cells() is not None
+        return self.plan(room).rounds * (SPARE if by_budget and self.trials is None else 1)
 
     def _sets(
         self, run: Run, plan: MIPROPlan, shown: Sequence[Example]
@@ -199,8 +212,9 @@ class MIPRO:
         # The summary: a first look, further ones, and what is made of them.
         calls = (plan.instructions - 1) * each + (2 + min(FURTHER, batches - 1) if self.propose.summary else 0)
         calls = 2 * calls if plan.instructions > 1 else 0
-        full = 1 + math.ceil(plan.rounds / FULL_EVERY)
-        evaluations = plan.shown * self.teach.tries + full * plan.scored + plan.rounds * plan.minibatch
+        trials = self._most_trials(room)
+        full = 1 + math.ceil(trials / FULL_EVERY) + (trials > plan.rounds)
+        evaluations = plan.shown * self.teach.tries + full * plan.scored + trials * plan.minibatch
         evaluations = evaluations if cells is None else min(cells, evaluations)
         return UpperBounds(evaluations, calls, calls * self.propose.sampling.max_tokens)
 
@@ -213,6 +227,12 @@ def _split(run: Run, plan: MIPROPlan) -> tuple[list[Example], list[Example]]:
         raise ConfigError("one training example cannot be both shown and scored on: add training examples")
     count = min(plan.shown, len(pool) - 1)
     return pool[:count], pool[count:][: plan.scored]
+
+
+def _pays_for_another(run: Run, scored: Sequence[Example]) -> bool:
+    """Whether a trial more can be paid for: a minibatch of one prompt, and what the best then lacks of a full score."""
+    left = run.evaluations_left()
+    return left is None or left >= len(scored)
 
 
 def _combined(run: Run, texts: dict[str, list[str]], sets: Sequence[tuple[Example, ...]], choice: Choice) -> Prompt:

@@ -31,14 +31,14 @@ from promptopt.operators.replies import Form
 from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, fault
 from promptopt.optimizers.sprig.edits import Candidates, ComponentEdit, Parts, enumerated, text_of_parts
-from promptopt.optimizers.sprig.plan import SprigPlan, affordable
+from promptopt.optimizers.sprig.plan import FEWEST, SprigPlan, affordable
 from promptopt.optimizers.sprig.population import MOST_COMPONENTS, Population, PopulationSettings
 from promptopt.optimizers.sprig.population_plan import ROUND, PopulationPlan, planned
 from promptopt.optimizers.sprig.scoring import listed, prompt_of, step_examples, worth_of
 from promptopt.optimizers.sprig.surrogate import RewardModel, ScorePredictor
 from promptopt.ranges import within
 from promptopt.run import Run
-from promptopt.selection.generations import Preset
+from promptopt.selection.generations import SPARE, Preset
 from promptopt.text import Pattern
 from promptopt.types import Estimate, Message, Prompt, Proposal, Room, Sampling, UpperBounds
 
@@ -172,7 +172,13 @@ class Sprig:
         # Without a component: the start itself.
         beam: list[Parts] = [()]
         for _ in range(plan.steps):
-            beam = search.step(beam)
+            beam = search.step(beam, search.most(beam))
+        # Where prompts had fewer edits than were planned.
+        further = (SPARE - 1) * plan.steps if plan.evaluations is not None and self.steps is None else 0
+        for _ in range(further):
+            if (paid := search.paid_for(beam)) < FEWEST:
+                break
+            beam = search.step(beam, min(paid, search.most(beam) or paid))
 
     def upper_bounds(self, train: int) -> UpperBounds:
         """Without a budget: every edit of every prompt in every step, at the longest."""
@@ -186,13 +192,18 @@ class Sprig:
             asked = most.steps * most.written
             return UpperBounds(prompts * most.examples, asked, asked * self.sampling.max_tokens)
         plan = self._of_beam(room)
-        longest = min(self.components_in(plan), plan.steps)
         corpus = len(corpus_of(self.corpus, self.components))
-        edits = [0 if plan.candidates is None else plan.candidates] * plan.steps
+        rounds = plan.steps
+        if plan.evaluations is not None and self.steps is None:
+            # Further ones only where so many candidates are paid for.
+            rounds = min(SPARE * plan.steps, max(plan.steps, plan.evaluations // ((FEWEST + 1) * plan.examples)))
+        longest = min(self.components_in(plan), rounds)
+        edits = [0 if plan.candidates is None else plan.candidates] * rounds
         if plan.candidates is None:
             edits = [_edits(step, corpus if step == 0 else plan.pool, plan) for step in range(plan.steps)]
         cells = sum(count + plan.beam for count in edits) * plan.examples
-        asked = plan.beam * longest * plan.steps if plan.rephrasings else 0
+        cells = cells if plan.evaluations is None else min(cells, plan.evaluations)
+        asked = plan.beam * longest * rounds if plan.rephrasings else 0
         return UpperBounds(cells, asked, asked * self.sampling.max_tokens)
 
 
@@ -214,8 +225,21 @@ class _Search:
         self._credits = Credits(method.scaled)
         self._rephrased: dict[str, tuple[Component, ...]] = {}
 
-    def step(self, beam: list[Parts]) -> list[Parts]:
-        """The beam after one step."""
+    def most(self, beam: Sequence[Parts]) -> int | None:
+        """Candidates of a planned step; None: all. Where the beam is not full yet, others take its places."""
+        plan = self._plan
+        if plan.candidates is None:
+            return None
+        return max(plan.candidates, min(plan.candidates + plan.beam - len(beam), self.paid_for(beam)))
+
+    def paid_for(self, beam: Sequence[Parts]) -> int:
+        """Candidates of a step that what is left of the plan pays for."""
+        plan = self._plan
+        assert plan.evaluations is not None
+        return (plan.evaluations - self._run.spent.evaluations) // plan.examples - len(beam)
+
+    def step(self, beam: list[Parts], most: int | None) -> list[Parts]:
+        """The beam after one step of so many candidates."""
         run, plan = self._run, self._plan
         examples = step_examples(run, plan.examples, shared=plan.evaluations is not None)
         pool = self._credits.select(self._corpus, plan.pool, self._method.ucb)
@@ -224,7 +248,7 @@ class _Search:
             for parts, edit in enumerated(parent, pool, self._rephrasings(parent), self._method.components_in(plan)):
                 found.add(parts, edit)
         known = {text_of_parts(parent) for parent in beam}
-        fresh = self._sampled([text for text in found.parts if text not in known])
+        fresh = self._sampled([text for text in found.parts if text not in known], most)
         # The beam first: of equals what is there already goes on.
         prompts = {text: prompt_of(run, parts) for text, parts in ((text_of_parts(parent), parent) for parent in beam)}
         children = self._admitted(found, fresh)
@@ -241,8 +265,7 @@ class _Search:
                    [prompts[text] for text in kept])  # fmt: skip
         return [parts[text] for text in kept]
 
-    def _sampled(self, texts: list[str]) -> list[str]:
-        most = self._plan.candidates
+    def _sampled(self, texts: list[str], most: int | None) -> list[str]:
         if most is None or len(texts) <= most:
             return texts
         # Back in the order of the edits, so that ties go by it.

@@ -34,7 +34,7 @@ class SprigPlan:
 
     def describe(self) -> str:
         """Half a sentence."""
-        each = "all edits" if self.candidates is None else f"{counted(self.candidates, 'edit')} at most"
+        each = "all edits" if self.candidates is None else f"{counted(self.candidates + self.beam, 'prompt')} at most"
         shown = counted(self.examples, "example")
         return f"{counted(self.steps, 'step')} of {each}, a beam of {self.beam}, {shown} a step"
 

@@ -199,6 +199,21 @@ def test_equal_rewrites_are_scored_once_and_weigh_by_their_number(tmp_path: Path
     assert "spread over 2.3" in step.note
 
 
+@pytest.mark.parametrize(("budget", "differ"), [(Budget(evaluations=300), 14), (Budget(calls=300), 11)])
+def test_a_budget_pays_for_rewrites_that_differ_and_what_repeats_itself_ends_the_round(
+    tmp_path: Path, budget: Budget, differ: int
+) -> None:
+    said = iter(range(1_000))
+    twice = search(
+        tmp_path, AlignPro(), propose=lambda _: f"<prompt>Answer as number {next(said) // 2}.</prompt>", budget=budget
+    )  # fmt: skip
+    assert len(twice.steps[0].pool) == differ
+    assert (twice.spent.calls if budget.calls else twice.spent.evaluations) <= 300
+    again = search(tmp_path / "again", AlignPro(), propose=lambda _: "<prompt>Answer soon.</prompt>", budget=budget)
+    assert len(again.steps[0].pool) == 2
+    assert again.spent.proposer_calls < 2 * differ + 2
+
+
 def test_the_reward_never_sees_the_rewrite(tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
 
