@@ -1,4 +1,4 @@
-"""Every registered method keeps the contract of optimizers: by it the caps, the ledger, replay and the seal are held."""
+"""Every registered method keeps the contract of optimizers, which holds caps, ledger, replay and the seal."""
 
 from __future__ import annotations
 

@@ -314,8 +314,9 @@ def test_a_choice_is_read_in_many_forms() -> None:
 
 
 def test_a_panel_is_the_mean_of_those_that_can_be_read_where_these_are_most() -> None:
-    panel = Panel.for_task(TASK)
-    for said, value in ((("5", "0", "?"), 0.5), (("5", "?", "?"), None), (("5", "0", "5"), 2 / 3)):
+    half: tuple[tuple[str, ...], float | None] = (("5", "?"), None)
+    for said, value in (half, (("5", "0", "?"), 0.5), (("5", "?", "?"), None), (("5", "0", "5"), 2 / 3)):
+        panel = replace(Panel.for_task(TASK), size=len(said))
         table = dict(zip(panel.judges, said, strict=True))
 
         class Judges(FakeAsk):

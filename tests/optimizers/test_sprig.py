@@ -132,6 +132,36 @@ def test_under_a_budget_a_prompt_has_eight_components_at_most_unless_said_otherw
     assert Sprig(most_components=3).components_in(Sprig().plan(free)) == 3
 
 
+def test_an_addition_gives_its_change_and_a_deletion_takes_it_back_and_other_edits_say_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worth = {"good": 0.25, "bad": -0.25, "idle": 0.0}
+    own = tuple(f"Please answer {word} now." for word in worth)
+    given: list[tuple[str, float]] = []
+    monkeypatch.setattr(Credits, "add", lambda _, family, change: given.append((family, change)))
+    task = Task.from_examples([Example.of("", text=f"item {n}") for n in range(6)], prompt="Answer.", answer="text",
+                              metric=lambda answer, _: float(answer), splits=Splits(2, 2, 2))  # fmt: skip
+
+    def reply(request: Request) -> str:
+        return str(0.5 + sum(change for word, change in worth.items() if word in str(request.content)))
+
+    def rephrased(request: Request) -> str:
+        return json.dumps([f"Do it {word}." for word in worth if f"answer {word}" in str(request.content)])
+
+    models = Models(Scripted(reply), proposer=Scripted(rephrased, name="proposer"))
+    method = Sprig(preset="paper", steps=4, beam=6, examples=1, components=own, rephrasings=1)
+    result = optimize(task, method, model=models, store=tmp_path / "s.db")
+
+    made = Counter(each.proposal.operator for each in result.candidates() if each.proposal)
+    assert {"add", "rephrase"} <= made.keys()
+    changes: dict[str, set[float]] = {}
+    for family, change in given:
+        changes.setdefault(family, set()).add(round(change, 9))
+    assert sorted(map(sorted, changes.values())) == [[change] for change in sorted(worth.values())]
+    # More than additions alone would give.
+    assert len(given) > made["add"]
+
+
 def test_the_bound_by_hand() -> None:
     credits = Credits(scaled=False)
     for _ in range(21):

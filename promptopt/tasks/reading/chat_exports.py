@@ -5,6 +5,7 @@ A row that is one turn, or one exchange, becomes a row of a transcript, and one 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -17,6 +18,8 @@ from promptopt.tasks.reading.telemetry import EVENTS, message_of_event
 Row = Mapping[str, object]
 _NEWS = ("join", "leave", "topic", "purpose", "name", "archive")
 """How Slack ends the kinds of messages that tell what happened to a channel."""
+_TIMED = re.compile(r"\d+\.\d+")
+"""How Slack names a message."""
 _WRITTEN = ("text", "multimodal_text")
 """What ChatGPT shows as said; the others are thoughts, code and what tools gave."""
 
@@ -38,7 +41,9 @@ def exported(row: Row) -> Row:
 
 
 def _slack(row: Row) -> Row | None:
-    if not isinstance(row.get("ts"), str) or not isinstance(row.get("text"), str) or not {"user", "bot_id"} & set(row):
+    # Seconds with what follows the point, which is part of the name: other tables have dates there.
+    timed = isinstance(row.get("ts"), str) and _TIMED.fullmatch(str(row["ts"]))
+    if not timed or not isinstance(row.get("text"), str) or not {"user", "bot_id"} & set(row):
         return None
     news = str(row.get("subtype", "")).endswith(_NEWS)
     role, said = ("", "") if news else ("bot" if row.get("bot_id") else "user", row["text"])

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from promptopt.tasks.reading.chat_desks import DESK_CONVERSATIONS, DESK_MESSAGES
 from promptopt.tasks.reading.json_objects import list_of_tables, table_of
 from promptopt.tasks.reading.speakers import plain_text
 
@@ -121,7 +122,9 @@ def _voiceflow(row: Row) -> Row | None:
     """A transcript of Voiceflow's: what the user did, and what the bot's steps gave; all but texts are no turns."""
     whole = table_of(row.get("transcript"))
     logs = list_of_tables(whole.get("logs", row.get("logs")))
-    if logs and all(each.get("type") in ("action", "trace", "log") and "data" in each for each in logs):
+    # Lines of many programs are called logs, and have data.
+    done = any(each.get("type") in ("action", "trace") for each in logs)
+    if done and all(each.get("type") in ("action", "trace", "log") and "data" in each for each in logs):
         steps = [(each["type"] == "action", table_of(each["data"])) for each in logs]
     elif is_voiceflow(messages := row.get("messages")):
         steps = [(each["format"] == "request", table_of(each.get("payload"))) for each in list_of_tables(messages)]
@@ -170,5 +173,5 @@ def _items(row: Row) -> Row | None:
     return {**row, "data": items[::-1]} if said[:1] == ["assistant"] and said[-1:] == ["user"] else None
 
 
-MESSAGES: tuple[Form, ...] = (_twilio, _ada, _kore, _freshchat, _cognigy, _hubspot)
-CONVERSATIONS: tuple[Form, ...] = (_help_scout, _voiceflow, _genesys, _items)
+MESSAGES: tuple[Form, ...] = (_twilio, _ada, _kore, _freshchat, _cognigy, _hubspot, *DESK_MESSAGES)
+CONVERSATIONS: tuple[Form, ...] = (_help_scout, _voiceflow, _genesys, _items, *DESK_CONVERSATIONS)

@@ -186,7 +186,52 @@ def test_a_transcript_of_the_bot_framework_is_read_under_its_own_ending(tmp_path
         {"logs": [{"type": "action", "text": "restart"}], "label": "bad"},
         {"author": "Poe", "body": "Once upon", "label": "good"},
         {"object": "list", "data": [{"id": "gpt"}]},
+        {"ts": "2024-01-01", "user": "u1", "text": "a tweet", "label": "good"},
+        {"logs": [{"type": "log", "data": {"message": "disk full"}}], "label": "bad"},
+        {"items": [{"kind": "book", "body": "a text"}], "total": 3},
+        {"transcripts": [{"user": "u7", "text": "hello"}], "label": "good"},
+        {"ticket_id": 3, "type": "incident", "message": "It burns.", "label": "urgent"},
+        {"type": "message", "attributes": {"direction": "north", "preview": "x"}, "label": "good"},
     ],
 )
 def test_tables_that_look_a_little_like_it_stay_tables(row: dict[str, Any]) -> None:
     assert not is_log(row)
+
+
+GLADLY: Rows = [
+    {"conversationId": "c", "timestamp": f"2025-01-01T10:0{minute}:00Z", "initiator": {"type": who},
+     "content": {"type": kind, "content": text}}
+    for minute, (who, kind, text) in enumerate([
+        ("CUSTOMER", "CHAT_MESSAGE", ASKED), ("AGENT", "CONVERSATION_NOTE", "He is nice."),
+        ("SYSTEM", "CONVERSATION_STATUS_CHANGE", None), ("AGENT", "CHAT_MESSAGE", SAID)])
+]  # fmt: skip
+KUSTOMER: Rows = [
+    {"type": "message", "attributes": {"direction": side, "preview": text, "sentAt": f"2025-01-01T10:0{minute}:00Z"},
+     "relationships": {"conversation": {"data": {"id": "k"}}}}
+    for minute, (side, text) in enumerate((("in", ASKED), ("out", SAID)))
+]  # fmt: skip
+TRENGO: Rows = [
+    {"ticket_id": 3, "type": kind, "message": text, "created_at": f"2025-01-01 10:0{minute}:00"}
+    for minute, (kind, text) in enumerate((("INBOUND", ASKED), ("NOTE", "He is nice."), ("OUTBOUND", SAID)))
+]
+LIVEPERSON = {"info": {"conversationId": "l"}, "messageRecords": [
+    {"sentBy": who, "type": "TEXT_PLAIN", "messageData": {"msg": {"text": text}}, "timeL": 1700000000000}
+    for who, text in (("Controller", "Joined."), ("Consumer", ASKED), ("Agent", SAID))]}  # fmt: skip
+OLARK = {"id": "o", "kind": "Conversation", "items": [
+    {"kind": kind, "body": text, "timestamp": "1700000000.1"}
+    for kind, text in (("MessageToOperator", ASKED), ("Note", "Nice."), ("MessageToVisitor", SAID))]}  # fmt: skip
+TAWK = {"id": "t", "messages": [
+    {"sender": {"t": who}, "type": "msg", "msg": text}
+    for who, text in (("s", "Ann joined."), ("v", ASKED), ("a", SAID))]}  # fmt: skip
+BLAND = {"call_id": "b", "transcripts": [
+    {"id": 1, "user": who, "text": text}
+    for who, text in (("user", ASKED), ("agent-action", "Looks it up."), ("assistant", SAID))]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [GLADLY, KUSTOMER, TRENGO, [LIVEPERSON], [OLARK], [TAWK], [BLAND]],
+    ids=["Gladly", "Kustomer", "Trengo", "LivePerson", "Olark", "tawk.to", "Bland"],
+)
+def test_desks_that_name_the_sides_in_words_of_their_own_are_read(rows: Rows) -> None:
+    assert told(rows) == ([[("user", ASKED), ("assistant", SAID)]], [])
