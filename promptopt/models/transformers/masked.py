@@ -33,9 +33,8 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
 
     def tokens_of(text: str) -> tuple[int, ...]:
         # Markers such as [SEP] inside of a text stay text.
-        return tuple(
-            tokenizer(surrogates_replaced(text), add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        )
+        whole = surrogates_replaced(text)
+        return tuple(tokenizer(whole, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     before_all, after_all = _frame(tokenizer, tokens_of("a"))
 
