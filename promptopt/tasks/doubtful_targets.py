@@ -15,6 +15,11 @@ from promptopt.text import counted, shorten
 _MISSING = frozenset({"nan", "null", "n/a", "#n/a", "<na>", "nat", "nil", "undefined", "?", "-", "--"})
 """What programs and people write where there is no answer."""
 _LISTS = re.compile(r"\s*[,;|]\s*")
+_SEVERAL = re.compile(r"\s*\|{1,2}\s*|\s*;\s*|\s*\n\s*|\s+/\s+|\s+or\s+")
+_NO_PROSE = re.compile(r"[$(){}<>=\\`]|\s-\w")
+"""In a target that is code or a formula: there such marks separate nothing."""
+_WORDS = 8
+"""Words that one of several right answers has at most. Ours."""
 _BOXED = "\\boxed{"
 _FEW = 25
 """Targets up to which a guess takes them for labels (`guess`)."""
@@ -43,6 +48,12 @@ def doubtful_targets(counts: Mapping[str, int], metric: str) -> list[str]:
         said.append(
             f"targets look like lists, such as {listed!r}, and are scored as a whole; "
             f'metric = "set_f1" and answer = "text" score their entries (take labels out then)'
+        )
+    elif metric in ("exact", "number", "choice") and (joined := _joined(counts)):
+        said.append(
+            f"targets look like several answers in one cell, such as {joined!r}, and a reply has to write all of it; "
+            f'where each is right, write ["{_SEVERAL.split(joined)[0]}", …] in its place, and where all are asked for, '
+            f'use metric = "set_f1" and answer = "text"'
         )
     values = [written_value(target) for target in counts]
     said += [
@@ -144,6 +155,19 @@ def _listed(counts: Mapping[str, int]) -> str:
     several = {target: found for target, found in entries.items() if len(found) > 1 and _short(found)}
     firsts = {found[0].casefold() for found in entries.values()}
     return next((target for target, found in several.items() if any(e.casefold() in firsts for e in found[1:])), "")
+
+
+def _joined(counts: Mapping[str, int]) -> str:
+    """A target of several short answers, where one row in twenty has such a one and two of them differ; else empty."""
+    found = [
+        target
+        for target in counts
+        if not _NO_PROSE.search(target)
+        and len(entries := _SEVERAL.split(target.strip())) > 1
+        and all(re.search(r"\w", entry) and len(entry.split()) <= _WORDS for entry in entries)
+    ]
+    rows = sum(counts[target] for target in found)
+    return found[0] if len(found) > 1 and 20 * rows >= sum(counts.values()) else ""
 
 
 def _short(entries: list[str]) -> bool:

@@ -72,3 +72,36 @@ def test_options_of_chats_are_refused_where_columns_are_named(
     assert f"{option[0]} is for logs of chats" in made.stderr
     assert ('group = "COLUMN" under [data]' in made.stderr) == (option[0] == "--group-by")
     assert not (workplace / "own.toml").exists()
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        "Paris|City of Light",
+        "Paris||Lutetia",
+        "Paris / Lutetia",
+        "Paris; Lutetia",
+        "Paris or Lutetia",
+        "Paris\nLutetia",
+    ],
+)
+def test_several_answers_in_one_cell_are_told_with_how_to_write_them(joined: str) -> None:
+    (said,) = doubtful_targets({joined: 3, joined.replace("Paris", "Rome"): 3, "Oslo": 30}, "exact")
+    assert repr(joined) in said
+    assert 'where each is right, write ["Paris", …]' in said
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        ["km/h", "m/s"],
+        ["AC/DC", "12/05/2020"],
+        ["ls -l | grep x", "ls -a | grep y"],
+        ["print(a); print(b)", "x = 1; y = 2"],
+        ["|", "||"],
+        ["Paris|Lutetia", "Rome"],
+        ["The nurse or the doctor of the ward sees you in the morning", "Nobody"],
+    ],
+)
+def test_code_units_dates_and_sentences_are_not_several_answers(targets: list[str]) -> None:
+    assert doubtful_targets(dict.fromkeys(targets, 5), "exact") == []
