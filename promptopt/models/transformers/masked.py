@@ -47,9 +47,7 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
         before, found, after = _text(request.content).partition(mask_text)
         # Two masks or more: which one is meant is not known, so they are text, and the label goes to the end.
         if mask_text in after:
-            before = _text(request.content)
-            found = ""
-            after = ""
+            before, found, after = _text(request.content), "", ""
         # A message ends without the space that stands before a word.
         if not found and not isinstance(request.content, str):
             before += " "
