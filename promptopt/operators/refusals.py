@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_OPENER = r"(?:(?:certainly|sure|of course|hello|hi|hey|oh|unfortunately|well|yes|no)\s*[!,.:-]\s*)*(?:but )?"
+_OPENER = (
+    r"(?:(?:certainly|sure|of course|hello|hi|hey|oh|unfortunately|well|yes|no|thanks|thank you)\s*[!,.:-]\s*)*"
+    r"(?:but )?"
+)
 """What such replies often begin with, and prompts may as well."""
 _ASKED = r"(?:instructions?|prompt|text|message|details|information|context|examples?|input)\b"
 """What they ask for. A prompt may itself begin by asking for something, but hardly for these."""
@@ -47,7 +50,12 @@ _UNCHANGED = re.compile(
     # Not "no changes are necessary to the quoted text".
     r"(?:needed|necessary|required)(?=\W*(?:\Z|[.!;\n])"
     r"|\s(?:here|at\b|as\b|because|since|to (?:the|this|your) (?:prompt|instruction)\b))"
-    r"|the (?:(?:current|original|existing|given) )?(?:prompt|instruction) (?:is|seems|looks) "
+    r"|(?:there is |i see )?no need to (?:change|revise|modify|improve|edit|rewrite) (?:the|this|your|it)\b"
+    r"(?: (?:prompt|instruction)s?)?(?=\W*(?:\Z|[.!;\n]))"
+    r"|i(?: would|['’]d)? (?:not|keep|leave)(?: change)? (?:it|anything|the (?:prompt|instruction)s?)"
+    r"(?: (?:as (?:it|they) (?:is|are)|unchanged))?(?=\W*(?:\Z|[.!;\n]))"
+    r"|(?:i (?:think|believe|find|feel) (?:that )?)?(?:the|this|your) (?:(?:current|original|existing|given) )?"
+    r"(?:prompt|instruction) (?:is|seems|looks) "
     r"(?:already|good|fine|optimal|perfect)\b(?! (?:if|when|where|only)\b))",
     re.IGNORECASE,
 )
@@ -57,6 +65,7 @@ _FAULT = (
     r"|missing|insufficient|incorrect|wrong|flawed|not (?:very |quite |fully )?"
     r"(?:clear|specific|complete|enough|detailed|precise|sufficient|helpful|explicit))\b"
 )
+_FLAW = r"(?:problem|issue|weakness|flaw|shortcoming)"
 _LEFT_OUT = (
     r"(?:mention|say|specify|state|include|explain|address|provide|give|define|clarify|tell|cover|consider|account"
     r"|describe|indicate)\b"
@@ -64,6 +73,9 @@ _LEFT_OUT = (
 # At the head of a sentence: "If the prompt does not mention a date, …" tells a model what to do.
 _CRITICISM = re.compile(
     r"(?:\A|\n|[.!?]\s)[\W_]{0,6}"
+    rf"(?:(?P<remark>(?:feedback|critique|criticism|analysis|(?:main )?{_FLAW})s?[*_ ]{{0,3}}:[*_\s]{{0,4}})"
+    rf"|(?:the|one|another|a) (?:(?:main|biggest|key|first|second|other) )?{_FLAW}(?: here)? is that "
+    r"|i (?:think|believe|find|feel) (?:that )?)?"
     r"(?:(?:however|but|also|similarly|additionally|moreover|first|second|unfortunately)\W{1,3})?"
     r"(?:the|this|these|your) (?:(?:current|original|given|existing|previous|provided|initial|old) )?"
     r"(?:instructions?|prompt)[*_]{0,3}(?: (?:above|given|provided|itself|you (?:gave|provided)))? "
@@ -73,7 +85,9 @@ _CRITICISM = re.compile(
     rf"|(?:does|do|did)(?: not|n['’]t) (?:(?:explicitly|clearly|fully|even) )?{_LEFT_OUT}"
     r"|fail(?:s|ed)? to\b|(?:lacks?|lacked|omits?|omitted)\b"
     r"|(?:could|should|can) be (?:more|improved|clearer|rewritten|better)\b"
-    r"|needs? (?:to be (?:more|clearer|improved|rewritten)|more|improvement)\b)",
+    r"|needs? (?:to be (?:more|clearer|improved|rewritten)|more|improvement)\b"
+    r"|(?(remark)should\b|(?!)))"
+    rf"|\A[\W_]{{0,6}}{_FLAW}(?:s|es)? (?:with|of|in) (?:the|this|your) (?:\w+ )?(?:instruction|prompt)s?[*_ ]{{0,3}}:",
     re.IGNORECASE,
 )
 _INSTRUCTIONS = re.compile(r"\b(?:instructions?|prompts?)\b", re.IGNORECASE)

@@ -64,12 +64,15 @@ _TALKED = re.compile(
 )
 """What a model says of the mistakes before it names its text, in one line with it."""
 _FIELD = re.compile(
-    r"^[*_\s>]*(?:score|right answer|answer given|(?:expected|preferred|rejected) output|mistakes? it led to|"
+    r"^[*_\s>]*(?:(?<!:\n)score(?=[*_\s]*[:=])(?![*_ \t]*[:=][*_ \t]*(?:[<\[{(…_]|\.\.|"
+    r"\d+(?:\.\d+)?[*_ \t]*(?:[-–—:=→]|to|if|for|when|where|means)|"
+    r"(?:an?|the|your|from|between|number|integer)\b|\n[*_ \t]*[A-Za-z][\w ]{0,20}[:=]))"
+    r"|right answer|answer given|(?:expected|preferred|rejected) output|mistakes? it led to|"
     r"what is wrong with it|instructions? now|the prompt now)[*_\s]*[:=]",
     re.IGNORECASE | re.MULTILINE,
 )
 """Labels under which requests show examples, scores and prompts: a text that has one at the head of a line repeats the
-request's form."""
+request's form. A rubric's scale, and a score in a form that the prompt asks for, are the prompt's own."""
 _FENCE_LINE = re.compile(r"\A```[^\n`]*\n")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "`": "`", "「": "」", "『": "』"}
@@ -189,6 +192,9 @@ def _without_score(text: str, parent: str) -> str:
     if found is None:
         return text
     before = text[: found.start()].rstrip()
+    # "Answer in this form:" is followed by the form.
+    if before.rstrip("*_`").endswith(":"):
+        return text
     return before if before else text[found.end() :]
 
 

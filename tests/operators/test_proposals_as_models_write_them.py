@@ -51,6 +51,9 @@ NO_TEXT = (
     "There are no further improvements necessary.",
     "The current prompt is optimal and needs no improvement.",
     "The prompt is already good.",
+    "There is no need to change the prompt.",
+    "I would not change anything.",
+    "I think the prompt is good as it is.",
 )
 OPEN_PLACES = (
     "[insert new prompt here]",
@@ -129,6 +132,9 @@ def test_a_reply_that_changes_nothing_is_no_text(text: str) -> None:
         "No change of tone is allowed: classify.",
         "No changes are necessary to the quoted text; only classify it.",
         "The instruction is good if it is short: judge it.",
+        "No need to change the text where it is right; else mend it.",
+        "I keep it as it is said to me, and you classify it.",
+        "I think the prompt is good if it is short: judge it.",
     ],
 )
 def test_a_prompt_may_begin_with_such_words(text: str) -> None:

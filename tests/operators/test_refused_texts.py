@@ -92,6 +92,12 @@ CRITICISMS = [
     "The instruction isn't shown. The prompt didn't say which answer.",
     "These instructions are too vague.",
     "**The instruction** does not mention irony.",
+    "The main issue is that the prompt is too short.",
+    "One problem is that the instruction does not define sarcasm.",
+    "Problems with the prompt:\n1. It is vague.\n2. It has no labels.",
+    "Feedback: The instruction should name the labels.",
+    "**Critique:** the prompt does not say what neutral means.",
+    "I think the instruction is too vague.",
 ]
 """What small critics put where the prompt should stand."""
 
@@ -117,6 +123,11 @@ def test_a_criticism_is_no_prompt(text: str) -> None:
         "The text does not mention prices. Then answer unknown.",
         "Follow the instruction above; it is complete.",
         "The instruction may be in any language.",
+        "The instruction should be followed to the letter.",
+        "Common problems: a missing date; a wrong name. List them.",
+        "The main issue is what the customer asks first. Name it.",
+        "Feedback: one sentence on the essay. Score: 1 to 5.",
+        "Find problems with the prompt of the user.",
     ],
 )
 def test_a_prompt_that_speaks_of_prompts_is_no_criticism(text: str) -> None:

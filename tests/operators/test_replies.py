@@ -137,6 +137,24 @@ def test_pieces_of_the_request_are_refused(text: str, why: str | None) -> None:
     assert debris(text, PARENT, FORM) == why
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Judge the reply.\n\nAnswer in this form:\nScore: 4\nReason: one sentence",
+        "Rate it.\nScore: 1 if wrong\nScore: 2 if right",
+        "Rate it.\nScore: 0-100",
+        "Rate it.\nScore: a whole number\nComment: one sentence",
+        "Rate it.\nOutput:\n**Score:** <1-10>\n**Why:** <reason>",
+        "Score: 1 = bad\nScore: 5 = good",
+        "Grade the essay.\nScore:\nFeedback:",
+        "Your answer ends with a line such as:\nScore: 3/5",
+    ],
+)
+def test_a_scale_and_a_form_with_a_score_are_the_prompt_s_own(text: str) -> None:
+    assert tidy(text, PARENT) == text
+    assert debris(text, PARENT, FORM) is None
+
+
 def test_what_its_parent_or_the_task_says_a_text_may_say_too() -> None:
     text = "First read the letter and name its kind, then the mood."
     assert debris(text, WORKED, FORM) is None
