@@ -6,6 +6,7 @@ task's metric. So everything that takes a task takes several: splits, budgets, r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -149,8 +150,13 @@ def _checked_objective(
         raise ConfigError(f"several tasks need two or more, and there is {names[0] if names else 'none'}")
     if (kind == "weighted") != bool(weights):
         raise ConfigError("--objective weighted and --weights go together: a number for each task, as --weights 2,1,1")
-    if weights and (len(weights) != len(tasks) or not all(weight > 0 for weight in weights)):
+    if weights and len(weights) != len(tasks):
         raise ConfigError(f"--weights has {len(weights)} numbers for {len(tasks)} tasks; give one above 0 for each")
+    wrong = [weight for weight in weights if not 0 < weight < math.inf]
+    if wrong:
+        raise ConfigError(
+            f"--weights has {wrong[0]:g}, and a weight is a number above 0; leave a task out to ignore it"
+        )
     if floor is not None and not 0 <= floor <= 1:
         raise ConfigError(f"--floor {floor:g} is not a loss of a mean score; give a number from 0 to 1, such as 0.05")
     return kind

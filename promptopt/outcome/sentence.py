@@ -54,13 +54,22 @@ def verdict_line(report: Report) -> str:
         f"{gain['test']} {words.p_value(gain['p_value'])}"
     )
     if report["verdict"] == "better":
-        return f"Better: {before} -> {after} {on} ({numbers}). {_look(report)}".rstrip()
+        return f"Better: {before} -> {after} {on} ({numbers}). {_broken_floors(report)}{_look(report)}".rstrip()
     said = (
         "the best one found is worse"
         if report["verdict"] == "worse"
         else "no evidence that the best one found is better"
     )
     return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers}). {_look(report)}".rstrip()
+
+
+def _broken_floors(report: Report) -> str:
+    """On which of several tasks a prompt that is better in the mean loses more than was allowed; else nothing."""
+    floors = [(each["task"], each["floor"]) for each in report.get("members", ())]
+    broken = [
+        f"{task} ({100 * floor['loss']:g} points)" for task, floor in floors if floor and floor["held"] == "broken"
+    ]
+    return f"But it loses more than the floor allows on {' and '.join(broken)}. " if broken else ""
 
 
 def verdict_word(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,10 @@ def test_without_any_system_prompt_it_begins_at_the_usual_one() -> None:
         ([chats("a", "Be kind."), chats("b", "Be brief.")], {}, "bring 2 system prompts"),
         ([task("a"), task("b")], {"objective": "best"}, "one of mean, weighted, worst"),
         ([task("a"), task("b")], {"objective": "weighted"}, "go together"),
-        ([task("a"), task("b")], {"objective": "weighted", "weights": (1, 0)}, "above 0"),
+        *(
+            ([task("a"), task("b")], {"objective": "weighted", "weights": (1, weight)}, f"has {weight:g}, and a weight")
+            for weight in (0, -2, math.inf, math.nan)
+        ),
         ([task("a"), task("b")], {"floor": 2.0}, "from 0 to 1"),
         ([task("a"), task("b")], {"system": " "}, "the system prompt is empty"),
         ([task("a"), task("b", layout=Layout("text", text="{instruction} {text}"))], {}, "one text to be continued"),

@@ -83,3 +83,16 @@ def test_unreadable_replies_are_said_early_and_at_the_end(tmp_path: Path) -> Non
     assert str(result).startswith("No verdict on any prompt: every reply on 60 sealed test items was cut short")
     (early,) = [warning for warning in result.warnings if "first 20 replies" in warning]
     assert "raise the task's max_tokens, now 256" in early
+
+
+def test_a_floor_that_is_broken_is_said_with_the_verdict(tmp_path: Path) -> None:
+    report = ended(tmp_path, Worse(), planted_model(feature_accuracy(["badly"], base=0.3, each=0.6))).to_json()
+    gain = {"task": "a", "mean": 0.1, "ci95": [0.0, 0.2], "n": 40}
+    floors = [("held", "a"), ("open", "b"), ("broken", "sums"), ("broken", "mails")]
+    members = [{**gain, "task": name, "floor": {"loss": 0.05, "held": held, "bound": ""}} for held, name in floors]
+
+    (kept, broken) = (three_lines({**report, "members": each}).splitlines()[0] for each in (members[:2], members))
+    assert kept.startswith("Better: ")
+    assert "floor" not in kept
+    assert ". But it loses more than the floor allows on sums (5 points) and mails (5 points). This is" in broken
+    assert "floor" not in three_lines({**report, "members": [{**gain, "floor": None}]})
