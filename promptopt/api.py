@@ -14,7 +14,15 @@ from promptopt.binding.evaluator import rebound
 from promptopt.binding.identity import method_name, run_id, versions
 from promptopt.binding.judging import check_judge_of, remarks_on_judge, without_check
 from promptopt.binding.models import Models, price_for, prices
-from promptopt.binding.plan import allocate_for, default_budget, ends_nothing, reserve_for, room_for, too_little
+from promptopt.binding.plan import (
+    allocate_for,
+    default_budget,
+    ends_nothing,
+    reserve_for,
+    room_for,
+    search_planned,
+    too_little,
+)
 from promptopt.binding.search import BoundSearch, bind_search
 from promptopt.binding.session import Session, opened, stopping
 from promptopt.errors import BackendError, StoreError
@@ -164,6 +172,7 @@ def _introduce(trial: Trial, asked: BoundSearch, store: Store, session: Session,
             again=again,
             held=len(trial.test),
             finished=(store.last(trial.id) or {}).get("status") == "finished",
+            search=search_planned(asked.optimizer, run.room),
         )
     )
     _warn_of_versions(run, store, trial.id)

@@ -9,10 +9,12 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.session import Session
+from promptopt.cli.run_words import opening_lines
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.run.events import Event, Planned
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
@@ -94,6 +96,33 @@ def test_too_little_room_is_said_before_anything_is_spent(tmp_path: Path) -> Non
     warned = conduct(tmp_path, Planner(), Budget(evaluations=100)).warnings
     assert any("`planner` needs about 100" in said and "`random` or `auto`" in said for said in warned)
     assert not any("needs about" in said for said in conduct(tmp_path, Planner(), Budget(evaluations=400)).warnings)
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (Budget(evaluations=400), "the search plans 24 rounds of 10 evaluations, as 241 evaluations are left to it"),
+        (Budget(), "the search plans 1000 rounds of 10 evaluations"),
+        # What warns of too little holds the plan.
+        (Budget(evaluations=100), ""),
+    ],
+)
+def test_what_the_method_plans_is_told_before_anything_is_spent(tmp_path: Path, budget: Budget, said: str) -> None:
+    told: list[Planned] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Planned):
+            told.append(event)
+            raise KeyboardInterrupt
+
+    model = planted_model(feature_accuracy(["carefully"]))
+    with pytest.raises(KeyboardInterrupt):
+        optimize(
+            planted_task(), Planner(), model=model, budget=budget, store=tmp_path / "store.db", session=Session([hear])
+        )
+    assert told[0].search == said
+    assert model.calls == 0
+    assert (said in opening_lines(told[0])) == bool(said)
 
 
 def test_what_the_search_leaves_goes_to_dev_and_test(tmp_path: Path) -> None:

@@ -117,6 +117,15 @@ def too_little(optimizer: Optimizer, room: Room) -> str:
     )
 
 
+def search_planned(optimizer: Optimizer, room: Room) -> str:
+    """A sentence on what the method plans, where it plans; nothing where `too_little` says it."""
+    if not isinstance(optimizer, Planning) or too_little(optimizer, room):
+        return ""
+    cells = room.cells()
+    granted = "" if cells is None else f", as {counted(cells, 'evaluation is', 'evaluations are')} left to it"
+    return f"the search plans {optimizer.plan(room).describe()}{granted}"
+
+
 def ends_nothing(usd: float | None, known: Iterable[Price | None]) -> str:
     """A sentence for the user where a cap of `usd` dollars is set on models that are all free; else nothing."""
     if usd is None or any(price is None or price.prompt_usd or price.completion_usd for price in known):

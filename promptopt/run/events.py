@@ -15,7 +15,8 @@ class Planned:
     `recorded`: calls of an earlier execution of the same run, which cost nothing again. `look`: which look at its test
     examples a verdict on anything new will be, at the two-sided level `alpha`. `again`: an earlier execution has shown
     a verdict, which is shown again unless the caps have changed. `held`: test examples that there are, of which the
-    plan may pay for fewer; 0: as many as it pays for. `finished`: an earlier execution reached the end.
+    plan may pay for fewer; 0: as many as it pays for. `finished`: an earlier execution reached the end. `search`: what
+    the method plans, in a sentence; empty where it does not plan.
     """
 
     run_id: str
@@ -27,6 +28,7 @@ class Planned:
     again: bool = False
     held: int = 0
     finished: bool = False
+    search: str = ""
 
 
 @dataclass(frozen=True, slots=True)
