@@ -125,6 +125,13 @@ def test_a_child_that_ties_does_not_replace_its_parent(tmp_path: Path, budget: B
         assert all(len(step.pool) > 1 for step in result.steps)
 
 
+def test_a_parent_stands_before_children_that_tie_also_where_all_fit_the_beam(tmp_path: Path) -> None:
+    level = Scripted(lambda request: "no", name="level")
+    [step] = search(tmp_path, APO(rounds=1, beam=8, minibatch=6, expand=Expansion(children=3)), model=level).steps
+    assert 1 < len(step.pool) <= 8
+    assert step.kept[0] == planted_task().initial
+
+
 def test_a_minibatch_is_drawn_anew_every_round_and_is_not_the_beginning_of_the_data(tmp_path: Path) -> None:
     model, train = planted_model(feature_accuracy(WORDS, base=0.3)), planted_task().train
     # A proposer without ideas: the beam stays the start, and each round looks at two minibatches and nothing else.
