@@ -209,7 +209,8 @@ class Run:
         check_each("run.record", kept, Prompt, "prompt")
         compared = {estimate.prompt for estimate in pool}
         # One of an earlier round may go on: without what it scored nobody could say how good the best is.
-        earlier = [self.estimate(prompt, self.train) for prompt in kept if prompt not in compared]
+        others = (self.estimate(prompt, self.train) for prompt in kept if prompt not in compared)
+        earlier = [estimate for estimate in others if estimate.count]
         done = StepDone(len(self.steps), (*pool, *earlier), tuple(kept), self._door.account.spent, note)
         self.steps.append(done)
         self.tell(done)

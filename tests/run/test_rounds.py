@@ -41,3 +41,20 @@ def test_a_round_that_an_earlier_prompt_leads_says_how_good_that_is(tmp_path: Pa
     assert [each.count for each in second.pool] == [3, 4]
     assert second.pool[1].prompt == result.start.prompt
     assert any(line.startswith("step 1: best 1.000 on 4 examples") for line in lines)
+
+
+@dataclass(frozen=True)
+class Hopeful:
+    """Goes on with a prompt that nothing was asked about yet."""
+
+    def optimize(self, run: Run) -> None:
+        [child] = run.admit([Proposal(Prompt.of("Answer soon."), (run.initial,))])
+        run.evaluate([run.initial], run.train[:3])
+        run.record([run.estimate(run.initial, run.train)], [child])
+
+
+def test_a_prompt_that_nothing_was_asked_about_has_no_estimate(tmp_path: Path) -> None:
+    model = planted_model(feature_accuracy(["carefully"]))
+    result = optimize(planted_task(), Hopeful(), model=model, budget=Budget(evaluations=60), store=tmp_path / "s.db")
+    [step] = result.steps
+    assert [each.prompt for each in step.pool] == [result.start.prompt]
