@@ -48,9 +48,10 @@ def each_of(connection: sql.Connection, statement: str, rows: Sequence[tuple[obj
     return connection.exec_driver_sql(statement.format(mark=_mark_of(connection)), list(rows)).rowcount
 
 
-def octets(value: object) -> bytes:
+def octets(value: Any) -> bytes:
     """A key as a column holds it; none where it is damaged, and holds something else."""
-    return bytes(value) if isinstance(value, bytes) else b""
+    # Drivers give bytes, or a view of them.
+    return b"" if value is None or isinstance(value, str | int | float) else bytes(value)
 
 
 def _mark_of(connection: sql.Connection) -> str:

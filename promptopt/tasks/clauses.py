@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.companions import companion_text
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.gate import EVERY, Gate
-from promptopt.text import Regex
+from promptopt.text import Regex, shorten
 from promptopt.types import Example, canonical
 
 
@@ -27,7 +28,8 @@ def contract_of(path: Path, clauses: Mapping[str, Any], names: Sequence[str], fr
     try:
         Regex.of(pattern)
     except ConfigError as cause:
-        raise ConfigError(f"{path}: [contract] pattern is {pattern!r}: {cause}; correct it there") from cause
+        told = shorten(pattern, 80)
+        raise ConfigError(f"{path}: [contract] pattern is {told!r}: {cause}; correct it there") from cause
     return Contract(
         placeholders=tuple(names),
         frozen=tuple(clauses.get("frozen", ())),
@@ -58,12 +60,9 @@ def _schema(path: Path, given: object) -> object:
     if not isinstance(given, str):
         return given
     source = path.parent / given
+    text = companion_text(source, f"{path}: the output_schema {source}")
     try:
-        # Editors on Windows put a byte-order mark first, which JSON does not know.
-        found: object = json.loads(source.read_text(encoding="utf-8-sig"))
-    except OSError as cause:
-        why = cause.strerror
-        raise DataError(f"{path}: the output_schema {source} cannot be read: {why}; check the path") from cause
+        found: object = json.loads(text)
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{path}: the output_schema {source} is not JSON ({cause}); write a JSON Schema") from cause
     if not isinstance(found, dict):

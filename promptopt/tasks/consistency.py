@@ -94,22 +94,24 @@ def check_answers(task: Task) -> None:
         raise UnknownName("metric", task.metric, [*METRICS, "module:function"])
     if isinstance(task.answer, str) and not task.answer.startswith("regex:") and task.answer not in READERS:
         raise UnknownName("answer reader", task.answer, [*READERS, "regex:PATTERN"])
-    for place, label in enumerate(task.labels):
-        if not label.strip() or label in task.labels[:place]:
+    seen = set[str]()
+    for label in task.labels:
+        if not label.strip() or label in seen:
             raise ConfigError(
                 f"task {task.name!r}: the label {label!r} is {'there twice' if label.strip() else 'empty'}; give each "
                 f"answer there is once"
             )
+        seen.add(label)
 
 
 def check_targets(task: Task, examples: Iterable[Example]) -> None:
     """Raises DataError where there are labels and a target is none of them, or the metric needs demands that lack."""
-    wanting = task.metric == "demands"
+    wanting, labels = task.metric == "demands", set(task.labels)
     bare: list[Example] = []
     strange: list[str] = []
     # Most tasks have neither, and their examples, which may be many, are not gone through.
     for example in examples if task.labels or wanting else ():
-        if task.labels and example.target not in task.labels:
+        if labels and example.target not in labels:
             strange.append(example.target)
         if wanting and not example.demands:
             bare.append(example)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.tasks.companions import companion_text
 
 _OF_CHECKLIST = ("items", "critical")
 _OF_PANEL = ("by", "size")
@@ -55,11 +56,7 @@ def _with_criteria(path: Path, rubric: dict[str, Any]) -> dict[str, Any]:
     if "criteria" in rubric:
         raise ConfigError(f"{path}: [judge] has both criteria and file; leave out one of them")
     source = path.parent / str(rubric.pop("file"))
-    try:
-        text = source.read_text(encoding="utf-8-sig").strip()
-    except (OSError, ValueError) as cause:
-        why = cause.strerror if isinstance(cause, OSError) else "it is not UTF-8 text"
-        raise DataError(f"{path}: the rubric {source} cannot be read: {why}; check [judge] file") from cause
+    text = companion_text(source, f"{path}: the rubric {source} of [judge] file").strip()
     if not text:
         raise DataError(f"{path}: the rubric {source} is empty; write into it what a good reply is")
     return {**rubric, "criteria": text}

@@ -19,6 +19,8 @@ editable      the part that is edited, or a list of them; `instruction`, if not 
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -26,9 +28,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.errors import ConfigError, UnknownName
 from promptopt.protocols import Metric
 from promptopt.tasks.clauses import contract_of, gate_of
+from promptopt.tasks.companions import file_bytes
 from promptopt.tasks.data_table import Source, file_contents, own_data, pool_from, source_of
 from promptopt.tasks.demands import common_demands, with_demands
 from promptopt.tasks.judge_table import judge_of
@@ -40,10 +43,16 @@ from promptopt.tasks.simulation import judged_simulation, one_of_both
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task
 from promptopt.tasks.trust import check_trusted, deeds
-from promptopt.text import Regex
+from promptopt.text import Regex, shorten
 from promptopt.types import Prompt, Sampling
 
 Table = Mapping[str, Any]
+LARGEST_BYTES = 1 << 24
+"""Of a task file; its examples stand elsewhere. Ours."""
+_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){1000}""")
+"""A thousand names with a dot behind each."""
+MOST_DIGITS = 3_000
+"""Of a whole number: Python shows none of more than 4,300, and TOML knows 19."""
 
 
 def load_task_file(
@@ -114,24 +123,37 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def _content(path: Path) -> bytes:
-    try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise DataError(f"the task file {path} is a pipe or a device, and no file; save it as one first")
-        return path.read_bytes()
-    except (OSError, ValueError) as cause:
-        # No operating system knows a name with a null character in it.
-        why = cause.strerror if isinstance(cause, OSError) else str(cause)
-        raise DataError(f"the task file {path} cannot be read: {why}; check the path") from cause
+    advice = "put examples into a file of their own, named under [data]"
+    return file_bytes(path, f"the task file {path}", LARGEST_BYTES, advice)
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
+        # `tomllib` takes time by the square of such a key's length.
+        if _LONG_KEY.search(text):
+            raise RecursionError
+        table = tomllib.loads(text)
+        large = _holds_large_number(table)
     except RecursionError:
         raise ConfigError(f"the task file {path} is nested too deeply to be read; a task needs four levels") from None
     # TOML's whole numbers may have more digits than Python reads, which is a ValueError.
     except ValueError as cause:
         raise ConfigError(f"the task file {path} is not valid TOML: {cause}; repair it there") from cause
+    if large:
+        raise ConfigError(
+            f"the task file {path} holds a number of more than {MOST_DIGITS:,} digits; give a smaller one"
+        )
+    return table
+
+
+def _holds_large_number(value: object) -> bool:
+    if isinstance(value, int):
+        return value.bit_length() > MOST_DIGITS * math.log2(10)
+    if not isinstance(value, dict | list):
+        return False
+    held = cast("dict[str, object] | list[object]", value)
+    return any(map(_holds_large_number, held.values() if isinstance(held, dict) else held))
 
 
 def _merged(base: Table, own: Table) -> dict[str, Any]:
@@ -200,7 +222,7 @@ def _check(path: Path, table: Table) -> None:
         try:
             Regex.of(answer.removeprefix("regex:"))
         except ConfigError as cause:
-            raise ConfigError(f"{path}: answer is {answer!r}: {cause}; correct it there") from cause
+            raise ConfigError(f"{path}: answer is {shorten(answer, 80)!r}: {cause}; correct it there") from cause
 
 
 def _layout(path: Path, entry: Table) -> Layout:

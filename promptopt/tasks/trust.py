@@ -81,6 +81,9 @@ def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:
     elif isinstance(value, Mapping):
         for key, below in cast("Mapping[str, object]", value).items():
             yield from _texts(f"{path}.{key}", below)
+    elif isinstance(value, list):
+        for below in cast("list[object]", value):
+            yield from _texts(path, below)
 
 
 def _host(url: str) -> str:

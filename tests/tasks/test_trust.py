@@ -22,6 +22,7 @@ HEAD = 'labels = ["a", "b"]\ninstruction = "Classify."\n'
 FILE = '[data]\nfile = "rows.csv"\n'
 METRIC = HEAD + 'metric = "mailed_metric:score"\n' + FILE
 SETTING = '[settings.generation]\nmetric = "mailed_metric:score"\n'
+LISTED = HEAD + FILE + '[settings.m]\nmetrics = ["exact", ["mailed_metric:score"]]'
 HUB = HEAD + '[data.home]\ntrain = "x/rows.csv"\n[data.hub]\nbase = "https://data.example/"\ntrain = "rows.csv"\n'
 
 
@@ -49,7 +50,9 @@ def module(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", [METRIC, HEAD + FILE + SETTING, HEAD + FILE + '[settings.m.metric]\nname = "a:b"'])
+@pytest.mark.parametrize(
+    "text", [METRIC, HEAD + FILE + SETTING, HEAD + FILE + '[settings.m.metric]\nname = "a:b"', LISTED]
+)
 def test_a_task_file_imports_nothing_until_its_content_is_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
