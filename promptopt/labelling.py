@@ -85,13 +85,18 @@ def winner_first(run: str, item: str) -> bool:
     return int(digest(["order", run, item]), 16) % 2 == 0
 
 
+def _in_order(run: str, pair: ReplyPair) -> tuple[str, str]:
+    """Replies A and B."""
+    return (pair.winner, pair.start) if winner_first(run, pair.item) else (pair.start, pair.winner)
+
+
 def sheet(run: str, kept: KeptPairs, count: int) -> list[dict[str, str]]:
     """The rows of a blind sheet; equal replies are a tie, and said to be. Raises ConfigError for no rows."""
     if count < 1:
         raise ConfigError(f"a sheet of {count} rows is none; give 1 or more, such as -n 100")
     rows: list[dict[str, str]] = []
     for pair in drawn(run, kept.pairs, count):
-        first, second = (pair.winner, pair.start) if winner_first(run, pair.item) else (pair.start, pair.winner)
+        first, second = _in_order(run, pair)
         known = {"item": MARK + pair.item, "input": pair.input, "reply_a": first, "reply_b": second}
         said = {"better": "tie"} if first == second else {}
         rows.append({**dict.fromkeys(COLUMNS, ""), **known, **said})
@@ -157,7 +162,8 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     """
     first = {MARK + pair.item: winner_first(record.id, pair.item) for pair in kept.pairs}
     rows = [(where_is(path, number), row) for path in paths for number, row in enumerate(read_rows(path), start=1)]
-    labels = read_labels(rows, first, kept.scale)
+    shown = {MARK + pair.item: _in_order(record.id, pair) for pair in kept.pairs}
+    labels = read_labels(rows, first, kept.scale, shown)
     if not labels.by_item:
         raise DataError(
             f"{', '.join(map(str, paths))}: no row has a label; fill in `better` with A, B or tie, or both scores"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -76,15 +76,20 @@ class _SoFar:
 
 
 def read_labels(
-    rows: Iterable[tuple[str, Mapping[str, Any]]], winner_first: Mapping[str, bool], scale: tuple[float, float] | None
+    rows: Iterable[tuple[str, Mapping[str, Any]]],
+    winner_first: Mapping[str, bool],
+    scale: tuple[float, float] | None,
+    replies: Mapping[str, tuple[str, str]] | None = None,
 ) -> HumanLabels:
     """The labels in `rows`, each with where it stands (`sheet.csv, row 3`).
 
-    `winner_first`: by item, whether reply A is the winner's. `scale`: of scores, where there are some. A row holds
-    `better` (A, B or tie) or `score_a` and `score_b`, all rows the same; who says it, in `labeler`. Raises DataError
-    for what cannot be meant.
+    `winner_first`: by item, whether reply A is the winner's. `scale`: of scores, where there are some. `replies`: A and
+    B of each item, against which rows that still hold them are checked. A row holds `better` (A, B or tie) or `score_a`
+    and `score_b`, all rows the same; who says it, in `labeler`. Raises DataError for what cannot be meant.
     """
     read = _SoFar()
+    known = {} if replies is None else {item: (_plain(a), _plain(b)) for item, (a, b) in replies.items()}
+    every = {reply for pair in known.values() for reply in pair}
     for place, written in rows:
         # Spreadsheets and people write heads anew: `Score A` is `score_a`.
         row = {"_".join(str(name).casefold().split()): value for name, value in written.items()}
@@ -102,6 +107,7 @@ def read_labels(
         found = _side(place, row, scale, read)
         if found is None:
             continue
+        _check_place(place, row, known.get(item), every)
         first, second = found
         side = (second, first) if winner_first[item] else (first, second)
         named = _text(row, "labeler")
@@ -119,6 +125,31 @@ def read_labels(
     by_item = {item: tuple(sides.values()) for item, sides in read.sides.items()}
     kind: Kind = "scores" if "scores" in read.kinds else "better"
     return HumanLabels(by_item, len(read.asked - by_item.keys()), tuple(people), kind)
+
+
+def _check_place(place: str, row: Mapping[str, Any], pair: tuple[str, str] | None, every: Collection[str]) -> None:
+    """Raise DataError where the replies of a row are those of the sheet in other places: its label is of others then.
+
+    Texts that are not in the sheet at all, cut or rewritten by a program, say nothing.
+    """
+    shown = _plain(_text(row, "reply_a")), _plain(_text(row, "reply_b"))
+    if pair is None or not all(shown) or shown == pair:
+        return
+    if shown == pair[::-1]:
+        raise DataError(
+            f"{place}: reply_a and reply_b have changed places, so nobody knows which one the label is of; put the "
+            f"columns back as `promptopt label` wrote them"
+        )
+    if any(reply in every and reply not in pair for reply in shown):
+        raise DataError(
+            f"{place}: the replies belong to another item, as where one column was sorted and the others were not; "
+            f"take the sheet as `promptopt label` wrote it, and sort all of its columns together"
+        )
+
+
+def _plain(reply: str) -> str:
+    """A reply as it can be told again whatever a spreadsheet made of its spaces, and of what it took for a formula."""
+    return " ".join(unicodedata.normalize("NFKC", reply).split()).removeprefix("'").strip()
 
 
 def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None, read: _SoFar) -> Side | None:

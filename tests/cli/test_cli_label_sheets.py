@@ -60,6 +60,38 @@ def test_rows_without_anything_are_none_and_blank_ones_are_counted_by_item() -> 
     assert both.blank == 0
 
 
+REPLIES = {"item-1": ("It left\nyesterday.", "=No."), "item-2": ("Yes.", "Yes."), "item-3": ("'Soon'", "Late.")}
+
+
+def checked(**row: str) -> HumanLabels:
+    return read_labels([("s.csv, row 2", row)], FIRST, (0.0, 2.0), REPLIES)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"item": "item-1", "reply_a": "It left\r\nyesterday. ", "reply_b": "'=No."},
+        {"item": "item-1", "reply_a": "It left yest…", "reply_b": "#NAME?"},
+        {"item": "item-1", "reply_a": "", "reply_b": "It left\nyesterday."},
+        {"item": "item-1"},
+        {"item": "item-2", "reply_a": "Yes.", "reply_b": "Yes."},
+        {"item": "item-3", "reply_a": "Soon'", "reply_b": "Late."},
+    ],
+)
+def test_what_a_spreadsheet_makes_of_replies_is_no_other_reply(row: dict[str, str]) -> None:
+    assert len(checked(**row, better="A").by_item) == 1
+
+
+def test_labels_of_replies_that_changed_places_are_refused_with_their_row() -> None:
+    swapped = {"item": "item-1", "reply_a": "'=No.", "reply_b": "It left\nyesterday."}
+    with pytest.raises(DataError, match=r"s\.csv, row 2: reply_a and reply_b have changed places"):
+        checked(**swapped, better="A")
+    with pytest.raises(DataError, match=r"s\.csv, row 2: the replies belong to another item"):
+        checked(item="item-1", reply_a="It left yesterday.", reply_b="Late.", score_a="1", score_b="2")
+    # Without a label nothing is said of them.
+    assert checked(**swapped).blank == 1
+
+
 @pytest.mark.slow
 def test_a_sheet_that_nobody_has_filled_in_is_no_verdict(search: Any, invoke: Invoke) -> None:
     run = str(search()["run_id"])
