@@ -94,6 +94,17 @@ _INJECTIONS: Mapping[str, re.Pattern[str]] = {
         r"|\b(?:10|5|100)\s?(?:/|out of)\s?(?:10|5|100)\b", re.IGNORECASE),
 }  # fmt: skip
 
+_WISHED = re.compile(
+    r"\b(?:(?:if|when|whenever|should|anyone|anybody|someone|somebody|users?|customers?|people|they)\b[^.!?\n]{0,40}"
+    r"\b(?:ask|tell|want|try|trie|instruct|order|urge|demand|persuade|beg|press)\w*|requests?|attempts?|demands?|orders?)"
+    r"\b[^.!?\n]{0,20}\b(?:in)?to\s+$", re.IGNORECASE,
+)  # fmt: skip
+"""What stands before the words of others: `If a user asks you to`."""
+_REFUSED = re.compile(
+    r"\b(?:refus\w*|declin\w*|reject\w*|(?:not|n.t|never) (?:comply|obey|give in|agree|do so|do it|do that)"
+    r"|say no|(?:keep|stick|hold) to|(?:keep|continue) (?:to )?follow\w*)\b", re.IGNORECASE,
+)  # fmt: skip
+_SENTENCE_END = re.compile(r"[.!?\n]")
 _FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f")
 """The flag of a region, which is spelt by tags (Unicode Technical Standard 51)."""
 _HIDDEN = re.compile(
@@ -162,4 +173,13 @@ def _matches(pattern: re.Pattern[str], text: str) -> list[str]:
     shown = "".join(each for each in tagged if unicodedata.category(each) != "Cf")
     plain = _LOOKALIKE.sub(lambda found: found[0].translate(_LATIN), unicodedata.normalize("NFKC", shown))
     # As it stands too, where a mark has to begin a line.
-    return [match[0] for each in dict.fromkeys((plain, _WRAP.sub(" ", plain))) for match in pattern.finditer(each)]
+    return [match[0] for each in dict.fromkeys((plain, _WRAP.sub(" ", plain)))
+            for match in pattern.finditer(each) if not _is_refused(each, match)]  # fmt: skip
+
+
+def _is_refused(text: str, match: re.Match[str]) -> bool:
+    """Whether a prompt says of such words that others say them, and that they are refused, all in one sentence."""
+    start = max((text.rfind(mark, 0, match.start()) for mark in ".!?\n"), default=-1) + 1
+    end = _SENTENCE_END.search(text, match.end())
+    sentence = text[start : len(text) if end is None else end.start()]
+    return _WISHED.search(text[start : match.start()]) is not None and _REFUSED.search(sentence) is not None

@@ -41,6 +41,11 @@ _LINK = (
 _DOT = r"(?:\.|\s?[\[(](?:dot|punkt|punto|point)[\])]\s?)"
 # Lengths are bounded, and a run of letters is tried once: a long text without spaces takes no longer than another.
 _EMAIL = rf"(?<![\w.+-])[\w.+-]{{1,64}}(?:@|%40|\s?[\[(](?:at|@)[\])]\s?)[\w-]{{1,63}}(?:{_DOT}[\w-]{{1,63}}){{1,8}}"
+# In words only where the first part looks like no other word: `at acme dot com` is a shop.
+_SAID_EMAIL = (
+    r"(?<![\w.+-])[a-z][\w+-]{0,40}[._][\w.+-]{0,40}\w at [\w-]{1,63}(?: dot [\w-]{1,63}){0,3}"
+    r" dot (?:com|org|net|edu|gov|info|[a-z]{2})(?!\w)"
+)
 _TELEPHONES = (
     # With the code of a country; with a 0 before the area; areas in parentheses; in pairs, as in France.
     r"(?<![\w+])(?:\(?\+|(?<!\d[ .,/])00(?=[1-9]))\d[\d ()./-]{6,18}\d(?!\w)",
@@ -108,7 +113,7 @@ _RULES: Mapping[str, re.Pattern[str]] = {
         rf"\b[a-z][a-z0-9+.-]{{0,20}}://[^\s/@:]{{1,100}}:[^\s/@]{{1,100}}@[^\s]+|{_LINK}", re.IGNORECASE
     ),
     "password": re.compile(_PASSWORD, re.IGNORECASE),
-    "email": re.compile(_EMAIL),
+    "email": re.compile(f"{_EMAIL}|{_SAID_EMAIL}", re.IGNORECASE),
     "iban": re.compile(r"\b(?=([A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}))", re.IGNORECASE),
     "social security number": re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-\d{2}-\d{4}(?![\w-])"),
     **RULES,

@@ -32,6 +32,9 @@ def masked(text: str, *variables: tuple[str, str], own: str = "", names: tuple[s
         ("at https://me:pw@example.com/a?b", "at [link with a password]"),
         ("order 1234567890123456, 3 of 12, 2026-11-27, 19.99", "order 1234567890123456, 3 of 12, 2026-11-27, 19.99"),
         ("version 1.2.3 costs 1,234.50", "version 1.2.3 costs 1,234.50"),
+        ("write to jean.dupont at mail dot com or ann_k at shop dot co dot uk!", "write to [email] or [email 2]!"),
+        ("bought at acme dot com, size 5.5 at acme dot com", "bought at acme dot com, size 5.5 at acme dot com"),
+        ("file a_b at row dot product x", "file a_b at row dot product x"),
     ],
 )
 def test_personal_data_gives_way_to_what_it_is(text: str, said: str) -> None:
