@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from promptopt.operators.reflect import BESIDE, tag_pattern
-from promptopt.operators.refusals import changes_nothing, concerns_instructions, criticises, refuses
+from promptopt.operators.refusals import answers, changes_nothing, concerns_instructions, criticises, refuses
 from promptopt.operators.replies import Form, debris, tidy
 from promptopt.protocols import Task
 from promptopt.run import Run
@@ -57,11 +57,12 @@ def unusable(
     count_tokens: Callable[[str], int],
     form: Form,
     own: Sequence[str] = (),
+    labels: Sequence[str] = (),
 ) -> str | None:
     """Why `text` cannot stand in for the section `parent`, in a few words; None where it can.
 
     `most`: its tokens. `tags`: those of the reply contract. `form`: what the requests say by themselves, and `own`:
-    what of it a text may say all the same.
+    what of it a text may say all the same. `labels`: the task's, one of which alone is an answer and no instruction.
     """
     if not text.strip():
         return "empty"
@@ -78,6 +79,8 @@ def unusable(
     # Where the task is about prompts or instructions, what a rule says of them is no criticism of this one.
     if criticises(text) and not (criticises(parent) or concerns_instructions((parent, *own))):
         return "criticises its parent"
+    if answers(text, labels) and not answers(parent, labels):
+        return "answers instead of rewriting"
     # By name: braces may be doubled or hold blanks, and stand for the same input.
     before, after = set(_PLACEHOLDER.findall(parent)), set(_PLACEHOLDER.findall(text))
     if before - after:
@@ -118,6 +121,7 @@ class Drafts:
                 count_tokens=self._run.count_tokens,
                 form=self._form,
                 own=self._own,
+                labels=self._run.task.labels,
             )
             if why is not None:
                 self._run.reject(f"{who}: {why}")

@@ -90,6 +90,14 @@ _CRITICISM = re.compile(
     rf"|\A[\W_]{{0,6}}{_FLAW}(?:s|es)? (?:with|of|in) (?:the|this|your) (?:\w+ )?(?:instruction|prompt)s?[*_ ]{{0,3}}:",
     re.IGNORECASE,
 )
+_ANSWER = re.compile(
+    r"[\s*\"'`]*(?:after this (?:prompt|input|text),? )?(?:(?:so|thus|therefore|then|here),? )?(?:the )?"
+    r"(?:(?:expected|correct|right|preferred|desired|final|likely|most likely) )?"
+    r"(?:output|answer|label|class|category|response)(?: (?:here|for (?:this|the) \w+))?"
+    r"(?: (?:is|was|would be|should be|will be|must be))?(?::|\s)[\s*\"'`:]*(?P<said>.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_AROUND = " \t\n.!\"'`*"
 _INSTRUCTIONS = re.compile(r"\b(?:instructions?|prompts?)\b", re.IGNORECASE)
 _ITSELF = re.compile(
     r"^[\W_]*(?:\w+ )?(?:instructions?|prompt)[\W_]*$|\bsystem prompt\b"
@@ -119,3 +127,10 @@ def criticises(text: str) -> bool:
 def concerns_instructions(texts: Iterable[str]) -> bool:
     """Whether one of `texts` speaks of prompts or instructions beside itself: a task may be about them (recipes)."""
     return any(_INSTRUCTIONS.search(_ITSELF.sub("", text)) for text in texts)
+
+
+def answers(text: str, labels: Iterable[str]) -> bool:
+    """Whether all that `text` says is one of the labels, or that one of them is the answer: `Output: negative`."""
+    stated = _ANSWER.fullmatch(text)
+    said = {each.strip(_AROUND).casefold() for each in (text, *([stated["said"]] if stated else ()))}
+    return any(label.strip(_AROUND).casefold() in said for label in labels if label.strip(_AROUND))

@@ -137,6 +137,7 @@ def _written(
             form=form,
             # What the request tells of the task a text may say as well.
             own=said_of(focused(run.task, part), parent),
+            labels=run.task.labels,
         )
         # An operator may leave a text as it is, so that is no failure to be counted.
         if why is not None and why != SAME:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promptopt.operators.drafts import unusable
-from promptopt.operators.refusals import criticises, refuses
+from promptopt.operators.refusals import answers, criticises, refuses
 from promptopt.operators.replies import NOTHING
 
 
@@ -166,3 +166,50 @@ def test_of_a_task_about_prompts_a_rule_is_no_criticism(parent: str, said: str, 
 def test_a_parent_that_speaks_of_itself_lets_no_criticism_pass(parent: str) -> None:
     text = "The instruction is incomplete and does not say what to do."
     assert unusable(text, parent, most=500, tags=(), form=NOTHING, count_tokens=len) == "criticises its parent"
+
+
+MOODS = ("positive", "negative")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Negative.",
+        "Output: negative",
+        "**Answer:** positive",
+        "Expected answer: negative",
+        "The expected output is negative.",
+        "The output should be: negative",
+        'Correct label: "positive"',
+        "The correct answer for this sentence is negative.",
+        "After this prompt the expected output is negative.",
+    ],
+)
+def test_a_label_alone_is_an_answer_and_no_prompt(text: str) -> None:
+    def why(parent: str, labels: tuple[str, ...]) -> str | None:
+        return unusable(text, parent, most=500, tags=(), form=NOTHING, count_tokens=len, labels=labels)
+
+    assert why("What is the mood?", MOODS) == "answers instead of rewriting"
+    assert why("Answer: positive", MOODS) is None
+    assert answers(text, ()) is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Positive or negative?",
+        "Positive?",
+        "Answer: positive or negative",
+        "The answer is positive where the writer is glad.",
+        "The output should be one word.",
+        "Output: one of positive, negative",
+        "If unsure, the answer is negative.",
+        "Label the sentence positive or negative",
+        "Output: negative unless the writer is glad.",
+        "Class: positive (glad) or negative (sad)",
+        "positive, negative",
+        "",
+    ],
+)
+def test_a_prompt_that_names_labels_is_no_answer(text: str) -> None:
+    assert not answers(text, MOODS)

@@ -327,5 +327,5 @@ class OPRO:
             return "holds a digit"
         # Characters, as in the code.
         most = edit_limit(start, self.propose.longest, len)
-        own = said_of(run.task, run.initial)
-        return unusable(text, start, most=most, tags=TAGS, count_tokens=len, form=FORM, own=own)
+        own, labels = said_of(run.task, run.initial), run.task.labels
+        return unusable(text, start, most=most, tags=TAGS, count_tokens=len, form=FORM, own=own, labels=labels)

@@ -203,6 +203,7 @@ class OptoPrime:
             count_tokens=run.count_tokens,
             form=FORM,
             own=said_of(focused(run.task, name), current),
+            labels=run.task.labels,
         )
         if why is None and quotes.new_in(text, section):
             why = "quotes an example"
