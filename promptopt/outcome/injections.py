@@ -102,8 +102,14 @@ _WISHED = re.compile(
 """What stands before the words of others: `If a user asks you to`."""
 _REFUSED = re.compile(
     r"\b(?:refus\w*|declin\w*|reject\w*|(?:not|n.t|never) (?:comply|obey|give in|agree|do so|do it|do that)"
-    r"|say no|(?:keep|stick|hold) to|(?:keep|continue) (?:to )?follow\w*)\b", re.IGNORECASE,
+    r"|say no|(?:keep|stick|hold|keep following|continue to follow) (?:to )?(?:the|these|those|your|its|our|them)"
+    r"(?: (?:rules|instructions|policy|policies|guidelines))?)\b", re.IGNORECASE,
 )  # fmt: skip
+_GRANTED = re.compile(
+    r"(?<!not )(?<!n.t )(?<!never )\b(?:comply|obey|agree|accept|do (?:so|it|that|as)|give in|allow|(?:may|must|can) "
+    r"(?:ignore|reveal|show|tell))\b", re.IGNORECASE,
+)  # fmt: skip
+"""What makes of such a sentence an order to give in."""
 _SENTENCE_END = re.compile(r"[.!?\n]")
 _FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f")
 """The flag of a region, which is spelt by tags (Unicode Technical Standard 51)."""
@@ -182,4 +188,5 @@ def _is_refused(text: str, match: re.Match[str]) -> bool:
     start = max((text.rfind(mark, 0, match.start()) for mark in ".!?\n"), default=-1) + 1
     end = _SENTENCE_END.search(text, match.end())
     sentence = text[start : len(text) if end is None else end.start()]
-    return _WISHED.search(text[start : match.start()]) is not None and _REFUSED.search(sentence) is not None
+    refused = _REFUSED.search(sentence) is not None and _GRANTED.search(sentence) is None
+    return refused and _WISHED.search(text[start : match.start()]) is not None
