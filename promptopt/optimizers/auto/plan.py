@@ -88,6 +88,6 @@ def _paid(made: Generations, room: Room, children: int | None, depth: float | No
 def _of(cells: int, room: Room, children: int | None, depth: float | None, keep: int) -> Generations:
     size = generation_size(cells) if children is None else children
     mean = mean_depth(cells) if depth is None else depth
-    # As if no cell were known beforehand; those of survivors are, so there are more.
-    rounds = round(cells / (mean * (size + keep)))
+    # As if no cell were known beforehand; those of survivors are, so there are more. One where all are seen once.
+    rounds = max(round(cells / (mean * (size + keep))), int(cells >= size + keep))
     return Generations(cells, min(LOOK, cells // 20, room.train), size, keep, mean, rounds)
