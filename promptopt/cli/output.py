@@ -32,13 +32,36 @@ _RESULTS: ContextVar[TextIO | None] = ContextVar("promptopt results", default=No
 
 @contextmanager
 def results_alone() -> Generator[None]:
-    """Stdout is for results: what a program, metric or plug-in of the user's prints meanwhile goes to stderr."""
-    token = _RESULTS.set(sys.stdout)
+    """Stdout is for results: what a program, metric or plug-in of the user's prints meanwhile goes to stderr.
+
+    So does what is written by programs that they start, and by libraries that know descriptors alone.
+    """
+    with _descriptor_of_results() as stream:
+        token = _RESULTS.set(stream)
+        try:
+            with redirect_stdout(sys.stderr):
+                yield
+        finally:
+            _RESULTS.reset(token)
+
+
+@contextmanager
+def _descriptor_of_results() -> Generator[TextIO]:
+    """A stream to what is stdout now, while descriptor 1 is stderr's; stdout itself where that is a host program's."""
+    own, stdout = sys.__stdout__, sys.stdout
+    if own is None or stdout is not own or sys.stderr is not sys.__stderr__ or own.closed or own.fileno() != 1:
+        yield stdout
+        return
+    own.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
     try:
-        with redirect_stdout(sys.stderr):
-            yield
+        # By the line: what was shown before a kill has been shown.
+        with open(kept, "w", encoding=own.encoding, errors=own.errors, buffering=1, closefd=False) as stream:
+            yield stream
     finally:
-        _RESULTS.reset(token)
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def results() -> TextIO:
@@ -179,7 +202,7 @@ def interruptible() -> Generator[threading.Event]:
     """An event that the first Ctrl-C, SIGTERM or SIGHUP sets; the second Ctrl-C or SIGTERM raises KeyboardInterrupt."""
     interrupt = threading.Event()
     # Asked now: once a terminal is gone, nothing says any more that it was one.
-    terminals = [number for number in (1, 2) if os.isatty(number)]
+    terminals = [number for number in (1, 2, *_descriptor(results())) if os.isatty(number)]
     seen: set[int] = set()
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -209,6 +232,13 @@ def _ending() -> list[signal.Signals]:
     also = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
     heeded = [number for number in also if number is not None and signal.getsignal(number) is not signal.SIG_IGN]
     return [signal.SIGINT, *heeded]
+
+
+def _descriptor(stream: TextIO) -> list[int]:
+    # A host program's stream, such as a notebook's, may have none.
+    with suppress(OSError, ValueError):
+        return [stream.fileno()]
+    return []
 
 
 def _leave_lost(terminals: list[int]) -> None:

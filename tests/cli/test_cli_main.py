@@ -172,3 +172,28 @@ def test_a_shell_that_completes_a_wrong_line_prints_nothing_of_ours(line: str) -
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **asked}, check=False)
     assert done.stderr == ""
     assert ("--max-calls" in done.stdout.split()) == line.endswith("--max")
+
+
+NOISY = """
+import os, subprocess, sys
+from contextlib import suppress
+from promptopt.cli.output import hand_over, results_alone, say, show_json
+
+with suppress(ZeroDivisionError), results_alone():
+    print("python")
+    subprocess.run([sys.executable, "-c", "print('child')"], check=True)
+    os.write(1, b"library\\n")
+    show_json({"a": 1})
+    hand_over("text")
+    say("remark")
+    1 / 0
+print("after")
+os.system("echo child after")
+"""
+
+
+def test_programs_that_users_code_starts_print_apart_from_results() -> None:
+    """A metric that runs a program spoiled what --json prints."""
+    done = subprocess.run([sys.executable, "-u", "-c", NOISY], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ['{"a": 1}', "text", "after", "child after", ""]
+    assert sorted(done.stderr.split()) == ["child", "library", "python", "remark"]
