@@ -133,7 +133,7 @@ class Contract:
             if _composed(span) not in text:
                 return f"does not contain {_quoted(span)}"
         for span in self.must_not_contain:
-            if _composed(span) in text:
+            if says(text, span):
                 return f"contains {_quoted(span)}"
         if self.pattern and Regex.of(_composed(self.pattern)).search(text) is None:
             return f"has no match of {_quoted(self.pattern)}"
@@ -143,6 +143,12 @@ class Contract:
         if self.max_tokens is not None and count_tokens(text) > self.max_tokens:
             return f"longer than {counted(self.max_tokens, 'token')}"
         return None
+
+
+def says(text: str, span: str) -> bool:
+    """Whether a text holds what it must not, as it is written or with a capital, as at the beginning of a sentence."""
+    text, span = _composed(text), _composed(span)
+    return span in text or (span[:1].islower() and span[:1].upper() + span[1:] in text)
 
 
 # A task of a user's own kind need not have one.

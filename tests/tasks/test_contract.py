@@ -65,6 +65,23 @@ def test_letters_with_marks_are_the_same_in_either_unicode_form(
     assert Contract(frozen=(spelt,)).missing([text]) is None
 
 
+@pytest.mark.parametrize(
+    ("span", "text", "holds"),
+    [
+        ("as an AI", "Be kind. As an AI, say so.", True),
+        ("as an AI", "Be kind as an AI.", True),
+        ("as an AI", "AS AN AI", False),
+        ("écrivez", "Écrivez bien.", True),
+        ("AI", "Explain it.", False),
+        ("Rust", "trust me", False),
+        ("US", "tell us", False),
+        ("24 hours", "24 Hours", False),
+    ],
+)
+def test_what_a_prompt_must_not_contain_begins_no_sentence_either(span: str, text: str, holds: bool) -> None:
+    assert (broken(text, Contract(must_not_contain=(span,))) is not None) == holds
+
+
 def test_frozen_parts_stay_byte_identical() -> None:
     changed = START.replace("answer_format", "One word. ")
     assert CONTRACT.broken_by(changed, START, "instruction", len) == "changed frozen part answer_format"
