@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,7 +16,7 @@ from promptopt.run import Run
 from promptopt.selection.depth import depth_at, generation_size, mean_depth
 from promptopt.selection.fresh import FreshRejects, asked, looks
 from promptopt.testing import feature_accuracy, planted_model, planted_task
-from promptopt.types import Estimate, Example, Prompt
+from promptopt.types import Estimate, Example, Prompt, Score, ScoreMatrix
 
 
 @pytest.mark.parametrize(
@@ -125,3 +128,17 @@ def test_generations_and_looks_grow_with_what_the_search_is_granted(evaluations,
 def test_looks_deepen_over_the_search() -> None:
     assert depth_at(3.3, 0.0) == pytest.approx(0.4 * 3.3)
     assert depth_at(3.3, 1.0) == depth_at(3.3, 1.2) == pytest.approx(1.6 * 3.3)
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_of_equal_answers_the_right_labels_share_says_who_is_better(keep: int) -> None:
+    likely = {Prompt.of("Unsure."): 0.4, Prompt.of("Sure."): 0.9}
+
+    def evaluate(prompts: list[Prompt], examples: list[Example]) -> ScoreMatrix:
+        return ScoreMatrix(examples, {each: [Score(1.0, probability=likely[each])] * len(examples) for each in prompts})
+
+    run: Any = SimpleNamespace(evaluate=evaluate, rng=random.Random)
+    ranked = FreshRejects(12).select(run, list(likely), planted_task().train, keep)
+    assert [each.prompt["instruction"] for each in ranked] == ["Sure.", "Unsure."]
+    # What is told is the share of right answers.
+    assert [each.mean for each in ranked] == [1.0, 1.0]

@@ -104,6 +104,7 @@ class Search:
     dry: int = 2
     kept: list[list[Prompt]] = field(default_factory=list[list[Prompt]])
     again: list[bool] = field(default_factory=list[bool])
+    best: list[Prompt] = field(default_factory=list[Prompt])
 
     def optimize(self, run: Run) -> None:
         search = GenerationalSelection(run, run.train, self.planned, self.dry)
@@ -111,6 +112,8 @@ class Search:
         while search.open and number < len(self.sizes):
             texts = [f"Child {len(self.kept)} of {place}" for place in range(self.sizes[number])]
             proposals = [Proposal(Prompt.of(text), (elite[0],), "child") for text in texts]
+            worth = run.worths(run.train)
+            self.best.append(max(worth, key=worth.__getitem__))
             elite = search.survivors(elite, run.admit(proposals))
             self.kept.append(elite)
             self.again.append(search.begun_again)
@@ -142,7 +145,7 @@ def test_a_dry_spell_begins_again_from_the_best_once_and_then_closes(tmp_path: P
     conduct(tmp_path, search, Budget(evaluations=1_500))
     # A generation with children ends a dry spell; two in a row without any are one.
     assert search.again == [False, False, False, False, True, False, False, False]
-    assert len(search.kept[4]) == 1
+    assert search.kept[4] == [search.best[4]]
     assert len(search.kept[3]) == 2
 
 

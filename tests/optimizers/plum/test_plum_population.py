@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,12 +16,13 @@ import pytest
 from promptopt.binding.settings import adjust
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
+from promptopt.optimizers.plum import individuals
 from promptopt.optimizers.plum.neighbours import Editing, Editor
 from promptopt.optimizers.plum.patience import Stopping
 from promptopt.optimizers.plum.points import Scoring
 from promptopt.optimizers.plum.population import CrossoverGA, HarmonySearch, MutationGA
 from promptopt.run import Run
-from promptopt.types import UpperBounds
+from promptopt.types import Prompt, UpperBounds
 from tests.optimizers.plum.phrase_search import (
     BARS,
     PROMPT,
@@ -288,3 +290,23 @@ def test_one_segment_is_the_whole_prompt(tmp_path: Path) -> None:
     method = HarmonySearch(segments=1, consider=0.0, edit=BARS)
     found = set(harmonies(tmp_path, method, ["a|b|c"], count=100))
     assert found == {"a|b|c", "b|c", "a|c", "a|b", "b|a|c", "c|b|a", "a|c|b"}
+
+
+def test_a_child_of_two_takes_the_first_ones_bank_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    banked = {Prompt.of("One."): ("first",), Prompt.of("Two."): ("second",)}
+    pool: Any = [SimpleNamespace(scored=SimpleNamespace(prompt=each, points=1.0), bank=banked[each]) for each in banked]
+    seen = list[tuple[Prompt, ...]]()
+
+    def admit(text: str, parents: tuple[Prompt, ...], *_: str) -> Prompt:
+        seen.append(parents)
+        return Prompt.of(text)
+
+    monkeypatch.setattr(individuals, "crossover", lambda *_: "Child.")
+    editor: Any = SimpleNamespace(cut=lambda _: SimpleNamespace(solid=(0, 1)), admit=admit)
+    run: Any = SimpleNamespace(task=SimpleNamespace(editable="instruction"), rng=lambda _: drawn)
+    drawn = random.Random(0)
+    for _ in range(20):
+        made = individuals.bred(run, editor, pool, 1)
+        assert made is not None
+        assert made[1] == banked[seen[-1][0]]
+    assert len({parents for parents in seen if parents[0] != parents[1]}) == 2
