@@ -17,6 +17,7 @@ from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import reader_of, writes_decimal_commas
 from promptopt.evaluators.judging import options_of
 from promptopt.protocols import Metric, Reader
+from promptopt.stats import paired_gain
 from promptopt.tasks.gate import EVERY, Gate
 from promptopt.tasks.layout import USER_PROMPT, UserPrompt
 from promptopt.tasks.parts import with_user_prompts
@@ -129,11 +130,29 @@ def _composed(
         answer="text",
         sampling=longest,
         gate=Gate(largest_loss={} if floor is None else {EVERY: floor}),
-        warnings=tuple(dict.fromkeys(f"{task.name}: {warning}" for task in tasks for warning in task.warnings)),
+        warnings=(
+            *dict.fromkeys(f"{task.name}: {warning}" for task in tasks for warning in task.warnings),
+            *_unheld(floor, names, cut[2]),
+        ),
         members=names,
         objective=kind,
         weights=shares,
     )  # fmt: skip
+
+
+def _unheld(floor: float | None, names: Sequence[str], test: Sequence[Example]) -> list[str]:
+    """A sentence for each task whose floor its test could not hold if both prompts gave equal replies to all of it."""
+    said: list[str] = []
+    for name in names if floor is not None else ():
+        scores = [0.0 for example in test if example.slice == name]
+        # One-sided at 5 %, as floors are decided.
+        least = -paired_gain(scores, scores, alpha=0.1).interval[0] if scores else math.inf
+        if floor is not None and floor < least:
+            said.append(
+                f"{name}: its {len(scores)} test examples cannot hold a floor of {100 * floor:g} points, whatever the "
+                f"prompt: {100 * least:.1f} at best, where nothing changes; give more examples, or a larger floor"
+            )
+    return said
 
 
 def _checked_objective(

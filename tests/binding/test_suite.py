@@ -15,6 +15,7 @@ from promptopt.errors import ConfigError
 from promptopt.evaluators.generation import Generation
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.sprig.method import Sprig
+from promptopt.outcome.decisions import ScoredPair, non_inferior
 from promptopt.run.budget import Budget
 from promptopt.tasks import Splits, Task
 from promptopt.tasks.contract import Contract
@@ -22,7 +23,7 @@ from promptopt.tasks.layout import Layout
 from promptopt.tasks.parts import shown_to, with_user_prompts
 from promptopt.tasks.reach import examples_within
 from promptopt.tasks.sealing import without_test
-from promptopt.types import Example, Message
+from promptopt.types import Example, Message, Score
 
 
 def task(name: str, count: int = 40, **more: Any) -> Task:
@@ -207,3 +208,20 @@ def test_one_task_and_several_without_user_prompts_are_left_as_they_are() -> Non
 
     assert with_user_prompts(alone) is alone
     assert with_user_prompts(talks) is talks
+
+
+def test_a_floor_that_no_test_of_the_size_can_hold_is_told_beforehand() -> None:
+    def floors(floor: float | None) -> list[str]:
+        both = several_tasks([task("a"), task("b")], floor=floor)
+        return [warning for warning in both.warnings if "floor" in warning]
+
+    assert floors(None) == floors(0.5) == []
+    told = floors(0.01)
+    assert [each.partition(":")[0] for each in told] == ["a", "b"]
+    assert "test examples cannot hold a floor of 1 points, whatever the prompt: " in told[0]
+    # What is said to be the least is held where nothing changes.
+    least = float(told[0].rpartition(" at best")[0].rpartition(" ")[2]) / 100 + 0.001
+    count = int(told[0].split()[2])
+    pairs = [ScoredPair(Example.of("", text=str(n)), Score(1.0), Score(1.0)) for n in range(count)]
+    assert non_inferior("", pairs, least).outcome == "passed"
+    assert non_inferior("", pairs, least - 0.002).outcome == "inconclusive"
