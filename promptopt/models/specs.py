@@ -64,7 +64,11 @@ def check_spec(spec: str, access: Access = UNSAID) -> None:
     provider, _, rest = spec.partition("/")
     # `scripted` is an object in a program, and opened by nobody.
     known = (SCRIPTED, *registry.names("models"))
-    if provider not in known and not (rest and provider in {*HOSTED, *litellm_providers()}):
+    hosted = provider not in known and provider in {*HOSTED, *litellm_providers()}
+    if not rest.strip() and (hosted or provider == "openai"):
+        example = "gpt-4o-mini" if provider == "openai" else "NAME"
+        raise ConfigError(f"{provider}/ needs the name of a model, as in '{provider}/{example}'")
+    if provider not in known and not hosted:
         raise _unknown(spec)
     if provider in registry.names("models"):
         chosen = find(provider)

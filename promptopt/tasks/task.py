@@ -22,7 +22,7 @@ from promptopt.tasks.parts import check_editables, named_parts
 from promptopt.tasks.prompt_text import chat_layouts, in_one_spelling, remarks, start_prompt, take_apart
 from promptopt.tasks.reading.columns import Columns
 from promptopt.tasks.several_answers import several_right
-from promptopt.tasks.spelling import respelt
+from promptopt.tasks.spelling import other_mark, respelt
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, cut
 from promptopt.types import Content, Example, Prompt, Sampling
 
@@ -288,6 +288,12 @@ class Task:
                 sentence = f"the prompt lacks {spelt}, which the task's own start prompt has; put it in"
                 raise PlaceholderLost(sentence, self.initial.replace(self.editable, text.strip()))
             return self.initial.replace(self.editable, text.strip())
+        mark = next((found for name in self.fields if (found := other_mark(text, name))), None)
+        if mark is not None and not any(f"{{{name}}}" in text for name in self.fields):
+            raise ConfigError(
+                f"the prompt has {mark}, which nothing fills here, and task {self.name!r} lays out its input itself; "
+                f"give the instruction alone, without it"
+            )
         start = take_apart(text, self.fields, self.editable)
         if start.pattern is not None and not any(start.pattern in layout.patterns for layout in self.layouts):
             raise ConfigError(

@@ -16,7 +16,7 @@ from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import Provider
 from promptopt.models.scripted import Scripted
 from promptopt.models.server.openai import OpenAIModel
-from promptopt.models.specs import open_model
+from promptopt.models.specs import check_spec, open_model
 from promptopt.protocols import Model
 from promptopt.types import Reply, Request
 
@@ -58,6 +58,12 @@ def test_what_there_is_not_is_unknown(spec: str) -> None:
 def test_openai_needs_a_name(spec: str) -> None:
     with pytest.raises(ConfigError, match="name of a model"):
         open_model(spec)
+
+
+@pytest.mark.parametrize("spec", ["openai", "openai/ ", "anthropic", "gemini/"])
+def test_a_provider_alone_is_no_model_before_anything_is_planned(spec: str) -> None:
+    with pytest.raises(ConfigError, match=r"/ needs the name of a model, as in '"):
+        check_spec(spec)
 
 
 @pytest.mark.parametrize("spec", ["llamacpp", "llamacpp/", "llamacpp/nowhere/model.gguf"])

@@ -83,6 +83,9 @@ def test_starting_from_takes_an_instruction_or_the_tasks_own_layout() -> None:
     assert task.starting_from("Decide.\n\nMail: {text}\nKind:") == Prompt.of("Decide.")
     with pytest.raises(ConfigError, match=r"lays out its input itself; give the instruction alone, without \{text\}"):
         task.starting_from("Decide.\n\nMessage: {text}")
+    for mark in ("$text", "%(text)s", "{{ text | trim }}", "[text]"):
+        with pytest.raises(ConfigError, match=r"lays out its input itself; give the instruction alone, without it"):
+            task.starting_from(f"Decide.\n\nMessage: {mark}")
     with pytest.raises(ConfigError, match=r"did you mean \{text\}"):
         task.starting_from("Decide.\n{texts}")
     whole = make("Given {text}, say spam or ham.")

@@ -28,7 +28,8 @@ def why_missing(path: Path, wanted: Sequence[str], rows: Sequence[tuple[int, Row
     if path.suffix.lower() not in TABLES:
         return _deeper(wanted[0].rpartition(".")[2], rows[0][1])
     names = list(rows[0][1])
-    whole = names[0] if len(names) == 1 else ""
+    # Around names in quotes a foreign mark leaves some of these: text^"mood".
+    whole = names[0].replace('"', "") if len(names) == 1 else ""
     begins = whole.find(wanted[0])
     mark = (whole[begins - 1 : begins] or whole[len(wanted[0]) : len(wanted[0]) + 1]) if begins >= 0 else ""
     if mark and _APART.fullmatch(mark):

@@ -122,6 +122,7 @@ def test_json_without_one_list_of_rows_says_what_it_has(tmp_path: Path, value: o
     ("text", "words"),
     [
         ("text:mood\na:yes\n", "it has one column, 'text:mood', whose parts stand apart by ':'"),
+        ('"text"^"mood"\n"a"^"yes"\n', "it has one column, 'text^mood', whose parts stand apart by '^'"),
         ("text mood\na yes\n", "whose parts stand apart by ' '"),
         ("mood~text\nyes~a\n", "whose parts stand apart by '~'"),
         ("text\x1fmood\na\x1fyes\n", "whose parts stand apart by"),
