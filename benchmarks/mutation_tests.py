@@ -97,6 +97,7 @@ TESTS = {
         "tests/optimizers/test_sprig_plans.py",
         "tests/optimizers/test_sprig_children.py",
         "tests/optimizers/test_sprig_population.py",
+        "tests/optimizers/test_grants_spent.py",
     ],
     "operators/drafts": ["tests/operators/test_drafts.py", f"{GOLDEN}[apo]", "tests/optimizers/apo"],
     "operators/policy_marks": ["tests/operators/test_policy_marks.py", "tests/optimizers/rlprompt"],
@@ -123,7 +124,9 @@ TESTS = {
         f"{GOLDEN}[metaspo]",
         "tests/optimizers/test_metaspo.py",
         "tests/optimizers/test_metaspo_plan.py",
+        "tests/optimizers/test_grants_spent.py",
     ],
+    "optimizers/mipro": [f"{GOLDEN}[mipro]", "tests/optimizers/mipro", "tests/optimizers/test_grants_spent.py"],
     "selection/minibatches": [
         "tests/selection/test_minibatches.py",
         f"{GOLDEN}[tpe]",
