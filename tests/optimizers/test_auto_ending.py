@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.optimizers.auto.ending import outlook, over
+from promptopt.optimizers.auto.search import Auto
 from promptopt.run import Run
 from promptopt.run.posterior import Posterior
-from promptopt.types import Prompt
+from promptopt.types import Prompt, Request
+from tests.optimizers.test_auto import said, search
 
 START, BEST = Prompt.of("Say it."), Prompt.of("Say it well.")
 
@@ -135,3 +138,20 @@ def test_more_gained_promises_more_and_a_later_search_less(share: float, gain: f
     assert more is not None
     assert later.promise <= found.promise < more.promise
     assert 0.0 <= later.choice <= found.choice
+
+
+def test_a_search_that_runs_dry_begins_again_from_its_best_alone(tmp_path: Path) -> None:
+    best = "Answer the question carefully, exactly and twice."
+    asked: list[str] = []
+
+    def write(request: Request) -> str:
+        asked.append(said(request.content))
+        # One good text, and then nothing for ever.
+        return f"<prompt>{best}</prompt>" if len(asked) == 1 else ""
+
+    result = search(tmp_path, Auto(demos=0, layouts=False), proposer=write)
+    assert any("gave nothing new, twice" in warning for warning in result.warnings)
+    shown = [text.split('"""')[1].strip() for text in asked if text.startswith("Rewrite an instruction")]
+    # Until then the start went on beside it, and was rewritten too.
+    assert {*shown} == {best, "Answer the question."}
+    assert {*shown[-20:]} == {best}
