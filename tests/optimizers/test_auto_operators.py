@@ -303,17 +303,3 @@ def test_what_repeats_the_request_or_criticises_is_no_child(tmp_path: Path, oper
     (request, *_), warnings = operated(tmp_path, method, reply=reply)
     assert kind(request) == operator
     assert method.children == [], warnings
-
-
-def test_the_better_of_two_is_a_parent_twice_as_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[Prompt] = []
-
-    def made(_: Operators, operator: str, parent: Prompt, *__: object) -> None:
-        drawn.append(parent)
-
-    monkeypatch.setattr(Operators, "_made", made)
-    better, worse = worded("one"), worded("two")
-    operated(tmp_path, Operating("rewrite", elite=lambda run: [better, worse], count=300))
-    # 200 but for luck, whose deviation is 8.
-    assert 176 < drawn.count(better) < 224
-    assert drawn.count(better) + drawn.count(worse) == 300
