@@ -64,7 +64,7 @@ TESTS = {
         "tests/optimizers/bootstrap",
         "tests/optimizers/mipro",
     ],
-    "operators/demand": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
+    "operators/cells_left": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
     "operators/frozen": ["tests/operators/test_frozen.py", "tests/optimizers/rlprompt/test_adapter.py"],
     "operators/graph": ["tests/operators/test_graph.py", f"{GOLDEN}[optoprime]", f"{GOLDEN}[textgrad]"],
     "operators/grounded": [
@@ -81,8 +81,8 @@ TESTS = {
         "tests/optimizers/optoprime",
     ],
     "operators/traces": ["tests/operators/test_traces.py", f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
-    "operators/dry": [
-        "tests/operators/test_dry.py",
+    "operators/dry_spells": [
+        "tests/operators/test_dry_spells.py",
         "tests/optimizers/apo/test_apo_budget.py",
         "tests/optimizers/pmpo/test_pmpo_budget.py",
     ],

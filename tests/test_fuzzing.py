@@ -27,10 +27,10 @@ from promptopt.evaluators import metrics, readers
 from promptopt.models.server.address import canonical_address
 from promptopt.models.server.keys import masked
 from promptopt.models.server.retrying import Outage
-from promptopt.models.server.streams import joined
+from promptopt.models.server.streams import joined_chunks
 from promptopt.models.server.wire import Failure, read_reply
 from promptopt.operators.replies import tidy, unthought
-from promptopt.run.stored_replies import known
+from promptopt.run.stored_replies import stored_replies
 from promptopt.store.runs import Store
 from promptopt.tasks import load_task
 from promptopt.tasks.reading.columns import Columns
@@ -200,7 +200,7 @@ def test_any_answer_of_a_server_is_a_reply_or_an_outage(value: Any, raw: bytes, 
             assert Reply.from_json(json.loads(canonical(reply.to_json()))).finish == reply.finish
     for text in (raw.decode("utf-8", "replace"), f"data: {said}\n\ndata: [DONE]\n\n", canonical(value)):
         with contextlib.suppress(Outage):
-            joined(text)
+            joined_chunks(text)
         Failure.of(400, text, {"retry-after": said})
     assert "a-key-of-mine" not in masked(f"{said}a-key-of-mine{said}", ["a-key-of-mine"])
 
@@ -235,7 +235,7 @@ def test_any_stored_reply_is_one_or_is_asked_for_again(stored: list[Any]) -> Non
                 store.cache.put(bytes([number, offset]) * 16, "m", "{}", canonical(each))
         store.cache.flush()
         keys = [bytes([number, offset]) * 16 for number in range(len(stored)) for offset in range(3)]
-        for value in known(store.cache, keys, warned.append).values():
+        for value in stored_replies(store.cache, keys, warned.append).values():
             Reply.from_json(value)
 
 

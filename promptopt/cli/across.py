@@ -34,7 +34,7 @@ def across(
     """Score the prompt on every model, and show each against the first by the paired test."""
     from promptopt.cli.evaluate import Wanted
     from promptopt.evaluation import compare
-    from promptopt.reports.words import named
+    from promptopt.reports.words import shortened
 
     repeated = next((model for place, model in enumerate(models) if model in models[:place]), None)
     if repeated is not None:
@@ -56,4 +56,4 @@ def across(
                    "evaluator": first.evaluator, "split": asked.split, "models": entries})  # fmt: skip
         return
     title = f": one prompt on {counted(len(found), 'model')}"
-    show(as_table(found, against, title, Compared("models", "first", "model", [named(model) for model in models])))
+    show(as_table(found, against, title, Compared("models", "first", "model", [shortened(model) for model in models])))

@@ -276,7 +276,7 @@ def _compare(
     from promptopt.cli.request import prompt_from
     from promptopt.evaluation import compare
     from promptopt.reports.words import one_line
-    from promptopt.tasks.parts import told
+    from promptopt.tasks.parts import edited_text
 
     wanted: list[Wanted] = []
     letters = [chr(65 + place) if place < 26 else str(place + 1) for place in range(len(prompts))]
@@ -286,7 +286,7 @@ def _compare(
         # In another layout the same texts are another prompt.
         if any(chosen == other.prompt and layout.name == other.name for other in wanted):
             raise ConfigError(f"--prompt {text[:60]!r} is the same prompt as an earlier one; give two that differ")
-        called = f"prompt {letter} ({one_line(told(task, chosen), 50)})"
+        called = f"prompt {letter} ({one_line(edited_text(task, chosen), 50)})"
         wanted.append(Wanted(config, layout.name, laid_out, chosen, called))
     found = scored(wanted, split, quiet)
     first = found[0][1]
@@ -294,8 +294,8 @@ def _compare(
     gains = [gain.to_json() for gain in against]
     if json:
         entries = [
-            {"prompt": told(task, evaluation.prompt), "prompt_id": evaluation.prompt.id, **entry(name, evaluation),
-             "against_first": versus}
+            {"prompt": edited_text(task, evaluation.prompt), "prompt_id": evaluation.prompt.id,
+             **entry(name, evaluation), "against_first": versus}
             for (name, evaluation), versus in zip(found, [None, *gains], strict=True)
         ]  # fmt: skip
         show_json({"task": first.task, "model": first.model, "evaluator": first.evaluator, "split": split,
@@ -306,7 +306,7 @@ def _compare(
         "A",
         "",
         letters,
-        [told(task, each.prompt) for each in wanted],
+        [edited_text(task, each.prompt) for each in wanted],
     )
     show(as_table([evaluation for _, evaluation in found], against, f" on {first.model}", named))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def layouts_json(found: Sequence[tuple[str, Evaluation]], task: Task) -> dict[str, Any]:
     """The same as one JSON object."""
-    from promptopt.tasks.parts import told
+    from promptopt.tasks.parts import edited_text
 
     first = found[0][1]
     return {
@@ -23,7 +23,7 @@ def layouts_json(found: Sequence[tuple[str, Evaluation]], task: Task) -> dict[st
         "model": first.model,
         "evaluator": first.evaluator,
         "split": first.split,
-        "prompt": told(task, first.prompt),
+        "prompt": edited_text(task, first.prompt),
         "prompt_id": first.prompt.id,
         "layouts": [entry(name, evaluation) for name, evaluation in found],
     }

@@ -97,11 +97,11 @@ def _source(named: str | None, reference: Path | None) -> Any:
 
 
 def _targets(named: str) -> list[str]:
-    from promptopt.cli.request import listed
+    from promptopt.cli.request import names_in
 
     if not named.strip():
         raise ConfigError("there is no model to move to; name one with --to, or several with commas between")
-    return listed(named, "--to", "models")
+    return names_in(named, "--to", "models")
 
 
 def _show_dry_run(config: RunConfig, task: Any, old: Any, names: list[str], *, json: bool) -> None:

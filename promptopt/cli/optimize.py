@@ -57,10 +57,10 @@ def optimize(
     base = RunConfig() if config is None else load_config(config)
     if resume is not None:
         base = _earlier(resume)
-    from promptopt.cli.request import merged, named, stored, task_of
+    from promptopt.cli.request import merged, stored, task_of, with_default_method
     from promptopt.tracking import tracked
 
-    chosen = named(merged(base, given))
+    chosen = with_default_method(merged(base, given))
     if trust:
         task_of(chosen, trust=True)
     if dry_run:

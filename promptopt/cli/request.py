@@ -51,7 +51,7 @@ def with_task(config: RunConfig) -> RunConfig:
     return config
 
 
-def named(config: RunConfig) -> RunConfig:
+def with_default_method(config: RunConfig) -> RunConfig:
     """`config` with the default method, where it names none. Raises ConfigError where it names no task."""
     with_task(config)
     return config if config.method else dataclasses.replace(config, method=DEFAULT_METHOD)
@@ -202,10 +202,10 @@ def of_scoring(config: RunConfig) -> RunConfig:
 
 def names_of(config: RunConfig) -> list[str]:
     """The tasks that are named; a file whose name has a comma in it is one. Raises ConfigError for an empty name."""
-    return [config.task] if Path(config.task).exists() else listed(config.task, "--task")
+    return [config.task] if Path(config.task).exists() else names_in(config.task, "--task")
 
 
-def listed(text: str, option: str, what: str = "tasks") -> list[str]:
+def names_in(text: str, option: str, what: str = "tasks") -> list[str]:
     """The names between the commas. Raises ConfigError where there is none between two."""
     names = [name.strip() for name in text.split(",")]
     if not all(names):

@@ -86,8 +86,8 @@ def list_runs(json: options.AsJson = False) -> None:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.updated))
         gain = "-" if entry["gain"] is None else words.difference(entry["gain"])
         rows.append(
-            [record.id, when, words.named(entry["task"]), entry["method"], words.named(entry["model"]), entry["status"],
-             entry["verdict"].replace("_", " "), words.count(entry["look"]),
+            [record.id, when, words.shortened(entry["task"]), entry["method"], words.shortened(entry["model"]),
+             entry["status"], entry["verdict"].replace("_", " "), words.count(entry["look"]),
              words.score(entry["start"]), words.score(entry["best"]), gain]
         )  # fmt: skip
     show(words.columns(rows, right=(7, 8, 9, 10)))

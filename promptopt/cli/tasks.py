@@ -67,7 +67,7 @@ def show_task(
     from promptopt.reports import words
     from promptopt.reports.export import export, export_of
     from promptopt.tasks.catalogue import load_task
-    from promptopt.tasks.parts import told
+    from promptopt.tasks.parts import edited_text
     from promptopt.types import canonical, tool_names
 
     task = load_task(name, trust=trust)
@@ -83,7 +83,7 @@ def show_task(
         ["demonstrations", "as turns of the conversation" if task.demos_as_turns else "in the text"],
     ]
     parts = [task.name, words.columns(rows, indent="  ")]
-    parts.append(f"Start prompt (what a method edits):\n{words.block(told(task, task.initial))}")
+    parts.append(f"Start prompt (what a method edits):\n{words.block(edited_text(task, task.initial))}")
     parts.append(f"As the model reads it:\n{words.block(export(export_of(task, task.initial), 'txt'))}")
     if task.train:
         first = task.train[0]

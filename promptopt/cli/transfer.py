@@ -81,7 +81,7 @@ def _as_text(matrix: Transfer) -> str:
         return f"{words.score(cell.score)} ({words.score(cell.ci95[0])} to {words.score(cell.ci95[1])}){mark}"
 
     rows = [["", *matrix.models]]
-    rows += [[words.named(name), *map(said, cells)]
+    rows += [[words.shortened(name), *map(said, cells)]
              for name, cells in zip(matrix.prompts, matrix.cells, strict=True)]  # fmt: skip
     return "\n".join([
         f"{matrix.task}: {counted(len(matrix.prompts), 'prompt')} on {counted(len(matrix.models), 'model')}, "

@@ -91,10 +91,10 @@ def unseen(
 
 def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]]]:
     """What is searched, and the tasks that it is judged on. Raises ConfigError for tasks that cannot stand together."""
-    from promptopt.cli.request import listed, names_of, task_of
+    from promptopt.cli.request import names_in, names_of, task_of
 
     names = names_of(config)
-    targets = [] if on is None else listed(on, "--on")
+    targets = [] if on is None else names_in(on, "--on")
     both = next((name for name in targets if name in names), None)
     if both is not None:
         raise ConfigError(f"--on names {both!r}, which is searched on; leave it out of one of the two")

@@ -20,7 +20,7 @@ from promptopt.binding.task import bind_task
 from promptopt.comparison.advice import Ceiling, advice_on
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluation import looking
-from promptopt.operators.demos import bare, draw, fitting, shows_demos
+from promptopt.operators.demos import draw, fitting, shows_demos, with_target
 from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.random_search import FORM, REQUEST
 from promptopt.optimizers.random_search import SAMPLING as REWRITING
@@ -274,7 +274,7 @@ def _dozen(run: Run) -> list[Prompt]:
         each for each in rewrites(run, asked, REWRITING, who="rewriter", longest=400, form=FORM) if each is not None
     ]
     if isinstance(run.task, Task) and shows_demos(run.task):
-        pool: list[Example] = [bare(example) for example in run.train]
+        pool: list[Example] = [with_target(example) for example in run.train]
         for number in range(DEMONSTRATED):
             demos = fitting(run, run.initial, draw(run.rng(f"demos {number}"), pool, SHOTS))
             found += [run.initial.with_demos(demos)] if demos else []

@@ -43,10 +43,10 @@ def _table(table: Sequence[Method]) -> str:
 def _row(each: Method) -> list[str]:
     runs = str(each.runs) if not each.left else f"{each.runs - each.left} of {each.runs}"
     if each.score is None or each.gain is None:
-        return [words.named(each.name), runs, *["-"] * 13]
+        return [words.shortened(each.name), runs, *["-"] * 13]
     low, high = (None, None) if each.ci95 is None else each.ci95
     return [
-        words.named(each.name), runs, words.score(each.score), words.score(low), words.score(high),
+        words.shortened(each.name), runs, words.score(each.score), words.score(low), words.score(high),
         words.difference(each.gain.mean), *map(words.difference, each.gain.ci95), " : ".join(map(str, each.verdicts)),
         *map(_whole, (each.evaluations, each.calls, each.tokens)), words.dollars(each.usd),
         "-" if each.minutes is None else f"{each.minutes:.1f}", _whole(each.prompt_tokens),
@@ -60,7 +60,7 @@ def _whole(value: float | None) -> str:
 def _pairs(found: Comparison) -> str:
     rows = [["first", "second", "first - second", "from", "to", "p", "p, Holm", "items", ""]]
     for pair in found.pairs():
-        names = words.named(pair.first), words.named(pair.second)
+        names = words.shortened(pair.first), words.shortened(pair.second)
         if pair.gain is None or pair.adjusted is None:
             rows.append([*names, "-", "-", "-", "-", "-", "0", "no common test items"])
             continue

@@ -132,7 +132,7 @@ def _unmet(demand: Demand, said: _Said, example: Example) -> str:
         case "number":
             # By its decimal writing: the binary value of 0.1 is not one tenth.
             wanted = Fraction(str(demand.number))
-            known = any(numerals.equal(found, wanted) for found in numerals.named(said.text))
+            known = any(numerals.equal(found, wanted) for found in numerals.numbers_named(said.text))
             return "" if known else f"does not give the number {demand.number:.12g}"
         case "matches" | "never_matches":
             found = Regex.of(demand.texts[0]).search(said.text)
@@ -158,8 +158,8 @@ def _numbers_unmet(demand: Demand, said: _Said, example: Example) -> str:
     known = [Fraction(text) for text in demand.texts]
     for _, value in example.fields:
         # What a user wrote may be said again.
-        known += numerals.named(value)
-    other = sorted(found for found in numerals.named(_LISTED.sub("", said.text))
+        known += numerals.numbers_named(value)
+    other = sorted(found for found in numerals.numbers_named(_LISTED.sub("", said.text))
                    if not any(numerals.equal(found, each) for each in known))  # fmt: skip
     return "" if not other else f"names {float(other[0]):.12g}, which stands neither in its input nor in the rules"
 

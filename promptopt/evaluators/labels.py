@@ -284,8 +284,7 @@ def _words_of(
         for word in words[label]:
             if owners.setdefault(word, label) != label:
                 raise ConfigError(
-                    f"labels {owners[word]!r} and {label!r} both stand for themselves as {word!r}; give each its own "
-                    f"words"
+                    f"the word {word!r} stands for both labels, {owners[word]!r} and {label!r}; give each its own words"
                 )
     return words
 

@@ -102,7 +102,7 @@ def value(text: str, comma: bool = False, spaces: bool = False, largest: int = 0
 
 
 @lru_cache(maxsize=16_384)
-def named(text: str) -> frozenset[Fraction]:
+def numbers_named(text: str) -> frozenset[Fraction]:
     """Every number that a text names. What could be two, "1,234", is both of them; thoughts are no part of it."""
     said = spoken(text)
     found: set[Fraction] = set()

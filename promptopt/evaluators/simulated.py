@@ -30,7 +30,7 @@ from promptopt.evaluators.panel import Panel
 from promptopt.evaluators.persona import LOOP, VERSION, loops, persona_request, utterance_in
 from promptopt.evaluators.persona_check import check_request
 from promptopt.evaluators.rubric import Rubric
-from promptopt.evaluators.talks import Talk, assistant_said, begun, replies_of, scenario_in, scene, so_far
+from promptopt.evaluators.talks import Talk, assistant_said, replies_of, scenario_in, scene, so_far, unplayed
 from promptopt.evaluators.tools import SHOWN, Answered, answered, heard
 from promptopt.evaluators.weighted import Weighted
 from promptopt.protocols import Ask, Role, Task
@@ -150,7 +150,7 @@ class Simulated:
         scores: list[Score] = []
         for begin in range(0, len(cells), COHORT):
             try:
-                scores += self._played([begun(cell) for cell in cells[begin : begin + COHORT]], ask)
+                scores += self._played([unplayed(cell) for cell in cells[begin : begin + COHORT]], ask)
             except BudgetSpent as spent:
                 raise CutShort(str(spent), dict(enumerate(scores))) from spent
         return scores

@@ -50,7 +50,7 @@ def scenario_in(cell: Cell) -> str:
     return cell.example[HISTORY]
 
 
-def begun(cell: Cell) -> Talk:
+def unplayed(cell: Cell) -> Talk:
     """The conversation of a cell as it stands before anybody plays."""
     return Talk(cell, list(cell.example.messages))
 

@@ -66,7 +66,7 @@ def common_length(first: Sequence[int], second: Sequence[int]) -> int:
     return next(compress(count(), map(ne, first, second)), shorter)
 
 
-def cut(content: Content, shared: int) -> Content:
+def beginning(content: Content, shared: int) -> Content:
     """`content` with only its first `shared` characters, and without the white space where it was cut.
 
     White space at the cut would be a token of its own here, and a part of the example's first token in the whole.

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.models.boundary import Forced, common_length, continuation_start, cut
+from promptopt.models.boundary import Forced, beginning, common_length, continuation_start
 from promptopt.models.encoding import Encoder
 from promptopt.types import Content, Message, ScoreRequest, canonical, messages_to_json, tools_of
 from promptopt.types.identity import surrogates_replaced
@@ -65,7 +65,7 @@ class ChatTokens:
 
     def shared(self, content: Content, shared: int, tokens: Sequence[int]) -> int:
         """How many of `tokens`, those of `content`, come from its first `shared` characters alone."""
-        return common_length(self._cut_tokens(cut(content, shared)), tokens) if shared > 0 else 0
+        return common_length(self._cut_tokens(beginning(content, shared)), tokens) if shared > 0 else 0
 
     def count(self, text: str) -> int:
         """How many tokens `text` has as a part of a prompt: no BOS, markers as text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 
-from promptopt.models.boundary import cut
+from promptopt.models.boundary import beginning
 from promptopt.types import Content, Request, ScoreRequest
 
 
@@ -41,5 +41,5 @@ class PrefixQueue:
         """Let these requests wait again: at the end of their groups."""
         for index in indices:
             request = self._requests[index]
-            self._groups.setdefault(cut(request.content, request.shared), deque()).append(index)
+            self._groups.setdefault(beginning(request.content, request.shared), deque()).append(index)
             self._waiting += 1

@@ -25,7 +25,7 @@ def packed(trained: Mapping[str, Tensor], adam: Any) -> bytes:
     return made
 
 
-def unpacked(state: bytes, trained: Mapping[str, Tensor], adam: Any) -> None:
+def restore(state: bytes, trained: Mapping[str, Tensor], adam: Any) -> None:
     """Be as when `state` was taken."""
     torch, safetensors = require("torch"), require("safetensors.torch")
     found: dict[str, Tensor] = safetensors.load(state)

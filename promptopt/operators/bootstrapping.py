@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promptopt.errors import ConfigError
-from promptopt.operators.demos import bare, draw, fitting, said
+from promptopt.operators.demos import draw, fitting, trimmed_reply, with_target
 from promptopt.protocols import Role
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -67,8 +67,8 @@ class Teacher:
             for number in range(self._settings.tries):
                 left = [example for example in batch if example not in written]
                 for example, score in zip(left, self._scores(left, number), strict=True):
-                    if score.value >= self._settings.threshold and score.parsed and said(score):
-                        written[example] = Example(example.fields, said(score))
+                    if score.value >= self._settings.threshold and score.parsed and trimmed_reply(score):
+                        written[example] = Example(example.fields, trimmed_reply(score))
             # In the order of the batch, whichever try solved them: a demonstration's place is that of its example.
             found |= {example: written[example] for example in batch if example in written}
         return found
@@ -80,7 +80,7 @@ class Teacher:
         rest = [example for example in self._shown if example not in found]
         filling = draw(self._run.rng("labelled"), rest, max(0, self._settings.labelled - len(found)))
         # What was solved stands first: where not all fit, `fitting` leaves out the bare ones.
-        return tuple(fitting(self._run, self._run.initial, [*found.values(), *map(bare, filling)]))
+        return tuple(fitting(self._run, self._run.initial, [*found.values(), *map(with_target, filling)]))
 
     def _scores(self, examples: Sequence[Example], number: int) -> list[Score]:
         """What the teacher's reply to each is worth in that try; no example stands in its own prompt."""
@@ -114,4 +114,4 @@ def teacher_of(run: Run) -> Role:
 
 def labelled(run: Run, shown: Sequence[Example], count: int, stream: str) -> tuple[Example, ...]:
     """So many of the examples, drawn at random, with their right answers; as many as fit the model's context."""
-    return tuple(fitting(run, run.initial, [*map(bare, draw(run.rng(stream), shown, count))]))
+    return tuple(fitting(run, run.initial, [*map(with_target, draw(run.rng(stream), shown, count))]))

@@ -56,13 +56,13 @@ def unlike(demos: Sequence[Example]) -> list[Example]:
     return list(kept.values())
 
 
-def bare(example: Example) -> Example:
+def with_target(example: Example) -> Example:
     """The example with its target, and its worked solution where it has one: what a demonstration can always show."""
     return Example(example.fields, example.target, solution=example.solution)
 
 
 def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example], threshold: float = 1.0) -> list[Example]:
-    """Demonstrations of `examples`: with the task model's own reply where that is right, else as `bare` shows them.
+    """Demonstrations of `examples`: with the task model's own reply where that is right, else as `with_target`.
 
     `threshold`: the score from which on a reply is right.
 
@@ -72,18 +72,18 @@ def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example], threshold
     """
     alone = prompt.with_demos(())
     if not examples or not run.admit([Proposal(alone, (prompt,), "demonstrator")]):
-        return [bare(example) for example in examples]
+        return [with_target(example) for example in examples]
     scores = run.evaluate([alone], examples)[alone]
     # A reply that was all thought has nothing to show, and the bare answer stands in.
     return [
-        Example(example.fields, said(score))
-        if score.value >= threshold and score.parsed and said(score)
-        else bare(example)
+        Example(example.fields, trimmed_reply(score))
+        if score.value >= threshold and score.parsed and trimmed_reply(score)
+        else with_target(example)
         for example, score in zip(examples, scores, strict=True)
     ]
 
 
-def said(score: Score) -> str:
+def trimmed_reply(score: Score) -> str:
     """The reply that was scored, trimmed, as a demonstration can show it: without what was thought before it."""
     return score.demonstration if score.demonstration else written(score.output).strip()
 
@@ -91,7 +91,7 @@ def said(score: Score) -> str:
 def shows_turns(task: Task, layout: str = "") -> bool:
     """Whether demonstrations stand as turns of the conversation, each with a message of the assistant."""
     example = task.train[0]
-    content, _ = task.render(_in(task, layout).with_demos([bare(example)]), example)
+    content, _ = task.render(_in(task, layout).with_demos([with_target(example)]), example)
     return not isinstance(content, str) and any(message.role == "assistant" for message in content)
 
 

@@ -22,7 +22,7 @@ from promptopt.operators.rewrite import rewrites
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.depth import KEEP
-from promptopt.selection.fresh import FreshRejects, asked, looks
+from promptopt.selection.fresh import FreshRejects, evaluations_of, looks
 from promptopt.selection.generations import Preset
 from promptopt.tasks.parts import editables_of, wording
 from promptopt.text import Pattern, counted
@@ -126,7 +126,11 @@ class RandomSearch:
         # Looks are whole examples, so they ask for less than the budget they are made from.
         budget = next(
             # The largest whose looks the evaluations pay for.
-            (each for each in range(2 * most, 1, -1) if asked(len(arms), looks(len(arms), KEEP, each)) <= most),
+            (
+                each
+                for each in range(2 * most, 1, -1)
+                if evaluations_of(len(arms), looks(len(arms), KEEP, each)) <= most
+            ),
             1,
         )
         ranked = FreshRejects(budget).select(run, arms, sample, KEEP)

@@ -14,7 +14,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.stats import Gain, mean_interval, paired_gain
 from promptopt.stats.power import smallest_detectable
-from promptopt.tasks.parts import told
+from promptopt.tasks.parts import edited_text
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
@@ -127,7 +127,7 @@ def contender(run: Run, prompt: Prompt, allocation: Allocation, test: Measured |
     """A prompt with what it scored on dev and test."""
     examples = run.dev[: allocation.dev]
     dev = measured(_known(run, prompt, examples), [example.group for example in examples])
-    return Contender(prompt, told(run.task, prompt), dev, test, run.count_tokens(whole_text(prompt)))
+    return Contender(prompt, edited_text(run.task, prompt), dev, test, run.count_tokens(whole_text(prompt)))
 
 
 def _known(run: Run, prompt: Prompt, examples: Sequence[Example]) -> Sequence[Score]:

@@ -121,7 +121,7 @@ def block(text: str, indent: str = "    ") -> str:
     return "\n".join((indent + line).rstrip() for line in shown.split("\n"))
 
 
-def named(text: str, limit: int = 40) -> str:
+def shortened(text: str, limit: int = 40) -> str:
     """What something is called, for a cell of a table: of a long name the middle gives way; its ends tell it apart."""
     flat = one_line(text, max(limit, len(text)))
     head = limit // 2

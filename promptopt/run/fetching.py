@@ -19,7 +19,7 @@ from promptopt.errors import (
 from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.claimed_calls import ClaimedCalls
 from promptopt.run.reply_checks import checked_replies
-from promptopt.run.stored_replies import PAID_USD, REFUSED, known
+from promptopt.run.stored_replies import PAID_USD, REFUSED, stored_replies
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
@@ -87,7 +87,7 @@ class Fetch:
             # Before anything is asked: after a kill the next execution finds every key of the batch, and asks for those
             # alone that have no reply.
             route.journal.follow([call.key for call in calls], route.cache.request, [call.text for call in calls])
-        self._found = known(route.cache, keys, route.warn)
+        self._found = stored_replies(route.cache, keys, route.warn)
         # Probes that no refused request has taken the place of yet.
         self._probes = 0
         # What flies is lacking too: it is read back with the rest, once the batch before has stored it.
@@ -134,7 +134,7 @@ class Fetch:
             finally:
                 self.close()
             # Read back instead of passed on: the program sees what a replay will see, byte for byte.
-            self._found.update(known(route.cache, self._lacking, route.warn))
+            self._found.update(stored_replies(route.cache, self._lacking, route.warn))
             lost = sum(key not in self._found for key in self._lacking)
             if lost:
                 reason = route.stopping()

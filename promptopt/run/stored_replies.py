@@ -19,7 +19,7 @@ REFUSED = "refused"
 the dollars that a token cost then, read and written; True where that was unknown, or not kept yet."""
 
 
-def known(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> dict[bytes, Any]:
+def stored_replies(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> dict[bytes, Any]:
     """The stored replies. Damaged ones are dropped, which the user is told: whoever lacks them asks again."""
     found = {key: _whole(reply) for key, reply in cache.get(keys).items()}
     damaged = [key for key, value in found.items() if value is None]

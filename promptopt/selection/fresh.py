@@ -34,7 +34,7 @@ def looks(arms: int, keep: int, budget: float) -> list[int]:
     return [max(1, math.floor(budget / (scale * max(rank, keep)) + 1e-9)) for rank in range(arms, keep, -1)]
 
 
-def asked(arms: int, phases: Sequence[int]) -> int:
+def evaluations_of(arms: int, phases: Sequence[int]) -> int:
     """The evaluations that these looks come to where nothing is known yet."""
     before = [0, *phases]
     return sum((late - early) * (arms - place) for place, (early, late) in enumerate(pairwise(before)))

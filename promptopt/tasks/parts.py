@@ -126,7 +126,7 @@ def check_editables(name: str, editables: Sequence[str], frozen: Collection[str]
         )
 
 
-def told(task: Task, prompt: Prompt) -> str:
+def edited_text(task: Task, prompt: Prompt) -> str:
     """What of a prompt is edited, for a person: the text, or where there are several parts each below its name.
 
     Slots are spelt as the task's own prompt spells them.

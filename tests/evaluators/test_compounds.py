@@ -99,4 +99,4 @@ def test_decimal_commas_change_nothing_about_quantities() -> None:
 
 
 def test_names_of_numbers_in_a_prompt_are_all_counted() -> None:
-    assert numerals.named("5 feet 3 inches") == {5, 3}
+    assert numerals.numbers_named("5 feet 3 inches") == {5, 3}

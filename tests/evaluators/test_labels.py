@@ -122,7 +122,7 @@ def test_mistakes_in_the_settings_are_told_at_once() -> None:
         Labels(TASK, "gain")  # type: ignore[arg-type]
     with pytest.raises(UnknownName, match=r"no label is named 'positiv'; did you mean 'positive'"):
         Labels(TASK, verbalizers={"positiv": "great"})
-    with pytest.raises(ConfigError, match=r"'positive' and 'negative' both stand for themselves as 'negative'"):
+    with pytest.raises(ConfigError, match=r"the word 'negative' stands for both labels, 'positive' and 'negative'"):
         Labels(TASK, verbalizers={"positive": "negative"})
     for empty in ("", [], ["great", " "]):
         with pytest.raises(ConfigError, match="'positive' has an empty verbalizer"):

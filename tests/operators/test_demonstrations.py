@@ -11,7 +11,17 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
-from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit, said, set_aside, shows_demos, unlike
+from promptopt.operators.demos import (
+    demonstrate,
+    draw,
+    fitting,
+    inherit,
+    set_aside,
+    shows_demos,
+    trimmed_reply,
+    unlike,
+    with_target,
+)
 from promptopt.run import Run
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
@@ -59,8 +69,8 @@ def test_own_right_replies_stand_in_the_place_of_worked_solutions(tmp_path: Path
 
 
 def test_a_bare_demonstration_keeps_the_worked_solution_and_nothing_else() -> None:
-    assert bare(EXAMPLES[0]) == Example.of("1", (), (), EXAMPLES[0].solution, text="n1")
-    assert bare(Example.of("1", ("one",), text="n1")) == Example.of("1", text="n1")
+    assert with_target(EXAMPLES[0]) == Example.of("1", (), (), EXAMPLES[0].solution, text="n1")
+    assert with_target(Example.of("1", ("one",), text="n1")) == Example.of("1", text="n1")
 
 
 def told(most: int) -> tuple[Any, list[str]]:
@@ -123,10 +133,10 @@ def test_a_reply_is_shown_from_the_threshold_on_where_it_was_read_and_says_somet
     run: Any = SimpleNamespace(evaluate=evaluate, admit=lambda proposals: [each.prompt for each in proposals])
     prompt = Prompt.of("Read.").with_demos(EXAMPLES[5:6])
     shown = demonstrate(run, prompt, EXAMPLES[:2], 0.5)
-    assert shown == ([Example(each.fields, "I read 1.") if own else bare(each) for each in EXAMPLES[:2]])
+    assert shown == ([Example(each.fields, "I read 1.") if own else with_target(each) for each in EXAMPLES[:2]])
     # The reply is the one to the prompt without demonstrations.
     assert asked == [prompt.with_demos(())]
     assert demonstrate(run, prompt, [], 0.5) == []
     refuses: Any = SimpleNamespace(admit=lambda proposals: [])
-    assert demonstrate(refuses, prompt, EXAMPLES[:2]) == [bare(each) for each in EXAMPLES[:2]]
-    assert said(Score(1.0, "<think>Hm.</think>\n yes ")) == "yes"
+    assert demonstrate(refuses, prompt, EXAMPLES[:2]) == [with_target(each) for each in EXAMPLES[:2]]
+    assert trimmed_reply(Score(1.0, "<think>Hm.</think>\n yes ")) == "yes"

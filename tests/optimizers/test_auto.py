@@ -17,13 +17,13 @@ from promptopt.binding.session import Session
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.auto.credit import Credit
-from promptopt.optimizers.auto.operators import evenly, pieces, points
+from promptopt.optimizers.auto.operators import evenly, pieces, scaled_points
 from promptopt.optimizers.auto.search import Auto
 from promptopt.outcome.result import Result
 from promptopt.protocols import Model
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.selection.fresh import asked, looks
+from promptopt.selection.fresh import evaluations_of, looks
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
@@ -131,7 +131,7 @@ def test_a_cap_on_calls_pays_for_children_too(calls: int, per_cell: int) -> None
 def test_a_generation_costs_its_budget_and_one_look_an_arm_at_most(arms: int, keep: int, budget: int) -> None:
     phases = looks(arms, keep, budget)
     assert phases == sorted(phases)
-    assert asked(arms, phases) <= budget + arms
+    assert evaluations_of(arms, phases) <= budget + arms
 
 
 @pytest.mark.slow
@@ -238,10 +238,10 @@ def test_the_critic_is_shown_mistakes_and_only_mistakes(tmp_path: Path) -> None:
 
 
 def test_a_history_is_shown_best_last_in_points() -> None:
-    assert points([0.2, 0.255, 1.0]) == [20, 26, 100]
-    assert points([-3.0, -2.0, -1.0]) == [0, 50, 100]
-    assert points([-1.0, -1.0]) == [50, 50]
-    assert points([0.5, 1.5]) == [0, 100]
+    assert scaled_points([0.2, 0.255, 1.0]) == [20, 26, 100]
+    assert scaled_points([-3.0, -2.0, -1.0]) == [0, 50, 100]
+    assert scaled_points([-1.0, -1.0]) == [50, 50]
+    assert scaled_points([0.5, 1.5]) == [0, 100]
 
 
 def test_prompts_that_differ_in_demonstrations_alone_are_shown_once(tmp_path: Path) -> None:

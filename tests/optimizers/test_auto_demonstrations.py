@@ -12,7 +12,7 @@ import pytest
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
-from promptopt.operators.demos import bare
+from promptopt.operators.demos import with_target
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.operators import Operators
 from promptopt.run import Run
@@ -45,7 +45,7 @@ class Demonstrating:
         self.train = tuple(run.train)
         credit = Credit({name: float(name == "demo") for name in NAMES})
         for shown in self.shown:
-            parent = run.initial.with_demos([bare(each) for each in run.train[:shown]])
+            parent = run.initial.with_demos([with_target(each) for each in run.train[:shown]])
             operators = Operators(run, 400, self.most, [run.initial])
             self.made[shown] = [(parent, child) for child in operators.children(credit, self.count, [parent], {})]
 

@@ -18,7 +18,7 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.errors import RequestRefused
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.auto.opening import Beginning, _better, opened
+from promptopt.optimizers.auto.opening import Beginning, _better, look_at_start
 from promptopt.optimizers.auto.plan import Generations
 from promptopt.optimizers.auto.search import Auto
 from promptopt.outcome.result import Result
@@ -88,7 +88,7 @@ class Looking:
 
     def optimize(self, run: Run) -> None:
         plan = Generations(self.evaluations, self.look, children=4, keep=2, depth=3.0, rounds=9)
-        self.found = opened(run, plan, layouts=self.layouts)
+        self.found = look_at_start(run, plan, layouts=self.layouts)
         self.spent = run.spent.evaluations
 
 

@@ -12,7 +12,7 @@ import pytest
 from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
-from promptopt.operators.demos import bare
+from promptopt.operators.demos import with_target
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.operators import Operators
 from promptopt.run import Run
@@ -152,7 +152,7 @@ def test_a_crossing_is_of_the_parent_and_the_first_other_and_shows_half_of_both_
     tmp_path: Path,
 ) -> None:
     def elite(run: Run) -> list[Prompt]:
-        shown = [bare(each) for each in run.train[:5]]
+        shown = [with_target(each) for each in run.train[:5]]
         # One demonstration is in both: of five different ones two are shown.
         return [worded("one").with_demos(shown[:3]), worded("two").with_demos(shown[2:]), worded("three")]
 
@@ -171,7 +171,7 @@ def test_a_crossing_is_of_the_parent_and_the_first_other_and_shows_half_of_both_
 
 
 def test_prompts_of_one_text_are_rewritten_where_they_would_be_crossed(tmp_path: Path) -> None:
-    method = Operating("cross", lambda run: [worded("one"), worded("one").with_demos([bare(run.train[0])])])
+    method = Operating("cross", lambda run: [worded("one"), worded("one").with_demos([with_target(run.train[0])])])
     (request,), _ = operated(tmp_path, method)
     assert kind(request) == "rewrite"
 
@@ -229,7 +229,7 @@ def test_pruning_leaves_out_each_sentence_once_and_only_where_there_are_two(tmp_
 
 def test_the_better_of_two_is_a_parent_twice_as_often(tmp_path: Path) -> None:
     def elite(run: Run) -> list[Prompt]:
-        return [worded(name).with_demos([bare(run.train[place])]) for place, name in enumerate(("one", "two"))]
+        return [worded(name).with_demos([with_target(run.train[place])]) for place, name in enumerate(("one", "two"))]
 
     method = Operating("rewrite", elite, count=9)
     asked, _ = operated(tmp_path, method)
@@ -245,7 +245,7 @@ def test_a_child_that_is_written_twice_is_the_second_text_and_stands_behind_the_
     tmp_path: Path, operator: str
 ) -> None:
     def elite(run: Run) -> list[Prompt]:
-        shown = [bare(each) for each in run.train[:4]]
+        shown = [with_target(each) for each in run.train[:4]]
         two = [worded("one").with_demos(shown), worded("two").with_demos(shown)]
         return two if operator == "cross" else [worded("one").with_demos(shown[:1])]
 

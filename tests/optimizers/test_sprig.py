@@ -19,7 +19,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import CATEGORIES, Component, fault, own_corpus, read_corpus
 from promptopt.optimizers.sprig.edits import Candidates, ComponentEdit, enumerated, text_of_parts
-from promptopt.optimizers.sprig.method import Sprig, listed
+from promptopt.optimizers.sprig.method import Sprig, texts_in_list
 from promptopt.optimizers.sprig.plan import SprigPlan, affordable
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
@@ -255,7 +255,7 @@ def test_an_empty_corpus_and_a_bad_component_are_errors_before_any_call(tmp_path
     ],
 )
 def test_a_list_is_read_as_json_and_never_run(reply: str, texts: list[str]) -> None:
-    assert listed(reply) == texts
+    assert texts_in_list(reply) == texts
 
 
 def test_rephrasings_that_break_the_rules_are_counted_and_not_used(tmp_path: Path) -> None:

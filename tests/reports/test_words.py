@@ -19,8 +19,10 @@ def test_a_reason_begins_no_line_of_its_own() -> None:
 
 def test_a_long_name_keeps_both_of_its_ends() -> None:
     names = [f"openai/{'x' * 200}-{ending}@http://127.0.0.1:1/v1" for ending in ("small", "large")]
-    shown = [words.named(name) for name in names]
+    shown = [words.shortened(name) for name in names]
     assert {len(name) for name in shown} == {40}
     assert all(name.startswith("openai/x") and "…" in name for name in shown)
-    assert words.named("a/short\nname") == "a/short name"
-    assert [words.named(f"{'x' * 60}{ending}") for ending in "ab"] == [f"{'x' * 20}…{'x' * 18}{end}" for end in "ab"]
+    assert words.shortened("a/short\nname") == "a/short name"
+    assert [words.shortened(f"{'x' * 60}{ending}") for ending in "ab"] == [
+        f"{'x' * 20}…{'x' * 18}{end}" for end in "ab"
+    ]

@@ -14,7 +14,7 @@ from promptopt.api import optimize
 from promptopt.errors import ConfigError
 from promptopt.run import Run
 from promptopt.selection.depth import depth_at, generation_size, mean_depth
-from promptopt.selection.fresh import FreshRejects, asked, looks
+from promptopt.selection.fresh import FreshRejects, evaluations_of, looks
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Estimate, Example, Prompt, Score, ScoreMatrix
 
@@ -99,8 +99,8 @@ def test_a_look_that_is_whole_but_for_rounding_is_whole() -> None:
     assert looks(4, 1, 124) == [14, 19, 29]
     assert looks(4, 4, 125) == []
     # All four see the first 15, three of them five more, and two the last ten.
-    assert asked(4, [15, 20, 30]) == 4 * 15 + 3 * 5 + 2 * 10
-    assert asked(4, []) == 0
+    assert evaluations_of(4, [15, 20, 30]) == 4 * 15 + 3 * 5 + 2 * 10
+    assert evaluations_of(4, []) == 0
 
 
 def test_where_nobody_has_to_leave_everyone_is_looked_at_once_at_least(tmp_path: Path) -> None:

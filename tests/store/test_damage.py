@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.errors import ConfigError, ReplayDiverged, StoreError
-from promptopt.run.stored_replies import known
+from promptopt.run.stored_replies import stored_replies
 from promptopt.store.copies import copy_runs
 from promptopt.store.runs import Store
 
@@ -104,12 +104,12 @@ def test_a_damaged_reply_is_forgotten_alone(tmp_path: Path, reply: object) -> No
             store.cache.put(key, "m", "q", whole)
         store.cache.flush()
         spoil(tmp_path / "store.db", "UPDATE calls SET reply = CAST(? AS TEXT) WHERE key = ?", reply, keys[2])
-        assert list(known(store.cache, keys, warned.append)) == [*keys[:2], *keys[3:]]
+        assert list(stored_replies(store.cache, keys, warned.append)) == [*keys[:2], *keys[3:]]
         assert warned == ["1 stored reply is damaged and asked for again; what the model says now may differ"]
-        assert len(known(store.cache, keys, warned.append)) == 4
+        assert len(stored_replies(store.cache, keys, warned.append)) == 4
         store.cache.put(keys[2], "m", "q", whole)
         store.cache.flush()
-        assert len(known(store.cache, keys, warned.append)) == 5
+        assert len(stored_replies(store.cache, keys, warned.append)) == 5
 
 
 def test_a_run_is_held_by_one_at_a_time_and_let_go(tmp_path: Path) -> None:

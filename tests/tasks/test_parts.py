@@ -11,7 +11,7 @@ from promptopt.errors import ConfigError, UnknownName
 from promptopt.run.part_turns import PartTurns
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.layout import Layout
-from promptopt.tasks.parts import editables_of, focused, told, wording
+from promptopt.tasks.parts import editables_of, edited_text, focused, wording
 from promptopt.tasks.sealing import without_test
 from promptopt.tasks.task import Task
 from promptopt.tasks.task_file import load_task_file
@@ -109,13 +109,13 @@ def test_a_text_that_no_part_begins_with_cannot_be_required() -> None:
 
 
 def test_texts_are_told_below_their_names_and_keyed_by_all_of_them() -> None:
-    assert told(task(), START) == "[system]\nYou help.\n\n[instruction]\nAnswer."
+    assert edited_text(task(), START) == "[system]\nYou help.\n\n[instruction]\nAnswer."
     equal = Prompt.of("Same.", system="Other.", format="Yes or no.")
     swapped = Prompt.of("Other.", system="Same.", format="Yes or no.")
     assert wording(task(), equal) != wording(task(), swapped)
     assert wording(task(), START) == wording(focused(task(), "instruction"), START)
     one = replace(task(), editable=("instruction",))
-    assert (told(one, START), wording(one, START)) == ("Answer.", "Answer.")
+    assert (edited_text(one, START), wording(one, START)) == ("Answer.", "Answer.")
 
 
 def kept(turns: PartTurns, part: str, text: str) -> Prompt:

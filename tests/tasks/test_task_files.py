@@ -10,7 +10,7 @@ import pytest
 
 from promptopt.errors import ConfigError, DataError, PromptoptError, UnknownName
 from promptopt.evaluators import metrics, readers
-from promptopt.operators.demos import bare
+from promptopt.operators.demos import with_target
 from promptopt.tasks import load_task, task_names
 from promptopt.tasks.duplicates import same_input
 from promptopt.tasks.guess import guess_task
@@ -177,9 +177,9 @@ def test_demonstrations_of_word_problems_show_their_worked_solution(
     monkeypatch.setenv("PROMPTOPT_DATA_HOME", str(data_home))
     task = load_task("gsm8k")
     shown, asked = task.train[:2]
-    content, _ = task.render(task.initial.with_demos([bare(shown)]), asked)
+    content, _ = task.render(task.initial.with_demos([with_target(shown)]), asked)
     assert [message.content for message in content if isinstance(message, Message)][1] == shown.solution
-    written, _ = task.with_layout("text").render(task.initial.with_demos([bare(shown)]), asked)
+    written, _ = task.with_layout("text").render(task.initial.with_demos([with_target(shown)]), asked)
     assert f"Question: {shown['question']}\nAnswer: {shown.solution}\n\n" in str(written)
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 from weakref import WeakValueDictionary, finalize
 
 from promptopt.errors import ConfigError
-from promptopt.models.boundary import SHORTEST_PREFIX, common_length, cut
+from promptopt.models.boundary import SHORTEST_PREFIX, beginning, common_length
 from promptopt.models.files.fingerprints import sha256_of_parts
 from promptopt.models.llamacpp.engine import LlamaCppEngine, whole_characters
 from promptopt.models.llamacpp.lanes import in_lanes
@@ -186,7 +186,7 @@ class LlamaCpp:
         """How many of `tokens`, from their start, are a step of their own: those of the first characters."""
         if characters <= 0:
             return 0
-        start = cut(content, characters)
+        start = beginning(content, characters)
         shared = common_length(tokens, self._cuts.get(start, lambda: self._engine(0).encode(start)))
         step = whole_steps(shared, len(tokens))
         return step if step >= SHORTEST_PREFIX else 0

@@ -21,7 +21,7 @@ class TooLarge(Exception):
     """An answer that goes on beyond `MOST_BYTES`, and is not read on. Its text is a clause."""
 
 
-async def whole(parts: AsyncIterator[bytes]) -> bytes:
+async def read_whole(parts: AsyncIterator[bytes]) -> bytes:
     """All of `parts`, which are counted as they arrive. Raises TooLarge."""
     found: list[bytes] = []
     size = 0
@@ -44,7 +44,7 @@ def bounded_client() -> type[httpx2.AsyncClient]:
             try:
                 parts: AsyncGenerator[bytes, None] = answer.aiter_bytes()
                 async with contextlib.aclosing(parts):
-                    body = await whole(parts)
+                    body = await read_whole(parts)
             finally:
                 await answer.aclose()
             # What is given as content is taken for decompressed. Raw: a header may hold more than ASCII.

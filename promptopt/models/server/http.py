@@ -19,7 +19,7 @@ from promptopt.models.server.contents import as_object
 from promptopt.models.server.keys import masked, masked_bytes, masked_json, may_escape
 from promptopt.models.server.pace import UNPACED, Pace
 from promptopt.models.server.retrying import Outage
-from promptopt.models.server.streams import joined
+from promptopt.models.server.streams import joined_chunks
 from promptopt.models.server.surroundings import proxy_for
 from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
 from promptopt.models.server.wire import Failure, quoted, scrub
@@ -178,7 +178,7 @@ class Channel:
         if "\ufffd" in text:
             with contextlib.suppress(ValueError, RecursionError):
                 return without_key(as_object(json.loads(text)))  # a broken character ends no reply
-        streamed = joined(text)
+        streamed = joined_chunks(text)
         if streamed is not None:
             return without_key(streamed)
         shown = quoted(self.server.scrub(text), 60)

@@ -17,7 +17,7 @@ _ENDED = "[DONE]"
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
-def joined(raw: str) -> dict[str, Any] | None:
+def joined_chunks(raw: str) -> dict[str, Any] | None:
     """The answer that a stream's chunks amount to; None where `raw` is no stream of chunks.
 
     Raises Outage where the stream ended before the reply did.

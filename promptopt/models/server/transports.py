@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from promptopt.errors import ConfigError
-from promptopt.models.server.bounded import bounded_client, whole
+from promptopt.models.server.bounded import bounded_client, read_whole
 from promptopt.models.server.lost_connections import (
     PROXY_LOGIN,
     causes,
@@ -103,7 +103,7 @@ class LocalTransport:
             method = "GET" if body is None else "POST"
             # A redirect would take the key to an address that the user did not name.
             async with session.request(method, url, data=data, allow_redirects=False) as response:
-                return HTTPAnswer(response.status, await whole(response.content.iter_any()), response.headers)
+                return HTTPAnswer(response.status, await read_whole(response.content.iter_any()), response.headers)
         except (*network_errors(), *socks_errors(self._socks)) as cause:
             raise outage(cause, self._timeout_s, self._scrub, self._socks) from None
 

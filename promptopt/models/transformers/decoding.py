@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from promptopt.models.boundary import SHORTEST_PREFIX, cut
+from promptopt.models.boundary import SHORTEST_PREFIX, beginning
 from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.files.checkpoints import require
 from promptopt.models.transformers.forward import Forward
@@ -76,7 +76,7 @@ class Decoder:
         """Yield `(index, reply)`; requests of one prefix are answered together, batch by batch."""
         groups: dict[Content, list[int]] = {}
         for index, request in enumerate(requests):
-            groups.setdefault(cut(request.content, request.shared), []).append(index)
+            groups.setdefault(beginning(request.content, request.shared), []).append(index)
         for group in groups.values():
             waiting: dict[_Together, list[GrowingReply]] = {}
             for index in group:

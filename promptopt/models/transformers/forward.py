@@ -54,16 +54,15 @@ class Forward:
     """A loaded model on one device. Not for several threads at once."""
 
     def __init__(self, model: Any, *, device: str, dtype: str, context: int, causal: bool) -> None:
-        """`context`: the most tokens a text may have. Only `causal` models have prefixes to share.
-
-        `ahead`: how many batches should be under way while the next one is prepared.
-        """
+        """`context`: the most tokens a text may have. Only `causal` models have prefixes to share."""
         self.model = model
         self.device = device
         self.context = context
         self._causal = causal
         self._torch = require("torch")
-        self.dtype, self.ahead = dtype, 1 if device.startswith("cuda") else 0
+        self.dtype = dtype
+        self.ahead = 1 if device.startswith("cuda") else 0
+        """How many batches should be under way while the next one is prepared."""
         self.room = BatchMemory(model.config, device, self._torch.finfo(floats(dtype)).bits // 8)
         self._tolerance = EXACT[dtype]
         self._lanes = Lanes(device)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.errors import BackendError
-from promptopt.models.boundary import SHORTEST_PREFIX, common_length, cut
+from promptopt.models.boundary import SHORTEST_PREFIX, beginning, common_length
 from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.transformers.forward import Forward, Later
 from promptopt.models.transformers.packing import Read, following
@@ -69,7 +69,7 @@ def score(
     """
     groups: dict[Content, list[int]] = {}
     for index, request in enumerate(requests):
-        groups.setdefault(cut(request.content, request.shared), []).append(index)
+        groups.setdefault(beginning(request.content, request.shared), []).append(index)
     batches = _Batches(forward)
     for group in groups.values():
         for index in group:

@@ -18,7 +18,7 @@ from typing import Any
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.files.checkpoints import quiet, require
-from promptopt.operators.adam import packed, unpacked
+from promptopt.operators.adam import packed, restore
 from promptopt.operators.frozen import files_of, open_frozen
 from promptopt.operators.training import Learned, Sample, Tokens, TrainingBatch
 from promptopt.types import Message
@@ -140,7 +140,7 @@ class Prompter:
 
     def restore(self, state: bytes) -> None:
         """Be as when `state` was taken."""
-        unpacked(state, self._trained, self._adam)
+        restore(state, self._trained, self._adam)
 
     def save(self, folder: Path) -> None:
         """A model of its own, with the adapters in its weights, as a folder of transformers; this one is then done."""

@@ -24,7 +24,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from promptopt.arguments import told
 from promptopt.operators.drafts import Drafts, edit_limit
-from promptopt.operators.dry import Dryness
+from promptopt.operators.dry_spells import Dryness
 from promptopt.operators.reflect import Mistake, ask, find_mistakes, show_task
 from promptopt.operators.replies import sized
 from promptopt.operators.traces import show_traced

@@ -35,7 +35,7 @@ class Beginning:
     first: list[Proposal]
 
 
-def opened(run: Run, plan: Generations, *, layouts: bool) -> Beginning | None:
+def look_at_start(run: Run, plan: Generations, *, layouts: bool) -> Beginning | None:
     """Look at the start, and where `layouts` at those of its task; None where nothing is to be found."""
     # In one order: what confirms the start goes on where the first look ended, and pays for further examples alone.
     sample = run.rng("look").sample(run.train, len(run.train))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from promptopt.operators.demos import bare, draw, said, shows_demos, shows_turns, unlike
+from promptopt.operators.demos import draw, shows_demos, shows_turns, trimmed_reply, unlike, with_target
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.auto.credit import Credit
@@ -158,7 +158,7 @@ class Operators:
             case "history":
                 # The best eight, backwards: the best stands last, as in OPRO.
                 best = self._different(sorted(worth, key=lambda prompt: -worth[prompt]))[REMEMBERED - 1 :: -1]
-                scored = list(zip(best, points([worth[prompt] for prompt in best]), strict=True))
+                scored = list(zip(best, scaled_points([worth[prompt] for prompt in best]), strict=True))
                 return ChildRequest(operator, (parent,), requests.history(parent, scored))
             case "guess":
                 examples = draw(run.rng("guess"), run.train, GUESSED_FROM)
@@ -292,9 +292,9 @@ class Operators:
         own = {example.id: score for example, score in run.seen(parent) if score.value >= 1.0 and score.parsed}
         found: list[Example] = []
         for example in examples:
-            reply = said(own[example.id]) if example.id in own else ""
+            reply = trimmed_reply(own[example.id]) if example.id in own else ""
             worth_showing = reply and reply != example.target and run.count_tokens(reply) <= LONGEST_REPLY
-            found.append(Example(example.fields, reply) if worth_showing else bare(example))
+            found.append(Example(example.fields, reply) if worth_showing else with_target(example))
         return found
 
 
@@ -318,7 +318,7 @@ def pieces(text: str) -> list[str]:
     return [found for found in _SENTENCE.findall(text) if found.strip()]
 
 
-def points(worths: Sequence[float]) -> list[int]:
+def scaled_points(worths: Sequence[float]) -> list[int]:
     """Scores from 0 to 100: of values that are no shares (losses), from the lowest to the highest of them."""
     low, high = min(worths), max(worths)
     if low < 0.0 or high > 1.0:

@@ -23,7 +23,7 @@ from promptopt.arguments import told
 from promptopt.operators.demos import shows_demos, shows_turns
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.ending import over
-from promptopt.optimizers.auto.opening import opened
+from promptopt.optimizers.auto.opening import look_at_start
 from promptopt.optimizers.auto.operators import Operators
 from promptopt.optimizers.auto.plan import USEFUL, Generations, planned
 from promptopt.ranges import within
@@ -92,7 +92,7 @@ class Auto:
         """Search until what was granted is spent, or nothing new comes any more."""
         plan = self.plan(run.room)
         credit = Credit(_weights(run, plan, self._dearness))
-        opening = opened(run, plan, layouts=self.layouts)
+        opening = look_at_start(run, plan, layouts=self.layouts)
         if opening is None:
             return
         writings = writings_of(run, plan.writings)

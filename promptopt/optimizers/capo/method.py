@@ -28,7 +28,7 @@ from typing import ClassVar, Literal
 
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
-from promptopt.operators.demos import bare, demonstrate, draw, fitting, inherit, set_aside, shows_demos
+from promptopt.operators.demos import demonstrate, draw, fitting, inherit, set_aside, shows_demos, with_target
 from promptopt.operators.drafts import edit_limit
 from promptopt.operators.reflect import show_task
 from promptopt.operators.rewrite import again, rewrites
@@ -288,7 +288,7 @@ class CAPO:
     def _showing(self, run: Run, prompt: Prompt, examples: Sequence[Example]) -> Prompt:
         """The prompt with these examples as its demonstrations, own replies or bare answers."""
         own = self.demos.outputs == "own"
-        demos = demonstrate(run, prompt, examples) if own else [bare(example) for example in examples]
+        demos = demonstrate(run, prompt, examples) if own else [with_target(example) for example in examples]
         return prompt.with_demos(fitting(run, prompt, demos))
 
     def _rephrase(self, run: Run, prompts: Sequence[Prompt], who: str) -> list[Prompt | None]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from promptopt.arguments import told
-from promptopt.operators.demand import demand
+from promptopt.operators.cells_left import require_cells
 from promptopt.operators.quotes import Quotes
 from promptopt.optimizers.gepa.frontier import Frontier, check_parts
 from promptopt.optimizers.gepa.merging import MERGING, Merges, Merging
@@ -225,7 +225,7 @@ class GEPA:
         pairs = [(drawn[place % len(drawn)], batch) for place, batch in enumerate(taken)]
         size = len(taken[0])
         # For the children too: a parent that is run alone is paid for in vain.
-        demand(run, 2 * size * len(pairs), "another iteration")
+        require_cells(run, 2 * size * len(pairs), "another iteration")
         rollouts: list[Rollout] = []
         for parent, batch in pairs:
             scores = self._run(run, pool.prompts[parent], batch, number)
@@ -251,7 +251,7 @@ class GEPA:
             passed = sorted(passed, key=lambda each: -each[0])[:1]
         for _, child in passed:
             # A child with some of its V scores could be neither drawn as a parent nor chosen in the end.
-            demand(run, len(pool.examples), "a child that was accepted")
+            require_cells(run, len(pool.examples), "a child that was accepted")
             pool.join(child.prompt, (child.rollout.parent,))
         return len(passed)
 

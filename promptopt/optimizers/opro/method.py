@@ -33,7 +33,16 @@ from promptopt.operators.reflect import ask_whole, show_task
 from promptopt.operators.replies import sized, tidy
 from promptopt.optimizers.opro.plan import SMALL, OPROPlan, memory_of
 from promptopt.optimizers.opro.requests import EXEMPLARS, FORM, HISTORY, KEEP, META, TAG, TAGS, WHERE
-from promptopt.optimizers.opro.trajectory import Trajectory, best_last, block, in_unit, key, points, polish, telling
+from promptopt.optimizers.opro.trajectory import (
+    Trajectory,
+    best_last,
+    block,
+    in_unit,
+    key,
+    polish,
+    telling,
+    whole_points,
+)
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fresh, GenerationalSelection, Preset, fresh, least_generation
@@ -272,7 +281,7 @@ class OPRO:
         task, editable = run.task, run.task.editable
         inputs = inputs_inside(run)
         examples = exemplars(run, self.show.choice, self.show.exemplars, shown, list(history), scored)
-        whole = points({prompt: history[prompt] for prompt in shown}, in_unit(history))
+        whole = whole_points({prompt: history[prompt] for prompt in shown}, in_unit(history))
         # The score alone tells better from worse: the proposer is never shown why (paper).
         entries = [f"text:\n{prompt[editable]}\nscore:\n{whole[prompt]}" for prompt in shown]
         blocks = [block(HISTORY, entries)]

@@ -36,7 +36,7 @@ def in_unit(trajectory: Trajectory) -> bool:
     return all(0.0 <= mean <= 1.0 for mean in trajectory.values() if mean != -math.inf)
 
 
-def points(means: Trajectory, unit: bool) -> dict[Prompt, int]:
+def whole_points(means: Trajectory, unit: bool) -> dict[Prompt, int]:
     """Means as whole numbers from 0 to 100: hundredths of a metric; else by their place between worst and best shown.
 
     -inf is 0. Means that are all equal, and no metric's, are 50.

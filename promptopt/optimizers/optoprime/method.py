@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from promptopt.arguments import told
-from promptopt.operators.demand import demand
+from promptopt.operators.cells_left import require_cells
 from promptopt.operators.drafts import edit_limit, said_of, unusable
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.replies import sized, tidy
@@ -104,7 +104,7 @@ class OptoPrime:
         for number in range(self._most(plan, run.room)):
             [batch] = epochs.take()
             # For old and new texts: a step that can run the old ones alone compares nothing.
-            demand(run, (1 + self.multi.scored) * len(batch), "another step")
+            require_cells(run, (1 + self.multi.scored) * len(batch), "another step")
             scores = _scores(run, current, batch, number)
             children = list[Prompt]()
             if all(score.value >= self.perfect for score in scores):

@@ -43,7 +43,7 @@ def plan_segments(
     return plan
 
 
-def joined(
+def harmony_of(
     plan: Sequence[Segment], made: Iterator[tuple[str, PhraseEdit] | None]
 ) -> tuple[str, tuple[PhraseEdit, ...], list[str]]:
     """The harmony with the edits that are in it, and the texts that it was made of.

@@ -23,7 +23,7 @@ class Individual:
     bank: Bank = ()
 
 
-def scored(scores: Scores, made: Sequence[tuple[Neighbour, Bank]]) -> list[Individual]:
+def score_candidates(scores: Scores, made: Sequence[tuple[Neighbour, Bank]]) -> list[Individual]:
     """Candidates with their banks, scored."""
     found = scores.score([candidate for candidate, _ in made])
     return [Individual(each, bank) for each, (_, bank) in zip(found, made, strict=True)]

@@ -92,7 +92,7 @@ class PhraseSearch(Protocol):
         ...
 
 
-def begun(run: Run, settings: PhraseSearch, plan: PhrasePlan) -> tuple[Editor, Scores, Patience]:
+def parts_of_search(run: Run, settings: PhraseSearch, plan: PhrasePlan) -> tuple[Editor, Scores, Patience]:
     """What draws neighbours, what scores them, and what ends the search."""
     # By its budget a search goes on after the first variants of a phrase are used up.
     renewed = isinstance(plan.way, Fresh)

@@ -142,7 +142,7 @@ class ScoreSet:
             if prompt not in self._known and run.estimate(prompt, examples).count == len(examples):
                 # All of them are known here, so nothing is asked.
                 scores = run.evaluate([prompt], examples)[prompt]
-                self._known[prompt] = points(examples, scores, run.task.labels, self._weight)
+                self._known[prompt] = accuracy_points(examples, scores, run.task.labels, self._weight)
         # Of equals the earlier: the sort is stable.
         run.rank_by(examples, sorted(self._known, key=self._known.__getitem__, reverse=True))
 
@@ -209,7 +209,9 @@ def _record(run: Run, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
     run.record(list(estimates.values()), list(dict.fromkeys(each.prompt for each in kept)))
 
 
-def points(examples: Sequence[Example], scores: Sequence[Score], labels: Sequence[str], entropy_weight: float) -> float:
+def accuracy_points(
+    examples: Sequence[Example], scores: Sequence[Score], labels: Sequence[str], entropy_weight: float
+) -> float:
     """100 times the balanced accuracy, rounded to two digits, plus `entropy_weight` times the entropy of the answers.
 
     The entropy is in nats, over the shares of the labels among the answers that are labels. Where there are no labels,

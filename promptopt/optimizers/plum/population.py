@@ -24,10 +24,18 @@ from typing import ClassVar
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.optimizers.plum.edits import Bank, PhraseEdit, settle
-from promptopt.optimizers.plum.harmonies import joined, plan_segments
-from promptopt.optimizers.plum.individuals import Individual, bred, draws, fittest, scored
+from promptopt.optimizers.plum.harmonies import harmony_of, plan_segments
+from promptopt.optimizers.plum.individuals import Individual, bred, draws, fittest, score_candidates
 from promptopt.optimizers.plum.neighbours import ATTEMPTS, EDITING, Editing, Editor, Neighbour
-from promptopt.optimizers.plum.patience import NEIGHBOURS, STOPPING, PhrasePlan, Stopping, begun, bounds, planned
+from promptopt.optimizers.plum.patience import (
+    NEIGHBOURS,
+    STOPPING,
+    PhrasePlan,
+    Stopping,
+    bounds,
+    parts_of_search,
+    planned,
+)
 from promptopt.optimizers.plum.points import SCORING, Scores, Scoring, best, best_first
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -70,7 +78,7 @@ class MutationGA:
     def optimize(self, run: Run) -> None:
         """Search from the task's start prompt."""
         plan = self.plan(run.room)
-        editor, scores, patience = begun(run, self, plan)
+        editor, scores, patience = parts_of_search(run, self, plan)
         top, bank = scores.start(), Bank()
         archive = [top]
         for _ in scores.iterations():
@@ -135,7 +143,7 @@ class CrossoverGA:
     def optimize(self, run: Run) -> None:
         """Search from P copies of the task's start prompt."""
         plan = self.plan(run.room)
-        editor, scores, patience = begun(run, self, plan)
+        editor, scores, patience = parts_of_search(run, self, plan)
         start = scores.start()
         population = [Individual(start)] * _size(plan, self._published[0])
         for _ in scores.iterations():
@@ -197,11 +205,11 @@ class CrossoverGA:
         for _ in range(plan.offspring):
             child = bred(run, editor, pool, self.tournament)
             if child is not None:
-                pool += scored(scores, [child])
+                pool += score_candidates(scores, [child])
         population = fittest(pool, len(population))
         mutants = list[Individual]()
         for parent in population:
-            mutants += scored(scores, self._mutants(run, editor, parent, plan))
+            mutants += score_candidates(scores, self._mutants(run, editor, parent, plan))
         # All mutants compete, not the best of each individual alone (code).
         return [*pool, *mutants], fittest([*population, *mutants], len(population))
 
@@ -264,7 +272,7 @@ class HarmonySearch:
     def optimize(self, run: Run) -> None:
         """Search from the task's start prompt."""
         plan = self.plan(run.room)
-        editor, scores, patience = begun(run, self, plan)
+        editor, scores, patience = parts_of_search(run, self, plan)
         size = _size(plan, MEMORY if self.memory is None else self.memory)
         memory, bank = [scores.start()], Bank()
         for _ in scores.iterations():
@@ -330,7 +338,7 @@ class HarmonySearch:
         plans = [plan_segments(rng, cuts, bank, self.segments, self.consider, self.adjust) for _ in range(count)]
         asked = [(part, edit) for plan in plans for part, edit in plan if edit is not None]
         made = iter(editor.carry_out(asked))
-        return [joined(plan, made) for plan in plans]
+        return [harmony_of(plan, made) for plan in plans]
 
 
 def _size(plan: PhrasePlan, otherwise: int) -> int:

@@ -34,8 +34,8 @@ from promptopt.optimizers.plum.patience import (
     STOPPING,
     PhrasePlan,
     Stopping,
-    begun,
     bounds,
+    parts_of_search,
     planned,
 )
 from promptopt.optimizers.plum.points import SCORING, Scoring, best
@@ -64,7 +64,7 @@ class HillClimbing:
     def optimize(self, run: Run) -> None:
         """Search from the task's start prompt."""
         plan = self.plan(run.room)
-        editor, scores, patience = begun(run, self, plan)
+        editor, scores, patience = parts_of_search(run, self, plan)
         top, bank = scores.start(), Bank()
         for _ in scores.iterations():
             # With the prompt in use: on fresh examples its former score compares with none of theirs.
@@ -118,7 +118,7 @@ class SimulatedAnnealing:
     def optimize(self, run: Run) -> None:
         """Search from the task's start prompt."""
         plan = self.plan(run.room)
-        editor, scores, patience = begun(run, self, plan)
+        editor, scores, patience = parts_of_search(run, self, plan)
         incumbent = top = scores.start()
         bank = Bank()
         for iteration in scores.iterations():
@@ -178,7 +178,7 @@ class TabuSearch:
     def optimize(self, run: Run) -> None:
         """Search from the task's start prompt."""
         plan = self.plan(run.room)
-        editor, scores, patience = begun(run, self, plan)
+        editor, scores, patience = parts_of_search(run, self, plan)
         top, bank = scores.start(), Bank()
         tabu = deque[Prompt]([top.prompt], maxlen=self.length)
         for _ in scores.iterations():

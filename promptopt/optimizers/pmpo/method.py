@@ -24,7 +24,7 @@ from typing import ClassVar, Literal
 
 from promptopt.arguments import told
 from promptopt.evaluators.preference import rejected_outputs
-from promptopt.operators.dry import Dryness
+from promptopt.operators.dry_spells import Dryness
 from promptopt.operators.losses import better_than, hardest, known_losses, losses_of, scorable
 from promptopt.operators.masks import Effect, ablate, analyse
 from promptopt.operators.quotes import Quotes

@@ -50,7 +50,7 @@ class Genes:
         return [place for place in self.droppable if mask[place]]
 
 
-def cut(text: str, slots: Collection[str], pieces: Callable[[str], Sequence[str]]) -> Genes:
+def elements_of(text: str, slots: Collection[str], pieces: Callable[[str], Sequence[str]]) -> Genes:
     """`text` cut by `pieces`, each literal segment by itself, with every `{slot}` as one element that stays."""
     pattern = Pattern(text, slots)
     elements: list[str] = []
@@ -70,7 +70,7 @@ def cut(text: str, slots: Collection[str], pieces: Callable[[str], Sequence[str]
 def genes_of(run: Run, text: str, gene: Gene) -> Genes:
     """The genes of a prompt's text in this run, its inputs as slots."""
     ways: dict[Gene, Callable[[str], list[str]]] = {"token": run.pieces, "word": words, "line": lines}
-    return cut(text, slots_of(run.train[0]), ways[gene])
+    return elements_of(text, slots_of(run.train[0]), ways[gene])
 
 
 def slots_of(example: Example) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def offspring(run: Run, parent: PrunedPrompt, mask: Mask | None) -> Prompt | Non
     return prompt if run.admit([Proposal(prompt, (parent.prompt,), "pruned", f"{dropped} dropped")]) else None
 
 
-def whole(run: Run, prompt: Prompt, gene: Gene) -> PrunedPrompt:
+def unpruned(run: Run, prompt: Prompt, gene: Gene) -> PrunedPrompt:
     """A prompt that nothing was dropped of, not scored yet."""
     text = prompt[run.task.editable]
     genes = genes_of(run, text, gene)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptopt.operators.demos import bare
+from promptopt.operators.demos import with_target
 from promptopt.optimizers.promptquine.genes import slots_of
 from promptopt.run import Run
 from promptopt.tasks.inline import in_context, mentions
@@ -36,7 +36,7 @@ def start_with(run: Run, shots: int) -> Start:
         run.warn("every training example holds the name of an input in braces, so none is shown as a demonstration")
     if not demos:
         return Start(run.initial, run.train)
-    prompt = in_context(run.task, [bare(example) for example in demos])
+    prompt = in_context(run.task, [with_target(example) for example in demos])
     if prompt is None:
         run.warn("the layout has no place for demonstrations, so the start prompt is pruned as it is")
         return Start(run.initial, run.train)

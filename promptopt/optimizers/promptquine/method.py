@@ -27,7 +27,7 @@ from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
 from promptopt.optimizers.promptquine.genes import Gene, genes_of
-from promptopt.optimizers.promptquine.history import History, PrunedPrompt, new_children, whole
+from promptopt.optimizers.promptquine.history import History, PrunedPrompt, new_children, unpruned
 from promptopt.optimizers.promptquine.in_context import divide, starts_with
 from promptopt.optimizers.promptquine.plan import KEEP, FixedSetSizes, PruningPreset, planned
 from promptopt.optimizers.promptquine.reproduction import Reproduction
@@ -181,7 +181,7 @@ class PromptQuine:
     def _on_fresh_examples(self, run: Run, plan: Fresh, prompts: Sequence[Prompt]) -> None:
         """Old and new are looked at together: on few examples a cohort alone forgets what was good by bad luck."""
         _refuse_below(run, 2 + len(prompts), "one look at the start, the in-context prompt and one child")
-        known = {each: whole(run, each, self.gene) for each in dict.fromkeys([*prompts, run.initial])}
+        known = {each: unpruned(run, each, self.gene) for each in dict.fromkeys([*prompts, run.initial])}
         population: list[PrunedPrompt] = list(known.values())
         shortest = min(self.evolve.shortest, min(each.length for each in population) / 2)
         deepened = self._deepened(run, plan, max(each.length for each in population) - shortest)

@@ -24,7 +24,7 @@ from promptopt.operators.training import Learned, Sample, Tokens, TrainingBatch
 from promptopt.optimizers.rlprompt import objectives
 from promptopt.optimizers.rlprompt.drawing import chances, drawable, perturbed
 from promptopt.optimizers.rlprompt.layers import initialise, two_layers
-from promptopt.optimizers.rlprompt.weights import packed, unpacked
+from promptopt.optimizers.rlprompt.weights import packed, restore
 from promptopt.optimizers.rlprompt.words import allowed_tokens, check_allowed, text_of
 
 Tensor = Any
@@ -134,7 +134,7 @@ class AdapterPolicy:
 
     def restore(self, state: bytes) -> None:
         """Be as when `state` was taken."""
-        unpacked(state, self._online, self._target, self._adam, self._device)
+        restore(state, self._online, self._target, self._adam, self._device)
 
     # --- the model ---
 

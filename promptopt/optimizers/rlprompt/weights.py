@@ -21,7 +21,7 @@ def packed(online: Any, target: Any, adam: Any) -> bytes:
     return kept
 
 
-def unpacked(state: bytes, online: Any, target: Any, adam: Any, device: str) -> None:
+def restore(state: bytes, online: Any, target: Any, adam: Any, device: str) -> None:
     """Be as when `state` was taken."""
     loaded: dict[str, Any] = require("safetensors.torch").load(state)
     found = {name: value.to(device) for name, value in loaded.items()}

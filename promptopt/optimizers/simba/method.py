@@ -22,8 +22,8 @@ from typing import ClassVar
 
 from promptopt.arguments import told
 from promptopt.operators.bootstrapping import teacher_of
-from promptopt.operators.demand import demand
-from promptopt.operators.demos import fitting, said, shows_demos
+from promptopt.operators.cells_left import require_cells
+from promptopt.operators.demos import fitting, shows_demos, trimmed_reply
 from promptopt.operators.drafts import edit_limit, said_of, unusable
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import show_task
@@ -154,7 +154,7 @@ class SIMBA:
             view = [*view[: plan.candidates - 1], run.initial]
         # Before its first runs the start has no mean, and is alone.
         rng, worth = run.rng("runs"), [means.get(prompt, 0.0) for prompt in view]
-        demand(run, plan.candidates * len(batch), "another step")
+        require_cells(run, plan.candidates * len(batch), "another step")
         found: list[list[Score]] = [[] for _ in batch]
         role = teacher_of(run)
         heat = self.heat if role == "task" else None
@@ -206,9 +206,9 @@ class SIMBA:
     def _with_demo(self, run: Run, source: Prompt, bucket: Bucket, low: float) -> Prompt | None:
         """The source with the best run as one demonstration more; None where that is among the worst runs of all."""
         best = bucket.runs[0]
-        if best.value <= low or not best.parsed or not said(best):
+        if best.value <= low or not best.parsed or not trimmed_reply(best):
             return None
-        demo = Example(bucket.example.fields, said(best))
+        demo = Example(bucket.example.fields, trimmed_reply(best))
         # A reply to an input that is shown already takes the place of the one before.
         kept = [each for each in source.demos if each.fields != demo.fields]
         return source.with_demos(fitting(run, source, [*kept, demo]))

@@ -34,7 +34,7 @@ from promptopt.optimizers.sprig.edits import Candidates, ComponentEdit, Parts, e
 from promptopt.optimizers.sprig.plan import FEWEST, SprigPlan, affordable
 from promptopt.optimizers.sprig.population import MOST_COMPONENTS, Population, PopulationSettings
 from promptopt.optimizers.sprig.population_plan import ROUND, PopulationPlan, planned
-from promptopt.optimizers.sprig.scoring import listed, prompt_of, step_examples, worth_of
+from promptopt.optimizers.sprig.scoring import prompt_of, step_examples, texts_in_list, worth_of
 from promptopt.optimizers.sprig.surrogate import RewardModel, ScorePredictor
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -318,7 +318,7 @@ class _Search:
         return self._rephrased
 
     def _usable(self, component: Component, reply: str) -> tuple[Component, ...]:
-        texts = listed(reply)
+        texts = texts_in_list(reply)
         kept: dict[str, None] = {}
         for text in texts:
             plain = closed(" ".join(text.split()))

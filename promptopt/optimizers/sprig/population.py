@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, is_dataclass
 from promptopt.optimizers.sprig.corpus import Component, closed, fault
 from promptopt.optimizers.sprig.edits import Parts, text_of_parts
 from promptopt.optimizers.sprig.population_plan import SHARES, WRITTEN, Operation, PopulationPlan
-from promptopt.optimizers.sprig.scoring import listed, prompt_of, step_examples, worth_of
+from promptopt.optimizers.sprig.scoring import prompt_of, step_examples, texts_in_list, worth_of
 from promptopt.optimizers.sprig.surrogate import ScoredDraws, ScorePredictor, Weights
 from promptopt.run import Run
 from promptopt.text import Pattern
@@ -199,7 +199,7 @@ class Population:
         found: list[Parts] = []
         for (operation, parent, about), reply in zip(asked, replies, strict=True):
             # One or two where parts are added, as the request says, and one in the place of others.
-            texts = [closed(" ".join(text.split())) for text in listed(reply.text)][
+            texts = [closed(" ".join(text.split())) for text in texts_in_list(reply.text)][
                 : 2 if operation.startswith("use") else 1
             ]
             if not texts or any(fault(text) for text in texts):

@@ -48,7 +48,7 @@ def worth_of(task: Task, examples: Sequence[Example], values: Sequence[float]) -
     return task.worth({name: math.fsum(own) / len(own) for name, own in by_task.items()})
 
 
-def listed(reply: str) -> list[str]:
+def texts_in_list(reply: str) -> list[str]:
     """The texts of the JSON list in a reply, from its first to its last bracket; none where there is no such list."""
     said = spoken(reply)
     text = strip_fence("" if said is None else said)

@@ -167,7 +167,7 @@ def summed_up(run: Run, criticisms: Sequence[Criticism], sampling: Sampling) -> 
     return _reduced(run, [each.text for each in criticisms], sampling, summed=True)
 
 
-def listed(criticisms: Sequence[Criticism]) -> str:
+def numbered_exchanges(criticisms: Sequence[Criticism]) -> str:
     """Each with its exchange, by number."""
     return "\n\n".join(
         f"{number}. {each.exchange}\nIt was judged: {each.judged}\nCriticism: {each.text}"

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from promptopt.arguments import told
-from promptopt.operators.demand import demand
+from promptopt.operators.cells_left import require_cells
 from promptopt.operators.drafts import edit_limit
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import show_task
 from promptopt.operators.rewrite import revisions
-from promptopt.optimizers.textgrad.backward import Criticism, criticisms_of, listed, summed_up, within_words
+from promptopt.optimizers.textgrad.backward import Criticism, criticisms_of, numbered_exchanges, summed_up, within_words
 from promptopt.optimizers.textgrad.requests import CONSTRAINTS, FORM, HISTORY, UPDATE
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -133,7 +133,7 @@ class TextGrad:
         for number in range(self._most(plan, run.room)):
             [batch] = epochs.take()
             # For the judges too: a child that cannot be judged is paid for in vain.
-            demand(run, len(batch) + len(judges), "another step")
+            require_cells(run, len(batch) + len(judges), "another step")
             # Where the task model samples, drawn anew: 0 and 1 are of the search's scores and of the final choice.
             repetition = number + 2 if run.task.sampling.temperature > 0 else 0
             scores = run.evaluate([current], batch, repetition=repetition)[current]
@@ -189,7 +189,7 @@ class TextGrad:
     def _said(self, run: Run, criticisms: Sequence[Criticism], *, summed: bool) -> str:
         if summed and len(criticisms) > 1:
             return summed_up(run, criticisms, self.sampling)
-        return listed(criticisms)
+        return numbered_exchanges(criticisms)
 
     def _update(self, run: Run, current: Prompt, part: str, said: str, past: Sequence[tuple[str, str]]) -> str:
         # Not by a negative index: from -0 on all would be shown.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptopt.operators.demos import bare, demonstrate, draw, fitting, shows_demos, unlike
+from promptopt.operators.demos import demonstrate, draw, fitting, shows_demos, unlike, with_target
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.types import Example
@@ -42,7 +42,7 @@ def demo_sets(run: Run, bootstrap: Bootstrapping, count: int, shown: Sequence[Ex
     if not shows_demos(run.task):
         run.warn("the task's layout has no place for demonstrations, so only the instruction is searched")
         return [run.initial.demos]
-    labelled = tuple(fitting(run, run.initial, [*map(bare, draw(run.rng("demonstrations"), pool, most))]))
+    labelled = tuple(fitting(run, run.initial, [*map(with_target, draw(run.rng("demonstrations"), pool, most))]))
     sets: dict[tuple[Example, ...], None] = dict.fromkeys([run.initial.demos, (), labelled])
     threshold = bootstrap.threshold
     demos = dict(zip(pool, demonstrate(run, run.initial, pool, threshold), strict=True))
@@ -54,6 +54,6 @@ def demo_sets(run: Run, bootstrap: Bootstrapping, count: int, shown: Sequence[Ex
         # The first of them, as in the code, is full and takes the examples in their order.
         order = draw(run.rng("demonstrations"), pool, len(pool)) if number else pool
         own = [each for each in order if each in solved][: run.rng("sizes").randint(1, most) if number else most]
-        filling = [bare(each) for each in order if each not in own][: most - len(own)]
+        filling = [with_target(each) for each in order if each not in own][: most - len(own)]
         sets[tuple(fitting(run, run.initial, [*(demos[each] for each in own), *filling]))] = None
     return list(sets)[:count]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 
-from promptopt.tasks.library.story import Earlier, Frame, Step, Story, capital, dollars, many, people, told
+from promptopt.tasks.library.story import Earlier, Frame, Step, Story, capital, dollars, many, people, story_text
 
 
 def journey(rng: random.Random) -> Story:
@@ -30,7 +30,7 @@ def journey(rng: random.Random) -> Story:
         ]
         steps: list[Step] = [(hours, "*", speed), (hours2, "*", speed2), (Earlier(0), "+", Earlier(1))]
         question = f"How many kilometres does {who.name} cover altogether?"
-        return told(rng, facts, asides, question, steps, hours * speed + hours2 * speed2)
+        return story_text(rng, facts, asides, question, steps, hours * speed + hours2 * speed2)
     facts = [
         f"{who.name} {vehicle} {many(hours * speed, 'kilometre')} at {speed} kilometres per hour.",
         f"After a break of {pause} minutes {who.they} covers another {many(hours2 * speed2, 'kilometre')} "
@@ -39,7 +39,7 @@ def journey(rng: random.Random) -> Story:
     steps = [(hours * speed, "/", speed), (hours2 * speed2, "/", speed2), (Earlier(0), "+", Earlier(1))]
     steps.extend([(Earlier(2), "*", 60), (Earlier(3), "+", pause)])
     question = "How many minutes does the whole journey take, the break included?"
-    return told(rng, facts, asides, question, steps, (hours + hours2) * 60 + pause)
+    return story_text(rng, facts, asides, question, steps, (hours + hours2) * 60 + pause)
 
 
 def sharing(rng: random.Random) -> Story:
@@ -63,11 +63,11 @@ def sharing(rng: random.Random) -> Story:
         f"{rng.choice(('Last summer', 'A year ago'))} {who.name} owned {many(rng.randint(10, 90), thing)}.",
     ]
     if rng.random() < 0.5:
-        return told(rng, facts, asides, f"How many {thing}s does each friend get?", steps, share)
+        return story_text(rng, facts, asides, f"How many {thing}s does each friend get?", steps, share)
     lost = rng.randint(1, share - 2)
     facts.append(f"The oldest of the friends loses {lost} of them.")
     steps.append((Earlier(2), "-", lost))
-    return told(
+    return story_text(
         rng, facts, asides, f"How many of these {thing}s does the oldest friend have left?", steps, share - lost
     )
 
@@ -91,15 +91,15 @@ def library(rng: random.Random) -> Story:
     steps: list[Step] = [(shelves, "*", per_shelf), (Earlier(0), "-", lent)]
     left = shelves * per_shelf - lent
     if rng.random() < 0.3:
-        return told(rng, facts, asides, "How many books stay on the shelves?", steps, left)
+        return story_text(rng, facts, asides, "How many books stay on the shelves?", steps, left)
     facts.append(f"Before the end of {month}, {back} of these come back.")
     steps.append((Earlier(1), "+", back))
     left += back
     if rng.random() < 0.5:
-        return told(rng, facts, asides, "How many books are on the shelves at the end of the month?", steps, left)
+        return story_text(rng, facts, asides, "How many books are on the shelves at the end of the month?", steps, left)
     facts.append(f"On the last day {many(bought, 'new book')} are put on the shelves as well.")
     steps.append((Earlier(2), "+", bought))
-    return told(rng, facts, asides, "How many books are on the shelves after that?", steps, left + bought)
+    return story_text(rng, facts, asides, "How many books are on the shelves after that?", steps, left + bought)
 
 
 def reading(rng: random.Random) -> Story:
@@ -119,9 +119,9 @@ def reading(rng: random.Random) -> Story:
     steps: list[Step] = [(days, "*", slow), (pages, "-", Earlier(0)), (Earlier(1), "/", fast)]
     if rng.random() < 0.5:
         steps.append((Earlier(2), "+", days))
-        return told(rng, facts, asides, "How many days does the whole book take?", steps, days + rest)
+        return story_text(rng, facts, asides, "How many days does the whole book take?", steps, days + rest)
     question = f"How many more days does {who.name} need at the new pace to finish the book?"
-    return told(rng, facts, asides, question, steps, rest)
+    return story_text(rng, facts, asides, question, steps, rest)
 
 
 def printing(rng: random.Random) -> Story:
@@ -142,11 +142,11 @@ def printing(rng: random.Random) -> Story:
     if rng.random() < 0.5:
         steps.extend([(Earlier(0), "*", minutes), (pages, "-", Earlier(1))])
         question = f"How many pages are still to be printed after {many(minutes, 'minute')}?"
-        return told(rng, facts, asides, question, steps, (speed + speed2) * more)
+        return story_text(rng, facts, asides, question, steps, (speed + speed2) * more)
     facts.append(f"Before that, {who.name} spends {many(minutes, 'minute')} on cleaning them.")
     steps.extend([(pages, "/", Earlier(0)), (Earlier(1), "+", minutes)])
     question = "How many minutes pass from the start of the cleaning to the last page?"
-    return told(rng, facts, asides, question, steps, minutes + more + minutes)
+    return story_text(rng, facts, asides, question, steps, minutes + more + minutes)
 
 
 def tank(rng: random.Random) -> Story:
@@ -169,13 +169,13 @@ def tank(rng: random.Random) -> Story:
         steps: list[Step] = [(fill, "-", leak), (Earlier(0), "*", minutes), (Earlier(1), "+", start)]
         question = f"How many litres are in it after {many(minutes, 'minute')}?"
         if rng.random() < 0.5:
-            return told(rng, facts, asides, question, steps, level)
+            return story_text(rng, facts, asides, question, steps, level)
         facts.append(f"After {many(minutes, 'minute')}, {many(later, 'litre')} are taken out for the flowers.")
         steps.append((Earlier(2), "-", later))
-        return told(rng, facts, asides, "How many litres are left in it then?", steps, level - later)
+        return story_text(rng, facts, asides, "How many litres are left in it then?", steps, level - later)
     facts.append(f"It is full at {many(level, 'litre')}.")
     steps = [(fill, "-", leak), (level, "-", start), (Earlier(1), "/", Earlier(0))]
-    return told(rng, facts, asides, "How many minutes after noon is it full?", steps, minutes)
+    return story_text(rng, facts, asides, "How many minutes after noon is it full?", steps, minutes)
 
 
 def school(rng: random.Random) -> Story:
@@ -202,10 +202,10 @@ def school(rng: random.Random) -> Story:
         (Earlier(1), "*", Fraction(percent, 100)),
     ]
     if rng.random() < 0.5:
-        return told(rng, facts, asides, "How many pupils walk to school?", steps, walking)
+        return story_text(rng, facts, asides, "How many pupils walk to school?", steps, walking)
     facts.append("All the rest cycle.")
     steps.append((Earlier(1), "-", Earlier(2)))
-    return told(rng, facts, asides, "How many pupils cycle to school?", steps, others - walking)
+    return story_text(rng, facts, asides, "How many pupils cycle to school?", steps, others - walking)
 
 
 def factory(rng: random.Random) -> Story:
@@ -232,10 +232,10 @@ def factory(rng: random.Random) -> Story:
         (Earlier(1), "-", Earlier(2)),
     ]
     if rng.random() < 0.5:
-        return told(rng, facts, asides, f"How many {thing}s can be used?", steps, sound)
+        return story_text(rng, facts, asides, f"How many {thing}s can be used?", steps, sound)
     facts.append(f"A customer takes {order:,} of the good ones.")
     steps.append((Earlier(3), "-", order))
-    return told(rng, facts, asides, f"How many good {thing}s are left?", steps, sound - order)
+    return story_text(rng, facts, asides, f"How many good {thing}s are left?", steps, sound - order)
 
 
 def ages(rng: random.Random) -> Story:
@@ -254,7 +254,7 @@ def ages(rng: random.Random) -> Story:
         steps: list[Step] = [(age, "*", times), (age, "+", older), (Earlier(0), "-", Earlier(1))]
         question = f"How many years older is {parent.name} than {third.name}?"
         if age * (times - 1) > older:
-            return told(rng, facts, asides, question, steps, age * (times - 1) - older)
+            return story_text(rng, facts, asides, question, steps, age * (times - 1) - older)
     steps = [
         (age, "*", times),
         (age, "+", older),
@@ -263,7 +263,7 @@ def ages(rng: random.Random) -> Story:
         (Earlier(2), "+", Earlier(3)),
     ]
     question = f"What will the ages of {parent.name} and {third.name} add up to in {many(years, 'year')}?"
-    return told(rng, facts, asides, question, steps, age * (times + 1) + older + 2 * years)
+    return story_text(rng, facts, asides, question, steps, age * (times + 1) + older + 2 * years)
 
 
 FRAMES: tuple[Frame, ...] = (journey, sharing, library, reading, printing, tank, school, factory, ages)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 
-from promptopt.tasks.library.story import Earlier, Frame, Step, Story, capital, dollars, many, people, told
+from promptopt.tasks.library.story import Earlier, Frame, Step, Story, capital, dollars, many, people, story_text
 
 
 def shopping(rng: random.Random) -> Story:
@@ -37,11 +37,11 @@ def shopping(rng: random.Random) -> Story:
         f"A week ago the price of one {other} was {dollars(price2 + rng.randint(1, 9))}.",
     ]
     if rng.random() < 0.5:
-        return told(rng, facts, asides, f"How many dollars does {who.name} pay?", steps, paid)
+        return story_text(rng, facts, asides, f"How many dollars does {who.name} pay?", steps, paid)
     notes = 50 * (int(paid) // 50 + 1)
     steps.append((notes, "-", Earlier(3)))
     facts.append(f"{capital(who.they)} hands over {dollars(notes)} in cash.")
-    return told(rng, facts, asides, f"How many dollars does {who.name} get back?", steps, notes - paid)
+    return story_text(rng, facts, asides, f"How many dollars does {who.name} get back?", steps, notes - paid)
 
 
 def bakery(rng: random.Random) -> Story:
@@ -62,14 +62,14 @@ def bakery(rng: random.Random) -> Story:
         f"Yesterday {many(rng.randint(20, 80), 'bag')} were filled.",
     ]
     if rng.random() < 0.3:
-        return told(rng, facts, asides, f"How many good {good}s are there?", steps, per_bag * bags)
+        return story_text(rng, facts, asides, f"How many good {good}s are there?", steps, per_bag * bags)
     facts.append(f"The rest are packed in bags of {per_bag}.")
     steps.append((Earlier(1), "/", per_bag))
     if rng.random() < 0.4:
-        return told(rng, facts, asides, "How many bags are filled?", steps, bags)
+        return story_text(rng, facts, asides, "How many bags are filled?", steps, bags)
     facts.append(f"Each bag is sold for {dollars(price)}.")
     steps.append((Earlier(2), "*", price))
-    return told(rng, facts, asides, "If every bag is sold, how many dollars come in?", steps, bags * price)
+    return story_text(rng, facts, asides, "If every bag is sold, how many dollars come in?", steps, bags * price)
 
 
 def savings(rng: random.Random) -> Story:
@@ -90,14 +90,14 @@ def savings(rng: random.Random) -> Story:
         )
         steps: list[Step] = [(price, "-", start), (Earlier(0), "-", present), (Earlier(1), "/", weekly)]
         question = f"For how many weeks must {who.name} save to have exactly enough?"
-        return told(rng, facts, asides, question, steps, weeks)
+        return story_text(rng, facts, asides, question, steps, weeks)
     spent = rng.randint(5, weekly * weeks // 2)
     facts.append(
         f"After {many(weeks, 'week')} {who.they} takes out {dollars(spent)} for a repair "
         f"and then gets {dollars(present)} from an aunt."
     )
     steps = [(weekly, "*", weeks), (Earlier(0), "+", start), (Earlier(1), "-", spent), (Earlier(2), "+", present)]
-    return told(rng, facts, asides, f"How many dollars does {who.name} have then?", steps, price - spent)
+    return story_text(rng, facts, asides, f"How many dollars does {who.name} have then?", steps, price - spent)
 
 
 def farm(rng: random.Random) -> Story:
@@ -124,10 +124,10 @@ def farm(rng: random.Random) -> Story:
         f"The farm has been in the family for {many(rng.randint(20, 150), 'year')}.",
     ]
     if rng.random() < 0.6:
-        return told(rng, facts, asides, "How many boxes are filled in that time?", steps, boxes)
+        return story_text(rng, facts, asides, "How many boxes are filled in that time?", steps, boxes)
     facts.append(f"Each box is sold for {dollars(price)}.")
     steps.append((Earlier(3), "*", price))
-    return told(rng, facts, asides, "How many dollars do all the boxes bring?", steps, boxes * price)
+    return story_text(rng, facts, asides, "How many dollars do all the boxes bring?", steps, boxes * price)
 
 
 def theatre(rng: random.Random) -> Story:
@@ -150,10 +150,10 @@ def theatre(rng: random.Random) -> Story:
     ]
     steps: list[Step] = [(rows, "*", seats), (Earlier(0), "-", free), (Earlier(1), "-", empty)]
     if rng.random() < 0.4:
-        return told(rng, facts, asides, "How many tickets are sold?", steps, sold)
+        return story_text(rng, facts, asides, "How many tickets are sold?", steps, sold)
     facts.append(f"A ticket costs {dollars(price)}.")
     steps.append((Earlier(2), "*", price))
-    return told(rng, facts, asides, "How many dollars are taken for tickets?", steps, sold * price)
+    return story_text(rng, facts, asides, "How many dollars are taken for tickets?", steps, sold * price)
 
 
 def wages(rng: random.Random) -> Story:
@@ -177,7 +177,7 @@ def wages(rng: random.Random) -> Story:
         f"{who.name} has worked there for {many(rng.randint(2, 11), 'month')}.",
         f"A new uniform costs {dollars(uniform)}, which the employer pays.",
     ]
-    return told(rng, facts, asides, f"How many dollars does {who.name} earn this week?", steps, earned)
+    return story_text(rng, facts, asides, f"How many dollars does {who.name} earn this week?", steps, earned)
 
 
 def taxi(rng: random.Random) -> Story:
@@ -197,10 +197,10 @@ def taxi(rng: random.Random) -> Story:
         f"The driver has been at the wheel for {many(rng.randint(2, 9), 'hour')}.",
     ]
     if rng.random() < 0.4:
-        return told(rng, facts, asides, f"How many dollars does {who.name} pay in total?", steps, whole)
+        return story_text(rng, facts, asides, f"How many dollars does {who.name} pay in total?", steps, whole)
     facts.append(f"The {riders} people in the taxi, {who.name} among them, share the whole sum equally.")
     steps.append((Earlier(2), "/", riders))
-    return told(rng, facts, asides, "How many dollars does each of them pay?", steps, whole / riders)
+    return story_text(rng, facts, asides, "How many dollars does each of them pay?", steps, whole / riders)
 
 
 def fence(rng: random.Random) -> Story:
@@ -225,14 +225,16 @@ def fence(rng: random.Random) -> Story:
             (Earlier(1), "-", gate),
             (Earlier(2), "*", price),
         ]
-        return told(rng, facts, asides, "How many dollars does the fence cost?", steps, metres * price)
+        return story_text(rng, facts, asides, "How many dollars does the fence cost?", steps, metres * price)
     length, width, per_metre, spare = rng.randint(5, 18), rng.randint(3, 12), rng.choice((4, 9, 16)), rng.randint(5, 40)
     facts = [
         f"{who.name} lays tiles on a rectangular terrace that is {length} metres long and {width} metres wide.",
         f"One square metre takes {per_metre} tiles, and {who.they} buys {spare} more than needed as spares.",
     ]
     steps = [(length, "*", width), (Earlier(0), "*", per_metre), (Earlier(1), "+", spare)]
-    return told(rng, facts, asides, f"How many tiles does {who.name} buy?", steps, length * width * per_metre + spare)
+    return story_text(
+        rng, facts, asides, f"How many tiles does {who.name} buy?", steps, length * width * per_metre + spare
+    )
 
 
 FRAMES: tuple[Frame, ...] = (shopping, bakery, savings, farm, theatre, wages, taxi, fence)

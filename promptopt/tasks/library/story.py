@@ -77,7 +77,7 @@ def dollars(amount: Fraction | int) -> str:
     return f"${cents // 100:,}" if cents % 100 == 0 else f"${cents // 100:,}.{cents % 100:02d}"
 
 
-def told(
+def story_text(
     rng: random.Random,
     facts: Sequence[str],
     asides: Sequence[str],

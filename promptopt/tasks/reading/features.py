@@ -30,7 +30,7 @@ def names_of(info: object) -> Names:
     return {name: names for name, names in found.items() if names}
 
 
-def named(row: Row, names: Names) -> Row:
+def with_class_names(row: Row, names: Names) -> Row:
     """The row with the names of its classes. The number -1 stands for no class, as in test splits without labels."""
     return {column: _named(value, names[column]) if column in names else value for column, value in row.items()}
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.columns import Row
-from promptopt.tasks.reading.features import named, names_in, names_of
+from promptopt.tasks.reading.features import names_in, names_of, with_class_names
 
 _SPLITS = {"validation": "dev", "valid": "dev", "val": "dev", "dev": "dev", "test": "test", "train": "train"}
 """What public data sets call their splits."""
@@ -83,7 +83,7 @@ def _rows_of(batch: Any) -> Iterator[Row]:
             batch = batch.set_column(place, field.name, batch.column(place).cast(library.duration("us"), safe=False))
     names = names_in(batch.schema.metadata)
     for row in map(_plain, batch.to_pylist()):
-        yield named(row, names) if names else row
+        yield with_class_names(row, names) if names else row
 
 
 def _plain(row: Mapping[str, Any]) -> Row:
@@ -149,7 +149,7 @@ def _saved_rows(path: Path) -> Iterator[Row]:
                 f"{path} lacks {file.name}, a part of the data set; copy the whole folder, or save it again"
             )
         for row in (parquet if file.suffix == ".parquet" else arrow)(file):
-            yield named(row, names) if names else row
+            yield with_class_names(row, names) if names else row
 
 
 def _data_files(path: Path) -> str:

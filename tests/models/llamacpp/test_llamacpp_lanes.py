@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import BackendError
-from promptopt.models.boundary import cut
+from promptopt.models.boundary import beginning
 from promptopt.models.llamacpp.lanes import in_lanes
 from promptopt.models.llamacpp.states import ROWS, whole_steps
 from promptopt.models.prefixes import PrefixQueue
@@ -48,10 +48,10 @@ def test_a_lane_stays_with_its_prefix() -> None:
 
 
 def test_white_space_at_a_cut_is_the_rests() -> None:
-    assert cut("Say it. Now", 8) == "Say it."
+    assert beginning("Say it. Now", 8) == "Say it."
     chat = (Message("system", "Be terse."), Message("user", "Say it. Now"))
-    assert cut(chat, 17) == (chat[0], Message("user", "Say it."))
-    assert cut(chat, 99) == chat
+    assert beginning(chat, 17) == (chat[0], Message("user", "Say it."))
+    assert beginning(chat, 99) == chat
 
 
 @given(st.integers(0, 200), st.integers(0, 200))

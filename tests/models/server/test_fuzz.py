@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from promptopt.errors import BackendError
 from promptopt.models.server.retrying import Outage
-from promptopt.models.server.streams import joined
+from promptopt.models.server.streams import joined_chunks
 from promptopt.models.server.wire import Failure, quoted, read_reply
 from promptopt.text import visible
 from promptopt.types import Reply, Request, canonical
@@ -68,7 +68,7 @@ def test_any_stream_is_an_answer_or_an_outage(chunks: list[Any], before: str, no
     raw = "\n\n".join(before + json.dumps(chunk) for chunk in chunks)
     for text in (raw, raw + "\n\ndata: [DONE]", raw[: len(raw) // 2], raw + noise, noise):
         with contextlib.suppress(Outage):
-            answer = joined(text)
+            answer = joined_chunks(text)
             if answer is not None:
                 check(read_reply(answer, Request("x"), "tiny"))
 
@@ -96,7 +96,7 @@ def test_nested_answers_are_no_fault_of_ours(depth: int) -> None:
     with contextlib.suppress(Outage):
         read_reply({"choices": [{"message": {"content": nested}}]}, Request("x"), "tiny")
     with contextlib.suppress(Outage):
-        joined("[" * depth)
+        joined_chunks("[" * depth)
 
 
 @examples

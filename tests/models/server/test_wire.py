@@ -9,7 +9,7 @@ import pytest
 
 from promptopt.errors import ConfigError
 from promptopt.models.server.retrying import Outage
-from promptopt.models.server.streams import joined
+from promptopt.models.server.streams import joined_chunks
 from promptopt.models.server.token_logprobs import require_tokens
 from promptopt.models.server.wire import Failure, quoted, read_reply
 from promptopt.types import Message, Request, Sampling
@@ -100,7 +100,7 @@ def test_a_rate_that_is_told_with_400_is_an_outage() -> None:
 def test_a_stream_that_ends_in_its_whole_message_says_it_once() -> None:
     pieces: list[dict[str, Any]] = [{"delta": {"content": "po"}}, {"delta": {"content": "sitive"}}]
     pieces.append({"message": {"content": "positive"}, "finish_reason": "stop"})
-    found = joined("\n\n".join(f"data: {json.dumps({'choices': [piece]})}" for piece in pieces))
+    found = joined_chunks("\n\n".join(f"data: {json.dumps({'choices': [piece]})}" for piece in pieces))
     assert found is not None
     assert read_reply(found, ASKED, "m").text == "positive"
 
@@ -142,7 +142,7 @@ def test_the_first_choice_is_the_one_with_the_first_number() -> None:
 
 def test_what_is_said_after_the_end_of_a_stream_is_not() -> None:
     chunk = json.dumps({"choices": [{"index": 0, "delta": {"content": "hey"}, "finish_reason": "stop"}]})
-    assert joined(f"data: {chunk}\n\ndata: [DONE]\n\ndata: {chunk}\n\n") == joined(f"data: {chunk}\n\n")
+    assert joined_chunks(f"data: {chunk}\n\ndata: [DONE]\n\ndata: {chunk}\n\n") == joined_chunks(f"data: {chunk}\n\n")
 
 
 @pytest.mark.parametrize(

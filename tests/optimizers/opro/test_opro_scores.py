@@ -15,7 +15,7 @@ from promptopt.binding.models import Models
 from promptopt.evaluators.loss import Loss
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.opro.method import OPRO, Proposing
-from promptopt.optimizers.opro.trajectory import best_last, key, points, polish
+from promptopt.optimizers.opro.trajectory import best_last, key, polish, whole_points
 from promptopt.outcome.result import Result
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
@@ -110,7 +110,7 @@ def test_where_everything_is_impossible_the_start_is_kept(tmp_path: Path) -> Non
 def test_points_are_whole_from_0_to_100_and_keep_the_order(values: list[float], in_unit: bool) -> None:
     values = [1.0 + max(value, -1.0) if in_unit and value != -math.inf else value for value in values]
     means = {Prompt.of(str(place)): value for place, value in enumerate(values)}
-    found = points(means, in_unit)
+    found = whole_points(means, in_unit)
     assert all(0 <= each <= 100 for each in found.values())
     ordered = [found[prompt] for prompt in sorted(means, key=means.__getitem__)]
     assert ordered == sorted(ordered)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from promptopt.optimizers.opro.trajectory import best_last, block, good, in_unit, key, points, polish, telling
+from promptopt.optimizers.opro.trajectory import best_last, block, good, in_unit, key, polish, telling, whole_points
 from promptopt.tasks.parts import focused
 from promptopt.testing import planted_task
 from promptopt.types import Prompt
@@ -41,10 +41,10 @@ def test_scores_of_a_metric_lie_between_0_and_1(means: tuple[float, ...], unit: 
 
 
 def test_scores_are_hundredths_of_a_metric_or_places_between_worst_and_best() -> None:
-    assert points({A: 0.0, B: 0.256, C: 1.0, D: -math.inf}, True) == {A: 0, B: 26, C: 100, D: 0}
-    assert points({A: -4.0, B: -3.0, C: 0.0, D: -math.inf}, False) == {A: 0, B: 25, C: 100, D: 0}
-    assert points({A: -4.0, B: -4.0}, False) == {A: 50, B: 50}
-    assert points({A: -math.inf}, False) == {A: 0}
+    assert whole_points({A: 0.0, B: 0.256, C: 1.0, D: -math.inf}, True) == {A: 0, B: 26, C: 100, D: 0}
+    assert whole_points({A: -4.0, B: -3.0, C: 0.0, D: -math.inf}, False) == {A: 0, B: 25, C: 100, D: 0}
+    assert whole_points({A: -4.0, B: -4.0}, False) == {A: 50, B: 50}
+    assert whole_points({A: -math.inf}, False) == {A: 0}
 
 
 @pytest.mark.parametrize(

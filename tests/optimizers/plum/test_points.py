@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.optimizers.plum.points import entropy, label_of, points
+from promptopt.optimizers.plum.points import accuracy_points, entropy, label_of
 from promptopt.types import Example, Score
 
 
@@ -22,7 +22,7 @@ def scored(
         Score(float(truth == answer), answer, "" if answer == "?" else answer, answer != "?")
         for truth, answer in zip(truths, answers, strict=True)
     ]
-    return points(examples, scores, labels, weight)
+    return accuracy_points(examples, scores, labels, weight)
 
 
 @pytest.mark.parametrize(("answers", "value"), [("AAAA", 50.0), ("ABAB", 56.931), ("AABB", 106.931)])
@@ -50,9 +50,9 @@ def test_four_labels_give_at_most_13_863() -> None:
 def test_spelling_and_aliases_make_no_difference() -> None:
     examples = [Example.of("Very Good", ("fine",), text="1"), Example.of("bad", text="2")]
     labels = ("very good", "bad", "fine")
-    assert points(examples, [Score(1.0, "", "very_good"), Score(1.0, "", "bad")], labels, 0) == 100.0
-    assert points(examples, [Score(1.0, "", "fine"), Score(1.0, "", "bad")], labels, 0) == 100.0
-    assert points(examples, [Score(0.0, "", "bad"), Score(1.0, "", "bad")], labels, 0) == 50.0
+    assert accuracy_points(examples, [Score(1.0, "", "very_good"), Score(1.0, "", "bad")], labels, 0) == 100.0
+    assert accuracy_points(examples, [Score(1.0, "", "fine"), Score(1.0, "", "bad")], labels, 0) == 100.0
+    assert accuracy_points(examples, [Score(0.0, "", "bad"), Score(1.0, "", "bad")], labels, 0) == 50.0
 
 
 def test_labels_that_differ_in_case_only_are_two() -> None:
@@ -65,13 +65,13 @@ def test_labels_that_differ_in_case_only_are_two() -> None:
 
 def test_of_free_text_the_metric_knows_whether_it_is_right() -> None:
     examples = [Example.of("A", text="1"), Example.of("B", text="2")]
-    assert points(examples, [Score(1.0, "", "it is A"), Score(0.0, "", "it is A")], ("A", "B"), 10) == 50.0
+    assert accuracy_points(examples, [Score(1.0, "", "it is A"), Score(0.0, "", "it is A")], ("A", "B"), 10) == 50.0
 
 
 @given(st.lists(st.floats(-50, 0), min_size=1, max_size=8), st.booleans())
 def test_a_loss_is_100_times_its_mean_with_labels_or_without(values: list[float], labelled: bool) -> None:
     examples = [Example.of("A", text=str(number)) for number in range(len(values))]
-    found = points(examples, [Score(value) for value in values], ("A", "B") if labelled else (), 10)
+    found = accuracy_points(examples, [Score(value) for value in values], ("A", "B") if labelled else (), 10)
     assert found == pytest.approx(100 * sum(values) / len(values))
     assert found <= 0
 
@@ -79,8 +79,8 @@ def test_a_loss_is_100_times_its_mean_with_labels_or_without(values: list[float]
 def test_one_example_of_no_probability_puts_a_prompt_last() -> None:
     examples = [Example.of("A", text="1"), Example.of("B", text="2")]
     lost = [Score(-1.0), Score(-math.inf, parsed=False)]
-    assert points(examples, lost, ("A", "B"), 10) == points(examples, lost[::-1], (), 10) == -math.inf
-    assert points(examples, [Score(-math.inf, parsed=False)] * 2, ("A", "B"), 10) == -math.inf
+    assert accuracy_points(examples, lost, ("A", "B"), 10) == accuracy_points(examples, lost[::-1], (), 10) == -math.inf
+    assert accuracy_points(examples, [Score(-math.inf, parsed=False)] * 2, ("A", "B"), 10) == -math.inf
 
 
 @given(st.dictionaries(st.sampled_from("ABCD"), st.integers(1, 50)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from promptopt.optimizers.promptquine.genes import (
     Genes,
-    cut,
+    elements_of,
     lines,
     mutate,
     prune_anyhow,
@@ -34,7 +34,7 @@ def letters(text: str) -> list[str]:
 @pytest.mark.slow
 @given(TEXT, st.sampled_from([words, lines, letters]))
 def test_a_cut_gives_the_text_back_and_slots_are_whole(text: str, pieces) -> None:
-    genes = cut(text, SLOTS, pieces)
+    genes = elements_of(text, SLOTS, pieces)
     assert genes.text(genes.whole) == text
     protected = [element for place, element in enumerate(genes.elements) if place not in genes.droppable]
     assert protected == [slot for slot in genes.elements if slot in ("{premise}", "{hypothesis}")]
@@ -45,7 +45,7 @@ def test_a_cut_gives_the_text_back_and_slots_are_whole(text: str, pieces) -> Non
 
 @given(TEXT, st.integers(0, 1 << 16))
 def test_pruning_keeps_slots_and_their_order(text: str, seed: int) -> None:
-    genes = cut(text, SLOTS, letters)
+    genes = elements_of(text, SLOTS, letters)
     for prune in (prune_lightly, prune_anyhow):
         mask = prune(random.Random(seed), genes)
         assert len(mask) == len(genes.elements)
@@ -60,7 +60,7 @@ def test_words_keep_the_space_before_them_and_line_breaks_apart() -> None:
 
 def test_a_mutation_only_drops() -> None:
     rng = random.Random(7)
-    genes = cut("".join(f"w{number} " for number in range(40)) + "{premise} and {hypothesis}", SLOTS, words)
+    genes = elements_of("".join(f"w{number} " for number in range(40)) + "{premise} and {hypothesis}", SLOTS, words)
     counts: Counter[int] = Counter()
     for _ in range(2_000):
         parent = prune_anyhow(rng, genes) if rng.random() < 0.5 else genes.whole
@@ -90,7 +90,7 @@ def test_one_gene_always_stays(left: int, possible: set[int]) -> None:
 
 
 def test_how_many_of_the_texts_keep_each_gene() -> None:
-    genes = cut("Judge the {text} well. Say good.", {"text"}, words)
+    genes = elements_of("Judge the {text} well. Say good.", {"text"}, words)
     assert retention(genes, []) == []
     assert retention(genes, ["something else"]) == []
     dropped = [(1,), (0, 4), (0,)]
@@ -102,7 +102,7 @@ def test_how_many_of_the_texts_keep_each_gene() -> None:
 
 @given(st.lists(st.booleans(), min_size=6, max_size=6))
 def test_retention_finds_a_mask_that_leaves_the_text(drawn: list[bool]) -> None:
-    genes = cut("a a b a b b", (), words)
+    genes = elements_of("a a b a b b", (), words)
     text = genes.text(tuple(drawn))
     kept = retention(genes, [text])
     assert "".join(element for element, share in kept if share) == text

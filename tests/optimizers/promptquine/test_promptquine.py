@@ -18,7 +18,7 @@ import pytest
 from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.promptquine import reproduction
-from promptopt.optimizers.promptquine.genes import LIGHT, cut, prune_lightly
+from promptopt.optimizers.promptquine.genes import LIGHT, elements_of, prune_lightly
 from promptopt.optimizers.promptquine.history import PrunedPrompt
 from promptopt.optimizers.promptquine.method import PromptQuine
 from promptopt.optimizers.promptquine.selection import tournament
@@ -146,7 +146,7 @@ def test_a_light_pruning_has_one_of_ten_rates() -> None:
             drawn.append(super().choice(seq))
             return drawn[-1]
 
-    genes = cut("a b c d", (), words)
+    genes = elements_of("a b c d", (), words)
     for _ in range(200):
         prune_lightly(Recorded(len(drawn)), genes)
     assert sorted(set(drawn)) == sorted(LIGHT)

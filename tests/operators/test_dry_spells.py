@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from promptopt.operators.dry import Dryness
+from promptopt.operators.dry_spells import Dryness
 
 
 def course(limit: int, rounds: str) -> tuple[list[bool], list[bool], list[str]]:

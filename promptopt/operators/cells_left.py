@@ -7,7 +7,7 @@ from promptopt.run import Run
 from promptopt.text import counted
 
 
-def demand(run: Run, cells: int, what: str) -> None:
+def require_cells(run: Run, cells: int, what: str) -> None:
     """Raise BudgetSpent where fewer cells may still be scored than `what` takes."""
     left = run.evaluations_left()
     if left is not None and left < cells:
