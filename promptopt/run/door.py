@@ -56,7 +56,7 @@ class Door:
         self._owner, self._unsaid = 0, list[str]()
         self._served, self._scorers = ServedModels(self._say), dict[str, bool]()
         self._checking = False
-        self.beside: Callable[[], Sequence[Content]] = _harmless
+        self.beside: Callable[[], Sequence[Content]] = tuple
         """What is asked for examples beside those that are asked for now: tried where what is asked is refused before
         the first answer."""
         self.strict = journal is None
@@ -109,6 +109,9 @@ class Door:
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """Replies in the order asked; the k-th equal request of this run is draw k of its seed."""
+        # A text of the method's own, before any example was asked for, has none beside it.
+        if self.beside is tuple:
+            self.beside = _harmless
         asked: list[Call] = []
         for request in requests:
             text = canonical(request.to_json())
@@ -273,10 +276,8 @@ class Door:
         if role != "task":
             return HARMLESS
         # The task model's first refusal may be of the prompt's layout, and so of all that a search would ask: what is
-        # tried is laid out as that is. A longer batch has others of its own.
-        if others or not 0 < len(batch) <= OTHERS:
-            return others
-        return [replace(batch[0].request, content=content) for content in self.beside()]
+        # tried is laid out as that is.
+        return [*others, *(replace(batch[0].request, content=content) for content in self.beside())]
 
     def _say(self, message: str) -> None:
         """Tell the user a sentence, once: in the thread of the run, where whoever looks on expects it."""

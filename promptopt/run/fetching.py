@@ -168,17 +168,22 @@ class Fetch:
                     missing = [call for place, call in enumerate(missing) if place not in done]
                 except (Refused, RequestRefused) as refusal:
                     # By a server that this process has had no answer from yet: it may take others.
-                    spare = spare if spare or not of_request(refusal) else route.untried()
-                    if not of_request(refusal) or tried == OTHERS or not (spare or len(missing) - tried > 1):
+                    if not of_request(refusal) or tried > OTHERS:
                         raise
                     missing = [call for place, call in enumerate(missing) if place not in answered]
+                    others = tried < OTHERS and len(missing) - tried > 1
+                    # Those of a longer batch come first, for they are to be asked anyway; they may all be of one row.
+                    if not spare and (len(calls) <= OTHERS or not others):
+                        spare = route.untried()
                     if not spare:
+                        if not others:
+                            raise
                         # The next goes first: which request of a batch is refused must not decide what becomes of all.
                         missing, tried = [*missing[1:], missing[0]], tried + 1
                         continue
                     # Once it has answered, the model tells refusals of one request by itself, and one that ends the
                     # batch again is of all.
-                    tried, first, missing = OTHERS, missing[0], missing[1:]
+                    tried, first, missing = OTHERS + 1, missing[0], missing[1:]
                     self._ask_alone(first, refusal, spare)
                 finally:
                     # Where the model fails, too: what was answered is paid for.

@@ -103,7 +103,7 @@ def refused_in(result: object) -> Result:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("evaluator", ["generation", "loss"])
-@pytest.mark.parametrize("prompts", [1, 2, 3])
+@pytest.mark.parametrize("prompts", [1, 2, 3, 4, 7])
 def test_a_row_that_is_refused_first_counts_as_refused(tmp_path: Path, prompts: int, evaluator: str) -> None:
     model = Picky(FIRST)
     result = refused_in(conduct(tmp_path / "s.db", model=model, optimizer=Small(prompts), evaluator=evaluator))
@@ -114,7 +114,7 @@ def test_a_row_that_is_refused_first_counts_as_refused(tmp_path: Path, prompts: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("prompts", [1, 2, 3])
+@pytest.mark.parametrize("prompts", [1, 3, 4, 7])
 def test_a_prompt_that_is_refused_whatever_the_row_suspends_after_a_few_others(tmp_path: Path, prompts: int) -> None:
     model = Picky(planted_task().initial["instruction"], "Answer")
     result = refused_in(conduct(tmp_path / "s.db", model=model, optimizer=Small(prompts)))
