@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import is_dataclass, replace
+from numbers import Integral
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from promptopt.errors import ConfigError, DataError
@@ -81,7 +82,7 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
     """
     # A program is run by its own evaluator alone: a method's choice could not score it.
     if evaluator is None and isinstance(task, BringsEvaluator) and task.scored_by is not None:
-        return task.scored_by
+        return _checked(task.scored_by)
     if options_of(task, "simulated") and not isinstance(evaluator, Simulating):
         if evaluator is not None:
             raise ConfigError(
@@ -107,10 +108,25 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
                 f"class with a classmethod for_task(task)"
             )
         evaluator = cast("Evaluator", made.for_task(task))
+    return _checked(evaluator)
+
+
+def _checked(evaluator: Evaluator) -> Evaluator:
+    """The evaluator. Raises ConfigError for an object that lacks what every evaluator has."""
     # A class has that method as well, and would fail at the first cell.
     if isinstance(evaluator, type) or not callable(getattr(evaluator, "score", None)):
         raise ConfigError(
             f"{evaluator!r} is not an evaluator: pass a name, or an object with a method score(cells, ask)"
+        )
+    name = type(evaluator).__name__
+    calls: object = getattr(evaluator, "calls_per_cell", None)
+    if isinstance(calls, bool) or not isinstance(calls, Integral):
+        what = "has no calls_per_cell" if calls is None else f"has {calls!r:.80} as its calls_per_cell"
+        raise ConfigError(f"the evaluator {name} {what}; set it to the most calls that a cell can take, as 1")
+    if not callable(getattr(evaluator, "fingerprint", None)):
+        raise ConfigError(
+            f"the evaluator {name} has no method fingerprint(); give it one that says, as a table, what its scores "
+            f"depend on"
         )
     return evaluator
 

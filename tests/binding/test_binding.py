@@ -213,6 +213,10 @@ def test_a_setting_that_shows_nothing_is_refused_by_its_name(value: object) -> N
         ({"task": None}, "is not a task"),
         ({"evaluator": 3}, "3 is not an evaluator"),
         ({"check_evaluator": print}, "is not an evaluator"),
+        ({"evaluator": SimpleNamespace(score=print)}, "SimpleNamespace has no calls_per_cell; set it to"),
+        ({"check_evaluator": SimpleNamespace(score=print, calls_per_cell="2")}, "has '2' as its calls_per_cell"),
+        ({"evaluator": SimpleNamespace(score=print, calls_per_cell=1)}, r"has no method fingerprint\(\)"),
+        ({"task": replace(planted_task(), scored_by=SimpleNamespace(score=print))}, "has no calls_per_cell"),  # pyright: ignore
         ({"budget": 60}, r"budget is 60; give Budget \(as Budget\(evaluations=400\)\) or None; or leave it out"),
         ({"session": None}, r"session is None; give Session \(as Session\("),
         ({"seed": None}, "seed is None; give a whole number; or leave it out"),
