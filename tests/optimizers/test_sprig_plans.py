@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from promptopt.optimizers.sprig.method import Sprig
+from promptopt.optimizers.sprig.method import Sprig, _Search
 from promptopt.optimizers.sprig.plan import SprigPlan
 from promptopt.optimizers.sprig.population_plan import PopulationPlan, planned
 from promptopt.selection.generations import Preset
@@ -71,3 +74,11 @@ def test_a_plan_in_half_a_sentence() -> None:
     assert PopulationPlan(1, 1_000, 1, 3, 1, 1, 0, 9).describe() == (
         "1 prompt for the surrogate, then 1 step of 4 of a population of 1,000, 1 example each"
     )
+
+
+def test_an_addition_is_credited_with_the_change_a_deletion_with_its_negative_and_a_swap_not_at_all() -> None:
+    noted: list[tuple[str, float]] = []
+    search: Any = SimpleNamespace(_credits=SimpleNamespace(add=lambda family, change: noted.append((family, change))))
+    edits: Any = {"new": [SimpleNamespace(kind=kind, family=kind, parent=()) for kind in ("add", "delete", "swap")]}
+    _Search._credit(search, edits, {"new": 0.75, "": 0.5}, ["new"])
+    assert noted == [("add", 0.25), ("delete", -0.25)]

@@ -12,10 +12,12 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.operators.bootstrapping import Teaching
+from promptopt.optimizers.mipro import method as of_mipro
 from promptopt.optimizers.mipro.method import MIPRO, Proposing
 from promptopt.optimizers.mipro.plan import MIPROPlan
 from promptopt.outcome.result import Result
 from promptopt.run import Run
+from promptopt.selection.parzen import Parzen
 from promptopt.tasks.task import Task
 from promptopt.testing import feature_accuracy, planted_model, planted_task, split_planted
 from promptopt.types import Example, Prompt
@@ -80,3 +82,29 @@ def test_the_sets_are_the_starts_own_none_labelled_a_full_one_in_order_and_shuff
 def asks(request, examples: tuple[Example, ...]) -> bool:
     question = split_planted(request)[1].removeprefix("Question: ").removesuffix("\nAnswer:")
     return any(question == example["question"] for example in examples)
+
+
+def test_the_estimator_is_told_what_each_trial_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+
+    class Heard(Parzen):
+        def told(self, value: float) -> None:
+            told.append(value)
+            super().told(value)
+
+    monkeypatch.setattr(of_mipro, "Parzen", Heard)
+    settings = MIPRO(trials=6, sets=1, minibatch=5, propose=Proposing(instructions=3, summary=False, aware=False))
+    texts = iter(f"<prompt>Answer carefully, take {number}.</prompt>" for number in range(99))
+    optimize(
+        planted_task(),
+        settings,
+        model=Models(
+            planted_model(feature_accuracy(["carefully"], base=0.4, each=0.5)),
+            proposer=Scripted(lambda _: next(texts), name="writer"),
+        ),
+        store=tmp_path / "store.db",
+    )
+    # Shares of five right answers, which the negative of none but 0 is.
+    assert len(told) == 6
+    assert {round(5 * value, 9) for value in told} <= {0, 1, 2, 3, 4, 5}
+    assert max(told) > 0
