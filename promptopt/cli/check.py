@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import say, show, show_forecast, show_json
 from promptopt.cli.prompt_check import check_prompt, to_score
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, PromptoptError, StopRun
 from promptopt.places import write_whole, writing
 from promptopt.types.identity import without_surrogates
 
@@ -69,28 +70,43 @@ def check(
 
     prompt, baseline = _the_one("--prompt", prompts), _the_one("--baseline", baselines) if baselines else None
     _check_asked(margin, junit, summary)
-    dry_run, better = bool(given.pop("dry_run")), given.pop("require") == "better"
-    let_pass = given.pop("inconclusive") == "pass"
-    config = with_task(merged(RunConfig(), given))
-    task = task_of(config, trust=trust)
-    laid_out, old = prompt_from(task, baseline)
-    others, new = _new_prompt(task, prompt, laid_out)
-    if others.layout is not None and others.layout != laid_out.layout:
-        # Each is read in its own: the winner of a search may be in another than the prompt in use.
-        new = new.in_layout(others.layout.name)
-    if dry_run:
-        from promptopt.cli.dry_runs import forecast_check
+    with _failure_reported(junit):
+        dry_run, better = bool(given.pop("dry_run")), given.pop("require") == "better"
+        let_pass = given.pop("inconclusive") == "pass"
+        config = with_task(merged(RunConfig(), given))
+        task = task_of(config, trust=trust)
+        laid_out, old = prompt_from(task, baseline)
+        others, new = _new_prompt(task, prompt, laid_out)
+        if others.layout is not None and others.layout != laid_out.layout:
+            # Each is read in its own: the winner of a search may be in another than the prompt in use.
+            new = new.in_layout(others.layout.name)
+        if dry_run:
+            from promptopt.cli.dry_runs import forecast_check
 
-        show_forecast(forecast_check(config, to_score(laid_out, same=old == new), (old, new)), as_json=json)
-        return
-    bars = Bars(margin, better=better, accept_judge=accept_judge)
-    checked = check_prompt(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
-    outcome = overall(checked.decisions)
-    code = _code(outcome, let_pass=let_pass)
-    show_json(_as_json(checked, outcome, code)) if json else show(_as_text(checked, outcome))
-    # Behind what was found: a full disk must not cost that.
-    _write_reports(checked, junit, summary, examples=not no_examples)
-    raise typer.Exit(code)
+            show_forecast(forecast_check(config, to_score(laid_out, same=old == new), (old, new)), as_json=json)
+            return
+        bars = Bars(margin, better=better, accept_judge=accept_judge)
+        checked = check_prompt(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
+        outcome = overall(checked.decisions)
+        code = _code(outcome, let_pass=let_pass)
+        show_json(_as_json(checked, outcome, code)) if json else show(_as_text(checked, outcome))
+        # Behind what was found: a full disk must not cost that.
+        _write_reports(checked, junit, summary, examples=not no_examples)
+        raise typer.Exit(code)
+
+
+@contextmanager
+def _failure_reported(junit: Path | None) -> Generator[None]:
+    """What ends a check without a decision stands in its JUnit XML too, where an earlier one may have passed."""
+    from promptopt.reports.junit import junit_of_failure
+
+    try:
+        yield
+    except (PromptoptError, StopRun) as failure:
+        # If that cannot be written, the failure itself is still what has to be told.
+        with suppress(PromptoptError, OSError):
+            _write(junit, junit_of_failure("promptopt check", str(failure)))
+        raise
 
 
 def _code(outcome: str, *, let_pass: bool) -> int:

@@ -81,7 +81,7 @@ def end_of_stated(plain: str) -> int | None:
     """Where the number ends behind which only what describes it follows; None where none does.
 
     "42 is the answer to question 7", "17 is the sum of 12 and 5", "17 apples after 3 days"; also above its reasons. Of
-    the worked solutions of GSM8K, 8,792, phrases after the number mend 154 that the last number has wrong, and break 4.
+    the 8,792 worked solutions of GSM8K 150 more are read right than by the last number, which 8,546 are.
     """
     last = max(0, len(plain) - LONGEST)
     end = before_condition(plain, last, len(plain))

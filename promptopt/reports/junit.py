@@ -21,8 +21,7 @@ def junit(suite: str, decisions: Sequence[Decision]) -> str:
         sum(decision.outcome == outcome for decision in decisions) for outcome in ("regression", "inconclusive")
     )
     counts = {"tests": str(len(decisions)), "failures": str(failures), "errors": "0", "skipped": str(skipped)}
-    root = ElementTree.Element("testsuites", counts)
-    inner = ElementTree.SubElement(root, "testsuite", {"name": _clean(suite), **counts})
+    root, inner = _suite(suite, counts)
     for decision in decisions:
         named = {"classname": _clean(suite), "name": _clean(decision.name)}
         case = ElementTree.SubElement(inner, "testcase", named)
@@ -33,6 +32,23 @@ def junit(suite: str, decisions: Sequence[Decision]) -> str:
             ElementTree.SubElement(case, "skipped", {"message": _clean(decision.message)})
         else:
             ElementTree.SubElement(case, "system-out").text = _clean(decision.message)
+    return _written(root)
+
+
+def junit_of_failure(suite: str, message: str) -> str:
+    """The XML of a gate that failed before it decided anything: one case, an error."""
+    root, inner = _suite(suite, {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"})
+    case = ElementTree.SubElement(inner, "testcase", {"classname": _clean(suite), "name": "the check itself"})
+    ElementTree.SubElement(case, "error", {"message": _clean(message), "type": "failed"}).text = _clean(message)
+    return _written(root)
+
+
+def _suite(name: str, counts: dict[str, str]) -> tuple[ElementTree.Element, ElementTree.Element]:
+    root = ElementTree.Element("testsuites", counts)
+    return root, ElementTree.SubElement(root, "testsuite", {"name": _clean(name), **counts})
+
+
+def _written(root: ElementTree.Element) -> str:
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 

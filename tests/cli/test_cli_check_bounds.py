@@ -8,6 +8,7 @@ import re
 import shlex
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from command_line import BETTER, START, Invoke, answer, text_of
@@ -207,3 +208,23 @@ def test_the_workflow_to_copy_runs_this_command_and_keeps_the_store_of_a_red_che
     restored, saved = re.findall(r" key: (.+)", workflow)
     assert restored == saved
     assert ": write" not in workflow
+
+
+def test_a_check_that_fails_is_an_error_in_its_report_and_not_what_passed_before(
+    invoke: Invoke, task_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    junit = tmp_path / "junit.xml"
+    junit.write_text("what an earlier check wrote", encoding="utf-8")
+    done = check(invoke, "nowhere.toml", BETTER, "--junit", str(junit))
+    assert done.exit_code == 2
+    case = ElementTree.parse(junit).getroot().find("testsuite/testcase/error")
+    assert case is not None
+    assert "nowhere.toml" in case.attrib["message"]
+    assert case.attrib["message"] in " ".join(done.stderr.split())
+    # A disk that is full hides no failure.
+    monkeypatch.setattr("promptopt.cli.check.write_whole", full)
+    assert check(invoke, "nowhere.toml", BETTER, "--junit", str(junit)).stderr == done.stderr
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
