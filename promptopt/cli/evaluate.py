@@ -101,7 +101,7 @@ def evaluate(
         score = partial(scored, where=where)
         if prompt is not None and len(prompt) > 1:
             return _compare(config, task, prompt, split, score, json=json, quiet=quiet)
-        laid_out, chosen = prompt_from(task, prompt[0] if prompt else None)
+        laid_out, chosen = prompt_from(task, prompt[0] if prompt else None, quiet=quiet)
         if len(models) > 1:
             asked = PromptOnSplit(laid_out, chosen, _layout_of(laid_out), split)
             return across(config, models, asked, score, json=json, quiet=quiet)
@@ -281,7 +281,7 @@ def _compare(
     wanted: list[Wanted] = []
     letters = [chr(65 + place) if place < 26 else str(place + 1) for place in range(len(prompts))]
     for letter, text in zip(letters, prompts, strict=True):
-        laid_out, chosen = prompt_from(task, text)
+        laid_out, chosen = prompt_from(task, text, quiet=quiet)
         layout = laid_out.layouts[0] if laid_out.layout is None else laid_out.layout
         # In another layout the same texts are another prompt.
         if any(chosen == other.prompt and layout.name == other.name for other in wanted):

@@ -68,7 +68,7 @@ def explain(
     if prompt is not None and len(prompt) > 1:
         raise ConfigError("explain takes one prompt to pieces; give --prompt once (`promptopt evaluate` compares two)")
     config = with_task(merged(RunConfig(evaluator="loss"), given))
-    laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt[0] if prompt else None)
+    laid_out, chosen = prompt_from(task_of(config, trust=trust), prompt[0] if prompt else None, quiet=quiet)
     measured_by, models = evaluator_of(config, laid_out), models_of(config)
     make_ready([spec for spec in (config.model, config.proposer) if spec is not None], quiet=quiet)
     title = f"leaving out each piece of the prompt in turn: {laid_out.name}, {config.evaluator} on {config.model}"

@@ -63,7 +63,7 @@ def migrate(
     dry_run = bool(given.pop("dry_run"))
     config = with_task(merged(RunConfig(), given))
     config = config if config.method else replace(config, method=DEFAULT_METHOD)
-    task, start = prompt_from(task_of(config, trust=trust), prompt)
+    task, start = prompt_from(task_of(config, trust=trust), prompt, quiet=quiet)
     # The old prompt is what a search on a new model begins at.
     task = replace(task, initial=start)
     old = _source(source, reference)

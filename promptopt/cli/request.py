@@ -246,17 +246,22 @@ def _several(config: RunConfig, tasks: Sequence[Task]) -> Task:
     return several_tasks(tasks, system=system, objective=objective, weights=weights, floor=config.floor)
 
 
-def prompt_from(task: Task, text: str | None) -> tuple[Task, Prompt]:
+def prompt_from(task: Task, text: str | None, *, quiet: bool = False) -> tuple[Task, Prompt]:
     """The prompt meant by a text, a file's name, or an exported file, and the task in the layout it was exported in.
 
-    Raises ConfigError and DataError.
+    Warns of what it marks and nothing fills, unless `quiet`. Raises ConfigError and DataError.
     """
+    from promptopt.cli.output import say
     from promptopt.reports.given import from_text
+    from promptopt.tasks.prompt_text import newly_open
 
     if text is None:
         return task, task.initial
     exported = _is_file(path := Path(text)) and path.suffix == ".json"
-    return _or_the_start(task, *from_text(task, given_text(text), exported=exported))
+    laid_out, prompt = _or_the_start(task, *from_text(task, given_text(text), exported=exported))
+    if not quiet and (left := newly_open(prompt, task.initial, task.fields)):
+        say(f"warning: {left}")
+    return laid_out, prompt
 
 
 def _is_folder(path: Path) -> bool:

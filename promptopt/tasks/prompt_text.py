@@ -255,10 +255,22 @@ def remarks(
                     f"model reads it twice: take it out of the {part}, or out of the layouts"
                 )
     texts = [text for _, text in prompt.texts] + [pattern for layout in layouts[:1] for pattern in _patterns(layout)]
-    left = unfilled(texts, fields, (*fields, *RESERVED, *prompt.parts, "solution"))
+    left = _left_open(texts, fields, prompt, fields)
     # Where inputs are marked with two braces, two of them are no escape for one.
     twice = "" if marks else doubled(texts)
     return (*said, *filter(None, (left, twice)))
+
+
+def newly_open(prompt: Prompt, start: Prompt, fields: Sequence[str]) -> str:
+    """A sentence on what a prompt marks and nothing fills; empty where the start has the same, of which it was said."""
+    texts, before = ([text for _, text in each.texts] for each in (prompt, start))
+    inputs = [name for name in fields if any(Pattern(text, fields).slots for text in before)]
+    left, known = (_left_open(each, inputs, prompt, fields) for each in (texts, before))
+    return "" if left == known else left
+
+
+def _left_open(texts: Sequence[str], inputs: Sequence[str], prompt: Prompt, fields: Sequence[str]) -> str:
+    return unfilled(texts, inputs, (*fields, *RESERVED, *prompt.parts, "solution"))
 
 
 def around(prompt: Prompt, fields: Sequence[str]) -> tuple[Prompt, tuple[Layout, ...]]:

@@ -17,11 +17,11 @@ from promptopt.types import HISTORY
 _BLANK = r"[^\S\n]*"
 # LaTeX writes a macro's argument in braces: \textbf{question} is no slot, and may well be meant as one.
 _MACRO = re.compile(r"\\[A-Za-z]+$")
-# Tags (`{% … %}`), marks (`{{ x | upper }}`) and `{x}`; not the braces of `\frac{a}`, `f{x}` or JSON.
+# Tags (`{% … %}`), marks (`{{ x | upper }}`) and `{x}`; not the braces of `\frac{a}{b}`, `f{x}` or JSON.
 # Bounded, or a text of nothing but opened braces would take time in the square of its length.
 _LIKE_A_SLOT = re.compile(
     r"\{%[^%\n]{0,80}%\}|(?<![\\\w$])\$?\{\{[#/^>!&]?[^\S\n]*[A-Za-z_][\w.]*(?:[^\S\n]*[|\w][^{}\n]{0,60})?[^\S\n]*\}\}"
-    r"|(?<![\\\w${])\$?\{(?:[A-Za-z_]\w*|\d?)\}(?!\})|(?<![\w%])%s\b"
+    r"|(?<![\\\w${}])\$?\{(?:[A-Za-z_]\w*|\d?)\}(?!\})|(?<![\w%])%s\b"
 )
 _ESCAPED_JSON = re.compile(r"(?<!\{)\{\{\s{0,40}[\"'](?=[^{}]{0,400}\}\})[^{}\"']{0,20}[\"']?")
 SHOWN = 3
@@ -135,16 +135,17 @@ def other_mark(text: str, name: str) -> str | None:
 def unfilled(texts: Sequence[str], inputs: Sequence[str], filled: Sequence[str]) -> str:
     """A sentence on what a template engine or a format would fill, and nothing here does; empty where there is none.
 
-    `filled`: all names that are filled, the `inputs` among them.
+    `inputs`: those that a text may mark; none where the task lays them out itself. `filled`: all names that are filled.
     """
     found = (match[0] for text in texts for match in _LIKE_A_SLOT.finditer(text))
     left = list(dict.fromkeys(mark for mark in found if mark.strip("${} ") not in filled))
     if not left:
         return ""
     more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    named = f"the inputs are {' and '.join(f'{{{name}}}' for name in inputs)}"
     return (
         f"the prompt has {', '.join(left[:SHOWN])}{more}, which nothing fills here: the model reads it as it stands; "
-        f"the inputs are {' and '.join(f'{{{name}}}' for name in inputs)}"
+        f"{named if inputs else 'the task lays out its inputs itself'}"
     )
 
 

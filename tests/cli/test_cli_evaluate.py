@@ -296,3 +296,22 @@ def test_the_judge_is_the_one_that_optimize_would_ask(
     monkeypatch.setattr("promptopt.cli.models.make_ready", lambda specs, quiet: None)
     assert invoke("evaluate", "--task", "support-chat", *given).exit_code == 2
     assert named == [judge]
+
+
+@pytest.mark.parametrize(
+    ("mark", "told"),
+    [
+        ("{{shop}}", "{{shop}}, which nothing fills here"),
+        ("{0}", "{0}, which nothing fills here"),
+        ("${name}", "${name}, which nothing fills here"),
+        ('{"mood": "x"}', ""),
+        ("\\frac{a}{b}", ""),
+    ],
+)
+def test_what_nothing_fills_in_a_prompt_that_is_given_is_said(
+    invoke: Invoke, task_file: str, mark: str, told: str
+) -> None:
+    asked = invoke(*BASE, task_file, "--prompt", f"{BETTER} For {mark}.")
+    assert ("which nothing fills here" in asked.stderr) == bool(told)
+    assert told in asked.stderr
+    assert "which nothing fills" not in invoke(*BASE, task_file, "--prompt", f"{BETTER} For {mark}.", "--quiet").stderr
