@@ -79,8 +79,6 @@ def unusable(
     # Where the task is about prompts or instructions, what a rule says of them is no criticism of this one.
     if criticises(text) and not (criticises(parent) or concerns_instructions((parent, *own))):
         return "criticises its parent"
-    if answers(text, labels) and not answers(parent, labels):
-        return "answers instead of rewriting"
     # By name: braces may be doubled or hold blanks, and stand for the same input.
     before, after = set(_PLACEHOLDER.findall(parent)), set(_PLACEHOLDER.findall(text))
     if before - after:
@@ -94,6 +92,8 @@ def unusable(
         return piece
     if _UNFILLED.search(text) and not _UNFILLED.search(parent):
         return "form not filled in"
+    if answers(text, labels) and not answers(parent, labels):
+        return "answers instead of rewriting"
     # Last, as it alone may have to ask an engine.
     if count_tokens(text) > most:
         return "too long"

@@ -207,11 +207,7 @@ class Run:
         """Record a round: everything that was compared, what goes on, and what else a user may watch."""
         check_each("run.record", pool, Estimate, "Estimate(prompt, mean, count)")
         check_each("run.record", kept, Prompt, "prompt")
-        compared = {estimate.prompt for estimate in pool}
-        # One of an earlier round may go on: without what it scored nobody could say how good the best is.
-        others = (self.estimate(prompt, self.train) for prompt in kept if prompt not in compared)
-        earlier = [estimate for estimate in others if estimate.count]
-        done = StepDone(len(self.steps), (*pool, *earlier), tuple(kept), self._door.account.spent, note)
+        done = StepDone(len(self.steps), tuple(pool), tuple(kept), self._door.account.spent, note)
         self.steps.append(done)
         self.tell(done)
         self._turns.end(kept)

@@ -203,7 +203,7 @@ SPELLED = {
     "10\u202f000": "10000",
     "10 000,5": "10000.5",
     "10 000.5": "10000.5",
-    "It sold 25 000 copies in 2 years": "2",
+    "It sold 25 000 copies in 2 years": "25000",
     "The total is 1 500 dollars.": "1500",
     "It takes 5 hours until 12:00": "5",
     "12.30 Uhr": "12.3",

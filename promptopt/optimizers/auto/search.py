@@ -123,7 +123,9 @@ class Auto:
             compared = _looked_at(run, plan, [*elite, *(each.prompt for each in children)])
             belief = run.posterior([estimate.prompt for estimate in compared])
             elite = _going_on(run, plan, belief, compared)
-            run.record(compared, elite)
+            known = {estimate.prompt for estimate in compared}
+            # One of an earlier generation may lead: without what it scored nobody could say how good the best is.
+            run.record([*compared, *(run.estimate(each, run.train) for each in elite if each not in known)], elite)
             for child in children:
                 credit.note(child.operator, child.prompt in elite)
             # A cap may end the search in the next generation: the final choice then goes by this order.
