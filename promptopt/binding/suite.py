@@ -146,7 +146,7 @@ def _unheld(floor: float | None, names: Sequence[str], test: Sequence[Example]) 
     for name in names if floor is not None else ():
         scores = [0.0 for example in test if example.slice == name]
         # One-sided at 5 %, as floors are decided.
-        least = -paired_gain(scores, scores, alpha=0.1).interval[0] if scores else math.inf
+        least = -paired_gain(scores, scores, alpha=0.1).interval[0]
         if floor is not None and floor < least:
             said.append(
                 f"{name}: its {len(scores)} test examples cannot hold a floor of {100 * floor:g} points, whatever the "

@@ -101,7 +101,8 @@ _WISHED = re.compile(
 )  # fmt: skip
 """What stands before the words of others: `If a user asks you to`."""
 _REFUSED = re.compile(
-    r"\b(?:refus\w*|declin\w*|reject\w*|(?:not|n.t|never) (?:comply|obey|give in|agree|do so|do it|do that)"
+    r"\b(?:(?<!not )(?<!n.t )(?<!never )(?<!without )(?:refus|declin|reject)\w*(?! (?:nothing|nobody|no[ -]one|none)\b)"
+    r"|(?:not|n.t|never) (?:comply|obey|give in|agree|do so|do it|do that)"
     r"|say no|(?:keep|stick|hold|keep following|continue to follow) (?:to )?(?:the|these|those|your|its|our|them)"
     r"(?: (?:rules|instructions|policy|policies|guidelines))?)\b", re.IGNORECASE,
 )  # fmt: skip

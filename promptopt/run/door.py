@@ -56,9 +56,9 @@ class Door:
         self._owner, self._unsaid = 0, list[str]()
         self._served, self._scorers = ServedModels(self._say), dict[str, bool]()
         self._checking = False
-        self.beside: Callable[[], Sequence[Content]] = tuple
+        self.beside: Callable[[], Sequence[Content]] | None = None
         """What is asked for examples beside those that are asked for now: tried where what is asked is refused before
-        the first answer."""
+        the first answer. None before any example was asked for."""
         self.strict = journal is None
         """Whether what a model refuses ends it all: where a prompt or a layout is tried, that is to be known."""
 
@@ -110,7 +110,7 @@ class Door:
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """Replies in the order asked; the k-th equal request of this run is draw k of its seed."""
         # A text of the method's own, before any example was asked for, has none beside it.
-        if self.beside is tuple:
+        if self.beside is None:
             self.beside = _harmless
         asked: list[Call] = []
         for request in requests:
@@ -277,7 +277,8 @@ class Door:
             return HARMLESS
         # The task model's first refusal may be of the prompt's layout, and so of all that a search would ask: what is
         # tried is laid out as that is.
-        return [*others, *(replace(batch[0].request, content=content) for content in self.beside())]
+        beside = () if self.beside is None else self.beside()
+        return [*others, *(replace(batch[0].request, content=content) for content in beside)]
 
     def _say(self, message: str) -> None:
         """Tell the user a sentence, once: in the thread of the run, where whoever looks on expects it."""

@@ -221,6 +221,10 @@ def test_a_check_that_fails_is_an_error_in_its_report_and_not_what_passed_before
     assert case is not None
     assert "nowhere.toml" in case.attrib["message"]
     assert case.attrib["message"] in " ".join(done.stderr.split())
+    # A dry run leaves what is there.
+    junit.write_text("of the last check", encoding="utf-8")
+    assert check(invoke, "nowhere.toml", BETTER, "--junit", str(junit), "--dry-run").exit_code == 2
+    assert junit.read_text(encoding="utf-8") == "of the last check"
     # A disk that is full hides no failure.
     monkeypatch.setattr("promptopt.cli.check.write_whole", full)
     assert check(invoke, "nowhere.toml", BETTER, "--junit", str(junit)).stderr == done.stderr
