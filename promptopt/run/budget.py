@@ -94,6 +94,15 @@ class Ledger:
             self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens, usd,
         )  # fmt: skip
 
+    def beyond(self, earlier: Ledger) -> Ledger:
+        """What was used since `earlier`, which is a part of it; unknown where the price of this one is."""
+        usd = None if self.usd is None or earlier.usd is None else self.usd - earlier.usd
+        return Ledger(
+            self.evaluations - earlier.evaluations, self.calls - earlier.calls,
+            self.proposer_calls - earlier.proposer_calls, self.prompt_tokens - earlier.prompt_tokens,
+            self.completion_tokens - earlier.completion_tokens, usd,
+        )  # fmt: skip
+
     def with_evaluations(self, count: int) -> Ledger:
         """The ledger after `count` more scored cells."""
         return replace(self, evaluations=self.evaluations + count)

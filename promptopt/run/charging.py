@@ -31,6 +31,8 @@ class Account:
         self.limits = limits
         self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
         self.settled_now = 0
+        # What was paid this session when calls were charged last: the rest is of the batch under way.
+        self._paid_then = Ledger()
         self._prices = dict(prices)
         # What caps go by beside what is spent: probes, and in dollars what stored replies were paid for beyond today's
         # prices.
@@ -48,6 +50,11 @@ class Account:
         """
         return self.spent.plus(self._probes).plus(Ledger(usd=self.fallen))
 
+    @property
+    def now(self) -> Ledger:
+        """`spent`, and what is paid for of the batch that is under way: for whoever looks on, and no cap goes by it."""
+        return self.spent.plus(self.paid.beyond(self._paid_then))
+
     def charge(self, batch: Sequence[Call], replies: Sequence[Any], role: Role) -> list[Mapping[str, Any]]:
         """Charge those calls that this run uses for the first time, whether they were asked now or long ago.
 
@@ -64,6 +71,7 @@ class Account:
         self.spent, self.by_role[role] = (each.plus(used) for each in (self.spent, self.by_role.get(role, Ledger())))
         self.fallen += sum(max(0.0, reply.get(PAID_USD, 0.0) - (self.usd(role, reply) or 0.0)) for _, reply in fresh)
         self._allow_for_probes(fresh, role)
+        self._paid_then = self.paid
         return [reply for _, reply in fresh]
 
     def cheapest(self, role: Role, kind: type) -> Sequence[Request | ScoreRequest]:
@@ -74,7 +82,7 @@ class Account:
     def charge_evaluations(self, count: int, *, paid: int) -> None:
         """Charge `count` scored cells, `paid` of which took calls that went out this session."""
         self.spent = self.spent.with_evaluations(count)
-        self.paid = self.paid.with_evaluations(paid)
+        self.paid, self._paid_then = self.paid.with_evaluations(paid), self._paid_then.with_evaluations(paid)
 
     def usd(self, role: Role, reply: Mapping[str, Any]) -> float | None:
         """What a reply costs by today's prices; None where that is unknown."""

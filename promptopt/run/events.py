@@ -65,7 +65,11 @@ Event = Planned | StepDone | PhaseBegun | Warned
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where a run stands right now; safe to take from another thread."""
+    """Where a run stands right now; safe to take from another thread.
+
+    `spent` and `paid` hold what was answered of the batch that is under way, too: what is charged for it is known at
+    its end.
+    """
 
     phase: str
     step: int

@@ -330,7 +330,7 @@ class Run:
     def snapshot(self) -> Snapshot:
         """Where the run stands; safe from another thread."""
         scored, seconds = self.estimate(self.initial, self.train), time.monotonic() - self._begun
-        return snapshot(self._phase, self.steps, scored, self._door, seconds)
+        return snapshot(self._phase, self.steps, scored, self._door, self._scoring.answered(), seconds)
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:

@@ -41,6 +41,8 @@ class CellScorer:
         self._warn, self._follow_budget = warn, follow_budget
         self._variants: dict[Prompt, Callable[[Example], Prompt]] = {}
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
+        # How many cells are being scored, and how many calls of this session were answered before them.
+        self._under_way = (0, 0)
 
     def vary(self, prompt: Prompt, written: Callable[[Example], Prompt]) -> None:
         """As `Run.vary`."""
@@ -50,6 +52,11 @@ class CellScorer:
         """How many cells may still be scored by the caps on evaluations and calls; None is any number."""
         account = self._door.account
         return account.limits.evaluations_left(account.capped, self.evaluator.calls_per_cell)
+
+    def answered(self) -> int:
+        """Cells under way whose calls went out and were answered: a batch of a slow model may take an hour."""
+        cells, settled = self._under_way
+        return min(cells, max(0, self._door.account.settled_now - settled) // self.evaluator.calls_per_cell)
 
     def enter(self, cells: Iterable[Cell], prompts: Sequence[Prompt]) -> None:
         """Score the cells, of `prompts`, and enter their scores. Raises BudgetSpent where a limit cuts them."""
@@ -118,12 +125,15 @@ class CellScorer:
         account, per_cell, varied = self._door.account, self.evaluator.calls_per_cell, self._varied(cells)
         settled, spent = account.settled_now, account.spent
         self._door.beside = partial(self._beside, cells, self._first_asked)
+        self._under_way = (len(cells), settled)
         try:
             scores = _checked(self.evaluator.score(varied, ask), varied)
         except CutShort as short:
             done = len(short.scores)
             account.charge_evaluations(done, paid=min(done, account.settled_now - settled))
             raise
+        finally:
+            self._under_way = (0, 0)
         # Rounded up: a cell of several calls, one of which was new, is an evaluation. At most all cells: those of
         # programs may take more calls than planned.
         used, paid = (min(len(cells), -(-each // per_cell)) for each in (calls(), account.settled_now - settled))

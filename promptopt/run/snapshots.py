@@ -9,8 +9,13 @@ from promptopt.run.events import Snapshot, StepDone
 from promptopt.types import Estimate
 
 
-def snapshot(phase: str, steps: Sequence[StepDone], start: Estimate, door: Door, seconds: float) -> Snapshot:
-    """Where a run stands after `steps`; `start`: what is known of the start prompt; `seconds` since it began."""
+def snapshot(
+    phase: str, steps: Sequence[StepDone], start: Estimate, door: Door, answered: int, seconds: float
+) -> Snapshot:
+    """Where a run stands after `steps`.
+
+    `start`: what is known of the start prompt. `answered`: cells under way that are paid for. `seconds` since it began.
+    """
     best = None
     # Ledgers are replaced and steps only grow, so another thread reads nothing half done.
     if steps:
@@ -23,8 +28,8 @@ def snapshot(phase: str, steps: Sequence[StepDone], start: Estimate, door: Door,
         step=len(steps),
         best=best,
         start=known,
-        spent=door.account.spent,
-        paid=door.account.paid,
+        spent=door.account.now.with_evaluations(answered),
+        paid=door.account.paid.with_evaluations(answered),
         limits=door.account.limits,
         seconds=seconds,
     )
