@@ -44,6 +44,8 @@ def _scores(report: Report) -> str:
         first, second = start[split], best[split]
         if first is None and second is None:
             continue
+        if first is None and split == "dev":
+            meaning += "; the start fell behind before it had seen them all"
         number = (second if first is None else first)["n"]
         rows.append([split, _score_of(first), _score_of(second), f"{counted(number, 'example')}, {meaning}"])
         if split == "test":

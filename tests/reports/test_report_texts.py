@@ -127,6 +127,12 @@ def test_a_suspended_run_without_scores() -> None:
     assert "export" not in text
 
 
+def test_a_start_that_was_dropped_on_the_first_dev_examples_is_explained() -> None:
+    said = "the winner was chosen by these; the start fell behind before it had seen them all"
+    assert said in summarise(changed(start={**BETTER["start"], "dev": None}))
+    assert "fell behind" not in summarise(BETTER)
+
+
 def test_a_winner_is_to_be_used_one_without_evidence_can_be_taken_and_a_start_stays() -> None:
     assert "Use it:  promptopt runs export" in summarise(BETTER)
     unproven = summarise(changed(verdict="no_evidence"))
