@@ -12,7 +12,7 @@ import typer
 
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
-from promptopt.cli.output import say, show, show_forecast, show_json
+from promptopt.cli.output import SUSPENDED, say, show, show_forecast, show_json, without_secrets
 from promptopt.cli.prompt_check import check_prompt, to_score
 from promptopt.errors import ConfigError, PromptoptError, StopRun
 from promptopt.places import write_whole, writing
@@ -69,10 +69,10 @@ def check(
     from promptopt.outcome.decisions import Bars, overall
 
     prompt, baseline = _the_one("--prompt", prompts), _the_one("--baseline", baselines) if baselines else None
-    _check_asked(margin, junit, summary)
+    _check_places(junit, summary)
     dry_run, better = bool(given.pop("dry_run")), given.pop("require") == "better"
-    # A dry run decides nothing, and writes no report.
-    with _failure_reported(None if dry_run else junit):
+    with _failure_reported(*((None, None) if dry_run else (junit, summary))):
+        _check_margin(margin)
         let_pass = given.pop("inconclusive") == "pass"
         config = with_task(merged(RunConfig(), given))
         task = task_of(config, trust=trust)
@@ -97,17 +97,37 @@ def check(
 
 
 @contextmanager
-def _failure_reported(junit: Path | None) -> Generator[None]:
-    """What ends a check without a decision stands in its JUnit XML too, where an earlier one may have passed."""
-    from promptopt.reports.junit import junit_of_failure
+def _failure_reported(junit: Path | None, summary: Path | None) -> Generator[None]:
+    """What ends a check without a decision stands in its reports too, where an earlier one may have passed.
 
+    Each is None where it is not written, as by a dry run, which decides nothing.
+    """
+    suspended = "suspended before it was decided; run the same command again to go on"
     try:
         yield
-    except (PromptoptError, StopRun) as failure:
+    except typer.Exit as ended:
+        # What suspended it was said where it happened.
+        if ended.exit_code == SUSPENDED:
+            _report_failure(suspended, junit, summary)
+        raise
+    except KeyboardInterrupt:
+        _report_failure(suspended, junit, summary)
+        raise
+    except Exception as failure:
+        known = isinstance(failure, PromptoptError | StopRun)
+        _report_failure(str(failure) if known else f"{type(failure).__name__}: {failure}", junit, summary)
+        raise
+
+
+def _report_failure(why: str, junit: Path | None, summary: Path | None) -> None:
+    from promptopt.reports.junit import junit_of_failure
+    from promptopt.reports.pull_request import pull_request_of_failure
+
+    why = without_secrets(why)
+    for path, text in ((junit, junit_of_failure("promptopt check", why)), (summary, pull_request_of_failure(why))):
         # If that cannot be written, the failure itself is still what has to be told.
         with suppress(PromptoptError, OSError):
-            _write(junit, junit_of_failure("promptopt check", str(failure)))
-        raise
+            _write(path, text)
 
 
 def _code(outcome: str, *, let_pass: bool) -> int:
@@ -163,10 +183,13 @@ def _the_one(option: str, given: Sequence[str]) -> str:
     return given[0]
 
 
-def _check_asked(margin: float, *paths: Path | None) -> None:
-    """Raise ConfigError for a margin that is none, and for a report that will not be written, before either costs."""
+def _check_margin(margin: float) -> None:
     if not 0 <= margin <= 1:
         raise ConfigError(f"--margin {margin:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
+
+
+def _check_places(*paths: Path | None) -> None:
+    """Raise ConfigError for a report that will not be written, before it costs anything."""
     if None not in paths and len({path.resolve() for path in paths if path is not None}) < len(paths):
         raise ConfigError(f"--junit and --summary are both {str(paths[0])!r}; name a file for each")
     for path in paths:

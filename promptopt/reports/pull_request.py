@@ -85,6 +85,11 @@ def pull_request(checked: Checked, *, examples: bool = True) -> str:
     return text
 
 
+def pull_request_of_failure(why: str) -> str:
+    """The Markdown of a check that ended before it decided anything."""
+    return f"## promptopt: failed\n\nNot decided: the check itself failed.\n\n{_fenced(why)}\n"
+
+
 def _decisions(decisions: Sequence[Decision]) -> str:
     rows = ["| asked | result | |", "| --- | --- | --- |"]
     rows += [f"| {_cell(each.name)} | {_SIGNS[each.outcome]} | {_cell(each.message)} |" for each in decisions]

@@ -230,5 +230,41 @@ def test_a_check_that_fails_is_an_error_in_its_report_and_not_what_passed_before
     assert check(invoke, "nowhere.toml", BETTER, "--junit", str(junit)).stderr == done.stderr
 
 
+@pytest.mark.parametrize(
+    ("more", "code", "told"),
+    [
+        (("--task", "nowhere.toml"), 2, "nowhere.toml"),
+        (("--margin", "3"), 2, "--margin 3 is no loss"),
+        (("--max-minutes", "0.000001"), 3, "run the same command again"),
+    ],
+)
+def test_both_reports_of_a_check_that_ends_undecided_say_so_and_not_what_passed_before(
+    more: tuple[str, ...], code: int, told: str, invoke: Invoke, task_file: str, tmp_path: Path
+) -> None:
+    reports = (tmp_path / "junit.xml", tmp_path / "summary.md")
+    for report in reports:
+        report.write_text("It passed.", encoding="utf-8")
+    done = check(invoke, task_file, BETTER, "--junit", str(reports[0]), "--summary", str(reports[1]), *more)
+    assert done.exit_code == code
+    for report in reports:
+        text = report.read_text(encoding="utf-8")
+        assert told in text
+        assert "passed" not in text
+    assert reports[1].read_text(encoding="utf-8").startswith("## promptopt: failed")
+
+
+def test_what_no_sentence_foresees_stands_in_both_reports(
+    invoke: Invoke, task_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise RuntimeError("a plug-in broke")
+
+    monkeypatch.setattr("promptopt.cli.check._as_text", broken)
+    reports = (tmp_path / "junit.xml", tmp_path / "summary.md")
+    done = check(invoke, task_file, START, "--junit", str(reports[0]), "--summary", str(reports[1]))
+    assert done.exit_code == 1
+    assert all("RuntimeError: a plug-in broke" in report.read_text(encoding="utf-8") for report in reports)
+
+
 def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
