@@ -18,7 +18,7 @@ from typing import Any
 from promptopt.errors import ConfigError, DataError
 from promptopt.outcome.by_labels import JUDGE, METRIC
 from promptopt.outcome.items import items_from
-from promptopt.outcome.looks import example_keys, ledger_keys
+from promptopt.outcome.looks import ledger_keys
 from promptopt.outcome.pairs import KeptPairs, ReplyPair, kept_pairs, scored_pairs
 from promptopt.places import write_whole, writing
 from promptopt.stats import ROUNDING, Verdict, level, verdict
@@ -221,7 +221,7 @@ def _number(record: RunRecord, labels: str, scorer: str, looks: Looks) -> int:
         return last
     examples = [Example(item.fields, item.target) for item in items_from(result.get("items", ()))]
     shown = digest(["labels", record.id, labels])
-    return 1 + max(last, looks.enter(shown, ledger_keys(examples), example_keys(examples)).earlier)
+    return 1 + max(last, looks.enter(shown, *ledger_keys(examples)).earlier)
 
 
 def _alike(items: Sequence[Item], kind: Kind) -> list[str]:

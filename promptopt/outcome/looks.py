@@ -4,13 +4,15 @@ A look is what it shows: the scores of a start and a winner on the same examples
 showed (the same command once more, read from the store) is that look. Every other counts, whatever its task, model,
 method, seed or size, where it shares an example with an earlier one. Examples are told by their inputs alone, in the
 form in which duplicates across splits are found. So other targets, other columns' names and other splits do not make
-the same data new. Nor does a copy in other letters, marks or Unicode forms.
+the same data new. Nor does a copy in other letters, marks or Unicode forms, nor an input more or less: two examples are
+the same where the inputs of one are among those of the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from promptopt.stats import ALPHA, level
@@ -18,6 +20,11 @@ from promptopt.store.looks import Looks, Opening
 from promptopt.tasks.duplicates import alike_input, same_input
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score, digest
+
+REACH = 2
+"""Inputs that one of two equal examples may have more than the other; also what is left of many inputs."""
+MANY_INPUTS = 8
+"""Above so many, one input more or less is looked for: the parts of an example would be hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +68,32 @@ def example_keys(examples: Sequence[Example]) -> list[str]:
     return [digest(sorted(same_input(example))) for example in examples]
 
 
-def ledger_keys(examples: Sequence[Example]) -> list[str]:
-    """What the ledger tells examples apart by: the texts of their inputs as a reader takes them, but for order."""
-    return [digest(sorted(alike_input(example))) for example in examples]
+def ledger_keys(examples: Sequence[Example]) -> tuple[list[str], list[str]]:
+    """What the ledger enters examples by, and what it knows them by again.
+
+    Both are of the texts of their inputs as a reader takes them, but for order. Entered are all inputs of an example
+    together, and each part of them as such. It is known again by all of its inputs, by any part of them that was all of
+    an earlier one, and as a part of an earlier one. Two that only share a part, as questions on one text do, differ.
+    """
+    entered: list[str] = []
+    known: list[str] = []
+    for example in examples:
+        texts = sorted(alike_input(example))
+        whole = digest(texts)
+        parts = list(_parts(texts))
+        entered += [whole, *(digest({"within": part}) for part in parts)]
+        # Earlier versions entered all inputs alone; those up to 0.1 by their exact words.
+        exact = sorted(same_input(example))
+        known += [whole, digest({"within": texts}), *map(digest, parts), digest(exact), *map(digest, _parts(exact))]
+    return entered, known
+
+
+def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """What is left of the inputs without a few of them, and a few alone; never what holds no text."""
+    reach = REACH if len(texts) <= MANY_INPUTS else 1
+    for size in range(1, len(texts)):
+        if size <= reach or size >= len(texts) - reach:
+            yield from (list(part) for part in combinations(texts, size) if any(part))
 
 
 def looked_at(look: int, alpha: float) -> str:
@@ -115,7 +145,7 @@ def look_at(
     """
     # What was shown is told as it always was: a run of an earlier version, shown again, is the look that it was.
     exact = example_keys(examples)
-    return _look(looks.enter(_shown(by, exact, scores), ledger_keys(examples), exact))
+    return _look(looks.enter(_shown(by, exact, scores), *ledger_keys(examples)), examples)
 
 
 def look_in_parts(
@@ -135,7 +165,7 @@ def look_in_parts(
     begun = _shown(("in parts", *by[1]), exact, scores[:1])
     if not lacking and not looks.entered(begun):
         return look_at(looks, by[0], examples, scores)
-    return _look(looks.enter(begun, ledger_keys(examples), exact))
+    return _look(looks.enter(begun, *ledger_keys(examples)), examples)
 
 
 def _shown(by: Sequence[str], exact: Sequence[str], scores: Sequence[tuple[Prompt, Sequence[Score | None]]]) -> str:
@@ -148,10 +178,10 @@ def _shown(by: Sequence[str], exact: Sequence[str], scores: Sequence[tuple[Promp
 
 def look_ahead(looks: Looks, examples: Sequence[Example]) -> Look:
     """The look that the next new opening of `examples` would be. Raises StoreError."""
-    # By both keys: earlier versions entered examples by their exact words.
-    return _look(looks.ahead(ledger_keys(examples), example_keys(examples)))
+    return _look(looks.ahead(ledger_keys(examples)[1]), examples)
 
 
-def _look(opening: Opening) -> Look:
+def _look(opening: Opening, examples: Sequence[Example]) -> Look:
     number = opening.earlier + 1
-    return Look(number, level(number), opening.shared)
+    # One example can be known by several earlier ones: a question alone, and its context alone.
+    return Look(number, level(number), min(opening.shared, len(examples)))

@@ -45,14 +45,15 @@ class Looks:
         """`where`: the store, as errors name it."""
         self._engine, self._where = engine, where
 
-    def enter(self, shown: str, examples: Sequence[str], formerly: Sequence[str] = ()) -> Opening:
-        """Record an opening of `examples` (keys), which showed `shown`; one that showed the same is the same opening.
+    def enter(self, shown: str, examples: Sequence[str], known_by: Sequence[str] = ()) -> Opening:
+        """Record an opening of `examples` (keys), which showed `shown`; one that showed the same is that opening.
 
-        `formerly`: the keys under which earlier versions entered the same examples. Raises StoreError.
+        `known_by`: the keys under which earlier openings may hold the same examples (if empty, `examples`). Raises
+        StoreError.
         """
         with sentences(self._where):
             number = self._entered(shown, examples, time.time())
-        return self._before([*examples, *formerly], number)
+        return self._before(known_by if known_by else examples, number)
 
     def entered(self, shown: str) -> bool:
         """Whether an opening that showed just this is recorded. Raises StoreError."""
@@ -74,9 +75,9 @@ class Looks:
             for number, shown, entered in openings:
                 self._entered(shown, looked_at.get(number, []), entered)
 
-    def ahead(self, examples: Sequence[str], formerly: Sequence[str] = ()) -> Opening:
-        """What the next opening of `examples` would be (`formerly` as in `enter`). Raises StoreError."""
-        return self._before([*examples, *formerly], None)
+    def ahead(self, known_by: Sequence[str]) -> Opening:
+        """What the next opening of the examples of these keys would be (as in `enter`). Raises StoreError."""
+        return self._before(known_by, None)
 
     def _entered(self, shown: str, examples: Sequence[str], now: float) -> int:
         refused: BaseException | None = None

@@ -68,7 +68,7 @@ LOOKED_AT = sql.Table(
     sql.Column("look", sql.Integer, primary_key=True),
     sql.Column("example", sql.String, primary_key=True, index=True),
 )
-"""The examples of each opening, by a digest of their inputs."""
+"""The examples of each opening, by digests of their inputs."""
 CLAIMS = {
     kind: sql.Table(
         "claims",

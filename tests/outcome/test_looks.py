@@ -134,12 +134,54 @@ def test_an_edited_copy_of_the_data_is_looked_at_again(tmp_path: Path, copied: C
         assert look_ahead(store.looks, examples).number == 3
 
 
+def pairs(**columns: str) -> list[Example]:
+    """Four examples whose columns are patterns of their number."""
+    return [Example.of("yes", **{name: text.format(at) for name, text in columns.items()}) for at in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (pairs(text="item {}"), pairs(text="item {}", note="row {}")),
+        (pairs(text="item {}"), pairs(note="the same", text="item {}")),
+        (pairs(text="item {}"), pairs(text="item {}", note="", more="row {}")),
+        (pairs(text="item {}", note="row {}"), pairs(text="item {}")),
+        (pairs(text="item {}", note="row {}", more="{}"), pairs(question="ITEM {}.", more="{}")),
+        (pairs(text="item {}"), pairs(**{f"n{at}": f"{at} of {{}}" for at in range(12)}, text="item {}")[:1] * 4),
+        (pairs(text="item {}", **{f"n{at}": f"{at} of {{}}" for at in range(12)}), pairs(text="item {}")),
+    ],
+)  # fmt: skip
+def test_a_column_more_or_less_opens_no_test_anew(tmp_path: Path, first: list[Example], then: list[Example]) -> None:
+    rows = [(Prompt.of("a"), [Score(1.0)] * 4)]
+    with Store(tmp_path / "s.db") as store:
+        assert look_at(store.looks, ("model", "exact"), first, rows).number == 1
+        ahead = look_ahead(store.looks, then)
+        assert (ahead.number, ahead.shared > 0, ahead.shared <= 4) == (2, True, True)
+        assert look_at(store.looks, ("model", "exact"), then, [(Prompt.of("b"), rows[0][1])]).number == 2
+
+
+def test_questions_on_one_text_are_several_examples(tmp_path: Path) -> None:
+    rows = [(Prompt.of("a"), [Score(1.0)] * 4)]
+    with Store(tmp_path / "s.db") as store:
+        look_at(store.looks, ("model", "exact"), pairs(question="what is {}?", text="a text", kind=""), rows)
+        for other in (
+            pairs(question="why is {}?", text="a text", kind=""),
+            pairs(question="what is {}?", text="another text", kind=""),
+            pairs(question="why is {}?", text="a text"),
+            pairs(question="why is {}?"),
+            pairs(kind="", question="why {}?", text=""),
+        ):
+            assert look_ahead(store.looks, other).number == 1
+
+
 def test_looks_that_an_earlier_version_entered_still_count(tmp_path: Path) -> None:
     examples = [Example.of("yes", text=f"Number {number}.") for number in range(4)]
     with Store(tmp_path / "s.db") as store:
         store.looks.enter("shown", example_keys(examples))
         ahead = look_ahead(store.looks, examples)
         assert (ahead.number, ahead.shared) == (2, 4)
+        wider = [replace(each, fields=(*each.fields, ("note", "n"))) for each in examples]
+        assert look_ahead(store.looks, wider).number == 2
         found = look_at(store.looks, ("model", "exact"), examples, [(Prompt.of("x"), [Score(1.0)] * 4)])
         assert (found.number, found.shared) == (2, 4)
 
