@@ -122,6 +122,7 @@ def equal(left: Fraction, right: Fraction) -> bool:
 
 def _found(said: str, written: NumberStyle) -> str | None:
     plain = without_compounds(in_plain_spelling(without_unspaced(without_struck(said)), written.comma))
+    plain = undecided.without_left(plain)
     for cue in (_HASHES, _BOXED, _ELEMENT, _CUE):
         # What is set for an answer alone comes before what is said in passing as well.
         places = [match.end() for match in cue.finditer(plain)]

@@ -85,6 +85,21 @@ _SAYS = re.compile(
     r"\s(?:is|are|was|were|be|equals|gives|yields|makes|becomes|ist|sind|est|font|es|son)\s{1,3}$", re.IGNORECASE
 )
 """Before the sign of a number that a verb announces: "the sum of 5 and 6 is -8"."""
+_LEFT_BEHIND = re.compile(
+    r"(?P<change>\b(?:(?:ris(?:e[sn]?|ing)|rose|f[ae]ll(?:s|en|ing)?|gr[eo]w(?:s|n|ing)?|(?:in|de)creas(?:es?|ed|ing)"
+    r"|drop(?:s|ped|ping)?|chang(?:es?|ed|ing)|climb(?:s|ed|ing)?|jump(?:s|ed|ing)?|s[aiu]nk(?:s|ing)?|declin(?:es?|ed|ing)"
+    r"|reduc(?:es?|ed|ing)|lower(?:s|ed|ing)|rais(?:es?|ed|ing)|expand(?:s|ed|ing)?|improv(?:es?|ed|ing)"
+    r"|shr[aiu]nk(?:s|ing)?|surg(?:es?|ed|ing)|went|gone|go(?:es)?|cut(?:s|ting)?)\b"
+    # "Prices that rise range from 10 to 20."
+    r"(?:(?!rang|var[iy]|anywhere)[^\d.;:!?\n()]){0,40}?\sfrom"
+    r"|(?:augment\w{1,4}|diminu\w{1,4}|pass[aeé]\w{0,3}|mont[eé]\w{0,2}|baiss\w{1,3}|sub[ei]\w{0,4}|baj[aó]\w{0,3}|aument\w{1,4}"
+    r"|disminu\w{1,4}|sali\w{1,4}|sces\w{1,2})\s(?:de|da))"
+    rf"\s{{1,3}}(?:[A-Z]{{3}}\s)?{_MARKS})(?P<left>{_NUMBER}){_GAP}"
+    rf"(?={_TO}\s{{1,3}}{_HEDGE}(?:[A-Z]{{3}}\s)?{_MARKS}(?P<reached>{_NUMBER}))",
+    re.IGNORECASE,
+)
+"""Where something began that has changed: "the price rose from 10 to 15"."""
+_YEAR = re.compile(r"(?:1[5-9]|20)[0-9]{2}")
 _PLACE = re.compile(
     r"\b(?:page|step|question|problem|exercise|part|chapter|section|line|figure|table)\s{1,3}$", re.IGNORECASE
 )
@@ -156,6 +171,17 @@ LOOKED_BACK = 120
 """Characters before a number in which what belongs to it stands. Ours."""
 LONGEST_LIST = 1_000
 """Characters of a reply that may be nothing but a list. Ours."""
+
+
+def without_left(plain: str) -> str:
+    """The text without numbers from which others have changed: "rose from 10 to 15" comes to 15, and is no range."""
+    return _LEFT_BEHIND.sub(_unless_years, plain)
+
+
+def _unless_years(change: re.Match[str]) -> str:
+    """What stays of a change: all of it between two years, for "It rose from 1990 to 2000" says when."""
+    years = all(_YEAR.fullmatch(change[name]) for name in ("left", "reached"))
+    return change.group() if years else change["change"]
 
 
 def is_no_answer(plain: str, start: int, stop: int) -> bool:

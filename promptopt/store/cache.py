@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.exc import OperationalError
@@ -177,9 +178,21 @@ class Cache:
             return connection.execute(sql.select(CALLS.c.request).where(CALLS.c.key == key)).scalar_one_or_none()
 
     def calls_by_model(self) -> Iterator[tuple[str, int, int]]:
-        """`(model, calls, bytes)` for every model in the store, by name."""
-        size = sql.func.sum(sql.func.length(CALLS.c.request) + sql.func.length(CALLS.c.reply))
-        query = sql.select(CALLS.c.model, sql.func.count(), size).group_by(CALLS.c.model).order_by(CALLS.c.model)
+        """`(model, calls, bytes)` for every model in the store, by name. Bytes that are no text are U+FFFD in it."""
         with sentences(self._where), self._engine.connect() as connection:
-            for model, calls, size_bytes in connection.execute(query):
-                yield str(model), int(calls), int(size_bytes)
+            try:
+                rows = connection.execute(_counted_by(CALLS.c.model)).all()
+            except OperationalError as cause:
+                # One damaged name must not hide the others.
+                if "decode" not in str(cause.orig):
+                    raise
+                rows = connection.execute(_counted_by(sql.cast(CALLS.c.model, sql.LargeBinary))).all()
+        for model, calls, size_bytes in rows:
+            name = model.decode("utf-8", "replace") if isinstance(model, bytes) else str(model)
+            yield name, int(calls), int(size_bytes)
+
+
+def _counted_by(model: sql.ColumnElement[Any]) -> sql.Select[Any, int, Any]:
+    """The calls and bytes of each model, where `model` is what names it."""
+    size = sql.func.sum(sql.func.length(CALLS.c.request) + sql.func.length(CALLS.c.reply))
+    return sql.select(model, sql.func.count(), size).group_by(model).order_by(model)

@@ -100,3 +100,31 @@ def test_a_dash_before_a_reason_leaves_the_option(reply: str) -> None:
 @pytest.mark.parametrize("piece", ["10-", "1 to ", "3, ", "x = 2, ", "between 1 and ", "3 or ", "—3", "1 -", "[3, "])
 def test_a_long_reply_of_many_numbers_is_read_to_its_end(piece: str, before: str) -> None:
     numerals.number(before + long(piece))
+
+
+@pytest.mark.parametrize(
+    ("reply", "right"),
+    [
+        ("The price rose from 10 to 15", "15"),
+        ("The price fell from $20 to **$12**.", "12"),
+        ("Answer: sales dropped from 1,200 units to 900 units.", "900"),
+        ("It went up from 10% to 15%.", "15"),
+        ("Temperatures rise from -5 to 3 degrees", "3"),
+        ("The cost changed from USD 30 to USD 45.", "45"),
+        ("Reduced the count from 12 to about 8.", "8"),
+        ("Le prix est passé de 10 à 15.", "15"),
+        ("El precio subió de 10 a 15.", "15"),
+        ("Il prezzo è salito da 10 a 15.", "15"),
+        ("The rise from 10 to 15 is 5.", "5"),
+        ("The price rose from 10 to 15, so the answer is 5.", "5"),
+        # How much it changed by could be asked for as well, and years say when.
+        ("It increased by 5, from 10 to 15.", None),
+        ("The population increased from 1990 to 2000.", None),
+        ("Prices that rise range from 10 to 20", None),
+        ("Pick a number from 10 to 20", None),
+        ("It takes from 5 to 7 minutes.", None),
+        ("The salary goes up. It is from 10 to 15.", None),
+    ],
+)
+def test_a_change_comes_to_where_it_ended(reply: str, right: str | None) -> None:
+    assert numerals.number(reply) == right

@@ -219,3 +219,14 @@ def test_a_copy_names_the_store_that_is_damaged(tmp_path: Path) -> None:
         spoil(path, "UPDATE calls SET model = CAST(? AS TEXT)", b"\xff\xfe")
         with pytest.raises(StoreError, match=r"store\.db: the file is damaged"):
             copy_runs(store, copy, ["run"])
+
+
+@pytest.mark.parametrize("name", ["CAST(? AS TEXT)", "?"])
+def test_a_damaged_name_of_a_model_hides_no_other(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "store.db"
+    with Store(path) as store:
+        for at in range(3):
+            store.cache.put(bytes([at]) * 32, "m", "q", "{}")
+        store.cache.flush()
+        spoil(path, f"UPDATE calls SET model = {name} WHERE key = ?", b"\xff\xfe", b"\x01" * 32)
+        assert list(store.cache.calls_by_model()) == [("m", 2, 6), ("\ufffd\ufffd", 1, 3)]
