@@ -97,7 +97,7 @@ def _one_target(named: list[str]) -> str | None:
 
 
 def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str | None) -> None:
-    from promptopt.tasks.doubtful_targets import doubtful_targets
+    from promptopt.tasks.doubtful_targets import dates_as_numbers, doubtful_targets
     from promptopt.tasks.rare_labels import doubtful
 
     task = _written(path, data, inputs, target)
@@ -107,6 +107,7 @@ def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str 
     by = " --evaluator preference" if pairs else ""
     named = shlex.quote(str(path))
     targets = Counter(row.target for row in _rows(task) if row.target)
+    columns = {name: [dict(row.fields)[name] for row in _rows(task)] for name in task.fields}
     said = [
         f"wrote {path}: {answers}, metric {task.metric}; {splits} examples",
         *(f"note: {each}" for each in _merged(path)),
@@ -115,6 +116,7 @@ def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str 
             for warning in (
                 *_unseen_options(data, task, target),
                 *doubtful_targets(targets, str(task.metric)),
+                *dates_as_numbers({**columns, **({} if target is None else {target: list(targets)})}),
                 *doubtful(_labelled(task)),
                 *task.warnings,
             )

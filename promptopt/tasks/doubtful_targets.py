@@ -6,7 +6,8 @@ And what data sets publish in their place: scores of options, spans with their k
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, timedelta
 from typing import cast
 
 from promptopt.tasks.several_answers import written_value
@@ -15,12 +16,21 @@ from promptopt.text import counted, shorten
 _MISSING = frozenset({"nan", "null", "n/a", "#n/a", "<na>", "nat", "nil", "undefined", "?", "-", "--"})
 """What programs and people write where there is no answer."""
 _LISTS = re.compile(r"\s*[,;|]\s*")
-_SEVERAL = re.compile(r"\s*\|{1,2}\s*|\s*;\s*|\s*\n\s*|\s+/\s+|\s+or\s+")
+_SEVERAL = re.compile(
+    r"\s*\|{1,2}\s*|\s*;\s*|\s*\n\s*|\s+/\s+|\s+or\s+(?!(?:so|more|less|fewer|not|never|else|later|earlier|above|below|better|worse)\b)"
+)
 _NO_PROSE = re.compile(r"[$(){}<>=\\`]|\s-\w")
 """In a target that is code or a formula: there such marks separate nothing."""
 _WORDS = 8
 """Words that one of several right answers has at most. Ours."""
 _BOXED = "\\boxed{"
+_DATED = re.compile(
+    r"(?<![a-z])(?:date|day|when|dob|due|created|updated|birthday|deadline|datum|tag|fecha|data|giorno|jour)(?![a-z])|(?:date|datum)$",
+    re.IGNORECASE,
+)
+"""Names of columns that hold dates."""
+_DAYS = range(14_611, 73_051)
+"""Of the years 1940 to 2099, as Excel counts days."""
 _FEW = 25
 """Targets up to which a guess takes them for labels (`guess`)."""
 _LONGEST_LABEL = 40
@@ -50,10 +60,12 @@ def doubtful_targets(counts: Mapping[str, int], metric: str) -> list[str]:
             f'metric = "set_f1" and answer = "text" score their entries (take labels out then)'
         )
     elif metric in ("exact", "number", "choice") and (joined := _joined(counts)):
+        # Nobody asks for all of what stands beside an "or".
+        alternatives = all(mark.strip() == "or" for mark in _SEVERAL.findall(joined.strip()))
+        both = ', and where all are asked for, use metric = "set_f1" and answer = "text"'
         said.append(
             f"targets look like several answers in one cell, such as {joined!r}, and a reply has to write all of it; "
-            f'where each is right, write ["{_SEVERAL.split(joined)[0]}", …] in its place, and where all are asked for, '
-            f'use metric = "set_f1" and answer = "text"'
+            f'where each is right, write ["{_SEVERAL.split(joined)[0]}", …] in its place{"" if alternatives else both}'
         )
     values = [written_value(target) for target in counts]
     said += [
@@ -65,6 +77,20 @@ def doubtful_targets(counts: Mapping[str, int], metric: str) -> list[str]:
             f"in {counted(empty, 'row')} the list of right answers is empty, so no reply is right there; write the "
             f"answer that you want, such as unanswerable, or take them out"
         )
+    return said
+
+
+def dates_as_numbers(columns: Mapping[str, Collection[str]]) -> list[str]:
+    """A sentence on each column of this name whose values are days as Excel counts them, and not as it shows them."""
+    said: list[str] = []
+    for name, values in columns.items():
+        days = [int(value) for value in values if re.fullmatch("[0-9]{5}", value)]
+        if days and len(days) == len(values) and _DATED.search(name) and all(day in _DAYS for day in days):
+            shown = date(1899, 12, 30) + timedelta(days=days[0])
+            said.append(
+                f"{name!r} holds numbers such as {days[0]}, as which Excel keeps dates (that one is {shown}), and is read "
+                f"as numbers; give the column the format of a date, and save the file again"
+            )
     return said
 
 

@@ -8,7 +8,7 @@ import pytest
 from command_line import Invoke
 
 from promptopt.evaluators.metrics import resolve
-from promptopt.tasks.doubtful_targets import doubtful_targets
+from promptopt.tasks.doubtful_targets import dates_as_numbers, doubtful_targets
 from promptopt.types import Example
 
 ALONE = ("init", "own", "--data", "rows.csv", "--input", "text", "--target", "label")
@@ -89,6 +89,7 @@ def test_several_answers_in_one_cell_are_told_with_how_to_write_them(joined: str
     (said,) = doubtful_targets({joined: 3, joined.replace("Paris", "Rome"): 3, "Oslo": 30}, "exact")
     assert repr(joined) in said
     assert 'where each is right, write ["Paris", …]' in said
+    assert ("set_f1" in said) == (" or " not in joined)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +101,31 @@ def test_several_answers_in_one_cell_are_told_with_how_to_write_them(joined: str
         ["print(a); print(b)", "x = 1; y = 2"],
         ["|", "||"],
         ["Paris|Lutetia", "Rome"],
+        ["5 or more", "two or so"],
         ["The nurse or the doctor of the ward sees you in the morning", "Nobody"],
     ],
 )
 def test_code_units_dates_and_sentences_are_not_several_answers(targets: list[str]) -> None:
     assert doubtful_targets(dict.fromkeys(targets, 5), "exact") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("due", ["45352", "45353"], True),
+        ("Order date", ["45352"], True),
+        ("invoice_date", ["45352"], True),
+        ("Lieferdatum", ["45352"], True),
+        ("salary", ["45352", "45353"], False),
+        ("zip", ["45352"], False),
+        ("update count", ["45352"], False),
+        ("date", ["45352", "soon"], False),
+        ("date", ["2024-03-01"], False),
+        ("date", ["99999"], False),
+        ("date", [], False),
+    ],
+)
+def test_dates_that_a_sheet_has_saved_as_numbers_are_told(name: str, values: list[str], told: bool) -> None:
+    said = dates_as_numbers({name: values})
+    assert len(said) == told
+    assert all("(that one is 2024-03-01)" in each for each in said)

@@ -38,16 +38,17 @@ def separated_rows(path: Path) -> Iterator[tuple[int, Row]]:
     head = list(islice(lines, _SHOWN))
     separator, skipped = _said_or_found(head, "\t" if path.suffix.lower() == ".tsv" else ",")
     head = head[skipped:]
-    escaped = _escapes_quotes(head, separator)
+    quote = _quote(head, separator)
+    escaped = _escapes_quotes(head, separator, quote)
     record: list[str] = []
 
     def fed() -> Iterator[str]:
         for line in chain(head, lines):
-            line = line.replace('\\"', '""') if escaped else line
+            line = line.replace(f"\\{quote}", quote * 2) if escaped else line
             record.append(line)
             yield line
 
-    form = _form_of(head, separator)
+    form = _form_of(head, separator, quote)
     reader = csv.reader(fed(), **form)
     try:
         # Signs of no width, as pages and some editors leave them, would make another name.
@@ -127,19 +128,34 @@ def _width(lines: list[str]) -> int:
     return max((len(next(csv.reader(lines, delimiter=each), list[str]())) for each in _SEPARATORS), default=0)
 
 
-def _quotes_after_space(head: list[str], separator: str) -> bool:
+def _quote(head: list[str], separator: str) -> str:
+    """The quotation mark: `'` where no value has a `"` around it, and in some column all but the header have a `'`.
+
+    A text that only begins with one, "'Tis", or that has one around a word of it, is not quoted.
+    """
+    if any(line.lstrip().startswith('"') or f'{separator}"' in line for line in head):
+        return '"'
+    apart = re.escape(separator)
+    value = re.compile(rf"(?:^|(?<={apart}))\s*(?P<quoted>'(?:[^'\\]|\\.|'')*'\s*(?={apart}|$))?[^{apart}]*")
+    # Where all are shown, the last row may go on after it.
+    rows = [value.finditer(line.rstrip()) for line in (head[1:-1] if len(head) == _SHOWN else head[1:]) if line.strip()]
+    quoted = [{place for place, found in enumerate(row) if found["quoted"]} for row in rows]
+    return "'" if quoted and set[int].intersection(*quoted) else '"'
+
+
+def _quotes_after_space(head: list[str], separator: str, quote: str) -> bool:
     """Whether quotation marks stand behind a space: `"a, b", "c"`. They would else be a part of the value."""
     # The first value stands behind no separator.
-    values = [value for row in csv.reader(head, delimiter=separator) for value in row[1:]]
-    return any(value[:1] == " " and value.lstrip(" ")[:1] == '"' for value in values)
+    values = [value for row in csv.reader(head, delimiter=separator, quotechar=quote) for value in row[1:]]
+    return any(value[:1] == " " and value.lstrip(" ")[:1] == quote for value in values)
 
 
-def _escapes_quotes(head: list[str], separator: str) -> bool:
+def _escapes_quotes(head: list[str], separator: str, quote: str) -> bool:
     r"""Whether a backslash stands before quotation marks inside of quoted values, as databases write them.
 
     Before the end of a value it may be a backslash of its own: `"C:\\"`.
     """
-    return any(re.search(rf'\\"(?!"|{re.escape(separator)}|\s*$)', line) for line in head)
+    return any(re.search(rf"\\{quote}(?!{quote}|{re.escape(separator)}|\s*$)", line) for line in head)
 
 
 def _has_bare_quotes(head: list[str], separator: str) -> bool:
@@ -186,11 +202,12 @@ def _other_width(values: list[str], header: list[str], separator: str) -> str:
     return f"{found} where the header has {len(header)} ({', '.join(header)}); {advice}"
 
 
-def _form_of(head: list[str], separator: str) -> dict[str, Any]:
+def _form_of(head: list[str], separator: str, quote: str) -> dict[str, Any]:
     """How values are set apart and quoted, as the csv module is told."""
     return {
         "delimiter": separator,
-        "skipinitialspace": _quotes_after_space(head, separator),
+        "quotechar": quote,
+        "skipinitialspace": _quotes_after_space(head, separator, quote),
         "quoting": csv.QUOTE_NONE if _has_bare_quotes(head, separator) else csv.QUOTE_MINIMAL,
     }
 

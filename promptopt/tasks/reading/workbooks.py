@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -98,4 +98,9 @@ def _cell(value: Any) -> object:
     """A value as JSON has it. A spreadsheet keeps every number as one with a fraction."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
+    if isinstance(value, timedelta):
+        # As [h]:mm:ss shows it, the format in which spreadsheets keep hours beyond a day.
+        seconds = round(abs(value).total_seconds())
+        hours = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        return f"-{hours}" if value < timedelta() else hours
     return value.isoformat() if isinstance(value, date | datetime | time) else value

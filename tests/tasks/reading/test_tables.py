@@ -52,6 +52,25 @@ def test_what_spreadsheets_in_half_of_europe_write(tmp_path: Path, content: str,
     assert next(read_rows(tmp_path / "a.csv")) == expected
 
 
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ("text,mood\n'It came, don''t worry','a'\n'x','b'\n", ["It came, don't worry", "x"]),
+        ("'text','mood'\n'Mail, 1','a'\n", ["Mail, 1"]),
+        ("text;mood\n'Mail; 1';a\n'x';b\n", ["Mail; 1", "x"]),
+        ("text,mood\n'It came, don\\'t',a\n'x',b\n", ["It came, don't", "x"]),
+        ("id,text,mood\n1, 'Mail, 1', 'a'\n2, 'x', 'b'\n", ["Mail, 1", "x"]),
+        # What only begins with one, or stands in quotes of the usual kind, keeps it.
+        ("text,mood\n'Tis the season,a\n'hello' he said,b\n", ["'Tis the season", "'hello' he said"]),
+        ("text,mood\n'a',b\nthe dogs',d\n", ["'a'", "the dogs'"]),
+        ("text,mood\n\"'a'\",b\n\"'c'\",d\n", ["'a'", "'c'"]),
+    ],
+)
+def test_single_quotes_around_values_are_quotes(tmp_path: Path, content: str, texts: list[str]) -> None:
+    (tmp_path / "a.csv").write_text(content, encoding="utf-8")
+    assert [row["text"] for row in read_rows(tmp_path / "a.csv")] == texts
+
+
 def test_a_row_that_does_not_fit_names_the_separator(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text;label\na;yes\nb;c;no\n")
     with pytest.raises(DataError, match="a semicolon"):

@@ -61,10 +61,10 @@ def book(path: Path, *sheets: Sheet) -> Path:
     links = "".join(
         f'<Relationship Id="s{n}" Type="{OFFICE}/worksheet" Target="worksheets/s{n}.xml"/>' for n, _ in numbered
     )
-    # Style 1 is a date.
+    # Style 1 is a date, and style 2 hours beyond a day.
     styles = (
-        f'<styleSheet {MAIN}><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14" applyNumberFormat="1"/></cellXfs>'
-        "</styleSheet>"
+        f'<styleSheet {MAIN}><cellXfs count="3"><xf numFmtId="0"/><xf numFmtId="14" applyNumberFormat="1"/>'
+        '<xf numFmtId="46" applyNumberFormat="1"/></cellXfs></styleSheet>'
     )
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr(
@@ -141,9 +141,9 @@ def test_one_column_alone_is_a_table_too(tmp_path: Path) -> None:
 
 def test_dates_formulas_and_numbers_kept_as_text_are_read_as_they_are_shown(tmp_path: Path) -> None:
     date, formula = '<c s="1"><v>45292</v></c>', "<c><f>1+1</f><v>2</v></c>"
-    rows = [["text", "day", "sum", "id"], ["a", date, formula, "0012"]]
+    rows = [["text", "day", "sum", "id", "took"], ["a", date, formula, "0012", '<c s="2"><v>1.0631</v></c>']]
     (row,) = read_rows(book(tmp_path / "a.xlsx", Sheet(rows)))
-    assert row == {"text": "a", "day": "2024-01-01", "sum": 2, "id": "0012"}
+    assert row == {"text": "a", "day": "2024-01-01", "sum": 2, "id": "0012", "took": "25:30:52"}
 
 
 @pytest.mark.parametrize("unsaved", ["<c><f>1+1</f></c>", "<c><f>1+1</f><v></v></c>"])
