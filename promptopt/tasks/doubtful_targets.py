@@ -88,8 +88,8 @@ def dates_as_numbers(columns: Mapping[str, Collection[str]]) -> list[str]:
         if days and len(days) == len(values) and _DATED.search(name) and all(day in _DAYS for day in days):
             shown = date(1899, 12, 30) + timedelta(days=days[0])
             said.append(
-                f"{name!r} holds numbers such as {days[0]}, as which Excel keeps dates (that one is {shown}), and is read "
-                f"as numbers; give the column the format of a date, and save the file again"
+                f"{name!r} holds numbers such as {days[0]}, as which Excel keeps dates (that one is {shown}), and is "
+                f"read as numbers; give the column the format of a date, and save the file again"
             )
     return said
 
