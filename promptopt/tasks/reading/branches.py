@@ -78,7 +78,10 @@ def _last(by_id: Mapping[str, Table]) -> str:
     below: dict[str, list[str]] = {}
     for name, each in by_id.items():
         below.setdefault(_named(each, _PARENTS), []).append(name)
-    place, seen = next(name for name, each in by_id.items() if _named(each, _PARENTS) not in by_id), set[str]()
+    # A tree that was put together from several may have no root: its first message is as good as one.
+    roots = (name for name, each in by_id.items() if _named(each, _PARENTS) not in by_id)
+    place, seen = next(roots, next(iter(by_id))), set[str]()
+    # A file may lead in a circle.
     while place in below and place not in seen:
         seen.add(place)
         place = min(below[place], key=lambda name: rank_of(by_id[name]))

@@ -73,3 +73,11 @@ def test_a_tree_that_leads_back_to_itself_ends() -> None:
     loop = {"a": {"id": "a", "parentId": "b", "role": "user", "content": "1"},
             "b": {"id": "b", "parentId": "a", "role": "assistant", "content": "2"}}  # fmt: skip
     assert said({"history": {"currentId": "b", "messages": loop}}) == [("user", "1"), ("assistant", "2")]
+
+
+def test_ranked_messages_that_lead_in_a_circle_end_somewhere() -> None:
+    texts = {"a": ("assistant", "In Graz."), "b": ("user", "Where is H7?"), "c": ("user", "And H8?")}
+    above = {"a": "b", "b": "a", "c": "a"}
+    row = {"messages": [{"id": name, "parentId": above[name], "rank": rank, "role": role, "content": text}
+                        for rank, (name, (role, text)) in enumerate(texts.items())]}  # fmt: skip
+    assert said(row) == TWO
