@@ -98,6 +98,7 @@ def pairs_of(rows: Sequence[Row], methods: Sequence[str]) -> tuple[MethodPair, .
             bounded=False if nats else None,
         )
         found.append(MethodPair(first, second, gain))
+    # A pair that shares no item was not tested, and is not corrected for.
     adjusted = iter(holm([pair.gain.p_value for pair in found if pair.gain is not None]))
     return tuple(pair if pair.gain is None else replace(pair, adjusted=next(adjusted)) for pair in found)
 

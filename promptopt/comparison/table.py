@@ -207,6 +207,7 @@ def _method(name: str, rows: Sequence[Row], alphas: Mapping[str, float]) -> Meth
 
 
 def _bounded(rows: Sequence[Row]) -> bool | None:
+    # Nats have no bounds, whatever range the scores at hand fill.
     return False if any(row.nats for row in rows) else None
 
 

@@ -41,10 +41,12 @@ class Board:
     @property
     def alpha(self) -> float:
         """The level of each verdict. Called where some target has answered under the old prompt."""
+        # All of them were made at one look, and share its level.
         return next(old.gain.alpha for old in self.rows[self.start] if old is not None)
 
     def fail(self, place: int, failure: Failure, *, decided: bool) -> None:
         """A target has failed. `decided`: on the prompt that it failed under there was to be a verdict."""
+        # The first failure is the one that is told.
         (self.lost if decided else self.untried).setdefault(place, failure)
 
     def check_some_left(self) -> None:
@@ -85,6 +87,7 @@ class Board:
         for target in targets:
             place = self.names.index(target.model)
             cells = (cell for prompt in own for cell in [self.rows[prompt][place]] if cell is not None)
+            # A cell with a status is that of the target's own prompt.
             held = [cell for cell in cells if cell.status is None and cell.gain.interval[0] > -margin]
             if target.chosen.status != "non-inferior" and held:
                 best = max(held, key=lambda cell: cell.gain.mean)

@@ -208,6 +208,7 @@ class _Mover:
         answered = list(pairs)
 
         def leave_out(at: int, failure: Failure) -> None:
+            # The reference is asked first: without it there is nothing that a target could be held against.
             if at == 0:
                 raise self._of_the_reference(failure)
             _, place, decided = pairs[at - 1]

@@ -49,10 +49,12 @@ def diff_pieces(before: str, after: str) -> list[tuple[Kind, str]]:
 
 
 def _words(text: str) -> list[str]:
+    # White space is a piece too, so that the pieces joined are the text again.
     return re.findall(r"\s+|[^\s]+", text)
 
 
 def _sentences(text: str) -> list[str]:
+    # As with words, no character is lost between two pieces.
     return re.findall(r"[^.!?\n]*[.!?\n]+\s*|[^.!?\n]+", text)
 
 

@@ -23,12 +23,14 @@ def sentences(where: str) -> Generator[None]:
         raise StoreError(f"store {where}: it cannot hold what was to be written ({cause})") from cause
     except SQLAlchemyError as cause:
         said = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause)
+        # Below its first line Postgres repeats the statement.
         detail = next(iter(said.splitlines()), "")
         raise StoreError(f"store {where}: {_advice(where, detail)}") from cause
 
 
 def _advice(where: str, detail: str) -> str:
     """What to do about an error of the driver."""
+    # First, for "permission denied" on a server is about tables, and in a file about the folder.
     told = next((said for sign, said in _SERVER.items() if sign in detail), None)
     if told is not None:
         return f"{told} ({detail})"

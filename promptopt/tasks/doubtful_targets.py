@@ -16,6 +16,7 @@ from promptopt.text import counted, shorten
 _MISSING = frozenset({"nan", "null", "n/a", "#n/a", "<na>", "nat", "nil", "undefined", "?", "-", "--"})
 """What programs and people write where there is no answer."""
 _LISTS = re.compile(r"\s*[,;|]\s*")
+# A slash or an "or" separates only between spaces: "km/h" and "1/2" are one answer.
 _SEVERAL = re.compile(
     r"\s*\|{1,2}\s*|\s*;\s*|\s*\n\s*|\s+/\s+|\s+or\s+(?!(?:so|more|less|fewer|not|never|else|later|earlier|above|below|better|worse)\b)"
 )
@@ -41,12 +42,14 @@ _ENTRY = 4
 def doubtful_targets(counts: Mapping[str, int], metric: str) -> list[str]:
     """A sentence on each of these that is found. `counts`: of each right answer, the rows that have it."""
     said: list[str] = []
+    # One row alone cannot show that all are alike.
     if len(counts) == 1 and sum(counts.values()) > 1:
         said.append(
             f"every row has the right answer {next(iter(counts))!r}, so a prompt that always says it makes no mistake; "
             f"name another column as --target, or add rows with other answers"
         )
     missing = {target: count for target, count in counts.items() if target.casefold() in _MISSING}
+    # Where every target is such a word, these are what is asked for.
     if missing and len(missing) < len(counts):
         named = ", ".join(f"{target!r} ({count:,})" for target, count in list(missing.items())[:3])
         said.append(
@@ -114,6 +117,7 @@ def _published(counts: Mapping[str, int], values: Sequence[object], metric: str)
             f"every target is a list of numbers, such as {shown}, and is right or wrong as a whole; where numbers "
             f'stand for names, write these in their place, and score them by metric = "set_f1" or "json"'
         )
+    # MATH's solutions: the guess scores texts of that length by words in common.
     if counts and metric == "f1" and all(_BOXED in target for target in counts):
         return (
             f"every target is a worked solution with its answer in {_BOXED}…}}, and is scored by all of its words; "
@@ -128,6 +132,7 @@ def _numbered(counts: Mapping[str, int], metric: str) -> str:
     if len(counts) <= _FEW or sum(counts.values()) < 3 * len(counts) or metric not in ("number", "exact"):
         return ""
     numbers = sorted(int(target) for target in counts if target.isascii() and target.isdigit())
+    # Counts, years and ratings begin elsewhere or leave gaps: those are numbers that are meant.
     classes = len(numbers) == len(counts) and numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(numbers) - 1
     if metric == "number" and classes:
         return (
@@ -157,6 +162,7 @@ def _scores_one(value: object) -> bool:
     """Whether it scores several options, one with 1 and all others with 0."""
     if isinstance(value, dict):
         held = list(cast("dict[str, object]", value).values())
+        # TruthfulQA: `{option: 0 or 1}` in its own file, `{"choices": […], "labels": […]}` on the hub.
         return _scores_one(held) or any(isinstance(each, list) and _scores_one(cast("object", each)) for each in held)
     listed = cast("list[object]", value) if isinstance(value, list) else []
     return len(listed) > 1 and listed.count(1) == 1 and listed.count(0) == len(listed) - 1

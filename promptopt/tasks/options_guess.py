@@ -83,6 +83,7 @@ def options_in(rows: Sequence[Mapping[str, object]], targets: Collection[str]) -
     families: dict[str, list[str]] = {}
     for column in first:
         match = _NUMBERED.fullmatch(column)
+        # Columns called 1, 2, 3 may hold anything; A, B, C are options.
         if match is not None and match["stem"].casefold() in _STEMS and (match["stem"] or match["place"].isalpha()):
             families.setdefault(match["stem"], []).append(column)
     for columns in families.values():
@@ -137,6 +138,7 @@ def _listed(column: str, cells: Sequence[object]) -> Options | None:
     values = [written_value(cell) if isinstance(cell, str) else cell for cell in cells]
     if all(isinstance(value, dict) and len(cast("dict[str, object]", value)) > 1 for value in values):
         tables = [cast("dict[str, object]", value) for value in values]
+        # ARC has `{"text": […], "label": […]}`; elsewhere the letters are the keys.
         held = [cast("list[object]", each["text"]) if isinstance(each.get("text"), list) else each for each in tables]
         return Options((column,), max(map(len, held)), marked=True)
     if not all(isinstance(value, list) for value in values):

@@ -194,6 +194,7 @@ def describe(report: Calibration) -> list[str]:
 
 def _levels(items: Sequence[ScoredReply]) -> list[tuple[float, float]]:
     """What people and the judge say, each at the nearest level; halves go up."""
+    # Not `round`, which takes a half to the even level.
     return [(math.floor(item.person + 0.5), math.floor(item.said + 0.5)) for item in items]
 
 

@@ -20,6 +20,7 @@ _ADDRESS = re.compile(r"(?:whatsapp:|sms:|rcs:)?\+\d{6,15}|messenger:\S+")
 """How Twilio names who speaks from outside: by where they can be written to."""
 _OF_ADA = ("ada", "bot", "agent")
 _DIRECTIONS = {"incoming": "user", "outgoing": "assistant"}
+# All kinds of a thread, by which its rows are known; only MESSAGE is said to the customer.
 _OF_HUBSPOT = ("MESSAGE", "COMMENT", "WELCOME_MESSAGE", "ASSIGNMENT", "THREAD_STATUS_CHANGE")
 _HEARD = {"external": "user", "internal": "assistant"}
 _UNSAID = ("lineitem", "note", "forwardparent", "forwardchild")
@@ -98,6 +99,7 @@ def _hubspot(row: Row) -> Row | None:
 def _turn(session: object, time: object, role: str, said: str, files: Row) -> Row:
     named = {"conversation_id": session} if session else {}
     moment = {"timestamp": time} if time is not None else {}
+    # A row without a role is no turn: what reads transcripts leaves it out.
     return {**named, **moment, "role": role, "content": plain_text(said) if role else "", **files}
 
 
@@ -106,6 +108,7 @@ def _help_scout(row: Row) -> Row | None:
     threads = list_of_tables(table_of(row.get("_embedded")).get("threads"))
     if not threads or not all("type" in each and "createdBy" in each for each in threads):
         return None
+    # Drafts and hidden threads were never sent.
     shown = [each for each in threads if each["type"] not in _UNSAID and each.get("state", "published") == "published"]
     turns = [
         {
@@ -170,6 +173,7 @@ def _items(row: Row) -> Row | None:
     said = [each.get("role") for each in items if each.get("type") == "message"]
     if row.get("object") != "list" or any("created_at" in each for each in items):
         return None
+    # Without times the order is not told; but a conversation begins with its user.
     return {**row, "data": items[::-1]} if said[:1] == ["assistant"] and said[-1:] == ["user"] else None
 
 

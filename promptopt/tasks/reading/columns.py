@@ -55,6 +55,7 @@ class Columns:
                 raise ConfigError(f"Columns({role}={given!r}): expected {expected}")
         inputs, rejected = (() if each is None else names_of(each) for each in (self.input, self.rejected))
         for name in dict.fromkeys((*inputs, *rejected)):
+            # The group is not counted: a column that is shown may tell the groups too.
             roles = inputs.count(name) + rejected.count(name) + (name == self.target) + (name == self.solution)
             if roles > 1:
                 raise ConfigError(f"Columns: {name!r} is named {roles} times; give each column one role")
@@ -108,6 +109,7 @@ class ColumnRoles:
             raise ConfigError("both rejected and options say which outputs are the worse ones; leave one of them out")
         if self.target is None and (self.rejected or self.options):
             raise ConfigError("rejected outputs are worse than a target: say which column is the target")
+        # Here, so that a wrong expression is refused before any data is read.
         for source in (self.options, "" if self.solution is None else self.solution.without):
             _expression(source)
 

@@ -35,6 +35,7 @@ def _anthropic(tables: Sequence[Table]) -> Table | None:
             grown = delta.get(name)
             if place in blocks and isinstance(grown, str):
                 begun = blocks[place].get(member)
+                # The block of a call begins with an empty object as its input, and grows by pieces of JSON text.
                 blocks[place][member] = begun + grown if isinstance(begun, str) else grown
     return {"role": "assistant", "content": list(blocks.values())}
 
@@ -45,6 +46,7 @@ def _chunks(tables: Sequence[Table]) -> Table | None:
         choice for table in tables for choice in tables_among(table.get("choices")) if choice.get("index", 0) == 0
     ]
     deltas = [table_of(choice["delta"]) for choice in choices if "delta" in choice]
+    # A choice without `delta` is a whole reply, and a list of those no stream.
     if not deltas or len(deltas) < len(choices):
         return None
     calls = _calls([call for delta in deltas for call in tables_among(delta.get("tool_calls"))])
@@ -78,6 +80,7 @@ def _responses(tables: Sequence[Table]) -> Table | None:
 
 def _gemini(tables: Sequence[Table]) -> Table | None:
     first = [next(iter(tables_among(table.get("candidates"))), Table()) for table in tables]
+    # One alone is a whole answer, which is read as such elsewhere.
     if len(tables) < 2 or not all("candidates" in table or "usageMetadata" in table for table in tables):
         return None
     parts: list[Table] = []

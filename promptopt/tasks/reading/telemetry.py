@@ -40,6 +40,7 @@ def span_of(row: Row) -> Row:
     held = cast("dict[str, object]", given) if isinstance(given, dict) else _of_otlp(given)
     # Logfire keeps the events of a span among its attributes.
     told, input, output = _of_events(parsed(row.get("events", held.get("events"))))
+    # In this order: what a span says itself goes before what its events say.
     held = {**told, **held}
     dotted = {name: value for name, value in row.items() if "." in name}
     if not held and not dotted and not input and "span_attributes" not in row:
@@ -126,6 +127,7 @@ def _nested(value: object) -> object:
         place = found
         for each in outer:
             below = place.setdefault(each, {})
+            # Where a name holds a text and has names below it, the text stays.
             place = cast("dict[str, object]", below) if isinstance(below, dict) else {}
         within = _nested(inner)
         there = place.get(last)
@@ -137,11 +139,13 @@ def _nested(value: object) -> object:
 def _bare(table: dict[str, object]) -> object:
     table = {name: _bare(cast("dict[str, object]", each)) if isinstance(each, dict) else each
              for name, each in table.items()}  # fmt: skip
+    # By number: as texts, 10 would stand before 2.
     if table and all(map(str.isdigit, table)):
         return [table[name] for name in sorted(table, key=int)]
     inner = next(iter(table.values()), None)
     if len(table) == 1 and next(iter(table)) in _ENVELOPES and isinstance(inner, dict):
         return cast("object", inner)
+    # OpenInference has the schema of a tool as JSON in a text.
     if len(table) == 1 and "json_schema" in table:
         return parsed(inner)
     # OpenInference has parts under a name of their own.
