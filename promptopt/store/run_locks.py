@@ -109,7 +109,8 @@ def _by_a_file(file: str, run_id: str, waiting: Callable[[], None]) -> Generator
     try:
         yield
     finally:
-        # While it is held: whoever waits for it has it open, and whoever comes later makes a new one.
+        # While it is held, or one that came meanwhile would lose its own. Who waits may have it open: filelock sees,
+        # from 3.20.4 on, that what it has locked is gone, and tries anew.
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
