@@ -5,6 +5,7 @@ Findings are what a prompt holds and the one it comes from does not: what a user
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 from promptopt.evaluators.leak import find_leaks
@@ -14,6 +15,11 @@ from promptopt.tasks.contract import contract_in
 from promptopt.tasks.parts import editables_of
 from promptopt.tasks.personal import is_personal, pattern_of, personal_in
 from promptopt.types import Example, Prompt
+
+_TITLES = (
+    "mr|mrs|ms|miss|dr|prof|herrn?|frau|monsieur|madame|mme|señora?|sra?|signora?|sig|mevrouw|meneer|pani?|fru|herra"
+    "|rouva"
+)
 
 
 def findings_in(prompt: Prompt, start: Prompt, task: Task, examples: Sequence[Example]) -> tuple[str, ...]:
@@ -52,9 +58,21 @@ def _names(text: str, before: str, examples: Sequence[Example]) -> list[str]:
             # Two letters or digits stand in any text by chance.
             if is_personal(name) and len(value.strip()) > 2:
                 seen.setdefault(value.strip(), name)
+    # A line break, or a space of another width, parts a name as well.
+    text, before = (" ".join(each.split()) for each in (text, before))
     said: list[str] = []
     for value, name in seen.items():
-        whole = pattern_of(value)
-        if whole.search(text) and not whole.search(before):
+        whole = pattern_of(" ".join(value.split()))
+        turned = _other_spellings(value) if "name" in name.casefold() else None
+        if any(each.search(text) and not each.search(before) for each in (whole, turned) if each is not None):
             said.append(f"holds the {name} of a customer")
     return list(dict.fromkeys(said))
+
+
+def _other_spellings(name: str) -> re.Pattern[str] | None:
+    """What finds a name of several words turned round (`Gruber, Ann`), hyphened, or its last word behind a title."""
+    words = [re.escape(word) for word in name.split()]
+    if len(words) < 2 or not all(word[0].isalpha() for word in name.split()):
+        return None
+    turned = rf"{words[-1]},? {'[ -]'.join(words[:-1])}"
+    return re.compile(rf"(?<!\w)(?:{turned}|{'-'.join(words)}|(?:{_TITLES})\.? {words[-1]})(?!\w)", re.IGNORECASE)

@@ -6,16 +6,24 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from promptopt.outcome.readings import readings
+from promptopt.outcome.turned_away import is_turned_away
 from promptopt.text import counted, shorten
 
 # Gaps are short and end with the sentence: words far apart are of two thoughts, and no text makes the search slow.
-# What is not to be ignored is kept.
+# Not to judge somebody is good manners. Whether something is not to be ignored, `is_turned_away` says.
 _NOT = r"(?<!not )(?<!n't )(?<!n’t )(?<!never )"
 _ENGLISH = (
-    rf"\b{_NOT}(?:ignore|disregard|forget|override|bypass|skip|supersede|overlook|pay no attention to)\b"
+    # Not `--ignore-rules`, which is an option of a program.
+    rf"(?<!--)\b{_NOT}(?:ignore|disregard|forget|override|bypass|supersede|pay no attention to)\b"
     r"[^.!?\n]{0,40}"
     r"\b(?:previous|prior|above|earlier|preceding|all|any|other|former|your|system)\b[^.!?\n]{0,30}\b(?:instruction|direction|rule|prompt"
-    r"|guideline|message|context|polic|order)\w*"
+    r"|guideline|message|context|polic|orders\b)\w*"
+    # Questions and greetings are skipped too, and so is a rule that does not apply.
+    rf"|\b{_NOT}(?:skip|overlook)\s+(?:over\s+)?(?:(?:all|any|every|of|the|these|your|other|previous|prior|above|earlier|preceding|former"
+    r"|system)\s+){1,4}(?:(?:instruction|direction|rule|guideline)s|prompts?)\b(?!\s+(?:that|which|not)\b)"
+    r"|(?:ignore|disregard|forget|override|bypass)(?:all|any|every|the|these|those|your|my|of)*"
+    r"(?:previous|prior|above|earlier|preceding|system|your)(?:system)?(?:instruction|direction|rule|prompt|guideline|message)s?"
     rf"|\b{_NOT}(?:forget|ignore|disregard|pay no attention to)\s+(?:everything|all that|what)\b"
     r"|\bdo(?: not|n.t) (?:follow|obey)\b[^.!?\n]{0,30}\b(?:above|previous|earlier|prior|preceding|other)\b"
     r"|\b(?:previous|prior|above|earlier|preceding)\b[^.!?\n]{0,20}\b(?:instruction|direction|rule|prompt|guideline)s?\b"
@@ -52,30 +60,46 @@ _FOREIGN = (
     (r"ignorer\w*|glöm|bortse från|glem|se bort fra", r"tidigare|föregående|alla|ovan|tidligere|forrige|alle",
      r"instruktion|instruks|regler|anvisning"),
     (r"игнорир\w*|забуд\w*", r"предыдущ|все|прежн|выше", r"инструкц|правил|указан"),
+    (r"з?ігнору\w*|забудь\w*", r"попередн|усі|всі|вище", r"інструкц|правил|вказівк"),
+    (r"ignor[aă]\w*|uit[aă]\w*", r"anterioare|precedente|toate|de mai sus", r"instrucțiun|instructiun|reguli"),
+    (r"αγνό\w*|αγνο\w*|ξέχασ\w*", r"προηγούμεν|όλες|όλους|παραπάνω", r"οδηγί|εντολ|κανόν"),
+    (r"abaikan|lupakan", r"sebelumnya|semua|di atas", r"instruksi|perintah|aturan"),
+    (r"bỏ qua|quên", r"trước|tất cả|mọi|trên", r"hướng dẫn|chỉ dẫn|quy tắc|lệnh"),
 )  # fmt: skip
-_WITHOUT_SPACES = (
-    r"(?:忽略|无视|忘记|忽視|無視|忘記)[^。！？\n]{0,15}(?:指令|指示|提示|规则|規則)"
+_OTHERS = (
+    r"\b(?:vergiss|vergesst|vergessen sie|ignorier\w*) (?:alles|das),? was\b|\boubli\w+ tout ce qu"
+    r"|\bolvida\w* todo lo\b"
+    # In scripts without spaces.
+    r"|(?:忽略|无视|忘记|忽視|無視|忘記)[^。！？\n]{0,15}(?:指令|指示|提示|规则|規則)"
     r"|(?:指示|命令|ルール|規則|プロンプト)[^。！？\n]{0,10}(?:無視|忘れ)"
     # Where the verb stands last, and in scripts whose marks are no letters to `re`, so that `\b` fails.
     r"|(?:지시|명령|규칙|지침|프롬프트)[^.!?\n]{0,15}(?:무시|잊)"
     r"|(?:निर्देश|नियम|आदेश)[^।.!?\n]{0,20}(?:अनदेखा|अनदेखी|भूल|उपेक्षा)"
     r"|(?:تجاهل|انس)[^.!؟\n]{0,20}(?:تعليمات|قواعد|أوامر|توجيهات)"
+    r"|(?:התעלם|התעלמי|התעלמו|שכח)[^.!?\n]{0,20}(?:הוראות|הנחיות|כללים|ההוראות|ההנחיות|הכללים)"
+    r"|(?:دستور|قوانین|قواعد)[^.!؟\n]{0,20}(?:نادیده|فراموش)"
+    r"|(?:ละเว้น|เพิกเฉย|ลืม)[^.!?\n]{0,20}(?:คํ?[ำา]สั่ง|กฎ|คํ?[ำา]แนะน)"
+    r"|(?:aiemmat|kaikki|edelliset)[^.!?\n]{0,20}(?:ohjeet|säännöt)[^.!?\n]{0,12}huomiotta"
+    r"|huomiotta[^.!?\n]{0,20}(?:aiemmat|kaikki|edelliset)[^.!?\n]{0,20}(?:ohjeet|säännöt)"
+    r"|figyelmen kívül[^.!?\n]{0,30}(?:utasítás|szabály)"
     r"|(?:önceki|tüm|yukarıdaki)[^.!?\n]{0,20}(?:talimat|kural|yönerge)[^.!?\n]{0,12}(?:yok say|görmezden gel|unut)"
 )
+_MARKS = re.compile(
+    r"<\s?\|[\w ]{2,30}\|\s?>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<function=|<invoke name="
+    r"|\"(?:tool_calls|function_call|tool_use)\"\s*[:,}]"
+    r"|</?(?:system|assistant|tool_call|tool_response|function_calls?)>"
+    r"|###\s*(?:system|assistant|human|user)\s*:"
+    r"|^\s*(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE,
+)  # fmt: skip
 _INJECTIONS: Mapping[str, re.Pattern[str]] = {
     "tells the model to pass over its instructions": re.compile(
         "|".join([
             _ENGLISH,
             *(rf"\b(?:{verb})\b(?=[^.!?\n]{{0,60}}\b(?:{which}))[^.!?\n]{{0,60}}\b(?:{noun})\w*"
               for verb, which, noun in _FOREIGN),
-            _WITHOUT_SPACES,
+            _OTHERS,
         ]), re.IGNORECASE),
-    "holds marks of roles or tools": re.compile(
-        r"<\|[\w ]{2,30}\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<function="
-        r"|\"(?:tool_calls|function_call|tool_use)\"\s*[:,}]"
-        r"|</?(?:system|assistant|tool_call|tool_response|function_calls?)>"
-        r"|###\s*(?:system|assistant|human|user)\s*:"
-        r"|^\s*(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE),
+    "holds marks of roles or tools": _MARKS,
     "speaks to whoever scores the reply": re.compile(
         # Not to judge somebody is good manners; to judge whether something holds is a task.
         rf"\b{_NOT}judge\b(?! (?:whether|if|how|which|what|each|by|from)\b)"
@@ -91,27 +115,13 @@ _INJECTIONS: Mapping[str, re.Pattern[str]] = {
         r"|better|great|your|the)\s+(?:score|rating)\b"
         # What is the highest rating is told customers too.
         r"|\b(?<!is the )(?<!are the )(?:highest|top|full|perfect|maximum)\s+(?:score|mark|marks|rating|grade)\b"
-        r"|\b(?:10|5|100)\s?(?:/|out of)\s?(?:10|5|100)\b", re.IGNORECASE),
+        r"|\b(?:höchste|volle|maximale)[nrs]? (?:punktzahl|bewertung|wertung|note)\b|\b(?:note|score) maximale?\b"
+        r"|\bpuntuaci[óo]n (?:máxima|más alta)|\bpunteggio (?:massimo|più alto)|\b(?:nota|pontuação) máxima"
+        r"|\b(?:hoogste|maximale) (?:score|cijfer)|\bnajwyższ\w+ (?:ocen|wynik)|\b(?:высш|максимальн)\w+ (?:балл|оценк)"
+        r"|满分|滿分|最高分|评分者|満点|最高点|만점|최고 점수"
+        r"|\b(10|5|100)\s?(?:/|out of)\s?\1\b", re.IGNORECASE),
 }  # fmt: skip
 
-_WISHED = re.compile(
-    r"\b(?:(?:if|when|whenever|should|anyone|anybody|someone|somebody|users?|customers?|people|they)\b[^.!?\n]{0,40}"
-    r"\b(?:ask|tell|want|try|trie|instruct|order|urge|demand|persuade|beg|press)\w*|requests?|attempts?|demands?|orders?)"
-    r"\b[^.!?\n]{0,20}\b(?:in)?to\s+$", re.IGNORECASE,
-)  # fmt: skip
-"""What stands before the words of others: `If a user asks you to`."""
-_REFUSED = re.compile(
-    r"\b(?:(?<!not )(?<!n.t )(?<!never )(?<!without )(?:refus|declin|reject)\w*(?! (?:nothing|nobody|no[ -]one|none)\b)"
-    r"|(?:not|n.t|never) (?:comply|obey|give in|agree|do so|do it|do that)"
-    r"|say no|(?:keep|stick|hold|keep following|continue to follow) (?:to )?(?:the|these|those|your|its|our|them)"
-    r"(?: (?:rules|instructions|policy|policies|guidelines))?)\b", re.IGNORECASE,
-)  # fmt: skip
-_GRANTED = re.compile(
-    r"(?<!not )(?<!n.t )(?<!never )\b(?:comply|obey|agree|accept|do (?:so|it|that|as)|give in|allow|(?:may|must|can) "
-    r"(?:ignore|reveal|show|tell))\b", re.IGNORECASE,
-)  # fmt: skip
-"""What makes of such a sentence an order to give in."""
-_SENTENCE_END = re.compile(r"[.!?\n]")
 _FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f")
 """The flag of a region, which is spelt by tags (Unicode Technical Standard 51)."""
 _HIDDEN = re.compile(
@@ -179,15 +189,7 @@ def _matches(pattern: re.Pattern[str], text: str) -> list[str]:
     tagged = _FLAG.sub("", text).translate(_TAGS)
     shown = "".join(each for each in tagged if unicodedata.category(each) != "Cf")
     plain = _LOOKALIKE.sub(lambda found: found[0].translate(_LATIN), unicodedata.normalize("NFKC", shown))
-    # As it stands too, where a mark has to begin a line.
-    return [match[0] for each in dict.fromkeys((plain, _WRAP.sub(" ", plain)))
-            for match in pattern.finditer(each) if not _is_refused(each, match)]  # fmt: skip
-
-
-def _is_refused(text: str, match: re.Match[str]) -> bool:
-    """Whether a prompt says of such words that others say them, and that they are refused, all in one sentence."""
-    start = max((text.rfind(mark, 0, match.start()) for mark in ".!?\n"), default=-1) + 1
-    end = _SENTENCE_END.search(text, match.end())
-    sentence = text[start : len(text) if end is None else end.start()]
-    refused = _REFUSED.search(sentence) is not None and _GRANTED.search(sentence) is None
-    return refused and _WISHED.search(text[start : match.start()]) is not None
+    # As it stands too, where a mark has to begin a line. Marks are no words, and are not looked for in other spellings.
+    spelt = (plain,) if pattern is _MARKS else readings(plain)
+    return [match[0] for each in dict.fromkeys((*spelt, *(_WRAP.sub(" ", one) for one in spelt)))
+            for match in pattern.finditer(each) if not is_turned_away(each, match)]  # fmt: skip

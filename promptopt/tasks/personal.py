@@ -19,6 +19,8 @@ _KEYS = (
     # GitHub, GitLab, npm, PyPI, Slack's apps, Google, Shopify, DigitalOcean, Replicate, Linear.
     r"\bgh[oprsu]_\w{8,}|\bgithub_pat_\w{8,}|\bglpat-[\w-]{8,}|\bnpm_\w{16,}|\bpypi-[\w-]{16,}|\bxapp-[\w-]{8,}",
     r"\bAIza[\w-]{30,}|\bya29\.[\w-]{8,}|\bshp(?:at|ca|pa|ss)_\w{16,}|\bdo[opr]_v1_\w{8,}|\br8_\w{16,}|\blin_api_\w{8,}",
+    # Databricks, Pinecone, Discord's bots.
+    r"\bdapi[0-9a-f]{32}\b|\bpcsk_\w{16,}|\b[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,}",
     # Amazon, SendGrid, Telegram's bots, Twilio, Slack's hooks.
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bSG\.[\w-]{16,}\.[\w-]{16,}|\b\d{8,10}:[\w-]{35}\b|\b(?:AC|SK)[0-9a-f]{32}\b",
     r"\bhooks\.slack\.com/services/[\w/]{8,}",
@@ -27,10 +29,12 @@ _KEYS = (
     r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bBearer\s+[\w.~+/-]{12,}=*|\bBasic\s+(?=\S*[\d=])[\w+/]{12,}=*",
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----)?",
 )
-# Eight signs with a letter and a digit among them: not "the password is required", and no slot such as `{password}`.
+# Eight signs, six of a password, with a letter and a digit among them: not "the password is required", and no slot such
+# as `{password}`.
+_IS = r"\b[\"']?\s*(?:is|=|:|:=)\s*[\"']?(?![{<$\[])(?=\S*[a-z])(?=\S*\d)"
 _PASSWORD = (
-    r"\b(?:pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort|secret|(?:[a-z]+[_-]){1,3}(?:secret|key|token)|(?:api|access|account|secret)"
-    r" ?key)\b[\"']?\s*(?:is|=|:|:=)\s*[\"']?(?![{<$\[])(?=\S*[a-z])(?=\S*\d)[^\s\"']{8,}"
+    rf"\b(?:secret|(?:[a-z]+[_-]){{1,3}}(?:secret|key|token)|(?:api|access|account|secret) ?key){_IS}[^\s\"']{{8,}}"
+    rf"|\b(?:pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort){_IS}[^\s\"']{{6,}}"
 )
 # What lets in whoever has the link: a value of such a name, or what stands behind such a step of the way.
 _LINK = (
