@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, cast
 
 from promptopt.binding.models import open_models
-from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy
+from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy, lm15
 from promptopt.dspy.wire import MAX_TOKENS, TEMPERATURE, answered, asked, reply_of, request_of
 from promptopt.errors import BackendError, ConfigError
 from promptopt.programs.handle import ModelHandle
@@ -41,7 +42,12 @@ class CellEngine:
     def complete(self, request: LMRequest) -> LMResponse:
         """One call. Raises ConfigError where no cell is under way, and for what is no text."""
         content, sampling = asked(request)
-        return answered(request, _handle()(content, sampling, route=self.route))
+        # A module that is awaited may well call a predictor without an `await`: with any LM that works.
+        return answered(request, _handle().now(content, sampling, route=self.route))
+
+    def stream(self, request: LMRequest) -> Iterator[Any]:
+        """The reply in one piece, as events of a stream: what is recorded comes whole. Raises as `complete`."""
+        return iter(lm15.response_to_events(self.complete(request)))
 
     # DSPy copies LMs deeply, engines too: every copy asks through the cell that is under way.
     def __copy__(self) -> CellEngine:
@@ -61,7 +67,14 @@ class AsyncCellEngine:
     async def complete(self, request: LMRequest) -> LMResponse:
         """One call. Raises ConfigError as `CellEngine`."""
         content, sampling = asked(request)
-        return answered(request, await _handle()(content, sampling, route=self.route))
+        found = _handle()(content, sampling, route=self.route)
+        # A module that is not awaited may run a loop of its own (`asyncio.run`, `dspy.syncify`).
+        return answered(request, await found if inspect.isawaitable(found) else found)
+
+    async def stream(self, request: LMRequest) -> AsyncIterator[Any]:
+        """As of `CellEngine`."""
+        for event in lm15.response_to_events(await self.complete(request)):
+            yield event
 
     def __copy__(self) -> AsyncCellEngine:
         return self
@@ -83,6 +96,10 @@ class ModelEngine:
         for _, reply in self.model.generate([Request(content, sampling)]):
             return answered(request, reply)
         raise BackendError(f"the model {self.model.name!r} gave no reply")
+
+    def stream(self, request: LMRequest) -> Iterator[Any]:
+        """The reply in one piece, as events of a stream. Raises as `complete`."""
+        return iter(lm15.response_to_events(self.complete(request)))
 
     # The copy of a model would load its weights a second time.
     def __copy__(self) -> ModelEngine:

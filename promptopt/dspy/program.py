@@ -109,9 +109,7 @@ class DspyProgram:
             given = "None" if prediction is None else "a generator; end `forward` with `return`, and leave out `yield`"
             return Score(0.0, parsed=False, feedback=f"{FAILED}it gave back {given}")
         records: list[Any] = list(dspy.settings.trace)
-        # By identity: DSPy's trace holds the predictors themselves.
-        names = {id(predictor): name for name, predictor in predictors}
-        called = [names.get(id(predictor), "") for predictor, _, _ in records]
+        called = named_calls(predictors, records)
         found = judged(self.metric, gold, prediction, list(zip(called, records, strict=True)), cell)
         parts = {slot.predictor: slot.part for slot in self.slots}
         trace = tuple(
@@ -233,6 +231,18 @@ def _tool_lists(module: Module) -> dict[int, str]:
         if whole.startswith(own):
             found[id(inner.react)] = whole[len(own) :]
     return found
+
+
+def named_calls(predictors: Sequence[tuple[str, Any]], records: Sequence[Any]) -> list[str]:
+    """For each entry of DSPy's trace the name of its predictor; empty for one that is no part of the module."""
+    # DSPy's trace holds the predictors themselves, or those of a copy, as BestOfN and Refine make one for each try.
+    names = {id(predictor): name for name, predictor in predictors}
+    shared: dict[int, list[str]] = {}
+    for name, predictor in predictors:
+        shared.setdefault(id(predictor.signature), []).append(name)
+    # Copies have the signature itself, and where two predictors do, a copy of either cannot be told.
+    copies = {signature: found[0] for signature, found in shared.items() if len(found) == 1}
+    return [names.get(id(predictor), copies.get(id(predictor.signature), "")) for predictor, _, _ in records]
 
 
 def _fields(prediction: Any) -> dict[str, Any]:

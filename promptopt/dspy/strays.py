@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from promptopt.dspy.lm import HANDLE, AsyncCellEngine, CellEngine, inside
-from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy
+from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy, lm15
 from promptopt.errors import ConfigError
 
 THREADS = (
-    "the program asks the LM from threads of its own (dspy.Parallel, a thread pool): those calls are refused, and a "
+    "the program asks the LM from threads of its own (dspy.Parallel, dspy.asyncify, a pool): those are refused, and a "
     "cell is worth what the program makes of that; have it ask in the thread it is called in, or await (`aforward`)"
 )
 
@@ -89,6 +89,10 @@ class _Engine:
         lm = self._strays.meant()
         return lm(_as_set(request, lm))
 
+    def stream(self, request: LMRequest) -> Iterator[Any]:
+        """As of `CellEngine`."""
+        return iter(lm15.response_to_events(self.complete(request)))
+
     def __copy__(self) -> _Engine:
         return self
 
@@ -106,6 +110,11 @@ class _AsyncEngine:
         """One call. Raises ConfigError as `Strays.meant`."""
         lm = self._strays.meant()
         return await lm.acall(_as_set(request, lm))
+
+    async def stream(self, request: LMRequest) -> AsyncIterator[Any]:
+        """As of `CellEngine`."""
+        for event in lm15.response_to_events(await self.complete(request)):
+            yield event
 
     def __copy__(self) -> _AsyncEngine:
         return self

@@ -85,11 +85,16 @@ class ModelHandle:
     An async program awaits it: `(await ask(content)).text`.
     """
 
-    __slots__ = ("_answer", "_sampling")
+    __slots__ = ("_answer", "_now", "_sampling")
 
-    def __init__(self, answer: Callable[[Request, str], Any], sampling: Sampling) -> None:
-        """`answer`: what gives the reply, or an awaitable of it. `sampling`: what is used where a call names none."""
-        self._answer, self._sampling = answer, sampling
+    def __init__(
+        self, answer: Callable[[Request, str], Any], now: Callable[[Request, str], Reply], sampling: Sampling
+    ) -> None:
+        """`answer`: what gives the reply, or an awaitable of it; `now`: the reply, whatever the program is.
+
+        `sampling`: what is used where a call names none.
+        """
+        self._answer, self._now, self._sampling = answer, now, sampling
 
     def __call__(
         self,
@@ -108,6 +113,10 @@ class ModelHandle:
         """
         chosen = self._sampling if sampling is None else sampling
         return self._answer(Request(_content(content), chosen, shared=shared, route=route), part)
+
+    def now(self, content: Content, sampling: Sampling, *, route: str = "") -> Reply:
+        """The reply itself, where what asks cannot await: all else of an async program waits for it too."""
+        return self._now(Request(content, sampling, route=route), "")
 
     @property
     def sampling(self) -> Sampling:

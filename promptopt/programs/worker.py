@@ -21,6 +21,10 @@ from promptopt.text import counted
 from promptopt.types import Reply, Request, Sampling
 
 UNDECLARED = "; a program that awaits is declared `async def`"
+OTHER_THREAD = (
+    "it asked the model from a thread of its own; ask where it runs, or await (in DSPy: without dspy.Parallel and "
+    "dspy.asyncify)"
+)
 REFUSED = 100
 """Calls of a cell that is over which are answered by an exception; a program that goes on is left standing."""
 
@@ -105,7 +109,7 @@ class CellWorker:
     def ask(self, calls: Sequence[tuple[Request, str]]) -> list[Reply]:
         """Called by the program's thread: wait for the replies to all of `calls`."""
         if threading.get_ident() != self.thread.ident:
-            self.over = self.over if self.over else "it asked the model from a thread of its own; ask where it runs"
+            self.over = self.over if self.over else OTHER_THREAD
             self.refused += 1
             if self.refused > REFUSED:
                 raise SystemExit(self.over)
@@ -183,9 +187,12 @@ class CellWorker:
             self.reports.put(self)
 
     def _handle(self) -> ModelHandle:
+        def now(request: Request, part: str) -> Reply:
+            return self.ask([(request, part)])[0]
+
         if is_async(self.program):
-            return ModelHandle(lambda request, part: _Loop.of(self).ask(request, part), self.rules.sampling)
-        return ModelHandle(lambda request, part: self.ask([(request, part)])[0], self.rules.sampling)
+            return ModelHandle(lambda request, part: _Loop.of(self).ask(request, part), now, self.rules.sampling)
+        return ModelHandle(now, now, self.rules.sampling)
 
 
 class _Loop:
@@ -246,10 +253,7 @@ class _PendingReply(asyncio.Future[Reply]):
 
     def __getattr__(self, name: str) -> Any:
         if name in Reply.__dataclass_fields__:
-            raise ConfigError(
-                "an async program did not await a call; write (await ask(…)).text, and in a DSPy module "
-                "await self.predictor.acall(…)"
-            )
+            raise ConfigError("an async program did not await a call; write (await ask(…)).text")
         raise AttributeError(name)
 
 

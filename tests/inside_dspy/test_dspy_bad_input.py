@@ -131,9 +131,9 @@ class Pieces(One):
         yield self.answer(question=question)
 
 
-class AsksInTheWay(One):
+class InAnotherThread(One):
     async def aforward(self, question: str):
-        return self.answer(question=question)
+        return await dspy.asyncify(self.answer)(question=question)
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ class AsksInTheWay(One):
     ("student", "why"),
     [
         (Pieces, "it gave back a generator; end `forward` with `return`, and leave out `yield`"),
-        (AsksInTheWay, "in a DSPy module await self.predictor.acall(…)"),
+        (InAnotherThread, "ask where it runs, or await (in DSPy: without dspy.Parallel and dspy.asyncify)"),
     ],
 )
 def test_a_module_that_gives_no_prediction_is_told_of_and_its_metric_is_not_blamed(
