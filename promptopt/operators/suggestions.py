@@ -42,7 +42,8 @@ def _from_json(text: str) -> dict[str, object]:
     begin, end = bare.find("{"), bare.rfind("}")
     for part in (bare, bare[begin : end + 1] if 0 <= begin < end else ""):
         try:
-            read = json.loads(part)
+            # Models write the line breaks of a prompt as they are, which JSON forbids within a text.
+            read = json.loads(part, strict=False)
         # Brackets nested deeply enough overflow the parser.
         except (ValueError, RecursionError):
             continue

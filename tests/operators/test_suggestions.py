@@ -27,6 +27,7 @@ from promptopt.operators.suggestions import UNCHANGED, suggestions
         ('{"a": "one", "suggestion": "x"}', ("a",), {"a": "one", "suggestion": "x"}),
         ('```json\n{"a": 1}\n```', ("a",), {"a": 1}),
         ('Well: {"a": {"b": "}"}} and so on', ("a",), {"a": {"b": "}"}}),
+        ('{"suggestion": {"a": "one\ntwo\tthree"}}', ("a",), {"a": "one\ntwo\tthree"}),
         ('["a"]', ("a",), {}),
         ("}{", ("a",), {}),
         ("{'a': 'one'}", ("a",), {}),

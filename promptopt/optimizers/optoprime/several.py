@@ -82,7 +82,7 @@ class Multi:
     one, or puts one together; `majority`: the middle of the largest group of like ones; `last_of_n`. Code:
     `best_of_n`."""
     temperature_min_max: tuple[float, float] = (0.0, 1.0)
-    """Of the replies; all but `temperature_variation` ask at the lowest. Code."""
+    """Of the replies; all but `temperature_variation` ask at the lowest (code: at 0, which is its default). Code."""
     experts_list: tuple[str, ...] = ()
     """Who answers as `multi_experts`; none: the model names them, one more call a step. Code."""
 
@@ -105,7 +105,7 @@ class Multi:
         """Calls of a step for replies, for who writes them and for the choice, each of them asked once."""
         if self.num_responses == 1:
             return 1
-        naming = self.generation_technique == "multi_experts" and len(self.experts_list) < self.num_responses
+        naming = self.generation_technique == "multi_experts" and not self.experts_list
         return self.num_responses + int(naming) + int(self.selection_technique in ("best_of_n", "moa"))
 
 

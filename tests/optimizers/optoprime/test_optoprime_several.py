@@ -85,6 +85,8 @@ def test_experts_that_are_named_answer_one_each_and_general_ones_fill_up(tmp_pat
     _, asked = search(tmp_path, method, lambda _: "NO CHANGE")
     heads = [text_of(request).partition(". Give")[0] for request in asked]
     assert [head.rpartition(": ")[2] for head in heads] == ["a lawyer", "a nurse", "expert of the subject"]
+    # Nobody is asked to name any, and so none is planned for.
+    assert len(asked) == 3 == method.multi.calls
 
 
 def test_experts_that_nobody_names_are_named_by_the_model_in_one_call(tmp_path: Path) -> None:
