@@ -53,6 +53,7 @@ class Claims:
                 if asked:
                     yield asked
             finally:
+                # Also where asking failed: another run may ask then.
                 self._give(mine)
             done = set(mine)
             done |= set(stored([key for key in left if key not in done]))

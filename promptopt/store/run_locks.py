@@ -14,6 +14,7 @@ from promptopt.errors import StoreError
 from promptopt.store.database_errors import sentences
 
 PATIENCE_S = 1.0
+"""Seconds between two words to somebody who waits."""
 LOOKING_S = 0.05
 """What a lock is waited for before a user is told: `is_held` takes it for a moment."""
 TAKE = sql.text("SELECT pg_try_advisory_lock(:key)")
@@ -120,6 +121,7 @@ def _by_the_server(engine: sql.Engine, where: str, run_id: str, waiting: Callabl
     """On a connection of its own: the server lets go of it by itself where this process dies."""
     key = {"key": _lock_number(run_id)}
     with sentences(where):
+        # No transaction: a server may end one that idles, and the lock with it.
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
         while True:

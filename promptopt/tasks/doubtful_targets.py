@@ -35,6 +35,7 @@ _DAYS = range(14_611, 73_051)
 _FEW = 25
 """Targets up to which a guess takes them for labels (`guess`)."""
 _LONGEST_LABEL = 40
+"""Characters that a label has at most, as in `target_kinds`."""
 _ENTRY = 4
 """Words that an entry of a list has at most. Ours."""
 

@@ -59,6 +59,7 @@ def fetch(model: EmbeddedModel, folder: Path, progress: Progress | None = None) 
     report = progress if progress is not None else _silent
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Two processes that begin at once would write one partial file.
         with FileLock(folder / f"{model.file}.lock"):
             if target.exists() and target.stat().st_size == model.size:  # another process was first
                 return target

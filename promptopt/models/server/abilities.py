@@ -38,6 +38,7 @@ PROBE = "The quick brown fox jumps over the lazy dog, 1 2 3 4 5 6 7 8 9, and the
 BLOCK = 16
 """Tokens in a block of vLLM's prefix cache, where /metrics does not report it: its default on a GPU."""
 UNBOUNDED = 1 << 40
+"""A limit above any request, where a server names none."""
 ROWS_AGREE = 1e-3
 """Nats by which log-probabilities over cached tokens may differ from a full recomputation."""
 METHODS_AGREE = 0.25

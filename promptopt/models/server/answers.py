@@ -84,6 +84,7 @@ def generated_logprobs(answer: Mapping[str, Any], wanted: Sequence[int]) -> list
         raise Malformed("did not generate the tokens that it was forced to")
     others = [[_object(other) for other in _list(entry.get("top_logprobs", []))] for entry in generated]
     return [
+        # The token itself comes last, so that its own number stands.
         {int(each["id"]): nats(each.get("logprob")) for each in (*beside, entry) if isinstance(each.get("id"), int)}
         for entry, beside in zip(generated, others, strict=True)
     ]

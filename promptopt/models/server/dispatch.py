@@ -95,6 +95,7 @@ class Dispatcher(Generic[RequestT, AnswerT]):
         except CancelledError:
             raise BackendError(f"{self.server}: the model was closed while a batch was under way") from None
         finally:
+            # Also where the caller reads no further: nobody would take what is still asked.
             running.cancel()
 
     def _started(self) -> EventLoop:
@@ -144,6 +145,7 @@ class _StreamedBatch(Generic[RequestT, AnswerT]):
             async with asyncio.TaskGroup() as self.workers:
                 self._fill()
         except BaseExceptionGroup as group:
+            # Workers keep what ends a batch for `fatal`: what comes here is a fault of the program.
             raise group.exceptions[0] from None
         finally:
             patient.cancel()

@@ -172,6 +172,7 @@ class Channel:
         without_key = self.server.without_key_in
         try:
             answer = as_object(json.loads(raw))
+            # The bytes were masked as they came: only escapes can still spell a key.
             return without_key(answer) if may_escape(raw) else answer
         except (ValueError, RecursionError):
             text = raw.decode("utf-8", "replace").lstrip("\ufeff").strip()

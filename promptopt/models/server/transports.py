@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 15.0
 _LARGE_BYTES = 1 << 20
+"""Above which aiohttp warns of a body that is sent at once (`TOO_LARGE_BYTES_BODY`)."""
 _NEEDED = ("content-length", "transfer-encoding", "connection", "accept-encoding")
 
 Keep = Callable[[contextlib.AbstractAsyncContextManager[Any]], Awaitable[None]]
@@ -97,7 +98,7 @@ class LocalTransport:
     async def send(self, url: str, body: bytes | None) -> HTTPAnswer:
         """See `Transport`."""
         session = self._session if self._session is not None else await self._connect()
-        # A large body goes as a file, which aiohttp sends piece by piece instead of warning.
+        # As a file: aiohttp sends it piece by piece, and the loop goes on meanwhile.
         data = body if body is None or len(body) <= _LARGE_BYTES else io.BytesIO(body)
         try:
             method = "GET" if body is None else "POST"

@@ -34,6 +34,7 @@ EXACT = {"float32": 1e-4, "float64": 1e-4, "tf32": 0.05, "float16": 0.05, "bfloa
 0.00001, 0.02 and 0.19 in float32, float16 and bfloat16, a mask that lets branches see each other to 0.6 and more. TF32
 keeps as many digits as float16."""
 SHORTEST_PROBE = 64
+"""Tokens of a trial at least: all shorter texts share one."""
 BRANCH = 8
 """Tokens of a made-up text after the last that it shares with another."""
 PACKED, PADDED, ON_GPU = 256, 512, 1 << 15

@@ -70,6 +70,7 @@ def _olark(row: Row) -> Row | None:
     if not any(each.get("kind") in _OLARK for each in entries):
         return None
     said = [(each.get("kind"), each.get("body")) for each in entries]
+    # Kinds that are not known are no turns here, where `_spoken` takes them for another program's.
     return _spoken(row, "items", said, {**{str(kind): "" for kind, _ in said}, **_OLARK})
 
 

@@ -196,6 +196,7 @@ def _in_order(entries: list[object]) -> list[object]:
     if not tables or _moment(tables[0]) is None:
         return entries
     moments = [moment for each in tables if (moment := _moment(each)) is not None]
+    # Equal times throughout tell no order.
     falls = all(one >= two for one, two in pairwise(moments)) and moments[:1] > moments[-1:]
     return entries[::-1] if falls and len(moments) == len(entries) else entries
 

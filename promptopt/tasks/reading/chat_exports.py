@@ -98,6 +98,7 @@ def _teams(row: Row) -> Row | None:
     speaker, body, name = table_of(row.get("from")), table_of(row.get("body")), row.get("chatId")
     if "messageType" not in row or not body or not (isinstance(name, str) or "channelIdentity" in row):
         return None
+    # In a channel a thread is named by its first message.
     session = name if isinstance(name, str) else row.get("replyToId") or row.get("id")
     spoken = row["messageType"] == "message" and speaker
     text = plain_text(str(body.get("content")))
@@ -121,9 +122,11 @@ def _telegram(row: Row) -> Row | None:
 
 def _telegram_chat(row: Row) -> Row | None:
     """A chat that Telegram Desktop exported, whose texts may be in pieces."""
+    # Services stand among them: who joined, and what was pinned.
     tables = [each for each in list_of_tables(row.get("messages")) if each.get("type") == "message"]
     if not tables or not all("from_id" in each and "text" in each for each in tables):
         return None
+    # A chat with a bot has the bot's own id, which a message gives with "user" before it.
     bot = f"user{row.get('id')}" if row.get("type") == "bot_chat" else None
     found: list[dict[str, object]] = []
     for each in tables:

@@ -193,6 +193,7 @@ def _called(table: Mapping[str, object]) -> ToolCall:
 def _result(table: Mapping[str, object]) -> Message:
     inner = _within(table, _RESULT_BY)
     given = table if inner is None else inner
+    # Haystack keeps the call, with its id, as the origin of its result.
     id = _first({**table_of(given.get("origin")), **given}, _IDS)
     # Without an id it is the name that tells whose result this is.
     name = None if id else _first(given, _NAMES)

@@ -107,6 +107,7 @@ def conversations_of(
             names.append(group_of(row, number, group_by))
             found.append(_conversation(number, row, speakers, demands))
         except (Unusable, RecursionError) as cause:
+            # The name was put down before its row proved of no use.
             del names[len(found) :]
             refused.setdefault(cause.reason if isinstance(cause, Unusable) else _DEEP, []).append(number)
 

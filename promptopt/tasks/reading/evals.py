@@ -28,6 +28,7 @@ def fold_sample(path: Path, row: Mapping[str, object]) -> tuple[str, Example]:
     answers = cast("list[object]", ideal) if isinstance(ideal, list) else [ideal]
     if not answers or not all(isinstance(answer, str) and answer.strip() for answer in answers):
         raise DataError(f"{path}: 'ideal' is {ideal!r}, expected a text or a list of texts; repair that sample")
+    # Any of them is right to OpenAI's evals; the first stands for them where one text is shown.
     target, *accepted = (str(answer).strip() for answer in answers)
     given = row["input"]
     if isinstance(given, str):

@@ -53,4 +53,5 @@ def _named(value: object, names: Sequence[str]) -> object:
         return [_named(each, names) for each in cast("list[object]", value)]
     if not isinstance(value, int) or isinstance(value, bool):
         return value
+    # `datasets` writes -1 where there is no label.
     return "" if value == -1 else names[value] if 0 <= value < len(names) else value

@@ -49,6 +49,7 @@ def _earlier(name: str, linked: Mapping[str, tuple[int, Row, str]]) -> list[str]
     """The responses up to that of this name, the first one first; None where one is lacking."""
     found: list[str] = []
     while name:
+        # Lacking; or a circle, which has no first response either.
         if name not in linked or name in found:
             return None
         found.append(name)

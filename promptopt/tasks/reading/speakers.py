@@ -141,6 +141,7 @@ def answered_by_users(listed: list[object]) -> list[object]:
 
 def has_files(turn: Row) -> bool:
     """Whether something was sent beside the text of a turn."""
+    # By their places there: the last is a number, and the one before it may hold names and links too.
     *listed, attached, counted = FILES
     held = turn.get(attached)
     beside = cast("list[object]", held) if isinstance(held, list) else []
@@ -189,6 +190,7 @@ def _people(row: Row) -> dict[str, str]:
 
 def _by_asker(turn: dict[str, object], asker: object, people: Mapping[str, str]) -> dict[str, object]:
     author = next((turn[name] for name in _AUTHORS if isinstance(turn.get(name), str | int)), None)
+    # What a turn says itself goes before what its author's number tells.
     if author is None or _speaker(turn) is not None or (asker is None and str(author) not in people):
         return turn
     known = people.get(str(author), "user" if str(author) == str(asker) else "assistant")

@@ -70,6 +70,7 @@ def _turns(text: str, further: Mapping[str, ChatRole]) -> list[object]:
     """The turns of a text whose lines begin with who speaks; none where it does not begin so, or one alone speaks."""
     found: list[tuple[str, list[str]]] = []
     lines = text.strip().splitlines()
+    # Exports to tables lose line breaks: then all turns stand in one line.
     for line in _INLINE.split(lines[0]) if len(lines) == 1 else lines:
         headed = _HEAD.fullmatch(line)
         begun = _TURN.fullmatch(line) if headed is None else headed
@@ -82,6 +83,7 @@ def _turns(text: str, further: Mapping[str, ChatRole]) -> list[object]:
         elif line.strip():
             return []
     roles = {further[name.casefold()] if name.casefold() in further else known_role(name) for name, _ in found}
+    # A note that begins "User:" is no conversation: both have to speak.
     if not {"user", "assistant"} <= roles:
         return []
     return [{"role": speaker, "content": "\n".join(lines).strip()} for speaker, lines in found]
@@ -114,6 +116,7 @@ def turns_at(row: Mapping[str, object], pair: Pair) -> list[object]:
 
 
 def _text_at(row: Mapping[str, object], path: str) -> str:
+    # A column of that name, with its dots, goes before levels.
     if path in row:
         return str(row[path]) if isinstance(row[path], str) else ""
     levels: list[object] = [row]

@@ -132,6 +132,7 @@ def saved(path: Path) -> Iterator[Row]:
 
 def _saved_rows(path: Path) -> Iterator[Row]:
     state = path / "state.json"
+    # Not all that lies there: `datasets` leaves its caches (`cache-….arrow`) beside the data.
     entries = cast("list[dict[str, str]]", _json_of(state).get("_data_files", [])) if state.is_file() else []
     files = [path / entry["filename"] for entry in entries]
     if not files:
