@@ -16,14 +16,14 @@ MOST = 0.5
 
 
 class FirstReplies:
-    """Counts the start prompt's first `FIRST` replies, and speaks once."""
+    """Counts the start prompt's first `FIRST` replies, and speaks once, unless a method has said it before."""
 
-    __slots__ = ("_causes", "_max_tokens", "_seen", "_start")
+    __slots__ = ("_causes", "_max_tokens", "_said", "_seen", "_start")
 
     def __init__(self, start: Prompt, max_tokens: int) -> None:
         """`max_tokens`: the cap of a reply, which may be what is wrong."""
         self._start, self._max_tokens = start, max_tokens
-        self._seen = 0
+        self._seen, self._said = 0, False
         self._causes: Counter[str] = Counter()
 
     def unread(self, cells: Sequence[Cell], scores: Sequence[Score]) -> str:
@@ -42,13 +42,22 @@ class FirstReplies:
                 elif score.judged and not score.parsed and not score.feedback.startswith(FAILED):
                     self._causes[score.feedback] += 1
         unread = sum(self._causes.values())
-        if self._seen < FIRST or unread <= MOST * FIRST:
+        if self._seen < FIRST or unread <= MOST * FIRST or self._said:
             return ""
+        self._said = True
         cause = self._causes.most_common(1)[0][0]
         return (
             f"{unread} of the first {FIRST} replies to the start prompt are cut short or hold no readable answer "
             f"(mostly: {cause}); {advice(cause, self._max_tokens)}"
         )
+
+    def first_to_say(self, share: float) -> bool:
+        """Whether a method that looked itself is the first to say that such a share of replies is of no use.
+
+        Where that is more than half, no more is said of them here.
+        """
+        first, self._said = not self._said, self._said or share > MOST
+        return first
 
 
 def advice(cause: str, max_tokens: int) -> str:

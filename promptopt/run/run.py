@@ -289,6 +289,11 @@ class Run:
             self._warned[message] = None
             self.tell(Warned(message))
 
+    def warn_unread(self, message: str, share: float) -> None:
+        """Say once that such a share of the start's replies cannot be read; nothing where the run has said so."""
+        if self._scoring.first_to_say(share):
+            self.warn(message)
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """Every warning so far, in order."""

@@ -44,6 +44,10 @@ class CellScorer:
         # How many cells are being scored, and how many calls of this session were answered before them.
         self._under_way = (0, 0)
 
+    def first_to_say(self, share: float) -> bool:
+        """As `FirstReplies.first_to_say`."""
+        return self._first.first_to_say(share)
+
     def vary(self, prompt: Prompt, written: Callable[[Example], Prompt]) -> None:
         """As `Run.vary`."""
         self._variants[prompt] = written

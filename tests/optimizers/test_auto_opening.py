@@ -158,7 +158,17 @@ def test_more_than_a_fifth_of_unreadable_replies_is_answered_with_a_line_on_the_
     assert [each.prompt["instruction"] for each in method.found.first] == (
         ["Answer it.\nAnswer with one of: no, yes."] if tried else []
     )
-    assert any("5 of the first 20 replies hold no readable answer" in each for each in warnings) is tried
+    assert any("5 of the first 20 replies hold no readable answer (mostly: " in each for each in warnings) is tried
+
+
+@pytest.mark.parametrize(("look", "unreadable"), [(8, 200), (20, 200), (20, 12), (20, 7), (8, 3)])
+def test_that_replies_cannot_be_read_is_told_once(tmp_path: Path, look: int, unreadable: int) -> None:
+    # A faultless start is looked at on, so what can be read is wrong; the final choice and the test ask the start too.
+    warnings = looked(tmp_path, Looking(look), lambda n: "???" if n <= unreadable else "no")
+    told = [each for each in warnings if "hold no readable answer" in each]
+    assert len(told) == 1
+    assert "(mostly: no answer could be read" in told[0]
+    assert "change how the task reads an answer" in told[0]
 
 
 @pytest.mark.parametrize(

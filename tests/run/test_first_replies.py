@@ -31,6 +31,17 @@ def test_it_waits_for_twenty_replies_and_speaks_once() -> None:
     assert "--layouts" in said[2]
 
 
+def test_what_a_method_has_said_is_not_said_again_and_few_that_it_met_hide_nothing() -> None:
+    nothing = [unread("no answer could be read")] * 20
+    cells = [Cell(START, Example.of(text=str(number))) for number in range(20)]
+    for share, silent in ((0.51, True), (0.5, False)):
+        first = FirstReplies(START, 16)
+        assert first.first_to_say(share)
+        assert (first.unread(cells, nothing) == "") is silent
+        # Whoever spoke, all is said.
+        assert not first.first_to_say(1.0)
+
+
 def test_half_of_them_may_be_unreadable() -> None:
     nothing = unread("no answer could be read")
     assert heard([nothing] * 10 + [READ] * 10) == [""]

@@ -11,7 +11,7 @@ from promptopt.optimizers.auto.operators import with_answer_line
 from promptopt.optimizers.auto.plan import LOOK, Generations
 from promptopt.programs.evaluator import FAILED
 from promptopt.run import Run
-from promptopt.run.first_replies import FIRST, advice
+from promptopt.run.first_replies import advice
 from promptopt.tasks.layouts import read_apart
 from promptopt.tasks.task import Task
 from promptopt.text import counted
@@ -62,7 +62,8 @@ def look_at_start(run: Run, plan: Generations, *, layouts: bool) -> Beginning | 
     first: list[Proposal] = []
     if unreadable > UNREADABLE * plan.look:
         seen_so_far = counted(plan.look, "reply", "replies")
-        run.warn(f"{unreadable} of the first {seen_so_far} hold no readable answer{_why(run, scores)}")
+        found = f"{unreadable} of the first {seen_so_far} hold no readable answer{_why(run, scores)}"
+        run.warn_unread(found, unreadable / plan.look)
         first = [
             Proposal(
                 with_answer_line(run.task.labels, each, run.task.editable), (each,), "rewrite",
@@ -74,9 +75,7 @@ def look_at_start(run: Run, plan: Generations, *, layouts: bool) -> Beginning | 
 
 
 def _why(run: Run, scores: Sequence[Score]) -> str:
-    """Why most of the unreadable replies are, and what to change; nothing where the run says so of more replies."""
-    if len(scores) >= FIRST:
-        return ""
+    """Why most of the unreadable replies are, and what to change; nothing where no reply is to blame."""
     ((cause, _),) = Counter(score.feedback for score in scores if not score.parsed).most_common(1)
     # A program that failed says nothing of replies.
     if not cause or cause.startswith(FAILED):
