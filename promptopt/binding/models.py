@@ -195,7 +195,8 @@ def judge_specs(judge: str | Model | tuple[str | Model, ...] | None) -> tuple[st
     if judge is None:
         return ()
     if not isinstance(judge, str):
-        named = judge if isinstance(judge, tuple) else (judge,)
+        # Who writes Python may well give a list.
+        named = tuple(judge) if isinstance(judge, tuple | list) else (judge,)
     else:
         named = tuple(each.strip() for each in judge.split(","))
     if not named or "" in named or len(named) > len(JUDGES):

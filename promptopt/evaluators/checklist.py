@@ -16,7 +16,7 @@ from promptopt.errors import ConfigError
 from promptopt.evaluators.judge_reply import VERSION, answers_in
 from promptopt.evaluators.judging import (
     Question,
-    Watch,
+    Watches,
     consult,
     graded,
     options_of,
@@ -48,7 +48,7 @@ class Checklist:
     """Whether the judge is shown the target, as one good answer of many."""
     max_tokens: int = 512
     """Tokens of a judge's reply."""
-    watch: Watch = field(default_factory=Watch, init=False, repr=False, compare=False)
+    watches: Watches = field(default_factory=Watches, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.weights and (
@@ -112,13 +112,13 @@ class Checklist:
         scores: list[Score] = []
         for (_, reply), order, word in zip(replies, orders, consult(requests, read, ask, role), strict=True):
             if word.read is None:
-                self.watch.note(reply, None, word.problem, ask)
+                self.watches[role].note(reply, None, word.problem, ask)
                 scores.append(unjudged(reply, word.problem))
                 continue
             found = dict(zip(order, word.read, strict=True))
             # In the order of the items, whatever order the judge saw.
             kept = [found[at] for at in range(len(self.items))]
-            self.watch.note(reply, "".join("-+"[each] for each in kept), "", ask)
+            self.watches[role].note(reply, "".join("-+"[each] for each in kept), "", ask)
             scores.append(self._scored(reply, kept, word.reason))
         return scores
 

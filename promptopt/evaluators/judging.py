@@ -15,13 +15,15 @@ from typing import Any, Generic, TypeVar
 
 from promptopt.evaluators.generation import THINKING, TOO_LONG, UNANSWERED
 from promptopt.evaluators.judge_reply import reason_in
-from promptopt.protocols import Ask, JudgedTask, Role, Task
+from promptopt.protocols import JUDGES, Ask, JudgedTask, Role, Task
 from promptopt.text import counted, shorten
 from promptopt.thoughts import spoken
 from promptopt.types import Cell, Example, Message, Prompt, Reply, Request, Sampling, Score, digest
 
 Read = TypeVar("Read")
 
+ALONE = "the judge"
+"""What a judge is called that is no part of a panel."""
 UNREAD = "the judge's reply could not be read"
 """How the feedback on a cell begins that has no score because of its judge."""
 DRAWN = 1.0
@@ -197,9 +199,10 @@ class Watch:
 
     `seen`: what it said, as often. `heard`: the replies that it said it of. `failed`: by why it could not be read.
     `swapped`: of pairs shown both ways round, in how many it kept to its choice, and in how many not. `told`: whether
-    that was said.
+    that was said. `who`: what the judge is called.
     """
 
+    who: str = ALONE
     seen: Counter[str] = field(default_factory=Counter[str])
     heard: set[str] = field(default_factory=set[str])
     failed: Counter[str] = field(default_factory=Counter[str])
@@ -220,14 +223,15 @@ class Watch:
         # Exactly then, so that it is said once.
         if cells == FIRST and failed > MOST_UNREAD * FIRST:
             cause = self.failed.most_common(1)[0][0]
+            lost = "those cells have no score" if self.who == ALONE else "those cells go by the others, if by any"
             ask.warn(
-                f"{failed} of the judge's first {FIRST} replies could not be read (such as: {cause}); those cells have "
-                f"no score; name another judge, or raise its max_tokens"
+                f"{failed} of the first {FIRST} replies of {self.who} could not be read (such as: {cause}); {lost}; "
+                f"name another judge, or raise its max_tokens"
             )
         # A judge that goes by the place of a reply is told of in `note_swap`.
         if new and len(self.heard) == FIRST and not self.turned and len(self.seen) == 1:
             ask.warn(
-                f"the judge said {said} of each of the first {FIRST} different replies, so it tells nothing apart; "
+                f"{self.who} said {said} of each of the first {FIRST} different replies, so it tells nothing apart; "
                 f"name another judge, or say in its criteria what tells good from bad"
             )
 
@@ -250,3 +254,18 @@ class Watch:
         """Share of pairs in which it keeps to its choice when their order is turned round; 1 for no pairs."""
         shown = self.kept + self.turned
         return self.kept / shown if shown else 1.0
+
+
+@dataclass(slots=True)
+class Watches:
+    """A `Watch` for each judge that is asked the same: those of a panel fail each in its own way."""
+
+    panel: bool = False
+    of: dict[Role, Watch] = field(default_factory=dict[Role, Watch])
+
+    def __getitem__(self, role: Role) -> Watch:
+        """That of one judge."""
+        if role not in self.of:
+            place = f"judge {JUDGES.index(role) + 1} of the panel" if self.panel and role in JUDGES else ALONE
+            self.of[role] = Watch(place)
+        return self.of[role]

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from promptopt.errors import ConfigError
 from promptopt.evaluators.checklist import Checklist
-from promptopt.evaluators.judging import graded, options_of, unjudged
+from promptopt.evaluators.judging import UNREAD, graded, options_of, unjudged
 from promptopt.evaluators.rubric import Rubric
 from promptopt.protocols import JUDGES, Ask, Role, Task
 from promptopt.types import Cell, Example, Score
@@ -40,6 +40,8 @@ class Panel:
         # In one hand: where the task is exchanged (for one without its test), no part keeps the other.
         object.__setattr__(self, "rubric", replace(self.rubric, task=self.task))
         object.__setattr__(self, "checklist", replace(self.checklist, task=self.task))
+        for each in (self.rubric, self.checklist):
+            each.watches.panel = True
 
     @classmethod
     def for_task(cls, task: Task) -> Self:
@@ -85,7 +87,11 @@ class Panel:
         named = [(role, score) for role, score in zip(self.judges, scores, strict=True) if score.judged]
         # Half is not enough: which half answers may say more than how.
         if 2 * len(named) <= len(scores):
-            return unjudged(reply, f"only {len(named)} of {len(scores)} judges could be read")
+            all_of = zip(self.judges, scores, strict=True)
+            whys = [
+                f"{role}: {score.feedback.removeprefix(f'{UNREAD}: ')}" for role, score in all_of if not score.judged
+            ]
+            return unjudged(reply, f"only {len(named)} of {len(scores)} judges could be read; {'; '.join(whys)}")
         value = sum(score.value for _, score in named) / len(named)
         feedback = "; ".join(f"{role}: {score.feedback}" for role, score in named if score.feedback)
         parts = tuple((str(role), score.value) for role, score in named)

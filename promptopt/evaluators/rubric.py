@@ -17,7 +17,7 @@ from promptopt.evaluators.first_token import ALTERNATIVES
 from promptopt.evaluators.judge_reply import VERSION, expected_in, score_in
 from promptopt.evaluators.judging import (
     Question,
-    Watch,
+    Watches,
     Word,
     consult,
     graded,
@@ -62,7 +62,7 @@ class Rubric:
     """How often the judge is asked; several answers are drawn, and their mean counts."""
     max_tokens: int = 512
     """Tokens of a judge's reply; a judge that thinks needs thousands."""
-    watch: Watch = field(default_factory=Watch, init=False, repr=False, compare=False)
+    watches: Watches = field(default_factory=Watches, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.low >= self.high:
@@ -138,17 +138,18 @@ class Rubric:
 
         draws = [consult(requests, read, ask, role, draw) for draw in range(self.draws)]
         return [
-            self._scored(reply, words, ask) for (_, reply), words in zip(replies, zip(*draws, strict=True), strict=True)
+            self._scored(reply, words, ask, role)
+            for (_, reply), words in zip(replies, zip(*draws, strict=True), strict=True)
         ]
 
-    def _scored(self, reply: str, words: Sequence[Word[float]], ask: Ask) -> Score:
+    def _scored(self, reply: str, words: Sequence[Word[float]], ask: Ask, role: Role) -> Score:
         scores = [word.read for word in words if word.read is not None]
         if not scores:
-            self.watch.note(reply, None, words[0].problem, ask)
+            self.watches[role].note(reply, None, words[0].problem, ask)
             return unjudged(reply, words[0].problem)
         mean = sum(scores) / len(scores)
         said = f"{mean:.3g} of {self.high}"
-        self.watch.note(reply, said, "", ask)
+        self.watches[role].note(reply, said, "", ask)
         value = (mean - self.low) / (self.high - self.low)
         reason = next((word.reason for word in words if word.reason), "")
         why = f": {reason}" if reason else ""

@@ -195,7 +195,7 @@ def test_settings_that_do_not_fit_together_are_said(settings: dict[str, object],
 def test_a_judge_that_cannot_be_read_or_says_the_same_of_all_is_told_of() -> None:
     door = ask("this judge writes prose")
     Rubric(TASK).score(cells(25), door)
-    assert [said for said in door.warned if "20 of the judge's first 20 replies could not be read" in said]
+    assert [said for said in door.warned if "20 of the first 20 replies of the judge could not be read" in said]
     door = ask('{"score": 5}')
     Rubric(TASK).score(cells(25), door)
     assert door.warned == [
