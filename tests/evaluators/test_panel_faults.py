@@ -83,7 +83,5 @@ def test_a_list_of_judges_is_a_panel(tmp_path: Path) -> None:
     judges = [Scripted(good, name=f"scripted/{place}") for place in "ab"]
     panel = Panel(TASK, Rubric(TASK), Checklist(TASK, ("Is it polite?",)), size=2)
     models = Models(Scripted(answer, name="scripted/task"), judge=judges)  # type: ignore[arg-type]
-    assert (
-        len(evaluate(TASK, Prompt.of("Answer."), model=models, evaluator=panel, store=tmp_path / "store.db").scores)
-        == 48
-    )
+    found = evaluate(TASK, Prompt.of("Answer."), model=models, evaluator=panel, store=tmp_path / "store.db")
+    assert all(score.answer.endswith("2 of 2 judges") for score in found.scores)
