@@ -79,6 +79,12 @@ _ASIDE = re.compile(r"[(\[][^()\[\]]{1,300}[)\]](?=[*_]{0,3}\s{0,2}[:=])")
 """Before a colon, in brackets: it may say between what is chosen, "Label (positive, negative): negative"."""
 # A sign before a number, as in +3; not the plus of c+1.
 _PLUS = re.compile(r"(?<![\w)+.])\+(?=\d)")
+_AT_FIRST = re.compile(
+    r"(?:(?:^|(?<=[.!?;\n]))\W{0,4}(?:(?:at\sfirst|initially),?\s(?:i\s(?:thought|leaned|was)|glance|sight|look)|on\sfirst\s(?:read\w{0,3}|glance|look)"
+    r"|i\s(?:first|initially)\s(?:thought|leaned)|my\s(?:first|initial)\s(?:thought|guess|impression|instinct|reaction|read\w{0,3}))\b[^.!?;\n]{0,120}?"
+    r"|(?:^|(?<=[.!?;\n]))\W{0,4}(?:i|id|it\s(?:seem|look|sound|appear)(?:s|ed))\s[^.!?;\n]{0,60}\bat\sfirst)(?:[.;,]\s?|\s)(?:but|however|yet)\b"
+)
+"""What something seemed before it was looked into: "At first glance it looks positive, but …"."""
 _WORD = re.compile(r"\w")
 _DECIMAL = re.compile(r"(?<![\w.,])(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?(?![0-9]|[.,][0-9])")
 _SHARE = re.compile(r"[^\w\n]{0,4}(?:[0-9]{1,3}(?:[.,][0-9]{1,9})?\s?%|[01]?\.[0-9])")
@@ -168,6 +174,10 @@ class LabelReader:
         named = [match for match in self._pattern.finditer(folded) if not self._in_passing(match, folded)]
         if not named:
             return None
+        seemed = [match.span() for match in _AT_FIRST.finditer(folded)]
+        looked_into = [each for each in named if not any(begin <= each.start() < end for begin, end in seemed)]
+        # "Positive at first, but I cannot tell" names no other.
+        named = looked_into if looked_into else named
         chosen = ticked(folded, [(*match.span(), self._name(match)) for match in named])
         if chosen is not None:
             return chosen

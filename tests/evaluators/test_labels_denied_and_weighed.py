@@ -11,6 +11,15 @@ GRADES = ("A+", "A", "A-", "B+", "B", "B-")
 RATINGS = ("1", "2", "3", "4", "5")
 SENTIMENT = ("positive", "negative")
 CASES: list[tuple[tuple[str, ...], str, str | None]] = [
+    # What it seemed, and what it is.
+    (SENTIMENT, "At first glance it looks positive, but it is negative.", "negative"),
+    (SENTIMENT, "My first thought was positive, but on reflection it's negative.", "negative"),
+    (SENTIMENT, "I'd lean positive at first, but actually it's negative.", "negative"),
+    (SENTIMENT, "At first I thought negative; however, this is positive.", "positive"),
+    # That it changes in the text is no second thought.
+    (SENTIMENT, "It was positive at first but negative later", None),
+    (SENTIMENT, "Initially positive, but ultimately negative.", None),
+    (SENTIMENT, "At first glance it looks positive.", "positive"),
     # Who asks first, and denies then.
     (("Urgent", "Not urgent"), "Urgent? Not really.", "Not urgent"),
     (("toxic", "non-toxic"), "Is it toxic? Hardly.", "non-toxic"),
