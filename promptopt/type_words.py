@@ -21,6 +21,11 @@ IN_FILES: Mapping[Any, str] = {**IN_PYTHON, bool: "true or false", type(None): "
 """Plain types as they are written in TOML and on the command line."""
 
 
+def callable_name(thing: object) -> str:
+    """What a person calls a function, or an object that is called as one: the object by its class; a text is a name."""
+    return thing if isinstance(thing, str) else str(getattr(thing, "__qualname__", type(thing).__name__))
+
+
 def in_words(hint: Any, plain: Mapping[Any, str], otherwise: Callable[[Any], str]) -> str:
     """The values of a type in words. `otherwise` names what is neither plain, nor a Literal, nor one of several types.
 

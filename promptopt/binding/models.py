@@ -12,6 +12,7 @@ from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import UNSAID, Access, provider_of
 from promptopt.models.scripted import Scripted
 from promptopt.protocols import JUDGES, LocalAware, Model, Role, Simulating
+from promptopt.type_words import callable_name
 
 
 @told
@@ -160,7 +161,7 @@ def names_user(named: str | Model | Models) -> bool:
 
 
 def _check_object(model: object) -> None:
-    called = getattr(model, "__qualname__", type(model).__name__)
+    called = callable_name(model)
     if isinstance(model, type):
         raise ConfigError(f"{called} is a class, and no model; make one of it, as {called}(…)")
     generate = getattr(model, "generate", None)

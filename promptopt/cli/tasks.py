@@ -12,6 +12,7 @@ import typer
 from promptopt.cli import options
 from promptopt.cli.output import show, show_json
 from promptopt.text import counted
+from promptopt.type_words import callable_name
 
 app = typer.Typer(
     add_completion=False,
@@ -77,8 +78,8 @@ def show_task(
         ["examples", splits],
         ["inputs", ", ".join(task.fields)],
         ["labels", ", ".join(task.labels) if task.labels else "(free answers)"],
-        ["metric", _named(task.metric)],
-        ["answer", f"{_named(task.answer)}, read from at most {counted(task.sampling.max_tokens, 'token')}"],
+        ["metric", callable_name(task.metric)],
+        ["answer", f"{callable_name(task.answer)}, read from at most {counted(task.sampling.max_tokens, 'token')}"],
         ["layouts", ", ".join(layout.name for layout in task.layouts) + " (the first is used)"],
         ["demonstrations", "as turns of the conversation" if task.demos_as_turns else "in the text"],
     ]
@@ -97,7 +98,3 @@ def show_task(
         parts.append(f"An example:\n{words.block(shown)}")
     parts += [f"Warning: {warning}" for warning in task.warnings]
     show("\n\n".join(parts))
-
-
-def _named(choice: object) -> str:
-    return choice if isinstance(choice, str) else str(getattr(choice, "__qualname__", type(choice).__qualname__))

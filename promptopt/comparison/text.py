@@ -48,13 +48,9 @@ def _row(each: Method) -> list[str]:
     return [
         words.shortened(each.name), runs, words.score(each.score), words.score(low), words.score(high),
         words.difference(each.gain.mean), *map(words.difference, each.gain.ci95), " : ".join(map(str, each.verdicts)),
-        *map(_whole, (each.evaluations, each.calls, each.tokens)), words.dollars(each.usd),
-        "-" if each.minutes is None else f"{each.minutes:.1f}", _whole(each.prompt_tokens),
+        *map(words.rounded, (each.evaluations, each.calls, each.tokens)), words.dollars(each.usd),
+        "-" if each.minutes is None else f"{each.minutes:.1f}", words.rounded(each.prompt_tokens),
     ]  # fmt: skip
-
-
-def _whole(value: float | None) -> str:
-    return words.count(None if value is None else round(value))
 
 
 def _pairs(found: Comparison) -> str:

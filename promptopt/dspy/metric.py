@@ -15,6 +15,7 @@ from promptopt.dspy.untyped import dspy
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.scalars import as_float, unboxed
 from promptopt.text import normalise, shorten
+from promptopt.type_words import callable_name
 
 Metric = Callable[..., Any]
 """(gold, prediction), or with trace, and with pred_name and pred_trace; gives a number, a bool, or a Prediction of
@@ -41,7 +42,7 @@ def check_metric(metric: object) -> Metric:
         raise ConfigError(f"PromptOpt: metric is {metric!r:.80}; give a function of (gold, prediction, trace=None)")
     waits = metric if inspect.isroutine(metric) else getattr(metric, "__call__", metric)  # noqa: B004 - not whether
     if inspect.iscoroutinefunction(waits):
-        raise ConfigError(f"PromptOpt: the metric {_name(metric)!r} is async; give a plain function")
+        raise ConfigError(f"PromptOpt: the metric {callable_name(metric)!r} is async; give a plain function")
     taken = _arity(metric)
     if taken is not None and taken < 2:
         raise ConfigError("PromptOpt: the metric takes one argument; give a function of (gold, prediction, trace=None)")
@@ -73,7 +74,7 @@ def _called(metric: Metric, given: list[Any], taken: int | None, cell: tuple[str
         return metric(*(given[:3] if taken is None else given[:taken]))
     # What ends a script would else pass for a failure of the program.
     except (Exception, SystemExit) as cause:
-        said = f"the metric {_name(metric)!r} failed: {type(cause).__name__}: {cause}, on {_shown(given[0])}"
+        said = f"the metric {callable_name(metric)!r} failed: {type(cause).__name__}: {cause}, on {_shown(given[0])}"
         raise EvaluatorError(said, prompt_id=cell[0], example_id=cell[1]) from cause
 
 
@@ -86,7 +87,7 @@ def _read(metric: Metric, found: Any, gold: Any, cell: tuple[str, str]) -> tuple
     value = as_float(found) if isinstance(found, Real | Decimal) else math.nan
     if math.isnan(value) or not 0.0 <= value <= 1.0:
         raise EvaluatorError(
-            f"the metric {_name(metric)!r} gave {found!r:.80}; give a number in [0, 1], True or False, or "
+            f"the metric {callable_name(metric)!r} gave {found!r:.80}; give a number in [0, 1], True or False, or "
             f"dspy.Prediction(score=…, feedback=…), on {_shown(gold)}",
             prompt_id=cell[0],
             example_id=cell[1],
@@ -113,7 +114,3 @@ def _arity(metric: Metric) -> int | None:
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     more = takewhile(lambda each: each.default is each.empty or each.name in GIVEN, positional[2:5])
     return len(positional[:2]) + sum(1 for _ in more)
-
-
-def _name(metric: Metric) -> str:
-    return getattr(metric, "__qualname__", type(metric).__name__)

@@ -20,6 +20,7 @@ from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives,
 from promptopt.scalars import as_float, unboxed
 from promptopt.text import REGEX_LIMIT_S, counted, normalise, shorten
 from promptopt.thoughts import spoken
+from promptopt.type_words import callable_name
 from promptopt.types import Cell, Demand, Example, Reply, Request, Score
 
 SHOWN = 200
@@ -262,7 +263,7 @@ def _wrong(answer: str, target: str, accepted: tuple[str, ...], limit: int) -> s
 
 def _expected(answer: str | Reader, labels: Sequence[str]) -> str:
     if not isinstance(answer, str):
-        return f"{_name(answer)} found none"
+        return f"{callable_name(answer)} found none"
     if answer == "label":
         return shorten(f"expected one of {', '.join(labels)}", 2 * SHOWN)
     if answer.startswith("regex:"):
@@ -274,9 +275,5 @@ def _expected(answer: str | Reader, labels: Sequence[str]) -> str:
 def _failed(noun: str, function: str | Metric | Reader, cell: Cell, what: str) -> EvaluatorError:
     # By its id nobody finds an example in his data.
     shown = shorten(normalise(next((value for _, value in cell.example.fields), "")), 60)
-    message = f"{noun} {_name(function)!r} {what}, on {shown!r}"
+    message = f"{noun} {callable_name(function)!r} {what}, on {shown!r}"
     return EvaluatorError(message, prompt_id=cell.prompt.id, example_id=cell.example.id)
-
-
-def _name(function: str | Metric | Reader) -> str:
-    return function if isinstance(function, str) else getattr(function, "__qualname__", type(function).__name__)

@@ -23,6 +23,7 @@ from promptopt.evaluators.structured import json, set_f1
 from promptopt.protocols import METRICS, Metric
 from promptopt.registry import function_in, module_of
 from promptopt.text import INVISIBLE, Regex, normalise
+from promptopt.type_words import callable_name
 from promptopt.types import Example, digest
 
 
@@ -110,8 +111,9 @@ def resolve(metric: str | Metric, comma: bool = False) -> Metric:
     if not isinstance(metric, str) or ":" in metric:
         found = _imported(metric) if isinstance(metric, str) else metric
         if not takes(found, "answer", "example"):
-            called = metric if isinstance(metric, str) else getattr(metric, "__qualname__", type(metric).__name__)
-            raise ConfigError(f"metric {called!r} takes other arguments than (answer, example); give it these two")
+            raise ConfigError(
+                f"metric {callable_name(metric)!r} takes other arguments than (answer, example); give it these two"
+            )
         return found
     if metric not in _METRICS:
         raise UnknownName("metric", metric, [*METRICS, "module:function"])

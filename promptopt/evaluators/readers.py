@@ -19,6 +19,7 @@ from promptopt.evaluators.options import choice
 from promptopt.protocols import READERS, Reader
 from promptopt.text import Regex
 from promptopt.thoughts import spoken
+from promptopt.type_words import callable_name
 
 NAMES = (*READERS, "regex:PATTERN")
 """The names `resolve` knows."""
@@ -45,8 +46,9 @@ def resolve(
     """
     if not isinstance(reader, str):
         if not takes(reader, "reply"):
-            called = getattr(reader, "__qualname__", type(reader).__name__)
-            raise ConfigError(f"answer reader {called!r} takes other arguments than the reply; give it this one")
+            raise ConfigError(
+                f"answer reader {callable_name(reader)!r} takes other arguments than the reply; give it this one"
+            )
         return reader
     if reader.startswith("regex:"):
         return _PatternReader.of(reader.removeprefix("regex:"))

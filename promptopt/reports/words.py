@@ -23,6 +23,11 @@ def count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
+def rounded(value: float | None) -> str:
+    """The nearest whole number, with separators; "-" where there is none."""
+    return count(None if value is None else round(value))
+
+
 def dollars(value: float | None) -> str:
     """Cents, and four decimals below a dollar; an unknown price is said, never guessed."""
     if value is None:

@@ -47,19 +47,15 @@ def _table(methods: Sequence[Table]) -> list[list[str]]:
             [each["name"], f"{each['runs'] - each['left']} of {each['runs']}", words.score(each["score"]),
              _interval(each["ci95"]), "-" if gain is None else words.difference(gain["mean"]),
              " : ".join(str(verdicts[name]) for name in ("better", "no_evidence", "worse")),
-             *(_whole(each[name]) for name in ("evaluations", "calls", "tokens")),
+             *(words.rounded(each[name]) for name in ("evaluations", "calls", "tokens")),
              "-" if each["score"] is None else words.dollars(each["usd"]),
-             "-" if each["minutes"] is None else f"{each['minutes']:.1f}", _whole(each["prompt_tokens"])]
+             "-" if each["minutes"] is None else f"{each['minutes']:.1f}", words.rounded(each["prompt_tokens"])]
         )  # fmt: skip
     return rows
 
 
 def _interval(ends: Any) -> str:
     return "-" if ends is None else f"{words.score(ends[0])} to {words.score(ends[1])}"
-
-
-def _whole(value: float | None) -> str:
-    return words.count(None if value is None else round(value))
 
 
 def _bars(methods: Sequence[Table]) -> list[tuple[str, str, Bar]]:
