@@ -69,7 +69,8 @@ class Account:
         self._slices.saw(role, [reply["usage"][1] for _, reply in fresh])
         used = self._ledger(role, len(fresh), [reply["usage"] for _, reply in fresh])
         self.spent, self.by_role[role] = (each.plus(used) for each in (self.spent, self.by_role.get(role, Ledger())))
-        self.fallen += sum(max(0.0, reply.get(PAID_USD, 0.0) - (self.usd(role, reply) or 0.0)) for _, reply in fresh)
+        dearer = [reply for _, reply in fresh if PAID_USD in reply]
+        self.fallen += sum(max(0.0, reply[PAID_USD] - (self.usd(role, reply) or 0.0)) for reply in dearer)
         self._allow_for_probes(fresh, role)
         self._paid_then = self.paid
         return [reply for _, reply in fresh]
@@ -90,7 +91,15 @@ class Account:
 
     def pay(self, role: Role, reply: Mapping[str, Any]) -> None:
         """Enter a call, or a probe, that went out this session."""
-        self.paid = self.paid.plus(self._ledger(role, 1, [reply["usage"]]))
+        # Not by `_ledger`, which sums over many: this is done for every call by itself.
+        reading, writing = reply["usage"]
+        self.paid = self.paid.with_calls(
+            1,
+            proposer=role == "proposer",
+            prompt_tokens=reading,
+            completion_tokens=writing,
+            usd=self._usd(role, reading, writing),
+        )
 
     def settle(self) -> None:
         """Count a call whose reply was stored this session."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, SupportsIndex, cast
 
 from promptopt.errors import BackendError
-from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
+from promptopt.models.tokens import TEMPLATE_TOKENS, THINKING_TOKENS, count_of, estimate_tokens, most_tokens
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 
@@ -70,10 +70,14 @@ def _counted(
             warn(_odd(model))
             return replace(reply, prompt_tokens=sum(estimate_tokens(text, model) for text in asked))
         return reply
+    read, written = reply.prompt_tokens, reply.completion_tokens
+    # Counts that every request may have, as nearly all are: whatever its texts, a service may add as much.
+    if type(read) is type(written) is int and 0 <= read <= TEMPLATE_TOKENS and 0 <= written <= THINKING_TOKENS:
+        return reply
     asked = _texts(request)
     cap = request.sampling.max_tokens if isinstance(request, Request) else 0
     most_read, most_written = most_tokens(asked, reply.text, cap)
-    read, written = count_of(reply.prompt_tokens, most_read), count_of(reply.completion_tokens, most_written)
+    read, written = count_of(read, most_read), count_of(written, most_written)
     if read is not None and written is not None:
         return reply
     warn(_odd(model))

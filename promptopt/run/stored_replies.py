@@ -51,7 +51,9 @@ def _whole(text: str) -> Any:
             # Read as the program will read it: what fails there would fail after it was charged.
             Likelihoods.from_json(value)
             return value
-        Reply.from_json(value)
+        # The other members are read as they are.
+        if value["tokens"] != [] or "calls" in value:
+            Reply.from_json(value)
         return value if isinstance(value["text"], str) else None
     # RecursionError: what is nested thousands deep, which no reply ever was.
     except (ValueError, TypeError, KeyError, RecursionError):

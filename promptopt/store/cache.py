@@ -116,7 +116,9 @@ class Cache:
         self._changed.notify_all()
 
     def _take_up(self) -> None:
-        self._waiting, self._kept = [*self._kept, *self._waiting], []
+        # With every call that settles: while all is well what waits is not copied.
+        if self._kept:
+            self._waiting, self._kept = [*self._kept, *self._waiting], []
 
     def _write(self) -> None:
         while True:

@@ -9,6 +9,7 @@ import pytest
 
 from promptopt.errors import BudgetSpent
 from promptopt.models.prices import Price
+from promptopt.protocols import Role
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.charging import Account
 from promptopt.run.fetching import HARMLESS_TOKENS, Call
@@ -144,3 +145,14 @@ def test_no_slice_goes_out_at_a_cap_that_is_reached(limits: Limits) -> None:
     charged.charge(calls("b"), [reply(0, 1)], "task")
     with pytest.raises(BudgetSpent, match="12"):
         charged.next_slice(calls("xyz"), "task")
+
+
+@pytest.mark.parametrize("price", [PRICE, None])
+@pytest.mark.parametrize("role", ["task", "proposer"])
+def test_what_goes_out_is_paid_call_by_call_as_it_is_charged_together(role: Role, price: Price | None) -> None:
+    paid = Account(Limits(), {role: price})
+    replies = [reply(3, 5), reply(0, 0), reply(10, 1)]
+    for each in replies:
+        paid.pay(role, each)
+    paid.charge(calls("abc"), replies, role)
+    assert paid.paid == paid.spent == Ledger(0, 3, 3 * (role == "proposer"), 13, 6, None if price is None else 18.5)

@@ -93,6 +93,8 @@ WITH_USD = '{"text":"x","finish":"stop","usage":[1,2],"tokens":[],"served":"m","
         *(WITH_USD % -1, WITH_USD % "NaN", WITH_USD % '"x"'),
         *(WITH_USD % f'0.1,"refused":{price}' for price in ("[1]", "[1,-2]", "[1,NaN]", '"ab"', "false", "{}")),
         WITH_USD.replace("[1,2]", "[-1,2]") % 0.1,
+        *(WITH_USD.replace('"tokens":[]', f'"tokens":{tokens}') % 0.1 for tokens in ("null", "7", "[1]", '["ab"]')),
+        *(WITH_USD.replace('"tokens":[],', "") % 0.1, WITH_USD % '0.1,"calls":7', WITH_USD % '0.1,"calls":[[]]'),
     ],
 )
 def test_a_damaged_reply_is_forgotten_alone(tmp_path: Path, reply: object) -> None:
