@@ -117,6 +117,49 @@ def test_the_sampler_is_told_what_the_pair_scored_and_comes_back_to_what_scored_
     assert sum(later) / len(later) > sum(first) / len(first) + 0.05
 
 
+class Looking(Heard):
+    """A sampler that keeps, round by round, what the task model was asked between a suggestion and its score."""
+
+    model: Scripted
+    rounds: list[list[slice]]
+
+    def __init__(self, variables: Mapping[str, int], seed: int, startup: int = 10) -> None:
+        super().__init__(variables, seed, startup)
+        self.rounds.append([])
+        self._begun = 0
+
+    def suggest(self) -> Choice:
+        self._begun = len(self.model.log)
+        return super().suggest()
+
+    def told(self, value: float) -> None:
+        self.rounds[-1].append(slice(self._begun, len(self.model.log)))
+        super().told(value)
+
+
+def test_trials_of_a_round_share_a_few_examples_and_each_round_draws_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = planted_model(lambda text: 0.9 if "well" in text else 0.4, common=0.5)
+    Looking.log, Looking.rounds, Looking.model = [], [], model
+    monkeypatch.setattr(tpe, "Parzen", Looking)
+    optimize(
+        planted_task(),
+        TPE(bootstrap=Bootstrapping(sets=1)),
+        model=Models(model, proposer=numbered()),
+        budget=Budget(evaluations=200),
+        store=tmp_path / "store.db",
+    )
+    questions = [text_of(request).rpartition("question")[2] for request in model.log]
+    looks = [{each for part in trials for each in questions[part]} for trials in Looking.rounds]
+    # A pair that is known asks nothing, so that a round may not ask for all that its trials look at.
+    looks = [look for look in looks if look]
+    few = max(map(len, looks))
+    assert len(looks) > 3
+    assert few <= 6
+    assert len(set().union(*looks)) > 2 * few
+
+
 def test_the_plan_grows_with_the_room_and_what_is_set_stays() -> None:
     plans = [TPE().plan(inside(evaluations)) for evaluations in (100, 273, 1_400, 20_000)]
     assert [plan.sets for plan in plans] == [3, 4, 6, 12]
