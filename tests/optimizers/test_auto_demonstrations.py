@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +17,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.operators.demos import with_target
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.operators import Operators
+from promptopt.optimizers.auto.search import _unshown  # pyright: ignore[reportPrivateUsage]
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout, Turns
@@ -111,3 +114,14 @@ def test_as_turns_thirty_two_are_the_most(tmp_path: Path) -> None:
     found = made(tmp_path, AS_TURNS, Demonstrating((20, 32), count=12), train=160)
     assert {changed(*each) for each in found.made[20]} == {("add", 12, 20), ("exchange", 0, 19), ("drop", -10, 10)}
     assert {changed(*each) for each in found.made[32]} == {("exchange", 0, 31), ("drop", -16, 16)}
+
+
+def test_a_generation_is_not_looked_at_on_what_one_of_it_shows_unless_all_is_shown() -> None:
+    train = [Example.of("yes", question=f"question {number}") for number in range(4)]
+    run = cast(Any, SimpleNamespace(train=train))
+    bare = Prompt.of("Answer.")
+    # What stands in a prompt may have another target, and be the same question all the same.
+    shown = [bare.with_demos((Example.of("no", question="question 1"),)), bare.with_demos(tuple(train[2:3]))]
+    assert _unshown(run, [bare]) == train
+    assert _unshown(run, [bare, *shown]) == [train[0], train[3]]
+    assert _unshown(run, [bare.with_demos(tuple(train))]) == train

@@ -303,3 +303,14 @@ def test_what_repeats_the_request_or_criticises_is_no_child(tmp_path: Path, oper
     (request, *_), warnings = operated(tmp_path, method, reply=reply)
     assert kind(request) == operator
     assert method.children == [], warnings
+
+
+def test_an_operator_of_which_nothing_is_known_is_taken_to_succeed_half_of_the_time() -> None:
+    credit = Credit({"a": 1.0, "b": 1.0})
+    assert credit.rate("a") == 0.5
+    credit.note("a", False)
+    assert credit.rate("a") == pytest.approx(0.98 / (0.98 + 1.98))
+    credit.note("b", True)
+    assert credit.rate("b") == pytest.approx(1.98 / (0.98 + 1.98))
+    credit.reset()
+    assert (credit.rate("a"), credit.rate("b")) == (0.5, 0.5)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from promptopt.optimizers.metaspo.method import MetaSPO
 from promptopt.optimizers.metaspo.requests import show_failures
+from promptopt.optimizers.metaspo.search import SystemPromptSearch
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
@@ -106,3 +109,15 @@ def test_what_is_long_in_a_failure_gives_way_in_its_middle() -> None:
     text = shown(Example.of("yes", text="it"), Score(0.0, "#" * 1_500 + "@" * 1_500, "no"))
     assert text.count("#") + text.count("@") == 2_000
     assert min(text.count("#"), text.count("@")) > 500
+
+
+@pytest.mark.parametrize(("left", "paid", "followed"), [(None, 9, 0), (90, 9, 0), (89, 8, 1), (9, 1, 1)])
+def test_a_further_round_writes_no_more_system_prompts_than_can_be_scored(
+    left: int | None, paid: int, followed: int
+) -> None:
+    told: list[bool] = []
+    run = SimpleNamespace(evaluations_left=lambda: left, follow_budget=lambda: told.append(True))
+    search = SimpleNamespace(_plan=SimpleNamespace(systems=9), _run=run, _sample=range(10))
+
+    assert SystemPromptSearch._paid_for(cast(Any, search)) == paid  # pyright: ignore[reportPrivateUsage]
+    assert len(told) == followed

@@ -315,3 +315,9 @@ def test_settings_from_the_command_line() -> None:
 def test_unusable_settings_are_refused(name: str, value: int) -> None:
     with pytest.raises(ConfigError, match=repr(name)):
         RandomSearch(**{name: value})
+
+
+def test_where_all_score_alike_the_start_stays_first(tmp_path: Path) -> None:
+    result = search(tmp_path, RandomSearch(), model=planted_model(lambda _: 1.0), budget=Budget(evaluations=150))
+    assert len(result.steps[0].pool) > 4
+    assert result.steps[0].kept[0] == result.start.prompt

@@ -18,7 +18,9 @@ from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.selection.fresh import FreshRejects
 from promptopt.selection.generations import SPARE, Fresh, GenerationalSelection, fresh, least_generation, writings_of
+from promptopt.selection.lineage import LineageBounds
 from promptopt.testing import planted_model, planted_task
 from promptopt.types import Prompt, Proposal, Room
 
@@ -138,6 +140,23 @@ def test_looks_deepen_as_evaluations_are_spent(tmp_path: Path) -> None:
     assert sum(costs[-6:-1]) > 1.7 * sum(costs[:5])
     assert all(len(step.kept) == 2 for step in result.steps)
     assert result.steps[-1].spent.evaluations <= 1_000
+
+
+@pytest.mark.parametrize("lineage", [True, False])
+def test_a_generation_is_ranked_by_relatives_where_the_plan_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lineage: bool
+) -> None:
+    asked: list[type] = []
+    for rule in (LineageBounds, FreshRejects):
+        select = rule.select
+
+        def heard(own: Any, *given: Any, rule: type = rule, select: Any = select) -> Any:
+            asked.append(rule)
+            return select(own, *given)
+
+        monkeypatch.setattr(rule, "select", heard)
+    conduct(tmp_path, Search([4, 4], Fresh(600, 4, 2, 3.0, lineage=lineage)), Budget(evaluations=1_500))
+    assert asked == [LineageBounds if lineage else FreshRejects] * 2
 
 
 def test_a_dry_spell_begins_again_from_the_best_once_and_then_closes(tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
 from promptopt.optimizers.align_pro.method import AlignPro
 from promptopt.optimizers.align_pro.plan import AlignProPlan
-from promptopt.types import Room
+from promptopt.types import Prompt, Room
 from tests.optimizers.align_pro.test_align_pro import Untaught
 
 
@@ -66,3 +71,22 @@ def test_a_cap_on_calls_pays_for_the_rewrites_too(calls: int) -> None:
 )
 def test_the_least_is_a_small_round_and_the_guard(method: AlignPro, least: int) -> None:
     assert method.least(room(500)) == least
+
+
+@pytest.mark.parametrize(("bound", "before"), [(9.0, [0.0, 0.5, 1.0, 1.5]), (1.0, [0.0, 0.5])])
+def test_the_divergence_of_rounds_adds_up(monkeypatch: pytest.MonkeyPatch, bound: float, before: list[float]) -> None:
+    told: list[float] = []
+
+    def heard(own: Any, run: Any, counts: Any, source: Prompt, batch: Any, spent: float) -> tuple[Prompt, float]:
+        told.append(spent)
+        return Prompt.of(f"{source['instruction']}."), 0.5
+
+    monkeypatch.setattr(AlignPro, "_round", heard)
+    monkeypatch.setattr(AlignPro, "_pool", lambda *_: Counter[Prompt]())
+    method = AlignPro(rounds=4, bound=bound, guard=False)
+    run = SimpleNamespace(
+        room=room(1_000), rng=lambda _: random.Random(0), train=range(200), initial=Prompt.of("Answer."),
+        rank_by=lambda *_: None,
+    )  # fmt: skip
+    method.optimize(cast(Any, run))
+    assert told == before
