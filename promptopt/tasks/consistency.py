@@ -104,8 +104,11 @@ def check_answers(task: Task) -> None:
         seen.add(label)
 
 
-def check_targets(task: Task, examples: Iterable[Example]) -> None:
-    """Raises DataError where there are labels and a target is none of them, or the metric needs demands that lack."""
+def check_targets(task: Task, examples: Iterable[Example], one: str = "example", many: str = "examples") -> None:
+    """Raises DataError where there are labels and a target is none of them, or the metric needs demands that lack.
+
+    `one`, `many`: what the examples are called.
+    """
     wanting, labels = task.metric == "demands", set(task.labels)
     bare: list[Example] = []
     strange: list[str] = []
@@ -116,11 +119,11 @@ def check_targets(task: Task, examples: Iterable[Example]) -> None:
         if wanting and not example.demands:
             bare.append(example)
     if strange:
-        raise DataError(f"task {task.name!r}: {_of_strange(strange, task.labels)}")
+        raise DataError(f"task {task.name!r}: {_of_strange(strange, task.labels, (one, many))}")
     if bare:
         shown = shorten(" ".join(value for _, value in bare[0].fields), 60)
         raise DataError(
-            f"task {task.name!r}: {counted(len(bare), 'example has', 'examples have')} no demands, such as {shown!r}, "
+            f"task {task.name!r}: {counted(len(bare), f'{one} has', f'{many} have')} no demands, such as {shown!r}, "
             f"and the metric 'demands' needs some; name their column as [data] demands, or write [[demands]] for all"
         )
 
@@ -149,12 +152,12 @@ def decimals_said(read_by: Collection[object], examples: Iterable[Example]) -> t
     )
 
 
-def _of_strange(targets: Sequence[str], labels: Sequence[str]) -> str:
+def _of_strange(targets: Sequence[str], labels: Sequence[str], called: tuple[str, str]) -> str:
     """What is wrong with targets that are no labels: data and labels may both be misspelt."""
     first = targets[0]
     near = get_close_matches(first, labels, n=1)
     known = f"the nearest is {near[0]!r}" if near else f"they are {shorten(', '.join(labels), 100)}"
-    count = counted(targets.count(first), "example has", "examples have")
+    count = counted(targets.count(first), f"{called[0]} has", f"{called[1]} have")
     return (
         f"{count} the target {shorten(first, 60)!r}, which is none of the labels ({known}); correct the data or the "
         f"labels"

@@ -148,3 +148,16 @@ def file_contents(path: Path, source: Source, seed: int) -> FileContents:
         examples, warnings = read_chats(path, read_rows(path), *asked)
         return FileContents(examples, None, warnings)
     return examples_from(path, read_rows(path), source.columns(), seed=seed)
+
+
+def must_pass_contents(path: Path, source: Source, seed: int) -> Pool:
+    """The examples that must pass: read as the task's data, which may say of a row what slice and group it is of.
+
+    They need not: each decides for itself. Raises DataError for what cannot be read so.
+    """
+    if source.turns is None and not source.scenarios:
+        first = next(iter(read_rows(path)), None)
+        absent = {name: None for name in ("slice", "group") if first is None or getattr(source, name) not in first}
+        source = replace(source, **absent)
+    found = file_contents(path, source, seed)
+    return Pool(found.examples, warnings=found.warnings)

@@ -111,6 +111,7 @@ class Task:
         check_answers(self)
         check_prompt(self, placeholders)
         check_targets(self, self._everything())
+        check_targets(self, self.gate.must_pass, "example that must pass", "examples that must pass")
         check_disjoint(self.train, self.dev, self.test)
 
     @classmethod

@@ -32,7 +32,7 @@ from promptopt.errors import ConfigError, UnknownName
 from promptopt.protocols import Metric
 from promptopt.tasks.clauses import contract_of, gate_of
 from promptopt.tasks.companions import file_bytes
-from promptopt.tasks.data_table import Source, file_contents, own_data, pool_from, source_of
+from promptopt.tasks.data_table import Source, must_pass_contents, own_data, pool_from, source_of
 from promptopt.tasks.demands import common_demands, with_demands
 from promptopt.tasks.judge_table import judge_of
 from promptopt.tasks.layout import RESERVED, Layout, Turns
@@ -44,7 +44,7 @@ from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits
 from promptopt.tasks.task import Task
 from promptopt.tasks.trust import check_trusted, deeds
 from promptopt.text import Regex, shorten
-from promptopt.types import Prompt, Sampling
+from promptopt.types import Example, Prompt, Sampling
 
 Table = Mapping[str, Any]
 LARGEST_BYTES = 1 << 24
@@ -180,8 +180,13 @@ def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, 
     said = remarks(initial, layouts, names, marks)
     labels = tuple(cast("list[str]", table.get("labels", [])))
     metric = str(table.get("metric", "exact")) if own is None else own
-    pool = several_right(pool, metric)
-    pool = with_demands(replace(pool, warnings=(*pool.warnings, *said)), common_demands(path, table))
+    pool, demanded = several_right(pool, metric), common_demands(path, table)
+    pool = with_demands(replace(pool, warnings=(*pool.warnings, *said)), demanded)
+
+    def must_pass(file: Path) -> tuple[Example, ...]:
+        # As the task's own, whatever is made of these: several right answers, demands of every reply.
+        return with_demands(several_right(must_pass_contents(file, source, splits.seed), metric), demanded).rows
+
     named: str | list[str] = table.get("editable", "instruction")
     editable = cast("str", (named,) if isinstance(named, str) else tuple(named))
     clauses = cast("dict[str, Any]", table.get("contract", {}))
@@ -198,7 +203,7 @@ def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, 
         answer=str(table.get("answer", "label" if labels else "text")),
         sampling=Sampling(max_tokens=int(table.get("max_tokens", 256)), stop=tuple(table.get("stop", ()))),
         contract=contract_of(path, clauses, names, [part for part in ("instruction", *parts) if part not in editable]),
-        gate=gate_of(path, clauses, lambda file: file_contents(file, source, splits.seed).examples),
+        gate=gate_of(path, clauses, must_pass),
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
         judge=judged_simulation(table, judge_of(path, table.get("judge", {}))),
