@@ -182,11 +182,11 @@ class Channel:
         streamed = joined_chunks(text)
         if streamed is not None:
             return without_key(streamed)
-        shown = quoted(self.server.scrub(text), 60)
+        found = f"something else than JSON ({quoted(self.server.scrub(text), 60)})" if text else "an empty body"
         # What begins as JSON was broken off on its way, which may pass; anything else is no model's server.
         cut = not text or (text[0] in "{[" and not _is_whole(text))
         raise NotJSON(
-            f"answered with something else than JSON ({shown}); see that the base URL is its API; most end in /v1",
+            f"answered with {found}; see that the base URL is its API; most end in /v1",
             misplaced=not cut,
         )
 

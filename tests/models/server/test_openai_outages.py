@@ -217,3 +217,9 @@ def test_429_halves_what_is_in_flight_and_nothing_is_lost(opened: Opening) -> No
     texts = [got.text for got in ask(model, *[chat(f"{n}") for n in range(300)])]
     assert texts == [f"{n}" for n in range(300)]
     assert model._dispatcher.window.limit < 32
+
+
+def test_an_empty_body_is_named_as_such(opened: Opening) -> None:
+    _, model = opened(lambda _: Answer(b""), retry_policy=RetryPolicy(total_s=0.1, misplaced_s=0.1))
+    with pytest.raises(BackendError, match="answered with an empty body; see that"):
+        ask(model, chat("a"))
