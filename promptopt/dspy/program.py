@@ -33,6 +33,14 @@ class Slot:
     fixed: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A module with the texts of a prompt, and its predictors by name as it was made."""
+
+    module: Module
+    predictors: Sequence[tuple[str, Any]]
+
+
 @dataclass(slots=True, eq=False)
 class DspyProgram:
     """Runs copies of a module that hold a prompt's instructions, and has the user's metric score what they give.
@@ -50,7 +58,7 @@ class DspyProgram:
     strays: Strays
     _inside: LM = field(init=False, repr=False)
     _shown: dict[Any, Gold] = field(init=False, repr=False)
-    _copies: dict[str, Module] = field(default_factory=dict[str, Any], repr=False)
+    _copies: dict[str, Copy] = field(default_factory=dict[str, Copy], repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,9 +67,9 @@ class DspyProgram:
 
     def __call__(self, prompt: Prompt, example: Example, ask: ModelHandle) -> Score:
         """The score of one cell, with what the predictors were given and gave as its trace."""
-        module, (_, gold) = self.kept_copy(prompt), self.gold[example.id]
+        copy, (_, gold) = self.kept_copy(prompt), self.gold[example.id]
         with self.asking_through(ask):
-            return self.scored(module, gold, module(**gold.inputs()), (prompt.id, example.id))
+            return self.scored(copy, gold, copy.module(**gold.inputs()), (prompt.id, example.id))
 
     def configured(self, prompt: Prompt, *, within: bool = False) -> Module:
         """A copy of the module with a prompt's instructions and demonstrations.
@@ -100,16 +108,17 @@ class DspyProgram:
         with dspy.context(lm=self._inside, trace=[], disable_history=True):
             yield
 
-    def scored(self, module: Module, gold: Gold, prediction: Any, cell: tuple[str, str]) -> Score:
-        """The score of what `module` gave on an example; `cell`: the ids of prompt and example. Within the cell."""
-        predictors: list[tuple[str, Any]] = module.named_predictors()
-        self.strays.check(predictors)
+    def scored(self, copy: Copy, gold: Gold, prediction: Any, cell: tuple[str, str]) -> Score:
+        """The score of what a copy gave on an example; `cell`: the ids of prompt and example. Within the cell."""
+        self.strays.check(copy.module.named_predictors())
         # DSPy's own helpers give None for a call that failed; a metric would fail on it, and end the run.
         if prediction is None or inspect.isgenerator(prediction) or inspect.isasyncgen(prediction):
             given = "None" if prediction is None else "a generator; end `forward` with `return`, and leave out `yield`"
             return Score(0.0, parsed=False, feedback=f"{FAILED}it gave back {given}")
         records: list[Any] = list(dspy.settings.trace)
-        called = named_calls(predictors, records)
+        # By those it was made with: one that a program puts into itself as it runs is another one for each cell, and
+        # which cell's it is just then is chance.
+        called = named_calls(copy.predictors, records)
         found = judged(self.metric, gold, prediction, list(zip(called, records, strict=True)), cell)
         parts = {slot.predictor: slot.part for slot in self.slots}
         trace = tuple(
@@ -125,13 +134,14 @@ class DspyProgram:
             demonstration=demos_as_text(calls) if any(called) else "",
         )
 
-    def kept_copy(self, prompt: Prompt) -> Module:
+    def kept_copy(self, prompt: Prompt) -> Copy:
         """The module with the texts of a prompt, made once: the newest `KEPT` of them stay."""
         with self._lock:
             if prompt.id not in self._copies:
                 if len(self._copies) >= KEPT:
                     self._copies.pop(next(iter(self._copies)))
-                self._copies[prompt.id] = self.configured(prompt, within=True)
+                module = self.configured(prompt, within=True)
+                self._copies[prompt.id] = Copy(module, module.named_predictors())
             return self._copies[prompt.id]
 
 
@@ -144,10 +154,10 @@ class AsyncDspyProgram:
     async def __call__(self, prompt: Prompt, example: Example, ask: ModelHandle) -> Score:
         """As `DspyProgram`."""
         program = self.program
-        module, (_, gold) = program.kept_copy(prompt), program.gold[example.id]
+        copy, (_, gold) = program.kept_copy(prompt), program.gold[example.id]
         with program.asking_through(ask):
-            prediction = await module.acall(**gold.inputs())
-            return program.scored(module, gold, prediction, (prompt.id, example.id))
+            prediction = await copy.module.acall(**gold.inputs())
+            return program.scored(copy, gold, prediction, (prompt.id, example.id))
 
     def fingerprint(self) -> str:
         """As `DspyProgram`."""

@@ -127,3 +127,29 @@ def test_calls_of_a_copy_are_demonstrations_and_those_of_equal_twins_are_nobodys
     twins = student.deepcopy()
     records = [(student.answer, {}, {}), (twins.answer, {}, {}), (dspy.Predict("a -> b"), {}, {})]
     assert named_calls(student.named_predictors(), records) == ["answer", "", ""]
+
+
+class MakesOne(One):
+    """Puts a predictor into itself as it runs; cells that run side by side put theirs into the same copy."""
+
+    def forward(self, question: str):
+        self.more = dspy.Predict(dspy.Signature("question -> more", "Say more."))
+        self.more(question=question)
+        return self.answer(question=question, hint="")
+
+
+@pytest.mark.slow
+def test_a_predictor_that_is_made_as_the_program_runs_leaves_the_run_replayable(tmp_path: Path) -> None:
+    engine, seen = Engine(), set[str]()
+
+    def metric(gold: dspy.Example, prediction: dspy.Prediction, trace: object, name: str | None, own: object) -> bool:
+        if name is not None:
+            seen.add(name)
+        return gold.answer == prediction.answer
+
+    compiled(tmp_path, MakesOne(), lm(engine), method="bootstrap", metric=metric)
+    before = engine.calls
+    compiled(tmp_path, MakesOne(), lm(engine), method="bootstrap", metric=metric)
+    assert engine.calls == before
+    # No name at times and its own at others: it has none.
+    assert seen == {"answer", ""}
