@@ -279,6 +279,7 @@ def _dozen(run: Run) -> list[Prompt]:
             demos = fitting(run, run.initial, draw(run.rng(f"demos {number}"), pool, SHOTS))
             found += [run.initial.with_demos(demos)] if demos else []
     kept = [each for each in dict.fromkeys(found) if run.task.broken_by(each, run.count_tokens) is None]
+    # A rewriter may give the start back, which is scored by itself.
     return [each for each in kept if each != run.initial]
 
 

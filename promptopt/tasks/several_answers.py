@@ -67,6 +67,7 @@ def _taken_apart(example: Example, kinds: tuple[type, ...]) -> Example:
     if example.accepted or example.rejected or example.solution or not example.target.startswith(("[", "{")):
         return example
     entries = _entries(example.target)
+    # True is an int to Python, and no answer of a list of numbers.
     if not entries or not all(isinstance(entry, kinds) and not isinstance(entry, bool) for entry in entries):
         return example
     texts = dict.fromkeys(entry.strip() if isinstance(entry, str) else canonical(entry) for entry in entries)

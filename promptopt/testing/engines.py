@@ -68,6 +68,7 @@ class ScorerContract:
 
     def requests(self) -> list[ScoreRequest]:
         """Chat and plain; one, several and long continuations; a prefix that the examples of a candidate share."""
+        # Twice, so that it fills a block of any prefix cache: of vLLM on a CPU that is 32 tokens.
         rules = "Name the colour of the thing in one word. Think of the thing as most people know it. " * 2
         found: list[ScoreRequest] = []
         for thing in ("grass", "snow, fresh from the sky", "coal"):

@@ -205,6 +205,7 @@ def _bootstrap(
     for place, (item, pair) in enumerate(zip(items, _levels(items), strict=True)):
         # Replies of one group are drawn together: they are no independent evidence.
         groups.setdefault(item.group if item.group else place, []).append(pair)
+    # A generator of its own: the same labels give the same interval.
     units, rng = list(groups.values()), random.Random(f"calibration {seed}")
     values: list[float] = []
     for _ in range(RESAMPLES):

@@ -26,6 +26,7 @@ def usage_of(answer: Mapping[str, Any], request: Request, text: str, model: str)
     total = count_of(counts.get("total_tokens"), most_read + most_written)
     if written is None:
         left = None if total is None or read is None else total - read
+        # A total that leaves nothing was counted otherwise, and tells nothing.
         written = left if left is not None and left > 0 else estimate_tokens(text, model)
     if read is None:
         left = 0 if total is None else total - written
