@@ -26,6 +26,7 @@ from promptopt.run.budget import Allocation, Ledger
 from promptopt.run.door import Door
 from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
+from promptopt.tasks.consistency import beside_missing_targets
 from promptopt.tasks.splits import beside_test_size
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
@@ -222,17 +223,18 @@ def _result(
         lineage=candidates,
         front=front(candidates, run.count_tokens),
         steps=tuple(run.steps), rejected=dict(run.rejected),
-        warnings=(*_of_task(run.task), *run.warnings),
+        warnings=(*_of_task(run.task, criterion), *run.warnings),
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.account.by_role.items()},
         members=() if winner == run.initial else of_members(run.task, trial.test, *scores),
     )  # fmt: skip
 
 
-def _of_task(task: Task) -> tuple[str, ...]:
+def _of_task(task: Task, criterion: Criterion) -> tuple[str, ...]:
     """What is to be known of the task and was said before the search; the size of the test the plan says."""
     # A foreign task may have none.
-    return beside_test_size(getattr(task, "warnings", ()))
+    said = beside_test_size(getattr(task, "warnings", ()))
+    return beside_missing_targets(said) if by_judge(criterion.evaluator) else said
 
 
 def _asked_by(criterion: Criterion, models: Mapping[Role, Model]) -> Mapping[Role, Model]:

@@ -14,6 +14,7 @@ from promptopt.tasks.layout import RESERVED
 from promptopt.text import Pattern, counted, shorten
 from promptopt.types import Example
 
+_NO_TARGETS = "no example has a right answer"
 LONGEST_PART = 1_000_000
 """Characters of a prompt part: a quarter of a million tokens, beyond what nearly all models read."""
 
@@ -138,9 +139,14 @@ def _nothing_right(task: Task, examples: Sequence[Example]) -> tuple[str, ...]:
     if not needy or not examples or any(example.target or example.accepted for example in examples):
         return ()
     return (
-        f"no example has a right answer, so the metric {task.metric!r} has nothing to hold replies against: give "
+        f"{_NO_TARGETS}, so the metric {task.metric!r} has nothing to hold replies against: give "
         f"targets or demands, or let a judge score replies (a [judge] table)",
     )
+
+
+def beside_missing_targets(warnings: Iterable[str]) -> tuple[str, ...]:
+    """Those that hold too where a judge scores the replies, whom a task that was made in Python does not know of."""
+    return tuple(said for said in warnings if not said.startswith(_NO_TARGETS))
 
 
 def decimals_said(read_by: Collection[object], examples: Iterable[Example]) -> tuple[str, ...]:

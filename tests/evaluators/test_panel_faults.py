@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promptopt import Example, Models, Prompt, Task
+from promptopt import Budget, Example, Models, Prompt, Task, optimize
 from promptopt.errors import ConfigError
 from promptopt.evaluation import Evaluation, evaluate
 from promptopt.evaluators.checklist import Checklist
@@ -85,3 +85,18 @@ def test_a_list_of_judges_is_a_panel(tmp_path: Path) -> None:
     models = Models(Scripted(answer, name="scripted/task"), judge=judges)  # type: ignore[arg-type]
     found = evaluate(TASK, Prompt.of("Answer."), model=models, evaluator=panel, store=tmp_path / "store.db")
     assert all(score.answer.endswith("2 of 2 judges") for score in found.scores)
+
+
+def test_a_judge_needs_no_right_answers_and_a_metric_is_told_that_it_has_none(tmp_path: Path) -> None:
+    def judged_by(evaluator: Rubric | None) -> str:
+        models = Models(
+            Scripted(answer, name="scripted/task"),
+            proposer=Scripted(lambda _: "Be polite.", name="scripted/proposer"),
+            judge=Scripted(good, name="scripted/judge"),
+        )
+        store = tmp_path / f"{evaluator is None}.db"
+        found = optimize(TASK, optimizer="random", evaluator=evaluator, model=models, budget=Budget(100), store=store)
+        return "\n".join(found.warnings)
+
+    assert "no example has a right answer" not in judged_by(Rubric(TASK))
+    assert "no example has a right answer" in judged_by(None)
