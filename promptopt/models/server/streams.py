@@ -35,7 +35,10 @@ def joined_chunks(raw: str) -> dict[str, Any] | None:
             if isinstance(piece, dict):
                 each = cast("dict[str, Any]", piece)
                 index = each.get("index")
-                _add(choices.setdefault(index if isinstance(index, int) else 0, {}), each)
+                choice = choices.setdefault(index if isinstance(index, int) else 0, {})
+                if choice.get("finish_reason") and _is_another(choice, each):
+                    raise Outage("answered with two different replies at once")
+                _add(choice, each)
     if choices:
         answer["choices"] = [choices[index] for index in sorted(choices)]
     # Some servers never write [DONE]: that all was sent shows by the reason.
@@ -77,6 +80,15 @@ def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
     if pending and ended:
         raise Outage("answered with a stream that is malformed")
     return found, ended
+
+
+def _is_another(choice: Mapping[str, Any], piece: Mapping[str, Any]) -> bool:
+    """Whether `piece` is a whole message, and says something else than the one that has ended."""
+    whole, known = piece.get("message"), choice.get("message")
+    if not isinstance(whole, dict) or not isinstance(known, dict):
+        return False
+    said: object = cast("dict[str, Any]", whole).get("content")
+    return bool(said) and said != cast("dict[str, Any]", known).get("content")
 
 
 def _add(choice: dict[str, Any], piece: Mapping[str, Any]) -> None:

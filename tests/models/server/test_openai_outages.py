@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
 
 from promptopt.errors import BackendError
 from promptopt.models.server.openai import OpenAIModel
-from promptopt.models.server.retrying import RetryPolicy
+from promptopt.models.server.retrying import Outage, RetryPolicy
+from promptopt.models.server.streams import joined_chunks
 from promptopt.types import Reply
 from tests.models.server.asking import KEY, Opening, Waits, ask, briefly, chat
 from tests.servers import (
@@ -223,3 +225,18 @@ def test_an_empty_body_is_named_as_such(opened: Opening) -> None:
     _, model = opened(lambda _: Answer(b""), retry_policy=RetryPolicy(total_s=0.1, misplaced_s=0.1))
     with pytest.raises(BackendError, match="answered with an empty body; see that"):
         ask(model, chat("a"))
+
+
+@pytest.mark.parametrize(("second", "told"), [("no", None), ("yes", "yes"), ("", "yes")])
+def test_two_replies_in_one_body_are_none_unless_they_are_the_same(second: str, told: str | None) -> None:
+    bodies = [
+        {"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": text}}]} for text in ("yes", second)
+    ]
+    raw = "\n".join(map(json.dumps, bodies))
+    if told is None:
+        with pytest.raises(Outage, match="two different replies at once"):
+            joined_chunks(raw)
+    else:
+        joined = joined_chunks(raw)
+        assert joined is not None
+        assert joined["choices"][0]["message"]["content"] == told
