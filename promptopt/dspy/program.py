@@ -234,12 +234,14 @@ def slots_of(module: Module, wanted: Sequence[str] | None) -> tuple[list[Slot], 
 
 
 def _tool_lists(module: Module) -> dict[int, str]:
-    """By predictor, what a ReAct module wrote behind its signature's instructions."""
+    """By predictor, what a ReAct or CodeAct module wrote behind its signature's instructions."""
     found: dict[int, str] = {}
+    # CodeAct is a ReAct that has its predictor by another name.
     for _, inner in module.named_sub_modules(type_=dspy.ReAct):
-        own, whole = str(inner.signature.instructions), str(inner.react.signature.instructions)
+        acting = getattr(inner, "react", getattr(inner, "codeact", None))
+        own, whole = str(inner.signature.instructions), str(getattr(acting, "signature", inner.signature).instructions)
         if whole.startswith(own):
-            found[id(inner.react)] = whole[len(own) :]
+            found[id(acting)] = whole[len(own) :]
     return found
 
 

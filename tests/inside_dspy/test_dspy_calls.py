@@ -12,7 +12,7 @@ dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dsp
 
 from promptopt.dspy import lm_of  # noqa: E402
 from promptopt.dspy.demos import demos_as_text  # noqa: E402
-from promptopt.dspy.program import named_calls  # noqa: E402
+from promptopt.dspy.program import named_calls, slots_of  # noqa: E402
 from promptopt.models.scripted import Scripted  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
 from tests.inside_dspy.scripted import Engine, lm  # noqa: E402
@@ -153,3 +153,19 @@ def test_a_predictor_that_is_made_as_the_program_runs_leaves_the_run_replayable(
     assert engine.calls == before
     # No name at times and its own at others: it has none.
     assert seen == {"answer", ""}
+
+
+def double(number: int) -> int:
+    """Twice a number."""
+    return 2 * number
+
+
+@pytest.mark.filterwarnings("ignore:CodeAct is deprecated")
+def test_a_module_that_writes_code_keeps_what_stands_behind_the_text_that_is_edited() -> None:
+    student = dspy.CodeAct(dspy.Signature("question -> answer", "Answer it."), tools=[double])
+    whole = student.codeact.signature.instructions
+    slots, texts, _ = slots_of(student, None)
+    [acting] = [slot for slot in slots if slot.predictor == "codeact"]
+    assert texts["codeact"] == "Answer it."
+    assert texts["codeact"] + acting.fixed == whole
+    assert "Twice a number." in acting.fixed
