@@ -105,7 +105,8 @@ class DspyProgram:
         """While a cell runs, its LM calls go through `ask`."""
         # Never put back: each cell runs in a context of its own (`CellWorker`).
         HANDLE.set(ask)
-        with dspy.context(lm=self._inside, trace=[], disable_history=True):
+        adapter = self.strays.metered(dspy.settings.adapter)
+        with dspy.context(lm=self._inside, adapter=adapter, trace=[], disable_history=True):
             yield
 
     def scored(self, copy: Copy, gold: Gold, prediction: Any, cell: tuple[str, str]) -> Score:

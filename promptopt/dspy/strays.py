@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +43,18 @@ class Strays:
         if HANDLE.get() is None:
             self._threads = True
             raise ConfigError("the LM was asked outside of its cell, from a thread of the program's own")
-        given = dspy.settings.lm
+        return self._twin(dspy.settings.lm)
+
+    def metered(self, adapter: Any) -> Any:
+        """The adapter; where it asks an LM of its own (`dspy.TwoStepAdapter`), a copy that asks it through the run."""
+        given: Any = getattr(adapter, "extraction_model", None)
+        if not isinstance(given, dspy.BaseLM):
+            return adapter
+        found = copy(adapter)
+        found.extraction_model = self._twin(given)
+        return found
+
+    def _twin(self, given: LM) -> LM:
         if self._route is None:
             self._direct[str(given.model)] = None
             return given

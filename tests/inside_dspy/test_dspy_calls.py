@@ -169,3 +169,22 @@ def test_a_module_that_writes_code_keeps_what_stands_behind_the_text_that_is_edi
     assert texts["codeact"] == "Answer it."
     assert texts["codeact"] + acting.fixed == whole
     assert "Twice a number." in acting.fixed
+
+
+class Talks(Engine):
+    """Answers a task in words of its own."""
+
+    def write(self, system: str, user: str, request: object) -> str:
+        return super().write(system, user, request) if "</" in user else f"Of {user.split()[-1]}: yes, by q1."
+
+
+@pytest.mark.slow
+def test_the_lm_of_an_adapter_is_metered_and_replayed(tmp_path: Path) -> None:
+    engine, own = Talks(), Engine()
+    with dspy.context(adapter=dspy.TwoStepAdapter(lm(own))):
+        result = compiled(tmp_path, Plain(), lm(engine), budget=SMALL).promptopt.result
+        before = engine.calls + own.calls
+        assert own.calls > 0
+        assert result.spent.calls == before
+        compiled(tmp_path, Plain(), lm(engine), budget=SMALL)
+    assert engine.calls + own.calls == before
