@@ -24,7 +24,7 @@ from promptopt.comparison import cells
 from promptopt.comparison.cells import Row, TableCell
 from promptopt.comparison.compare import compared
 from promptopt.comparison.table import Comparison
-from promptopt.comparison.text import said_of
+from promptopt.comparison.text import cell_outcome
 from promptopt.evaluation import evaluate
 from promptopt.models.specs import open_model
 from promptopt.outcome.result import Result
@@ -139,7 +139,7 @@ def conduct(plan: Plan, path: Path, store: Path, say: Callable[[str], None]) -> 
         def keep(row: Row) -> None:
             if row.measured:
                 append(path, Line(keys[row.cell], plan.budget, plan.proposer, row, extras[row.cell]))
-            say(f"{row.cell}: {said_of(row)}, {row.seconds / 60:.1f} min")
+            say(f"{row.cell}: {cell_outcome(row)}, {row.seconds / 60:.1f} min")
 
         wanted = [cell for cell in plan.cells() if not _known(plan, cell, known)]
         done = list(cells.run_cells(wanted, run, tell=keep))

@@ -88,7 +88,7 @@ def optimize(
             earlier = store.find(result.run_id).result
             result = with_earlier(result, earlier)
             if said := repriced(result, earlier):
-                _tell(session, Warned(said))
+                _tell_observers(session, Warned(said))
                 result = replace(result, warnings=(*result.warnings, said))
             kept = kept_beside(result, earlier)
             store.end(trial.id, status=result.status, result={**result.to_json(), **kept})
@@ -109,12 +109,12 @@ def _waiting(name: str, session: Session, stop: Callable[[], str | None]) -> Cal
             raise BackendError(f"run {name} is still under way in another process ({reason}); run this again later")
         while unsaid:
             unsaid.pop()
-            _tell(session, told)
+            _tell_observers(session, told)
 
     return wait
 
 
-def _tell(session: Session, said: Warned) -> None:
+def _tell_observers(session: Session, said: Warned) -> None:
     for observer in session.observers:
         observer(said)
 

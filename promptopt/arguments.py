@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from promptopt.errors import ConfigError, UnknownName
-from promptopt.kinds import HOW_MADE, described, fits, of_class, plain
+from promptopt.kinds import HOW_MADE, fits, of_class, plain, type_in_words
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -39,7 +39,7 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
         hints = _hints(function)
         for name, given in bound.arguments.items():
             bound.arguments[name] = value = plain(given, hints.get(name, Any))
-            _check(function, called, name, value, signature.parameters)
+            _check_argument(function, called, name, value, signature.parameters)
         return function(*bound.args, **bound.kwargs)
 
     return call
@@ -154,7 +154,7 @@ def _check_kinds(kind: type, given: Mapping[str, Any]) -> None:
     hints = _hints(kind)
     for name in _parameters(kind):
         if name in given and not of_class(given[name], hints.get(name, Any)):
-            _check(kind, kind.__name__, name, given[name], _parameters(kind))
+            _check_argument(kind, kind.__name__, name, given[name], _parameters(kind))
 
 
 def check_each(called: str, given: object, kind: type | types.UnionType, how: str) -> None:
@@ -180,7 +180,7 @@ def _bound(
     if unknown is not None:
         meant = _of_a_parameter(function, unknown)
         known = [name for name in signature.parameters if name not in ("self", "cls")]
-        how = _made(called)
+        how = _how_made(called)
         refused = UnknownName(f"argument of {called}", unknown, known, meant=meant or how * (f"{unknown}=" in how))
         raise refused if meant or refused.near else UnknownName(refused.kind, unknown, known, meant=how)
     try:
@@ -219,15 +219,15 @@ def _unbound(
         if not named:
             return f"{called}: {surplus} is one argument too many; leave it out"
         return f"{called}: {surplus} has no name; give it as one of {', '.join(f'{name}=…' for name in named)}"
-    if lacking and _made(called):
-        return f"{called} needs {lacking[0]}; make one as {_made(called)}"
+    if lacking and _how_made(called):
+        return f"{called} needs {lacking[0]}; make one as {_how_made(called)}"
     if lacking:
-        return f"{called} needs {lacking[0]}; give {described(_hints(function).get(lacking[0], Any))}"
+        return f"{called} needs {lacking[0]}; give {type_in_words(_hints(function).get(lacking[0], Any))}"
     twice = next((name for name in placed[: len(args)] if name in kwargs), "")
     return f"{called}: {twice} is given twice; give it once"
 
 
-def _made(called: str) -> str:
+def _how_made(called: str) -> str:
     """How one of a class is made, where its fields do not say it; or ""."""
     how = HOW_MADE.get(called, "")
     return how.removeprefix("as ") if how.startswith("as ") else ""
@@ -260,7 +260,7 @@ def check_fields(owner: object) -> None:
         value = plain(given, hints.get(name, Any))
         if value is not given:
             object.__setattr__(owner, name, value)
-        _check(kind, kind.__name__, name, value, parameters)
+        _check_argument(kind, kind.__name__, name, value, parameters)
 
 
 @functools.cache
@@ -268,7 +268,7 @@ def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(kind).parameters
 
 
-def _check(
+def _check_argument(
     owner: Callable[..., object],
     called: str,
     name: str,
@@ -277,7 +277,7 @@ def _check(
 ) -> None:
     hint = _hints(owner).get(name, Any)
     if not fits(value, hint):
-        if "Example" in (wanted := described(hint)) and (row := _row(value)) is not None:
+        if "Example" in (wanted := type_in_words(hint)) and (row := _first_table(value)) is not None:
             raise ConfigError(
                 f"{called}: {name} are tables, of {', '.join(map(repr, row))}; make examples of them, as "
                 f"[Example.of(row['the answer'], text=row['the input']) for row in {name}]"
@@ -286,7 +286,7 @@ def _check(
         raise ConfigError(f"{called}: {name} is {_shorten.repr(value)}; give {wanted}{otherwise}")
 
 
-def _row(value: Any) -> Mapping[Any, Any] | None:
+def _first_table(value: Any) -> Mapping[Any, Any] | None:
     """The first of a list of tables, as files are read to; None for anything else."""
     held = typing.cast("Sequence[Any]", value) if isinstance(value, list | tuple) else ()
     return typing.cast("Mapping[Any, Any]", held[0]) if held and isinstance(held[0], Mapping) else None

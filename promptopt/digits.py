@@ -55,7 +55,7 @@ def numbers_in(run: str, comma: bool = False, spaces: bool = True) -> list[str]:
     if alike and not spaces and set(groups[1:]) != {"000"}:
         return []
     # Nobody writes thousands before an exponent.
-    found = [_decimal(groups)] if exponent and marks in ([","], ["."]) else _read(groups, marks, comma)
+    found = [_decimal(groups)] if exponent and marks in ([","], ["."]) else _number_readings(groups, marks, comma)
     if exponent and found:
         found[-1] = _trimmed(format(Decimal(f"{found[-1]}e{exponent}"), "f"))
     return found
@@ -126,7 +126,7 @@ def _mark(run: str) -> str:
     return last
 
 
-def _read(groups: Sequence[str], marks: Sequence[str], comma: bool) -> list[str]:
+def _number_readings(groups: Sequence[str], marks: Sequence[str], comma: bool) -> list[str]:
     if not marks:
         return [_trimmed(groups[0])]
     last, before = marks[-1], marks[:-1]
@@ -143,10 +143,14 @@ def _read(groups: Sequence[str], marks: Sequence[str], comma: bool) -> list[str]
         return [_decimal(groups)]
     # What is left is a list: "1.5,2.5" of decimals, or "1,234 567" of two numbers side by side.
     between = "," if "," in marks else " " if " " in marks else ""
-    return [number for part in _parts(groups, marks, between) for number in _read(*part, comma)] if between else []
+    return (
+        [number for part in _split_groups(groups, marks, between) for number in _number_readings(*part, comma)]
+        if between
+        else []
+    )
 
 
-def _parts(groups: Sequence[str], marks: Sequence[str], between: str) -> list[tuple[list[str], list[str]]]:
+def _split_groups(groups: Sequence[str], marks: Sequence[str], between: str) -> list[tuple[list[str], list[str]]]:
     parts: list[tuple[list[str], list[str]]] = [([groups[0]], [])]
     for mark, group in zip(marks, groups[1:], strict=True):
         if mark == between:

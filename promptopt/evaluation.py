@@ -141,7 +141,9 @@ def evaluate_together(
     with opened(store) as store:
         for place, each in enumerate(asked):
             try:
-                found.append(_scored(each, split, Budget() if budget is None else budget, seed, store, interrupt))
+                found.append(
+                    _evaluated_alone(each, split, Budget() if budget is None else budget, seed, store, interrupt)
+                )
             except (BackendError, ConfigError) as error:
                 if leave_out is None:
                     raise
@@ -170,7 +172,7 @@ def _entered(
     return [replace(each, look=look, next_look=ahead) for each in evaluations]
 
 
-def _scored(
+def _evaluated_alone(
     asked: Asked, split: str, budget: Budget, seed: int, store: Store, interrupt: threading.Event | None
 ) -> Evaluation:
     """One prompt on a split. What it finds on the test is shown to nobody before its look is entered (`_entered`)."""
@@ -190,12 +192,12 @@ def _scored(
     )
     # Of the run's own task, which lacks the examples that cannot be scored.
     examples: tuple[Example, ...] = getattr(run.task, split)
-    chosen = prompt_of(task, asked.prompt)
+    chosen = prompt_or_start(task, asked.prompt)
     refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
     if (refused := crowded(run.task, chosen, models["task"])) is not None:
         raise ConfigError(refused)
     matrix = _as_far_as_allowed(run, chosen, examples)
-    result = _measured(matrix, chosen)
+    result = _measured_prompt(matrix, chosen)
     judge = Criterion(search, models["task"], None).name
     return Evaluation(
         task=task.name,
@@ -215,7 +217,7 @@ def _scored(
     )
 
 
-def _measured(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
+def _measured_prompt(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
     result = measured(matrix[prompt], [example.group for example in matrix.examples])
     if result is None:
         first = matrix[prompt][0]
@@ -305,7 +307,7 @@ def looking(
     return run, door
 
 
-def prompt_of(task: Task, prompt: Prompt | None) -> Prompt:
+def prompt_or_start(task: Task, prompt: Prompt | None) -> Prompt:
     """The prompt given, or the task's start. Raises ConfigError where its parts are not the task's."""
     if prompt is None:
         return task.initial

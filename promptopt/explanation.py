@@ -14,7 +14,7 @@ from promptopt.binding.evaluator import bind_evaluator
 from promptopt.binding.models import Models, names_user, open_models
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
-from promptopt.evaluation import looking, prompt_of
+from promptopt.evaluation import looking, prompt_or_start
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.operators.policy_marks import refuse_unfilled
@@ -99,11 +99,11 @@ def explain(
         )
         if watch is not None:
             watch(run)
-        chosen = prompt_of(task, prompt)
+        chosen = prompt_or_start(task, prompt)
         refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
         with no_search():
             marked = isinstance(model, Models) and model.proposer is not None
-            kept, effects = _left_out(run, chosen, analysis, marked=marked)
+            kept, effects = _effects_of_pieces(run, chosen, analysis, marked=marked)
             mean, error = paired([-value for value in run.evaluate([chosen], kept).values(chosen)])
     return Explanation(
         task=task.name,
@@ -120,7 +120,9 @@ def explain(
     )
 
 
-def _left_out(run: Run, prompt: Prompt, analysis: Analysis, *, marked: bool) -> tuple[list[Example], list[Effect]]:
+def _effects_of_pieces(
+    run: Run, prompt: Prompt, analysis: Analysis, *, marked: bool
+) -> tuple[list[Example], list[Effect]]:
     """The examples that can be scored, and what each piece does on them; `marked`: whether a model marks the pieces."""
     drawn = run.rng("examples").sample(run.train, min(analysis.examples, len(run.train)))
     kept = scorable(run, prompt, drawn)

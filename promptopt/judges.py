@@ -179,7 +179,7 @@ def labelled_rows(
     fields = [name for name, _ in task.train[0].fields]
     found: dict[tuple[Example, str, str], list[float]] = {}
     for place, row in rows:
-        texts = {name: _written(row.get(name)) for name in (*fields, "reply")}
+        texts = {name: _cell_for_judge(row.get(name)) for name in (*fields, "reply")}
         given = "" if row.get("score") is None else str(row["score"])
         lost = [name for name in (*fields, "reply", "score") if name not in row]
         if lost:
@@ -207,7 +207,7 @@ def labelled_rows(
     return [LabelledReply(example, reply, tuple(scores), part) for (example, reply, part), scores in found.items()]
 
 
-def _written(cell: object) -> str:
+def _cell_for_judge(cell: object) -> str:
     """A cell as the judge reads it; a list of messages as the transcript that a conversation is shown as."""
     messages = messages_in(cell)
     return cell_text(cell) if messages is None else transcript(messages)

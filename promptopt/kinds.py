@@ -99,19 +99,21 @@ def _holds(value: Any, origin: type, arms: Sequence[Any]) -> bool:
     return not isinstance(value, Sequence) or all(fits(each, arms[0]) for each in typing.cast("Iterable[Any]", value))
 
 
-def described(hint: Any) -> str:
+def type_in_words(hint: Any) -> str:
     """What a person would call the values of a type, as they are written in Python."""
-    return in_words(hint, IN_PYTHON, _named)
+    return in_words(hint, IN_PYTHON, _type_words)
 
 
-def _named(hint: Any) -> str:
+def _type_words(hint: Any) -> str:
     """A container, a function or an object, with how one is made where its name does not say it."""
     origin, arms = typing.get_origin(hint), typing.get_args(hint)
     if origin is Callable:
         return "a function"
     if origin is not None:
         return (
-            "a table with texts as names" if issubclass(origin, Mapping) else f"a list, each of it {described(arms[0])}"
+            "a table with texts as names"
+            if issubclass(origin, Mapping)
+            else f"a list, each of it {type_in_words(arms[0])}"
         )
     name = str(getattr(hint, "__name__", hint))
     return f"{name} ({HOW_MADE[name]})" if name in HOW_MADE else name

@@ -175,14 +175,17 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
             f"fill in `better` with A, B or tie, or both scores"
         )
     gains = {MARK + pair.item: pair for pair in kept.pairs if pair.gain is not None}
-    items, rest = _items(labels, gains)
+    items, rest = _labelled_and_unlabelled(labels, gains)
     # By what was said and not by its file: a copy of a sheet, or its rows in another order, is no further look.
     name = digest(sorted([item, *map(list, sides)] for item, sides in labels.by_item.items()))
     # Entered before anything is worked out: whoever sees the verdict has looked.
     number = _number(record, name, kept.scorer, looks)
     powered = powered_gain(items, rest, alpha=level(number))
     asked = len(labels.by_item) + labels.blank
-    remarks = [*_remarks(labels, asked, powered, kept), *(_alike(items, labels.kind) if kept.scorer == METRIC else ())]
+    remarks = [
+        *_remarks_on_labels(labels, asked, powered, kept),
+        *(_alike(items, labels.kind) if kept.scorer == METRIC else ()),
+    ]
     return Labelled(
         powered=powered,
         number=number,
@@ -193,7 +196,9 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     )
 
 
-def _items(labels: HumanLabels, pairs: Mapping[str, ReplyPair]) -> tuple[list[Item], list[tuple[float, str]]]:
+def _labelled_and_unlabelled(
+    labels: HumanLabels, pairs: Mapping[str, ReplyPair]
+) -> tuple[list[Item], list[tuple[float, str]]]:
     """What people labelled, and what only the judge saw."""
     items: list[Item] = []
     for item in labels.by_item:
@@ -240,7 +245,7 @@ def _alike(items: Sequence[Item], kind: Kind) -> list[str]:
     ]
 
 
-def _remarks(labels: HumanLabels, asked: int, powered: Powered, kept: KeptPairs) -> tuple[str, ...]:
+def _remarks_on_labels(labels: HumanLabels, asked: int, powered: Powered, kept: KeptPairs) -> tuple[str, ...]:
     said: list[str] = []
     blank = asked - len(labels.by_item)
     if blank:

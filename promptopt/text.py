@@ -167,7 +167,7 @@ class Regex:
     @classmethod
     def of(cls, source: str) -> Regex:
         """The expression. Raises ConfigError, in a sentence to go on from, for what is none, or is too large."""
-        return _made(source)
+        return _checked_regex(source)
 
     @property
     def groups(self) -> int:
@@ -204,7 +204,7 @@ class Regex:
 
 # So many, for a data set may bring an expression with each example (`demands`).
 @lru_cache(maxsize=16_384)
-def _made(source: str) -> Regex:
+def _checked_regex(source: str) -> Regex:
     # Not above: it takes as long to import as the rest of what reads a task.
     import regex
 

@@ -89,7 +89,7 @@ def spoken(reply: str) -> str | None:
     # No thought is open, so the last mark is one that closes.
     after = _TURN_END.sub("", reply[marks[-1].end() :])
     # Where nothing follows the last thought, the answer stood before it.
-    return _begun("".join(outside) if not after or _CLOSING.fullmatch(after) else after)
+    return _without_turn_mark("".join(outside) if not after or _CLOSING.fullmatch(after) else after)
 
 
 def turn(reply: str) -> str:
@@ -97,7 +97,7 @@ def turn(reply: str) -> str:
 
     Marks that stand around the answer only go.
     """
-    reply = _begun(reply)
+    reply = _without_turn_mark(reply)
     found = _STOP.search(reply) if "<" in reply else None
     # `<s>` and `</s>` may also be a pair of tags in an HTML text: a struck line.
     ended = found is not None and not (found[0].startswith("</s>") and "<s>" in reply)
@@ -105,7 +105,7 @@ def turn(reply: str) -> str:
     return _BOX.sub("", said) if "_of_box|>" in said else said
 
 
-def _begun(reply: str) -> str:
+def _without_turn_mark(reply: str) -> str:
     match = _TURN_BEGINS.match(reply) if "<" in reply else None
     return reply if match is None else reply[match.end() :]
 
@@ -136,7 +136,7 @@ def written(reply: str, tags: Sequence[str] = ()) -> str:
     marks = [mark for mark in marks if mark.start() >= start]
     if not marks:
         return reply[start:].strip() if start else reply
-    kept = _pairs(reply, tags, start)
+    kept = _tag_pairs(reply, tags, start)
     if tags and not kept:
         # "Answer in this form: <think>…</think>" is a text that was written; "Sure. <think>…" begins a thought.
         if _PREAMBLE.fullmatch(reply[start : marks[0].start()].strip()) is None:
@@ -222,7 +222,7 @@ def _outside(
     return ([*pieces, ""] if opened else [*pieces, text[start:]]), opened
 
 
-def _pairs(text: str, tags: Sequence[str], start: int) -> list[tuple[int, int]]:
+def _tag_pairs(text: str, tags: Sequence[str], start: int) -> list[tuple[int, int]]:
     """Where the pairs of `tags` stand, from their first opening tag to the end of the next closing one."""
     found: list[tuple[int, int]] = []
     opening: re.Match[str] | None = None

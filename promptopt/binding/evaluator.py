@@ -82,7 +82,7 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
     """
     # A program is run by its own evaluator alone: a method's choice could not score it.
     if evaluator is None and isinstance(task, BringsEvaluator) and task.scored_by is not None:
-        return _checked(task.scored_by)
+        return _checked_evaluator(task.scored_by)
     if options_of(task, "simulated") and not isinstance(evaluator, Simulating):
         if evaluator is not None:
             raise ConfigError(
@@ -108,10 +108,10 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
                 f"class with a classmethod for_task(task)"
             )
         evaluator = cast("Evaluator", made.for_task(task))
-    return _checked(evaluator)
+    return _checked_evaluator(evaluator)
 
 
-def _checked(evaluator: Evaluator) -> Evaluator:
+def _checked_evaluator(evaluator: Evaluator) -> Evaluator:
     """The evaluator. Raises ConfigError for an object that lacks what every evaluator has."""
     # A class has that method as well, and would fail at the first cell.
     if isinstance(evaluator, type) or not callable(getattr(evaluator, "score", None)):

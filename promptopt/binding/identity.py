@@ -77,7 +77,7 @@ def identity_of(value: object, name: str = "the method") -> Any:
         return {"is": "partial", **{each: identity_of(item, f"{name}.{each}") for each, item in held.items()}}
     if callable(value) and hasattr(value, "__qualname__"):
         # A function whose code changes is another one, though its name stays.
-        return {"is": _path(cast("type", value)), "source": _source(cast("Callable[..., object]", value))}
+        return {"is": _path(cast("type", value)), "source": _source_digest(cast("Callable[..., object]", value))}
     try:
         attributes = vars(value)
     except TypeError as cause:
@@ -96,7 +96,7 @@ def _path(kind: type) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
-def _source(function: Callable[..., object]) -> str:
+def _source_digest(function: Callable[..., object]) -> str:
     try:
         return digest(inspect.getsource(function))
     except (OSError, TypeError):

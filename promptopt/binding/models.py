@@ -116,7 +116,7 @@ def _each_by(
     user = _user(models, evaluators)
     more = (models.check_judge, user if user else None, models.teacher, *panel)
     _check_address(models, (models.task, models.proposer, models.judge, models.check, *more))
-    proposer, judge = _named(models)
+    proposer, judge = _proposer_and_judge(models)
     elsewhere = (models.proposer_access is not None, models.judge_access is not None)
     sharing = [each for each, own in zip((proposer, judge), elsewhere, strict=True) if not own]
     taker = _server_of(models.task, *sharing, models.check, *more)
@@ -214,7 +214,7 @@ def _first_judge(models: Models) -> tuple[Models, tuple[str | Model, ...]]:
     return replace(models, judge=named[0] if named else None), named[1:]
 
 
-def _named(models: Models) -> tuple[str | Model | None, str | Model | None]:
+def _proposer_and_judge(models: Models) -> tuple[str | Model | None, str | Model | None]:
     """The proposer and the judge; None where it is the model before it. Raises ConfigError."""
     proposer = models.proposer
     if proposer is None and isinstance(models.task, str):
@@ -247,10 +247,10 @@ def _placed(models: Models, spec: str, access: Access) -> Model:
     """Open in other processes, where it can be."""
     # A server is asked from here: other processes are for models that run in one.
     found = models.elsewhere(spec) if models.elsewhere is not None and access == UNSAID else None
-    return _open(spec, access) if found is None else found
+    return _open_spec(spec, access) if found is None else found
 
 
-def _open(spec: str, access: Access) -> Model:
+def _open_spec(spec: str, access: Access) -> Model:
     from promptopt.models.specs import open_model
 
     more = {name: value for name, value in asdict(access).items() if name != "base_url" and value is not None}

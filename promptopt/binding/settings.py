@@ -73,7 +73,7 @@ def _build(made: Any, settings: Mapping[str, Setting], owner: str) -> Any:
     if not dataclasses.is_dataclass(made):
         if settings:
             raise ConfigError(f"{owner!r} has no settings, but {next(iter(settings))!r} was set; leave it out")
-        return _made(made, {}, owner) if isinstance(made, type) else made
+        return _instance_of(made, {}, owner) if isinstance(made, type) else made
     cls = made if isinstance(made, type) else type(made)
     hints = typing.get_type_hints(cls)
     # Not those that the object works out for itself.
@@ -93,7 +93,7 @@ def _build(made: Any, settings: Mapping[str, Setting], owner: str) -> Any:
             default = getattr(made, head)
         changes[head] = _field(hints[head], default, inner, f"{owner}.{head}")
     if isinstance(made, type):
-        return _made(made, changes, owner)
+        return _instance_of(made, changes, owner)
     try:
         return dataclasses.replace(made, **changes)
     except ConfigError:
@@ -102,7 +102,7 @@ def _build(made: Any, settings: Mapping[str, Setting], owner: str) -> Any:
         raise ConfigError(f"the settings of {owner!r} do not fit together: {cause}") from cause
 
 
-def _made(cls: type, settings: Mapping[str, Any], owner: str) -> Any:
+def _instance_of(cls: type, settings: Mapping[str, Any], owner: str) -> Any:
     parameters = inspect.signature(cls).parameters.values()
     # What *args and **kwargs take need not be given.
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -78,7 +78,7 @@ def several_tasks(
             f"which one is to be improved with --system FILE"
         )
     start = system if system is not None else starts[0] if starts else START
-    return _composed(tasks, start, kind, shares, floor)
+    return _composed_task(tasks, start, kind, shares, floor)
 
 
 @checked
@@ -87,7 +87,7 @@ def under_system(task: Task, system: str) -> Task:
 
     Raises ConfigError for a task that cannot stand under one. `with_user_prompts` makes its user prompt a part too.
     """
-    return _composed([task], system, "mean", (1.0,), None)
+    return _composed_task([task], system, "mean", (1.0,), None)
 
 
 @checked
@@ -105,7 +105,7 @@ def adapting(task: Task, system: str) -> Task:
     return whole.editing(*whole.editables[1:])
 
 
-def _composed(
+def _composed_task(
     tasks: Sequence[Task], start: str, kind: Objective, shares: tuple[float, ...], floor: float | None
 ) -> Task:
     if not start.strip():

@@ -90,7 +90,7 @@ def check(
         checked = check_prompt(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
         outcome = overall(checked.decisions)
         code = _code(outcome, let_pass=let_pass)
-        show_json(_as_json(checked, outcome, code)) if json else show(_as_text(checked, outcome))
+        show_json(_check_as_json(checked, outcome, code)) if json else show(_check_as_text(checked, outcome))
         # Behind what was found: a full disk must not cost that.
         _write_reports(checked, junit, summary, examples=not no_examples)
         raise typer.Exit(code)
@@ -127,7 +127,7 @@ def _report_failure(why: str, junit: Path | None, summary: Path | None) -> None:
     for path, text in ((junit, junit_of_failure("promptopt check", why)), (summary, pull_request_of_failure(why))):
         # If that cannot be written, the failure itself is still what has to be told.
         with suppress(PromptoptError, OSError):
-            _write(path, text)
+            _write_report(path, text)
 
 
 def _code(outcome: str, *, let_pass: bool) -> int:
@@ -148,7 +148,7 @@ def _new_prompt(task: Task, prompt: str, laid_out: Task) -> tuple[Task, Prompt]:
         return laid_out, lost.prompt
 
 
-def _as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
+def _check_as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
     told = [{name: value for name, value in asdict(each).items() if value is not None} for each in checked.decisions]
     return {"task": checked.task, "model": checked.model, "evaluator": checked.evaluator, "outcome": outcome,
             "exit_code": code, "decisions": told,
@@ -156,7 +156,7 @@ def _as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
             "next_look": None if checked.next_look is None else asdict(checked.next_look)}  # fmt: skip
 
 
-def _as_text(checked: Checked, outcome: str) -> str:
+def _check_as_text(checked: Checked, outcome: str) -> str:
     from promptopt.reports import words
 
     said = {"passed": "It may be shipped.", "regression": "It is worse: do not ship it.",
@@ -170,8 +170,8 @@ def _write_reports(checked: Checked, junit: Path | None, summary: Path | None, *
     from promptopt.reports.junit import junit as as_junit
     from promptopt.reports.pull_request import pull_request
 
-    _write(junit, as_junit(f"promptopt {checked.task}", checked.decisions))
-    _write(summary, pull_request(checked, examples=examples))
+    _write_report(junit, as_junit(f"promptopt {checked.task}", checked.decisions))
+    _write_report(summary, pull_request(checked, examples=examples))
 
 
 def _the_one(option: str, given: Sequence[str]) -> str:
@@ -198,7 +198,7 @@ def _check_places(*paths: Path | None) -> None:
             raise ConfigError(f"{str(path)!r} cannot be written: {why}; choose another place")
 
 
-def _write(path: Path | None, text: str) -> None:
+def _write_report(path: Path | None, text: str) -> None:
     if path is None:
         return
     with writing(path):

@@ -79,13 +79,13 @@ def compare(
 
         if methods is not None:
             raise ConfigError("--prompts compares prompts and --methods searches: give one of them")
-        asked = _listed(models) or [config.model]
-        return transfer(config, asked, _listed(prompts), dry_run=dry_run, json=json, quiet=quiet)
-    plan = planned(config, methods, models, seeds)
+        asked = _comma_separated(models) or [config.model]
+        return transfer(config, asked, _comma_separated(prompts), dry_run=dry_run, json=json, quiet=quiet)
+    plan = planned_table(config, methods, models, seeds)
     if dry_run:
         return _foresee(plan, json=json)
     found, code = _rows_run(plan, jobs, quiet, on)
-    _show(found, as_json=json)
+    _show_comparison(found, as_json=json)
     if out is not None:
         _keep(Path(out), plan, found, quiet)
     if code:
@@ -98,7 +98,7 @@ def _again(folder: Path, *, alone: bool, json: bool, quiet: bool) -> None:
 
     if not alone:
         raise ConfigError("--from takes all that it needs from the folder; give nothing beside it but --json")
-    _show(rerun(folder, quiet=quiet), as_json=json)
+    _show_comparison(rerun(folder, quiet=quiet), as_json=json)
 
 
 def _foresee(plan: PlannedTable, *, json: bool) -> None:
@@ -143,7 +143,7 @@ class PlannedTable:
         )
 
 
-def planned(config: RunConfig, methods: str | None, models: str | None, seeds: str) -> PlannedTable:
+def planned_table(config: RunConfig, methods: str | None, models: str | None, seeds: str) -> PlannedTable:
     """What is asked for. Raises ConfigError for what is no task, method or number of seeds, before anything is run."""
     from promptopt.binding.plan import DEFAULT_EVALUATIONS
     from promptopt.binding.settings import build_optimizer
@@ -152,10 +152,12 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
     from promptopt.models.specs import check_spec
     from promptopt.run.budget import Budget
 
-    named = with_floor(_listed(methods))
+    named = with_floor(_comma_separated(methods))
     # Rows and folders call a task file by its name alone.
-    tasks = {Path(each).stem if each.endswith(".toml") else each: each for each in _listed(with_task(config).task)}
-    if len(tasks) < len(_listed(config.task)):
+    tasks = {
+        Path(each).stem if each.endswith(".toml") else each: each for each in _comma_separated(with_task(config).task)
+    }
+    if len(tasks) < len(_comma_separated(config.task)):
         raise ConfigError(f"--task {config.task!r} names two tasks alike; rename one of the files")
     settings = config.settings
     unknown = next((name for name in settings if name.partition(".")[0] not in named), None)
@@ -164,7 +166,7 @@ def planned(config: RunConfig, methods: str | None, models: str | None, seeds: s
     # Without a cap each method would spend what its own settings say.
     if budget_of(config) == Budget():
         config = dataclasses.replace(config, max_evaluations=DEFAULT_EVALUATIONS)
-    asked = _listed(models) or [config.model]
+    asked = _comma_separated(models) or [config.model]
     for each in asked:
         check_spec(each)
     cells = cells_of(tasks, named, asked, _seeds(seeds))
@@ -229,19 +231,19 @@ def _in_a_process(arguments: Sequence[str]) -> tuple[int, str, str]:
 
 
 def _teller(total: int, quiet: bool) -> Callable[[Row], None]:
-    from promptopt.comparison.text import said_of
+    from promptopt.comparison.text import cell_outcome
 
     done: list[Row] = []
 
     def tell(row: Row) -> None:
         done.append(row)
         if not quiet:
-            say(f"{len(done)} of {total}: {row.cell}: {said_of(row)}")
+            say(f"{len(done)} of {total}: {row.cell}: {cell_outcome(row)}")
 
     return tell
 
 
-def _show(found: Comparison, *, as_json: bool) -> None:
+def _show_comparison(found: Comparison, *, as_json: bool) -> None:
     if as_json:
         show_json(found.to_json())
     else:
@@ -269,7 +271,7 @@ def _shared(config: RunConfig) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if name not in ("task", "method", "model", "seed", "out")}
 
 
-def _listed(text: str | None) -> list[str]:
+def _comma_separated(text: str | None) -> list[str]:
     found = [each.strip() for each in (text or "").split(",") if each.strip()]
     twice = next((each for each in found if found.count(each) > 1), None)
     if twice is not None:

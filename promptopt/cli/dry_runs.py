@@ -34,7 +34,7 @@ def forecast_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt]
     different = tuple(dict.fromkeys(prompts))
     if not task.test:
         # One prompt twice: nothing is left to ask.
-        return _table(config, {"task": config.task}, (0, "both are the same prompt"), [], task.warnings)
+        return _forecast_table(config, {"task": config.task}, (0, "both are the same prompt"), [], task.warnings)
     attacked = prompts if HISTORY in task.fields and len(different) > 1 else None
     budget = budget_of(config)
     evaluations, roles = _scoring(config, [(task, each) for each in different], budget, attacked)
@@ -42,7 +42,7 @@ def forecast_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt]
     roles = within_dollars(roles, None if budget.usd is None else len(different) * budget.usd)
     made_of = f"{counted(len(different), 'prompt')} on {counted(len(task.test), 'test example')}"
     made_of += ", and 50 attacks on each" if attacked is not None else ""
-    return _table(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
+    return _forecast_table(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
 
 
 def forecast_scores(
@@ -61,7 +61,7 @@ def forecast_scores(
     made_of = f"{counted(len(wanted), kind, kinds)} on {counted(len(sealed), f'{split} example')}"
     if split == "test":
         made_of += f"; it would be look {look_of(sealed)[0]} at them"
-    return _table(config, {"task": config.task, "split": split}, (evaluations, made_of), roles, first.warnings)
+    return _forecast_table(config, {"task": config.task, "split": split}, (evaluations, made_of), roles, first.warnings)
 
 
 def forecast_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -> ForecastTable:
@@ -74,9 +74,9 @@ def forecast_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -
     warnings = tuple(dict.fromkeys(warning for each in searches for warning in each.warnings))
     known = sum_known(counts)
     whole = None if known is None else seeds * known
-    spread = _spread([each for each in searches for _ in range(seeds)], 0, 0)
+    spread = _joint_range([each for each in searches for _ in range(seeds)], 0, 0)
     methods = list(dict.fromkeys(each.method for each in runs))
-    return _table(config, {"task": config.task, "methods": methods}, (whole, made_of), roles, warnings, spread)
+    return _forecast_table(config, {"task": config.task, "methods": methods}, (whole, made_of), roles, warnings, spread)
 
 
 def forecast_migrate(config: RunConfig, task: Task, source: str | None, names: Sequence[str]) -> ForecastTable:
@@ -107,7 +107,7 @@ def forecast_migrate(config: RunConfig, task: Task, source: str | None, names: S
     )
     warnings = tuple(dict.fromkeys(warning for each in searches for warning in each.warnings))
     named = {"task": config.task, "method": config.method, "seed": config.seed, "least_evaluations": least}
-    return _table(targets[0], named, (most, made_of), [role for role in roles if role.calls != 0], warnings)
+    return _forecast_table(targets[0], named, (most, made_of), [role for role in roles if role.calls != 0], warnings)
 
 
 def forecast_headroom(config: RunConfig, task: Task) -> ForecastTable:
@@ -120,7 +120,7 @@ def forecast_headroom(config: RunConfig, task: Task) -> ForecastTable:
     empty = [RoleForecast.of(role, specs[role], 0, 0, 0, prices[role]) for role in played.roles]
     roles = [as_rehearsed(role, played.roles, prices[role.role]) for role in empty]
     made_of = "the start, other layouts, several replies to vote, and a dozen other prompts"
-    return _table(
+    return _forecast_table(
         config, {"task": config.task}, (played.evaluations, made_of), within_dollars(roles, budget.usd), task.warnings
     )
 
@@ -146,11 +146,13 @@ def forecast_unseen(
     named = {"task": config.task, "method": config.method, "seed": config.seed}
     listed = [role for each in searches for role in each.roles]
     judging = sum_known(counts[: len(counts) - len(searches)])
-    spread = _spread(searches, 0 if judging is None else judging, _tokens(roles))
-    return _table(config, named, (evaluations, made_of), [*listed, *roles], tuple(dict.fromkeys(warnings)), spread)
+    spread = _joint_range(searches, 0 if judging is None else judging, _tokens(roles))
+    return _forecast_table(
+        config, named, (evaluations, made_of), [*listed, *roles], tuple(dict.fromkeys(warnings)), spread
+    )
 
 
-def _spread(searches: Sequence[Forecast], evaluations: int, tokens: int) -> ForecastRange | None:
+def _joint_range(searches: Sequence[Forecast], evaluations: int, tokens: int) -> ForecastRange | None:
     """The least and the most of several searches and of what is certain beside them; None where these are near."""
     if all(each.spread is None for each in searches) or any(each.evaluations is None for each in searches):
         return None
@@ -243,7 +245,7 @@ def _player(config: RunConfig, evaluator: Evaluator) -> str:
     return shipped if shipped else config.model
 
 
-def _table(
+def _forecast_table(
     config: RunConfig,
     named: Mapping[str, object],
     evaluations: tuple[int | None, str],

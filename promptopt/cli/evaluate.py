@@ -92,7 +92,7 @@ def evaluate(
     config = with_task(merged(RunConfig(), {**given, "model": models[0]}))
     for each in models[1:]:
         check_models(**{"--model": each})
-    _check(split, prompt, models, layouts)
+    _check_comparison(split, prompt, models, layouts)
     task = task_of(config, trust=trust)
     if dry_run:
         return _foresee(config, task, prompt, models, split, layouts=layouts, json=json)
@@ -124,7 +124,7 @@ def _tell_of_the_start(task: Task, *, quiet: bool) -> None:
         say(f"warning: {warning}")
 
 
-def _check(split: str, prompts: Sequence[str] | None, models: Sequence[str], layouts: bool) -> None:
+def _check_comparison(split: str, prompts: Sequence[str] | None, models: Sequence[str], layouts: bool) -> None:
     """Raises ConfigError for a split that is none, and for two kinds of comparison at once."""
     if split not in ("train", "dev", "test"):
         raise ConfigError(f"no split is named {split!r}; it is one of train, dev, test")
@@ -210,7 +210,8 @@ def scored(
     failing = _naming(begun, several=len(wanted) > 1)
     with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt), failing:
         evaluations = evaluate_together(
-            _asked(wanted, split, where, begun, quiet=quiet), split=split, budget=budget_of(config), seed=config.seed,
+            _all_asked(wanted, split, where, begun, quiet=quiet),
+            split=split, budget=budget_of(config), seed=config.seed,
             interrupt=interrupt, leave_out=left_out if leave_out and len(wanted) > 1 else None,
         )  # fmt: skip
     names = [each.name for place, each in enumerate(wanted) if place not in missing]
@@ -232,7 +233,7 @@ def _naming(begun: Sequence[str], *, several: bool) -> Generator[None]:
         raise
 
 
-def _asked(
+def _all_asked(
     wanted: Sequence[Wanted], split: str, where: Elsewhere | None, begun: list[str], *, quiet: bool
 ) -> Iterator[Asked]:
     """What is to be scored, one after the other: models of one configuration are opened once, when it is their turn.
@@ -250,7 +251,7 @@ def _asked(
             judged = _with_judge(config, each.task)
             if where is None:
                 make_ready([judged.model, *_beside(judged)], quiet=quiet)
-            models = _opened(judged, where)
+            models = _opened_models(judged, where)
         begun.append(each.called)
         if not quiet:
             called = f", {each.called}" if each.called else ""
@@ -258,7 +259,7 @@ def _asked(
         yield Asked(each.task, each.prompt, models, evaluator_of(each.config, each.task))
 
 
-def _opened(config: RunConfig, where: Elsewhere | None) -> Models:
+def _opened_models(config: RunConfig, where: Elsewhere | None) -> Models:
     """The models, opened once for all layouts; nobody writes prompts here."""
     from promptopt.binding.models import Models, open_models
     from promptopt.cli.request import models_of

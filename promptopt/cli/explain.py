@@ -83,13 +83,13 @@ def explain(
             )
             for part in laid_out.editables
         }  # fmt: skip
-    _tell(parts, json=json, quiet=quiet)
+    _tell_explanations(parts, json=json, quiet=quiet)
 
 
-def _tell(parts: Mapping[str, Explanation], *, json: bool, quiet: bool) -> None:
+def _tell_explanations(parts: Mapping[str, Explanation], *, json: bool, quiet: bool) -> None:
     """What was found of each editable part: of one alone without its name."""
     if json:
-        told = {part: _as_json(found, part) for part, found in parts.items()}
+        told = {part: _explanation_as_json(found, part) for part, found in parts.items()}
         show_json(told if len(told) > 1 else next(iter(told.values())))
         return
     for part, found in parts.items():
@@ -101,7 +101,7 @@ def _tell(parts: Mapping[str, Explanation], *, json: bool, quiet: bool) -> None:
         say(f"warning: {normalise(warning)}")
 
 
-def _as_json(found: Explanation, editable: str) -> dict[str, Any]:
+def _explanation_as_json(found: Explanation, editable: str) -> dict[str, Any]:
     return {
         "task": found.task,
         "model": found.model,

@@ -121,7 +121,7 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     proposer = proposer_of(config)
     judge = proposer if config.judge is None else config.judge.partition(",")[0].strip()
     specs = {"task": config.model, "proposer": proposer, "check": checked, "judge": judge,
-             **_others(config, evaluator, proposer)}  # fmt: skip
+             **_other_roles(config, evaluator, proposer)}  # fmt: skip
     prices = prices_at(specs, addresses)
     searching = CellCost.of(task, evaluator, config.model)
     # One object where both are one: `scoring` then makes one row of them.
@@ -137,7 +137,7 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
         usd_per_cell=final.calls * cost if cost is not None and priced else None,
     )  # fmt: skip
     room = room_for(arranged, task, evaluator)
-    expected = _expected(optimizer, room)
+    expected = _search_bounds(optimizer, room)
     cells, proposals = _searched(expected, arranged, searching.calls)
     roles = scoring(searching, final, (config.model, checked), (cells, arranged.reserve.evaluations), prices)
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
@@ -173,7 +173,7 @@ def as_rehearsed(role: RoleForecast, played: Mapping[str, tuple[float, ...]], pr
     return replace(role, calls=calls, prompt_tokens=read, completion_tokens=written, usd=usd_of(price, read, written))
 
 
-def _others(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict[str, str]:
+def _other_roles(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict[str, str]:
     """The check judge and the teacher where they are named, and who plays users where there are some to be played."""
     named = {"check_judge": config.check_judge, "teacher": config.teacher}
     found = {role: spec for role, spec in named.items() if spec is not None}
@@ -203,7 +203,7 @@ def _judges(
     return [judging(judge, kinds, (cells[0], 0), prices["judge"]), replace(checking, role="check_judge")]
 
 
-def _expected(optimizer: Optimizer, room: Room) -> UpperBounds | None:
+def _search_bounds(optimizer: Optimizer, room: Room) -> UpperBounds | None:
     """What the search can take at most: by its plan, where it has one."""
     if isinstance(optimizer, BoundsCostInRoom):
         return optimizer.upper_bounds_in(room)

@@ -73,7 +73,7 @@ def role_table(roles: Sequence[RoleForecast]) -> str:
     head = ["about", "calls", "tokens read", "tokens written", "dollars", "model"]
     # Who is never asked has no row: most tasks have no judge.
     asked = [role for role in roles if role.calls != 0 or role.role == "task"]
-    rows = [head, *(_row(role) for role in asked)]
+    rows = [head, *(_role_row(role) for role in asked)]
     total = RoleForecast(
         "together",
         "",
@@ -83,7 +83,7 @@ def role_table(roles: Sequence[RoleForecast]) -> str:
         sum_usd([role.usd for role in roles]),
         priced=not without_price(roles),
     )
-    return words.columns([*rows, _row(total)], right=(1, 2, 3, 4))
+    return words.columns([*rows, _role_row(total)], right=(1, 2, 3, 4))
 
 
 def time_said(minutes: float | None, speed_from: int, roles: Sequence[RoleForecast]) -> str:
@@ -113,7 +113,7 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _row(role: RoleForecast) -> list[str]:
+def _role_row(role: RoleForecast) -> list[str]:
     def number(value: int | None) -> str:
         return "unknown" if value is None else f"{value:,}"
 

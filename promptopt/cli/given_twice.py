@@ -25,13 +25,13 @@ def tell_twice(command: Any) -> None:
     def parse_args(ctx: Any, args: list[str]) -> Any:
         # Not while a shell completes the line.
         if not ctx.resilient_parsing:
-            _check(command.params, args)
+            _check_options(command.params, args)
         return parse(ctx, args)
 
     command.parse_args = parse_args
 
 
-def _check(parameters: Sequence[Any], args: Sequence[str]) -> None:
+def _check_options(parameters: Sequence[Any], args: Sequence[str]) -> None:
     options = {name for each in parameters if _is_meant(each) for name in each.opts}
     found: dict[str, str] = {}
     for place, argument in enumerate(args):

@@ -60,16 +60,16 @@ def headroom(
     if json:
         show_json(found.to_json())
     else:
-        show(as_text(found))
+        show(headroom_as_text(found))
 
 
-def as_text(found: Headroom) -> str:
+def headroom_as_text(found: Headroom) -> str:
     """The figures as columns, and the advice."""
     from promptopt.reports import words
 
     rows = [["", "score", "from", "to", "examples", "the start there"]]
-    rows.append(["start", *_measured(found.start), ""])
-    rows += [[f"layout {name}", *_measured(score), ""] for name, score in found.layouts]
+    rows.append(["start", *_score_cells(found.start), ""])
+    rows += [[f"layout {name}", *_score_cells(score), ""] for name, score in found.layouts]
     # "Corrected": picked on one half of the examples and scored on the other, as `headroom` does.
     for name, ceiling in (("majority of several replies", found.voted), ("best of a dozen, corrected", found.picked)):
         if ceiling is not None:
@@ -92,7 +92,7 @@ def as_text(found: Headroom) -> str:
     return "\n".join([*lines, "", found.advice])
 
 
-def _measured(score: Measured) -> list[str]:
+def _score_cells(score: Measured) -> list[str]:
     from promptopt.reports import words
 
     return [words.score(score.score), *map(words.score, score.ci95), words.count(score.n)]

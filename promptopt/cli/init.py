@@ -100,7 +100,7 @@ def _init_columns(path: Path, data: Path, inputs: list[str] | None, target: str 
     from promptopt.tasks.doubtful_targets import dates_as_numbers, doubtful_targets
     from promptopt.tasks.rare_labels import doubtful
 
-    task = _written(path, data, inputs, target)
+    task = _written_task_file(path, data, inputs, target)
     splits = ", ".join(f"{len(getattr(task, split)):,} {split}" for split in ("train", "dev", "test"))
     answers = f"labels {', '.join(task.labels)}" if task.labels else "free answers"
     pairs = any(example.rejected for example in task.train)
@@ -136,7 +136,7 @@ def _unseen_options(data: Path, task: Task, target: str | None) -> list[str]:
     """A sentence where the right answers choose between options that are no input."""
     from itertools import islice
 
-    from promptopt.tasks.options_guess import LOOKED_AT, options_in, unseen
+    from promptopt.tasks.options_guess import LOOKED_AT, options_in, unseen_options_sentence
     from promptopt.tasks.reading.cell_texts import cell_text
     from promptopt.tasks.reading.files import read_rows
 
@@ -144,7 +144,7 @@ def _unseen_options(data: Path, task: Task, target: str | None) -> list[str]:
         return []
     kept = list(islice(read_rows(data), LOOKED_AT))
     answers = {cell_text(row.get(target)).strip() for row in kept}
-    said = unseen(options_in(kept, answers), {name for name, _ in _rows(task)[0].fields})
+    said = unseen_options_sentence(options_in(kept, answers), {name for name, _ in _rows(task)[0].fields})
     return [said] if said else []
 
 
@@ -263,7 +263,7 @@ def _text_of(path: Path, what: str) -> str:
         raise ConfigError(f"the {what} {path} cannot be read: {why}; check the path") from cause
 
 
-def _written(path: Path, data: Path, inputs: list[str] | None, target: str | None) -> Task:
+def _written_task_file(path: Path, data: Path, inputs: list[str] | None, target: str | None) -> Task:
     """Write the task file, once what stands in it has proved of use, and give its task."""
     from promptopt.binding.evaluator import bind_evaluator
     from promptopt.binding.task import bind_task

@@ -56,7 +56,7 @@ def calibrate(
     from promptopt.tasks.reading.row_numbers import where_is
     from promptopt.trust.calibration import concluded, describe
 
-    with _asked(given, trust=trust, quiet=quiet) as (task, arguments):
+    with _task_and_judge(given, trust=trust, quiet=quiet) as (task, arguments):
         rows = [(where_is(labels, number), row) for number, row in enumerate(read_rows(labels), start=1)]
         found = calibrated(task, labelled_rows(task, rows, scale_of(arguments["evaluator"], task)), **arguments)
     assert found.report is not None
@@ -85,7 +85,7 @@ def check(
     from promptopt.judges import probe
     from promptopt.trust.probes import concluded
 
-    with _asked(given, trust=trust, quiet=quiet) as (task, arguments):
+    with _task_and_judge(given, trust=trust, quiet=quiet) as (task, arguments):
         found = probe(task, count=count, **arguments)
     if json:
         show_json({**_head(found), "probes": [each.to_json() for each in found.found]})
@@ -97,7 +97,7 @@ def check(
 
 
 @contextmanager
-def _asked(given: dict[str, Any], *, trust: bool, quiet: bool) -> Generator[tuple[Task, dict[str, Any]]]:
+def _task_and_judge(given: dict[str, Any], *, trust: bool, quiet: bool) -> Generator[tuple[Task, dict[str, Any]]]:
     """The task, and what a judge of it is asked with."""
     from promptopt.binding.models import judge_specs
     from promptopt.cli.models import make_ready

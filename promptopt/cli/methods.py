@@ -38,7 +38,7 @@ def list_methods(json: options.AsJson = False) -> None:
     """List every method and every selector, in a line each."""
     from promptopt.reports import words
 
-    methods, selectors = _lines("optimizers"), _lines("selection")
+    methods, selectors = _names_and_cards("optimizers"), _names_and_cards("selection")
     if json:
         told = {"methods": methods, "selectors": selectors}
         show_json({kind: [{"name": name, "summary": line} for name, line in rows] for kind, rows in told.items()})
@@ -59,7 +59,7 @@ def show_method(
     made = registry.load(group, name)
     shared = _sharing(_loaded(group, each) for each in registry.names(group))
     # Methods of a family share a card, which says of none what it does.
-    parts = [_own(made), _card(made)] if made in shared else [_card(made)]
+    parts = [_own_docstring(made), _card(made)] if made in shared else [_card(made)]
     rows = settings(made)
     if rows:
         before = "selector." if group == "selection" else ""
@@ -85,7 +85,7 @@ def _group_of(name: str) -> registry.Group:
     return "optimizers" if name in methods else "selection"
 
 
-def _lines(group: registry.Group) -> list[tuple[str, str]]:
+def _names_and_cards(group: registry.Group) -> list[tuple[str, str]]:
     """(name, what it is in a line) of each that is registered there."""
     from promptopt import registry
 
@@ -93,7 +93,11 @@ def _lines(group: registry.Group) -> list[tuple[str, str]]:
     shared = _sharing(made.values())
 
     def line(kind: type | str) -> str:
-        return kind if isinstance(kind, str) else (_own(kind) if kind in shared else _card(kind)).partition("\n")[0]
+        return (
+            kind
+            if isinstance(kind, str)
+            else (_own_docstring(kind) if kind in shared else _card(kind)).partition("\n")[0]
+        )
 
     return [(name, line(kind)) for name, kind in made.items()]
 
@@ -113,10 +117,10 @@ def _card(made: type) -> str:
     """The module's docstring, which is the method's card; the class's own where the module has none."""
     module = inspect.getmodule(made)
     text = inspect.getdoc(module) if module is not None else None
-    return text if text else _own(made)
+    return text if text else _own_docstring(made)
 
 
-def _own(made: type) -> str:
+def _own_docstring(made: type) -> str:
     text = inspect.getdoc(made)
     return text if text else "(no description)"
 

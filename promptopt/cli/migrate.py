@@ -66,7 +66,7 @@ def migrate(
     task, start = prompt_from(task_of(config, trust=trust), prompt, quiet=quiet)
     # The old prompt is what a search on a new model begins at.
     task = replace(task, initial=start)
-    old = _source(source, reference)
+    old = _source_model(source, reference)
     if freeze is not None and not dry_run:
         _freeze(config, task, old, freeze, quiet=quiet)
         return
@@ -77,16 +77,16 @@ def migrate(
     optimizer = build_optimizer(config.method, settings_of(config, task))
     found = _moved(config, task, (old, names), optimizer, margin, quiet=quiet)
     if json:
-        show_json(_as_json(found))
+        show_json(_migration_as_json(found))
     else:
-        show(_as_text(found, task.marks))
+        show(_migration_as_text(found, task.marks))
     if found.missing:
         raise typer.Exit(FAILED)
     if not found.done:
         raise typer.Exit(WORSE if any(each.chosen.status == "inferior" for each in found.targets) else OPEN)
 
 
-def _source(named: str | None, reference: Path | None) -> Any:
+def _source_model(named: str | None, reference: Path | None) -> Any:
     from promptopt.models.recorded import Recorded
 
     if reference is not None:
@@ -156,7 +156,7 @@ def _moved(
         )  # fmt: skip
 
 
-def _as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> str:
+def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> str:
     from promptopt.reports import words
     from promptopt.tasks.spelling import as_spelt
 
@@ -164,14 +164,17 @@ def _as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> str:
     lines = [
         f"{found.task}, {counted(found.n, 'test example')}, {found.evaluator}: {reference.model} with the old prompt "
         f"scores {words.score(reference.measured.score)}",
-        *(f"{target.model}: {_said(target.chosen, kept=target.kept, judged=found.judged)}" for target in found.targets),
+        *(
+            f"{target.model}: {_outcome_sentence(target.chosen, kept=target.kept, judged=found.judged)}"
+            for target in found.targets
+        ),
         *(f"{each.model}: not moved there: {_without_end(each.reason)}" for each in found.missing),
         *([GO_ON] if found.missing else []),
         "",
     ]
     rows = [["prompt", *found.models]]
     for place, row in enumerate(found.matrix.values()):
-        rows.append(["old" if not place else f"new {place}", *map(_cell, row)])
+        rows.append(["old" if not place else f"new {place}", *map(_gain_cell, row)])
     lines += [words.columns(rows), ""]
     if found.targets:
         lines += [*_explained(found), ""]
@@ -213,7 +216,7 @@ def _explained(found: Migration) -> list[str]:
     return lines
 
 
-def _said(placed: OnModel, *, kept: bool, judged: bool) -> str:
+def _outcome_sentence(placed: OnModel, *, kept: bool, judged: bool) -> str:
     prompt = "the old prompt" if kept else "a new prompt"
     by = "by a judge's word " if judged else ""
     said = {
@@ -221,7 +224,7 @@ def _said(placed: OnModel, *, kept: bool, judged: bool) -> str:
         "inferior": f"{prompt} is worse there than the margin allows",
         "open": f"whether {prompt} is no worse there is open: more test examples, or a wider margin, would tell",
     }
-    return f"{by}{said['open' if placed.status is None else placed.status]} ({_cell(placed)})"
+    return f"{by}{said['open' if placed.status is None else placed.status]} ({_gain_cell(placed)})"
 
 
 def _without_end(reason: str) -> str:
@@ -231,7 +234,7 @@ def _without_end(reason: str) -> str:
     return said
 
 
-def _cell(placed: OnModel | None) -> str:
+def _gain_cell(placed: OnModel | None) -> str:
     from promptopt.reports import words
 
     if placed is None:
@@ -247,7 +250,7 @@ def _dear(cost: Cost) -> list[str]:
     return [words.count(round(cost.prompt_tokens)), words.count(round(cost.completion_tokens)), usd]
 
 
-def _as_json(found: Migration) -> dict[str, Any]:
+def _migration_as_json(found: Migration) -> dict[str, Any]:
     from promptopt.tasks.layouts import named_layout
 
     return {

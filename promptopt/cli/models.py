@@ -62,7 +62,7 @@ def show_model(name: ModelName) -> None:
     from promptopt.models.files import catalogue
     from promptopt.reports import words
 
-    model = catalogue.find(_bare(name))
+    model = catalogue.find(_catalogue_name(name))
     path = catalogue.locate(model.name)
     repository, revision, file = model.hub
     rows = [
@@ -87,10 +87,10 @@ def pull(name: ModelName) -> None:
 
     An interrupted fetch goes on where it stopped.
     """
-    show(str(fetch(_bare(name), quiet=False)))
+    show(str(fetch(_catalogue_name(name), quiet=False)))
 
 
-def _bare(name: str) -> str:
+def _catalogue_name(name: str) -> str:
     from promptopt.models.files import catalogue
 
     if not _of_the_catalogue(name):
@@ -125,10 +125,10 @@ def make_ready(specs: Iterable[str], *, quiet: bool) -> None:
     from promptopt.models.files import catalogue
 
     for spec in dict.fromkeys(specs):
-        if _of_the_catalogue(spec) and catalogue.locate(_bare(spec)) is None:
+        if _of_the_catalogue(spec) and catalogue.locate(_catalogue_name(spec)) is None:
             if not quiet:
-                say(f"fetching the embedded model {_bare(spec)!r}; this is needed once")
-            fetch(_bare(spec), quiet=quiet)
+                say(f"fetching the embedded model {_catalogue_name(spec)!r}; this is needed once")
+            fetch(_catalogue_name(spec), quiet=quiet)
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def elsewhere(where: str | None, specs: Sequence[str], *, quiet: bool) -> Genera
     from promptopt.models.actors.worker import Named
 
     joining = where.startswith(JOINED)
-    with _joined(where) if joining else cluster(where) as ray:
+    with _ray_of_worker(where) if joining else cluster(where) as ray:
         hall = Hall(ray, joining=joining)
         if not quiet and not any(map(in_process, specs)):
             say("no model of this run runs in a process: they are behind servers, and are asked from this machine")
@@ -113,7 +113,7 @@ def elsewhere(where: str | None, specs: Sequence[str], *, quiet: bool) -> Genera
 
 
 @contextmanager
-def _joined(where: str) -> Generator[Any]:
+def _ray_of_worker(where: str) -> Generator[Any]:
     """Ray, connected from a process that a worker has begun, in the namespace of whoever began the worker."""
     ray: Any = import_module("ray")
     address, _, namespace = where.removeprefix(JOINED).rpartition("/")

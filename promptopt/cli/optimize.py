@@ -74,7 +74,7 @@ def optimize(
         tracker.finish(result)
     try:
         # First of all: whatever goes wrong with a file, the verdict is seen.
-        _show(result, as_json=json)
+        _show_result(result, as_json=json)
     finally:
         if out is not None and result.status != "suspended":
             _write_winner(task, result, out, quiet)
@@ -82,7 +82,7 @@ def optimize(
         raise typer.Exit(SUSPENDED)
 
 
-def unseen(event: Event) -> None:
+def watch_nothing(event: Event) -> None:
     """Watches nothing."""
 
 
@@ -92,7 +92,7 @@ def run(
     quiet: bool,
     expected_run: str | None = None,
     replay: Path | None = None,
-    tracker: Callable[[Event], None] = unseen,
+    tracker: Callable[[Event], None] = watch_nothing,
     on: str | None = None,
 ) -> tuple[Task, Result]:
     """Conduct the run that `config` describes, showing its progress on stderr; returns its task, and how it ended.
@@ -189,7 +189,7 @@ def _out(config: RunConfig) -> Path | None:
     return out
 
 
-def _show(result: Result, *, as_json: bool) -> None:
+def _show_result(result: Result, *, as_json: bool) -> None:
     if as_json:
         show_json(result.to_json())
         return

@@ -82,7 +82,7 @@ def hand_over(text: str) -> None:
 
 def show_json(value: Mapping[str, Any]) -> None:
     """One object on stdout; numbers that JSON does not know (NaN, infinity) are null."""
-    typer.echo(visible_json(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)), results())
+    typer.echo(visible_json(json.dumps(_without_infinities(value), ensure_ascii=False, allow_nan=False)), results())
 
 
 class _Forecast(Protocol):
@@ -98,13 +98,13 @@ def show_forecast(forecast: _Forecast, *, as_json: bool) -> None:
         show(forecast.describe())
 
 
-def _finite(value: Any) -> Any:
+def _without_infinities(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in cast("Mapping[str, Any]", value).items()}
+        return {name: _without_infinities(item) for name, item in cast("Mapping[str, Any]", value).items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in cast("list[Any]", value)]
+        return [_without_infinities(item) for item in cast("list[Any]", value)]
     return value
 
 

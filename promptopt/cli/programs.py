@@ -35,7 +35,7 @@ def load_program(name: str, *, splits: Splits, trust: bool) -> Task:
     from promptopt.tasks.trust import check_trusted
 
     module, _, attribute = name.partition(":")
-    source = _source(module)
+    source = _module_file(module)
     wanted = [f"run, as the Python module {module!r} that holds the program"]
     check_trusted(source, [source.read_bytes()], wanted, trust=trust, kind="file")
     # A console script has its own folder there in place of the current one.
@@ -84,7 +84,7 @@ def _held(module: Any, wanted: str, name: str) -> Any:
     return getattr(module, wanted)
 
 
-def _source(module: str) -> Path:
+def _module_file(module: str) -> Path:
     """The module's file, found without importing anything: a package runs code as soon as it is looked into."""
     parts = module.split(".")
     roots: Sequence[str] = [str(Path.cwd()), *sys.path]

@@ -45,7 +45,7 @@ def check_prompt(
     wanted = [Wanted(config, layout, whole, each, called[each]) for each in dict.fromkeys(prompts) if whole.test]
     found = [evaluation for _, evaluation in scored(wanted, "test", quiet)] if wanted else [_unasked(config, task, new)]
     before, after = found[0], found[-1]
-    pairs = _pairs(before, after)
+    pairs = _scored_pairs(before, after)
     # An example that must pass and is none of the test decides for itself alone, and no mean.
     own = frozenset(task.test)
     tested = [pair for pair in pairs if pair.example in own]
@@ -185,7 +185,7 @@ def _unasked(config: RunConfig, task: Task, prompt: Prompt) -> Evaluation:
     return Evaluation(task.name, config.model, by, "test", prompt, nothing, (), (), Ledger(), Ledger())
 
 
-def _pairs(before: Evaluation, after: Evaluation) -> list[ScoredPair]:
+def _scored_pairs(before: Evaluation, after: Evaluation) -> list[ScoredPair]:
     from promptopt.outcome.decisions import ScoredPair
 
     known = dict(zip(before.examples, before.scores, strict=True))

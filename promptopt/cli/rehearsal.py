@@ -262,11 +262,11 @@ def played(
     if (first := play(STEADY, 0)) is None:
         return None
     plays: dict[Climate, list[Rehearsed | None]] = {STEADY: [first], LOOSE: [play(LOOSE, 0)]}
-    if any(each.result.status == "finished" and not each.proposer.calls for each in _known(plays)):
+    if any(each.result.status == "finished" and not each.proposer.calls for each in _ended(plays)):
         # It tries what there is, and how soon that is done depends on how much can go.
         plays[IDLE] = [play(IDLE, 0)]
     # By what was played and not by the clock: a dry run says the same on a machine that is busy.
-    quick = all(each.result.status != "suspended" and each.result.spent.evaluations <= QUICK for each in _known(plays))
+    quick = all(each.result.status != "suspended" and each.result.spent.evaluations <= QUICK for each in _ended(plays))
     for turn in range(1, SEEDS if quick else 1):
         for climate, found in plays.items():
             found.append(play(climate, turn))
@@ -296,7 +296,7 @@ def _mean(counts: Sequence[float]) -> float:
     return geometric_mean(counts) if min(counts) > 0 else fmean(counts)
 
 
-def _known(plays: Mapping[Climate, Sequence[Rehearsed | None]]) -> list[Rehearsed]:
+def _ended(plays: Mapping[Climate, Sequence[Rehearsed | None]]) -> list[Rehearsed]:
     return [each for found in plays.values() for each in found if each is not None]
 
 

@@ -56,7 +56,7 @@ def _page(names: Sequence[str]) -> tuple[str, str]:
 
     folders = [name for name in names if name.strip() and Path(name).is_dir()]
     if not folders:
-        asked = _asked(names)
+        asked = _reported_runs(names)
         return str(asked[0].report["run_id"]), runs_page(asked)
     if len(names) > 1:
         raise ConfigError(f"{folders[0]!r} is a folder: a comparison is reported by itself; name it alone")
@@ -67,7 +67,7 @@ def _page(names: Sequence[str]) -> tuple[str, str]:
     return Path(folders[0]).resolve().name, comparison_page(found.to_json(), str(found))
 
 
-def _asked(names: Sequence[str]) -> list[ReportedRun]:
+def _reported_runs(names: Sequence[str]) -> list[ReportedRun]:
     from promptopt.cli.runs import result_of
     from promptopt.outcome.result import Result
     from promptopt.reports.page.views import ReportedRun

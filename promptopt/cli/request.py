@@ -169,7 +169,7 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; every split needs at least 1 example")
     splits = Splits(config.train, config.dev, config.test, config.seed)
-    names, own_user = names_of(config), config.user_model is not None
+    names, own_user = task_names(config), config.user_model is not None
     if len(names) > 1:
         if config.data is not None:
             raise ConfigError("--data takes the place of one task's examples; leave it out for several tasks")
@@ -200,7 +200,7 @@ def of_scoring(config: RunConfig) -> RunConfig:
     )
 
 
-def names_of(config: RunConfig) -> list[str]:
+def task_names(config: RunConfig) -> list[str]:
     """The tasks that are named; a file whose name has a comma in it is one. Raises ConfigError for an empty name."""
     return [config.task] if Path(config.task).exists() else names_in(config.task, "--task")
 

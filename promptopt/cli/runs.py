@@ -52,7 +52,7 @@ def _now(store: Store, record: RunRecord) -> RunRecord:
 
 def result_of(record: RunRecord) -> Any:
     """The JSON of how a run ended. Raises ConfigError where it has none, or it is damaged."""
-    entry = _listed(record)
+    entry = _run_line(record)
     if entry["status"] == "damaged":
         raise ConfigError(
             f"the record of run {record.id} is damaged; run its command again, which costs nothing that is stored, or "
@@ -75,14 +75,14 @@ def list_runs(json: options.AsJson = False) -> None:
         records = [_now(store, record) for record in store.runs()]
         where = store.where
     if json:
-        show_json({"store": where, "runs": [_listed(record) for record in records]})
+        show_json({"store": where, "runs": [_run_line(record) for record in records]})
         return
     if not records:
         show(f"No runs yet in {where}. Begin with: promptopt optimize --task support-intent")
         return
     rows = [["run", "last used", "task", "method", "model", "status", "verdict", "look", "start", "best", "gain"]]
     for record in records:
-        entry = _listed(record)
+        entry = _run_line(record)
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.updated))
         gain = "-" if entry["gain"] is None else words.difference(entry["gain"])
         rows.append(
@@ -93,10 +93,10 @@ def list_runs(json: options.AsJson = False) -> None:
     show(words.columns(rows, right=(7, 8, 9, 10)))
 
 
-def _listed(record: RunRecord) -> dict[str, Any]:
+def _run_line(record: RunRecord) -> dict[str, Any]:
     from promptopt.store.runs import DAMAGED
 
-    asked = _asked(record)
+    asked = _names_of_run(record)
     if record.result is not None:
         try:
             return {"run_id": record.id, **_outcome(record.result), "status": record.status}
@@ -122,18 +122,18 @@ def _outcome(result: Any) -> dict[str, Any]:
     }
 
 
-def _asked(record: RunRecord) -> dict[str, str]:
+def _names_of_run(record: RunRecord) -> dict[str, str]:
     """What is known of a run without a result: from its config, and where Python began it from its fingerprint."""
     config, stored = record.config, record.fingerprint
     made: Any = stored.get("method", "-")
     method: Any = config.get("method", made["is"] if isinstance(made, dict) and "is" in made else made)
-    task: Any = config.get("task", _within(stored, "task", "name"))
-    model: Any = config.get("model", _within(stored, "models", "task"))
+    task: Any = config.get("task", _stored_member(stored, "task", "name"))
+    model: Any = config.get("model", _stored_member(stored, "models", "task"))
     named = {"task": str(task), "method": str(method).rpartition(".")[2], "model": str(model)}
     return {**named, "status": record.status}
 
 
-def _within(stored: Mapping[str, Any], table: str, key: str) -> str:
+def _stored_member(stored: Mapping[str, Any], table: str, key: str) -> str:
     # A damaged row may hold anything.
     held: Any = stored.get(table)
     return str(cast("dict[str, Any]", held).get(key, "-")) if isinstance(held, dict) else "-"
@@ -241,14 +241,14 @@ def export(
     from promptopt.places import write_whole, writing
     from promptopt.reports import export as exports
     from promptopt.reports.carried import not_carried
-    from promptopt.reports.given import prompt_of
+    from promptopt.reports.given import prompt_from_parts
 
     record = _find(run)
     result = result_of(record)
     chosen = exports.format_for(out, form)
     task = _task_as_measured(record, result)
     best = result["best"]
-    prompt = prompt_of(best["parts"], best["demos"], best.get("layout", ""))
+    prompt = prompt_from_parts(best["parts"], best["demos"], best.get("layout", ""))
     exported = exports.export_of(task, prompt, result["model"])
     text = exports.export(exported, chosen)
     if said := not_carried(task, exported, chosen):

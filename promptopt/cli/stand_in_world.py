@@ -33,7 +33,7 @@ def flat(content: Content) -> str:
     return content if isinstance(content, str) else "\n\n".join(message.content for message in content)
 
 
-def _asked(example: Example) -> str:
+def _last_input(example: Example) -> str:
     """What comes last of an example in what is read."""
     return example.messages[-1].content if example.messages else example.fields[-1][1]
 
@@ -76,11 +76,11 @@ class World:
         self._judged, self._climate = judged, climate
         self._calls = any(example.results for split in (task.train, task.dev, task.test) for example in split)
         splits = (task.train, task.dev, task.test)
-        self.known = {_asked(example): example.target for split in splits for example in split}
+        self.known = {_last_input(example): example.target for split in splits for example in split}
         self.targets = sorted(set(self.known.values()))
         content, _ = task.render(task.initial, task.train[0])
         # What stands before the input: the words of the start, whose loss costs a prompt something.
-        self._start = set(WORD.findall(flat(content).partition(_asked(task.train[0]))[0]))
+        self._start = set(WORD.findall(flat(content).partition(_last_input(task.train[0]))[0]))
         self._most = room(task.initial[task.editable])
         self._worth: dict[str, float] = {}
 

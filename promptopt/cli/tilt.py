@@ -41,7 +41,7 @@ def tilt_run(
     rows = weighed_lines(archive, tilt)
     if pairs is not None:
         # With a lambda of infinity all weights are alike, and no prompt is preferred to another.
-        _write(pairs, archive.pairs(tilt.strength) if math.isfinite(tilt.strength) else [])
+        _write_pairs(pairs, archive.pairs(tilt.strength) if math.isfinite(tilt.strength) else [])
     if json:
         show_json(
             {
@@ -67,7 +67,7 @@ def tilt_run(
     )
 
 
-def _write(file: Path, lines: list[str]) -> None:
+def _write_pairs(file: Path, lines: list[str]) -> None:
     if not lines:
         raise ConfigError(
             "no two prompts of this run differ by more than two standard errors, so there are no pairs to write; score "

@@ -42,7 +42,7 @@ def transfer(
         )
         return
     found = {
-        model: [_scored(dataclasses.replace(config, model=model), name, *each, quiet)
+        model: [_evaluated(dataclasses.replace(config, model=model), name, *each, quiet)
                 for name, each in named.items()]
         for model in models
     }  # fmt: skip
@@ -50,10 +50,10 @@ def transfer(
     if json:
         show_json(matrix.to_json())
     else:
-        show(_as_text(matrix))
+        show(_transfer_as_text(matrix))
 
 
-def _scored(config: RunConfig, name: str, task: Task, prompt: Prompt, quiet: bool) -> Evaluation:
+def _evaluated(config: RunConfig, name: str, task: Task, prompt: Prompt, quiet: bool) -> Evaluation:
     from promptopt.binding.models import judge_specs
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import budget_of, evaluator_of, models_of
@@ -73,7 +73,7 @@ def _scored(config: RunConfig, name: str, task: Task, prompt: Prompt, quiet: boo
         )  # fmt: skip
 
 
-def _as_text(matrix: Transfer) -> str:
+def _transfer_as_text(matrix: Transfer) -> str:
     from promptopt.reports import words
 
     def said(cell: Any) -> str:

@@ -11,7 +11,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_forecast, show_json, suspended_by
-from promptopt.cli.unseen_results import OnUnseenTask, Unseen, as_text, summary
+from promptopt.cli.unseen_results import OnUnseenTask, Unseen, summary, unseen_as_text
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
@@ -86,14 +86,14 @@ def unseen(
         show_json({"model": config.model, "method": config.method, "unseen": [each.to_json() for each in found],
                    "summary": summary(found)})  # fmt: skip
     else:
-        show(as_text(found, config.method, config.model))
+        show(unseen_as_text(found, config.method, config.model))
 
 
 def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]]]:
     """What is searched, and the tasks that it is judged on. Raises ConfigError for tasks that cannot stand together."""
-    from promptopt.cli.request import names_in, names_of, task_of
+    from promptopt.cli.request import names_in, task_names, task_of
 
-    names = names_of(config)
+    names = task_names(config)
     targets = [] if on is None else names_in(on, "--on")
     both = next((name for name in targets if name in names), None)
     if both is not None:

@@ -63,7 +63,7 @@ def summary(found: Sequence[Unseen]) -> dict[str, Any]:
     return {"mean": sum(gains) / len(gains), "min": min(gains), "max": max(gains), "n": len(gains)}
 
 
-def as_text(found: Sequence[Unseen], method: str, model: str) -> str:
+def unseen_as_text(found: Sequence[Unseen], method: str, model: str) -> str:
     """A table with a row for each unseen task, and what was found."""
     from promptopt.stats import verdict
 
@@ -72,11 +72,15 @@ def as_text(found: Sequence[Unseen], method: str, model: str) -> str:
         kinds = [("as it is", each.as_it_is), *([("adapted", each.adapted)] if each.adapted is not None else [])]
         for kind, judged in kinds:
             scores = (judged.before.measured.score, judged.after.measured.score)
-            rows.append(_row(each.task, kind, scores, judged.against.gain, judged.against.verdict, judged.runs[-1]))
+            rows.append(
+                _result_row(each.task, kind, scores, judged.against.gain, judged.against.verdict, judged.runs[-1])
+            )
         if each.reworded is not None:
             told = each.reworded
             kind = counted(told.start.n, "user prompt")
-            rows.append(_row(each.task, kind, (told.start.mean, told.found.mean), told.gain, verdict(told.gain), ""))
+            rows.append(
+                _result_row(each.task, kind, (told.start.mean, told.found.mean), told.gain, verdict(told.gain), "")
+            )
     lines = [
         f"System prompts by {method} on {model}, judged on the test examples of tasks that were not seen",
         "",
@@ -95,11 +99,11 @@ def as_text(found: Sequence[Unseen], method: str, model: str) -> str:
         for each in found
         if (told := each.reworded) is not None
     ]
-    lines += [f"\nFound on {', '.join(each.sources)}{_as_found(each)}" for each in _apart(found)]
+    lines += [f"\nFound on {', '.join(each.sources)}{_as_found(each)}" for each in _one_per_search(found)]
     return "\n".join(lines)
 
 
-def _row(task: str, kind: str, scores: tuple[float, float], gain: Gain, verdict: str, run: str) -> list[str]:
+def _result_row(task: str, kind: str, scores: tuple[float, float], gain: Gain, verdict: str, run: str) -> list[str]:
     *cells, decided = gain_cells(gain, verdict)
     return [task, kind, *map(words.score, scores), *cells, words.p_cell(gain.alpha), decided, run]
 
@@ -121,6 +125,6 @@ def _as_found(each: Unseen) -> str:
     return " was nothing better than the start." if each.system == each.start else f":\n{each.system}"
 
 
-def _apart(found: Sequence[Unseen]) -> list[Unseen]:
+def _one_per_search(found: Sequence[Unseen]) -> list[Unseen]:
     """One for each search."""
     return list({each.sources: each for each in found}.values())

@@ -78,7 +78,7 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object; minus infinity (an impossible item) is null."""
-        items = [[each.key, each.group, _finite(each.start), _finite(each.best)] for each in self.items]
+        items = [[each.key, each.group, _finite_or_none(each.start), _finite_or_none(each.best)] for each in self.items]
         # Without the names, which would be most of the file.
         curve = [list(asdict(point).values()) for point in self.curve]
         kept = {name: getattr(self, name) for name in _PLAIN}
@@ -163,7 +163,7 @@ def run_cells(
             yield row
 
 
-def _finite(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 

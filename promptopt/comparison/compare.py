@@ -45,9 +45,9 @@ def compare(
 
     Raises ConfigError for nothing to compare, and names that are no tasks, methods or models.
     """
-    by_task = _named(tasks, _task_name)
-    by_method: dict[str, Any] = {**_named(methods, lambda each: method_name(bind_optimizer(each)))}
-    by_model = _named(models, _model_name)
+    by_task = _by_name(tasks, _task_name)
+    by_method: dict[str, Any] = {**_by_name(methods, lambda each: method_name(bind_optimizer(each)))}
+    by_model = _by_name(models, _model_name)
     cells = cells_of(by_task, with_floor(by_method), by_model, seeds)
     by_method.setdefault(FLOOR, FLOOR)
     # All names first: a misspelt method must not be found out after hours of the others.
@@ -107,7 +107,7 @@ def cells_of(
             for method in methods]  # fmt: skip
 
 
-def _named(given: Any, name: Callable[[Any], str]) -> dict[str, Any]:
+def _by_name(given: Any, name: Callable[[Any], str]) -> dict[str, Any]:
     """What was given, by name: a table as it is, a list or one thing by what each is called."""
     if isinstance(given, Mapping):
         return dict(cast("Mapping[str, Any]", given))

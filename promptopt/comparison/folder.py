@@ -51,9 +51,9 @@ def save(folder: Path, plan: CommandPlan, found: Comparison, store: Store | None
         config["data"] = _copied(folder / "data", Path(config["data"])).relative_to(folder).as_posix()
     cells = [asdict(row.cell) for row in found.rows]
     said = {"format": FORMAT, "config": config, "tasks": tasks, "cells": cells, "result": found.to_json()}
-    _write(folder / PLAN, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
-    _write(folder / ROWS, "".join(json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in found.rows))
-    _write(folder / TABLE, f"{found}\n")
+    _write_text(folder / PLAN, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+    _write_text(folder / ROWS, "".join(json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in found.rows))
+    _write_text(folder / TABLE, f"{found}\n")
     if store is not None:
         with Store(folder / STORE) as target:
             copy_runs(store, target, [row.run_id for row in found.rows if row.run_id])
@@ -130,7 +130,7 @@ def _task_copied(folder: Path, name: str, task: str) -> str:
         if Path(file).name != file:
             # It stood elsewhere, and stands beside the file now.
             # In the text itself: a writer of TOML would lose the user's comments.
-            _write(copy, path.read_text(encoding="utf-8").replace(f'"{file}"', f'"{Path(file).name}"'))
+            _write_text(copy, path.read_text(encoding="utf-8").replace(f'"{file}"', f'"{Path(file).name}"'))
     return copy.relative_to(folder).as_posix()
 
 
@@ -142,7 +142,7 @@ def _copied(folder: Path, file: Path) -> Path:
     return target
 
 
-def _write(path: Path, text: str) -> None:
+def _write_text(path: Path, text: str) -> None:
     write_whole(path, without_surrogates(text))
 
 

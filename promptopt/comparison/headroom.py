@@ -130,7 +130,7 @@ def headroom(
                 evaluator=guide,
                 models=models,
                 store=store,
-                budget=_left(budget, doors),
+                budget=_budget_left(budget, doors),
                 seed=seed,
                 stop=stop,
             )
@@ -139,10 +139,10 @@ def headroom(
 
         with no_search():
             try:
-                found = _look(bound, on)
+                found = _explored(bound, on)
             except BudgetSpent as stop:
                 raise ConfigError(_too_little(_sum([door.account.spent for door in doors]))) from stop
-        return _told(bound, models["task"].name, found, doors)
+        return _as_headroom(bound, models["task"].name, found, doors)
 
 
 Layouts = tuple[tuple[tuple[str, Measured], ...], tuple[tuple[str, str], ...]]
@@ -160,7 +160,7 @@ class _Found:
     picked: Ceiling | None
 
 
-def _told(task: Task, model: str, found: _Found, doors: Sequence[Door]) -> Headroom:
+def _as_headroom(task: Task, model: str, found: _Found, doors: Sequence[Door]) -> Headroom:
     layouts, left_out = found.layouts
     units = units_of(task.test)
     smallest, needed = smallest_detectable(units), _needed()
@@ -182,7 +182,7 @@ def _told(task: Task, model: str, found: _Found, doors: Sequence[Door]) -> Headr
     )
 
 
-def _look(task: Task, on: Callable[[Task], Run]) -> _Found:
+def _explored(task: Task, on: Callable[[Task], Run]) -> _Found:
     run = on(task)
     examples = run.dev[:START]
     own = run.evaluate([run.initial], examples)[run.initial]
@@ -231,8 +231,8 @@ def _voted(task: Task, on: Callable[[Task], Run], own: Sequence[Score]) -> tuple
     votes = [_majority([row[place] for row in draws]) for place in range(len(examples))]
     ends = mean_interval(votes, groups=[example.group for example in examples])
     start = [score.value for score in own[: len(examples)]]
-    anyone = _mean([max(row[place].value for row in draws) for place in range(len(examples))])
-    return Ceiling(_mean(start), _mean(votes), ends, len(examples)), anyone
+    anyone = _finite_mean([max(row[place].value for row in draws) for place in range(len(examples))])
+    return Ceiling(_finite_mean(start), _finite_mean(votes), ends, len(examples)), anyone
 
 
 def _majority(scores: Sequence[Score]) -> float:
@@ -259,12 +259,12 @@ def _picked(run: Run) -> Ceiling | None:
     units: list[str] = []
     # A best that is scored on what it was picked by would look better than it is.
     for picking, scoring in (halves, halves[::-1]):
-        means = {prompt: _mean([matrix[prompt][place].value for place in picking]) for prompt in prompts}
+        means = {prompt: _finite_mean([matrix[prompt][place].value for place in picking]) for prompt in prompts}
         best = max(prompts, key=lambda prompt: means[prompt])
         values += [matrix[best][place].value for place in scoring]
         units += [examples[place].group for place in scoring]
-    start = _mean(matrix.values(run.initial))
-    return Ceiling(start, _mean(values), mean_interval(values, groups=units), len(values))
+    start = _finite_mean(matrix.values(run.initial))
+    return Ceiling(start, _finite_mean(values), mean_interval(values, groups=units), len(values))
 
 
 def _dozen(run: Run) -> list[Prompt]:
@@ -299,12 +299,12 @@ def _too_little(spent: Ledger) -> str:
     return f"the cap is met after {calls}, too early to say anything; raise it: some 400 evaluations are enough"
 
 
-def _mean(values: Sequence[float]) -> float:
+def _finite_mean(values: Sequence[float]) -> float:
     finite = [value for value in values if math.isfinite(value)]
     return math.fsum(finite) / len(finite) if finite else math.nan
 
 
-def _left(budget: Budget, doors: Sequence[Door]) -> Budget:
+def _budget_left(budget: Budget, doors: Sequence[Door]) -> Budget:
     """What of the caps the runs so far have left. Raises BudgetSpent where that is nothing."""
     spent = _sum([door.account.spent for door in doors])
     used = {"evaluations": spent.evaluations, "calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd}

@@ -40,12 +40,12 @@ def levels(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def gain_of(rows: Sequence[Row], alpha: float = ALPHA) -> Gain:
-    """What the winners of `rows` gain on their starts. An example that several runs saw counts once (`_names`)."""
+    """What the winners of `rows` gain on their starts. An example that several runs saw counts once (`_groups_of`)."""
     return paired_gain(
         [each.start for row in rows for each in row.items],
         [each.best for row in rows for each in row.items],
         alpha=alpha,
-        groups=_names(rows),
+        groups=_groups_of(rows),
         bounded=False if any(row.nats for row in rows) else None,
     )
 
@@ -57,7 +57,7 @@ def verdict_of(row: Row, alpha: float = ALPHA) -> RunVerdict:
     return verdict(gain_of([row], alpha))
 
 
-def _names(rows: Sequence[Row]) -> list[str]:
+def _groups_of(rows: Sequence[Row]) -> list[str]:
     """Who was drawn with whom: a user's own groups, and an example with itself in other seeds and models.
 
     One row alone has no repeats, and keeps its own groups.
@@ -110,13 +110,13 @@ def _by_item(rows: Sequence[Row], method: str) -> Mapping[tuple[object, ...], tu
     # Always named by example: a pair spans several seeds whether or not this method has finished more than one.
     for row in own:
         cell = row.cell
-        for (key, count), each in _numbered(row).items():
+        for (key, count), each in _items_by_occurrence(row).items():
             name = f"{cell.task}/{each.group if each.group else each.key}"
             found[cell.task, cell.model, cell.seed, key, count] = (each.best, name)
     return found
 
 
-def _numbered(row: Row) -> dict[tuple[str, int], Tested]:
+def _items_by_occurrence(row: Row) -> dict[tuple[str, int], Tested]:
     """The test items by example, the n-th of equal ones: one input may stand in a test twice, alike for all methods."""
     seen: Counter[str] = Counter()
     found: dict[tuple[str, int], Tested] = {}
@@ -231,13 +231,13 @@ def scores_of(rows: Sequence[Row]) -> dict[tuple[str, str, int], dict[str, float
     for row in rows:
         if row.measured:
             block = (row.cell.task, row.cell.model, row.cell.seed)
-            blocks.setdefault(block, {})[row.cell.method] = _numbered(row)
+            blocks.setdefault(block, {})[row.cell.method] = _items_by_occurrence(row)
     scores: dict[tuple[str, str, int], dict[str, float]] = {}
     for block, tests in blocks.items():
         shared = set.intersection(*map(set, tests.values()))
         told = {key for key in shared if any(math.isfinite(items[key].best) for items in tests.values())}
         scores[block] = {
-            method: _mean([each.best for key, each in items.items() if not shared or key in told])
+            method: _mean_or_infinity([each.best for key, each in items.items() if not shared or key in told])
             for method, items in tests.items()
         }
     return scores
@@ -250,7 +250,7 @@ def ranks_in(block: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(block, map(float, rankdata([-score for score in block.values()])), strict=True))
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean_or_infinity(values: Sequence[float]) -> float:
     """The mean; minus infinity where one of them is, or there is none."""
     return math.fsum(values) / len(values) if values else -math.inf
 

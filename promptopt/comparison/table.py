@@ -169,9 +169,9 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        from promptopt.comparison.text import as_text
+        from promptopt.comparison.text import comparison_as_text
 
-        return as_text(self)
+        return comparison_as_text(self)
 
 
 def _method(name: str, rows: Sequence[Row], alphas: Mapping[str, float]) -> Method:
@@ -226,10 +226,10 @@ def _curve(rows: Sequence[Row], budget: str) -> list[tuple[float, float]]:
     # Before that some runs have no score yet, and a mean of the others would jump when they come in.
     first = max(line[0][0] for line in lines)
     places = [first, *(far * step / GRID for step in range(1, GRID + 1) if far * step / GRID > first)]
-    return [(place, _mean([_last(line, place) for line in lines])) for place in places]
+    return [(place, _mean([_last_score(line, place) for line in lines])) for place in places]
 
 
-def _last(line: Sequence[tuple[float, float]], place: float) -> float:
+def _last_score(line: Sequence[tuple[float, float]], place: float) -> float:
     return [score for spent, score in line if spent <= place][-1]
 
 

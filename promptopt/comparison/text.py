@@ -12,11 +12,12 @@ from promptopt.stats import ALPHA
 from promptopt.text import counted, normalise
 
 
-def as_text(found: Comparison) -> str:
+def comparison_as_text(found: Comparison) -> str:
     """All of it, for a terminal."""
     table = found.table()
-    sections = [_head(found), _table(table), _by_task(found, table), _pairs(found), _leads(found), _ranks(found),
-                _chance(found, table), _fronts(found, table), _left(found)]  # fmt: skip
+    sections = [_head(found), _methods_table(table), _by_task(found, table), _pairwise_table(found), _leads(found),
+                _ranks_sentence(found),
+                _chance(found, table), _fronts(found, table), _left_out_rows(found)]  # fmt: skip
     return "\n\n".join(section for section in sections if section)
 
 
@@ -27,10 +28,10 @@ def _head(found: Comparison) -> str:
     )
 
 
-def _table(table: Sequence[Method]) -> str:
+def _methods_table(table: Sequence[Method]) -> str:
     heads = ["method", "runs", "test", "from", "to", "gain", "from", "to", "better : none : worse", "evaluations",
              "calls", "tokens", "dollars", "minutes", "prompt tokens"]  # fmt: skip
-    rows = [heads, *map(_row, table)]
+    rows = [heads, *map(_method_row, table)]
     return "\n".join([
         words.columns(rows, right=tuple(range(1, len(heads)))),
         "",
@@ -40,7 +41,7 @@ def _table(table: Sequence[Method]) -> str:
     ])  # fmt: skip
 
 
-def _row(each: Method) -> list[str]:
+def _method_row(each: Method) -> list[str]:
     runs = str(each.runs) if not each.left else f"{each.runs - each.left} of {each.runs}"
     if each.score is None or each.gain is None:
         return [words.shortened(each.name), runs, *["-"] * 13]
@@ -53,7 +54,7 @@ def _row(each: Method) -> list[str]:
     ]  # fmt: skip
 
 
-def _pairs(found: Comparison) -> str:
+def _pairwise_table(found: Comparison) -> str:
     rows = [["first", "second", "first - second", "from", "to", "p", "p, Holm", "items", ""]]
     for pair in found.pairs():
         names = words.shortened(pair.first), words.shortened(pair.second)
@@ -96,7 +97,7 @@ def _leads(found: Comparison) -> str:
     )
 
 
-def _ranks(found: Comparison) -> str:
+def _ranks_sentence(found: Comparison) -> str:
     ranks = found.ranks()
     if ranks is None:
         return ""
@@ -141,13 +142,13 @@ def _fronts(found: Comparison, table: Sequence[Method]) -> str:
     return "\n".join(said)
 
 
-def _left(found: Comparison) -> str:
+def _left_out_rows(found: Comparison) -> str:
     lines = [f"{row.cell}: {row.status}" + (f" ({normalise(row.why)})" if row.why else "")
              for row in found.rows if row.status in ("failed", "suspended") or not row.measured]  # fmt: skip
     return "" if not lines else "Left out of the numbers above:\n" + "\n".join(lines)
 
 
-def said_of(row: Row) -> str:
+def cell_outcome(row: Row) -> str:
     """What a cell came to, in half a line."""
     if not row.measured:
         return f"{row.status}{f' ({normalise(row.why)})' if row.why else ''}"

@@ -46,7 +46,7 @@ class Transfer:
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
-        cells = [[_json(cell) for cell in row] for row in self.cells]
+        cells = [[_cell_as_json(cell) for cell in row] for row in self.cells]
         return {"task": self.task, "n": self.n, "prompts": list(self.prompts), "models": list(self.models),
                 "cells": cells}  # fmt: skip
 
@@ -59,19 +59,22 @@ def transfer_of(prompts: Sequence[str], found: Mapping[str, Sequence[Evaluation]
              for place in range(1, len(prompts)) for model in models}  # fmt: skip
     adjusted = dict(zip(gains, holm([gain.p_value for gain in gains.values()]), strict=True))
     rows = tuple(
-        tuple(_cell(found[model][place], gains.get((model, place)), adjusted.get((model, place))) for model in models)
+        tuple(
+            _transfer_cell(found[model][place], gains.get((model, place)), adjusted.get((model, place)))
+            for model in models
+        )
         for place in range(len(prompts))
     )
     first = found[models[0]][0]
     return Transfer(first.task, first.measured.n, tuple(prompts), tuple(models), rows)
 
 
-def _cell(evaluation: Evaluation, gain: Gain | None, adjusted: float | None) -> TransferCell:
+def _transfer_cell(evaluation: Evaluation, gain: Gain | None, adjusted: float | None) -> TransferCell:
     measured = evaluation.measured
     return TransferCell(measured.score, measured.ci95, measured.unreadable, gain, adjusted)
 
 
-def _json(cell: TransferCell) -> dict[str, Any]:
+def _cell_as_json(cell: TransferCell) -> dict[str, Any]:
     gain = None if cell.gain is None else {"mean": cell.gain.mean, "ci95": list(cell.gain.ci95),
                                            "p_value": cell.gain.p_value}  # fmt: skip
     return {**asdict(cell), "ci95": list(cell.ci95), "gain": gain, "verdict": cell.verdict}

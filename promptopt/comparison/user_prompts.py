@@ -116,9 +116,9 @@ def induced(
             stop=stopping(limits, begun, interrupt),
         )
         with no_search():
-            texts = _written(run, task, count)
+            texts = _proposed_prompts(run, task, count)
             # Once more for what was of no use, and only once.
-            texts += _written(run, task, count - len(texts))
+            texts += _proposed_prompts(run, task, count - len(texts))
     found = list(dict.fromkeys(texts))
     if not found:
         why = ", ".join(run.rejected) if run.rejected else "no reply"
@@ -129,7 +129,7 @@ def induced(
     return found
 
 
-def _written(run: Run, task: Task, count: int) -> list[str]:
+def _proposed_prompts(run: Run, task: Task, count: int) -> list[str]:
     # One stream for both rounds: the second draws other pairs than the first.
     own, rng = task.initial[task.editable], run.rng(_WHO)
     slots = [f"{{{name}}}" for name in task.fields if f"{{{name}}}" in own]
@@ -165,7 +165,7 @@ def under_user_prompts(
     alpha = level_of([each.look for each in (*start, *found)], rivals)
     before, after = (_means(each) for each in (start, found))
     gain = paired_gain(before, after, seed, alpha=alpha, groups=[example.group for example in examples])
-    return UnderUserPrompts(tuple(texts), _spread(start), _spread(found), gain)
+    return UnderUserPrompts(tuple(texts), _score_spread(start), _score_spread(found), gain)
 
 
 def _means(evaluations: Sequence[Evaluation]) -> list[float]:
@@ -173,6 +173,6 @@ def _means(evaluations: Sequence[Evaluation]) -> list[float]:
     return [math.fsum(column) / len(column) for column in columns]
 
 
-def _spread(evaluations: Sequence[Evaluation]) -> Spread:
+def _score_spread(evaluations: Sequence[Evaluation]) -> Spread:
     means = [each.measured.score for each in evaluations]
     return Spread(math.fsum(means) / len(means), min(means), max(means), len(means))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptopt.dspy.texts import as_text, varies
+from promptopt.dspy.texts import value_as_text, varies
 from promptopt.dspy.untyped import Gold, dspy
 from promptopt.errors import DataError
 from promptopt.tasks.layout import RESERVED
@@ -42,15 +42,15 @@ def divided(
     _check_all({name: given for name, given in sets.items() if given is not None})
     train = _distinct(trainset)
     val = None if valset is None else _distinct(valset)
-    said = _remarks({name: given for name, given in sets.items() if given is not None}, trainset[0])
+    said = _remarks_on_sets({name: given for name, given in sets.items() if given is not None}, trainset[0])
     if val is not None:
-        train, val, more = _apart(train, val)
+        train, val, more = _disjoint_sets(train, val)
         said += more
-    held = {_asked(example) for example in testset or ()}
-    seen = {_asked(example) for example in [*train, *(val or [])]} & held
+    held = {_input_key(example) for example in testset or ()}
+    seen = {_input_key(example) for example in [*train, *(val or [])]} & held
     if seen:
         raise DataError(
-            f"{counted(sum(_asked(example) in seen for example in testset or ()), 'example')} of testset stand in "
+            f"{counted(sum(_input_key(example) in seen for example in testset or ()), 'example')} of testset stand in "
             f"trainset or valset too, by their inputs, so it would not be a test; take them out"
         )
     groups = _grouped(train)
@@ -61,28 +61,28 @@ def divided(
             f"trainset has {counted(count, 'example')}, too few to split a test off; give {FEWEST} or more, or a "
             f"valset and a testset"
         )
-    test = list(testset) if testset is not None else _taken(groups, round(TEST_SHARE * count))
+    test = list(testset) if testset is not None else _taken_off_end(groups, round(TEST_SHARE * count))
     if testset is None:
         said.append(
             f"no testset was given, so {counted(len(test), 'example')} of trainset are set aside for the verdict"
         )
     if val is None:
-        val = _taken(groups, max(1, round(DEV_SHARE * count)))
+        val = _taken_off_end(groups, max(1, round(DEV_SHARE * count)))
         said.append(f"no valset was given, so {counted(len(val), 'example')} of trainset are set aside for the choice")
     return {"train": [example for group in groups for example in group], "dev": val, "test": test}, said
 
 
-def _remarks(sets: Mapping[str, Sequence[Gold]], first: Gold) -> list[str]:
+def _remarks_on_sets(sets: Mapping[str, Sequence[Gold]], first: Gold) -> list[str]:
     """What is odd about the sets, a sentence each."""
     said = [note for name, given in sets.items() for note in [*_blank(name, given), *_varying(name, given)]]
     return said + [note for name, given in sets.items() for note in _lacking(name, given, first)]
 
 
-def _apart(train: list[Gold], val: list[Gold]) -> tuple[list[Gold], list[Gold] | None, list[str]]:
+def _disjoint_sets(train: list[Gold], val: list[Gold]) -> tuple[list[Gold], list[Gold] | None, list[str]]:
     """Train without what stands in val, and val; None for val, with all in train, where train holds nothing else."""
     # By their inputs: an example that differs in its label, or in a number of its own, is still known.
-    known = {_asked(example) for example in val}
-    both = [example for example in train if _asked(example) in known]
+    known = {_input_key(example) for example in val}
+    both = [example for example in train if _input_key(example) in known]
     if both and len(both) == len(train):
         return _distinct([*train, *val]), None, ["valset holds all of trainset, so the two are divided anew"]
     if not both:
@@ -91,7 +91,7 @@ def _apart(train: list[Gold], val: list[Gold]) -> tuple[list[Gold], list[Gold] |
         f"{counted(len(both), 'example of trainset stands', 'examples of trainset stand')} in valset too, and "
         f"{'is' if len(both) == 1 else 'are'} left out of training"
     )
-    return [example for example in train if _asked(example) not in known], val, [said]
+    return [example for example in train if _input_key(example) not in known], val, [said]
 
 
 def cells_of(data: Mapping[str, Sequence[Gold]], taken: Collection[str]) -> Cells:
@@ -101,9 +101,9 @@ def cells_of(data: Mapping[str, Sequence[Gold]], taken: Collection[str]) -> Cell
     for split, examples in data.items():
         found: dict[str, Example] = {}
         for example in examples:
-            inputs = {_free(name, taken): as_text(value) for name, value in example.inputs().items()}
+            inputs = {_free(name, taken): value_as_text(value) for name, value in example.inputs().items()}
             labels = example.labels()
-            target = "\n".join(as_text(value) for value in labels.values())
+            target = "\n".join(value_as_text(value) for value in labels.values())
             own = Example.of(target, **inputs)
             gold.setdefault(own.id, (own, example))
             found.setdefault(own.id, own)
@@ -149,7 +149,7 @@ def _inputs_of(name: str, given: Sequence[Gold]) -> tuple[str, ...]:
             lost = [field for field in first if field not in every]
             what = f"lacks the field {lost[0]!r}" if lost else f"has another field, {sorted({*every} - {*first})[0]!r}"
             raise DataError(f"{where} {what}; every example needs the same fields as the first one")
-        named = tuple(sorted(_named(example)))
+        named = tuple(sorted(_input_keys(example)))
         missing = [field for field in named if field not in every]
         if missing:
             raise DataError(f"{where} names the input {missing[0]!r}, and has no such field; give it one")
@@ -163,7 +163,7 @@ def _inputs_of(name: str, given: Sequence[Gold]) -> tuple[str, ...]:
     return inputs
 
 
-def _named(example: Gold) -> Collection[str]:
+def _input_keys(example: Gold) -> Collection[str]:
     """The fields that `with_inputs` named, whether the example has them or not."""
     keys: Collection[str] | None = getattr(example, "_input_keys", None)
     return () if keys is None else keys
@@ -204,20 +204,20 @@ def _empty(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _asked(example: Gold) -> Any:
+def _input_key(example: Gold) -> Any:
     """What a program is asked, as a reader would tell it from another: the task's own rule for equal inputs."""
-    return tuple((name, folded(as_text(value))) for name, value in sorted(example.inputs().items()))
+    return tuple((name, folded(value_as_text(value))) for name, value in sorted(example.inputs().items()))
 
 
 def _grouped(examples: Sequence[Gold]) -> list[list[Gold]]:
     """Examples with the same inputs together: they stand on one side."""
     groups: dict[Any, list[Gold]] = {}
     for example in examples:
-        groups.setdefault(_asked(example), []).append(example)
+        groups.setdefault(_input_key(example), []).append(example)
     return list(groups.values())
 
 
-def _taken(groups: list[list[Gold]], count: int) -> list[Gold]:
+def _taken_off_end(groups: list[list[Gold]], count: int) -> list[Gold]:
     """`count` examples off the end, or a few more where the last have the same inputs; one group is left."""
     taken: list[Gold] = []
     while len(taken) < count and len(groups) > 1:
@@ -226,7 +226,7 @@ def _taken(groups: list[list[Gold]], count: int) -> list[Gold]:
 
 
 def _key(example: Gold) -> Any:
-    return tuple((name, as_text(value)) for name, value in sorted(example.items()))
+    return tuple((name, value_as_text(value)) for name, value in sorted(example.items()))
 
 
 def _distinct(examples: Sequence[Gold]) -> list[Gold]:

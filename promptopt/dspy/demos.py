@@ -14,9 +14,9 @@ CALLS = "calls"
 """The one name of the table that a demonstration is written as, so that no right answer is taken for one."""
 
 
-def shown(fields: Mapping[str, Any]) -> str:
+def fields_as_lines(fields: Mapping[str, Any]) -> str:
     """Fields as lines of `name: value`."""
-    return "\n".join(f"{name}: {texts.shown(value)}" for name, value in fields.items())
+    return "\n".join(f"{name}: {texts.value_as_shown(value)}" for name, value in fields.items())
 
 
 def demos_as_text(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -34,7 +34,7 @@ def _one_of(calls: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return calls[-1] if drawn % 2 or len(calls) == 1 else calls[drawn // 2 % (len(calls) - 1)]
 
 
-def _read(text: str) -> Mapping[str, Mapping[str, Any]] | None:
+def _stored_demos(text: str) -> Mapping[str, Mapping[str, Any]] | None:
     """What `demos_as_text` wrote, else None."""
     try:
         found: Any = json.loads(text)
@@ -61,7 +61,7 @@ def show(module: Module, demos: Sequence[Example], gold: Mapping[tuple[tuple[str
         inputs, outputs = list(predictor.signature.input_fields), list(predictor.signature.output_fields)
         complete: list[Gold] = []
         for demo in demos:
-            calls = _read(demo.target)
+            calls = _stored_demos(demo.target)
             known = gold.get(demo.fields)
             given: Mapping[str, Any] = {} if known is None else dict(known.items())
             fields = given if calls is None else calls.get(name, {})

@@ -56,14 +56,18 @@ def judged(metric: Metric, gold: Any, prediction: Any, records: Records, cell: t
     number in [0, 1].
     """
     taken = _arity(metric)
-    value, feedback = _read(metric, _called(metric, [gold, prediction, None, None, None], taken, cell), gold, cell)
+    value, feedback = _score_and_feedback(
+        metric, _called(metric, [gold, prediction, None, None, None], taken, cell), gold, cell
+    )
     if feedback or taken is None or taken < 5:
         return Judgement(value, feedback)
     # GEPA's form: asked once more for each predictor, with its own calls; the value counts the first time only.
     trace, said = [entry for _, entry in records], dict[str, None]()
     for name in dict.fromkeys(name for name, _ in records):
         own = [entry for other, entry in records if other == name]
-        _, more = _read(metric, _called(metric, [gold, prediction, trace, name, own], taken, cell), gold, cell)
+        _, more = _score_and_feedback(
+            metric, _called(metric, [gold, prediction, trace, name, own], taken, cell), gold, cell
+        )
         if more:
             said[more] = None
     return Judgement(value, "\n".join(said))
@@ -74,11 +78,13 @@ def _called(metric: Metric, given: list[Any], taken: int | None, cell: tuple[str
         return metric(*(given[:3] if taken is None else given[:taken]))
     # What ends a script would else pass for a failure of the program.
     except (Exception, SystemExit) as cause:
-        said = f"the metric {callable_name(metric)!r} failed: {type(cause).__name__}: {cause}, on {_shown(given[0])}"
+        said = (
+            f"the metric {callable_name(metric)!r} failed: {type(cause).__name__}: {cause}, on {_first_input(given[0])}"
+        )
         raise EvaluatorError(said, prompt_id=cell[0], example_id=cell[1]) from cause
 
 
-def _read(metric: Metric, found: Any, gold: Any, cell: tuple[str, str]) -> tuple[float, str]:
+def _score_and_feedback(metric: Metric, found: Any, gold: Any, cell: tuple[str, str]) -> tuple[float, str]:
     feedback = ""
     if isinstance(found, dspy.Prediction | dict):
         feedback = str(found.get("feedback", "") or "")
@@ -88,14 +94,14 @@ def _read(metric: Metric, found: Any, gold: Any, cell: tuple[str, str]) -> tuple
     if math.isnan(value) or not 0.0 <= value <= 1.0:
         raise EvaluatorError(
             f"the metric {callable_name(metric)!r} gave {found!r:.80}; give a number in [0, 1], True or False, or "
-            f"dspy.Prediction(score=…, feedback=…), on {_shown(gold)}",
+            f"dspy.Prediction(score=…, feedback=…), on {_first_input(gold)}",
             prompt_id=cell[0],
             example_id=cell[1],
         )
     return value, feedback
 
 
-def _shown(gold: Any) -> str:
+def _first_input(gold: Any) -> str:
     """The first input: by its id nobody finds an example in his data."""
     return repr(shorten(normalise(str(next(iter(gold.inputs().values()), ""))), 60))
 

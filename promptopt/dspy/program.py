@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from promptopt.dspy.demos import demos_as_text, show, shown
+from promptopt.dspy.demos import demos_as_text, fields_as_lines, show
 from promptopt.dspy.lm import HANDLE, inside, route_of
 from promptopt.dspy.metric import Metric, judged
 from promptopt.dspy.strays import Strays
@@ -98,7 +98,9 @@ class DspyProgram:
         What the metric and the module call in turn is not looked at.
         """
         lms = [None if each.lm is None else route_of(each.lm) for _, each in self.student.named_predictors()]
-        return digest([_source(type(self.student)), described(self.student), lms, _source(self.metric)])
+        return digest(
+            [_source_identity(type(self.student)), predictors_as_json(self.student), lms, _source_identity(self.metric)]
+        )
 
     @contextmanager
     def asking_through(self, ask: ModelHandle) -> Generator[None]:
@@ -123,13 +125,13 @@ class DspyProgram:
         found = judged(self.metric, gold, prediction, list(zip(called, records, strict=True)), cell)
         parts = {slot.predictor: slot.part for slot in self.slots}
         trace = tuple(
-            TracedCall(parts.get(name, ""), shown(inputs), shown(dict(outputs)))
+            TracedCall(parts.get(name, ""), fields_as_lines(inputs), fields_as_lines(dict(outputs)))
             for name, (_, inputs, outputs) in zip(called, records, strict=True)
         )
         calls = [(name, {**inputs, **outputs}) for name, (_, inputs, outputs) in zip(called, records, strict=True)]
         return Score(
             found.value,
-            shown(_fields(prediction)),
+            fields_as_lines(_prediction_fields(prediction)),
             feedback=found.feedback,
             trace=trace,
             demonstration=demos_as_text(calls) if any(called) else "",
@@ -191,7 +193,7 @@ def copied(module: Module) -> Module:
     return found
 
 
-def described(module: Module) -> list[Any]:
+def predictors_as_json(module: Module) -> list[Any]:
     """JSON of what a module's predictors are: names, fields, instructions, demonstrations."""
     return [
         [
@@ -258,11 +260,11 @@ def named_calls(predictors: Sequence[tuple[str, Any]], records: Sequence[Any]) -
     return [names.get(id(predictor), copies.get(id(predictor.signature), "")) for predictor, _, _ in records]
 
 
-def _fields(prediction: Any) -> dict[str, Any]:
+def _prediction_fields(prediction: Any) -> dict[str, Any]:
     return dict(prediction.items()) if isinstance(prediction, dspy.Example) else {"output": prediction}
 
 
-def _source(thing: Any) -> str:
+def _source_identity(thing: Any) -> str:
     named: Any = thing if hasattr(thing, "__qualname__") else cast("Any", type(thing))
     try:
         source = inspect.getsource(named)

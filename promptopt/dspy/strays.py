@@ -35,7 +35,7 @@ class Strays:
     def check(self, predictors: Sequence[tuple[str, Any]]) -> None:
         """Note the LMs that a program gave its predictors while it ran: they are asked directly."""
         for _, predictor in predictors:
-            if predictor.lm is not None and not isinstance(predictor.lm, _Guard) and not _inside(predictor.lm):
+            if predictor.lm is not None and not isinstance(predictor.lm, _Guard) and not _uses_our_engine(predictor.lm):
                 self._direct[str(predictor.lm.model)] = None
 
     def meant(self) -> LM:
@@ -83,7 +83,7 @@ class _Guard(dspy.LM):
     """
 
     def __bool__(self) -> bool:
-        return HANDLE.get() is None or not _inside(dspy.settings.lm)
+        return HANDLE.get() is None or not _uses_our_engine(dspy.settings.lm)
 
 
 class _Engine:
@@ -147,6 +147,6 @@ def _as_set(request: LMRequest, lm: LM) -> LMRequest:
     return replace(request, model=lm.model, config=replace(config, **unsaid))
 
 
-def _inside(lm: LM) -> bool:
+def _uses_our_engine(lm: LM) -> bool:
     engines: Any = (getattr(lm, "engine", None), getattr(lm, "async_engine", None))
     return any(isinstance(each, CellEngine | AsyncCellEngine) for each in engines)

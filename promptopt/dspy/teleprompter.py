@@ -15,7 +15,7 @@ from promptopt.binding.identity import bind_optimizer
 from promptopt.binding.models import Models
 from promptopt.dspy.lm import DspyModel, ModelEngine
 from promptopt.dspy.metric import Metric, check_metric
-from promptopt.dspy.program import described
+from promptopt.dspy.program import predictors_as_json
 from promptopt.dspy.task import Data, bind
 from promptopt.dspy.untyped import LM, Gold, Module, Teleprompter, dspy
 from promptopt.errors import ConfigError
@@ -146,7 +146,7 @@ class PromptOpt(Teleprompter):
         cached = any(getattr(each, "cache", False) for each in [lm, *others])
         said = [*bound.said, *about, *([CACHE_OFF] if cached else [])]
         # Before anything is asked: how the data are divided is what a user may want otherwise.
-        _tell(said)
+        _warn_at_caller(said)
         strays = bound.program.strays
         task = _model(self.model if lm is None else lm, others, strays.lms)
         result = optimize(
@@ -159,7 +159,7 @@ class PromptOpt(Teleprompter):
         )
         after = [*strays.said(), *_unscored(result, len(bound.task.test))]
         # What was said of the task before the search stands in the result too.
-        _tell([*(each for each in result.warnings if each not in said), *after, *_stopped(result)])
+        _warn_at_caller([*(each for each in result.warnings if each not in said), *after, *_stopped(result)])
         best = bound.configured(result.best.prompt)
         best.promptopt = Outcome(result, (*said, *after))
         return best
@@ -176,7 +176,7 @@ class PromptOpt(Teleprompter):
         return lm
 
 
-def _tell(sentences: Sequence[str]) -> None:
+def _warn_at_caller(sentences: Sequence[str]) -> None:
     """Warn of each, at the line of the user's that called: a logger's lines are not shown where none is set up."""
     frame, level = inspect.currentframe(), 1
     while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in ("promptopt", "dspy"):
@@ -210,7 +210,7 @@ def _teacher(named: Any, program: Module | None, student: Module) -> tuple[Any, 
             f"PromptOpt.compile: teacher is {program!r:.80}; give a dspy.Module, or PromptOpt a teacher=…"
         )
     lms = list({id(each.lm): each.lm for _, each in program.named_predictors() if each.lm is not None}.values())
-    alike = described(program) == described(student)
+    alike = predictors_as_json(program) == predictors_as_json(student)
     said = [] if alike else ["of the teacher program its LM alone is used, under the student's own prompt"]
     if named is None and len(lms) != 1:
         raise ConfigError(

@@ -13,7 +13,7 @@ DEEPEST = 8
 """Values within values that are looked into; what lies deeper is told as Python tells it."""
 
 
-def as_text(value: Any) -> str:
+def value_as_text(value: Any) -> str:
     """A text as it is, else JSON, else what it says of itself."""
     if isinstance(value, str):
         return value
@@ -21,7 +21,7 @@ def as_text(value: Any) -> str:
         # Sorted: equal values are one text, in whatever order they were made.
         return json.dumps(value, ensure_ascii=False, sort_keys=True)
     except (TypeError, ValueError):
-        return _written(_settled(value, DEEPEST)) if varies(value) else repr(value)
+        return _json_or_text(_as_json_value(value, DEEPEST)) if varies(value) else repr(value)
 
 
 def plain(value: Any) -> Any:
@@ -29,10 +29,10 @@ def plain(value: Any) -> Any:
     # Most values are texts, which need none of DSPy's machinery.
     if isinstance(value, str | int | float | None):
         return value
-    return as_text(value) if varies(value) else serialized(value)
+    return value_as_text(value) if varies(value) else serialized(value)
 
 
-def shown(value: Any) -> str:
+def value_as_shown(value: Any) -> str:
     """What DSPy shows of a value; where that is another text in every process, `as_text`."""
     found = plain(value)
     return json.dumps(found, ensure_ascii=False) if isinstance(found, dict | list) else str(found)
@@ -51,23 +51,23 @@ def varies(value: Any, depth: int = DEEPEST) -> bool:
     return said != without_addresses(said)
 
 
-def _settled(value: Any, depth: int) -> Any:
+def _as_json_value(value: Any, depth: int) -> Any:
     """The value in what JSON knows: sets in order, objects as what they hold."""
     if isinstance(value, str | int | float | None) or not depth:
         return value if depth else without_addresses(repr(value))
     if isinstance(value, Mapping):
         table = cast("Mapping[Any, Any]", value)
-        return {str(name): _settled(each, depth - 1) for name, each in table.items()}
+        return {str(name): _as_json_value(each, depth - 1) for name, each in table.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        held = [_settled(each, depth - 1) for each in cast("list[Any]", value)]
-        return sorted(held, key=_written) if isinstance(value, set | frozenset) else held
+        held = [_as_json_value(each, depth - 1) for each in cast("list[Any]", value)]
+        return sorted(held, key=_json_or_text) if isinstance(value, set | frozenset) else held
     said = repr(value)
     plain = without_addresses(said)
     if plain == said or not hasattr(value, "__dict__"):
         return plain
     held_by = cast("dict[str, Any]", vars(value))
-    return {"is": type(value).__qualname__, **{name: _settled(each, depth - 1) for name, each in held_by.items()}}
+    return {"is": type(value).__qualname__, **{name: _as_json_value(each, depth - 1) for name, each in held_by.items()}}
 
 
-def _written(value: Any) -> str:
+def _json_or_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -19,12 +19,12 @@ def asked(request: LMRequest) -> tuple[Content, Sampling]:
     """A request of DSPy's as one of ours. Raises ConfigError for tools, images and what else is no text."""
     messages: list[Message] = []
     if request.system:
-        messages.append(Message("system", _text(request.system)))
+        messages.append(Message("system", _joined_texts(request.system)))
     for each in request.messages:
         role = "system" if each.role == "developer" else each.role
         if role not in ("system", "user", "assistant"):
             raise ConfigError(f"the program sent a message of the role {each.role!r}; promptopt sends texts alone")
-        messages.append(Message(role, _text(each.parts)))
+        messages.append(Message(role, _joined_texts(each.parts)))
     if request.tools:
         raise ConfigError("the program asked for native tool calls, which promptopt does not send; use dspy.ReAct")
     config = request.config
@@ -84,7 +84,7 @@ def reply_of(response: Any, name: str) -> Reply:
     return Reply(text, finish_of(response.finish_reason), read, written, served=name)
 
 
-def _text(parts: Any) -> str:
+def _joined_texts(parts: Any) -> str:
     if isinstance(parts, str):
         return parts
     given: list[Any] = list(parts)

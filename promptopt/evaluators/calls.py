@@ -45,7 +45,7 @@ def _replaced(text: str, names: Sequence[str], written: Callable[[ToolCall], str
     """
 
     def tagged(found: re.Match[str]) -> str:
-        call = _call(found[1])
+        call = _parsed_call(found[1])
         return found[0] if call is None else written(call)
 
     # The tags first: what is left may still be a call without them.
@@ -53,18 +53,18 @@ def _replaced(text: str, names: Sequence[str], written: Callable[[ToolCall], str
     bare = strip_fence(text)
     if not bare.startswith("{"):
         return text
-    one = _call(bare)
+    one = _parsed_call(bare)
     if one is not None and one.name in names:
         return written(one)
     lines = bare.splitlines()
-    calls = [_call(line) if line.lstrip().startswith("{") else None for line in lines]
+    calls = [_parsed_call(line) if line.lstrip().startswith("{") else None for line in lines]
     offered = [call if call is not None and call.name in names else None for call in calls]
     if not any(offered):
         return text
     return "\n".join(line if call is None else written(call) for line, call in zip(lines, offered, strict=True))
 
 
-def _call(inner: str) -> ToolCall | None:
+def _parsed_call(inner: str) -> ToolCall | None:
     try:
         value: object = json.loads(inner)
     except (ValueError, RecursionError):

@@ -156,7 +156,7 @@ def _go_together(one: re.Match[str], other: re.Match[str], text: str) -> bool:
     joined = _JOINED.fullmatch(joint) if len(joint) <= 12 else None
     if joined is None or (joined["stop"] and (one["unit"] or "").lower() not in _ABBREVIATED):
         return False
-    large, small = _ranks(one), _ranks(other)
+    large, small = _unit_ranks(one), _unit_ranks(other)
     if any(large[kind] < small[kind] for kind in large.keys() & small.keys()):
         return True
     if one["unit"] is None:
@@ -168,6 +168,6 @@ def _go_together(one: re.Match[str], other: re.Match[str], text: str) -> bool:
     return short and one["unit"].lower() in _ALONE and (joint in {" ", ". ", "-"} or one["unit"] in _FEET)
 
 
-def _ranks(measure: re.Match[str]) -> dict[int, int]:
+def _unit_ranks(measure: re.Match[str]) -> dict[int, int]:
     """How far down the unit stands, in each kind that has it."""
     return {} if measure["unit"] is None else _RANKS.get(measure["unit"].lower(), {})

@@ -73,10 +73,10 @@ def read_first(said: str, read: Callable[[str], str | None]) -> str | None:
     rest = said[begun.start() :]
     if _CONCLUDES.search(rest) is not None and _ANSWERS.search(rest) is None:
         return read(said)
-    named = _fields(head)
+    named = _fields_told(head)
     found = read(head) if named or _is_short(head) else None
     # The same field again is the next example's.
-    return found if found is not None or named & _fields(rest) else read(said)
+    return found if found is not None or named & _fields_told(rest) else read(said)
 
 
 def without_offer(said: str) -> str:
@@ -85,7 +85,7 @@ def without_offer(said: str) -> str:
     return said if offer is None else said[: offer.start()]
 
 
-def _fields(text: str) -> set[tuple[str, bool]]:
+def _fields_told(text: str) -> set[tuple[str, bool]]:
     """What is said of which field, and whether in a sentence."""
     found = _NAMED.finditer(text)
     return {((each["what"] or each["letter"]).casefold(), each["is"] is not None) for each in found}

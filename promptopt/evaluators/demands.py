@@ -49,17 +49,17 @@ def demands(answer: str, example: Example) -> Score:
             f"example {example.id} has no demands, and the metric 'demands' needs some; write them into its row, or "
             f"[[demands]] for all into the task file"
         )
-    said = _read(answer)
+    said = _parsed_answer(answer)
     if not said.words and not said.calls:
-        parts = _parts(example.demands, [False] * len(example.demands))
+        parts = _mean_by_name(example.demands, [False] * len(example.demands))
         return Score(0.0, answer, answer, feedback="says nothing and calls no tool", parts=parts)
     unmet = [_unmet(demand, said, example) for demand in example.demands]
     met = [not each for each in unmet]
     pairs = list(zip(example.demands, met, strict=True))
     feedback = _feedback([(demand, why) for demand, why in zip(example.demands, unmet, strict=True) if why])
     lost = any(demand.critical and not kept for demand, kept in pairs)
-    value = 0.0 if lost else _value(pairs)
-    return Score(value, answer, answer, feedback=feedback, parts=_parts(example.demands, met))
+    value = 0.0 if lost else _demands_score(pairs)
+    return Score(value, answer, answer, feedback=feedback, parts=_mean_by_name(example.demands, met))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class _Said:
 
 
 @lru_cache(maxsize=4_096)
-def _read(answer: str) -> _Said:
+def _parsed_answer(answer: str) -> _Said:
     lines: list[str] = []
     calls: list[ToolCall] = []
     for line in answer.splitlines():
@@ -83,10 +83,10 @@ def _read(answer: str) -> _Said:
         else:
             calls.append(call)
     text = "\n".join(lines)
-    return _Said(text, _folded(text), _words(text), tuple(calls))
+    return _Said(text, _folded_text(text), _word_count(text), tuple(calls))
 
 
-def _words(text: str) -> int:
+def _word_count(text: str) -> int:
     apart = _UNSPACED.sub(" ", text).split()
     return len(_UNSPACED.findall(text)) + sum(_WORD.search(each) is not None for each in apart)
 
@@ -102,11 +102,11 @@ def _call_in(line: str) -> ToolCall | None:
     return ToolCall.of(name, value)
 
 
-def _folded(text: str) -> str:
+def _folded_text(text: str) -> str:
     return wording.folded(_EMPHASIS.sub("", text.translate(_TYPOGRAPHIC)))
 
 
-def _value(pairs: Sequence[tuple[Demand, bool]]) -> float:
+def _demands_score(pairs: Sequence[tuple[Demand, bool]]) -> float:
     asked = sum(demand.weight for demand, _ in pairs if not demand.forbids)
     broken = sum(demand.weight for demand, kept in pairs if demand.forbids and not kept)
     if asked > 0.0:
@@ -116,7 +116,7 @@ def _value(pairs: Sequence[tuple[Demand, bool]]) -> float:
     return 1.0 - broken / forbidden if forbidden > 0.0 else 1.0
 
 
-def _parts(given: Sequence[Demand], met: Sequence[bool]) -> tuple[tuple[str, float], ...]:
+def _mean_by_name(given: Sequence[Demand], met: Sequence[bool]) -> tuple[tuple[str, float], ...]:
     found: dict[str, list[bool]] = {}
     for demand, kept in zip(given, met, strict=True):
         found.setdefault(demand.name if demand.name else demand.kind, []).append(kept)
@@ -127,7 +127,7 @@ def _unmet(demand: Demand, said: _Said, example: Example) -> str:
     """Why a reply does not meet a demand, in words; empty where it does."""
     match demand.kind:
         case "says" | "never_says":
-            held = [text for text in demand.texts if wording.holds(said.folded, _folded(text))]
+            held = [text for text in demand.texts if wording.holds(said.folded, _folded_text(text))]
             return _texts_unmet(demand, held)
         case "number":
             # By its decimal writing: the binary value of 0.1 is not one tenth.
@@ -182,19 +182,22 @@ def holds_arguments(call: ToolCall, wanted: str) -> bool:
     asked = cast("dict[str, object]", json.loads(wanted))
     given: object = json.loads(call.arguments)
     table = cast("dict[str, object]", given) if isinstance(given, dict) else {}
-    return all(name in table and _plain(table[name]) == _plain(value) for name, value in asked.items())
+    return all(
+        name in table and _comparable_argument(table[name]) == _comparable_argument(value)
+        for name, value in asked.items()
+    )
 
 
-def _plain(value: object) -> object:
+def _comparable_argument(value: object) -> object:
     """An argument as it is compared: a text in one case, and a number as the text that models write it as too."""
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in cast("dict[str, object]", value).items()}
+        return {name: _comparable_argument(each) for name, each in cast("dict[str, object]", value).items()}
     if isinstance(value, list):
-        return [_plain(each) for each in cast("list[object]", value)]
+        return [_comparable_argument(each) for each in cast("list[object]", value)]
     if isinstance(value, int | float) and not isinstance(value, bool):
         # So 10 and 10.0 are one.
         return f"{value:.12g}"
-    return _folded(value) if isinstance(value, str) else value
+    return _folded_text(value) if isinstance(value, str) else value
 
 
 def _length_unmet(demand: Demand, said: _Said) -> str:

@@ -66,7 +66,7 @@ class Generation:
         metric = metrics.resolve(self.metric, comma)
         object.__setattr__(self, "_metric", metric)
         object.__setattr__(self, "_read", reader_of(self.task, self.answer, comma))
-        object.__setattr__(self, "_expected", _expected(self.answer, self.task.labels))
+        object.__setattr__(self, "_expected", _expected_words(self.answer, self.task.labels))
         # A user's function sees every cell: only ours are known to depend on nothing but reply and right answers.
         shared = metrics.is_builtin(metric) and isinstance(self.answer, str)
         object.__setattr__(self, "_known", {} if shared else None)
@@ -122,8 +122,8 @@ class Generation:
         shares = {"shares": self.shares} if self.shares else {}
         return {
             "evaluator": "generation",
-            "metric": metrics.described(self.metric),
-            "answer": metrics.described(self.answer),
+            "metric": metrics.function_identity(self.metric),
+            "answer": metrics.function_identity(self.answer),
             **shares,
         }
 
@@ -261,7 +261,7 @@ def _wrong(answer: str, target: str, accepted: tuple[str, ...], limit: int) -> s
     return f"answered {shorten(answer, SHOWN)}, expected {expected}{cut}"
 
 
-def _expected(answer: str | Reader, labels: Sequence[str]) -> str:
+def _expected_words(answer: str | Reader, labels: Sequence[str]) -> str:
     if not isinstance(answer, str):
         return f"{callable_name(answer)} found none"
     if answer == "label":

@@ -139,7 +139,7 @@ def _on_scale(value: object, low: int, high: int) -> int | None:
     if isinstance(value, float | int):
         score = value
     else:
-        number = _NUMBER.fullmatch(_bare(value))
+        number = _NUMBER.fullmatch(_without_marks(value))
         # `4/10` on a scale to 5 is of another scale.
         if number is None or (number[2] is not None and int(number[2]) != high):
             return None
@@ -156,8 +156,8 @@ def _all_of(table: dict[str, object], count: int) -> list[bool] | None:
 
 
 def _word(value: object) -> str:
-    return _bare(value).rstrip(".").casefold()
+    return _without_marks(value).rstrip(".").casefold()
 
 
-def _bare(value: object) -> str:
+def _without_marks(value: object) -> str:
     return str(value).strip(" \t\n*_`\"'()[]")

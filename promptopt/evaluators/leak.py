@@ -49,7 +49,7 @@ def _shared_inputs(spoken: list[str], train: Sequence[Example], size: int) -> li
             shifted = [heard[start:] for start in range(size)]
             # Most inputs share nothing: these are passed over without looking for the passages.
             if not grams.isdisjoint(zip(*shifted, strict=False)):
-                passages.update(dict.fromkeys(_passages(heard, grams, size)))
+                passages.update(dict.fromkeys(_copied_passages(heard, grams, size)))
         for passage in passages:
             holders.setdefault(passage, []).append(example)
     found: list[tuple[int, str]] = []
@@ -59,12 +59,15 @@ def _shared_inputs(spoken: list[str], train: Sequence[Example], size: int) -> li
             continue
         count = passage.count(" ") + 1
         others = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
-        sentence = f'shares {count} words in a row with training example {examples[0].id}{others}: "{_shown(passage)}"'
+        sentence = (
+            f"shares {count} words in a row with training example {examples[0].id}{others}: "
+            f'"{_shortened_passage(passage)}"'
+        )
         found.append((len(passage), sentence))
     return found
 
 
-def _passages(heard: list[str], grams: set[tuple[str, ...]], size: int) -> list[str]:
+def _copied_passages(heard: list[str], grams: set[tuple[str, ...]], size: int) -> list[str]:
     """The maximal runs of words all of whose n-grams are in `grams`."""
     passages: list[str] = []
     begin = -1
@@ -95,10 +98,10 @@ def _verbatim_answers(spoken: list[str], train: Sequence[Example], labels: Colle
     found: list[tuple[int, str]] = []
     for answer, examples in holders.items():
         others = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
-        sentence = f'gives away the answer of training example {examples[0].id}{others}: "{_shown(answer)}"'
+        sentence = f'gives away the answer of training example {examples[0].id}{others}: "{_shortened_passage(answer)}"'
         found.append((len(answer), sentence))
     return found
 
 
-def _shown(passage: str) -> str:
+def _shortened_passage(passage: str) -> str:
     return shorten(passage, 160)

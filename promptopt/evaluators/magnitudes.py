@@ -31,7 +31,7 @@ _PERCENT = re.compile(
 )
 
 
-def scaled(number: str, text: str, end: int, largest: int) -> str:
+def scaled_number(number: str, text: str, end: int, largest: int) -> str:
     """`number`, which ends at `end` of the text, times the word for its size that follows it.
 
     As it stands where no such word follows, or where the product has more digits than `largest`, the largest right
@@ -41,7 +41,7 @@ def scaled(number: str, text: str, end: int, largest: int) -> str:
     if match is None:
         return number
     product = Decimal(number) * 10 ** _SIZES[(match["letter"] or match["word"]).lower()]
-    return _written(product) if abs(product) < 10 ** len(str(largest)) else number
+    return _decimal_text(product) if abs(product) < 10 ** len(str(largest)) else number
 
 
 def with_words(text: str) -> str:
@@ -61,7 +61,7 @@ def as_proportion(number: str, text: str, end: int) -> str:
     proportion = Fraction(number) / 100
     # All that people write has an end; 200/3 % has none, and stays a fraction.
     plain = Decimal(proportion.numerator) / Decimal(proportion.denominator)
-    return _written(plain) if Fraction(plain) == proportion else str(proportion)
+    return _decimal_text(plain) if Fraction(plain) == proportion else str(proportion)
 
 
 def is_percentage(text: str, end: int) -> bool:
@@ -69,6 +69,6 @@ def is_percentage(text: str, end: int) -> bool:
     return _PERCENT.match(text, end) is not None
 
 
-def _written(number: Decimal) -> str:
+def _decimal_text(number: Decimal) -> str:
     plain = format(number, "f")
     return plain.rstrip("0").rstrip(".") if "." in plain else plain

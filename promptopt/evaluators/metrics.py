@@ -32,8 +32,8 @@ def exact(answer: str, example: Example) -> float:
     # Most right answers are the same to the letter, and take no normalising.
     if answer == example.target:
         return 1.0
-    found = _composed(answer)
-    return float(any(found == _composed(right) for right in _right(example)))
+    found = _normalised_text(answer)
+    return float(any(found == _normalised_text(right) for right in _right(example)))
 
 
 def contains(answer: str, example: Example) -> float:
@@ -126,21 +126,26 @@ def is_builtin(metric: Metric) -> bool:
     return any(metric is known for known in (*_METRICS.values(), _comma_number))
 
 
-def described(function: str | Callable[..., Any]) -> Any:
+def function_identity(function: str | Callable[..., Any]) -> Any:
     """JSON that names a metric or reader, and changes when its own source does: for fingerprints.
 
     A function is described by module, qualified name, source and the plain values it closes over; an object, by its
     class (and by its fields, where it is a dataclass). What the function calls in turn is not looked at.
     """
     if isinstance(function, str):
-        return function if ":" not in function or function.startswith("regex:") else described(_imported(function))
+        return (
+            function if ":" not in function or function.startswith("regex:") else function_identity(_imported(function))
+        )
     import dataclasses
     import functools
     import inspect
 
     if isinstance(function, functools.partial):
         wrapped: Any = function.func
-        return {"partial": described(wrapped), "bound": _told((function.args, sorted(function.keywords.items())))}
+        return {
+            "partial": function_identity(wrapped),
+            "bound": _described_value((function.args, sorted(function.keywords.items()))),
+        }
     named: Any = function if hasattr(function, "__qualname__") else type(function)
     try:
         source = digest(inspect.getsource(named))
@@ -148,27 +153,27 @@ def described(function: str | Callable[..., Any]) -> Any:
         source = ""  # typed into a console, or written in C
     closure = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
     plain = [value for value in closure if isinstance(value, str | int | float | bool)]
-    fields = _fields(function) if dataclasses.is_dataclass(function) else ""
+    fields = _dataclass_fields(function) if dataclasses.is_dataclass(function) else ""
     name = f"{getattr(named, '__module__', 'builtins')}:{named.__qualname__}"
     return {"name": name, "source": source, "closure": plain, "fields": fields}
 
 
-def _fields(value: Any) -> dict[str, Any]:
+def _dataclass_fields(value: Any) -> dict[str, Any]:
     """The fields of a dataclass."""
     import dataclasses
 
-    return {field.name: _told(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return {field.name: _described_value(getattr(value, field.name)) for field in dataclasses.fields(value)}
 
 
-def _told(value: object) -> Any:
+def _described_value(value: object) -> Any:
     """The repr of a function says where it lies in memory, so it is described instead, wherever it stands."""
     if callable(value):
-        return described(value)
+        return function_identity(value)
     if not _holds_functions(value):
         return repr(value)
     if isinstance(value, Mapping):
-        return {str(name): _told(each) for name, each in cast("Mapping[object, object]", value).items()}
-    return [_told(each) for each in _members(value)]
+        return {str(name): _described_value(each) for name, each in cast("Mapping[object, object]", value).items()}
+    return [_described_value(each) for each in _members(value)]
 
 
 def _holds_functions(value: object) -> bool:
@@ -192,7 +197,7 @@ def _right(example: Example) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=16_384)
-def _composed(text: str) -> str:
+def _normalised_text(text: str) -> str:
     return normalise(text if text.isascii() else unicodedata.normalize("NFC", text).translate(INVISIBLE))
 
 

@@ -22,7 +22,7 @@ from promptopt.evaluators.continued import read_first
 from promptopt.evaluators.cues import CORRECTED, IS, NOUN, without_struck
 from promptopt.evaluators.formulas import FORMULA, end_of_place, is_algebra, joins
 from promptopt.evaluators.leading import answers_parts, before_condition, end_of_stated
-from promptopt.evaluators.magnitudes import as_proportion, fraction_of, is_percentage, scaled
+from promptopt.evaluators.magnitudes import as_proportion, fraction_of, is_percentage, scaled_number
 from promptopt.evaluators.plain_spelling import in_plain_spelling
 from promptopt.evaluators.signs import MINUS, is_negative
 from promptopt.thoughts import spoken
@@ -161,7 +161,7 @@ def _last_in(plain: str, written: NumberStyle) -> str | None:
             continue
         if match.group() == COMPOUND:
             return None
-        numbers = _meant(match, plain, written)
+        numbers = _numbers_meant(match, plain, written)
         if numbers and (joins(plain, *match.span()) or undecided.is_refused(plain, *match.span())):
             return None
         if numbers and undecided.is_operand(plain, match.start()):
@@ -199,7 +199,7 @@ def _in_percent(match: re.Match[str], plain: str, found: str, written: NumberSty
     return found
 
 
-def _meant(match: re.Match[str], plain: str, written: NumberStyle) -> list[str]:
+def _numbers_meant(match: re.Match[str], plain: str, written: NumberStyle) -> list[str]:
     """The numbers of a match, unless it is denied, or only says how exactly another one is given."""
     aside = _ends_in(_DENIED, plain, match) or undecided.says_precision(plain, match.end())
     return [] if aside else _spelled(match, plain, written)
@@ -247,7 +247,7 @@ def _answer_at(plain: str, start: int, stop: int, written: NumberStyle) -> str |
         for match in _QUANTITY.finditer(plain, begin, stop):
             if match.group() == COMPOUND:
                 return _SEVERAL
-            numbers = _meant(match, plain, written)
+            numbers = _numbers_meant(match, plain, written)
             if numbers and joins(plain, *match.span()):
                 return _SEVERAL
             if numbers:
@@ -271,7 +271,7 @@ def _spelled(match: re.Match[str], plain: str, written: NumberStyle) -> list[str
     else:
         found = numbers_in(run, written.comma, written.spaces)
         if len(found) == 1:
-            found = [scaled(found[0], plain, match.end(), written.largest)]
+            found = [scaled_number(found[0], plain, match.end(), written.largest)]
     if written.proportions and len(found) == 1:
         found = [as_proportion(found[0], plain, match.end())]
     if found and found[0] != "0" and is_negative(plain, match.start()):

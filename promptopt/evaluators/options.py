@@ -171,7 +171,7 @@ def choice(reply: str) -> str | None:
 
 
 def _chosen(said: str) -> str | None:
-    plain = _plain(said)
+    plain = _normalised_reply(said)
     ticked, crossed = ticks.letters(plain)
     bare = ticks.without_ticks(plain)
     found = _option_in(bare)
@@ -239,7 +239,7 @@ def _is_aside(plain: str, start: int) -> bool:
     return (_NAMES.search(plain, begin, start) or _DENIED.search(plain, begin, start)) is not None
 
 
-def _plain(said: str) -> str:
+def _normalised_reply(said: str) -> str:
     text = without_struck(said)
     if not text.isascii():
         text = _ALSO.sub(r" or \1. \1 is correct", unicodedata.normalize("NFKC", text))
@@ -263,9 +263,9 @@ def _judged_wrong(match: re.Match[str]) -> str:
 
 def _single(match: re.Match[str], plain: str) -> str | None:
     """The letter that a cue announces; None where it announces another one beside it."""
-    one = _bare(match["one"])
+    one = _option_letter(match["one"])
     more = _MORE.match(plain, match.end("one"))
-    return None if more is not None and _bare(more["more"]) != one else f"({one})"
+    return None if more is not None and _option_letter(more["more"]) != one else f"({one})"
 
 
 def _unmentioned(plain: str) -> str | None:
@@ -278,7 +278,7 @@ def _unmentioned(plain: str) -> str | None:
     if opening is not None:
         end = opening.end(1) if opening[1] is not None else opening.end(2)
         more = _MORE.match(plain, end)
-        several = more is not None and f"({_bare(more['more'])})" != _letter(opening.groups())
+        several = more is not None and f"({_option_letter(more['more'])})" != _letter(opening.groups())
         return None if several or CORRECTED.search(plain, end) else _letter(opening.groups())
     if alone and _ALONE.fullmatch(plain.rpartition("\n")[2].strip()):
         return alone[-1]
@@ -298,7 +298,7 @@ def _in_cell(plain: str) -> str | None:
     return f"({cells.pop()})" if len(cells) == 1 and alone == cells else None
 
 
-def _bare(held: str) -> str:
+def _option_letter(held: str) -> str:
     return held.strip("()[]{}\"' ").upper()
 
 

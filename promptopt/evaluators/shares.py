@@ -30,13 +30,13 @@ def share_of_right(reply: Reply, answer: str, example: Example, labels: Sequence
     for token in reply.tokens[place:]:
         told = ours = 0.0
         for text, logprob in token.top:
-            if begun := _begun(before, text, alive):
+            if begun := _labels_continued(before, text, alive):
                 told += math.exp(logprob)
                 ours += math.exp(logprob) if begun & right else 0.0
         if told <= 0.0:
             return None
         reached *= ours / told
-        alive = _begun(before, token.text, alive)
+        alive = _labels_continued(before, token.text, alive)
         if not alive & right or alive <= right:
             # The reply has left the right label, or can say no other.
             return min(1.0, reached)
@@ -45,7 +45,7 @@ def share_of_right(reply: Reply, answer: str, example: Example, labels: Sequence
     return min(1.0, reached) if said in right else 0.0
 
 
-def _begun(before: str, text: str, labels: set[str]) -> set[str]:
+def _labels_continued(before: str, text: str, labels: set[str]) -> set[str]:
     """The labels that go on with `text` after `before`."""
     said = fold(before + text)
     return {label for label in labels if said and label.startswith(said)} if said != fold(before) or before else set()

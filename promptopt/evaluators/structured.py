@@ -66,7 +66,7 @@ def json(answer: str, example: Example) -> Score:
     if found is _NOTHING:
         return Score(0.0, answer, answer, parsed=False, feedback="no answer could be read: expected JSON")
     given = dict(_leaves(found))
-    judged = [_compared(given, _right_leaves(right)) for right in (example.target, *example.accepted)]
+    judged = [_compared_members(given, _right_leaves(right)) for right in (example.target, *example.accepted)]
     value, feedback = max(judged, key=lambda each: each[0])
     return Score(value, answer, answer, feedback=feedback)
 
@@ -82,8 +82,8 @@ def set_f1(answer: str, example: Example) -> float:
     """
     bare = _LEAD.sub("", answer.strip())
     said = _SENTENCE.sub("", bare)
-    readings = [_items(each, apart) for each in dict.fromkeys((answer, bare, said)) for apart in (False, True)]
-    right = [_items(each) for each in (example.target, *example.accepted)]
+    readings = [_item_set(each, apart) for each in dict.fromkeys((answer, bare, said)) for apart in (False, True)]
+    right = [_item_set(each) for each in (example.target, *example.accepted)]
     if frozenset() in right and all(map(_NONE.fullmatch, readings[0])):
         return 1.0
     return max(_overlap(found, each) for found in readings for each in right)
@@ -96,7 +96,7 @@ def _overlap(found: frozenset[str], right: frozenset[str]) -> float:
 
 
 @lru_cache(maxsize=16_384)
-def _items(text: str, apart: bool = False) -> frozenset[str]:
+def _item_set(text: str, apart: bool = False) -> frozenset[str]:
     """`apart`: what stands on the two sides of an "and" are two items."""
     text = _TAG.sub("\n", text).strip()
     value = _json_in(text)
@@ -164,7 +164,7 @@ def _json_in(text: str) -> object:
             continue
         value, end = cast("tuple[object, int]", found)
         stop = end
-        record = _record(value)
+        record = _object_members(value)
         # Two records with the same fields are two answers.
         if record and records.setdefault(frozenset(record), record) != record:
             return _NOTHING
@@ -172,7 +172,7 @@ def _json_in(text: str) -> object:
     return best[0]
 
 
-def _record(value: object) -> Mapping[str, object]:
+def _object_members(value: object) -> Mapping[str, object]:
     return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
 
 
@@ -212,30 +212,40 @@ def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
         yield path, value
 
 
-def _compared(given: Mapping[str, object], right: Mapping[str, object]) -> tuple[float, str]:
+def _compared_members(given: Mapping[str, object], right: Mapping[str, object]) -> tuple[float, str]:
     missing = [path for path in right if path not in given]
     extra = [path for path in given if path not in right]
     shared = [path for path in right if path in given]
-    kinds = [path for path in shared if _kind(given[path]) != _kind(right[path])]
-    wrong = [path for path in shared if path not in kinds and _plain(given[path]) != _plain(right[path])]
+    kinds = [path for path in shared if _json_type(given[path]) != _json_type(right[path])]
+    wrong = [
+        path
+        for path in shared
+        if path not in kinds and _normalised_value(given[path]) != _normalised_value(right[path])
+    ]
     total = len(right) + len(extra)
     faults = [
-        _named("missing", missing),
-        _named("not asked for", extra),
-        _named("of another type", [f"{path} ({_kind(given[path])}, expected {_kind(right[path])})" for path in kinds]),
-        _named("wrong", [f"{path} ({_shown(given[path])}, expected {_shown(right[path])})" for path in wrong]),
+        _paths_sentence("missing", missing),
+        _paths_sentence("not asked for", extra),
+        _paths_sentence(
+            "of another type",
+            [f"{path} ({_json_type(given[path])}, expected {_json_type(right[path])})" for path in kinds],
+        ),
+        _paths_sentence(
+            "wrong",
+            [f"{path} ({_shortened_json(given[path])}, expected {_shortened_json(right[path])})" for path in wrong],
+        ),
     ]
     return (len(shared) - len(kinds) - len(wrong)) / total, "; ".join(fault for fault in faults if fault)
 
 
-def _named(what: str, paths: Sequence[str]) -> str:
+def _paths_sentence(what: str, paths: Sequence[str]) -> str:
     if not paths:
         return ""
     more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
     return f"{what}: {', '.join(path if path else 'the value' for path in paths[:NAMED])}{more}"
 
 
-def _kind(value: object) -> str:
+def _json_type(value: object) -> str:
     kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
         # bool first: True is an int to Python.
         (bool, "true or false"), ((int, float), "number"), (str, "text"), (list, "list"), (dict, "object"),
@@ -243,9 +253,9 @@ def _kind(value: object) -> str:
     return next((name for kind, name in kinds if isinstance(value, kind)), "null")
 
 
-def _plain(value: object) -> object:
+def _normalised_value(value: object) -> object:
     return normalise(unicodedata.normalize("NFC", value)) if isinstance(value, str) else value
 
 
-def _shown(value: object) -> str:
+def _shortened_json(value: object) -> str:
     return shorten(jsonlib.dumps(value, ensure_ascii=False), SHOWN)

@@ -41,7 +41,7 @@ def maxima(worths: Sequence[float], groups: int) -> list[float]:
     return [max(worths[begin : begin + size]) for begin in range(0, len(worths), size)]
 
 
-def _scored(best: Sequence[float], output: str) -> Score:
+def _style_score(best: Sequence[float], output: str) -> Score:
     named = tuple((f"{_BEST}{number}", value) for number, value in enumerate(best, 1))
     return Score(math.fsum(best) / len(best), output, parts=named)
 
@@ -97,16 +97,16 @@ class StyleReward:
             "groups": self.groups,
             "draws": self.draws,
             "source": self.source,
-            "content": _named(self.content),
-            "style": _named(self.style),
-            **({} if self.judge is None else {"judge": _named(self.judge), "picked": self.picked}),
+            "content": _function_path(self.content),
+            "style": _function_path(self.style),
+            **({} if self.judge is None else {"judge": _function_path(self.judge), "picked": self.picked}),
         }
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. An empty output is worth 0."""
         found = outputs(self.task, cells, ask, self.draws, self.draws)
         return [
-            _scored(maxima([self.worth(each, cell.example) for each in row], self.groups), row[-1])
+            _style_score(maxima([self.worth(each, cell.example) for each in row], self.groups), row[-1])
             for row, cell in zip(found, cells, strict=True)
         ]
 
@@ -148,7 +148,7 @@ class StylePick:
     def fingerprint(self) -> Mapping[str, Any]:
         """The reward's, and the judge."""
         return {"evaluator": "style pick", "picked": self.reward.picked, "by": self.reward.fingerprint(),
-                "judge": _named(self.judge)}  # fmt: skip
+                "judge": _function_path(self.judge)}  # fmt: skip
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order; 0 where all outputs are empty. Of equals the first is picked."""
@@ -179,5 +179,5 @@ def outputs(task: Task, cells: Sequence[Cell], ask: Ask, draws: int, apart: int)
     return found
 
 
-def _named(function: Callable[..., object]) -> str:
+def _function_path(function: Callable[..., object]) -> str:
     return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function).__name__)}"

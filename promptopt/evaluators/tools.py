@@ -51,12 +51,12 @@ def answered(example: Example, reply: Reply, earlier: int) -> Answered | None:
     unfit: dict[str, ToolCall] = {}
     for number, call in enumerate(calls, start=earlier + 1):
         id = call.id if call.id else f"call_{number}"
-        gives, problem = _result(example, call)
+        gives, problem = _result_of_call(example, call)
         # What is no JSON would be refused by servers, and by chat templates; the result quotes it.
-        kept.append(ToolCall(call.name, "{}" if _object(call.arguments) is None else call.arguments, id))
+        kept.append(ToolCall(call.name, "{}" if _parsed_object(call.arguments) is None else call.arguments, id))
         told.append(Message("tool", gives if gives is not None else f"Error: {problem}.", tool_call_id=id))
         problems += [] if gives is not None else [problem]
-        if gives is None and call.name in tool_names(example.tools) and _object(call.arguments) is not None:
+        if gives is None and call.name in tool_names(example.tools) and _parsed_object(call.arguments) is not None:
             unfit.setdefault(call.name, call)
     spoke = Message("assistant", said, tool_calls=tuple(kept))
     return Answered((spoke, *told), tuple(problems), tuple(unfit.values()))
@@ -77,13 +77,13 @@ def _calls(example: Example, reply: Reply) -> tuple[str, list[ToolCall]]:
     return _OPEN.sub("", text).strip(), [*reply.tool_calls, *calls]
 
 
-def _result(example: Example, call: ToolCall) -> tuple[str | None, str]:
+def _result_of_call(example: Example, call: ToolCall) -> tuple[str | None, str]:
     """What a tool gives on a call, or why nothing."""
     names = tool_names(example.tools)
     shown = shorten(call.written, SHOWN)
     if call.name not in names:
         return None, f"{shown} calls a tool that there is not; there is {', '.join(names)}"
-    arguments = _object(call.arguments)
+    arguments = _parsed_object(call.arguments)
     if arguments is None:
         return None, f"{shown} has arguments that are no JSON object"
     for result in example.results:
@@ -98,7 +98,7 @@ def filled(result: ToolResult, arguments: Mapping[str, object]) -> str | None:
     """What a result says on a call with these arguments; None where the call lacks one that stands in it."""
     if any(name not in arguments for name in result.slots):
         return None
-    values = {name: _written(arguments[name]) for name in result.slots}
+    values = {name: _canonical_text(arguments[name]) for name in result.slots}
     if not result.structured:
         return Pattern(result.gives, result.slots).render(values)
     return canonical(_each(json.loads(result.gives), result.slots, values))
@@ -114,11 +114,11 @@ def _each(value: object, slots: Sequence[str], values: Mapping[str, str]) -> obj
     return value
 
 
-def _written(value: object) -> str:
+def _canonical_text(value: object) -> str:
     return value if isinstance(value, str) else canonical(value)
 
 
-def _object(text: str) -> dict[str, object] | None:
+def _parsed_object(text: str) -> dict[str, object] | None:
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError):

@@ -105,7 +105,7 @@ class Versus:
             # Both orders of a pair side by side: the words below come in twos.
             requests += [question.request(shown, [("reply A", one), ("reply B", other)])
                          for one, other in (pair, pair[::-1])]  # fmt: skip
-        words = consult(requests, _read, ask, "judge")
+        words = consult(requests, _choice_of, ask, "judge")
         for place, at in enumerate(asked):
             scores[at] = self._scored(replies[at].written, words[2 * place], words[2 * place + 1], ask)
         return [score for score in scores if score is not None]
@@ -157,5 +157,5 @@ def _decided(reply: Reply, start: Reply) -> Score | None:
     return Score(0.5, reply.written, "tied") if said_in(reply.written) == said_in(start.written) else None
 
 
-def _read(reply: Reply) -> Choice | None:
+def _choice_of(reply: Reply) -> Choice | None:
     return choice_in(reply.text)

@@ -135,7 +135,7 @@ class _Mover:
         """Raise ConfigError where a target is the old model, or another target: as it is spelt, or once it is open."""
         # By spelling first: opening a model may take seconds, or a download.
         check_spelt_apart(self.roles.task, targets)
-        named = _named(self.roles.task, targets)
+        named = _model_names(self.roles.task, targets)
         _refuse_repeated(self.roles.task, named, [self._opened(each).name.casefold() for each in named])
 
     def _task_and_evaluator(self) -> tuple[Task, Evaluator | None]:
@@ -281,11 +281,11 @@ class _Mover:
 
 def check_spelt_apart(old: object, targets: Sequence[object]) -> None:
     """Raise ConfigError where a target is spelt as the old model is, or as another target. Opens nothing."""
-    named = _named(old, targets)
+    named = _model_names(old, targets)
     _refuse_repeated(old, named, [each.strip().casefold() for each in named])
 
 
-def _named(old: object, targets: Sequence[object]) -> list[str]:
+def _model_names(old: object, targets: Sequence[object]) -> list[str]:
     """Those that are named: an object stands for what answered then, whatever answers under its name today."""
     return [each for each in (old, *targets) if isinstance(each, str)]
 

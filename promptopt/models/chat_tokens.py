@@ -102,7 +102,7 @@ class ChatTokens:
         marked = any(marker in text for text in texts for marker in self._markers)
         if marked or any(marker in text for text in afters for marker in self._markers):
             return [self._encode_after(content, texts, rendered, after, marked) for after in ("", *afters)]
-        return self._encoder.fork(rendered, afters, _known(texts, shared, rendered), markers=True)
+        return self._encoder.fork(rendered, afters, _shared_end(texts, shared, rendered), markers=True)
 
     def _text_of(self, token: int) -> str:
         # A token alone may lose the space before it, so it is read behind another one.
@@ -220,13 +220,13 @@ def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     found = messages_to_json(messages)
     for message in found:
         for call in message.get("tool_calls", ()):
-            call["function"]["arguments"] = _arguments(call["function"]["arguments"])
+            call["function"]["arguments"] = _parsed_arguments(call["function"]["arguments"])
         # A call without words has the content None, which a template would write as `None` or fail to add to a text.
         message["content"] = "" if message["content"] is None else message["content"]
     return found
 
 
-def _arguments(text: str) -> object:
+def _parsed_arguments(text: str) -> object:
     try:
         return json.loads(text)
     # A model's arguments can be no JSON, or nested deeper than Python reads; a template still shows the text.
@@ -234,7 +234,7 @@ def _arguments(text: str) -> object:
         return text
 
 
-def _known(texts: Sequence[str], shared: int, rendered: str) -> int:
+def _shared_end(texts: Sequence[str], shared: int, rendered: str) -> int:
     """Where in a rendered text the first `shared` characters of its messages end, as well as can be told."""
     place = 0
     for text in texts:

@@ -79,7 +79,7 @@ class Scripted:
             for text in request.continuations:
                 logprobs = tuple(self._scores(request.content, text))
                 scored.append(TokenLogProbs((*text.split(), "<end>")[: len(logprobs)], logprobs))
-            tokens = self.count_tokens(_text(request)) + sum(len(each.tokens) for each in scored)
+            tokens = self.count_tokens(_text_of_request(request)) + sum(len(each.tokens) for each in scored)
             yield index, Likelihoods(tuple(scored), tokens, served=self.name)
 
     def count_tokens(self, text: str) -> int:
@@ -103,9 +103,11 @@ class Scripted:
             time.sleep(self.latency_s)
 
     def _reply(self, request: Request, text: str) -> Reply:
-        return Reply(text, "stop", self.count_tokens(_text(request)), self.count_tokens(text), served=self.name)
+        return Reply(
+            text, "stop", self.count_tokens(_text_of_request(request)), self.count_tokens(text), served=self.name
+        )
 
 
-def _text(request: Request | ScoreRequest) -> str:
+def _text_of_request(request: Request | ScoreRequest) -> str:
     content = request.content
     return content if isinstance(content, str) else " ".join(message.content for message in content)

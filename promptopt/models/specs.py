@@ -86,7 +86,7 @@ def _unknown(spec: str) -> UnknownName:
     provider = spec.partition("/")[0]
     known = list(dict.fromkeys([*registry.names("models"), *HOSTED]))
     # `opnai` is a misspelt provider, and `meta-llama` the owner of a model, however like `ollama` it looks.
-    meant = _meant(spec, near=bool(difflib.get_close_matches(provider, known, cutoff=0.8)))
+    meant = _suggested_specs(spec, near=bool(difflib.get_close_matches(provider, known, cutoff=0.8)))
     return UnknownName("model provider", provider, known, meant=meant)
 
 
@@ -102,7 +102,7 @@ _FAMILIES = {
 """What the names of hosted models begin with, by provider."""
 
 
-def _meant(spec: str, *, near: bool) -> str:
+def _suggested_specs(spec: str, *, near: bool) -> str:
     """A spec or several, in words, for a model that was named without its provider; empty where nothing shows it.
 
     `near`: whether what stands before the slash is nearly a provider's name.

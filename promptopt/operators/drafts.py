@@ -31,7 +31,7 @@ _UNFILLED = re.compile(
 """A line of the reply form that was copied as it stood, or a place that was left open: "[your new prompt here]"."""
 
 
-def said_of(task: Task, prompt: Prompt) -> list[str]:
+def texts_beside_prompt(task: Task, prompt: Prompt) -> list[str]:
     """What requests say of a task that a prompt may say as well: its description, its labels, the fixed parts."""
     fixed = [text for part, text in prompt.texts if part != task.editable]
     return [task.description, ", ".join(task.labels), *fixed]
@@ -106,7 +106,7 @@ class Drafts:
     def __init__(self, run: Run, parent: Prompt, most: int, tags: Collection[str], form: Form) -> None:
         """`most`, `tags` and `form`: as in `unusable`."""
         self._run, self._parent, self._most, self._tags, self._form = run, parent, most, tags, form
-        self._own = said_of(run.task, parent)
+        self._own = texts_beside_prompt(run.task, parent)
         self._found: dict[str, tuple[str, str, str]] = {}
 
     def add(self, texts: Sequence[str], who: str, reason: str) -> None:

@@ -47,7 +47,7 @@ def graph_of(prompt: Prompt, parts: Sequence[str], example: Example, score: Scor
         return (*texts, *inputs, call, Node(OUTPUT, OUTPUT, score.output, ("reply",)))
     calls: list[Node] = []
     for number, traced in enumerate(score.trace, 1):
-        calls.append(_call(number, traced, texts, inputs, calls))
+        calls.append(_call_node(number, traced, texts, inputs, calls))
     sources = [call.name for call in calls if call.value.strip() and call.value.strip() in score.output]
     # An output that was worked out of the last reply shows no part of it.
     parents = tuple(sources) if sources else (calls[-1].name,)
@@ -74,7 +74,7 @@ def leads_to_text(graph: Sequence[Node]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _call(
+def _call_node(
     number: int, traced: TracedCall, texts: Sequence[Node], inputs: Sequence[Node], before: Sequence[Node]
 ) -> Node:
     parents = [node.name for node in texts if node.part == traced.part]

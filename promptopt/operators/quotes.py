@@ -36,11 +36,13 @@ class Quotes:
 
     def __init__(self, examples: Sequence[Example], labels: Collection[str]) -> None:
         """`labels`: answers that every prompt may name."""
-        passages = [_passages(example) for example in examples]
+        passages = [_quotable_texts(example) for example in examples]
         holders = Counter(text for texts in passages for text in dict.fromkeys(texts))
         self._common = (*labels, *(text for text, count in holders.items() if count > 1))
-        self._answers = frozenset(_bare(text) for text in (*labels, *(each.target for each in examples)))
-        runs = Counter(run for texts in passages for run in dict.fromkeys(run for text in texts for run in _runs(text)))
+        self._answers = frozenset(_folded_quote(text) for text in (*labels, *(each.target for each in examples)))
+        runs = Counter(
+            run for texts in passages for run in dict.fromkeys(run for text in texts for run in _telling_runs(text))
+        )
         # One at least: the share of a few examples is less than one, and nothing would count as a quote.
         most = max(1, COMMON * len(examples))
         self._runs = frozenset(run for run, count in runs.items() if count <= most)
@@ -57,10 +59,10 @@ class Quotes:
     def new_in(self, text: str, parent: str) -> bool:
         """Whether `text` quotes an example where `parent` does not, or is nothing but an answer."""
         # Such a text tells the model what to say, whatever the input.
-        if _bare(text) in self._answers:
+        if _folded_quote(text) in self._answers:
             return True
-        said = {run for run in _runs(text) if run in self._runs}
-        if said and not said.issubset(_runs(parent)):
+        said = {run for run in _telling_runs(text) if run in self._runs}
+        if said and not said.issubset(_telling_runs(parent)):
             return True
         found = self._found(text)
         return bool(found) and not set(found) <= set(self._found(parent))
@@ -69,16 +71,16 @@ class Quotes:
         return find_leaks(text, self._examples, self._common, WORDS)
 
 
-def _passages(example: Example) -> list[str]:
+def _quotable_texts(example: Example) -> list[str]:
     inputs = (value for _, value in example.fields)
     return [text for text in (*inputs, example.target, *example.accepted, example.solution, *example.rejected) if text]
 
 
-def _bare(text: str) -> str:
+def _folded_quote(text: str) -> str:
     return normalise(text).strip(" .!?\"'").casefold()
 
 
-def _runs(text: str) -> Iterator[tuple[str, ...]]:
+def _telling_runs(text: str) -> Iterator[tuple[str, ...]]:
     """Every five words in a row of which three tell something; in scripts without spaces, none."""
     heard = spoken_words(text)
     # Windows over the words: the shortest slice ends them with the last whole one.

@@ -59,10 +59,10 @@ def find_mistakes(scores: ScoreMatrix, prompt: Prompt, threshold: float, worst: 
 
 def show_mistakes(mistakes: Sequence[Mistake]) -> str:
     """Numbered: the input, the right answer, and the answer given; what is long is shortened with a visible mark."""
-    return "\n\n".join(f"{number}. {_show(*mistake)}" for number, mistake in enumerate(mistakes, 1))
+    return "\n\n".join(f"{number}. {_show_scored(*mistake)}" for number, mistake in enumerate(mistakes, 1))
 
 
-def _show(example: Example, score: Score) -> str:
+def _show_scored(example: Example, score: Score) -> str:
     lines = [f"{name}: {shorten(value, FIELD)}" for name, value in example.fields]
     if example.target:
         lines.append(f"Right answer: {shorten(example.target, FIELD)}")
@@ -182,7 +182,7 @@ def ask_whole(
     def take(indices: Sequence[int], asked: Sequence[str]) -> list[int]:
         untagged: list[int] = []
         for index, reply in zip(indices, _generate(run, asked, tag, sampling), strict=True):
-            found[index], why = _whole(reply, tag, bare, closed)
+            found[index], why = _reply_text(reply, tag, bare, closed)
             if why:
                 run.reject(f"{who}: {why}")
             if why == _NO_TAGS:
@@ -199,7 +199,7 @@ def _generate(run: Run, texts: Sequence[str], tag: str, sampling: Sampling) -> l
     return [unthought(reply, tag) for reply in run.generate([(Message("user", text),) for text in texts], sampling)]
 
 
-def _whole(reply: Reply, tag: str, bare: bool, closed: bool) -> tuple[str | None, str]:
+def _reply_text(reply: Reply, tag: str, bare: bool, closed: bool) -> tuple[str | None, str]:
     """(text, "") or (None, why not)."""
     if reply.finish not in ("stop", "length"):
         return None, reply.finish
@@ -242,19 +242,19 @@ def read_last(reply: Reply, tag: str, *, closed: bool = False) -> str | None:
     tags = list(tag_pattern((tag,)).finditer(said))
     opens = [each for each in tags if "/" not in each.group()]
     if len(opens) == len(tags) == 2 and not closed and not said[tags[1].end() :].strip("`* \n"):
-        return _bare(said[tags[0].end() : tags[1].start()])
+        return _without_fences(said[tags[0].end() : tags[1].start()])
     if tags and "/" not in tags[-1].group():
         rest = said[tags[-1].end() :]
         ended = _ended(rest, tag)
         # With a misspelt end tag it is complete.
         if ended != rest.strip():
-            return _bare(ended)
+            return _without_fences(ended)
         if not closed:
-            return _bare(ended.removesuffix("```")) if reply.finish == "stop" else None
+            return _without_fences(ended.removesuffix("```")) if reply.finish == "stop" else None
     # Neighbours alone: a tag that is named in passing has no end of its own behind it.
     for begin, end in reversed(list(pairwise(tags))):
         if "/" in end.group() and "/" not in begin.group():
-            return _bare(said[begin.end() : end.start()])
+            return _without_fences(said[begin.end() : end.start()])
     return None
 
 
@@ -268,7 +268,7 @@ def read_tagged(reply: Reply, tag: str) -> list[str]:
     tags = list(tag_pattern((tag,)).finditer(reply.text))
     if tags and "/" not in tags[-1].group() and reply.finish == "stop":
         spans.append(_ended(reply.text[tags[-1].end() :], tag).removesuffix("```"))
-    return [bare for span in spans if (bare := _bare(span))]
+    return [bare for span in spans if (bare := _without_fences(span))]
 
 
 def _ended(span: str, tag: str) -> str:
@@ -279,7 +279,7 @@ def _ended(span: str, tag: str) -> str:
     return span.strip() if end is None else span[: end.start()].strip()
 
 
-def _bare(span: str) -> str:
+def _without_fences(span: str) -> str:
     return strip_fence(span).removeprefix('"""').removesuffix('"""').strip()
 
 

@@ -121,21 +121,27 @@ class Form:
         """`sources`: the request patterns, and texts that fill their slots and are no data (a worked example)."""
         # Joined over the slots: what fills most of them is a number.
         texts = [source if isinstance(source, str) else " ".join(source.pieces[0::2]) for source in sources]
-        self._heard = [_said(text) for text in texts]
-        self._runs = frozenset(run for text in texts for run in _runs(_words(text)))
+        self._heard = [_padded_words(text) for text in texts]
+        self._runs = frozenset(run for text in texts for run in _runs_of_words(_folded_words(text)))
 
     def repeated_by(self, text: str, own: Sequence[str] = ()) -> bool:
         """Whether `text` has six words in a row from the form, or is a shorter piece of it as a whole.
 
         What stands in `own` (its parents, the task's description) is its own.
         """
-        words = _words(text)
+        words = _folded_words(text)
         if len(words) < WORDS:
-            said = _said(text)
+            said = _padded_words(text)
             # One word alone stands in many a request by chance.
-            return len(words) > 1 and _inside(said, self._heard) and not _inside(said, [_said(each) for each in own])
-        found = [run for run in _runs(words) if run in self._runs]
-        return bool(found) and not {run for each in own for run in _runs(_words(each))}.issuperset(found)
+            return (
+                len(words) > 1
+                and _is_within(said, self._heard)
+                and not _is_within(said, [_padded_words(each) for each in own])
+            )
+        found = [run for run in _runs_of_words(words) if run in self._runs]
+        return bool(found) and not {run for each in own for run in _runs_of_words(_folded_words(each))}.issuperset(
+            found
+        )
 
 
 NOTHING = Form()
@@ -154,19 +160,19 @@ def debris(text: str, parent: str, form: Form = NOTHING, own: Sequence[str] = ()
     return None
 
 
-def _words(text: str) -> list[str]:
+def _folded_words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def _said(text: str) -> str:
-    return f" {' '.join(_words(text))} "
+def _padded_words(text: str) -> str:
+    return f" {' '.join(_folded_words(text))} "
 
 
-def _inside(said: str, texts: Sequence[str]) -> bool:
+def _is_within(said: str, texts: Sequence[str]) -> bool:
     return any(said in text for text in texts)
 
 
-def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _runs_of_words(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
     return zip(*(words[start:] for start in range(WORDS)), strict=False)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from promptopt.operators.drafts import SAME, edit_limit, said_of, unusable
+from promptopt.operators.drafts import SAME, edit_limit, texts_beside_prompt, unusable
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import ask_whole
 from promptopt.operators.replies import Form, sized, tidy
@@ -42,7 +42,7 @@ def rewrites(
     the longest parent. A text equal to its parent gives the parent. Equal requests are separate draws.
     """
     editable = run.task.editable
-    texts = _written(
+    texts = _generated_rewrites(
         run,
         [(parent, editable, request) for parent, request in asked],
         sampling,
@@ -87,7 +87,7 @@ def revisions(
 
     As `rewrites`, and dropped too where it is the old text or quotes an example of `quotes`.
     """
-    texts = _written(run, asked, sampling, who=who, longest=longest, closed=True, form=form)
+    texts = _generated_rewrites(run, asked, sampling, who=who, longest=longest, closed=True, form=form)
     found: list[str | None] = []
     for (parent, part, _), text in zip(asked, texts, strict=True):
         why = None if text is None else _misplaced(text, parent[part], quotes)
@@ -103,7 +103,7 @@ def _misplaced(text: str, section: str, quotes: Quotes) -> str | None:
     return "quotes an example" if quotes.new_in(text, section) else None
 
 
-def _written(
+def _generated_rewrites(
     run: Run,
     asked: Sequence[tuple[Prompt, str, str]],
     sampling: Sampling,
@@ -136,7 +136,7 @@ def _written(
             count_tokens=run.count_tokens,
             form=form,
             # What the request tells of the task a text may say as well.
-            own=said_of(focused(run.task, part), parent),
+            own=texts_beside_prompt(focused(run.task, part), parent),
             labels=run.task.labels,
         )
         # An operator may leave a text as it is, so that is no failure to be counted.

@@ -89,12 +89,12 @@ _ALIKE = 3
 def lists_versions(text: str, parent: str) -> bool:
     """Whether a text is a list whose items all begin as `parent` does: versions of it, and no steps."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    items = [_begun(found["text"]) for line in lines if (found := _NUMBERED.fullmatch(line))]
-    begun = _begun(parent)
+    items = [_first_words(found["text"]) for line in lines if (found := _NUMBERED.fullmatch(line))]
+    begun = _first_words(parent)
     return len(items) == len(lines) > 1 and len(begun) == _ALIKE and all(item == begun for item in items)
 
 
-def _begun(text: str) -> list[str]:
+def _first_words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())[:_ALIKE]
 
 

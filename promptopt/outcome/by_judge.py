@@ -23,7 +23,7 @@ def too_few_judged(before: Sequence[Score], after: Sequence[Score]) -> bool:
 def of_left_out(report: Report) -> str:
     """A sentence where too many pairs have no score for the rest to say anything; else nothing."""
     gain = report["gain"]
-    shown, unjudged = _left_out(report)
+    shown, unjudged = _pairs_without_score(report)
     if unjudged <= MOST_UNREAD * shown:
         return ""
     # What is left of the gain if every item that could not be read counts against the new prompt.
@@ -41,7 +41,7 @@ def of_left_out(report: Report) -> str:
     )
 
 
-def _left_out(report: Report) -> tuple[int, int]:
+def _pairs_without_score(report: Report) -> tuple[int, int]:
     """How many pairs there are, and how many of them have no score."""
     best = report["best"]["test"]
     shown = best["n"] + best.get("unjudged", 0)
@@ -56,7 +56,7 @@ def of_judge(report: Report, interval: tuple[str, tuple[float | None, float | No
     said = of_left_out(report)
     if said:
         return said
-    unjudged = _left_out(report)[1]
+    unjudged = _pairs_without_score(report)[1]
     level, ends = interval
     low, high = ("unknown" if end is None else words.difference(end) for end in ends)
     numbers = f"{words.difference(gain['mean'])}, {level} interval {low} to {high}"

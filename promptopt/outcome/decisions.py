@@ -71,8 +71,8 @@ def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judge
     infinity count against the prompt that has them (`stats.paired_gain`): where they decide, the loss is a share of the
     examples. `judged`: the scores are a judge's word, which decides nothing.
     """
-    told = _told(pairs)
-    gain = _gain(told, ONE_SIDED)
+    told = _judged_pairs(pairs)
+    gain = _paired_gain(told, ONE_SIDED)
     low, high = gain.interval
     mean, two_sided = f"{_points(gain.mean)} points", f"95 %: {_points(gain.ci95[0])} to {_points(gain.ci95[1])}"
     size = f"n = {gain.n}{_impossible(told)}"
@@ -177,17 +177,17 @@ def keeps_schema(faults: Sequence[tuple[bool, bool]]) -> Decision:
     return Decision("output schema", "regression" if new > old else "passed", shown)
 
 
-def _told(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:
+def _judged_pairs(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:
     """Those that have a value of their own on both sides: a judge, where one was asked, could be read."""
     return [pair for pair in pairs if pair.before.judged and pair.after.judged]
 
 
 def gain_of(pairs: Sequence[ScoredPair]) -> Gain:
     """The gain over those pairs whose judge, where one was asked, could be read; its interval is the 95 % one."""
-    return _gain(_told(pairs), 0.05)
+    return _paired_gain(_judged_pairs(pairs), 0.05)
 
 
-def _gain(pairs: Sequence[ScoredPair], alpha: float) -> Gain:
+def _paired_gain(pairs: Sequence[ScoredPair], alpha: float) -> Gain:
     # Minus infinity stays in: it counts against the prompt that has it, as in every verdict.
     before, after = [pair.before.value for pair in pairs], [pair.after.value for pair in pairs]
     return paired_gain(before, after, alpha=alpha, groups=[pair.example.group for pair in pairs])

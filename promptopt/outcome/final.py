@@ -43,7 +43,7 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
         # Upper bounds gain as much, but ask twenty times where halving asks four
         # (benchmarks/results/peers-diagnosis.md).
         return _narrowed(run, [run.initial, *ranked[:count]], cells)
-    return _compared(run, [run.initial, *finalists], run.dev[: allocation.dev], by_search)
+    return _best_on_dev(run, [run.initial, *finalists], run.dev[: allocation.dev], by_search)
 
 
 def _narrowed(run: Run, contenders: Sequence[Prompt], cells: int) -> Prompt:
@@ -60,7 +60,7 @@ def _narrowed(run: Run, contenders: Sequence[Prompt], cells: int) -> Prompt:
         # while it lasts.
         share = max(left // rounds, min(left, len(alive))) // len(alive)
         examples = run.dev[begun : begun + share]
-        if not examples or not _shown(run, alive, examples):
+        if not examples or not _scored_within_budget(run, alive, examples):
             break
         begun, left = begun + share, left - len(alive) * len(examples)
         alive = _by_belief(run, contenders, alive)[: math.ceil(len(alive) / 2)]
@@ -69,7 +69,7 @@ def _narrowed(run: Run, contenders: Sequence[Prompt], cells: int) -> Prompt:
         return run.initial
     for prompt in _by_belief(run, contenders, contenders):
         unseen = [example for example in run.dev if not _looked(run, prompt, [example])][:left]
-        if not _shown(run, [prompt], unseen):
+        if not _scored_within_budget(run, [prompt], unseen):
             break
         left -= len(unseen)
     return _by_belief(run, contenders, [prompt for prompt in contenders if _looked(run, prompt, run.dev)])[0]
@@ -78,7 +78,8 @@ def _narrowed(run: Run, contenders: Sequence[Prompt], cells: int) -> Prompt:
 def _by_belief(run: Run, contenders: Sequence[Prompt], prompts: Sequence[Prompt]) -> list[Prompt]:
     """`prompts`, the best by both phases first. Those that no score tells apart are worth the same."""
     belief = run.posterior(contenders, run.dev).mean
-    held = {prompt: (_scores(run, prompt, run.evidence(), 0), _scores(run, prompt, run.dev, run.final_repetition))
+    held = {prompt: (_known_scores(run, prompt, run.evidence(), 0),
+                     _known_scores(run, prompt, run.dev, run.final_repetition))
             for prompt in prompts}  # fmt: skip
 
     def alike(one: Prompt, other: Prompt) -> bool:
@@ -90,7 +91,7 @@ def _by_belief(run: Run, contenders: Sequence[Prompt], prompts: Sequence[Prompt]
     return sorted(prompts, key=lambda prompt: _rank(worth[prompt], prompt), reverse=True)
 
 
-def _scores(run: Run, prompt: Prompt, examples: Sequence[Example], repetition: int) -> dict[Example, float]:
+def _known_scores(run: Run, prompt: Prompt, examples: Sequence[Example], repetition: int) -> dict[Example, float]:
     found = {example: run.estimate(prompt, [example], repetition=repetition) for example in examples}
     return {example: estimate.mean for example, estimate in found.items() if estimate.count}
 
@@ -99,7 +100,7 @@ def _looked(run: Run, prompt: Prompt, examples: Sequence[Example]) -> int:
     return run.estimate(prompt, examples, repetition=run.final_repetition).count
 
 
-def _shown(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> bool:
+def _scored_within_budget(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> bool:
     """Score them; whether the budget sufficed, of which the user is told."""
     try:
         run.evaluate(prompts, examples, repetition=run.final_repetition)
@@ -109,9 +110,9 @@ def _shown(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> 
     return True
 
 
-def _compared(run: Run, contenders: Sequence[Prompt], examples: Sequence[Example], by_search: bool) -> Prompt:
+def _best_on_dev(run: Run, contenders: Sequence[Prompt], examples: Sequence[Example], by_search: bool) -> Prompt:
     """The best by dev and worth; a prompt that was not scored on all of the examples is not compared."""
-    _shown(run, contenders, examples)
+    _scored_within_budget(run, contenders, examples)
     scored = [run.estimate(prompt, examples, repetition=run.final_repetition) for prompt in contenders]
     complete = [estimate for estimate in scored if estimate.count == len(examples) and examples]
     # Whatever a finalist scored, it is held against the start: without that there is nothing to be better than.

@@ -45,12 +45,12 @@ def findings(text: str, before: str, examples: Sequence[Example], labels: Collec
     mine = set(personal_in(before))
     kinds = dict.fromkeys(kind for kind, value in personal_in(text) if (kind, value) not in mine)
     found += [f"holds what looks like personal data or a secret ({kind})" for kind in kinds]
-    found += _names(text, before, examples)
+    found += _personal_values(text, before, examples)
     found += [*injections(text, before), *hidden(text, before)]
     return tuple(found)
 
 
-def _names(text: str, before: str, examples: Sequence[Example]) -> list[str]:
+def _personal_values(text: str, before: str, examples: Sequence[Example]) -> list[str]:
     """Values of variables that are personal by their name: whoever the prompt talks to next is another customer."""
     seen: dict[str, str] = {}
     for example in examples:

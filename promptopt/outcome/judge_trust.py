@@ -27,7 +27,7 @@ def remember(evaluator: Evaluator, models: Mapping[Role, Model], **found: object
     path = _place(evaluator, models)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, canonical({**_known(path), **found}) + "\n")
+        write_whole(path, canonical({**_stored_trust(path), **found}) + "\n")
 
 
 def trust_in(evaluator: Evaluator, models: Mapping[Role, Model]) -> dict[str, Any] | None:
@@ -37,7 +37,7 @@ def trust_in(evaluator: Evaluator, models: Mapping[Role, Model]) -> dict[str, An
     """
     if not by_judge(evaluator):
         return None
-    known = _known(_place(evaluator, models))
+    known = _stored_trust(_place(evaluator, models))
     report, probes = known.get("report"), known.get("probes", [])
     if report is None and not probes:
         return None
@@ -48,7 +48,7 @@ def trust_in(evaluator: Evaluator, models: Mapping[Role, Model]) -> dict[str, An
     return {"status": status, "failed": failed, COEFFICIENT_KEY: report[COEFFICIENT_KEY], "value": report["kappa"]}
 
 
-def _known(path: Path) -> dict[str, Any]:
+def _stored_trust(path: Path) -> dict[str, Any]:
     try:
         found: object = json.loads(path.read_text(encoding="utf-8"))
     # A damaged file is as good as none: the judge then counts as one that was held to nothing.

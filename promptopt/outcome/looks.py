@@ -145,7 +145,7 @@ def look_at(
     """
     # What was shown is told as it always was: a run of an earlier version, shown again, is the look that it was.
     exact = example_keys(examples)
-    return _look(looks.enter(_shown(by, exact, scores), *ledger_keys(examples)), examples)
+    return _look_of(looks.enter(_look_digest(by, exact, scores), *ledger_keys(examples)), examples)
 
 
 def look_in_parts(
@@ -162,13 +162,15 @@ def look_in_parts(
     so what was lacking then has its share still. Where nothing ever was, it is `look_at`'s look. Raises StoreError.
     """
     exact = example_keys(examples)
-    begun = _shown(("in parts", *by[1]), exact, scores[:1])
+    begun = _look_digest(("in parts", *by[1]), exact, scores[:1])
     if not lacking and not looks.entered(begun):
         return look_at(looks, by[0], examples, scores)
-    return _look(looks.enter(begun, *ledger_keys(examples)), examples)
+    return _look_of(looks.enter(begun, *ledger_keys(examples)), examples)
 
 
-def _shown(by: Sequence[str], exact: Sequence[str], scores: Sequence[tuple[Prompt, Sequence[Score | None]]]) -> str:
+def _look_digest(
+    by: Sequence[str], exact: Sequence[str], scores: Sequence[tuple[Prompt, Sequence[Score | None]]]
+) -> str:
     """What tells one look from others. In the order of keys: the same scores of other orders are the same look."""
     items = zip(exact, *(row for _, row in scores), strict=True)
     # `repr` is the shortest text that gives the number back, so equal digests are equal scores.
@@ -178,10 +180,10 @@ def _shown(by: Sequence[str], exact: Sequence[str], scores: Sequence[tuple[Promp
 
 def look_ahead(looks: Looks, examples: Sequence[Example]) -> Look:
     """The look that the next new opening of `examples` would be. Raises StoreError."""
-    return _look(looks.ahead(ledger_keys(examples)[1]), examples)
+    return _look_of(looks.ahead(ledger_keys(examples)[1]), examples)
 
 
-def _look(opening: Opening, examples: Sequence[Example]) -> Look:
+def _look_of(opening: Opening, examples: Sequence[Example]) -> Look:
     number = opening.earlier + 1
     # One example can be known by several earlier ones: a question alone, and its context alone.
     return Look(number, level(number), min(opening.shared, len(examples)))

@@ -31,27 +31,27 @@ def html_of(result: Result) -> str:
     dollars = "price unknown" if spent.usd is None else f"${spent.usd:.4f}"
     cost = f"{spent.evaluations:,} evaluations, {spent.calls:,} calls, {spent.tokens:,} tokens, {dollars}"
     return "".join([
-        f"<div><p><b>{_text(verdict_line(result.to_json()))}</b></p>",
-        _folded("Prompt (the start)" if kept else "Best prompt", best.text, opened=True),
-        "" if kept else _folded("Start prompt", start.text),
+        f"<div><p><b>{_escaped(verdict_line(result.to_json()))}</b></p>",
+        _details_element("Prompt (the start)" if kept else "Best prompt", best.text, opened=True),
+        "" if kept else _details_element("Start prompt", start.text),
         "<details><summary>Scores and cost</summary><table>",
         "<thead><tr><th></th><th>start</th><th>best</th></tr></thead>",
         f"<tbody>{''.join(rows)}</tbody></table><p>{cost}</p></details>",
-        f"<p>Run {_text(result.run_id)}: {_text(result.method)} on {_text(result.task)}, "
+        f"<p>Run {_escaped(result.run_id)}: {_escaped(result.method)} on {_escaped(result.task)}, "
         f"{len(result.lineage):,} prompts considered.</p></div>",
     ])  # fmt: skip
 
 
-def _folded(name: str, text: str, *, opened: bool = False) -> str:
+def _details_element(name: str, text: str, *, opened: bool = False) -> str:
     mark = " open" if opened else ""
-    shown = _text(shorten(text, LONGEST))
+    shown = _escaped(shorten(text, LONGEST))
     return (
         # Prompts may be written from right to left: the browser finds out.
         f'<details{mark}><summary>{name}</summary><pre dir="auto" style="white-space:pre-wrap">{shown}</pre></details>'
     )
 
 
-def _text(text: str) -> str:
+def _escaped(text: str) -> str:
     return escape(visible(text))
 
 

@@ -104,7 +104,7 @@ def probe_own(evaluator: Evaluator, replied: Replied, ask: Ask) -> tuple[OwnProb
             f"the probes of the judge on the replies of start and winner were cut short ({spent}); `promptopt judges "
             f"check` makes those on the start's"
         )
-    for said in (*_sentences(found), _of_length(replied)):
+    for said in (*_probe_sentences(found), _of_length(replied)):
         if said:
             ask.warn(said)
     return tuple(found)
@@ -125,7 +125,7 @@ def with_own(trust: Mapping[str, Any] | None, probes: Sequence[OwnProbe]) -> Map
     }
 
 
-def _sentences(probes: Sequence[OwnProbe]) -> list[str]:
+def _probe_sentences(probes: Sequence[OwnProbe]) -> list[str]:
     said: list[str] = []
     winner = next((each.found.plain for each in probes if each.whose == "winner"), 0.0)
     for each in probes:

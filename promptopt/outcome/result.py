@@ -230,7 +230,7 @@ def _candidate_json(candidate: Candidate) -> dict[str, Any]:
 def _step_json(step: StepDone) -> dict[str, Any]:
     return {
         "number": step.number,
-        "pool": [{"prompt_id": each.prompt.id, "score": _finite(each), "n": each.count} for each in step.pool],
+        "pool": [{"prompt_id": each.prompt.id, "score": _finite_mean(each), "n": each.count} for each in step.pool],
         "kept": [prompt.id for prompt in step.kept],
         "spent": asdict(step.spent),
         **({"note": step.note} if step.note else {}),
@@ -238,9 +238,9 @@ def _step_json(step: StepDone) -> dict[str, Any]:
 
 
 def _estimate_json(estimate: Estimate) -> dict[str, Any] | None:
-    return {"score": _finite(estimate), "n": estimate.count} if estimate.count else None
+    return {"score": _finite_mean(estimate), "n": estimate.count} if estimate.count else None
 
 
-def _finite(estimate: Estimate) -> float | None:
+def _finite_mean(estimate: Estimate) -> float | None:
     # JSON has no infinities; a candidate that a log-probability of zero made invalid has no score.
     return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None

@@ -102,7 +102,7 @@ def measured(scores: Sequence[Score], groups: Sequence[str] | None = None) -> Me
 def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float) -> str:
     """What the sealed test can show, by how often start and winner differ on dev; nothing where scores are graded."""
     examples = run.dev[: allocation.dev]
-    rows = [_known(run, prompt, examples) for prompt in (run.initial, winner)]
+    rows = [_stored_scores(run, prompt, examples) for prompt in (run.initial, winner)]
     # A row that is not complete is empty, and makes no pair.
     values = [(before.value, after.value) for before, after in zip(*rows, strict=False)]
     if winner == run.initial or not values or any(value not in (0.0, 1.0) for pair in values for value in pair):
@@ -126,11 +126,11 @@ def shown_by(differ: int, dev: int, test: int, alpha: float) -> str:
 def contender(run: Run, prompt: Prompt, allocation: Allocation, test: Measured | None) -> Contender:
     """A prompt with what it scored on dev and test."""
     examples = run.dev[: allocation.dev]
-    dev = measured(_known(run, prompt, examples), [example.group for example in examples])
+    dev = measured(_stored_scores(run, prompt, examples), [example.group for example in examples])
     return Contender(prompt, edited_text(run.task, prompt), dev, test, run.count_tokens(whole_text(prompt)))
 
 
-def _known(run: Run, prompt: Prompt, examples: Sequence[Example]) -> Sequence[Score]:
+def _stored_scores(run: Run, prompt: Prompt, examples: Sequence[Example]) -> Sequence[Score]:
     """The scores of a prompt on all of `examples`, without asking anything; none where one is missing."""
     repetition = run.final_repetition
     complete = examples and run.estimate(prompt, examples, repetition=repetition).count == len(examples)

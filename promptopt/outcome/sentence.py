@@ -29,7 +29,9 @@ def verdict_line(report: Report) -> str:
         return f"Suspended: {reason}{advice}; what was done is not paid for again."
     # No finite score at all: a log-probability of minus infinity on every item.
     if gain is not None and start["test"] is not None and best["test"] is None:
-        return f"Keep your prompt: the best one found makes every test item impossible. {_look(report)}".rstrip()
+        return (
+            f"Keep your prompt: the best one found makes every test item impossible. {_look_sentence(report)}".rstrip()
+        )
     if gain is None or best["test"] is None or start["test"] is None:
         return "No verdict: nothing was scored on the sealed test, so nothing is known about either prompt's worth."
     # The word of people goes before all that a metric or a judge says.
@@ -41,26 +43,28 @@ def verdict_line(report: Report) -> str:
     # First what makes numbers mean nothing; only then by whose word they are.
     said = _without_numbers(report)
     if said:
-        return f"{said} {_look(report)}".rstrip()
+        return f"{said} {_look_sentence(report)}".rstrip()
     if report.get("basis") == "judge":
         return of_judge(report, interval_of(report))
     if report["verdict"] == "undecided":
         return of_left_out(report)
-    on = f"on {_items(report)}"
+    on = f"on {_items_words(report)}"
     before, after = words.score(start["test"]["score"]), words.score(best["test"]["score"])
     level, (low, high) = interval_of(report)
     numbers = (
-        f"{words.difference(gain['mean'])}, {level} interval {_end(low)} to {_end(high)}, "
+        f"{words.difference(gain['mean'])}, {level} interval {_end_words(low)} to {_end_words(high)}, "
         f"{gain['test']} {words.p_value(gain['p_value'])}"
     )
     if report["verdict"] == "better":
-        return f"Better: {before} -> {after} {on} ({numbers}). {_broken_floors(report)}{_look(report)}".rstrip()
+        return (
+            f"Better: {before} -> {after} {on} ({numbers}). {_broken_floors(report)}{_look_sentence(report)}".rstrip()
+        )
     said = (
         "the best one found is worse"
         if report["verdict"] == "worse"
         else "no evidence that the best one found is better"
     )
-    return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers}). {_look(report)}".rstrip()
+    return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers}). {_look_sentence(report)}".rstrip()
 
 
 def _broken_floors(report: Report) -> str:
@@ -122,7 +126,7 @@ def _alone(report: Report) -> bool:
     return len(report["candidates"]) < 2
 
 
-def _items(report: Report) -> str:
+def _items_words(report: Report) -> str:
     """How many items the verdict is on, in how many groups, and how many have no finite score under one prompt."""
     counts = [report[side]["test"]["n"] for side in ("start", "best")]
     most, look = max(counts), report.get("look")
@@ -160,7 +164,7 @@ def _unproposed(report: Report) -> str:
     return f"no reply of the proposer was a prompt that can be used ({reasons}); {advice}"
 
 
-def _end(value: float | None) -> str:
+def _end_words(value: float | None) -> str:
     return "unknown" if value is None else words.difference(value)
 
 
@@ -174,7 +178,7 @@ def interval_of(report: Report) -> tuple[str, tuple[float | None, float | None]]
     return f"{100 * (1 - look['alpha']):.4g} %", (low, high)
 
 
-def _look(report: Report) -> str:
+def _look_sentence(report: Report) -> str:
     """Which look at the test this is, and what that asks of p; nothing where an old report does not say."""
     look = report.get("look")
     if look is None:

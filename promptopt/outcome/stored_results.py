@@ -41,16 +41,16 @@ def load_result(path: str | Path) -> Result:
     if not isinstance(value, dict):
         raise DataError(f"{str(path)!r} holds no result; give a file that `Result.save` or `--json` wrote")
     try:
-        return _result(cast("Table", value))
+        return _result_of(cast("Table", value))
     except (KeyError, TypeError, AttributeError) as cause:
         raise DataError(f"{str(path)!r} is not a whole result (at {cause}); save it again with this version") from cause
 
 
-def _result(data: Table) -> Result:
+def _result_of(data: Table) -> Result:
     lineage: list[Candidate] = []
     known: dict[str, Prompt] = {}
     for each in data["candidates"]:
-        prompt = _prompt(each)
+        prompt = _stored_prompt(each)
         known[each["prompt_id"]] = prompt
         # Candidates are written in the order they came up, so parents are read before their children.
         parents = tuple(known[parent] for parent in each["parents"] if parent in known)
@@ -69,7 +69,7 @@ def _result(data: Table) -> Result:
         basis=data.get("basis", "metric"),
         trust=data.get("trust"),
         pairs=data.get("pairs", ""),
-        gain=None if data["gain"] is None else _gain(data["gain"], look, count),
+        gain=None if data["gain"] is None else _stored_gain(data["gain"], look, count),
         look=None if look is None else Look(look["number"], look["alpha"], look["shared"]),
         spent=Ledger(**data["spent"]),
         paid=Ledger(**data["paid"]),
@@ -86,15 +86,15 @@ def _result(data: Table) -> Result:
     )  # fmt: skip
 
 
-def _gain(data: Table, look: Table | None, count: int) -> Gain:
-    interval = _pair(data["ci95"])
+def _stored_gain(data: Table, look: Table | None, count: int) -> Gain:
+    interval = _stored_interval(data["ci95"])
     units = count
     alpha = ALPHA
     verdict = interval
     if look is not None:
         units = look["units"]
         alpha = look["alpha"]
-        verdict = _pair(look["interval"])
+        verdict = _stored_interval(look["interval"])
     return Gain(
         mean=data["mean"],
         ci95=interval,
@@ -107,22 +107,22 @@ def _gain(data: Table, look: Table | None, count: int) -> Gain:
     )
 
 
-def _prompt(data: Table) -> Prompt:
+def _stored_prompt(data: Table) -> Prompt:
     demos = tuple(map(demo_from_json, data.get("demos", ())))
     return Prompt(tuple(data["parts"].items()), demos, data.get("layout", ""))
 
 
 def _contender(data: Table) -> Contender:
-    tested = _measured(data["test"])
-    return Contender(_prompt(data), data["prompt"], _measured(data["dev"]), tested, data.get("tokens"))
+    tested = _stored_measure(data["test"])
+    return Contender(_stored_prompt(data), data["prompt"], _stored_measure(data["dev"]), tested, data.get("tokens"))
 
 
-def _measured(data: Table | None) -> Measured | None:
+def _stored_measure(data: Table | None) -> Measured | None:
     if data is None:
         return None
     # Older results kept no interval of dev.
     counts = (data["n"], data["unreadable"], data.get("cut", 0), data.get("unjudged", 0))
-    return Measured(data["score"], _pair(data.get("ci95", (math.nan, math.nan))), *counts)
+    return Measured(data["score"], _stored_interval(data.get("ci95", (math.nan, math.nan))), *counts)
 
 
 def _estimate(prompt: Prompt, data: Table | None) -> Estimate:
@@ -137,7 +137,7 @@ def _step(data: Table, known: Mapping[str, Prompt]) -> StepDone:
     return StepDone(data["number"], pool, kept, Ledger(**data["spent"]), data.get("note", ""))
 
 
-def _pair(values: Any) -> tuple[float, float]:
+def _stored_interval(values: Any) -> tuple[float, float]:
     # JSON has no infinities.
     low, high = values
     return -math.inf if low is None else low, math.inf if high is None else high

@@ -104,7 +104,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         else:
             allocation = _fitted(run, trial.door.account.capped, allocation)
         winner = choose(run, allocation, by_search=by_search)
-        opened = _open(trial, allocation, winner)
+        opened = _open_test(trial, allocation, winner)
     # A StoreError by kind, but running it again would not help: it must not end as suspended.
     except ReplayDiverged:
         raise
@@ -120,10 +120,10 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     else:
         other = criterion.evaluator is not searched.evaluator or criterion.judge is not None
         _warn_of_winner(trial, winner, searched.name if other else "")
-    return _result(trial, allocation, (status, reason), winner, opened, time.monotonic() - begun)
+    return _result_of_trial(trial, allocation, (status, reason), winner, opened, time.monotonic() - begun)
 
 
-def _open(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
+def _open_test(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
     """Score start and winner on the sealed test, and enter that into the ledger before anybody is shown it."""
     run, criterion = trial.run, trial.criterion
     examples = trial.test[: allocation.test]
@@ -157,7 +157,7 @@ def _expectation(trial: Trial, allocation: Allocation, winner: Prompt) -> str:
     return "; ".join(filter(None, [expected(trial.run, winner, allocation, ahead.alpha), *said]))
 
 
-def _gain(trial: Trial, opened: _Opened) -> Gain | None:
+def _test_gain(trial: Trial, opened: _Opened) -> Gain | None:
     if opened.look is None:
         return None
     evaluator = trial.criterion.evaluator
@@ -182,7 +182,7 @@ def _fitted(run: Run, capped: Ledger, allocation: Allocation) -> Allocation:
     return fitted
 
 
-def _result(
+def _result_of_trial(
     trial: Trial,
     allocation: Allocation,
     ended: tuple[Status, str],
@@ -190,7 +190,7 @@ def _result(
     opened: _Opened,
     seconds: float,
 ) -> Result:
-    run, criterion, searched, gain = trial.run, trial.criterion, trial.searched, _gain(trial, opened)
+    run, criterion, searched, gain = trial.run, trial.criterion, trial.searched, _test_gain(trial, opened)
     scores, groups = (opened.before, opened.after), [each.group for each in trial.test[: len(opened.before)]]
     start, best = (
         contender(run, prompt, allocation, measured(side, groups))

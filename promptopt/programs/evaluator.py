@@ -118,9 +118,9 @@ class ProgramEvaluator:
         sampling, own = self.sampling, getattr(self.program, "fingerprint", None)
         return {
             "evaluator": "program",
-            "program": own() if callable(own) else metrics.described(self.program),
-            "metric": metrics.described(self.metric),
-            "answer": metrics.described(self.answer),
+            "program": own() if callable(own) else metrics.function_identity(self.program),
+            "metric": metrics.function_identity(self.metric),
+            "answer": metrics.function_identity(self.answer),
             "labels": list(self.labels),
             "sampling": [sampling.temperature, sampling.top_p, sampling.max_tokens, list(sampling.stop)],
             "most_calls": self.most_calls,
@@ -199,10 +199,10 @@ class _Recalled:
 
 def _same(one: Finished, other: Finished) -> bool:
     asked, again = ([call.request for call in each.record.asked] for each in (one, other))
-    return asked == again and _text(one) == _text(other)
+    return asked == again and _scored_output(one) == _scored_output(other)
 
 
-def _text(ended: Finished) -> object:
+def _scored_output(ended: Finished) -> object:
     return ended.output[0] if isinstance(ended.output, tuple) else ended.output
 
 

@@ -112,7 +112,7 @@ class ModelHandle:
         separate draws, equal greedy ones are one call. Raises ConfigError for a content of another kind.
         """
         chosen = self._sampling if sampling is None else sampling
-        return self._answer(Request(_content(content), chosen, shared=shared, route=route), part)
+        return self._answer(Request(_checked_content(content), chosen, shared=shared, route=route), part)
 
     def now(self, content: Content, sampling: Sampling, *, route: str = "") -> Reply:
         """The reply itself, where what asks cannot await: all else of an async program waits for it too."""
@@ -128,7 +128,7 @@ class ModelHandle:
         return replace(self._sampling, **changes)
 
 
-def _content(given: object) -> Content:
+def _checked_content(given: object) -> Content:
     if isinstance(given, str):
         return given
     if not isinstance(given, Sequence):

@@ -159,7 +159,7 @@ class _Course:
             cohort.reports.put(None)
         if thread.ident is not None:
             thread.join(ENDING_S)
-        _end(self.begun)
+        _end_programs(self.begun)
 
     def _take_turns(self) -> None:
         before: tuple[_Cohort, Batch] | None = None
@@ -233,7 +233,7 @@ def in_lockstep(
         course.end(thread)
 
 
-def _end(begun: Sequence[CellWorker]) -> None:
+def _end_programs(begun: Sequence[CellWorker]) -> None:
     """End every program that still runs, and wait for it."""
     alive = [worker for worker in begun if worker.thread.is_alive()]
     for worker in alive:

@@ -23,17 +23,17 @@ def not_carried(task: Task, exported: Exported, form: Format) -> str:
         )
     if form in _WHOLE:
         return ""
-    lost = _left_out(exported, form)
+    lost = _parts_left_out(exported, form)
     if lost:
         return f"this form has no place for the {_and(lost)}; export as {'json or toml' if form == 'txt' else _KEEPING}"
-    why = _unreadable(task, exported) if form == "txt" else ""
+    why = _why_not_carried(task, exported) if form == "txt" else ""
     return f"as text {why}, so --prompt cannot read it back; export as json for that" if why else ""
 
 
 _KEEPING = "json, toml or text for that"
 
 
-def _left_out(exported: Exported, form: Format) -> list[str]:
+def _parts_left_out(exported: Exported, form: Format) -> list[str]:
     """The parts that are not in what is written: text shows the user prompts of several tasks below, others do not."""
     # A prompt's parts hold their slots as `{name}`, whatever the export spells them like.
     spelt = {name: f"{{{name}}}" for name in exported.inputs}
@@ -43,7 +43,7 @@ def _left_out(exported: Exported, form: Format) -> list[str]:
     return [part for part, text in exported.prompt.texts if normalise(text) not in kept]
 
 
-def _unreadable(task: Task, exported: Exported) -> str:
+def _why_not_carried(task: Task, exported: Exported) -> str:
     """Why the text of this prompt gives another prompt, where it does."""
     prompt = exported.prompt
     try:

@@ -22,7 +22,7 @@ def diff_pieces(before: str, after: str) -> list[tuple[Kind, str]]:
 
     Word by word, white space kept as it is; in very long texts, sentence by sentence where most of one is new.
     """
-    old, new = _words(before), _words(after)
+    old, new = _words_and_spaces(before), _words_and_spaces(after)
     if len(old) * len(new) <= AT_ONCE:
         return _pieces(old, new)
     found: list[tuple[Kind, str]] = []
@@ -30,7 +30,7 @@ def diff_pieces(before: str, after: str) -> list[tuple[Kind, str]]:
     come: list[str] = []
 
     def close() -> None:
-        one, other = _words("".join(gone)), _words("".join(come))
+        one, other = _words_and_spaces("".join(gone)), _words_and_spaces("".join(come))
         # What stands between two sentences that stayed is compared word by word, unless even that is too long.
         small = len(one) * len(other) <= AT_ONCE
         whole: list[tuple[Kind, str]] = [("gone", "".join(gone)), ("come", "".join(come))]
@@ -38,7 +38,7 @@ def diff_pieces(before: str, after: str) -> list[tuple[Kind, str]]:
         gone.clear()
         come.clear()
 
-    for kind, text in _pieces(_sentences(before), _sentences(after)):
+    for kind, text in _pieces(_split_sentences(before), _split_sentences(after)):
         if kind == "same":
             close()
             found.append((kind, text))
@@ -48,12 +48,12 @@ def diff_pieces(before: str, after: str) -> list[tuple[Kind, str]]:
     return found
 
 
-def _words(text: str) -> list[str]:
+def _words_and_spaces(text: str) -> list[str]:
     # White space is a piece too, so that the pieces joined are the text again.
     return re.findall(r"\s+|[^\s]+", text)
 
 
-def _sentences(text: str) -> list[str]:
+def _split_sentences(text: str) -> list[str]:
     # As with words, no character is lost between two pieces.
     return re.findall(r"[^.!?\n]*[.!?\n]+\s*|[^.!?\n]+", text)
 
@@ -89,27 +89,27 @@ def diff_results(first: Report, second: Report) -> str:
     """Both runs' settings, scores and costs in columns, then the second winner against the first, word by word."""
     rows = [["", first["run_id"], second["run_id"]]]
     for name in ("task", "method", "seed", "model", "proposer", "status"):
-        rows.append([name, *(_said(report[name]) for report in (first, second))])
-    rows.append(["verdict", *(_said(verdict_word(report)) for report in (first, second))])
+        rows.append([name, *(_spaced(report[name]) for report in (first, second))])
+    rows.append(["verdict", *(_spaced(verdict_word(report)) for report in (first, second))])
     for who in ("start", "best"):
         for split in ("dev", "test"):
-            rows.append([f"{who} {split}", *(_measured(report[who][split]) for report in (first, second))])
-    rows.append(["gain", *(_gain(report) for report in (first, second))])
+            rows.append([f"{who} {split}", *(_measure_words(report[who][split]) for report in (first, second))])
+    rows.append(["gain", *(_gain_words(report) for report in (first, second))])
     for name in ("evaluations", "calls", "proposer_calls"):
         rows.append([name.replace("_", " "), *(words.count(report["spent"][name]) for report in (first, second))])
     rows.append(["dollars", *(words.dollars(report["spent"]["usd"]) for report in (first, second))])
     return "\n\n".join([words.columns(rows), _prompts(first, second), *_verdicts(first, second)])
 
 
-def _said(value: Any) -> str:
+def _spaced(value: Any) -> str:
     return "-" if value is None else str(value).replace("_", " ")
 
 
-def _measured(measured: Any) -> str:
+def _measure_words(measured: Any) -> str:
     return "-" if measured is None else f"{words.score(measured['score'])} on {words.count(measured['n'])}"
 
 
-def _gain(report: Report) -> str:
+def _gain_words(report: Report) -> str:
     gain = report["gain"]
     if gain is None:
         return "-"

@@ -157,15 +157,15 @@ def export(exported: Exported, form: Format) -> str:
 
     match form:
         case "txt":
-            return _as_text(exported)
+            return _export_as_text(exported)
         case "json":
-            return json.dumps(_as_json(exported), indent=2, ensure_ascii=False) + "\n"
+            return json.dumps(_export_as_json(exported), indent=2, ensure_ascii=False) + "\n"
         case "messages":
             return json.dumps(messages_of(exported), indent=2, ensure_ascii=False) + "\n"
         case "python":
             return python_of(exported)
         case "toml":
-            return export_forms.as_toml(_as_json(exported))
+            return export_forms.as_toml(_export_as_json(exported))
         case "openai":
             return export_forms.as_openai(exported)
         case "dspy":
@@ -178,7 +178,7 @@ def export(exported: Exported, form: Format) -> str:
             return export_forms.as_llm(exported)
 
 
-def _as_text(exported: Exported) -> str:
+def _export_as_text(exported: Exported) -> str:
     spelt = exported.placeholders()
     if len(exported.pieces) == 1:
         return exported.pieces[0].show(spelt)
@@ -193,7 +193,7 @@ def messages_of(exported: Exported) -> list[dict[str, str]]:
     return [{"role": piece.role if piece.role else "user", "content": piece.show(spelt)} for piece in exported.pieces]
 
 
-def _as_json(exported: Exported) -> dict[str, Any]:
+def _export_as_json(exported: Exported) -> dict[str, Any]:
     sampling, prompt = exported.sampling, exported.prompt
     spelt = exported.placeholders()
     plain = exported.pieces[0].role == ""
@@ -246,7 +246,7 @@ def python_of(exported: Exported, arguments: Sequence[str] | None = None) -> str
     if exported.pieces[0].role == "":
         return (
             f'{head}def text({typed}) -> str:\n    """What the model is to continue."""\n'
-            f"    return {_joined(exported.pieces[0], spelt)}\n"
+            f"    return {_python_expression(exported.pieces[0], spelt)}\n"
         )
     lines = [
         f'{head}{_tools_of(exported)}def messages({typed}) -> {messages}:\n    """The messages of one request."""',
@@ -254,7 +254,7 @@ def python_of(exported: Exported, arguments: Sequence[str] | None = None) -> str
         *(
             f"        *{spelt[HISTORY]},"
             if exported.is_history(piece)
-            else f'        {{"role": {_quoted(piece.role)}, "content": {_joined(piece, spelt)}}},'
+            else f'        {{"role": {_python_string(piece.role)}, "content": {_python_expression(piece, spelt)}}},'
             for piece in exported.pieces
         ),
         "    ]",
@@ -268,15 +268,15 @@ def _tools_of(exported: Exported) -> str:
     return f"# To be given as `tools` of the request.\nTOOLS = [\n{listed}]\n\n\n" if listed else ""
 
 
-def _joined(piece: Piece, spelt: Mapping[str, str]) -> str:
+def _python_expression(piece: Piece, spelt: Mapping[str, str]) -> str:
     """The content as a Python expression: quoted texts and arguments, added up."""
-    terms: list[str] = [_quoted(piece.texts[0])] if piece.texts[0] else []
+    terms: list[str] = [_python_string(piece.texts[0])] if piece.texts[0] else []
     for name, text in zip(piece.inputs, piece.texts[1:], strict=True):
-        terms += [spelt[name], *([_quoted(text)] if text else [])]
+        terms += [spelt[name], *([_python_string(text)] if text else [])]
     return " + ".join(terms) if terms else '""'
 
 
-def _quoted(text: str) -> str:
+def _python_string(text: str) -> str:
     # A JSON string is a Python string too, and always in double quotes.
     return json.dumps(text, ensure_ascii=False)
 

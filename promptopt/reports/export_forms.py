@@ -30,7 +30,7 @@ _CHAT, _TEXT = ["langchain", "prompts", "chat"], ["langchain", "prompts", "promp
 
 def as_openai(exported: Exported) -> str:
     """The body of a chat request, the inputs as they are spelt in plain text."""
-    return _json({**_request(exported), "messages": messages_of(exported), **tools_in(exported)})
+    return _json_for_yaml({**_request(exported), "messages": messages_of(exported), **tools_in(exported)})
 
 
 def _request(exported: Exported) -> dict[str, Any]:
@@ -52,26 +52,26 @@ def _toml(table: Mapping[str, Any], place: str) -> list[str]:
     lines: list[str] = []
     inner: list[str] = []
     for name, value in table.items():
-        key = f"{place}{_quoted(name)}"
+        key = f"{place}{_toml_string(name)}"
         if isinstance(value, Mapping):
             inner += [f"\n[{key}]\n", *_toml(cast("Table", value), f"{key}.")]
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             for each in cast("list[Table]", value):
                 inner += [f"\n[[{key}]]\n", *_toml(each, f"{key}.")]
         elif value is not None:
-            lines.append(f"{_quoted(name)} = {_value(value)}\n")
+            lines.append(f"{_toml_string(name)} = {_toml_value(value)}\n")
     # The keys of a TOML table end where the first table within it begins.
     return lines + inner
 
 
-def _value(value: Any) -> str:
+def _toml_value(value: Any) -> str:
     if isinstance(value, list):
-        return "[" + ", ".join(map(_value, cast("list[object]", value))) + "]"
+        return "[" + ", ".join(map(_toml_value, cast("list[object]", value))) + "]"
     # Numbers and booleans are spelt alike in JSON and TOML.
-    return _quoted(value) if isinstance(value, str) else json.dumps(value)
+    return _toml_string(value) if isinstance(value, str) else json.dumps(value)
 
 
-def _quoted(text: str) -> str:
+def _toml_string(text: str) -> str:
     if re.search("[\ud800-\udfff]", text):
         raise ConfigError("the prompt holds half of a surrogate pair, which TOML cannot say; export it as json")
     # A JSON string is a TOML string, but for DEL.
@@ -80,9 +80,9 @@ def _quoted(text: str) -> str:
 
 def as_langchain(exported: Exported) -> str:
     """What `langchain_core.load.loads` makes a ChatPromptTemplate of, or a PromptTemplate where there are no roles."""
-    spelt = _names(exported)
+    spelt = _input_identifiers(exported)
     if exported.pieces[0].role == "":
-        return _json(_langchain_text(exported.pieces[0], spelt))
+        return _json_for_yaml(_langchain_text(exported.pieces[0], spelt))
     # A history is a list of messages there, too.
     made = [
         {"lc": 1, "type": "constructor", "id": [*_CHAT, "MessagesPlaceholder"],
@@ -92,7 +92,7 @@ def as_langchain(exported: Exported) -> str:
          "kwargs": {"prompt": _langchain_text(piece, spelt), **({} if piece.role in _ROLES else {"role": piece.role})}}
         for piece in exported.pieces
     ]  # fmt: skip
-    return _json({"lc": 1, "type": "constructor", "id": [*_CHAT, "ChatPromptTemplate"],
+    return _json_for_yaml({"lc": 1, "type": "constructor", "id": [*_CHAT, "ChatPromptTemplate"],
                   "kwargs": {"input_variables": list(spelt.values()), "messages": made}})  # fmt: skip
 
 
@@ -117,15 +117,17 @@ def as_promptfoo(exported: Exported) -> str:
             "a variable of promptfoo is a text, and this prompt stands before the messages of a conversation; export "
             "it as openai, python or langchain, or measure it in a layout that has {history} within a message"
         )
-    spelt = {name: f"{{{{{own}}}}}" for name, own in _names(exported).items()}
+    spelt = {name: f"{{{{{own}}}}}" for name, own in _input_identifiers(exported).items()}
     if exported.pieces[0].role == "":
         raw = exported.pieces[0].show(spelt, _unbraced)
     else:
         # Escaped before the JSON is made; of the JSON itself no two braces stand together, as it is indented.
-        raw = _json([{"role": piece.role, "content": piece.show(spelt, _unbraced)} for piece in exported.pieces])
+        raw = _json_for_yaml(
+            [{"role": piece.role, "content": piece.show(spelt, _unbraced)} for piece in exported.pieces]
+        )
     request = _request(exported)
     model = request.pop("model")
-    return _json({
+    return _json_for_yaml({
         "description": f"promptopt prompt {exported.prompt.id}",
         "prompts": [{"id": exported.prompt.id, "label": exported.prompt.id, "raw": raw}],
         "providers": [{"id": f"openai:chat:{model}", "config": {**request, **tools_in(exported)}}],
@@ -151,7 +153,7 @@ def as_llm(exported: Exported) -> str:
             f"a template of llm has one system text and one prompt, and this prompt has {', '.join(roles)}; export it "
             f"as openai or python, or choose a layout without turns"
         )
-    names = _names(exported)
+    names = _input_identifiers(exported)
     # Braces keep a name apart from a word that follows. What is piped is called input, whatever else is.
     own = {
         name: "input" if len(names) == 1 else _plain_name(each, place)
@@ -163,7 +165,9 @@ def as_llm(exported: Exported) -> str:
     system = {"system": texts[0]} if len(texts) == 2 else {}
     sampling = exported.sampling
     options = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
-    return _json({"name": f"promptopt-{exported.prompt.id}", **system, "prompt": texts[-1], "options": options})
+    return _json_for_yaml(
+        {"name": f"promptopt-{exported.prompt.id}", **system, "prompt": texts[-1], "options": options}
+    )
 
 
 def _plain_name(name: str, place: int) -> str:
@@ -209,14 +213,14 @@ class Program(dspy.Module):
 '''
 
 
-def _names(exported: Exported) -> dict[str, str]:
+def _input_identifiers(exported: Exported) -> dict[str, str]:
     """A name for each input that every template language takes."""
     # In Nunjucks and Jinja these are values.
     inputs = [f"{name}_input" if name.lower() in _VALUES else name for name in exported.inputs]
     return dict(zip(exported.inputs, identifiers(inputs), strict=True))
 
 
-def _json(value: Any) -> str:
+def _json_for_yaml(value: Any) -> str:
     """JSON that is YAML as well, whose readers refuse control characters and break lines where Unicode says so."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -17,7 +17,7 @@ from promptopt.tasks.task import Task
 from promptopt.types import Prompt, digest
 
 
-def prompt_of(parts: Mapping[str, str], demos: Sequence[Mapping[str, Any]], layout: str = "") -> Prompt:
+def prompt_from_parts(parts: Mapping[str, str], demos: Sequence[Mapping[str, Any]], layout: str = "") -> Prompt:
     """A prompt from the parts, demonstrations and layout of a stored result or an exported JSON file."""
     return Prompt(tuple(parts.items()), tuple(map(demo_from_json, demos)), layout)
 
@@ -43,7 +43,7 @@ def from_text(task: Task, text: str, *, exported: bool = False) -> tuple[Task, P
         if layout is None:
             continue
         laid_out = task.with_layout(layout.name)
-        instruction = _inside(laid_out, spelt)
+        instruction = _editable_part(laid_out, spelt)
         if instruction is not None:
             return laid_out, task.initial.replace(task.editable, instruction)
     # What no layout explains: said here, as such a text would else become an instruction, roles and all.
@@ -84,10 +84,10 @@ def _from_json(task: Task, text: str) -> tuple[Task, Prompt]:
         raise DataError(f"the prompt file lacks 'parts' with {lost!r}; write it with `promptopt runs export`")
     layout = str(data.get("layout", ""))
     laid_out = task.with_layout(layout) if layout else task
-    return laid_out, prompt_of(cast("dict[str, str]", parts), data.get("demos", []))
+    return laid_out, prompt_from_parts(cast("dict[str, str]", parts), data.get("demos", []))
 
 
-def _inside(task: Task, text: str) -> str | None:
+def _editable_part(task: Task, text: str) -> str | None:
     """The editable part of a whole pattern in the task's layout, or None where `text` is no such pattern."""
     # No text holds its own digest.
     mark = f"<<{task.editable}:{digest(text)}>>"

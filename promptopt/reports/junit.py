@@ -32,7 +32,7 @@ def junit(suite: str, decisions: Sequence[Decision]) -> str:
             ElementTree.SubElement(case, "skipped", {"message": _clean(decision.message)})
         else:
             ElementTree.SubElement(case, "system-out").text = _clean(decision.message)
-    return _written(root)
+    return _xml_text(root)
 
 
 def junit_of_failure(suite: str, message: str) -> str:
@@ -40,7 +40,7 @@ def junit_of_failure(suite: str, message: str) -> str:
     root, inner = _suite(suite, {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"})
     case = ElementTree.SubElement(inner, "testcase", {"classname": _clean(suite), "name": "the check itself"})
     ElementTree.SubElement(case, "error", {"message": _clean(message), "type": "failed"}).text = _clean(message)
-    return _written(root)
+    return _xml_text(root)
 
 
 def _suite(name: str, counts: dict[str, str]) -> tuple[ElementTree.Element, ElementTree.Element]:
@@ -48,7 +48,7 @@ def _suite(name: str, counts: dict[str, str]) -> tuple[ElementTree.Element, Elem
     return root, ElementTree.SubElement(root, "testsuite", {"name": _clean(name), **counts})
 
 
-def _written(root: ElementTree.Element) -> str:
+def _xml_text(root: ElementTree.Element) -> str:
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 

@@ -50,7 +50,7 @@ class TerminalLine:
 
     def __call__(self, event: Event) -> None:
         """See `Progress`."""
-        if text := _said(event):
+        if text := _event_sentence(event):
             self._show(text)
 
     def close(self) -> None:
@@ -74,25 +74,25 @@ class NotebookLine:
     def __init__(self) -> None:
         display: Any = import_module("IPython.display").display
         # None where IPython is loaded but no shell of it runs; it has then printed the text.
-        self._handle: Any = display(_plain(f"{_TITLE}: searching"), raw=True, display_id=True)
+        self._handle: Any = display(_plain_text_bundle(f"{_TITLE}: searching"), raw=True, display_id=True)
 
     def __call__(self, event: Event) -> None:
         """See `Progress`."""
-        text = _said(event)
+        text = _event_sentence(event)
         if text and self._handle is not None:
-            self._handle.update(_plain(f"{_TITLE}: {visible(text)}"), raw=True)
+            self._handle.update(_plain_text_bundle(f"{_TITLE}: {visible(text)}"), raw=True)
 
     def close(self) -> None:
         """See `Progress`."""
         if self._handle is not None:
-            self._handle.update(_plain(""), raw=True)
+            self._handle.update(_plain_text_bundle(""), raw=True)
 
 
-def _plain(text: str) -> dict[str, str]:
+def _plain_text_bundle(text: str) -> dict[str, str]:
     return {"text/plain": text}
 
 
-def _said(event: Event) -> str:
+def _event_sentence(event: Event) -> str:
     if isinstance(event, PhaseBegun):
         return _PHASES.get(event.name, "")
     if not isinstance(event, StepDone):

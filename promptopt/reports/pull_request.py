@@ -92,7 +92,10 @@ def pull_request_of_failure(why: str) -> str:
 
 def _decisions(decisions: Sequence[Decision]) -> str:
     rows = ["| asked | result | |", "| --- | --- | --- |"]
-    rows += [f"| {_cell(each.name)} | {_SIGNS[each.outcome]} | {_cell(each.message)} |" for each in decisions]
+    rows += [
+        f"| {_markdown_cell(each.name)} | {_SIGNS[each.outcome]} | {_markdown_cell(each.message)} |"
+        for each in decisions
+    ]
     return "\n".join(rows)
 
 
@@ -112,7 +115,7 @@ def _examples(pairs: Sequence[ScoredPair]) -> str:
         if found:
             more = f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
             parts.append(f"### {title} ({len(found)}{more})")
-            parts += [_shown(pair) for pair in found[:SHOWN]]
+            parts += [_pair_as_markdown(pair) for pair in found[:SHOWN]]
     return "\n\n".join(parts)
 
 
@@ -121,12 +124,12 @@ def _change(pair: ScoredPair) -> tuple[float, str]:
     return pair.after.value - pair.before.value, pair.example.id
 
 
-def _shown(pair: ScoredPair) -> str:
-    fields = "\n".join(f"{name}: {_short(value)}" for name, value in pair.example.fields)
-    expected = f"\nexpected: {_short(pair.example.target)}" if pair.example.target else ""
+def _pair_as_markdown(pair: ScoredPair) -> str:
+    fields = "\n".join(f"{name}: {_shortened(value)}" for name, value in pair.example.fields)
+    expected = f"\nexpected: {_shortened(pair.example.target)}" if pair.example.target else ""
     told = (
-        f"{fields}{expected}\nold ({pair.before.value:.2f}): {_short(pair.before.output)}\n"
-        f"new ({pair.after.value:.2f}): {_short(pair.after.output)}"
+        f"{fields}{expected}\nold ({pair.before.value:.2f}): {_shortened(pair.before.output)}\n"
+        f"new ({pair.after.value:.2f}): {_shortened(pair.after.output)}"
     )
     part = f", {_code(pair.example.slice)}" if pair.example.slice else ""
     return f"Example {_code(pair.example.id)}{part}\n\n{_fenced(told)}"
@@ -145,11 +148,11 @@ def _costs(checked: Checked) -> str:
     return "### Length and cost\n\n" + "\n".join(rows)
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     return shorten(visible(text).strip(), CUT)
 
 
-def _cell(text: str) -> str:
+def _markdown_cell(text: str) -> str:
     """A text that neither ends its cell nor is read as Markdown or HTML."""
     plain = " ".join(visible(text).split())
     # `@` would notify a person of that name, `#` link an issue, `!` show an image, `$` begin a formula.

@@ -18,7 +18,7 @@ def summarise(report: Report, *, exports: bool = True, again: bool = True) -> st
     """
     sections = [
         _verdict(report),
-        _scores(report),
+        _scores_table(report),
         _members(report),
         _prompts(report),
         _front(report),
@@ -35,7 +35,7 @@ def _verdict(report: Report) -> str:
     return verdict_line(report).replace(". This is ", ".\nThis is ")
 
 
-def _scores(report: Report) -> str:
+def _scores_table(report: Report) -> str:
     start, best = report["start"], report["best"]
     if start["dev"] is None and start["test"] is None and best["dev"] is None and best["test"] is None:
         return ""
@@ -51,9 +51,11 @@ def _scores(report: Report) -> str:
         if split == "test":
             rows.append(["  from", _bound(first, 0), _bound(second, 0), "95 % interval"])
             rows.append(["  to", _bound(first, 1), _bound(second, 1), ""])
-        if _unreadable(first) or _unreadable(second):
+        if _unreadable_count(first) or _unreadable_count(second):
             meaning = "replies without an answer that could be read; each scores 0"
-            rows.append(["  unreadable", words.count(_unreadable(first)), words.count(_unreadable(second)), meaning])
+            rows.append(
+                ["  unreadable", words.count(_unreadable_count(first)), words.count(_unreadable_count(second)), meaning]
+            )
     return words.columns(rows, right=(1, 2))
 
 
@@ -72,7 +74,7 @@ def _bound(measured: Report | None, end: int) -> str:
     return words.score(None if measured is None else measured["ci95"][end])
 
 
-def _unreadable(measured: Report | None) -> int | None:
+def _unreadable_count(measured: Report | None) -> int | None:
     return None if measured is None else measured.get("unreadable")
 
 

@@ -63,8 +63,8 @@ class Account:
         fresh = list[tuple[Call, Mapping[str, Any]]]()
         # A cap on calls may have let only the first of the batch through.
         for call, reply in zip(batch, replies, strict=False):
-            if _short(call.key) not in self._used:
-                self._used.add(_short(call.key))
+            if _short_key(call.key) not in self._used:
+                self._used.add(_short_key(call.key))
                 fresh.append((call, reply))
         self._slices.saw(role, [reply["usage"][1] for _, reply in fresh])
         used = self._ledger(role, len(fresh), [reply["usage"] for _, reply in fresh])
@@ -114,9 +114,9 @@ class Account:
         left = self.limits.calls_left(self.capped)
         if left is None:
             return len(batch)
-        fresh = {short for short in map(_short, under_way) if short not in self._used}
+        fresh = {short for short in map(_short_key, under_way) if short not in self._used}
         for position, call in enumerate(batch):
-            short = _short(call.key)
+            short = _short_key(call.key)
             # What this run has used before is not charged again, so no cap keeps it back.
             if short not in self._used:
                 fresh.add(short)
@@ -133,7 +133,7 @@ class Account:
         if not self.limits.metered:
             return batch
         # However long their replies are, those that are left together cannot pass the cap.
-        fresh = [_short(call.key) not in self._used for call in batch]
+        fresh = [_short_key(call.key) not in self._used for call in batch]
         return batch[: self._slices.within(batch, fresh, role, self.limits, self.capped, self._prices.get(role))]
 
     def slice_size(self, role: Role = "task") -> int:
@@ -159,7 +159,9 @@ class Account:
         self._probes = self._probes.plus(self._ledger(role, 0, [usage] * len(refused)))
         now = self._usd(role, *usage) or 0.0
         # A probe may have been paid for before prices fell, as a reply may have been.
-        then = [sum(each * tokens for each, tokens in zip(price, usage, strict=True)) for price in map(_pair, refused)]
+        then = [
+            sum(each * tokens for each, tokens in zip(price, usage, strict=True)) for price in map(_price_pair, refused)
+        ]
         self.fallen += sum(max(0.0, paid - now) for paid in then)
 
     def _ledger(self, role: Role, calls: int, usages: Sequence[Sequence[int]]) -> Ledger:
@@ -173,11 +175,11 @@ class Account:
         return None if price is None else prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
 
 
-def _pair(price: bool | Sequence[float]) -> Sequence[float]:
+def _price_pair(price: bool | Sequence[float]) -> Sequence[float]:
     # True where no price was known.
     return (0.0, 0.0) if isinstance(price, bool) else price
 
 
-def _short(key: bytes) -> int:
+def _short_key(key: bytes) -> int:
     # Eight bytes tell a run's calls apart (a chance of 3e-8 of any collision among a million) at half the memory.
     return int.from_bytes(key[:8], "big")

@@ -154,7 +154,7 @@ class Fetch:
             while missing:
                 answered: set[int] = set()
                 try:
-                    for index, value in _settled(missing, route):
+                    for index, value in _generated_as_json(missing, route):
                         self._put(missing[index], value)
                         answered.add(index)
                         if value["finish"] in ANSWERED and not route.answered:
@@ -255,7 +255,7 @@ class Fetch:
         `before`: what was refused of the batch. Raised where the model answers none now.
         """
         try:
-            for _, value in _settled([call], self._route):
+            for _, value in _generated_as_json([call], self._route):
                 self._put(call, value)
         except (Refused, RequestRefused, SomeRefused) as refusal:
             if isinstance(refusal, Refused | RequestRefused) and not of_request(refusal):
@@ -272,7 +272,7 @@ class Fetch:
         for request in spare:
             try:
                 # Without a key, for no reply of it is stored: the question is whether there is an answer now.
-                settled = list(_settled([Call(request, "", b"")], self._route))
+                settled = list(_generated_as_json([Call(request, "", b"")], self._route))
             # Refused again, or not to be sent in this form: the next of them may do.
             except (Refused, RequestRefused) as refusal:
                 if not of_request(refusal):
@@ -300,7 +300,7 @@ class Fetch:
             raise Suspended(str(outage)) from outage
 
 
-def _settled(missing: Sequence[Call], route: Route) -> Iterator[tuple[int, dict[str, Any]]]:
+def _generated_as_json(missing: Sequence[Call], route: Route) -> Iterator[tuple[int, dict[str, Any]]]:
     asked = [call.request for call in missing]
     for index, reply in checked_replies(_generated(missing, route), asked, route.model.name, route.warn):
         yield index, reply.to_json()

@@ -53,7 +53,7 @@ def posterior(parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt,
     import numpy
 
     prompts = list(parents)
-    finite = {prompt: known[prompt] for prompt in prompts if prompt in known and _finite(known[prompt])}
+    finite = {prompt: known[prompt] for prompt in prompts if prompt in known and _all_finite(known[prompt])}
     columns = {name: number for number, name in enumerate(dict.fromkeys(n for own in finite.values() for n in own))}
     rows = [row for row, prompt in enumerate(prompts) for _ in finite.get(prompt, ())]
     cells = rows, [columns[name] for own in finite.values() for name in own]
@@ -102,5 +102,5 @@ def _steps(parents: Mapping[Prompt, Sequence[Prompt]]) -> Matrix:
     return steps
 
 
-def _finite(own: Values) -> bool:
+def _all_finite(own: Values) -> bool:
     return all(map(math.isfinite, own.values()))

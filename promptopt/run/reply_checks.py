@@ -24,9 +24,9 @@ def checked_replies(
     for an answer to no request, a second answer to one, and what is no answer.
     """
     answered: set[int] = set()
-    for index, reply in _pairs(found, model):
+    for index, reply in _index_and_reply(found, model):
         # An array's own integers are places too. True, which is an int to Python, is none.
-        place = index if type(index) is int else _whole(index)
+        place = index if type(index) is int else _whole_number(index)
         if not 0 <= place < len(requests):
             raise _broken(model, f"an answer to request {index!r} of {len(requests)}, which begin at 0")
         # A second answer would be paid for, and which of the two a replay reads back would be chance.
@@ -36,12 +36,12 @@ def checked_replies(
         request = requests[place]
         wanted = Reply if isinstance(request, Request) else Likelihoods
         if not isinstance(reply, wanted) or not _is_text(reply):
-            raise _broken(model, f"{_shown(reply)!r} where a {wanted.__name__} was asked for")
+            raise _broken(model, f"{_shortened_text(reply)!r} where a {wanted.__name__} was asked for")
         # Before it is stored: a replay reads the estimate back, and charges the same.
         yield place, _counted(reply, request, model, warn)
 
 
-def _pairs(found: object, model: str) -> Iterator[tuple[object, object]]:
+def _index_and_reply(found: object, model: str) -> Iterator[tuple[object, object]]:
     """What was yielded, as long as it is pairs."""
     if not isinstance(found, Iterable):
         raise _broken(model, f"{found!r} where pairs (index, Reply) are asked for, each as soon as it is known")
@@ -49,7 +49,7 @@ def _pairs(found: object, model: str) -> Iterator[tuple[object, object]]:
         pair = cast("Sequence[object]", each) if isinstance(each, tuple | list) else ()
         # A reply alone, or a text: which request it answers is not said, and guessing would mix up answers.
         if len(pair) != 2:
-            raise _broken(model, f"{_shown(each)!r} where a pair (index, Reply) is asked for")
+            raise _broken(model, f"{_shortened_text(each)!r} where a pair (index, Reply) is asked for")
         yield pair[0], pair[1]
 
 
@@ -62,7 +62,7 @@ def _counted(
     reply: Reply | Likelihoods, request: Request | ScoreRequest, model: str, warn: Callable[[str], None]
 ) -> Reply | Likelihoods:
     if isinstance(reply, Likelihoods):
-        asked = [*_texts(request), *(request.continuations if isinstance(request, ScoreRequest) else ())]
+        asked = [*_texts_sent(request), *(request.continuations if isinstance(request, ScoreRequest) else ())]
         # Scoring writes nothing, so there is no reply and no cap to count.
         most, _ = most_tokens(asked, "", 0)
         # Every continuation may have been read with the whole content before it.
@@ -74,7 +74,7 @@ def _counted(
     # Counts that every request may have, as nearly all are: whatever its texts, a service may add as much.
     if type(read) is type(written) is int and 0 <= read <= TEMPLATE_TOKENS and 0 <= written <= THINKING_TOKENS:
         return reply
-    asked = _texts(request)
+    asked = _texts_sent(request)
     cap = request.sampling.max_tokens if isinstance(request, Request) else 0
     most_read, most_written = most_tokens(asked, reply.text, cap)
     read, written = count_of(read, most_read), count_of(written, most_written)
@@ -88,7 +88,7 @@ def _counted(
     )
 
 
-def _texts(request: Request | ScoreRequest) -> list[str]:
+def _texts_sent(request: Request | ScoreRequest) -> list[str]:
     content = request.content
     return [content] if isinstance(content, str) else [message.content for message in content]
 
@@ -97,11 +97,11 @@ def _odd(model: str) -> str:
     return f"the model {model!r} counts tokens that cannot be (negative, or more than its texts can have); estimated"
 
 
-def _shown(given: Any) -> str:
+def _shortened_text(given: Any) -> str:
     return str(given)[:80]
 
 
-def _whole(index: object) -> int:
+def _whole_number(index: object) -> int:
     """A whole number of whatever kind, as arrays have their own; -1 where it is none."""
     return operator.index(index) if isinstance(index, SupportsIndex) and not isinstance(index, bool) else -1
 

@@ -131,7 +131,7 @@ class CellScorer:
         self._door.beside = partial(self._beside, cells, self._first_asked)
         self._under_way = (len(cells), settled)
         try:
-            scores = _checked(self.evaluator.score(varied, ask), varied)
+            scores = _checked_scores(self.evaluator.score(varied, ask), varied)
         except CutShort as short:
             done = len(short.scores)
             account.charge_evaluations(done, paid=min(done, account.settled_now - settled))
@@ -169,7 +169,7 @@ def _laid_out(task: Task, cells: Sequence[Cell]) -> list[Content]:
     return [task.render(cell.prompt, cell.example)[0] for cell in cells]
 
 
-def _checked(scores: object, cells: Sequence[Cell]) -> list[Score]:
+def _checked_scores(scores: object, cells: Sequence[Cell]) -> list[Score]:
     """What the evaluator gave, as long as it is a score a cell: plug-ins are not type-checked.
 
     Raises EvaluatorError for what is none, and where there are more or fewer than cells.

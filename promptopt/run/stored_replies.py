@@ -21,7 +21,7 @@ the dollars that a token cost then, read and written; True where that was unknow
 
 def stored_replies(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], None]) -> dict[bytes, Any]:
     """The stored replies. Damaged ones are dropped, which the user is told: whoever lacks them asks again."""
-    found = {key: _whole(reply) for key, reply in cache.get(keys).items()}
+    found = {key: _sound_reply(reply) for key, reply in cache.get(keys).items()}
     damaged = [key for key, value in found.items() if value is None]
     if damaged:
         # The first row of a key stays, so a new reply would never be read while the damaged one is there.
@@ -33,7 +33,7 @@ def stored_replies(cache: Cache, keys: Sequence[bytes], warn: Callable[[str], No
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _whole(text: str) -> Any:
+def _sound_reply(text: str) -> Any:
     """A stored reply as JSON, or None where it is damaged."""
     try:
         value: Any = json.loads(text)

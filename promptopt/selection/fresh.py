@@ -70,19 +70,19 @@ class FreshRejects:
         phases = looks(len(alive), keep, self.budget)
         # Nobody has to leave: equal shares for all.
         if not phases and alive:
-            return _ranked(run, alive, order[: max(1, self.budget // len(alive))])
+            return _by_dense_sum(run, alive, order[: max(1, self.budget // len(alive))])
         rejected: list[Estimate] = []
         seen: Sequence[Example] = ()
         # Each phase looks at a longer beginning of one order, so it pays for what is new in it alone.
         for count in phases:
             seen = order[:count]
-            known = _ranked(run, alive, seen)
+            known = _by_dense_sum(run, alive, seen)
             rejected.append(known[-1])
             alive.remove(known[-1].prompt)
-        return [*_ranked(run, alive, seen), *reversed(rejected)]
+        return [*_by_dense_sum(run, alive, seen), *reversed(rejected)]
 
 
-def _ranked(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[Estimate]:
+def _by_dense_sum(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[Estimate]:
     """By their sums on the same examples, best first; of equal ones the earlier first.
 
     The sums are of dense scores where the evaluator gives them; the means reported are of the values.

@@ -172,7 +172,7 @@ def worthwhile(belief: RaschPosterior, table: CellTable, keep: int) -> int | Non
     chance = numpy.where(unseen, belief.chance(), 0.0) / examples**2
     slope = numpy.where(unseen, belief.slope(), 0.0) / examples
     learnt = slope.sum(axis=1) ** 2 * numpy.diag(belief.doubt)
-    spread = _spread(belief, chance, slope, edge)
+    spread = _contrast_deviation(belief, chance, slope, edge)
     wrong = ndtr(-lead / spread)
     # The least certain answers first, as they are looked at.
     resolved = numpy.cumsum(-numpy.sort(-chance, axis=1), axis=1)
@@ -194,7 +194,7 @@ def worthwhile(belief: RaschPosterior, table: CellTable, keep: int) -> int | Non
     return found
 
 
-def _spread(belief: RaschPosterior, chance: Matrix, slope: Matrix, edge: NDArray[int64]) -> Matrix:
+def _contrast_deviation(belief: RaschPosterior, chance: Matrix, slope: Matrix, edge: NDArray[int64]) -> Matrix:
     """Standard deviation (K) of each prompt's mean over all examples less that of its prompt of the edge.
 
     chance, slope (K x N): of the mean, by each unseen example, the variance and what a logit more adds.

@@ -207,7 +207,7 @@ class Racing:
         if len(arms) <= keep or len(arms) >= self.budget:
             prices = self.price.of(run, arms.prompts)
             arms.spread()
-            return arms.estimates(_ranked(arms, prices, range(len(arms))))
+            return arms.estimates(_by_priced_mean(arms, prices, range(len(arms))))
         return self.race(run, arms, keep)
 
     def race(self, run: Run, arms: Arms, keep: int) -> list[Estimate]:
@@ -225,7 +225,7 @@ class Racing:
                 going = affordable(len(alive), keep, seen, seen + size, total, arms.left)
                 if not going:
                     break
-                best_first = _ranked(arms, prices, alive)
+                best_first = _by_priced_mean(arms, prices, alive)
                 dropped = [*best_first[going:], *dropped]
                 # Back in the order given, so that ties go to the earlier arm at every look.
                 alive = sorted(best_first[:going])
@@ -237,12 +237,12 @@ class Racing:
             out = {
                 alive[place] for place in eliminated(scores, costs, keep, self.test, RaceStage(number, looks, total))
             }
-            dropped = [*_ranked(arms, prices, [arm for arm in alive if arm in out]), *dropped]
+            dropped = [*_by_priced_mean(arms, prices, [arm for arm in alive if arm in out]), *dropped]
             alive = [arm for arm in alive if arm not in out]
-        return arms.estimates([*_ranked(arms, prices, alive), *dropped])
+        return arms.estimates([*_by_priced_mean(arms, prices, alive), *dropped])
 
 
-def _ranked(arms: Arms, prices: Sequence[float], some: Sequence[int]) -> list[int]:
+def _by_priced_mean(arms: Arms, prices: Sequence[float], some: Sequence[int]) -> list[int]:
     """`some` by mean less price, best first; those that saw nothing go last."""
     seen = [arm for arm in some if arms.count(arm)]
     best_first = sorted(seen, key=lambda arm: prices[arm] - arms.mean(arm))

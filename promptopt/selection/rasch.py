@@ -80,8 +80,8 @@ def learned(before: RaschPosterior, answers: Matrix, seen: NDArray[bool_]) -> Ra
     right = _logistic(logits)
     # Without its own cell, an ease is what the others' answers say: so every seen cell was once unseen.
     others: Matrix = diagonal - right * (1.0 - right) * seen
-    expected = _expected(logits - (answers - right) * seen / others, 1.0 / others)
-    lifted = _expected(logits, unsure) + _lift(expected[seen], answers[seen])
+    expected = _logit_of_mean(logits - (answers - right) * seen / others, 1.0 / others)
+    lifted = _logit_of_mean(logits, unsure) + _lift(expected[seen], answers[seen])
     return RaschPosterior(ability, ease, doubt, unsure, _logistic(lifted), spread)
 
 
@@ -112,7 +112,7 @@ def _mode(before: RaschPosterior, answers: Matrix, seen: NDArray[bool_]) -> tupl
     return ability, ease, doubt, diagonal
 
 
-def _expected(logits: Matrix, variance: Matrix) -> Matrix:
+def _logit_of_mean(logits: Matrix, variance: Matrix) -> Matrix:
     """The logit of a logistic's mean under a normal logit (MacKay 1992, Neural Computation 4:720-736): nearer to 0."""
     import numpy
 

@@ -119,7 +119,7 @@ def paired_gain(
         farthest = reach if math.isfinite(reach) else _reach(differences, [*before, *after], len(units))
         found = _mean_gain(units, largest * farthest, alpha, n)
     # A group above the mean size counts more than 1, so an end may lie beyond what a mean can be.
-    return replace(found, ci95=_within(found.ci95, reach), interval=_within(found.interval, reach))
+    return replace(found, ci95=_clipped(found.ci95, reach), interval=_clipped(found.interval, reach))
 
 
 def _impossible_only_in(one: Sequence[float], other: Sequence[float]) -> list[bool]:
@@ -186,15 +186,15 @@ def _reach(differences: Sequence[float], scores: Sequence[float], units: int) ->
     all scores are equal.
     """
     finite = [score for score in scores if math.isfinite(score)]
-    seen = max(UNSEEN * _spread([*differences, 0.0]), _spread(finite) if finite else 0.0)
+    seen = max(UNSEEN * _range_width([*differences, 0.0]), _range_width(finite) if finite else 0.0)
     return seen * max(1.0, ENOUGH / units) if seen > ROUNDING else math.inf
 
 
-def _spread(values: Sequence[float]) -> float:
+def _range_width(values: Sequence[float]) -> float:
     return max(values) - min(values)
 
 
-def _within(ends: tuple[float, float], reach: float) -> tuple[float, float]:
+def _clipped(ends: tuple[float, float], reach: float) -> tuple[float, float]:
     return (max(-reach, ends[0]), min(reach, ends[1]))
 
 

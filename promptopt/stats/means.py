@@ -84,15 +84,15 @@ def interval(values: Sequence[float], lowest: float, highest: float, alpha: floa
     It excludes a mean exactly where `chance` of it, from one side or the other, is below `alpha` / 2. The ends are
     `lowest` and `highest` themselves where these are infinite.
     """
-    low = lowest if math.isinf(lowest) else _end(tuple(values), lowest, alpha / 2.0)
+    low = lowest if math.isinf(lowest) else _lower_end(tuple(values), lowest, alpha / 2.0)
     # The upper end is the lower one of the mirrored values: one function for both, so they err alike.
     mirrored = tuple(-value for value in values)
-    return low, highest if math.isinf(highest) else -_end(mirrored, -highest, alpha / 2.0)
+    return low, highest if math.isinf(highest) else -_lower_end(mirrored, -highest, alpha / 2.0)
 
 
 # A comparison asks for the same ends in its table, its pairs and its JSON.
 @lru_cache(maxsize=256)
-def _end(values: tuple[float, ...], lowest: float, alpha: float) -> float:
+def _lower_end(values: tuple[float, ...], lowest: float, alpha: float) -> float:
     """The largest mean that `chance` calls too low."""
     from scipy.optimize import root_scalar
 

@@ -36,14 +36,14 @@ class Blobs:
             connection.execute(FORGET, row)
             # Another run that came to the same keeps its own: it may be deleted, or asked for what it trained.
             if connection.execute(KEEP, row).rowcount == 0:
-                connection.execute(KEEP, {**row, "key": _own(key, run)})
+                connection.execute(KEEP, {**row, "key": _key_in_run(key, run)})
 
     def find(self, key: bytes, run: str) -> bytes | None:
         """What is kept under `key`, by `run` or by another; None where there is nothing, or it is damaged.
 
         Raises StoreError.
         """
-        return self._one(FIND, {"key": key, "own": _own(key, run)})
+        return self._one(FIND, {"key": key, "own": _key_in_run(key, run)})
 
     def adopt(self, key: bytes, run: str, name: str) -> None:
         """Keep for `run` too what another run keeps under `key`, where there is such; nothing else changes.
@@ -51,7 +51,7 @@ class Blobs:
         Raises StoreError.
         """
         with sentences(self._where), self._engine.connect() as connection:
-            rows = connection.execute(OWNERS, {"key": key, "own": _own(key, run)}).all()
+            rows = connection.execute(OWNERS, {"key": key, "own": _key_in_run(key, run)}).all()
         kept = [bytes(data) for _, data, digest in rows if hashlib.sha256(bytes(data)).digest() == bytes(digest)]
         # What this run keeps already would be taken out and put in again.
         if kept and all(owner != run for owner, _, _ in rows):
@@ -69,6 +69,6 @@ class Blobs:
         return next((data for data, digest in kept if hashlib.sha256(data).digest() == digest), None)
 
 
-def _own(key: bytes, run: str) -> bytes:
+def _key_in_run(key: bytes, run: str) -> bytes:
     """The key of a run's own row, where another run has the same under `key`."""
     return hashlib.sha256(key + run.encode()).digest()

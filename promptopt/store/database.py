@@ -92,7 +92,7 @@ def is_there(location: str | Path | None = None) -> bool:
     return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
 
-def shown(url: sql.URL) -> str:
+def address_without_password(url: sql.URL) -> str:
     """A store's address for people: its file, or its URL without the password."""
     is_file = url.get_backend_name() == "sqlite" and url.database and not url.query
     return str(url.database) if is_file else url.render_as_string(hide_password=True)
@@ -105,7 +105,7 @@ def open_engine(location: str | Path | None) -> sql.Engine:
     Raises StoreError for a folder that cannot be written, a damaged file, or a store of a newer version.
     """
     url = url_of(location)
-    where = shown(url)
+    where = address_without_password(url)
     if url.drivername == "sqlite" and url.database and not url.query:
         _refuse_devices(Path(url.database))
         try:

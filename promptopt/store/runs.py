@@ -17,7 +17,7 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
-from promptopt.store.database import is_there, open_engine, shown
+from promptopt.store.database import address_without_password, is_there, open_engine
 from promptopt.store.database_errors import sentences
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
@@ -76,7 +76,7 @@ class Store:
             raise ConfigError("store is an empty text; give a file, an SQLAlchemy URL, or None for the default")
         self.engine = open_engine(location)
         # The URL may hold a password: what is shown never does.
-        self.where = shown(self.engine.url)
+        self.where = address_without_password(self.engine.url)
         self.cache = Cache(self.engine, self.where)
         self.looks = Looks(self.engine, self.where)
 
@@ -197,9 +197,9 @@ class Store:
             return RunRecord(
                 id=run_id,
                 status=str(row["status"]),
-                config=_object(row["config"]),
-                fingerprint=_object(row["fingerprint"]),
-                result=None if row["result"] is None else _object(row["result"]),
+                config=_stored_object(row["config"]),
+                fingerprint=_stored_object(row["fingerprint"]),
+                result=None if row["result"] is None else _stored_object(row["result"]),
                 created=float(row["created"]),
                 updated=float(row["updated"]),
             )
@@ -230,7 +230,7 @@ class Store:
         return int(gone.rowcount)
 
 
-def _object(text: Any) -> Mapping[str, Any]:
+def _stored_object(text: Any) -> Mapping[str, Any]:
     """The JSON object in a column. Raises ValueError and TypeError for what is none."""
     found: object = json.loads(text)
     if not isinstance(found, dict):

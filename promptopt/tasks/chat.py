@@ -65,11 +65,11 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
     `system`: the system prompt in use today; None: the one that the logs share. Raises DataError where there is none or
     no conversation can be used, and ConfigError for two prompts.
     """
-    reading = _read(logs)
+    reading = _read_conversations(logs)
     remarks = Remarks()
     cleaned = usable(logs.data, reading, remarks)
     said = list(refusals(logs.data, reading))
-    prompt, notes = _prompt(logs.data, cleaned, system)
+    prompt, notes = _system_prompt(logs.data, cleaned, system)
     said += notes
     if any("\ud800" <= character <= "\udfff" for character in prompt):
         raise ConfigError(
@@ -88,7 +88,7 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
             f"{logs.data} holds a single conversation, which stands in one split alone, so nothing could be tested; "
             f"give at least a few dozen (--group-by names the member that tells them apart)"
         )
-    lines, notes = _lines(logs, prompt, names, cleaned, beside)
+    lines, notes = _conversation_lines(logs, prompt, names, cleaned, beside)
     said += notes
     bare = sum(not example.demands for example in examples)
     if 0 < bare < len(examples):
@@ -100,7 +100,7 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
     return ChatDraft(text, "".join(f"{line}\n" for line in lines), tuple(said))
 
 
-def _lines(
+def _conversation_lines(
     logs: Logs, prompt: str, names: Sequence[str], cleaned: Sequence[Cleaned], beside: str
 ) -> tuple[list[str], list[str]]:
     """The lines of the conversations' file, and what there is to say of them."""
@@ -135,7 +135,7 @@ def _malformed_calls(path: Path, cleaned: Sequence[Cleaned]) -> list[str]:
     ]
 
 
-def _read(logs: Logs) -> Reading:
+def _read_conversations(logs: Logs) -> Reading:
     """The conversations, with their demands where those are meant: a log may have a member of that name by chance."""
 
     def read(demands: str | None) -> Reading:
@@ -147,7 +147,7 @@ def _read(logs: Logs) -> Reading:
     return reading if meant else read(None)
 
 
-def _prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -> tuple[str, list[str]]:
+def _system_prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -> tuple[str, list[str]]:
     """The system prompt: the one given, or the one that all conversations with a system message share."""
     logged: dict[str, list[int]] = {}
     for each in cleaned:
@@ -172,7 +172,7 @@ def _prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -> tuple
             f"{path}: no conversation has a system message; give the prompt in use today with --system FILE"
         )
     if len(shown) > 1:
-        first, second = (_apart(shown[place], shown[1 - place]) for place in (0, 1))
+        first, second = (_first_difference(shown[place], shown[1 - place]) for place in (0, 1))
         rows = [row_at(path, logged[text][0]) for text in shown]
         raise ConfigError(
             f"{path}: the conversations have {len(shown)} system prompts, such as {first} (row {rows[0]}) and {second} "
@@ -182,7 +182,7 @@ def _prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -> tuple
     return shown[0], [f"{counted(bare, 'conversation has', 'conversations have')} no system message"] if bare else []
 
 
-def _apart(text: str, other: str, most: int = 60) -> str:
+def _first_difference(text: str, other: str, most: int = 60) -> str:
     """The text from a little before the place where it differs from the other."""
     same = next((place for place, (one, two) in enumerate(zip(text, other, strict=False)) if one != two),
                 min(len(text), len(other)))  # fmt: skip

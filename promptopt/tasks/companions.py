@@ -29,7 +29,7 @@ def file_bytes(source: Path, named: str, most: int, advice: str) -> bytes:
     """
     try:
         endless = source.exists() and not (source.is_file() or source.is_dir())
-        content = b"" if endless else _first(source, most + 1)
+        content = b"" if endless else _first_bytes(source, most + 1)
     # No operating system knows a name with a null character in it: that is a ValueError.
     except (OSError, ValueError) as cause:
         why = cause.strerror if isinstance(cause, OSError) else str(cause)
@@ -41,6 +41,6 @@ def file_bytes(source: Path, named: str, most: int, advice: str) -> bytes:
     return content
 
 
-def _first(source: Path, count: int) -> bytes:
+def _first_bytes(source: Path, count: int) -> bytes:
     with source.open("rb") as stream:
         return stream.read(count)

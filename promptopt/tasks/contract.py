@@ -69,14 +69,16 @@ class Contract:
             return self
         return replace(
             self,
-            frozen=tuple(span for span in self.frozen if _composed(span) in _composed(before)),
-            must_contain=tuple(span for span in self.must_contain if _composed(span) in _composed(before)),
+            frozen=tuple(span for span in self.frozen if _composed_text(span) in _composed_text(before)),
+            must_contain=tuple(span for span in self.must_contain if _composed_text(span) in _composed_text(before)),
         )
 
     def missing(self, texts: Sequence[str]) -> str | None:
         """The first span that some editable part has to hold and none of `texts` does."""
         spans = (*self.frozen, *self.must_contain)
-        return next((span for span in spans if not any(_composed(span) in _composed(text) for text in texts)), None)
+        return next(
+            (span for span in spans if not any(_composed_text(span) in _composed_text(text) for text in texts)), None
+        )
 
     def allowed_in(self, part: str) -> tuple[str, ...]:
         """The words that are no finding in an editable part."""
@@ -113,30 +115,34 @@ class Contract:
         wanted, found = _ATOM.findall(start), _ATOM.findall(text)
         for atom in dict.fromkeys((*wanted, *found)):
             if wanted.count(atom) > found.count(atom):
-                return f"lost template {_quoted(atom)}"
+                return f"lost template {_quoted_span(atom)}"
             if wanted.count(atom) < found.count(atom):
-                return f"added template {_quoted(atom)}"
+                return f"added template {_quoted_span(atom)}"
         # Expressions may change places; an `endif` before its `if` would be another template.
         in_order = ([atom for atom in atoms if atom.startswith("{%")] for atoms in (wanted, found))
         return None if len({tuple(atoms) for atoms in in_order}) == 1 else "template statements in another order"
 
     def _spans(self, text: str) -> str | None:
-        position, text = 0, _composed(text)
+        position, text = 0, _composed_text(text)
         for span in self.frozen:
-            found = text.find(_composed(span), position)
+            found = text.find(_composed_text(span), position)
             if found < 0:
-                there = _composed(span) in text
-                return f"frozen text {_quoted(span)} in another order" if there else f"lost frozen text {_quoted(span)}"
+                there = _composed_text(span) in text
+                return (
+                    f"frozen text {_quoted_span(span)} in another order"
+                    if there
+                    else f"lost frozen text {_quoted_span(span)}"
+                )
             # Behind it: frozen spans stay in their order, and none may stand in another.
-            position = found + len(_composed(span))
+            position = found + len(_composed_text(span))
         for span in self.must_contain:
-            if _composed(span) not in text:
-                return f"does not contain {_quoted(span)}"
+            if _composed_text(span) not in text:
+                return f"does not contain {_quoted_span(span)}"
         for span in self.must_not_contain:
             if says(text, span):
-                return f"contains {_quoted(span)}"
-        if self.pattern and Regex.of(_composed(self.pattern)).search(text) is None:
-            return f"has no match of {_quoted(self.pattern)}"
+                return f"contains {_quoted_span(span)}"
+        if self.pattern and Regex.of(_composed_text(self.pattern)).search(text) is None:
+            return f"has no match of {_quoted_span(self.pattern)}"
         return None
 
     def _too_long(self, text: str, count_tokens: Callable[[str], int]) -> str | None:
@@ -147,7 +153,7 @@ class Contract:
 
 def says(text: str, span: str) -> bool:
     """Whether a text holds what it must not, as it is written or with a capital, as at the beginning of a sentence."""
-    text, span = _composed(text), _composed(span)
+    text, span = _composed_text(text), _composed_text(span)
     return span in text or (span[:1].islower() and span[:1].upper() + span[1:] in text)
 
 
@@ -167,7 +173,7 @@ _ATOM = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\$\{\w+\}", re.DOTALL)
 """What a template engine would fill or run."""
 
 
-def _composed(text: str) -> str:
+def _composed_text(text: str) -> str:
     """With letters and their marks as one sign (NFC): editors differ in that, and no reader sees it."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
@@ -183,5 +189,5 @@ def _unprintable(text: str) -> str | None:
     return None
 
 
-def _quoted(span: str, limit: int = 40) -> str:
+def _quoted_span(span: str, limit: int = 40) -> str:
     return repr(span if len(span) <= limit else span[: limit - 1] + "…")

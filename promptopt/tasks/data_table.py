@@ -10,7 +10,7 @@ from typing import Any
 from promptopt import registry
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.tasks.reading.chat_turns import ScoredTurns, read_chats
-from promptopt.tasks.reading.columns import ColumnRoles, Solution, names_of
+from promptopt.tasks.reading.columns import ColumnRoles, Solution, as_names
 from promptopt.tasks.reading.files import FileContents, examples_from, read_rows
 from promptopt.tasks.reading.hub import hub_files
 from promptopt.tasks.reading.scenarios import read_scenarios
@@ -60,14 +60,14 @@ class Source:
 
     def columns(self) -> ColumnRoles:
         """Which columns become what. Raises ConfigError for what does not go together."""
-        given = self.input if isinstance(self.input, Mapping) else {name: name for name in names_of(self.input)}
+        given = self.input if isinstance(self.input, Mapping) else {name: name for name in as_names(self.input)}
         solution = {"column": self.solution} if isinstance(self.solution, str) else self.solution
         return ColumnRoles(
-            inputs=tuple((name, names_of(column)) for name, column in given.items()),
+            inputs=tuple((name, as_names(column)) for name, column in given.items()),
             target=self.target,
             classes=self.classes,
             target_after=self.target_after,
-            rejected=names_of(self.rejected),
+            rejected=as_names(self.rejected),
             options=self.options,
             solution=None if solution is None else Solution(**solution),
             drop=tuple(self.drop),

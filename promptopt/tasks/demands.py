@@ -28,7 +28,7 @@ MOST = 200
 def are_demands(value: object) -> bool:
     """Whether this can be meant as demands: a list with a table in it that has one of their kinds."""
     try:
-        listed = _unpacked(value, "")
+        listed = _parsed_cell(value, "")
     except DataError:
         return False
     entries = cast("list[object]", listed) if isinstance(listed, list) else []
@@ -42,7 +42,7 @@ def demands_of(given: object, where: str) -> tuple[Demand, ...]:
     A text is what a reply has to say; in a cell that holds texts only, a list or a table stands as JSON. `where`: how
     errors begin. Raises DataError, in a sentence, for what is no demand.
     """
-    value = _unpacked(given, where)
+    value = _parsed_cell(given, where)
     # An empty cell of a data frame is NaN.
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return ()
@@ -80,7 +80,7 @@ def _added(example: Example, common: Sequence[Demand]) -> Example:
     return replace(example, demands=every) if common else example
 
 
-def _unpacked(given: object, where: str) -> object:
+def _parsed_cell(given: object, where: str) -> object:
     if not isinstance(given, str) or given.lstrip()[:1] not in ("[", "{"):
         return given.strip() if isinstance(given, str) else given
     try:
@@ -91,9 +91,11 @@ def _unpacked(given: object, where: str) -> object:
 
 def _demand(entry: object, where: str) -> Demand:
     if isinstance(entry, str):
-        return Demand("says", _texts(entry, "says", where))
+        return Demand("says", _demanded_texts(entry, "says", where))
     if not isinstance(entry, dict):
-        raise DataError(f'{where} is {_shown(entry)}; write a table, such as {{"says": "within 30 days"}}, or a text')
+        raise DataError(
+            f'{where} is {_shortened_repr(entry)}; write a table, such as {{"says": "within 30 days"}}, or a text'
+        )
     table = cast("Mapping[str, object]", entry)
     for key in table:
         if key not in (*_KINDS, *_BESIDE):
@@ -109,32 +111,36 @@ def _demand(entry: object, where: str) -> Demand:
     critical = table.get("critical", False)
     name = table.get("name", "")
     if not _is_number(weight) or not 0.0 <= float(cast("float", weight)) <= 1e9:
-        raise DataError(f"{where}: weight is {_shown(weight)}; give a number of 0 or more")
+        raise DataError(f"{where}: weight is {_shortened_repr(weight)}; give a number of 0 or more")
     if not isinstance(critical, bool):
-        raise DataError(f"{where}: critical is {_shown(critical)}; give true or false")
+        raise DataError(f"{where}: critical is {_shortened_repr(critical)}; give true or false")
     if not isinstance(name, str) or len(name.splitlines()) > 1 or len(name) > 100:
-        raise DataError(f"{where}: name is {_shown(name)}; give a text of one line, of at most 100 characters")
+        raise DataError(f"{where}: name is {_shortened_repr(name)}; give a text of one line, of at most 100 characters")
     made = _held(kind, table[kind], where)
-    arguments = _arguments(table["with"], where) if "with" in table else ""
+    arguments = _canonical_arguments(table["with"], where) if "with" in table else ""
     return replace(made, arguments=arguments, weight=float(cast("float", weight)), critical=critical, name=name.strip())
 
 
 def _held(kind: DemandKind, value: object, where: str) -> Demand:
     if kind == "number":
         if not _is_number(value):
-            raise DataError(f"{where}: number is {_shown(value)}; give a number, such as 4.9, or a text under says")
+            raise DataError(
+                f"{where}: number is {_shortened_repr(value)}; give a number, such as 4.9, or a text under says"
+            )
         return Demand(kind, number=float(cast("float", value)))
     if kind in ("words_at_least", "words_at_most", "sentences_at_most"):
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10**6:
-            raise DataError(f"{where}: {kind} is {_shown(value)}; give a whole number of 1 or more")
+            raise DataError(f"{where}: {kind} is {_shortened_repr(value)}; give a whole number of 1 or more")
         return Demand(kind, number=float(value))
     if kind == "numbers_among":
         listed: list[object] = cast("list[object]", value) if isinstance(value, list) else [value]
         if not all(map(_is_number, listed)):
-            raise DataError(f"{where}: numbers_among is {_shown(cast('object', value))}; give a list of numbers")
+            raise DataError(
+                f"{where}: numbers_among is {_shortened_repr(cast('object', value))}; give a list of numbers"
+            )
         # As texts, which a demand holds; `repr` of a float is read back as the same number.
         return Demand(kind, tuple(dict.fromkeys(repr(float(cast("float", each))) for each in listed)))
-    texts = _texts(value, kind, where)
+    texts = _demanded_texts(value, kind, where)
     first, *others = texts
     if kind in ("matches", "never_matches", "calls") and others:
         raise DataError(f"{where}: {kind} is a list of {len(texts)}; give one text, and the others as further demands")
@@ -146,19 +152,21 @@ def _held(kind: DemandKind, value: object, where: str) -> Demand:
     return Demand(kind, texts)
 
 
-def _texts(value: object, kind: str, where: str) -> tuple[str, ...]:
+def _demanded_texts(value: object, kind: str, where: str) -> tuple[str, ...]:
     listed: list[object] = cast("list[object]", value) if isinstance(value, list) else [value]
     if not listed or not all(isinstance(each, str) and each.strip() for each in listed):
         raise DataError(
-            f"{where}: {kind} is {_shown(cast('object', value))}; give a text, or a list of texts, none of them empty"
+            f"{where}: {kind} is {_shortened_repr(cast('object', value))}; give a text, or a list of texts, "
+            f"none of them empty"
         )
     return tuple(dict.fromkeys(str(each).strip() for each in listed))
 
 
-def _arguments(value: object, where: str) -> str:
+def _canonical_arguments(value: object, where: str) -> str:
     if not isinstance(value, dict):
         raise DataError(
-            f'{where}: with is {_shown(value)}; give a table of arguments, such as {{"order": "H1"}}, or leave it out'
+            f'{where}: with is {_shortened_repr(value)}; give a table of arguments, such as {{"order": "H1"}}, '
+            f"or leave it out"
         )
     return canonical(value)
 
@@ -168,5 +176,5 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
-def _shown(value: object) -> str:
+def _shortened_repr(value: object) -> str:
     return shorten(repr(value), 60)

@@ -57,13 +57,13 @@ def doubtful_targets(counts: Mapping[str, int], metric: str) -> list[str]:
             f"{counted(sum(missing.values()), 'row')} may have no answer: {named} stands there and counts as one; fill "
             f"them in, or take them out"
         )
-    listed = _listed(counts) if metric == "exact" else ""
+    listed = _list_target(counts) if metric == "exact" else ""
     if listed:
         said.append(
             f"targets look like lists, such as {listed!r}, and are scored as a whole; "
             f'metric = "set_f1" and answer = "text" score their entries (take labels out then)'
         )
-    elif metric in ("exact", "number", "choice") and (joined := _joined(counts)):
+    elif metric in ("exact", "number", "choice") and (joined := _several_answers(counts)):
         # Nobody asks for all of what stands beside an "or".
         alternatives = all(mark.strip() == "or" for mark in _SEVERAL.findall(joined.strip()))
         both = ', and where all are asked for, use metric = "set_f1" and answer = "text"'
@@ -73,7 +73,9 @@ def doubtful_targets(counts: Mapping[str, int], metric: str) -> list[str]:
         )
     values = [written_value(target) for target in counts]
     said += [
-        each for each in (_numbered(counts, metric), _unlabelled(counts), _published(counts, values, metric)) if each
+        each
+        for each in (_class_targets(counts, metric), _unlabelled(counts), _published(counts, values, metric))
+        if each
     ]
     empty = sum(count for value, count in zip(values, counts.values(), strict=True) if _is_empty(value))
     if empty:
@@ -127,7 +129,7 @@ def _published(counts: Mapping[str, int], values: Sequence[object], metric: str)
     return ""
 
 
-def _numbered(counts: Mapping[str, int], metric: str) -> str:
+def _class_targets(counts: Mapping[str, int], metric: str) -> str:
     """A sentence where targets are more classes than a guess takes for labels, by number or by name."""
     # As often as the guess wants a label to come again.
     if len(counts) <= _FEW or sum(counts.values()) < 3 * len(counts) or metric not in ("number", "exact"):
@@ -179,18 +181,18 @@ def _is_empty(value: object) -> bool:
     return bool(held) and all(each == [] for each in held)
 
 
-def _listed(counts: Mapping[str, int]) -> str:
+def _list_target(counts: Mapping[str, int]) -> str:
     """A target of several entries, of which one stands alone or in other places too; empty where there is none.
 
     "Lyon, France" and "Paris, France" are no lists: what is behind the comma stands there alone.
     """
     entries = {target: _LISTS.split(target) for target in counts}
-    several = {target: found for target, found in entries.items() if len(found) > 1 and _short(found)}
+    several = {target: found for target, found in entries.items() if len(found) > 1 and _are_short(found)}
     firsts = {found[0].casefold() for found in entries.values()}
     return next((target for target, found in several.items() if any(e.casefold() in firsts for e in found[1:])), "")
 
 
-def _joined(counts: Mapping[str, int]) -> str:
+def _several_answers(counts: Mapping[str, int]) -> str:
     """A target of several short answers, where one row in twenty has such a one and two of them differ; else empty."""
     found = [
         target
@@ -203,5 +205,5 @@ def _joined(counts: Mapping[str, int]) -> str:
     return found[0] if len(found) > 1 and 20 * rows >= sum(counts.values()) else ""
 
 
-def _short(entries: list[str]) -> bool:
+def _are_short(entries: list[str]) -> bool:
     return all(0 < len(entry.split()) <= _ENTRY for entry in entries)

@@ -28,8 +28,8 @@ def fingerprint_of(task: Task) -> Mapping[str, Any]:
         "editable": list(task.editables) if len(task.editables) > 1 else task.editable,
         "layout": digest(layout_of(task, task.initial).to_json(task.editables)),
         "labels": list(task.labels),
-        "metric": _named(task.metric),
-        "answer": _named(task.answer),
+        "metric": _name_or_source(task.metric),
+        "answer": _name_or_source(task.answer),
         "sampling": [sampling.temperature, sampling.top_p, sampling.max_tokens, list(sampling.stop)],
         "contract": digest(task.contract.to_json()),
         "examples": {
@@ -39,7 +39,7 @@ def fingerprint_of(task: Task) -> Mapping[str, Any]:
     }
 
 
-def _named(function: str | Callable[..., object]) -> str:
+def _name_or_source(function: str | Callable[..., object]) -> str:
     """A name as it is; a function by where it is defined and by what its source says."""
     if isinstance(function, str):
         return function

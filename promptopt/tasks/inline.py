@@ -43,8 +43,8 @@ def inlined(task: protocols.Task) -> Task:
     # Its layout only shows proposers what there is: the program would be handed texts that it does not know.
     if task.scored_by is not None:
         raise run_by_program(task)
-    passages = _passages(task, task.initial)
-    whole = _whole(task, passages)
+    passages = _rendered_passages(task, task.initial)
+    whole = _passage_with_inputs(task, passages)
     for passage in passages:
         # The marks became slots; any further slot was in the text before, and would be filled from now on.
         if Pattern(passage.text, task.fields).slots != passage.slots:
@@ -52,7 +52,7 @@ def inlined(task: protocols.Task) -> Task:
                 f"the start prompt of task {task.name!r} holds the name of an input in braces as plain text (in a "
                 f"demonstration, say), which would read as the input once all of it is one text; write it another way"
             )
-    names = _names(passages, task.editable, task.fields)
+    names = _part_names(passages, task.editable, task.fields)
     used = layout_of(task, task.initial)
     patterns = [f"{{{part}}}" for part in names]
     if whole.role is None:
@@ -106,10 +106,10 @@ def in_context(task: protocols.Task, demos: Sequence[Example]) -> Prompt | None:
         pattern = next((layout.demo for layout in origin.layouts if layout.demo), "")
         origin = replace(origin, layout=replace(layout_of(origin, origin.initial), demo=pattern, demos=None))
     try:
-        passages = _passages(origin, origin.initial.with_demos([*origin.initial.demos, *demos]))
+        passages = _rendered_passages(origin, origin.initial.with_demos([*origin.initial.demos, *demos]))
     except ConfigError:
         return None
-    text = _whole(origin, passages).text
+    text = _passage_with_inputs(origin, passages).text
     # Nothing changed: the layout has no place for demonstrations.
     return None if demos and text == task.initial[task.editable] else task.initial.replace(task.editable, text)
 
@@ -120,7 +120,7 @@ def mentions(example: Example, fields: Collection[str]) -> bool:
     return any(f"{{{name}}}" in text for text in texts for name in fields)
 
 
-def _passages(task: Task, prompt: Prompt) -> list[_Passage]:
+def _rendered_passages(task: Task, prompt: Prompt) -> list[_Passage]:
     # Marks that no prompt holds: they are made of the prompt's own id.
     marks = {name: f"<<{name}:{digest([prompt.id, name])}>>" for name in task.fields}
     content, _ = task.render(prompt, Example(tuple(marks.items())))
@@ -141,7 +141,7 @@ def _passages(task: Task, prompt: Prompt) -> list[_Passage]:
     ]
 
 
-def _whole(task: Task, passages: Sequence[_Passage]) -> _Passage:
+def _passage_with_inputs(task: Task, passages: Sequence[_Passage]) -> _Passage:
     """The one with the inputs."""
     found = [passage for passage in passages if passage.slots]
     if len(found) > 1:
@@ -152,7 +152,7 @@ def _whole(task: Task, passages: Sequence[_Passage]) -> _Passage:
     return found[0]
 
 
-def _names(passages: Sequence[_Passage], editable: str, fields: Sequence[str]) -> list[str]:
+def _part_names(passages: Sequence[_Passage], editable: str, fields: Sequence[str]) -> list[str]:
     """A part name for every message: the editable one's, and the roles of the others."""
     taken = [editable, *fields, *RESERVED]
     names: list[str] = []

@@ -27,7 +27,7 @@ def judge_of(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     plain = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
     nested = {name: dict(cast("Mapping[str, Any]", value)) for name, value in table.items() if name not in plain}
-    named = str(plain.pop("evaluator", _meant(plain, nested)))
+    named = str(plain.pop("evaluator", _judge_kind(plain, nested)))
     # A list of weights is a checklist's; as a table, those of a mix, they are among `nested`.
     checklist = {name: plain.pop(name) for name in (*_OF_CHECKLIST, "weights") if name in plain}
     panel = {name: plain.pop(name) for name in _OF_PANEL if name in plain}
@@ -42,7 +42,7 @@ def judge_of(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _frozen(value) for name, value in found.items()}
 
 
-def _meant(plain: Mapping[str, Any], nested: Mapping[str, Any]) -> str:
+def _judge_kind(plain: Mapping[str, Any], nested: Mapping[str, Any]) -> str:
     if "weights" in nested:
         return "weighted"
     if "size" in plain or "by" in plain:

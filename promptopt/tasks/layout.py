@@ -133,7 +133,10 @@ class Layout:
                 f'give it demos = "turns", or a {DEMOS} slot and a demo pattern'
             )
         written = () if self.demos is not None else prompt.demos
-        texts = {**dict(prompt.texts), "demos": "".join(_said(self.demo, fields, demo) for demo in written)}
+        texts = {
+            **dict(prompt.texts),
+            "demos": "".join(_demonstration_answer(self.demo, fields, demo) for demo in written),
+        }
         needed = {*prompt.parts, *placeholders, *fields, "demos"}
 
         def bound(pattern: str) -> Pieces:
@@ -184,7 +187,7 @@ class Layout:
             except KeyError as missing:
                 raise _lacks(demo, missing) from None
             if turns.assistant:
-                said = _said(turns.assistant, fields, demo)
+                said = _demonstration_answer(turns.assistant, fields, demo)
             else:
                 said = demo.solution if demo.solution else demo.target
             found.append(("user", (asked if found else bound(before)[0] + asked,)))
@@ -261,7 +264,7 @@ class Rendering:
         return tuple(messages), self.shared
 
 
-def _said(pattern: str, fields: Collection[str], demo: Example) -> str:
+def _demonstration_answer(pattern: str, fields: Collection[str], demo: Example) -> str:
     """A pattern that tells the answer, around one demonstration."""
     answers = {"solution": demo.solution if demo.solution else demo.target, "target": demo.target}
     try:

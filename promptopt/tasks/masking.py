@@ -67,7 +67,7 @@ class Mask:
                 text = self._listed(text, pattern_of(whole), value, self.personal[value])
         # Whole names first, everywhere: then the parts by which people call each other.
         for value, kind in self.personal.items():
-            for part in _parts(value, kind):
+            for part in _parts_of_name(value, kind):
                 text = self._listed(text, re.compile(rf"(?<!\w){re.escape(part)}(?!\w)"), value, kind)
         own = self.masker.own.casefold()
         pieces: list[str] = []
@@ -122,7 +122,7 @@ def _untitled(value: str) -> str:
     return " ".join(words) if len(words) > 1 else value
 
 
-def _parts(value: str, kind: str) -> list[str]:
+def _parts_of_name(value: str, kind: str) -> list[str]:
     """The words of a whole name by which somebody may be called alone."""
     words = _untitled(value).split()
     if _NAME not in kind.casefold() or len(words) < 2:

@@ -78,7 +78,10 @@ def options_in(rows: Sequence[Mapping[str, object]], targets: Collection[str]) -
     """The options that the targets choose between; None where the rows show none."""
     first = rows[0]
     for column in first:
-        if column.casefold() in _LISTS and (found := _listed(column, [row.get(column) for row in rows])) is not None:
+        if (
+            column.casefold() in _LISTS
+            and (found := _options_in_column(column, [row.get(column) for row in rows])) is not None
+        ):
             return found if found.are_meant_by(targets) else None
     families: dict[str, list[str]] = {}
     for column in first:
@@ -121,7 +124,7 @@ def from_options(options: Options, targets: Collection[str], field: str) -> Targ
     return guess_of_letters(why, field, f": {explained}" if explained else "", data)
 
 
-def unseen(options: Options | None, shown: Collection[str]) -> str:
+def unseen_options_sentence(options: Options | None, shown: Collection[str]) -> str:
     """A sentence where the answers choose between options that the model is not shown; else empty."""
     missing = [] if options is None else [column for column in options.columns if column not in shown]
     if not missing:
@@ -133,7 +136,7 @@ def unseen(options: Options | None, shown: Collection[str]) -> str:
     )
 
 
-def _listed(column: str, cells: Sequence[object]) -> Options | None:
+def _options_in_column(column: str, cells: Sequence[object]) -> Options | None:
     """The options of a column that holds all of them; None for one that does not."""
     values = [written_value(cell) if isinstance(cell, str) else cell for cell in cells]
     if all(isinstance(value, dict) and len(cast("dict[str, object]", value)) > 1 for value in values):

@@ -62,10 +62,10 @@ def take_apart(text: str, fields: Sequence[str], editable: str = "instruction") 
         raise ConfigError(f"the prompt holds {{{editable}}}, the mark of the part that is edited; write it another way")
     spelt = respelt((text,), (*fields, "demos"))
     marks = tuple((name, mark) for name, mark in spelt.marks if name in fields)
-    return replace(_apart(spelt.texts[0], fields, editable), marks=marks)
+    return replace(_instruction_and_layout(spelt.texts[0], fields, editable), marks=marks)
 
 
-def _apart(text: str, fields: Sequence[str], editable: str) -> StartText:
+def _instruction_and_layout(text: str, fields: Sequence[str], editable: str) -> StartText:
     pattern = Pattern(text, (*fields, "demos"))
     _check_slots(text, pattern, fields)
     if not pattern.slots:
@@ -133,10 +133,10 @@ def _check_slots(text: str, pattern: Pattern, fields: Sequence[str]) -> None:
 
 def labelled(fields: Sequence[str]) -> str:
     """One demonstration as lines of `Field: value`, the answer last."""
-    return _lines(fields) + "Answer: {target}\n\n"
+    return _slot_lines(fields) + "Answer: {target}\n\n"
 
 
-def _lines(fields: Sequence[str]) -> str:
+def _slot_lines(fields: Sequence[str]) -> str:
     return "".join(f"{name[:1].upper()}{name[1:].replace('_', ' ')}: {{{name}}}\n" for name in fields)
 
 
@@ -147,7 +147,7 @@ def default_layouts(fields: Sequence[str], parts: Sequence[str]) -> tuple[Layout
     shown, in order, one paragraph each.
     """
     prompt = "\n\n".join(f"{{{part}}}" for part in parts)
-    asked, demo = f"{{demos}}{_lines(fields)}Answer:", labelled(fields)
+    asked, demo = f"{{demos}}{_slot_lines(fields)}Answer:", labelled(fields)
     return (
         Layout("chat", messages=(("user", f"{prompt}\n\n{asked}"),), demos=Turns()),
         Layout("system", messages=(("system", prompt), ("user", asked)), demos=Turns()),
@@ -187,7 +187,7 @@ def start_prompt(
     """
     given = None if layout is None else (layout,) if isinstance(layout, Layout) else tuple(layout)
     if isinstance(prompt, Prompt):
-        layouts = default_layouts(fields, _first(prompt.parts)) if given is None else given
+        layouts = default_layouts(fields, _reading_order(prompt.parts)) if given is None else given
         return prompt, layouts, ()
     start = take_apart(prompt, fields)
     if given is not None:
@@ -286,6 +286,6 @@ def around(prompt: Prompt, fields: Sequence[str]) -> tuple[Prompt, tuple[Layout,
     return prompt.replace("instruction", start.instruction), own_layouts(replace(start, pattern=pattern))
 
 
-def _first(parts: Sequence[str]) -> tuple[str, ...]:
+def _reading_order(parts: Sequence[str]) -> tuple[str, ...]:
     """The order parts are read in: system, instruction, then the others by name."""
     return tuple(sorted(parts, key=lambda part: (part != "system", part != "instruction", part)))

@@ -25,11 +25,11 @@ def doubtful(counts: Mapping[str, int]) -> list[str]:
 
     `counts`: of each label, the rows that have it.
     """
-    slips = {label: found for label in sorted(counts) if (found := _meant(label, counts)) is not None}
+    slips = {label: found for label in sorted(counts) if (found := _likely_label(label, counts)) is not None}
     rare = sorted(label for label, count in counts.items() if count < SHARED and label not in slips)
     said: list[str] = []
     if slips:
-        pairs = _listed(
+        pairs = _first_names(
             [f"{label!r} ({counts[label]:,}) of {meant!r} ({counts[meant]:,})" for label, meant in slips.items()]
         )
         label, meant = next(iter(slips.items()))
@@ -39,7 +39,7 @@ def doubtful(counts: Mapping[str, int]) -> list[str]:
             f"[data], with every label on the left, and take what is misspelt out of labels and parts"
         )
     if rare:
-        named = _listed([f"{label!r} ({counts[label]:,})" for label in rare])
+        named = _first_names([f"{label!r} ({counts[label]:,})" for label in rare])
         said.append(
             f"{counted(len(rare), 'label has', 'labels have')} fewer than {SHARED} rows, too few for a share in each "
             f"of train, dev and test: {named}; add rows, or leave {'it' if len(rare) == 1 else 'them'} out"
@@ -47,11 +47,11 @@ def doubtful(counts: Mapping[str, int]) -> list[str]:
     return said
 
 
-def _listed(named: list[str]) -> str:
+def _first_names(named: list[str]) -> str:
     return ", ".join(named[:NAMED]) + (f" and {len(named) - NAMED} more" if len(named) > NAMED else "")
 
 
-def _meant(label: str, counts: Mapping[str, int]) -> str | None:
+def _likely_label(label: str, counts: Mapping[str, int]) -> str | None:
     """The more frequent label that `label` may be a slip or another number of; None where there is none."""
 
     def weight(each: str) -> tuple[int, int, str]:

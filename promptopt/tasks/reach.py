@@ -28,7 +28,7 @@ def reached(thing: object, levels: int = 8) -> Iterator[object]:
     for _ in range(levels):
         following: list[object] = []
         for each in ring:
-            for part in _parts(each):
+            for part in _held_objects(each):
                 if isinstance(part, ATOMS) or id(part) in seen:
                     continue
                 # Holding it keeps its id from being given to another object.
@@ -39,7 +39,7 @@ def reached(thing: object, levels: int = 8) -> Iterator[object]:
         ring = following
 
 
-def _parts(thing: Any) -> Iterator[object]:
+def _held_objects(thing: Any) -> Iterator[object]:
     if isinstance(thing, Mapping):
         yield from thing.keys()
         yield from thing.values()

@@ -50,10 +50,10 @@ class Fault(typing.NamedTuple):
         if self.kind == "extra_forbidden":
             owner = next((str(key) for key in reversed(self.keys[:-1]) if isinstance(key, str)), "")
             noun = _NOUNS.get(owner, f"{owner} key".strip())
-            return ConfigError(f"{path}: {UnknownName(noun, str(self.keys[-1]), _known(self.parent))}")
+            return ConfigError(f"{path}: {UnknownName(noun, str(self.keys[-1]), _known_keys(self.parent))}")
         found = "missing" if self.kind == "missing" else _shorten.repr(self.value)
         return ConfigError(
-            f"{path}: {_written(self.keys)} is {found}, expected {_in_words(self.hint)}; correct it there"
+            f"{path}: {_dotted_path(self.keys)} is {found}, expected {_in_words(self.hint)}; correct it there"
         )
 
 
@@ -81,7 +81,7 @@ def _keys(value: Any) -> Collection[str | int]:
     return range(len(cast("list[object]", value))) if isinstance(value, list) else ()
 
 
-def _bare(hint: Any) -> Any:
+def _without_annotations(hint: Any) -> Any:
     """A type without what is said beside it."""
     while typing.get_origin(hint) in (Annotated, typing.Required):
         hint = typing.get_args(hint)[0]
@@ -89,13 +89,13 @@ def _bare(hint: Any) -> Any:
 
 
 def _arms(hint: Any) -> tuple[Any, ...]:
-    bare = _bare(hint)
+    bare = _without_annotations(hint)
     return typing.get_args(bare) if typing.get_origin(bare) in (types.UnionType, typing.Union) else (bare,)
 
 
 def _below(hint: Any, value: object, key: str | int) -> Any:
     """What stands under `key` of a value of this type."""
-    for arm in map(_bare, _arms(hint)):
+    for arm in map(_without_annotations, _arms(hint)):
         held = typing.get_args(arm)
         if isinstance(value, Mapping) and is_typeddict(arm):
             return get_type_hints(arm, include_extras=True).get(str(key), Any)
@@ -108,11 +108,11 @@ def _below(hint: Any, value: object, key: str | int) -> Any:
     return hint
 
 
-def _known(hint: Any) -> list[str]:
-    return [key for arm in map(_bare, _arms(hint)) if is_typeddict(arm) for key in get_type_hints(arm)]
+def _known_keys(hint: Any) -> list[str]:
+    return [key for arm in map(_without_annotations, _arms(hint)) if is_typeddict(arm) for key in get_type_hints(arm)]
 
 
-def _written(keys: tuple[str | int, ...]) -> str:
+def _dotted_path(keys: tuple[str | int, ...]) -> str:
     """Keys as a reader finds them in the file: `[data] home.train`, `layouts[0].demos`."""
     text = ""
     for key in keys:
@@ -125,7 +125,7 @@ def _in_words(hint: Any) -> str:
     while typing.get_origin(hint) is typing.Required:
         hint = typing.get_args(hint)[0]
     said = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, str)]
-    return said[-1] if said else in_words(_bare(hint), IN_FILES, _container)
+    return said[-1] if said else in_words(_without_annotations(hint), IN_FILES, _container)
 
 
 def _container(hint: Any) -> str:

@@ -137,7 +137,7 @@ class Task:
         for classification. `max_tokens`: the longest reply, by default 16 with labels, else 256. `splits`: the sizes
         and the seed of the split. Raises ConfigError and DataError for what does not fit together.
         """
-        given = _listed(examples)
+        given = _checked_examples(examples)
         if not given:
             raise DataError("there are no examples; give at least a few, as `Example.of(target, text=…)`")
         fields = tuple(field_name for field_name, _ in given[0].fields)
@@ -323,7 +323,7 @@ def _default_answer(metric: str | Metric, labels: Sequence[str]) -> str:
     return metric if metric in ("number", "choice") and isinstance(metric, str) else "text"
 
 
-def _listed(examples: Iterable[Example]) -> tuple[Example, ...]:
+def _checked_examples(examples: Iterable[Example]) -> tuple[Example, ...]:
     """The examples, once each is one. Raises ConfigError for a table, for rows, and for anything else."""
     if getattr(examples, "ndim", 1) > 1:
         raise ConfigError(

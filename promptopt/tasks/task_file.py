@@ -87,7 +87,7 @@ def _loaded(
 ) -> Task:
     from promptopt.tasks.schema import check_table
 
-    content = _content(path)
+    content = _task_file_bytes(path)
     table = _parsed(path, content)
     family: object = table.pop("tasks", {})
     if not isinstance(family, dict) or not all(isinstance(own, dict) for own in cast("Table", family).values()):
@@ -119,10 +119,10 @@ def _loaded(
 
 def read_table(path: Path) -> dict[str, Any]:
     """The TOML of a file. Raises DataError where there is none to be read, ConfigError where it is not TOML."""
-    return _parsed(path, _content(path))
+    return _parsed(path, _task_file_bytes(path))
 
 
-def _content(path: Path) -> bytes:
+def _task_file_bytes(path: Path) -> bytes:
     advice = "put examples into a file of their own, named under [data]"
     return file_bytes(path, f"the task file {path}", LARGEST_BYTES, advice)
 
@@ -167,7 +167,7 @@ def _merged(base: Table, own: Table) -> dict[str, Any]:
 
 
 def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, own: Metric | None) -> Task:
-    _check(path, table)
+    _check_values(path, table)
     parts = cast("dict[str, str]", table.get("parts", {}))
     initial = Prompt((("instruction", str(table["instruction"])), *parts.items()))
     names = tuple(name for name, _ in pool.rows[0].fields) if pool.rows else ()
@@ -213,7 +213,7 @@ def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, 
     return task.with_splits(chosen["train"], chosen["dev"], chosen["test"], splits.seed)
 
 
-def _check(path: Path, table: Table) -> None:
+def _check_values(path: Path, table: Table) -> None:
     """Raise ConfigError for what keys hold that is of the right kind, and still cannot be."""
     part = next((part for part in table.get("parts", {}) if part in ("instruction", *RESERVED)), None)
     if part is not None:

@@ -19,22 +19,22 @@ MOST = 1_000
 """Results of one conversation: more is a mistake in the data."""
 
 
-def tools_of(given: object, where: str) -> tuple[str, ...]:
+def checked_tools(given: object, where: str) -> tuple[str, ...]:
     """Schemas of tools as canonical JSON in OpenAI's form; they may come without the envelope, or as Anthropic's.
 
     `given`: a list of them, or that list as JSON. `where`: how errors begin. Raises DataError for what is no tool.
     """
     found: list[str] = []
-    for number, entry in enumerate(_listed(given, "tools", where), start=1):
+    for number, entry in enumerate(_listed_entries(given, "tools", where), start=1):
         place = f"{where}, tool {number}"
         if isinstance(entry, str):
-            entry = _unpacked(entry, "tool", place)
+            entry = _parsed_cell(entry, "tool", place)
         table = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
         inner = table.get("function") if "function" in table else table
         function = cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
         name = function.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            shown = _shown(cast("object", entry))
+            shown = _shortened_repr(cast("object", entry))
             raise DataError(
                 f"{place} is {shown}; write a table with a name of letters, digits, - and _, such as "
                 f'{{"name": "find_order", "parameters": {{"properties": {{"order": {{"type": "string"}}}}}}}}'
@@ -42,7 +42,7 @@ def tools_of(given: object, where: str) -> tuple[str, ...]:
         parameters = function.get("parameters", function.get("input_schema", {}))
         schema = cast("dict[str, object]", parameters) if isinstance(parameters, dict) else None
         if schema is None or not isinstance(schema.get("properties", {}), dict):
-            shown = _shown(cast("object", parameters))
+            shown = _shortened_repr(cast("object", parameters))
             raise DataError(f"{place}: parameters of {name} is {shown}; write a JSON Schema of an object")
         found.append(canonical(table if "function" in table else as_openai(table)))
     names = tool_names(found)
@@ -64,18 +64,20 @@ def results_of(given: object, tools: Sequence[str], where: str) -> tuple[ToolRes
     `given`: a list of tables of `calls` (a tool), `gives` (a text, or any JSON) and `with` (arguments of the call), or
     that list as JSON. Raises DataError for a tool or an argument that is not on offer, and for what is no result.
     """
-    listed = _listed(given, "results", where)
+    listed = _listed_entries(given, "results", where)
     if len(listed) > MOST:
         raise DataError(f"{where}: {len(listed):,} results of tools; give {MOST:,} at most")
     known = {name: _arguments_of(tool) for name, tool in zip(tool_names(tools), tools, strict=True)}
-    return tuple(_result(entry, known, f"{where}, result {number}") for number, entry in enumerate(listed, start=1))
+    return tuple(
+        _tool_result(entry, known, f"{where}, result {number}") for number, entry in enumerate(listed, start=1)
+    )
 
 
-def _result(entry: object, known: Mapping[str, Sequence[str] | None], where: str) -> ToolResult:
+def _tool_result(entry: object, known: Mapping[str, Sequence[str] | None], where: str) -> ToolResult:
     if not isinstance(entry, dict):
         raise DataError(
-            f'{where} is {_shown(entry)}; write a table, such as {{"calls": "find_order", "with": {{"order": "H17"}}, '
-            f'"gives": "sent on Monday"}}'
+            f'{where} is {_shortened_repr(entry)}; write a table, such as {{"calls": "find_order", '
+            f'"with": {{"order": "H17"}}, "gives": "sent on Monday"}}'
         )
     table = cast("Mapping[str, object]", entry)
     for key in table:
@@ -86,9 +88,11 @@ def _result(entry: object, known: Mapping[str, Sequence[str] | None], where: str
         raise DataError(f"{where} has no {lost!r}; write the name of a tool under calls, and what it says under gives")
     tool, wanted = table["calls"], table.get("with", {})
     if not isinstance(tool, str) or tool not in known:
-        raise DataError(f"{where}: calls is {_shown(tool)}: {UnknownName('tool', str(tool), known)}")
+        raise DataError(f"{where}: calls is {_shortened_repr(tool)}: {UnknownName('tool', str(tool), known)}")
     if not isinstance(wanted, dict):
-        raise DataError(f'{where}: with is {_shown(wanted)}; write a table of arguments, such as {{"order": "H17"}}')
+        raise DataError(
+            f'{where}: with is {_shortened_repr(wanted)}; write a table of arguments, such as {{"order": "H17"}}'
+        )
     gives = table["gives"]
     named = list(dict.fromkeys(name for text in texts_in(gives) for name in _SLOT.findall(text)))
     arguments = known[tool]
@@ -124,18 +128,20 @@ def _arguments_of(tool: str) -> list[str] | None:
     return found if found else None
 
 
-def _listed(given: object, noun: str, where: str) -> list[object]:
-    value = _unpacked(given, noun, where) if isinstance(given, str) else given
+def _listed_entries(given: object, noun: str, where: str) -> list[object]:
+    value = _parsed_cell(given, noun, where) if isinstance(given, str) else given
     if value is None:
         return []
     if isinstance(value, dict):
         return [cast("object", value)]
     if not isinstance(value, list | tuple):
-        raise DataError(f"{where}: {noun} is {_shown(value)}; write a list of tables, in a table's cell as JSON")
+        raise DataError(
+            f"{where}: {noun} is {_shortened_repr(value)}; write a list of tables, in a table's cell as JSON"
+        )
     return list(cast("Sequence[object]", value))
 
 
-def _unpacked(text: str, noun: str, where: str) -> object:
+def _parsed_cell(text: str, noun: str, where: str) -> object:
     if not text.strip():
         return None
     try:
@@ -144,5 +150,5 @@ def _unpacked(text: str, noun: str, where: str) -> object:
         raise DataError(f"{where}: {shorten(text, 60)!r} is not JSON ({cause}); mend the {noun}") from cause
 
 
-def _shown(value: object) -> str:
+def _shortened_repr(value: object) -> str:
     return shorten(repr(value), 60)

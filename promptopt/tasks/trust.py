@@ -69,21 +69,21 @@ def _functions(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Every `module:function` that would be imported, with its key: as the metric, or as one among the settings."""
     if ":" in table.get("metric", ""):
         yield "metric", table["metric"]
-    for key, value in _texts("settings", table.get("settings", {})):
+    for key, value in _texts_within("settings", table.get("settings", {})):
         # A metric is the only setting that may name a function, however its name is put together.
         if "metric" in key and ":" in value:
             yield key, value
 
 
-def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:
+def _texts_within(path: str, value: object) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
         for key, below in cast("Mapping[str, object]", value).items():
-            yield from _texts(f"{path}.{key}", below)
+            yield from _texts_within(f"{path}.{key}", below)
     elif isinstance(value, list):
         for below in cast("list[object]", value):
-            yield from _texts(path, below)
+            yield from _texts_within(path, below)
 
 
 def _host(url: str) -> str:

@@ -128,7 +128,9 @@ class OptimizerContract:
 
         def watch(event: Event) -> None:
             if isinstance(event, PhaseBegun) and event.name == "test":
-                asked.extend(line for each in (*task_model.log, *proposer.log) for line in _text(each).splitlines())
+                asked.extend(
+                    line for each in (*task_model.log, *proposer.log) for line in _text_of_request(each).splitlines()
+                )
                 look(runs[0])
 
         # What draws from the generator of all Python is not repeated by the run's seed.
@@ -247,7 +249,7 @@ class OptimizerContract:
         contract = replace(planted_task().contract, must_not_contain=barred, frozen=(kept,))
         task, task_model = replace(planted_task(), contract=contract), self.task_model()
         result = self.conduct(tmp_path, task=task, budget=Budget(evaluations=self.sizes[-1]), task_model=task_model)
-        asked = set(map(_text, task_model.log))
+        asked = set(map(_text_of_request, task_model.log))
         for text in (*asked, result.best.text):
             assert kept in text
             assert not any(word in text for word in barred)
@@ -259,6 +261,6 @@ class OptimizerContract:
         assert accuracy(result.best.text) > accuracy(result.start.text)
 
 
-def _text(request: Request | ScoreRequest) -> str:
+def _text_of_request(request: Request | ScoreRequest) -> str:
     content = request.content
     return content if isinstance(content, str) else "\n".join(message.content for message in content)

@@ -49,12 +49,12 @@ def alpha(items: Sequence[Sequence[float]], metric: Metric = "nominal") -> float
     if number < 2:
         return None
     # An item's pairs weigh together as much as it has values, so that a value counts alike wherever it stands.
-    observed = math.fsum(_within(each, weight) / (each.total() - 1) for each in counts) / number
-    expected = _within(total, weight) / (number * (number - 1))
+    observed = math.fsum(_disagreement_within(each, weight) / (each.total() - 1) for each in counts) / number
+    expected = _disagreement_within(total, weight) / (number * (number - 1))
     return None if expected == 0.0 else 1.0 - observed / expected
 
 
-def _within(values: Counter[float], weight: Callable[[float, float], float]) -> float:
+def _disagreement_within(values: Counter[float], weight: Callable[[float, float], float]) -> float:
     """The disagreement of all ordered pairs of values."""
     return math.fsum(
         weight(one, other) * count * times for one, count in values.items() for other, times in values.items()

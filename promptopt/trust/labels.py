@@ -88,14 +88,14 @@ def read_labels(
     and `score_b`, all rows the same; who says it, in `labeler`. Raises DataError for what cannot be meant.
     """
     read = _SoFar()
-    known = {} if replies is None else {item: (_plain(a), _plain(b)) for item, (a, b) in replies.items()}
+    known = {} if replies is None else {item: (_comparable(a), _comparable(b)) for item, (a, b) in replies.items()}
     every = {reply for pair in known.values() for reply in pair}
     for place, written in rows:
         # Spreadsheets and people write heads anew: `Score A` is `score_a`.
         row = {"_".join(str(name).casefold().split()): value for name, value in written.items()}
-        if not any(_text(row, name) for name in row):
+        if not any(_cell_of(row, name) for name in row):
             continue
-        item = _text(row, "item")
+        item = _cell_of(row, "item")
         if "item" not in row:
             raise DataError(f"{place}: there is no column `item`; give the sheet that `promptopt label` wrote, with it")
         if item not in winner_first:
@@ -110,7 +110,7 @@ def read_labels(
         _check_place(place, row, known.get(item), every)
         first, second = found
         side = (second, first) if winner_first[item] else (first, second)
-        named = _text(row, "labeler")
+        named = _cell_of(row, "labeler")
         # A sheet without names is one person's.
         person = named if named else place.rpartition(", row ")[0]
         before = read.sides.setdefault(item, {}).setdefault(person, side)
@@ -132,7 +132,7 @@ def _check_place(place: str, row: Mapping[str, Any], pair: tuple[str, str] | Non
 
     Texts that are not in the sheet at all, cut or rewritten by a program, say nothing.
     """
-    shown = _plain(_text(row, "reply_a")), _plain(_text(row, "reply_b"))
+    shown = _comparable(_cell_of(row, "reply_a")), _comparable(_cell_of(row, "reply_b"))
     if pair is None or not all(shown) or shown == pair:
         return
     if shown == pair[::-1]:
@@ -147,14 +147,14 @@ def _check_place(place: str, row: Mapping[str, Any], pair: tuple[str, str] | Non
         )
 
 
-def _plain(reply: str) -> str:
+def _comparable(reply: str) -> str:
     """A reply as it can be told again whatever a spreadsheet made of its spaces, and of what it took for a formula."""
     return " ".join(unicodedata.normalize("NFKC", reply).split()).removeprefix("'").strip()
 
 
 def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None, read: _SoFar) -> Side | None:
     """The worth of replies A and B; None for a blank row."""
-    better, scores = _text(row, "better"), [_text(row, name) for name in ("score_a", "score_b")]
+    better, scores = _cell_of(row, "better"), [_cell_of(row, name) for name in ("score_a", "score_b")]
     if not better and not any(scores):
         return None
     if better:
@@ -197,7 +197,7 @@ def _sign(side: Side) -> float:
     return float((side[1] > side[0]) - (side[1] < side[0]))
 
 
-def _text(row: Mapping[str, Any], name: str) -> str:
+def _cell_of(row: Mapping[str, Any], name: str) -> str:
     # Spreadsheets give numbers, and nothing for an empty cell.
     value = row.get(name)
     return "" if value is None else str(value).strip()

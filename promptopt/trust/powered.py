@@ -109,8 +109,8 @@ def powered_gain(
         )
     # In the order of the module's equations: l, the gain, and the root of the variance.
     weight = _weight(units, free)
-    shared = _mean(free, 0.0, 1.0) - _mean(units, 0.0, 1.0)
-    mean = _mean(units, 1.0, 0.0) + weight * shared
+    shared = _weighted_mean(free, 0.0, 1.0) - _weighted_mean(units, 0.0, 1.0)
+    mean = _weighted_mean(units, 1.0, 0.0) + weight * shared
     error = math.sqrt(_variance(units, 1.0, -weight) + _variance(free, 0.0, weight))
     gain = _tested(mean, error, len(units), len(labelled), alpha)
     share = len(free) / (len(units) + len(free))
@@ -156,15 +156,15 @@ def _units(items: Iterable[tuple[str, float, float]]) -> list[_Unit]:
     return list(found.values())
 
 
-def _mean(units: Sequence[_Unit], people: float, judge: float) -> float:
+def _weighted_mean(units: Sequence[_Unit], people: float, judge: float) -> float:
     """The mean over items of `people` * D + `judge` * F."""
     total = math.fsum(people * unit.people + judge * unit.judge for unit in units)
     return total / sum(unit.size for unit in units)
 
 
 def _variance(units: Sequence[_Unit], people: float, judge: float) -> float:
-    """The variance of `_mean`: that of a ratio of sums over units, which is s2 / n where each unit is one item."""
-    ratio, count = _mean(units, people, judge), len(units)
+    """The variance of `_weighted_mean`: of a ratio of sums over units, which is s2 / n where each unit is one item."""
+    ratio, count = _weighted_mean(units, people, judge), len(units)
     squares = math.fsum((people * unit.people + judge * unit.judge - ratio * unit.size) ** 2 for unit in units)
     return count / (count - 1) * squares / sum(unit.size for unit in units) ** 2
 
@@ -173,13 +173,13 @@ def _weight(units: Sequence[_Unit], free: Sequence[_Unit]) -> float:
     """The weight of the judge, l; 0 where it says the same of all."""
     every = [*units, *free]
     size = sum(unit.size for unit in every) / len(every)
-    ratio = _mean(every, 0.0, 1.0)
+    ratio = _weighted_mean(every, 0.0, 1.0)
     # In units of one item, whatever the sizes of groups.
     spread = math.fsum((unit.judge - ratio * unit.size) ** 2 for unit in every) / (len(every) - 1) / size**2
     if spread <= ROUNDING:
         return 0.0
     mine = sum(unit.size for unit in units) / len(units)
-    people, judge = _mean(units, 1.0, 0.0), _mean(units, 0.0, 1.0)
+    people, judge = _weighted_mean(units, 1.0, 0.0), _weighted_mean(units, 0.0, 1.0)
     together = math.fsum((unit.people - people * unit.size) * (unit.judge - judge * unit.size) for unit in units)
     covariance = together / (len(units) - 1) / mine**2
     # By any weight the gain is right: the weight decides only how narrow its interval is.
@@ -187,7 +187,7 @@ def _weight(units: Sequence[_Unit], free: Sequence[_Unit]) -> float:
 
 
 def _correlation(units: Sequence[_Unit]) -> float:
-    people, judge = _mean(units, 1.0, 0.0), _mean(units, 0.0, 1.0)
+    people, judge = _weighted_mean(units, 1.0, 0.0), _weighted_mean(units, 0.0, 1.0)
     pairs = [(unit.people - people * unit.size, unit.judge - judge * unit.size) for unit in units]
     scale = math.sqrt(math.fsum(one**2 for one, _ in pairs) * math.fsum(other**2 for _, other in pairs))
     return math.fsum(one * other for one, other in pairs) / scale if scale > ROUNDING else 0.0

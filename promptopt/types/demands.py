@@ -57,11 +57,15 @@ class Demand:
     def to_json(self) -> dict[str, Any]:
         """The demand, in the form in which data holds it."""
         bounds = ("number", "words_at_least", "words_at_most", "sentences_at_most")
-        listed = [_plain(float(text)) for text in self.texts] if self.kind == "numbers_among" else list(self.texts)
+        listed = (
+            [_whole_if_possible(float(text)) for text in self.texts]
+            if self.kind == "numbers_among"
+            else list(self.texts)
+        )
         one = self.kind in ("matches", "never_matches", "calls") or (
             len(self.texts) == 1 and self.kind != "numbers_among"
         )
-        held: Any = _plain(self.number) if self.kind in bounds else self.texts[0] if one else listed
+        held: Any = _whole_if_possible(self.number) if self.kind in bounds else self.texts[0] if one else listed
         further: dict[str, Any] = {"critical": self.critical, "name": self.name}
         said: dict[str, Any] = {self.kind: held}
         if self.arguments:
@@ -69,10 +73,10 @@ class Demand:
 
             said["with"] = json.loads(self.arguments)
         if self.weight != 1.0:
-            said["weight"] = _plain(self.weight)
+            said["weight"] = _whole_if_possible(self.weight)
         return {**said, **{name: value for name, value in further.items() if value}}
 
 
-def _plain(number: float) -> int | float:
+def _whole_if_possible(number: float) -> int | float:
     # As data writes whole numbers: the ids of examples hang on this form.
     return int(number) if number == int(number) else number

@@ -111,7 +111,7 @@ def messages_to_json(messages: Sequence[Message]) -> list[dict[str, Any]]:
     Calls without an id get one, and results without one belong to the calls before them, in their order: servers refuse
     a call without an id, and a result that names none.
     """
-    return [_as_openai(message) for message in _joined(messages)]
+    return [_as_openai(message) for message in _with_call_ids(messages)]
 
 
 def tools_of(content: Content) -> list[dict[str, Any]]:
@@ -139,7 +139,7 @@ def transcript(messages: Sequence[Message]) -> str:
     return "\n\n".join(f"{message.role}: {message.written}" for message in messages)
 
 
-def _joined(messages: Sequence[Message]) -> list[Message]:
+def _with_call_ids(messages: Sequence[Message]) -> list[Message]:
     """The messages with an id at every call, and at every result that stands behind a call without a result."""
     given = {call.id for message in messages for call in message.tool_calls}
     # Nine letters and digits, which is what Mistral asks of an id.

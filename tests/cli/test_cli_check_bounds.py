@@ -259,7 +259,7 @@ def test_what_no_sentence_foresees_stands_in_both_reports(
     def broken(*_: object) -> str:
         raise RuntimeError("a plug-in broke")
 
-    monkeypatch.setattr("promptopt.cli.check._as_text", broken)
+    monkeypatch.setattr("promptopt.cli.check._check_as_text", broken)
     reports = (tmp_path / "junit.xml", tmp_path / "summary.md")
     done = check(invoke, task_file, START, "--junit", str(reports[0]), "--summary", str(reports[1]))
     assert done.exit_code == 1

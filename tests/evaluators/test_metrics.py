@@ -127,7 +127,7 @@ def test_the_description_of_a_function_changes_with_its_source_and_its_closure()
     def other(answer: str, example: Example) -> float:
         return 0.5
 
-    describe = metrics.described
+    describe = metrics.function_identity
     assert describe("exact") == "exact"
     assert describe(strict(3)) == describe(strict(3))  # type: ignore[arg-type]
     assert describe(strict(3)) != describe(strict(4))  # type: ignore[arg-type]
@@ -150,9 +150,9 @@ def test_a_function_that_a_metric_is_given_is_described_and_not_where_it_lies() 
         return text.lower()
 
     for one, two in ((paired, other), ([paired], [other]), ({"by": (paired, 1)}, {"by": (paired, 2)})):
-        described = metrics.described(partial(metrics.resolve, by=one))
+        described = metrics.function_identity(partial(metrics.resolve, by=one))
         assert " at 0x" not in str(described)
-        assert described != metrics.described(partial(metrics.resolve, by=two))
-    assert metrics.described(partial(metrics.resolve, by=3))["bound"] == "((), [('by', 3)])", (
+        assert described != metrics.function_identity(partial(metrics.resolve, by=two))
+    assert metrics.function_identity(partial(metrics.resolve, by=3))["bound"] == "((), [('by', 3)])", (
         "the key that it always had"
     )

@@ -87,8 +87,8 @@ def test_the_joint_score_is_at_most_the_geometric_mean(parts: list[Parts]) -> No
 
 
 def test_it_is_described_by_its_scorers_and_not_by_where_they_lie() -> None:
-    described = metrics.described(JOINT)
+    described = metrics.function_identity(JOINT)
     assert " at 0x" not in str(described)
-    assert described == metrics.described(Joint(overlap, styled, grammatical))
-    assert described != metrics.described(Joint(overlap, styled, lambda answer: True))
-    assert described != metrics.described(Joint(overlap, styled, grammatical, source="other"))
+    assert described == metrics.function_identity(Joint(overlap, styled, grammatical))
+    assert described != metrics.function_identity(Joint(overlap, styled, lambda answer: True))
+    assert described != metrics.function_identity(Joint(overlap, styled, grammatical, source="other"))

@@ -12,7 +12,7 @@ from promptopt.run.budget import Budget
 
 dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
 
-from promptopt.dspy.texts import as_text, shown, varies  # noqa: E402
+from promptopt.dspy.texts import value_as_shown, value_as_text, varies  # noqa: E402
 from tests.inside_dspy.scripted import Engine  # noqa: E402
 from tests.inside_dspy.test_teleprompter import compiled  # noqa: E402
 
@@ -42,7 +42,7 @@ def test_a_value_that_python_writes_otherwise_in_every_process_has_one_text(make
     # By its text an example is known again: a run that goes on would else take all its data for new ones, and pay anew.
     first, second = make(), make()
     assert varies(first)
-    assert as_text(first) == as_text(second) == shown(first) == text
+    assert value_as_text(first) == value_as_text(second) == value_as_shown(first) == text
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ def test_a_value_that_python_writes_otherwise_in_every_process_has_one_text(make
 )
 def test_all_other_values_keep_their_text_and_are_shown_as_dspy_shows_them(value: object, text: str, told: str) -> None:
     assert not varies(value)
-    assert (as_text(value), shown(value)) == (text, told)
+    assert (value_as_text(value), value_as_shown(value)) == (text, told)
 
 
 def test_a_value_that_holds_itself_has_a_text() -> None:
     own = Held(1)
     own.inner = own
-    assert as_text(own) == as_text(own)
+    assert value_as_text(own) == value_as_text(own)
     loop: list[object] = [{"a"}]
     loop.append(loop)
-    assert as_text(loop)
+    assert value_as_text(loop)
 
 
 @pytest.mark.slow

@@ -9,13 +9,13 @@ import pytest
 
 from promptopt.optimizers.sprig.method import Sprig, _Search
 from promptopt.optimizers.sprig.plan import SprigPlan
-from promptopt.optimizers.sprig.population_plan import PopulationPlan, planned
+from promptopt.optimizers.sprig.population_plan import PopulationPlan, planned_population
 from promptopt.selection.generations import Preset
 from promptopt.types import Room
 
 
 def plan(cells: int, train: int = 500, examples: int | None = None, steps: int | None = None) -> PopulationPlan:
-    return planned(Room(cells, None, 1, train, 20), cells, examples, steps, writes=True)
+    return planned_population(Room(cells, None, 1, train, 20), cells, examples, steps, writes=True)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,10 @@ def test_what_is_set_stays_and_there_are_no_more_examples_than_the_task_has() ->
 
 def test_without_a_cap_the_proposer_writes_its_share_of_the_lower_half_or_nothing() -> None:
     room = Room(None, None, 1, 7, 20)
-    assert planned(room, None, None, None, writes=True) == PopulationPlan(25, 9_000, 10_000, 100, 10, 7, 382, None)
-    assert planned(room, None, 5, 4, writes=False) == PopulationPlan(4, 9_000, 10_000, 100, 10, 5, 0, None)
+    assert planned_population(room, None, None, None, writes=True) == PopulationPlan(
+        25, 9_000, 10_000, 100, 10, 7, 382, None
+    )
+    assert planned_population(room, None, 5, 4, writes=False) == PopulationPlan(4, 9_000, 10_000, 100, 10, 5, 0, None)
 
 
 @pytest.mark.parametrize(

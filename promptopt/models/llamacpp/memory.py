@@ -123,33 +123,33 @@ def _header(file: BinaryIO) -> dict[str, list[int]]:
     if file.read(4) != b"GGUF":
         raise ValueError("not a GGUF file")
     # The format's version, how many tensors there are, and how many keys.
-    _, _, count = _unpacked(file, "IQQ")
+    _, _, count = _struct_values(file, "IQQ")
     for _ in range(count):
-        key, (kind,) = _text(file).decode(), _unpacked(file, "I")
+        key, (kind,) = _sized_bytes(file).decode(), _struct_values(file, "I")
         if kind == _TEXT:
-            _text(file)
+            _sized_bytes(file)
         elif kind == _ARRAY:
-            kind, length = _unpacked(file, "IQ")
+            kind, length = _struct_values(file, "IQ")
             if key == _VOCABULARY:
                 found[key] = [length]
                 # The vocabulary comes behind the sizes, and its texts are megabytes that nobody needs here.
                 break
             if kind == _TEXT:
                 for _ in range(length):
-                    _text(file)
+                    _sized_bytes(file)
             else:
-                found[key] = list(_unpacked(file, f"{length}{_NUMBERS[kind]}"))
+                found[key] = list(_struct_values(file, f"{length}{_NUMBERS[kind]}"))
         else:
-            found[key] = list(_unpacked(file, _NUMBERS[kind]))
+            found[key] = list(_struct_values(file, _NUMBERS[kind]))
     return {key: values for key, values in found.items() if all(isinstance(value, int) for value in values)}
 
 
-def _unpacked(file: BinaryIO, layout: str) -> tuple[Any, ...]:
+def _struct_values(file: BinaryIO, layout: str) -> tuple[Any, ...]:
     return struct.unpack(f"<{layout}", file.read(struct.calcsize(f"<{layout}")))
 
 
-def _text(file: BinaryIO) -> bytes:
-    (length,) = _unpacked(file, "Q")
+def _sized_bytes(file: BinaryIO) -> bytes:
+    (length,) = _struct_values(file, "Q")
     return file.read(length)
 
 

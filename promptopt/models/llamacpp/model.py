@@ -206,7 +206,7 @@ def open_once(path: Path, *, name: str | None = None) -> LlamaCpp:
     try:
         found = path.stat()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable_file(path, error) from error
     # A file that was exchanged is another model, whatever its name.
     key = (path.resolve(), name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
     with _opening:
@@ -221,12 +221,12 @@ def _check_gguf(path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable_file(path, error) from error
     if start != b"GGUF":
         raise ConfigError(
             f"{str(path)!r} is not a GGUF file; convert the model, or name one of `promptopt models list`."
         )
 
 
-def _unreadable(path: Path, error: OSError) -> ConfigError:
+def _unreadable_file(path: Path, error: OSError) -> ConfigError:
     return ConfigError(f"the model file {str(path)!r} cannot be read ({error.strerror}); check its path.")

@@ -118,7 +118,7 @@ def _values(
     engine: LlamaCppEngine, node: tuple[int, ...], forced: int, count: int, slot: int, wanted: Sequence[int]
 ) -> dict[int, Value]:
     entries = _alternatives(engine, node, forced, count, slot)
-    return {entry["id"]: _value(engine, entry) for entry in entries if entry["id"] in wanted}
+    return {entry["id"]: _spelling_and_logprob(engine, entry) for entry in entries if entry["id"] in wanted}
 
 
 def _alternatives(
@@ -143,7 +143,7 @@ def _alternatives(
     return [each for entry in entries for each in (entry, *entry["top_logprobs"])]
 
 
-def _value(engine: LlamaCppEngine, entry: dict[str, Any]) -> Value:
+def _spelling_and_logprob(engine: LlamaCppEngine, entry: dict[str, Any]) -> Value:
     # The engine gives no bytes for markers.
     spelt = bytes(entry["bytes"]) if entry["bytes"] else engine.marker_text(entry["id"])
     logprob = entry["logprob"]

@@ -28,7 +28,7 @@ def default_address() -> str:
 
 def host_of(address: str) -> str:
     """The host of a base URL, as it is looked up. Raises ConfigError for what is no base URL, or holds a secret."""
-    return _looked_up(_parts(address).hostname or "")
+    return _looked_up(_split_address(address).hostname or "")
 
 
 def canonical_address(address: str) -> str:
@@ -37,7 +37,7 @@ def canonical_address(address: str) -> str:
     `localhost`, `::1` and the addresses that a server which listens to all prints are 127.0.0.1: a server there is
     reached by any of them. Raises ConfigError for what is no base URL, or holds a secret.
     """
-    parts = _parts(address)
+    parts = _split_address(address)
     host = _looked_up(parts.hostname or "")
     numbers = _numbers(host)
     if numbers is not None:
@@ -81,7 +81,7 @@ def check_address(address: str) -> None:
     try:
         parts = urlsplit(address)
     except ValueError:
-        # What is no URL at all is refused where it is read, in `_parts`.
+        # What is no URL at all is refused where it is read, in `_split_address`.
         return
     # An empty query (`…/v1?`) has no `parts.query`, so the sign itself is looked for too.
     # The address itself stays out of the messages: it may carry the secret.
@@ -132,7 +132,7 @@ def _numbers(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return found if mapped is None else mapped
 
 
-def _parts(address: str) -> SplitResult:
+def _split_address(address: str) -> SplitResult:
     check_address(address)
     try:
         parts = urlsplit(address.strip())

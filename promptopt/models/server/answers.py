@@ -21,7 +21,7 @@ class Malformed(Outage):
 
 def choices_of(answer: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     """The choices of a completion in the order of their prompts. Raises Malformed where there are not `count`."""
-    choices = [_object(choice) for choice in _list(answer.get("choices"))]
+    choices = [_object_or_malformed(choice) for choice in _list(answer.get("choices"))]
     if len(choices) != count:
         raise Malformed(f"answered {counted(count, 'prompt')} with {counted(len(choices), 'choice')}")
     # Servers may settle the prompts of one request in any order.
@@ -36,9 +36,12 @@ def prompt_logprobs_of(choice: Mapping[str, Any], prompt: Sequence[int]) -> list
         if len(reported) != len(prompt):
             raise Malformed("answered with log-probabilities of another prompt")
         # Without the first row, which is null: nothing stands before the first token.
-        own = (_of(_of(row, str(token)), "logprob") for row, token in zip(reported[1:], prompt[1:], strict=True))
+        own = (
+            _logprob_of(_logprob_of(row, str(token)), "logprob")
+            for row, token in zip(reported[1:], prompt[1:], strict=True)
+        )
     else:
-        echoed = _list(_object(choice.get("logprobs")).get("token_logprobs"))
+        echoed = _list(_object_or_malformed(choice.get("logprobs")).get("token_logprobs"))
         # With `echo` the tokens that were generated follow the prompt's own.
         if len(echoed) < len(prompt) or echoed[0] is not None:
             raise Malformed("answered without the log-probabilities of a prompt's tokens")
@@ -48,14 +51,14 @@ def prompt_logprobs_of(choice: Mapping[str, Any], prompt: Sequence[int]) -> list
 
 def requested_logprobs(choice: Mapping[str, Any], tokens: Sequence[int]) -> dict[int, float]:
     """The log-probabilities of the `logprob_token_ids` that were asked, for the one token that was generated."""
-    tops = _list(_object(choice.get("logprobs")).get("top_logprobs"))
+    tops = _list(_object_or_malformed(choice.get("logprobs")).get("top_logprobs"))
     # So `return_tokens_as_token_ids` writes tokens: two of them can have one text.
-    return {token: nats(_of(tops[0] if tops else None, f"token_id:{token}")) for token in tokens}
+    return {token: nats(_logprob_of(tops[0] if tops else None, f"token_id:{token}")) for token in tokens}
 
 
 def greedy_logprob(choice: Mapping[str, Any]) -> float:
     """The log-probability of the last token that was generated."""
-    values = _list(_object(choice.get("logprobs")).get("token_logprobs"))
+    values = _list(_object_or_malformed(choice.get("logprobs")).get("token_logprobs"))
     return nats(values[-1] if values else None)
 
 
@@ -79,10 +82,12 @@ def row_logprobs(answer: Mapping[str, Any], count: int) -> list[float] | None:
 def generated_logprobs(answer: Mapping[str, Any], wanted: Sequence[int]) -> list[dict[int, float]]:
     """Of the tokens that llama.cpp generated (the first of `wanted`, at least one), and of their alternatives."""
     (choice,) = choices_of(answer, 1)
-    generated = [_object(entry) for entry in _list(_object(choice.get("logprobs")).get("content"))]
+    generated = [
+        _object_or_malformed(entry) for entry in _list(_object_or_malformed(choice.get("logprobs")).get("content"))
+    ]
     if not generated or [entry.get("id") for entry in generated] != list(wanted[: len(generated)]):
         raise Malformed("did not generate the tokens that it was forced to")
-    others = [[_object(other) for other in _list(entry.get("top_logprobs", []))] for entry in generated]
+    others = [[_object_or_malformed(other) for other in _list(entry.get("top_logprobs", []))] for entry in generated]
     return [
         # The token itself comes last, so that its own number stands.
         {int(each["id"]): nats(each.get("logprob")) for each in (*beside, entry) if isinstance(each.get("id"), int)}
@@ -99,7 +104,7 @@ def nats(value: object) -> float:
     return -math.inf if value <= _MINUS_INFINITY else float(value)
 
 
-def _object(value: object) -> dict[str, Any]:
+def _object_or_malformed(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed("answered without log-probabilities")
     return cast("dict[str, Any]", value)
@@ -111,7 +116,7 @@ def _list(value: object) -> list[Any]:
     return cast("list[Any]", value)
 
 
-def _of(row: object, name: str) -> Any:
-    if name not in _object(row):
+def _logprob_of(row: object, name: str) -> Any:
+    if name not in _object_or_malformed(row):
         raise Malformed("answered without the log-probability of a token that was asked for")
-    return _object(row)[name]
+    return _object_or_malformed(row)[name]

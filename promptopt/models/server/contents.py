@@ -32,7 +32,7 @@ def contents_of(message: Mapping[str, Any]) -> Contents:
         # JSON that a gateway has read already.
         found = Contents(canonical(cast("object", content)))
     else:
-        found = _of(cast("object", content))
+        found = _contents_of(cast("object", content))
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
         found = Contents(refusal, found.thought, refused=True)
@@ -89,14 +89,14 @@ def _is_whole(arguments: str) -> bool:
         return False
 
 
-def _of(content: object) -> Contents:
+def _contents_of(content: object) -> Contents:
     """A text, or parts that are joined as they stand; what is no text says nothing."""
     if content is None:
         return Contents()
     if isinstance(content, str):
         return Contents(content)
     if isinstance(content, list):
-        parts = [_of(part) for part in cast("list[object]", content)]
+        parts = [_contents_of(part) for part in cast("list[object]", content)]
         said, thought = ("".join(getattr(part, name) for part in parts) for name in ("said", "thought"))
         return Contents(said, thought, any(part.refused for part in parts))
     if isinstance(content, dict):
@@ -107,11 +107,11 @@ def _of(content: object) -> Contents:
 def _of_part(part: Mapping[str, Any]) -> Contents:
     # Gemini's contents hold their parts one level deeper.
     if "parts" in part:
-        return _of(part["parts"])
+        return _contents_of(part["parts"])
     kind = str(part.get("type"))
     if "refusal" in kind and isinstance(part.get("refusal"), str):
         return Contents(part["refusal"], refused=True)
-    found = _of(next((part[name] for name in _TEXTS if part.get(name) is not None), None))
+    found = _contents_of(next((part[name] for name in _TEXTS if part.get(name) is not None), None))
     # Gemini marks a thought by a flag, others by the kind of the part.
     if "thinking" in kind or "reasoning" in kind or part.get("thought") is True:
         return Contents("", found.said + found.thought)

@@ -86,7 +86,7 @@ class PrefixCacheScoring:
                 if rows is None:
                     recomputed.append(read)
                 else:
-                    found[read] = _result(read, rows)
+                    found[read] = _as_logprobs(read, rows)
         if recomputed:
             results, served = await self._recompute(recomputed)
             found.update(zip(recomputed, results, strict=True))
@@ -122,7 +122,9 @@ class PrefixCacheScoring:
             )
             choices = choices_of(answer, len(reads))
             rows = [prompt_logprobs_of(choice, _prompt_of(read)) for read, choice in zip(reads, choices, strict=True)]
-            return [_result(read, row[read.start :]) for read, row in zip(reads, rows, strict=True)], served_by(answer)
+            return [_as_logprobs(read, row[read.start :]) for read, row in zip(reads, rows, strict=True)], served_by(
+                answer
+            )
         # No room behind the longest for a token that follows: it is asked for as the next one.
         body = {**self._full_prompt.body([read.tokens for read in reads]), **self.next_token_body(reads)}
         answer = await self._channel.ask(self._channel.server.completions, body)
@@ -228,7 +230,7 @@ def _prompt_of(read: LogProbRequest) -> tuple[int, ...]:
     return (*read.tokens, *read.following)
 
 
-def _result(read: LogProbRequest, rows: Sequence[float]) -> LogProbs:
+def _as_logprobs(read: LogProbRequest, rows: Sequence[float]) -> LogProbs:
     """`rows`: of the tokens of `read` from its start on, and of the one that follows."""
     own = len(read.tokens) - read.start
     return LogProbs(tuple(rows[:own]), dict(zip(read.following, rows[own:], strict=True)), 0)

@@ -115,7 +115,7 @@ class Scorer:
             forced, texts = await tokens.force(request)
             if forced.longest > tokens.tokenizer.limit:
                 return Likelihoods((), forced.prompt_tokens, "rejected", served=capabilities.served)
-            found = await method.score(forced, request.shared / max(1, _length(request.content)))
+            found = await method.score(forced, request.shared / max(1, _content_length(request.content)))
         except TooLong:
             return Likelihoods(finish="rejected", served=capabilities.served)
         if found.served not in ("", capabilities.served):
@@ -144,5 +144,5 @@ class Scorer:
         return capabilities
 
 
-def _length(content: Content) -> int:
+def _content_length(content: Content) -> int:
     return len(content) if isinstance(content, str) else sum(len(message.content) for message in content)

@@ -52,9 +52,9 @@ def _of_chat(form: Mapping[str, Any]) -> Iterable[Token]:
         others = entry.get("top_logprobs")
         # JSON has no minus infinity: what has that probability is null in some servers' answers.
         listed = [] if others is None else [other for other in others if other["logprob"] is not None]
-        top = {_text(other): other["logprob"] for other in listed}
+        top = {_token_text(other): other["logprob"] for other in listed}
         if entry["logprob"] is not None:
-            yield Token(_text(entry), _nats(entry["logprob"]), _best_first(top))
+            yield Token(_token_text(entry), _nats(entry["logprob"]), _best_first(top))
 
 
 def _of_completions(form: Mapping[str, Any]) -> Iterable[Token]:
@@ -71,7 +71,7 @@ def _of_completions(form: Mapping[str, Any]) -> Iterable[Token]:
             )
 
 
-def _text(entry: Mapping[str, Any]) -> str:
+def _token_text(entry: Mapping[str, Any]) -> str:
     """The text of a token; some servers send nothing but its bytes."""
     text, raw = entry["token"], entry.get("bytes")
     if text or not raw:

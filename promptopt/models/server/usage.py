@@ -19,7 +19,7 @@ def usage_of(answer: Mapping[str, Any], request: Request, text: str, model: str)
     so counts none.
     """
     counts = cast("dict[str, Any]", answer["usage"]) if isinstance(answer.get("usage"), dict) else {}
-    asked = _texts(request)
+    asked = _texts_sent(request)
     most_read, most_written = most_tokens(asked, text, request.sampling.max_tokens)
     read = _counted(counts, _READ, most_read, there=any(asked))
     written = _counted(counts, _WRITTEN, most_written, there=bool(text))
@@ -40,7 +40,7 @@ def _counted(counts: Mapping[str, Any], names: Sequence[str], most: int, *, ther
     return None if found == 0 and there else found
 
 
-def _texts(request: Request) -> Sequence[str]:
+def _texts_sent(request: Request) -> Sequence[str]:
     content = request.content
     if isinstance(content, str):
         return [content]

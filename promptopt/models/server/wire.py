@@ -217,7 +217,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         text = f"<think>\n{held.thought}"
     written = text if text.startswith("<think>") else text + held.thought
     shown = masked(text, keys)
-    if shown != text or _show(tokens, keys):
+    if shown != text or _show_keys(tokens, keys):
         text, tokens = shown, tuple(Token(MASK, token.logprob) for token in tokens)
     served = masked(served_by(answer), keys)
     calls = tuple(ToolCall(*(masked(each, keys) for each in (call.name, call.arguments, call.id))) for call in calls)
@@ -230,7 +230,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     return Reply(text, finish, *used, tokens, served, tool_calls=calls)
 
 
-def _show(tokens: Sequence[Token], keys: Sequence[str]) -> bool:
+def _show_keys(tokens: Sequence[Token], keys: Sequence[str]) -> bool:
     """Whether the tokens hold one of the keys, in one or spread over several: they need not be those of the text."""
     listed = "\n".join(("".join(token.text for token in tokens), *(each for token in tokens for each, _ in token.top)))
     return masked(listed, keys) != listed

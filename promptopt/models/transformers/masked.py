@@ -44,10 +44,10 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
                 f"the masked language model {called!r} has no token that ends a reply, so its end cannot be scored; "
                 f"use `--evaluator labels`."
             )
-        before, found, after = _text(request.content).partition(mask_text)
+        before, found, after = _joined_content(request.content).partition(mask_text)
         # Two masks or more: which one is meant is not known, so they are text, and the label goes to the end.
         if mask_text in after:
-            before, found, after = _text(request.content), "", ""
+            before, found, after = _joined_content(request.content), "", ""
         # A message ends without the space that stands before a word.
         if not found and not isinstance(request.content, str):
             before += " "
@@ -81,7 +81,7 @@ def _reads(before: tuple[int, ...], label: tuple[int, ...], after: tuple[int, ..
     return tuple(found)
 
 
-def _text(content: Content) -> str:
+def _joined_content(content: Content) -> str:
     return content if isinstance(content, str) else "\n\n".join(message.content for message in content)
 
 

@@ -145,12 +145,12 @@ class _Batches:
         for continuation, reads in enumerate(plan.reads):
             for number, read in enumerate(reads):
                 batch = self._waiting.get(prefix)
-                if batch is not None and batch.tokens + _own(prefix, batch, read) > self._at_most(prefix):
+                if batch is not None and batch.tokens + _unshared_tokens(prefix, batch, read) > self._at_most(prefix):
                     yield from self.evaluate(prefix)
                     batch = None
                 if batch is None:
                     batch = self._waiting[prefix] = _ReadBatch([], 0)
-                batch.tokens += _own(prefix, batch, read)
+                batch.tokens += _unshared_tokens(prefix, batch, read)
                 batch.reads.append((_Place(index, continuation, number), read))
 
     def finish(self, prefixes: Sequence[Prefix], stopping: Callable[[], bool]) -> SettledReads:
@@ -193,7 +193,7 @@ class _Batches:
         return self._most[prefix]
 
 
-def _own(prefix: Prefix, batch: _ReadBatch, read: Read) -> int:
+def _unshared_tokens(prefix: Prefix, batch: _ReadBatch, read: Read) -> int:
     """How many tokens a read has that neither the prefix nor the read before it has: neighbours share most."""
     before = batch.reads[-1][1].tokens[len(prefix) :] if batch.reads else ()
     own = read.tokens[len(prefix) :]

@@ -89,7 +89,7 @@ class Engine:
             self._final: Any = importlib.import_module("vllm.sampling_params").RequestOutputKind.FINAL_ONLY
             self._failures: tuple[type[Exception], ...] = (RuntimeError, ValueError, OSError, own_failures)
             try:
-                self._engine: Any = vllm.LLMEngine.from_engine_args(vllm.EngineArgs(**_arguments(settings)))
+                self._engine: Any = vllm.LLMEngine.from_engine_args(vllm.EngineArgs(**_engine_arguments(settings)))
             except self._failures as error:
                 raise BackendError(
                     f"vLLM cannot start {str(settings.folder)!r} with a context of "
@@ -241,7 +241,7 @@ class Engine:
             raise BackendError(f"vLLM failed: {error}; run the same command again to go on.") from error
 
 
-def _arguments(settings: EngineSettings) -> dict[str, Any]:
+def _engine_arguments(settings: EngineSettings) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "model": str(settings.folder),
         "dtype": settings.dtype,

@@ -127,7 +127,7 @@ class VLLM:
             forced.context[: step // engine.block * engine.block]
             for (_, forced), step in zip(fitting, shared, strict=True)
         ]
-        for number, found in _read(engine, plans, prefixes, stopping):
+        for number, found in _read_plans(engine, plans, prefixes, stopping):
             index, forced = fitting[number]
             yield index, self._likelihoods(forced, plans[number].logprobs(forced, found))
 
@@ -247,7 +247,7 @@ def _own_settings(folder: Path) -> tuple[str, int | None]:
     return settings.get("dtype", settings.get("torch_dtype", "auto")), settings.get("max_position_embeddings")
 
 
-def _read(
+def _read_plans(
     engine: Engine, plans: Sequence[LogProbPlan], prefixes: Sequence[tuple[int, ...]], stopping: Callable[[], bool]
 ) -> Iterator[tuple[int, list[LogProbs]]]:
     """Yield `(plan's number, what each of its reads gave)` as plans are complete."""

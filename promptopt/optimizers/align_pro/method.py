@@ -27,11 +27,11 @@ from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.align_pro.answers import ANSWERS, answers
 from promptopt.optimizers.align_pro.hacking import held_against, suspicion
-from promptopt.optimizers.align_pro.plan import GUARDED, LEAST, AlignProPlan, planned, unlimited
+from promptopt.optimizers.align_pro.plan import GUARDED, LEAST, AlignProPlan, rewrites_plan, unlimited
 from promptopt.optimizers.align_pro.settings import TRAINING, TrainingSettings
 from promptopt.optimizers.align_pro.tilt import Tilt, draw_place
 from promptopt.optimizers.align_pro.trained import PrompterMaker, Trained, check_prompter
-from promptopt.optimizers.align_pro.weighing import check_scale, described, weighed
+from promptopt.optimizers.align_pro.weighing import check_scale, round_note, weighed
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -126,7 +126,7 @@ class AlignPro:
         """By the budget where there is one. A prompter that is trained takes steps while the budget lasts instead."""
         if self.trains:
             return unlimited(room, self.rewrites, self.examples, 1)
-        return planned(room, self.rewrites, self.examples, self.rounds, guard=self.guard)
+        return rewrites_plan(room, self.rewrites, self.examples, self.rounds, guard=self.guard)
 
     def least(self, room: Room) -> int:
         """A round of four rewrites, or of as many as are set, and the guard."""
@@ -214,7 +214,7 @@ class AlignPro:
         run.rank_by(batch, order)
         pool = [run.estimate(prompt, batch) for prompt in order]
         partial = "" if cut is None else f"partial: {len(rewarded)} of {len(counts)} rewarded, "
-        run.record(pool, [best], f"{partial}{described(tilt, spent, self._reference())}")
+        run.record(pool, [best], f"{partial}{round_note(tilt, spent, self._reference())}")
         if cut is not None:
             raise cut
         return best, tilt.kl

@@ -32,7 +32,7 @@ class AlignProPlan:
         )
 
 
-def planned(room: Room, rewrites: int | None, examples: int | None, rounds: int, *, guard: bool) -> AlignProPlan:
+def rewrites_plan(room: Room, rewrites: int | None, examples: int | None, rounds: int, *, guard: bool) -> AlignProPlan:
     """What is left open by the room: half of its square root in examples, and rewrites for the rest.
 
     So a larger budget tells rewrites apart better, and tries more of them. The guard's fresh examples are left over.

@@ -23,7 +23,7 @@ from promptopt.operators.replies import Form, tidy
 from promptopt.operators.training import Learned, Policy, Sample, Tokens, Training, TrainingBatch
 from promptopt.optimizers.align_pro.answers import ANSWERS, answers
 from promptopt.optimizers.align_pro.settings import TrainingSettings
-from promptopt.optimizers.align_pro.weighing import check_scale, described, weighed
+from promptopt.optimizers.align_pro.weighing import check_scale, round_note, weighed
 from promptopt.run import Run
 from promptopt.text import Pattern, counted
 from promptopt.types import Example, Prompt, Proposal, digest
@@ -161,7 +161,7 @@ class Trained:
         )
         order = sorted(counts, key=lambda prompt: -tilt.weights[list(counts).index(prompt)])
         run.record(
-            [run.estimate(prompt, self._batch) for prompt in order], order[:1], described(tilt, 0.0, self._reference)
+            [run.estimate(prompt, self._batch) for prompt in order], order[:1], round_note(tilt, 0.0, self._reference)
         )
         if tilt.strength == math.inf:
             run.warn("the prompt and all of its first rewrites earned the same, so there was nothing to train by")

@@ -57,7 +57,7 @@ class _Rewriting:
         """A text whole; of a chat the last user's message."""
         if isinstance(content, str):
             return content
-        place = _last(content)
+        place = _last_user_place(content)
         return None if place is None else content[place].content
 
     def request(self, text: str, sampling: Sampling) -> Request:
@@ -75,7 +75,7 @@ class _Rewriting:
         """In its place."""
         if isinstance(content, str):
             return text
-        place = _last(content)
+        place = _last_user_place(content)
         if place is None:
             return content
         return (*content[:place], replace(content[place], content=text), *content[place + 1 :])
@@ -201,11 +201,11 @@ class Rewritten:
         ]
 
 
-def _last(messages: tuple[Message, ...]) -> int | None:
+def _last_user_place(messages: tuple[Message, ...]) -> int | None:
     return next((place for place in reversed(range(len(messages))) if messages[place].role == "user"), None)
 
 
-def _open(rest: str, base_url: str | None) -> Model:
+def _open_pair(rest: str, base_url: str | None) -> Model:
     prompter, between, target = rest.partition(BETWEEN)
     if not between or not prompter or not target:
         raise ConfigError(
@@ -216,6 +216,6 @@ def _open(rest: str, base_url: str | None) -> Model:
 
 
 REWRITTEN = Provider(
-    f"rewritten/PROMPTER{BETWEEN}TARGET", "a model whose inputs another one rewrites first (Align-Pro)", _open,
+    f"rewritten/PROMPTER{BETWEEN}TARGET", "a model whose inputs another one rewrites first (Align-Pro)", _open_pair,
     scores="yes", takes_url=True,
 )  # fmt: skip

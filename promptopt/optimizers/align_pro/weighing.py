@@ -57,7 +57,7 @@ def check_scale(rows: Sequence[Sequence[float]], scale: tuple[float, float]) -> 
         )
 
 
-def described(tilt: Tilt, spent: float, reference: str) -> str:
+def round_note(tilt: Tilt, spent: float, reference: str) -> str:
     """What a round found, for the record; `spent`: the KL of the rounds before it. `reference`: its mark."""
     return (
         f"reward {tilt.reference_reward:.3f} under the reference {reference} and {tilt.reward:.3f} tilted, KL "

@@ -28,7 +28,7 @@ from promptopt.operators.dry_spells import Dryness
 from promptopt.operators.reflect import Mistake, ask, find_mistakes, show_task
 from promptopt.operators.replies import sized
 from promptopt.operators.traces import show_traced
-from promptopt.optimizers.apo.plan import EXPANSION, PAPER, SPARE, BeamPlan, Expansion, scaled
+from promptopt.optimizers.apo.plan import EXPANSION, PAPER, SPARE, BeamPlan, Expansion, beam_plan
 from promptopt.optimizers.apo.requests import (
     CONFUSED,
     CRITIC,
@@ -103,7 +103,7 @@ class APO:
             return replace(PAPER, **{name: value for name, value in own.items() if value is not None})
         # -1 for what is open, as 0 is a setting of its own.
         given = BeamPlan(**{name: -1 if value is None else value for name, value in own.items()})
-        return scaled(room, given, self.expand)
+        return beam_plan(room, given, self.expand)
 
     def least(self, room: Room) -> int:
         """Evaluations of one round: the start's mistakes, and a selection among its children."""
@@ -176,7 +176,7 @@ class APO:
             if chosen is None:
                 chosen = looks_of(run, plan.selection(len(pool), number), lineage=plan.lineage)
             return chosen.select(run, pool, run.train, plan.beam)
-        return _ranked(run.evaluate(pool, self._minibatch(run, plan)))
+        return _by_mean(run.evaluate(pool, self._minibatch(run, plan)))
 
     def _minibatch(self, run: Run, plan: BeamPlan) -> list[Example]:
         return run.rng("minibatch").sample(run.train, min(plan.minibatch, len(run.train)))
@@ -296,7 +296,7 @@ class APO:
         if len(some) <= most:
             return some
         examples = [example for example, _ in _some(run.rng("children"), errors, FILTER)]
-        return [estimate.prompt for estimate in _ranked(run.evaluate(some, examples))[:most]]
+        return [estimate.prompt for estimate in _by_mean(run.evaluate(some, examples))[:most]]
 
 
 def _groups(rng: random.Random, errors: Sequence[Mistake], count: int, size: int) -> list[list[Mistake]]:
@@ -322,7 +322,7 @@ def _some(rng: random.Random, items: Sequence[_Item], most: int) -> list[_Item]:
     return [items[index] for index in sorted(rng.sample(range(len(items)), most))]
 
 
-def _ranked(scores: ScoreMatrix) -> list[Estimate]:
+def _by_mean(scores: ScoreMatrix) -> list[Estimate]:
     estimates = [Estimate(prompt, mean, len(scores.examples)) for prompt, mean in scores.means().items()]
     # Stable also in reverse: of equals the earlier, which is the parent, stays before its children.
     return sorted(estimates, key=lambda estimate: estimate.mean, reverse=True)

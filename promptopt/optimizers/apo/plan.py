@@ -99,7 +99,7 @@ PAPER = BeamPlan(rounds=6, beam=4, minibatch=64, groups=4, paraphrases=2, childr
 """The constants of paper and code."""
 
 
-def scaled(room: Room, own: BeamPlan, expand: Expansion) -> BeamPlan:
+def beam_plan(room: Room, own: BeamPlan, expand: Expansion) -> BeamPlan:
     """As many rounds as the room pays for; `own`: what the user set, -1 where nothing was set.
 
     Children of a round, their mean looks and how these grow: as `selection.depth` says. Of a parent's children half

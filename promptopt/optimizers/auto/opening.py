@@ -53,10 +53,10 @@ def look_at_start(run: Run, plan: Generations, *, layouts: bool) -> Beginning | 
                 "found here"
             )
             return None
-    others = _others(run) if layouts and plan.look >= LEAST_PAIRS else []
+    others = _other_layouts(run) if layouts and plan.look >= LEAST_PAIRS else []
     # All layouts together are looked at on about as many examples as the start was.
     pairs = min(plan.look, max(LEAST_PAIRS, plan.look // max(1, len(others))))
-    laid_out = _taken(run, others, seen[:pairs])
+    laid_out = _accepted_layouts(run, others, seen[:pairs])
     elite = _better(run, laid_out, seen[:pairs], plan.keep)
     unreadable = sum(not score.parsed for score in scores)
     first: list[Proposal] = []
@@ -83,7 +83,7 @@ def _why(run: Run, scores: Sequence[Score]) -> str:
     return f" (mostly: {cause}); {advice(cause, run.task.sampling.max_tokens)}"
 
 
-def _others(run: Run) -> list[Prompt]:
+def _other_layouts(run: Run) -> list[Prompt]:
     """The start in the other layouts of its task in which the model reads it differently."""
     if not isinstance(run.task, Task) or run.initial.layout:
         return []
@@ -93,7 +93,7 @@ def _others(run: Run) -> list[Prompt]:
     return run.admit([Proposal(each, (run.initial,), "layout", f"read as {each.layout!r}") for each in laid_out])
 
 
-def _taken(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> tuple[Prompt, ...]:
+def _accepted_layouts(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) -> tuple[Prompt, ...]:
     """Those whose requests the task model takes, scored on `examples`."""
     taken: list[Prompt] = []
     for prompt in prompts:

@@ -71,7 +71,7 @@ class Operators:
         left_out: list[str] = []
         if most_demos != 0 and not self._pool:
             left_out.append("demo (the layout has no place for demonstrations, or no right answer is short enough)")
-        self._guesses = sorted(map(_length, run.train))[len(run.train) // 2] <= SHOWABLE
+        self._guesses = sorted(map(_example_length, run.train))[len(run.train) // 2] <= SHOWABLE
         if not self._guesses:
             left_out.append("guess (the inputs are too long to be shown)")
         if left_out:
@@ -326,7 +326,7 @@ def scaled_points(worths: Sequence[float]) -> list[int]:
     return [round(100 * worth) for worth in worths]
 
 
-def _length(example: Example) -> int:
+def _example_length(example: Example) -> int:
     return sum(len(value) for _, value in example.fields)
 
 

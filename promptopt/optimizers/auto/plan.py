@@ -49,7 +49,7 @@ class Generations:
         )
 
 
-def planned(
+def generations_plan(
     room: Room, children: int | None = None, depth: float | None = None, keep: int = KEEP, dearness: float = 1.0
 ) -> Generations:
     """The plan for a room. `children`, `depth`: what the user set; None: by the room.
@@ -61,8 +61,8 @@ def planned(
     if depth is None and dearness > 1 and cells is not None:
         depth = min(2.0, math.sqrt(dearness)) * mean_depth(cells)
     if cells is None:
-        return _of(UNCAPPED, room, children, depth, keep)
-    made = _of(cells, room, children, depth, keep)
+        return _generations_of(UNCAPPED, room, children, depth, keep)
+    made = _generations_of(cells, room, children, depth, keep)
     if room.calls is None:
         # Nobody has granted the calls that a second writing takes, and somebody waits for them.
         return made
@@ -81,11 +81,11 @@ def _paid(made: Generations, room: Room, children: int | None, depth: float | No
     for _ in range(4):
         left = room.cells(writings * CALLING * made.children / (made.depth * (made.children + keep)))
         assert left is not None
-        made = replace(_of(left, room, children, depth, keep), writings=writings)
+        made = replace(_generations_of(left, room, children, depth, keep), writings=writings)
     return made
 
 
-def _of(cells: int, room: Room, children: int | None, depth: float | None, keep: int) -> Generations:
+def _generations_of(cells: int, room: Room, children: int | None, depth: float | None, keep: int) -> Generations:
     size = generation_size(cells) if children is None else children
     mean = mean_depth(cells) if depth is None else depth
     # As if no cell were known beforehand; those of survivors are, so there are more. One where all are seen once.

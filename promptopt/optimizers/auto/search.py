@@ -25,7 +25,7 @@ from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.ending import over
 from promptopt.optimizers.auto.opening import look_at_start
 from promptopt.optimizers.auto.operators import Operators
-from promptopt.optimizers.auto.plan import USEFUL, Generations, planned
+from promptopt.optimizers.auto.plan import USEFUL, Generations, generations_plan
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.posterior import Posterior
@@ -77,7 +77,7 @@ class Auto:
 
     def plan(self, room: Room) -> Generations:
         """Everything that costs, from what is granted."""
-        return planned(room, self.children, self.depth, dearness=self._dearness)
+        return generations_plan(room, self.children, self.depth, dearness=self._dearness)
 
     @property
     def _dearness(self) -> float:
@@ -150,7 +150,7 @@ def _by_size(run: Run, plan: Generations) -> dict[str, float]:
     return {**dict.fromkeys(names, 1.0), **small, "demo": 1.0 if turns else SHORTENING}
 
 
-def _left(run: Run, plan: Generations) -> float:
+def _evaluations_left(run: Run, plan: Generations) -> float:
     """Evaluations that the search may still ask for."""
     left = run.evaluations_left()
     if left is not None:
@@ -161,7 +161,7 @@ def _left(run: Run, plan: Generations) -> float:
 
 def _affordable(run: Run, plan: Generations, writings: int) -> int:
     """Children of the next generation: as planned, or so many that calls are left for a look at everyone; 0: none."""
-    left, keep = _left(run, plan), plan.keep
+    left, keep = _evaluations_left(run, plan), plan.keep
     # Of many first steps from one prompt the best is worth more than a second generation's.
     wanted = plan.children * (2 if not run.steps and plan.evaluations < SMALL else 1)
     if run.room.calls is None:
@@ -175,7 +175,7 @@ def _looked_at(run: Run, plan: Generations, arms: Sequence[Prompt]) -> list[Esti
     depth = depth_at(plan.depth, run.spent.evaluations / max(1, plan.evaluations))
     losses = run.abilities.stands_in
     # Rejects may ask for one evaluation an arm on top.
-    budget = max(1, int(min(depth * len(arms), _left(run, plan) - (len(arms) if losses else 0))))
+    budget = max(1, int(min(depth * len(arms), _evaluations_left(run, plan) - (len(arms) if losses else 0))))
     rule = looks_of(run, budget, lineage=True)
     return rule.select(run, arms, _unshown(run, arms), plan.keep)
 

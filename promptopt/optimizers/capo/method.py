@@ -258,7 +258,7 @@ class CAPO:
     ) -> list[Proposal]:
         """One child a crossover; it is missing where the crossover gave nothing that can be used."""
         rng, editable = run.rng("parents"), run.task.editable
-        pairs = [_pair(rng, population) for _ in range(plan.crossovers)]
+        pairs = [_parent_pair(rng, population) for _ in range(plan.crossovers)]
         asked = [
             (first, self._request(run, CROSSOVER, first, {"first": first[editable], "second": second[editable]}))
             for first, second in pairs
@@ -305,7 +305,7 @@ class CAPO:
         return pattern.render({"task": show_task(run.task, parent), "words": str(most * 2 // 3), **texts})
 
 
-def _pair(rng: random.Random, population: Sequence[Prompt]) -> tuple[Prompt, Prompt]:
+def _parent_pair(rng: random.Random, population: Sequence[Prompt]) -> tuple[Prompt, Prompt]:
     """Two different members; a population of one is crossed with itself."""
     drawn = rng.sample(population, min(2, len(population)))
     return drawn[0], drawn[-1]

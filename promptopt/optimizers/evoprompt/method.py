@@ -43,7 +43,7 @@ from promptopt.optimizers.evoprompt.evolution import (
     para_topk,
     wheel,
 )
-from promptopt.optimizers.evoprompt.plan import BREEDERS, Lineage, bounds, planned
+from promptopt.optimizers.evoprompt.plan import BREEDERS, Lineage, bounds, evolution_plan
 from promptopt.optimizers.evoprompt.requests import OPERATOR, request_child
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -77,7 +77,7 @@ class EvoPromptGA:
     """What open settings follow: the budget, or the paper."""
 
     def __post_init__(self) -> None:
-        _check(self, fewest=1)
+        _check_settings(self, fewest=1)
 
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt and the seeds."""
@@ -97,7 +97,7 @@ class EvoPromptGA:
 
     def plan(self, room: Room) -> Fixed | Fresh:
         """How many generations of how many children there are, and what those are seen on."""
-        return planned(self, room, keep=BREEDERS, fixed=self.update == "std")
+        return evolution_plan(self, room, keep=BREEDERS, fixed=self.update == "std")
 
     def least(self, room: Room) -> int:
         """Evaluations of one generation that is of use."""
@@ -118,7 +118,9 @@ class EvoPromptGA:
             children = self._children(run, breeder, population, size)
             scored = fitness(run, [child for child in children if child is not None], examples)
             # Of equals the older comes first, then the shorter: the sort by score is stable.
-            union = list(dict.fromkeys([*population, *sorted(scored, key=lambda each: _length(run, each.prompt))]))
+            union = list(
+                dict.fromkeys([*population, *sorted(scored, key=lambda each: _instruction_length(run, each.prompt))])
+            )
             # Paper: the best N of old and new together.
             if self.update == "topk":
                 population = fittest_first(union)[:size]
@@ -179,7 +181,7 @@ class EvoPromptDE:
     """What open settings follow: the budget, or the paper."""
 
     def __post_init__(self) -> None:
-        _check(self, fewest=self._fewest)
+        _check_settings(self, fewest=self._fewest)
 
     @property
     def _fewest(self) -> int:
@@ -209,7 +211,7 @@ class EvoPromptDE:
 
     def plan(self, room: Room) -> Fixed | Fresh:
         """How many generations of how many children there are, and what those are seen on."""
-        return planned(self, room, keep=self._fewest)
+        return evolution_plan(self, room, keep=self._fewest)
 
     def least(self, room: Room) -> int:
         """Evaluations of one generation that is of use."""
@@ -290,11 +292,11 @@ def _overwritten(
     return slots
 
 
-def _length(run: Run, prompt: Prompt) -> int:
+def _instruction_length(run: Run, prompt: Prompt) -> int:
     return len(prompt[run.task.editable])
 
 
-def _check(settings: EvoPromptGA | EvoPromptDE, *, fewest: int) -> None:
+def _check_settings(settings: EvoPromptGA | EvoPromptDE, *, fewest: int) -> None:
     within(settings, population=(fewest, math.inf), generations=(0, math.inf), examples=(1, math.inf))
     if not all(seed.strip() for seed in settings.seeds):
         raise ConfigError("one of the 'seeds' is empty; give every seed prompt a text, or leave it out")

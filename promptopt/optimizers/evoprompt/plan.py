@@ -54,7 +54,7 @@ class Evolving(Protocol):
         ...
 
 
-def planned(settings: Evolving, room: Room, *, keep: int, fixed: bool = False) -> Fixed | Fresh:
+def evolution_plan(settings: Evolving, room: Room, *, keep: int, fixed: bool = False) -> Fixed | Fresh:
     """The paper's way for its preset, for a set size that was asked for, and where the room affords it; else by budget.
 
     `fixed`: the paper's way whatever the room. `keep`: as of `Fresh`.

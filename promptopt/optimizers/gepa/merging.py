@@ -105,7 +105,7 @@ class Merges:
             prompt = prompts[ancestor]
             for part, source in zip(self._parts, sources, strict=True):
                 prompt = prompt.replace(part, prompts[source][part])
-            proposal = Proposal(prompt, (prompts[first], prompts[second]), "merge", _taken(self._parts, sources))
+            proposal = Proposal(prompt, (prompts[first], prompts[second]), "merge", _merge_note(self._parts, sources))
             if prompt not in prompts and self._run.admit([proposal]):
                 return Merge(prompt, first, second)
         return None
@@ -185,5 +185,5 @@ def _forebears(parents: Sequence[Sequence[int]]) -> list[set[int]]:
     return found
 
 
-def _taken(parts: Sequence[str], sources: Sequence[int]) -> str:
+def _merge_note(parts: Sequence[str], sources: Sequence[int]) -> str:
     return ", ".join(f"{part} of {source}" for part, source in zip(parts, sources, strict=True))

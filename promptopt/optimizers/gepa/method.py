@@ -27,7 +27,7 @@ from promptopt.operators.quotes import Quotes
 from promptopt.optimizers.gepa.frontier import Frontier, check_parts
 from promptopt.optimizers.gepa.merging import MERGING, Merges, Merging
 from promptopt.optimizers.gepa.pareto import PARENTS, Parents, best_of, draw_parent, survivors
-from promptopt.optimizers.gepa.plan import GEPAPlan, planned
+from promptopt.optimizers.gepa.plan import GEPAPlan, pareto_plan
 from promptopt.optimizers.gepa.pool import CandidatePool
 from promptopt.optimizers.gepa.reflection import Child, Reflector, Rollout
 from promptopt.optimizers.gepa.split import split
@@ -137,7 +137,7 @@ class GEPA:
 
     def plan(self, room: Room) -> GEPAPlan:
         """By the budget where there is one."""
-        return planned(
+        return pareto_plan(
             room,
             minibatch=self.minibatch,
             pareto=self.pareto,
@@ -168,7 +168,7 @@ class GEPA:
             # After an iteration that accepted a rewritten child, a merge may take the next one, accepted or not (code).
             if joined and merges.due and merges.attempt(pool):
                 joined = False
-                _record(run, pool, [])
+                _record_iteration(run, pool, [])
                 continue
             rollouts = self._rollouts(run, pool, epochs, number)
             imperfect = [rollout for rollout in rollouts if not self._perfect(rollout)]
@@ -178,7 +178,7 @@ class GEPA:
             joined = self._join(run, pool, scored)
             # One merge for each accepted child (code).
             merges.due += joined
-            _record(
+            _record_iteration(
                 run,
                 pool,
                 [Estimate(child.prompt, total(scores) / len(scores), len(scores)) for child, scores in scored],
@@ -261,7 +261,7 @@ def total(scores: Sequence[Score]) -> float:
     return math.fsum(score.value for score in scores)
 
 
-def _record(run: Run, pool: CandidatePool, scored: Sequence[Estimate]) -> None:
+def _record_iteration(run: Run, pool: CandidatePool, scored: Sequence[Estimate]) -> None:
     """Record an iteration: the pool, the children on their minibatches, and the survivors, the best first."""
     estimates, best = pool.estimates(), best_of(pool.means)
     alive = [best, *(each for each in survivors(pool.fronts, pool.means) if each != best)]

@@ -39,7 +39,7 @@ class GEPAPlan:
         )
 
 
-def planned(
+def pareto_plan(
     room: Room, *, minibatch: int | None, pareto: int | None, rounds: int | None, by_budget: bool, whole: bool
 ) -> GEPAPlan:
     """What is not given goes by the budget, where there is one: V is a hundredth of the evaluations.

@@ -100,7 +100,7 @@ class SystemPromptSearch:
         self._sample = [example for group in self._groups.values() for example in group]
         run.rank_by(self._sample)
         self._kept = {part: [run.initial[part]] for part in self.users}
-        self._quotes = Quotes([_own(example) for example in run.train], run.task.labels)
+        self._quotes = Quotes([_source_example(example) for example in run.train], run.task.labels)
         self._scores: dict[tuple[str, ...], list[Score]] = {}
         self._whole: dict[Prompt, float] = {}
         """The worth of every prompt that was scored on all of the sample, in the order they were."""
@@ -300,6 +300,6 @@ class SystemPromptSearch:
         return {name: rng.sample(group, min(count, len(group))) for name, group in groups.items()}
 
 
-def _own(example: Example) -> Example:
+def _source_example(example: Example) -> Example:
     """What an example of several tasks was made of: without the user prompt, which is no data."""
     return example if example.source is None else example.source

@@ -39,13 +39,15 @@ SATED = 5
 def summary_of(run: Run, shown: Sequence[Example], batch: int, sampling: Sampling) -> str:
     """What the proposer makes of the data, in two or three sentences; empty, and said, where that is nothing."""
     batches = [shown[begin : begin + batch] for begin in range(0, len(shown), batch)]
-    observed = _said(run, OBSERVE.render({"examples": _listed(batches[0])}), sampling)
+    observed = _asked_summary(run, OBSERVE.render({"examples": _shown_examples(batches[0])}), sampling)
     if observed is None:
         run.warn("the proposer wrote nothing on the data, so instructions are proposed without a summary of them")
         return ""
     sated = 0
     for more in batches[1 : 1 + FURTHER]:
-        said = _said(run, OBSERVE_MORE.render({"examples": _listed(more), "observed": observed}), sampling)
+        said = _asked_summary(
+            run, OBSERVE_MORE.render({"examples": _shown_examples(more), "observed": observed}), sampling
+        )
         if said is None:
             break
         if COMPLETE.match(said):
@@ -55,15 +57,15 @@ def summary_of(run: Run, shown: Sequence[Example], batch: int, sampling: Samplin
                 break
         else:
             observed = f"{observed}\n{said}"
-    condensed = _said(run, CONDENSE.render({"observed": observed}), sampling)
+    condensed = _asked_summary(run, CONDENSE.render({"observed": observed}), sampling)
     return shorten(observed, FIELD) if condensed is None else condensed
 
 
-def _said(run: Run, request: str, sampling: Sampling) -> str | None:
+def _asked_summary(run: Run, request: str, sampling: Sampling) -> str | None:
     return ask_whole(run, [request], TAG, sampling, "summary")[0]
 
 
-def _listed(examples: Sequence[Example]) -> str:
+def _shown_examples(examples: Sequence[Example]) -> str:
     return "\n\n".join(show_example(example) for example in examples)
 
 
@@ -104,7 +106,7 @@ def instructions_for(
             task,
             run.initial,
             run.count_tokens,
-            examples=f"{SOLVED}\n\n{_listed(demos)}\n\n" if demos else NONE_SOLVED,
+            examples=f"{SOLVED}\n\n{_shown_examples(demos)}\n\n" if demos else NONE_SOLVED,
             tip=tip,
             longest=longest,
             grounds=f"{DATA}{summary}\n\n{ground}" if summary else ground,
@@ -122,7 +124,7 @@ def _grounds(
     """For each proposal what the proposer says of the program, and of the part in it."""
     program = _program(run, example)
     requests = [
-        DESCRIBE.render({"program": program, "demos": f"{SOLVED}\n\n{_listed(demos)}\n\n" if demos else ""})
+        DESCRIBE.render({"program": program, "demos": f"{SOLVED}\n\n{_shown_examples(demos)}\n\n" if demos else ""})
         for demos in shown
     ]
     described = ask_whole(run, requests, TAG, sampling, "program")

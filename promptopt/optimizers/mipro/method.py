@@ -29,7 +29,7 @@ from promptopt.operators.bootstrapping import Teacher, Teaching, labelled
 from promptopt.operators.demos import draw, shows_demos, unlike
 from promptopt.operators.quotes import Quotes
 from promptopt.optimizers.mipro.grounding import FURTHER, instructions_for, summary_of
-from promptopt.optimizers.mipro.plan import FULL_EVERY, Given, MIPROPlan, planned
+from promptopt.optimizers.mipro.plan import FULL_EVERY, Given, MIPROPlan, trials_plan
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import SPARE, Preset
@@ -92,7 +92,7 @@ class MIPRO:
     def plan(self, room: Room) -> MIPROPlan:
         """By the budget where there is one, else by the code's preset "medium"."""
         given = Given(self.trials, self.propose.instructions, self.sets, self.minibatch, self.scored)
-        return planned(room, given, bootstrapped=self.teach.bootstrapped, by_budget=self.preset == "budget")
+        return trials_plan(room, given, bootstrapped=self.teach.bootstrapped, by_budget=self.preset == "budget")
 
     def least(self, room: Room) -> int:
         """Two full scores, ten trials, and the demonstrations of one set."""

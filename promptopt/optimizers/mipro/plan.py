@@ -58,7 +58,7 @@ class Given:
     scored: int | None
 
 
-def planned(room: Room, given: Given, *, bootstrapped: int, by_budget: bool) -> MIPROPlan:
+def trials_plan(room: Room, given: Given, *, bootstrapped: int, by_budget: bool) -> MIPROPlan:
     """The code's preset, light, medium or heavy, by the room; under a budget examples and trials that it pays for."""
     cells = room.cells() if by_budget else None
     size = MEDIUM if cells is None else LIGHT if cells < SMALL else MEDIUM if cells < LARGE else HEAVY

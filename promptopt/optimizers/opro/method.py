@@ -27,7 +27,7 @@ from typing import ClassVar, Literal
 
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
-from promptopt.operators.drafts import edit_limit, said_of, unusable
+from promptopt.operators.drafts import edit_limit, texts_beside_prompt, unusable
 from promptopt.operators.exemplars import Choice, exemplars, inputs_inside, show_place
 from promptopt.operators.reflect import ask_whole, show_task
 from promptopt.operators.replies import sized, tidy
@@ -336,5 +336,5 @@ class OPRO:
             return "holds a digit"
         # Characters, as in the code.
         most = edit_limit(start, self.propose.longest, len)
-        own, labels = said_of(run.task, run.initial), run.task.labels
+        own, labels = texts_beside_prompt(run.task, run.initial), run.task.labels
         return unusable(text, start, most=most, tags=TAGS, count_tokens=len, form=FORM, own=own, labels=labels)

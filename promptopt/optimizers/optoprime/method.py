@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from promptopt.arguments import told
 from promptopt.operators.cells_left import require_cells
-from promptopt.operators.drafts import edit_limit, said_of, unusable
+from promptopt.operators.drafts import edit_limit, texts_beside_prompt, unusable
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.replies import sized, tidy
 from promptopt.optimizers.optoprime.problem import Memory, Problem
@@ -105,7 +105,7 @@ class OptoPrime:
             [batch] = epochs.take()
             # For old and new texts: a step that can run the old ones alone compares nothing.
             require_cells(run, (1 + self.multi.scored) * len(batch), "another step")
-            scores = _scores(run, current, batch, number)
+            scores = _batch_scores(run, current, batch, number)
             children = list[Prompt]()
             if all(score.value >= self.perfect for score in scores):
                 perfect += 1
@@ -118,8 +118,10 @@ class OptoPrime:
                 if self.memory:
                     values = {name: current[name] for name in problem.names}
                     memory = [*memory, Memory(values, problem.feedback)][-self.memory :]
-            tried = [Estimate(current, _mean(scores), len(batch))]
-            tried += [Estimate(child, _mean(_scores(run, child, batch, number)), len(batch)) for child in children]
+            tried = [Estimate(current, _mean_score(scores), len(batch))]
+            tried += [
+                Estimate(child, _mean_score(_batch_scores(run, child, batch, number)), len(batch)) for child in children
+            ]
             best = max(tried, key=lambda each: each.mean)
             # Equal means may differ by rounding, and of equals the old texts stay.
             current = best.prompt if best.mean > tried[0].mean + self.threshold + 1e-9 else current
@@ -202,7 +204,7 @@ class OptoPrime:
             tags=("name", "value"),
             count_tokens=run.count_tokens,
             form=FORM,
-            own=said_of(focused(run.task, name), current),
+            own=texts_beside_prompt(focused(run.task, name), current),
             labels=run.task.labels,
         )
         if why is None and quotes.new_in(text, section):
@@ -232,11 +234,11 @@ def _changed(prompt: Prompt, current: Prompt, names: Sequence[str]) -> str:
     return ", ".join(name for name in names if prompt[name] != current[name])
 
 
-def _scores(run: Run, prompt: Prompt, batch: Sequence[Example], number: int) -> Sequence[Score]:
+def _batch_scores(run: Run, prompt: Prompt, batch: Sequence[Example], number: int) -> Sequence[Score]:
     # Where the task model samples, old and new texts are drawn anew: a lucky draw is not what a child is held against.
     repetition = number + 2 if run.task.sampling.temperature > 0 else 0
     return run.evaluate([prompt], batch, repetition=repetition)[prompt]
 
 
-def _mean(scores: Sequence[Score]) -> float:
+def _mean_score(scores: Sequence[Score]) -> float:
     return math.fsum(score.value for score in scores) / len(scores)

@@ -149,15 +149,15 @@ def drafts(
     """What could be read of the replies of one step, in the order they were asked. `warmer`: added to temperatures."""
     count, technique = multi.num_responses, multi.generation_technique
     if count == 1:
-        return _read([ask_one(run, request, names, _at(sampling, sampling.temperature + warmer))])
+        return _readable_drafts([ask_one(run, request, names, _at(sampling, sampling.temperature + warmer))])
     low, high = multi.temperature_min_max
     cool = _at(sampling, low + warmer)
     if technique == "temperature_variation":
         heats = [high - place * (high - low) / (count - 1) for place in range(count)]
-        return _read([ask_one(run, request, names, _at(sampling, heat + warmer)) for heat in heats])
+        return _readable_drafts([ask_one(run, request, names, _at(sampling, heat + warmer)) for heat in heats])
     if technique == "multi_experts":
         texts = [EXPERT.render({"expert": each, "request": request}) for each in _experts(run, request, multi, cool)]
-        return _read([ask_one(run, text, names, cool) for text in texts])
+        return _readable_drafts([ask_one(run, text, names, cool) for text in texts])
     # One after the other, as each is shown what came before.
     found: list[Draft] = []
     for _ in range(count):
@@ -165,8 +165,8 @@ def drafts(
         if found:
             refine = technique == "self_refinement"
             pattern, before = (REFINE, found[-1:]) if refine else (ALTERNATIVE, found)
-            text = pattern.render({"request": request, "previous": _numbered(before)})
-        found += _read([ask_one(run, text, names, cool)])
+            text = pattern.render({"request": request, "previous": _numbered_answers(before)})
+        found += _readable_drafts([ask_one(run, text, names, cool)])
     return found
 
 
@@ -175,7 +175,7 @@ def put_together(
 ) -> Draft | None:
     """The model's own choice among drafts, or what it makes of them; None where nothing can be read of it."""
     pattern = MOA if multi.selection_technique == "moa" else BEST_OF_N
-    text = pattern.render({"request": request, "previous": _numbered(found)})
+    text = pattern.render({"request": request, "previous": _numbered_answers(found)})
     return ask_one(run, text, names, _at(sampling, 0.0))
 
 
@@ -215,7 +215,7 @@ def _experts(run: Run, request: str, multi: Multi, sampling: Sampling) -> list[s
     return [*named[:count], *(EXPERTS[place % len(EXPERTS)] for place in range(len(named), count))]
 
 
-def _numbered(found: Sequence[Draft]) -> str:
+def _numbered_answers(found: Sequence[Draft]) -> str:
     return "\n".join(f"Answer {number}:\n{draft.show()}" for number, draft in enumerate(found, 1))
 
 
@@ -224,5 +224,5 @@ def _at(sampling: Sampling, temperature: float) -> Sampling:
     return replace(sampling, temperature=min(HOTTEST, temperature))
 
 
-def _read(found: Sequence[Draft | None]) -> list[Draft]:
+def _readable_drafts(found: Sequence[Draft | None]) -> list[Draft]:
     return [draft for draft in found if draft is not None]

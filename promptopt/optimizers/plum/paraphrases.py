@@ -116,7 +116,7 @@ def _unfit(text: str, phrase: str, sentence: str) -> str | None:
         return "several lines"
     if protected(text):
         return "placeholder, tag or link"
-    said, around, own = map(_words, (text, sentence, phrase))
+    said, around, own = map(_padded_words, (text, sentence, phrase))
     if said != own and said in around:
         return "copied from the text"
     # Counting characters as tokens, the shared rules cap the length in characters.
@@ -126,7 +126,7 @@ def _unfit(text: str, phrase: str, sentence: str) -> str | None:
     return unusable(text, phrase, most=most, tags=(), count_tokens=len, form=form, own=(sentence,))
 
 
-def _words(text: str) -> str:
+def _padded_words(text: str) -> str:
     return " ".join(["", *re.findall(r"[^\W_]+", text.casefold()), ""])
 
 
@@ -135,11 +135,11 @@ def read_variants(reply: Reply) -> list[str]:
 
     List marks, quotes around a variant and the marks at its end are taken off; what is empty then is left out.
     """
-    found = [_clean(text) for text in _listed(reply)]
+    found = [_clean(text) for text in _paraphrases_in(reply)]
     return [text for text in found if text]
 
 
-def _listed(reply: Reply) -> list[str]:
+def _paraphrases_in(reply: Reply) -> list[str]:
     text = strip_fence(reply.text)
     begin, end = text.find("["), text.rfind("]")
     if 0 <= begin < end:

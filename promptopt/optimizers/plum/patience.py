@@ -99,7 +99,7 @@ def parts_of_search(run: Run, settings: PhraseSearch, plan: PhrasePlan) -> tuple
     return Editor(run, settings.edit, renewed=renewed), scores_by(run, settings.score, plan.way), Patience(plan)
 
 
-def planned(
+def phrase_plan(
     settings: PhraseSearch, room: Room, *, keep: int, scored: int | None = None, small: int = SMALL
 ) -> PhrasePlan:
     """The plan of a method that keeps `keep` prompts on fresh examples, or scores `scored` a round on a fixed set.

@@ -194,7 +194,7 @@ class RuleChunker:
         cutters: dict[Level, Callable[[], Iterator[Span]]] = {
             "phrase": lambda: _phrases(text, self.longest),
             "word": lambda: ((piece.start, piece.end) for piece in _pieces(text) if piece.kind != "lead"),
-            "sentence": lambda: ((pieces[0].start, pieces[-1].end) for pieces in _sentences(text)),
+            "sentence": lambda: ((pieces[0].start, pieces[-1].end) for pieces in _sentence_pieces(text)),
             "span": lambda: _word_runs(text, rng),
         }
         return list(cutters[self.level]())
@@ -250,7 +250,7 @@ def _phrases(text: str, longest: int) -> Iterator[Span]:
         yield words[0].start, words[-1].end
 
 
-def _sentences(text: str) -> Iterator[list[_Piece]]:
+def _sentence_pieces(text: str) -> Iterator[list[_Piece]]:
     """The words and marks of each sentence."""
     pieces: list[_Piece] = []
     for piece in _pieces(text):
@@ -269,7 +269,7 @@ def _sentences(text: str) -> Iterator[list[_Piece]]:
 
 
 def _word_runs(text: str, rng: random.Random) -> Iterator[Span]:
-    for pieces in _sentences(text):
+    for pieces in _sentence_pieces(text):
         words = [piece for piece in pieces if piece.kind != "mark"]
         count = min(rng.choice(PARTS), len(words))
         bounds = [place * len(words) // count for place in range(count + 1)] if count else []

@@ -133,7 +133,7 @@ class ScoreSet:
 
     def record(self, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
         """See `Scores.record`."""
-        _record(self._run, pool, kept)
+        _record_pool(self._run, pool, kept)
 
     def _rank(self, prompts: Sequence[Prompt]) -> None:
         """Make the order of the points the run's: means alone may think otherwise, and would choose the finalists."""
@@ -191,7 +191,7 @@ class FreshScores:
 
     def record(self, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
         """See `Scores.record`."""
-        _record(self._run, pool, kept)
+        _record_pool(self._run, pool, kept)
 
 
 def best(pool: Sequence[Scored]) -> Scored:
@@ -204,7 +204,7 @@ def best_first(pool: Sequence[Scored]) -> list[Scored]:
     return list({each.prompt: each for each in sorted(pool, key=lambda each: each.place)}.values())
 
 
-def _record(run: Run, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
+def _record_pool(run: Run, pool: Sequence[Scored], kept: Sequence[Scored]) -> None:
     estimates = {each.prompt: each.estimate for each in pool}
     run.record(list(estimates.values()), list(dict.fromkeys(each.prompt for each in kept)))
 

@@ -34,7 +34,7 @@ from promptopt.optimizers.plum.patience import (
     Stopping,
     bounds,
     parts_of_search,
-    planned,
+    phrase_plan,
 )
 from promptopt.optimizers.plum.points import SCORING, Scores, Scoring, best, best_first
 from promptopt.ranges import within
@@ -101,7 +101,7 @@ class MutationGA:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        return planned(self, room, keep=KEEP)
+        return phrase_plan(self, room, keep=KEEP)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""
@@ -161,7 +161,7 @@ class CrossoverGA:
         scored = offspring + (size * neighbours if self.mutation else 0)
         # Here m is of an individual, and says nothing of how many a generation has.
         open_to_any = replace(self, edit=replace(self.edit, neighbours=None))
-        found = planned(open_to_any, room, keep=keep, scored=scored)
+        found = phrase_plan(open_to_any, room, keep=keep, scored=scored)
         if not isinstance(found.way, Fresh):
             return replace(found, neighbours=neighbours, offspring=offspring)
         children, mutated = found.way.children, keep * self.mutation
@@ -290,7 +290,7 @@ class HarmonySearch:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        return planned(self, room, keep=self._keep, small=SMALL)
+        return phrase_plan(self, room, keep=self._keep, small=SMALL)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""

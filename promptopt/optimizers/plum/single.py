@@ -36,7 +36,7 @@ from promptopt.optimizers.plum.patience import (
     Stopping,
     bounds,
     parts_of_search,
-    planned,
+    phrase_plan,
 )
 from promptopt.optimizers.plum.points import SCORING, Scoring, best
 from promptopt.ranges import within
@@ -81,7 +81,7 @@ class HillClimbing:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        return planned(self, room, keep=1)
+        return phrase_plan(self, room, keep=1)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""
@@ -141,7 +141,7 @@ class SimulatedAnnealing:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        return planned(self, room, keep=2)
+        return phrase_plan(self, room, keep=2)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""
@@ -202,7 +202,7 @@ class TabuSearch:
 
     def plan(self, room: Room) -> PhrasePlan:
         """How many iterations of how many neighbours there are, and what those are seen on."""
-        return planned(self, room, keep=1)
+        return phrase_plan(self, room, keep=1)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration that is of use."""

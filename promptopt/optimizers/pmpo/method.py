@@ -39,7 +39,7 @@ from promptopt.optimizers.pmpo.plan import (
     Rewriting,
     RewritingPlan,
     Targets,
-    scaled,
+    rewriting_plan,
 )
 from promptopt.optimizers.pmpo.rationales import own_rationales, warn_of_targets
 from promptopt.optimizers.pmpo.rewriting import rewrites_of
@@ -119,7 +119,7 @@ class PMPO:
         if self.preset == "paper" or room.cells() is None:
             return replace(PAPER, **{name: value for name, value in own.items() if value is not None})
         given = RewritingPlan(**{name: -1 if value is None else value for name, value in own.items()})
-        return scaled(room, given, self._solutions)
+        return rewriting_plan(room, given, self._solutions)
 
     def least(self, room: Room) -> int:
         """Evaluations of one iteration: the start's hardest examples, and a selection among its first rewrites."""

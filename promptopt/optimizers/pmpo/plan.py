@@ -136,7 +136,7 @@ PAPER = RewritingPlan(rounds=20, examples=50, parts=5, hard=3, samples=4)
 """The constants of the paper."""
 
 
-def scaled(room: Room, own: RewritingPlan, solutions: int) -> RewritingPlan:
+def rewriting_plan(room: Room, own: RewritingPlan, solutions: int) -> RewritingPlan:
     """As many iterations as the room pays for; `own`: what the user set, below 0 where nothing was set.
 
     Rewrites of an iteration, their mean looks and how these grow: as `selection.depth` says. `solutions`: those of the

@@ -29,7 +29,7 @@ from promptopt.evaluators.labels import Labels
 from promptopt.optimizers.promptquine.genes import Gene, genes_of
 from promptopt.optimizers.promptquine.history import History, PrunedPrompt, new_children, unpruned
 from promptopt.optimizers.promptquine.in_context import divide, starts_with
-from promptopt.optimizers.promptquine.plan import KEEP, FixedSetSizes, PruningPreset, planned
+from promptopt.optimizers.promptquine.plan import KEEP, FixedSetSizes, PruningPreset, pruning_plan
 from promptopt.optimizers.promptquine.reproduction import Reproduction
 from promptopt.optimizers.promptquine.reranking import Reranking, rerank
 from promptopt.optimizers.promptquine.selection import survivors
@@ -145,7 +145,7 @@ class PromptQuine:
     def plan(self, room: Room) -> FixedSetSizes | Fresh:
         """How many prompts there are, and what they are seen on."""
         evolve, score = self.evolve, self.score
-        return planned(
+        return pruning_plan(
             room,
             self.preset,
             {

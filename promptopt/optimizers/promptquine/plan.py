@@ -54,7 +54,7 @@ PAPER = FixedSetSizes(population=30, offspring=50, most=10_000, per_class=8, exa
 QUICK = FixedSetSizes(population=12, offspring=20, most=400, per_class=8, examples=100, held=60)
 
 
-def planned(room: Room, preset: PruningPreset, given: Mapping[str, int | None]) -> FixedSetSizes | Fresh:
+def pruning_plan(room: Room, preset: PruningPreset, given: Mapping[str, int | None]) -> FixedSetSizes | Fresh:
     """`given`: what was set of the fields of `FixedSetSizes`; None: open. Any of them asks for a fixed set."""
     cells = room.cells()
     asked = {name: value for name, value in given.items() if value is not None}

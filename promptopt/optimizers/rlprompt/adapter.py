@@ -116,12 +116,12 @@ class AdapterPolicy:
             seen = [part[rows].detach() for part in drawn]
             # A policy gradient has no direction where all rewards tie, and must not step on its entropy alone.
             if settings.algorithm != "sql" and not any(wanted):
-                return Learned(float(losses[0].detach()), *_shown(seen))
+                return Learned(float(losses[0].detach()), *_entropy_and_divergence(seen))
         if batch.others:
             other = self._logits_of(batch.others, read[-1])
             losses.append(self._loss(other, None, batch.other_targets))
             seen = seen if seen else [part.detach() for part in other]
-        return Learned(self._step(torch.stack(losses).mean()), *_shown(seen))
+        return Learned(self._step(torch.stack(losses).mean()), *_entropy_and_divergence(seen))
 
     def halve_rate(self) -> None:
         """Learn half as fast from here on."""
@@ -332,6 +332,6 @@ class AdapterPolicy:
         return float(loss.detach())
 
 
-def _shown(seen: Sequence[Tensor]) -> tuple[float, float]:
+def _entropy_and_divergence(seen: Sequence[Tensor]) -> tuple[float, float]:
     """The mean entropy, and the mean KL to the frozen model."""
     return float(objectives.policy_entropy(seen[0]).mean()), float(objectives.divergence(seen[0], seen[2]).mean())

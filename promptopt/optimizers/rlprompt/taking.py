@@ -57,9 +57,9 @@ def take_policy(store: Store, run: str, fingerprint: Mapping[str, Any], text: st
         "files": files_of(spec).fingerprint,
         "algorithm": method["algorithm"],
         "seed": fingerprint["seed"],
-        "learn": _fields(method["learn"]),
-        "explore": _fields(method["explore"]),
-        "plan": _fields(plan),
+        "learn": _settings_of(method["learn"]),
+        "explore": _settings_of(method["explore"]),
+        "plan": _settings_of(plan),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).write_bytes(state)
@@ -132,14 +132,14 @@ class PolicyModel:
         return policy
 
 
-def _fields(said: Mapping[str, Any]) -> dict[str, Any]:
+def _settings_of(said: Mapping[str, Any]) -> dict[str, Any]:
     # "is" names the class, which is known here: nothing is imported by a name that stands in a file.
     return {name: value for name, value in said.items() if name != "is"}
 
 
-def _open(rest: str, base_url: str | None) -> PolicyModel:
+def _open_policy(rest: str, base_url: str | None) -> PolicyModel:
     del base_url
     return PolicyModel(rest)
 
 
-POLICY = Provider("policy/FOLDER", "a policy that writes a prompt for each input (RLPrompt)", _open, local=True)
+POLICY = Provider("policy/FOLDER", "a policy that writes a prompt for each input (RLPrompt)", _open_policy, local=True)

@@ -24,13 +24,13 @@ from promptopt.arguments import told
 from promptopt.operators.bootstrapping import teacher_of
 from promptopt.operators.cells_left import require_cells
 from promptopt.operators.demos import fitting, shows_demos, trimmed_reply
-from promptopt.operators.drafts import edit_limit, said_of, unusable
+from promptopt.operators.drafts import edit_limit, texts_beside_prompt, unusable
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import show_task
 from promptopt.operators.replies import tidy, unthought
 from promptopt.operators.suggestions import suggestions
 from promptopt.optimizers.simba.contrast import Bucket, buckets, dropped, percentile, positions, softmax_draw
-from promptopt.optimizers.simba.plan import FEWEST, MINIBATCH, SIMBAPlan, planned
+from promptopt.optimizers.simba.plan import FEWEST, MINIBATCH, SIMBAPlan, rounds_plan
 from promptopt.optimizers.simba.requests import ADVICE, FORM, show_input, show_run, show_texts
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -75,7 +75,7 @@ class SIMBA:
 
     def plan(self, room: Room) -> SIMBAPlan:
         """By the budget where there is one, else by the code's numbers."""
-        return planned(room, self.rounds, self.minibatch, self.candidates, by_budget=self.preset == "budget")
+        return rounds_plan(room, self.rounds, self.minibatch, self.candidates, by_budget=self.preset == "budget")
 
     def least(self, room: Room) -> int:
         """Three steps, and the end."""
@@ -259,7 +259,7 @@ class SIMBA:
                 # Below the text, which stays: advice is added, and nothing is rewritten (code).
                 text = f"{section}\n\n{added}"
                 most = edit_limit(section, self.longest, run.count_tokens)
-                own = said_of(focused(run.task, name), source)
+                own = texts_beside_prompt(focused(run.task, name), source)
                 why = (
                     "empty"
                     if not added

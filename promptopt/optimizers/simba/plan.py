@@ -36,7 +36,7 @@ class SIMBAPlan:
         )
 
 
-def planned(
+def rounds_plan(
     room: Room, rounds: int | None, minibatch: int | None, candidates: int | None, *, by_budget: bool
 ) -> SIMBAPlan:
     """What is not given is the code's, or what the room pays for."""

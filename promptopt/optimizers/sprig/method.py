@@ -33,8 +33,8 @@ from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, faul
 from promptopt.optimizers.sprig.edits import Candidates, ComponentEdit, Parts, enumerated, text_of_parts
 from promptopt.optimizers.sprig.plan import FEWEST, SprigPlan, affordable
 from promptopt.optimizers.sprig.population import MOST_COMPONENTS, Population, PopulationSettings
-from promptopt.optimizers.sprig.population_plan import ROUND, PopulationPlan, planned
-from promptopt.optimizers.sprig.scoring import prompt_of, step_examples, texts_in_list, worth_of
+from promptopt.optimizers.sprig.population_plan import ROUND, PopulationPlan, planned_population
+from promptopt.optimizers.sprig.scoring import prompt_with_components, step_examples, texts_in_list, worth_of
 from promptopt.optimizers.sprig.surrogate import RewardModel, ScorePredictor
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -109,7 +109,7 @@ class Sprig:
 
     def _of_population(self, room: Room) -> PopulationPlan:
         cells = None if self.preset == "paper" else room.cells()
-        return planned(room, cells, self.examples, self.steps, writes=self.rephrasings != 0)
+        return planned_population(room, cells, self.examples, self.steps, writes=self.rephrasings != 0)
 
     def _of_beam(self, room: Room) -> SprigPlan:
         cells = None if self.preset == "paper" else room.cells()
@@ -250,7 +250,10 @@ class _Search:
         known = {text_of_parts(parent) for parent in beam}
         fresh = self._sampled([text for text in found.parts if text not in known], most)
         # The beam first: of equals what is there already goes on.
-        prompts = {text: prompt_of(run, parts) for text, parts in ((text_of_parts(parent), parent) for parent in beam)}
+        prompts = {
+            text: prompt_with_components(run, parts)
+            for text, parts in ((text_of_parts(parent), parent) for parent in beam)
+        }
         children = self._admitted(found, fresh)
         prompts |= children
         matrix = run.evaluate(list(prompts.values()), examples)
@@ -280,9 +283,10 @@ class _Search:
             if run.count_tokens(text) > self._method.longest:
                 run.reject(f"sprig: more than {self._method.longest} tokens added")
                 continue
-            made[text] = prompt_of(run, found.parts[text])
+            made[text] = prompt_with_components(run, found.parts[text])
         proposals = [
-            Proposal(prompt, tuple(dict.fromkeys(prompt_of(run, edit.parent) for edit in found.edits[text])),
+            Proposal(prompt,
+                     tuple(dict.fromkeys(prompt_with_components(run, edit.parent) for edit in found.edits[text])),
                      found.edits[text][0].kind, found.edits[text][0].family)
             for text, prompt in made.items()
         ]  # fmt: skip

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, is_dataclass
 from promptopt.optimizers.sprig.corpus import Component, closed, fault
 from promptopt.optimizers.sprig.edits import Parts, text_of_parts
 from promptopt.optimizers.sprig.population_plan import SHARES, WRITTEN, Operation, PopulationPlan
-from promptopt.optimizers.sprig.scoring import prompt_of, step_examples, texts_in_list, worth_of
+from promptopt.optimizers.sprig.scoring import prompt_with_components, step_examples, texts_in_list, worth_of
 from promptopt.optimizers.sprig.surrogate import ScoredDraws, ScorePredictor, Weights
 from promptopt.run import Run
 from promptopt.text import Pattern
@@ -124,7 +124,7 @@ class Population:
             if run.count_tokens(text_of_parts(parts)) > self.method.longest:
                 run.reject(f"sprig: more than {self.method.longest} tokens added")
                 continue
-            prompt = prompt_of(run, parts)
+            prompt = prompt_with_components(run, parts)
             prompts.setdefault(prompt, parts)
             proposals.append(Proposal(prompt, (run.initial,), self.operators.get(text_of_parts(parts), "chance")))
         # The start on every draw, as a prompt of no components: the surrogate learns from pairs of one draw.

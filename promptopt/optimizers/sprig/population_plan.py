@@ -53,7 +53,9 @@ class PopulationPlan:
         )
 
 
-def planned(room: Room, cells: int | None, examples: int | None, steps: int | None, *, writes: bool) -> PopulationPlan:
+def planned_population(
+    room: Room, cells: int | None, examples: int | None, steps: int | None, *, writes: bool
+) -> PopulationPlan:
     """By the budget (`cells`), else the paper's numbers. `writes`: whether the proposer is asked."""
     if cells is None:
         shown = min(10 if examples is None else examples, room.train)

@@ -15,7 +15,7 @@ from promptopt.thoughts import spoken
 from promptopt.types import Example, Prompt
 
 
-def prompt_of(run: Run, parts: Parts) -> Prompt:
+def prompt_with_components(run: Run, parts: Parts) -> Prompt:
     """The start with these components behind it."""
     start = run.initial[run.task.editable]
     if not parts:

@@ -60,7 +60,7 @@ class RewardModel:
         from scipy.optimize import minimize
 
         prompts = sum(map(len, draws))
-        pairs = [pair for draw in draws for pair in _pairs(draw, max(1, PAIRS * len(draw) // prompts))]
+        pairs = [pair for draw in draws for pair in _ordered_pairs(draw, max(1, PAIRS * len(draw) // prompts))]
         # In the order they come up: that of a set would differ between processes.
         names = list(
             dict.fromkeys(name for better, worse, _ in pairs for name in (*_features(better), *_features(worse)))
@@ -96,7 +96,7 @@ class RewardModel:
         return weights.get("length", 0.0) * len(parts) + sum(own)
 
 
-def _pairs(draw: ScoredDraws, most: int) -> Iterator[tuple[Parts, Parts, float]]:
+def _ordered_pairs(draw: ScoredDraws, most: int) -> Iterator[tuple[Parts, Parts, float]]:
     """(better, worse, by how much) of two that differ: of all, or of `most` by chance."""
     count = len(draw)
     if count * (count - 1) // 2 <= most:

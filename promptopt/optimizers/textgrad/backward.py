@@ -145,7 +145,7 @@ def _reduced(run: Run, criticisms: Sequence[str], sampling: Sampling, *, summed:
 
 def within_words(criticisms: Sequence[Criticism], words: int) -> list[Criticism]:
     """Those that have room in so many words: all, or one for each judgement, the lowest scores first."""
-    if sum(_length(each) for each in criticisms) <= words:
+    if sum(_criticism_length(each) for each in criticisms) <= words:
         return list(criticisms)
     distinct: dict[str, Criticism] = {}
     for each in criticisms:
@@ -153,12 +153,12 @@ def within_words(criticisms: Sequence[Criticism], words: int) -> list[Criticism]
     kept: dict[int, Criticism] = {}
     left = words
     for number, each in sorted(enumerate(distinct.values()), key=lambda pair: (pair[1].score, pair[0])):
-        if _length(each) <= left:
-            kept[number], left = each, left - _length(each)
+        if _criticism_length(each) <= left:
+            kept[number], left = each, left - _criticism_length(each)
     return [kept[number] for number in sorted(kept)]
 
 
-def _length(criticism: Criticism) -> int:
+def _criticism_length(criticism: Criticism) -> int:
     return len(criticism.text.split()) + len(criticism.exchange.split())
 
 

@@ -127,7 +127,7 @@ class TextGrad:
         epochs = Epochs(rest if rest else judges, plan.minibatch, run.rng("slices"))
         quotes = Quotes(run.train, run.task.labels)
         current, history = run.initial, {part: list[tuple[str, str]]() for part in editables_of(run.task)}
-        means = {current: _mean(run.evaluate([current], judges)[current])}
+        means = {current: _mean_score(run.evaluate([current], judges)[current])}
         run.rank_by(judges, [current], others=False)
         dry = perfect = 0
         for number in range(self._most(plan, run.room)):
@@ -141,7 +141,7 @@ class TextGrad:
             child = self._step(run, current, failed, history, quotes) if failed else None
             perfect, dry = (0 if failed else perfect + 1), (0 if child is not None else dry + bool(failed))
             if child is not None:
-                means[child] = _mean(run.evaluate([child], judges)[child])
+                means[child] = _mean_score(run.evaluate([child], judges)[child])
                 # Equal stays, and equal means may differ by rounding.
                 if self.revert == "never" or means[child] >= means[current] - 1e-9:
                     current = child
@@ -229,5 +229,5 @@ class TextGrad:
         return plan.rounds if self.rounds is not None or room.cells() is None else 3 * plan.rounds
 
 
-def _mean(scores: Sequence[Score]) -> float:
+def _mean_score(scores: Sequence[Score]) -> float:
     return math.fsum(score.value for score in scores) / len(scores)

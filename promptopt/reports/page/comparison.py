@@ -23,14 +23,14 @@ def comparison_page(found: Table, text: str) -> str:
         "head": f"{tasks} with {', '.join(found['models'])}, {counted(len(found['seeds']), 'seed')}, "
                 f"{counted(len(found['cells']), 'run')}",
         "names": names,
-        "table": _table(found["table"]),
+        "table": _methods_rows(found["table"]),
         "bars": _bars(found["table"]),
         "curves": _curves(found["curves"], names),
         "fronts": _fronts(found["table"], names),
         "beaten": [f"Not beaten at fewer {cost.replace('_', ' ').replace('usd', 'dollars')}: {', '.join(front)}."
                    for cost, front in found["fronts"].items() if front],
-        "pairs": _pairs(found["pairs"]),
-        "ranks": _ranks(found["ranks"]),
+        "pairs": _pairwise_rows(found["pairs"]),
+        "ranks": _ranks_sentence(found["ranks"]),
         "chance": _chance(found["chance"]),
         "cells": _cells(found["cells"]),
         "text": text,
@@ -38,7 +38,7 @@ def comparison_page(found: Table, text: str) -> str:
     return rendered("comparison.html.j2", f"promptopt: {counted(len(names), 'method')} on {tasks}", values)
 
 
-def _table(methods: Sequence[Table]) -> list[list[str]]:
+def _methods_rows(methods: Sequence[Table]) -> list[list[str]]:
     rows = [["method", "runs", "test", "95 % interval", "gain", "better : none : worse", "evaluations", "calls",
              "tokens", "dollars", "minutes", "prompt tokens"]]  # fmt: skip
     for each in methods:
@@ -91,7 +91,7 @@ def _fronts(methods: Sequence[Table], names: Sequence[str]) -> list[Chart]:
     return made
 
 
-def _pairs(found: Sequence[Table]) -> list[list[str]]:
+def _pairwise_rows(found: Sequence[Table]) -> list[list[str]]:
     rows = [["first", "second", "first - second", "95 % interval", "p", "p, Holm", "items", ""]]
     for pair in found:
         gain = pair["gain"]
@@ -105,7 +105,7 @@ def _pairs(found: Sequence[Table]) -> list[list[str]]:
     return rows
 
 
-def _ranks(found: Table | None) -> str:
+def _ranks_sentence(found: Table | None) -> str:
     if found is None:
         return ""
     listed = ", ".join(f"{name} {rank:.2f}" for name, rank in found["ranks"].items())

@@ -61,7 +61,7 @@ def items_of(report: Report) -> Items:
         )  # fmt: skip
         return Items((), (), 0, why)
     graded = _graded(listed)
-    kinds = [(_kind(each, graded=graded), each) for each in listed]
+    kinds = [(_change_kind(each, graded=graded), each) for each in listed]
     counts = tuple((kind, sum(own == kind for own, _ in kinds)) for kind in ORDER)
     places = list(ORDER)
     shown: list[ItemView] = []
@@ -83,7 +83,7 @@ def _graded(listed: Sequence[Mapping[str, Any]]) -> bool:
     return all(value is not None and 0.0 <= value <= 1.0 for value in values)
 
 
-def _kind(item: Mapping[str, Any], *, graded: bool) -> str:
+def _change_kind(item: Mapping[str, Any], *, graded: bool) -> str:
     start, best = item["start"], item.get("best", item["start"])
     # None is a score of minus infinity, which JSON cannot say.
     before, after = (-1e300 if each["value"] is None else each["value"] for each in (start, best))
@@ -106,8 +106,8 @@ def _view(kind: str, item: Mapping[str, Any]) -> ItemView:
         target=_cut(item["target"]),
         start=_cut(start["output"]),
         best=_cut(best["output"]),
-        start_score=_scored(start),
-        best_score=_scored(best),
+        start_score=_score_words(start),
+        best_score=_score_words(best),
         note=_cut("\n".join(notes)),
     )
 
@@ -116,6 +116,6 @@ def _cut(text: str) -> str:
     return visible(shorten(text, LONGEST))
 
 
-def _scored(score: Mapping[str, Any]) -> str:
+def _score_words(score: Mapping[str, Any]) -> str:
     value = "impossible" if score["value"] is None else words.score(score["value"])
     return value if score["parsed"] else f"{value}, unreadable"

@@ -33,7 +33,7 @@ def runs_page(asked: Sequence[ReportedRun]) -> str:
         "order": ORDER,
         "names": [f"{view.id}: {view.title}" for view in views],
         "overview": _overview(reports),
-        "remarks": _remarks(reports),
+        "remarks": _remarks_on_runs(reports),
         "curves": curves(reports) if len(views) > 1 else (),
     }
     return rendered("runs.html.j2", title, values)
@@ -63,7 +63,7 @@ def rendered(template: str, title: str, values: Mapping[str, Any]) -> str:
         return markup(_as_data(rows))
 
     environment.filters["data"] = data
-    style, script = (_own(name) for name in ("report.css", "report.js"))
+    style, script = (_page_file(name) for name in ("report.css", "report.js"))
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; "
         f"form-action 'none'"
@@ -79,7 +79,7 @@ def _finalised(value: object) -> object:
     return visible(value) if type(value) is str else value
 
 
-def _own(name: str) -> str:
+def _page_file(name: str) -> str:
     return resources.files("promptopt.reports.page").joinpath(name).read_text(encoding="utf-8")
 
 
@@ -114,7 +114,7 @@ def _overview(reports: Sequence[Report]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _remarks(reports: Sequence[Report]) -> list[str]:
+def _remarks_on_runs(reports: Sequence[Report]) -> list[str]:
     """What has to be said before several runs are held against each other."""
     said: list[str] = []
     if len({report["task"] for report in reports}) > 1:

@@ -115,8 +115,8 @@ def _view(asked: ReportedRun, report: Report) -> RunView:
         tone=_tone(report),
         facts=_facts(asked),
         command=visible(asked.command),
-        start=_shown(start["prompt"]),
-        best=_shown(best["prompt"]),
+        start=_visible_text(start["prompt"]),
+        best=_visible_text(best["prompt"]),
         same=same,
         pieces=() if same else _diff(start["prompt"], best["prompt"]),
         # The part whose text is the prompt is in `pieces` already.
@@ -126,8 +126,8 @@ def _view(asked: ReportedRun, report: Report) -> RunView:
             if text != best["prompt"]
         ),
         demos=tuple(_demo(demo) for demo in best.get("demos", ())),
-        scores=_scores(report),
-        gain=_gain(report),
+        scores=_score_rows(report),
+        gain=_gain_words(report),
         items=items_of(report),
         curves=curves([report]),
         tree=tree(scores, [row.parents for row in candidates], lit),
@@ -144,7 +144,7 @@ def _tone(report: Report) -> str:
     return {"better": "better", "worse": "worse"}.get(str(report["verdict"]), "neutral")
 
 
-def _shown(text: str) -> str:
+def _visible_text(text: str) -> str:
     return visible(shorten(text, PROMPT_TEXT))
 
 
@@ -178,12 +178,15 @@ def _facts(asked: ReportedRun) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _scores(report: Report) -> tuple[ScoreRow, ...]:
+def _score_rows(report: Report) -> tuple[ScoreRow, ...]:
     found: list[tuple[str, str, Any]] = [
         (split, who, report[who][split])
         for split in ("test", "dev") for who in ("start", "best") if report[who][split] is not None
     ]  # fmt: skip
-    ends = [(_end(each.get("ci95"), 0), float(each["score"]), _end(each.get("ci95"), 1)) for _, _, each in found]
+    ends = [
+        (_interval_end(each.get("ci95"), 0), float(each["score"]), _interval_end(each.get("ci95"), 1))
+        for _, _, each in found
+    ]
     drawn = bars(ends)
     return tuple(
         ScoreRow(
@@ -199,7 +202,7 @@ def _scores(report: Report) -> tuple[ScoreRow, ...]:
     )
 
 
-def _end(interval: Any, place: int) -> float:
+def _interval_end(interval: Any, place: int) -> float:
     value = None if interval is None else interval[place]
     return math.nan if value is None else float(value)
 
@@ -208,7 +211,7 @@ def _interval(interval: Any) -> str:
     return "-" if interval is None else " to ".join("unknown" if end is None else words.score(end) for end in interval)
 
 
-def _gain(report: Report) -> str:
+def _gain_words(report: Report) -> str:
     gain = report["gain"]
     if gain is None:
         return "-"

@@ -23,20 +23,20 @@ def branch_shown(row: Mapping[str, object]) -> Mapping[str, object] | None:
     """
     around = [row, *(table_of(row.get(name)) for name in _AROUND)]
     around += [table_of(table_of(row.get("chat")).get("history"))]
-    listed = [_listed(place.get(name)) for place in around for name in _LISTS]
+    listed = [_tables_within(place.get(name)) for place in around for name in _LISTS]
     tables = next((each for each in listed if each), list[Table]())
-    by_id = {key: each for each in tables if (key := _named(each, _IDS))}
-    parents = [parent for each in by_id.values() if (parent := _named(each, _PARENTS)) in by_id]
+    by_id = {key: each for each in tables if (key := _first_id(each, _IDS))}
+    parents = [parent for each in by_id.values() if (parent := _first_id(each, _PARENTS)) in by_id]
     # A list of messages in order is no tree, and needs no branch to be found.
     if not by_id or not parents or (len(set(parents)) == len(parents) and not _mapped(around)):
         return None
-    place = next((name for each in around if (name := _named(each, _SHOWN)) in by_id), _last(by_id))
+    place = next((name for each in around if (name := _first_id(each, _SHOWN)) in by_id), _last_of_branch(by_id))
     found: list[Table] = []
     while place in by_id:
         # A node that was seen is taken away: no tree leads back to itself.
         node = by_id.pop(place)
         found.append(node)
-        place = _named(node, _PARENTS)
+        place = _first_id(node, _PARENTS)
     inner = table_of(row.get("chat"))
     beside = {name: inner[name] for name in ("system",) if inner.get(name)}
     return {**beside, **row, "messages": found[::-1]}
@@ -57,7 +57,7 @@ def branch_of(messages: Sequence[object]) -> Sequence[object]:
     tables = [cast("Table", each) for each in messages if isinstance(each, dict)]
     roles: dict[str, set[str]] = {}
     for each in tables:
-        roles.setdefault(_named(each, _PARENTS), set()).add(str(each.get("role")))
+        roles.setdefault(_first_id(each, _PARENTS), set()).add(str(each.get("role")))
     if len(tables) < len(messages) or any(len(said) > 1 for name, said in roles.items() if name):
         return messages
     found = branch_shown({"messages": messages})
@@ -70,16 +70,16 @@ def rank_of(table: Mapping[str, object]) -> float:
     return float(rank) if isinstance(rank, int | float) else math.inf
 
 
-def _last(by_id: Mapping[str, Table]) -> str:
+def _last_of_branch(by_id: Mapping[str, Table]) -> str:
     """The message that ends the branch of the best replies, where they are ranked; else the one written last."""
     place = list(by_id)[-1]
     if all(rank_of(each) == math.inf for each in by_id.values()):
         return place
     below: dict[str, list[str]] = {}
     for name, each in by_id.items():
-        below.setdefault(_named(each, _PARENTS), []).append(name)
+        below.setdefault(_first_id(each, _PARENTS), []).append(name)
     # A tree that was put together from several may have no root: its first message is as good as one.
-    roots = (name for name, each in by_id.items() if _named(each, _PARENTS) not in by_id)
+    roots = (name for name, each in by_id.items() if _first_id(each, _PARENTS) not in by_id)
     place, seen = next(roots, next(iter(by_id))), set[str]()
     # A file may lead in a circle.
     while place in below and place not in seen:
@@ -93,12 +93,12 @@ def _mapped(around: list[Mapping[str, object]]) -> bool:
     return not any(isinstance(place.get(name), list) and place[name] for place in around for name in _LISTS)
 
 
-def _listed(value: object) -> list[Table]:
+def _tables_within(value: object) -> list[Table]:
     """The tables of a list, or those that stand in a table by name."""
     named = list(table_of(value).values())
     return tables_among(named if named else value)
 
 
-def _named(table: Mapping[str, object], names: tuple[str, ...]) -> str:
+def _first_id(table: Mapping[str, object], names: tuple[str, ...]) -> str:
     found = next((table[name] for name in names if table.get(name) is not None), "")
     return str(found) if isinstance(found, str | int) else ""

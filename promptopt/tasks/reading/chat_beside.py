@@ -42,7 +42,7 @@ def weight_of(entry: object) -> float | None:
         return None
 
 
-def tools_of(row: Row) -> tuple[str, ...]:
+def tools_in_row(row: Row) -> tuple[str, ...]:
     """The tools on offer, as JSON, wherever in the row the program puts them."""
     found = (tools_in(unpacked(place.get(name))) for place in places(row) for name in ("tools", "functions"))
     return next((tools for tools in found if tools), ())

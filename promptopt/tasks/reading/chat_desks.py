@@ -29,7 +29,7 @@ def _gladly(row: Row) -> Row | None:
     if not isinstance(who, str) or not isinstance(held.get("type"), str) or "conversationId" not in row:
         return None
     role = "" if str(held["type"]).endswith("NOTE") else _GLADLY.get(who, "")
-    return _turn(row["conversationId"], row.get("timestamp"), role, held.get("content"))
+    return _turn_row(row["conversationId"], row.get("timestamp"), role, held.get("content"))
 
 
 def _kustomer(row: Row) -> Row | None:
@@ -38,17 +38,17 @@ def _kustomer(row: Row) -> Row | None:
     if row.get("type") != "message" or str(held.get("direction")) not in _KUSTOMER or "preview" not in held:
         return None
     session = table_of(table_of(related.get("conversation")).get("data")).get("id")
-    return _turn(session, held.get("sentAt"), _KUSTOMER[str(held["direction"])], held["preview"])
+    return _turn_row(session, held.get("sentAt"), _KUSTOMER[str(held["direction"])], held["preview"])
 
 
 def _trengo(row: Row) -> Row | None:
     """A message of Trengo's; notes are what colleagues tell each other."""
     if str(row.get("type")) not in _TRENGO or not row.get("ticket_id") or not isinstance(row.get("message"), str):
         return None
-    return _turn(row["ticket_id"], row.get("created_at"), _TRENGO[str(row["type"])], row["message"])
+    return _turn_row(row["ticket_id"], row.get("created_at"), _TRENGO[str(row["type"])], row["message"])
 
 
-def _turn(session: object, time: object, role: str, said: object) -> Row:
+def _turn_row(session: object, time: object, role: str, said: object) -> Row:
     text = plain_text(said) if role and isinstance(said, str) else ""
     named = {"conversation_id": session} if session else {}
     moment = {"timestamp": time} if time is not None else {}

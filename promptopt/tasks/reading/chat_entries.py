@@ -105,12 +105,14 @@ def messages_under(value: object, depth: int, name: str = "") -> list[object] | 
         if name == "contents":
             # To Gemini what names no role is the user's.
             listed = [{"role": "user", **each} if _is_bare(each) else each for each in listed]
-        if (pairs := _told(listed)) is not None:
+        if (pairs := _speaker_pairs(listed)) is not None:
             return pairs
         # LangChain asks for several prompts at once: a list of lists, mostly of one.
         if listed and isinstance(listed[0], list):
             return messages_under(cast("object", listed[0]), depth + 1)
-        said = listed if listed and all(map(is_message, listed)) else _listed(listed, exchanged=name in _EXCHANGED)
+        said = (
+            listed if listed and all(map(is_message, listed)) else _message_list(listed, exchanged=name in _EXCHANGED)
+        )
         return None if said is None else _in_order(answered_by_users(said))
     if not isinstance(value, dict):
         return None
@@ -180,7 +182,7 @@ def _roles(entries: Sequence[object]) -> set[str]:
     return {known_role(each) for each in said if is_speaker(each)}
 
 
-def _told(listed: Sequence[object]) -> list[object] | None:
+def _speaker_pairs(listed: Sequence[object]) -> list[object] | None:
     """A list of speaker and text, as `[["human", "…"], ["ai", "…"]]`; None for any other."""
     pairs = [cast("list[object]", each) for each in listed if isinstance(each, list)]
     if len(pairs) < len(listed) or not all(len(each) == 2 and isinstance(each[1], str) for each in pairs):
@@ -231,7 +233,7 @@ def _behind_history(table: Row, depth: int) -> list[object] | None:
     return found if asked or question in last.values() else [*found, {"role": "user", "content": question}]
 
 
-def _listed(listed: Sequence[object], *, exchanged: bool) -> list[object] | None:
+def _message_list(listed: Sequence[object], *, exchanged: bool) -> list[object] | None:
     """A list most of whose entries are messages is a conversation, with entries that will be refused.
 
     `exchanged`: whether questions and answers are, too.

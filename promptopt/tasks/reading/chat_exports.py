@@ -171,7 +171,7 @@ def _chainlit(row: Row) -> Row | None:
     return {"conversation_id": session, **moment, "role": role, "text": said if role else ""}
 
 
-def _turn(row: Row) -> Row | None:
+def _spoken_turn(row: Row) -> Row | None:
     """A turn whose speaker or text stands in an object, as Botpress has them."""
     table = {**row}
     if not any(isinstance(row.get(name), dict) for name in ("author", "sender", "from", "payload")):
@@ -207,7 +207,7 @@ def _pydantic(row: Row) -> Row | None:
     return {**row, "messages": found}
 
 
-def _ranked(row: Row) -> Row | None:
+def _best_ranked_branch(row: Row) -> Row | None:
     """A tree of OpenAssistant's: of several replies, and of several questions behind one, the best."""
     place = table_of(row.get("prompt"))
     if not isinstance(place.get("replies"), list):
@@ -240,7 +240,7 @@ def _palm(row: Row) -> Row | None:
     return {**row, "context": None, "examples": None, "messages": turns}
 
 
-def _compared(row: Row) -> Row | None:
+def _preferred_conversation(row: Row) -> Row | None:
     """The better of two conversations between which somebody chose; where both are bad, it is told as one that is."""
     better = str(row.get("winner"))
     if not isinstance(row.get("conversation_a"), list) or not isinstance(row.get("conversation_b"), list):
@@ -315,6 +315,6 @@ def _time_of(row: Row) -> Row:
 
 _FORMS: tuple[Callable[[Row], Row | None], ...] = (
     _slack, _activity, _dialogflow, _chatgpt, _chatwoot, _conversation, _teams, _telegram, _telegram_chat, _discord,
-    _rasa, _chainlit, _event, _underlined, _pydantic, _ranked, _palm, _compared, _adk, _alternating,
-    branch_shown, *MESSAGES, *CONVERSATIONS, _turn,
+    _rasa, _chainlit, _event, _underlined, _pydantic, _best_ranked_branch, _palm, _preferred_conversation, _adk,
+    _alternating, branch_shown, *MESSAGES, *CONVERSATIONS, _spoken_turn,
 )  # fmt: skip

@@ -20,7 +20,7 @@ from promptopt.tasks.reading.chat_parts import (
     is_entry,
     is_parts,
     parsed,
-    shown,
+    shortened_entry,
     steps_of,
 )
 from promptopt.tasks.reading.json_objects import table_of
@@ -46,7 +46,7 @@ def is_message(entry: object) -> bool:
     table = table_of(entry)
     if isinstance(table.get("kwargs"), dict) or isinstance(table.get("data"), dict):
         # Rasa's turns have data too.
-        return _kind(table) != "" or as_spoken(table) is not table
+        return _message_kind(table) != "" or as_spoken(table) is not table
     said = any(name in table for name in _HELD)
     plain = said and (isinstance(table.get("role", table.get("from")), str) or is_speaker(str(table.get("type"))))
     return is_entry(table) or plain or as_spoken(table) is not table
@@ -102,7 +102,7 @@ def role_of(said: str, speakers: Mapping[str, ChatRole]) -> ChatRole:
     return role
 
 
-def _kind(table: Mapping[str, object]) -> str:
+def _message_kind(table: Mapping[str, object]) -> str:
     """The kind of a message as LangChain serialises it: by its class, or by its type beside `data`."""
     path = table.get("id")
     # `["langchain", "schema", "messages", "HumanMessage"]`
@@ -130,15 +130,15 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     if has_files(table) or (spoken is not table and is_pictured(str(spoken["content"]))):
         raise Unusable("a message has a picture or a file beside text (images, sounds and files are not read)")
     table = spoken
-    kind = _kind(table)
+    kind = _message_kind(table)
     inner = table.get("kwargs", table.get("data"))
     if kind and isinstance(inner, dict):
         table = {"role": kind, **{name: value for name, value in cast("dict[str, object]", inner).items()
                                   if name != "type"}}  # fmt: skip
     said = table.get("role", table.get("from", table.get("type")))
     if not isinstance(said, str):
-        raise Unusable(f"an entry is no message ({shown(entry)})")
-    content = _said(table)
+        raise Unusable(f"an entry is no message ({shortened_entry(entry)})")
+    content = _message_content(table)
     # ShareGPT writes a call of a tool as a speaker of its own.
     if said == "function_call":
         return [Message("assistant", "", (call_of(parsed(content)),))]
@@ -154,7 +154,7 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     return [*earlier, *_step(role, last, table, calls_beside(table))]
 
 
-def _said(table: Mapping[str, object]) -> object:
+def _message_content(table: Mapping[str, object]) -> object:
     """What a message holds; of the AI SDK's, which has it as a text too, the parts, for the calls are in them."""
     if isinstance(table.get("parts"), list) and table["parts"]:
         return table["parts"]

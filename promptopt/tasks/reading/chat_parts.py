@@ -66,7 +66,7 @@ def entry_of(table: Mapping[str, object]) -> list[Message]:
     """The messages that a call or a result is which stands beside messages; none for a thought."""
     text, calls, results = content_of([dict(table)])
     # The servers of some models run a tool themselves: call and result are then one entry.
-    done = _result(table) if calls and not results and _first(table, _GIVEN) is not None else None
+    done = _tool_message(table) if calls and not results and _first_given(table, _GIVEN) is not None else None
     asked = [Message("assistant", text, tuple(calls))] if calls else []
     return [*results, *asked, *([done] if done is not None else [])]
 
@@ -91,10 +91,10 @@ def content_of(content: object) -> tuple[str, list[ToolCall], list[Message]]:
         kind, text = _type(table), _text_of(table)
         if is_thought(table):
             continue
-        if is_call(table) or _within(table, _CALLED_BY) is not None:
+        if is_call(table) or _first_object(table, _CALLED_BY) is not None:
             calls.append(_called(table))
-        elif kind in _RESULTS or _within(table, _RESULT_BY) is not None:
-            results.append(_result(table))
+        elif kind in _RESULTS or _first_object(table, _RESULT_BY) is not None:
+            results.append(_tool_message(table))
         elif text is not None:
             texts.append(text)
         else:
@@ -109,7 +109,7 @@ def steps_of(content: object) -> list[object]:
         return [content]
     steps: list[list[object]] = [[]]
     called = given = False
-    parts = [each for part in cast("list[object]", content) for each in _apart(part)]
+    parts = [each for part in cast("list[object]", content) for each in _call_and_result(part)]
     for part in parts:
         result = _type(part) in _RESULTS
         if called and given and not result:
@@ -138,11 +138,11 @@ def call_of(entry: object) -> ToolCall:
     # OpenAI's custom tools take a text, in an envelope of their own.
     inner = table.get("function", table.get("custom"))
     function = cast("dict[str, object]", inner) if isinstance(inner, dict) else table
-    name = _first(function, _NAMES)
+    name = _first_given(function, _NAMES)
     if not isinstance(name, str) or not name:
-        raise Unusable(f"a call of a tool has no name ({shown(entry)})")
-    id = _first(table, _IDS)
-    return ToolCall.of(name, _first(function, _ARGUMENTS), str(id) if id else "")
+        raise Unusable(f"a call of a tool has no name ({shortened_entry(entry)})")
+    id = _first_given(table, _IDS)
+    return ToolCall.of(name, _first_given(function, _ARGUMENTS), str(id) if id else "")
 
 
 def is_parts(content: object) -> bool:
@@ -150,7 +150,7 @@ def is_parts(content: object) -> bool:
     listed = cast("list[object]", content) if isinstance(content, list) else [content]
     tables = [cast("dict[str, object]", part) for part in listed if isinstance(part, dict)]
     plain = all(part is None or isinstance(part, str | dict) for part in listed)
-    return plain and all(_type(table) or _within(table, _RESULT_BY) is not None for table in tables)
+    return plain and all(_type(table) or _first_object(table, _RESULT_BY) is not None for table in tables)
 
 
 def parsed(value: object) -> object:
@@ -161,12 +161,12 @@ def parsed(value: object) -> object:
         return value
 
 
-def shown(entry: object) -> str:
+def shortened_entry(entry: object) -> str:
     """The beginning of an entry, for an error."""
     return repr(str(entry)[:40])
 
 
-def _apart(part: object) -> list[object]:
+def _call_and_result(part: object) -> list[object]:
     """The parts of a message of the AI SDK that are a call and its result in one, as both; any other as it is."""
     table = table_of(part)
     held = {**table, **table_of(table.get("toolInvocation"))}
@@ -175,29 +175,29 @@ def _apart(part: object) -> list[object]:
         name = kind.removeprefix("tool-")
     if kind in (*_CALLS, *_RESULTS) or not isinstance(name, str) or "toolCallId" not in held:
         return [part]
-    id, given = held["toolCallId"], _first(held, ("output", "result", "errorText"))
-    call = {"type": "tool-call", "toolCallId": id, "toolName": name, "input": _first(held, _ARGUMENTS)}
+    id, given = held["toolCallId"], _first_given(held, ("output", "result", "errorText"))
+    call = {"type": "tool-call", "toolCallId": id, "toolName": name, "input": _first_given(held, _ARGUMENTS)}
     return [call] if given is None else [call, {"type": "tool-result", "toolCallId": id, "output": given}]
 
 
-def _within(table: Mapping[str, object], names: Sequence[str]) -> dict[str, object] | None:
+def _first_object(table: Mapping[str, object], names: Sequence[str]) -> dict[str, object] | None:
     """The object under the first of these names that holds one."""
     return next((cast("dict[str, object]", table[name]) for name in names if isinstance(table.get(name), dict)), None)
 
 
 def _called(table: Mapping[str, object]) -> ToolCall:
-    inner = _within(table, _CALLED_BY)
+    inner = _first_object(table, _CALLED_BY)
     return call_of(table if inner is None else inner)
 
 
-def _result(table: Mapping[str, object]) -> Message:
-    inner = _within(table, _RESULT_BY)
+def _tool_message(table: Mapping[str, object]) -> Message:
+    inner = _first_object(table, _RESULT_BY)
     given = table if inner is None else inner
     # Haystack keeps the call, with its id, as the origin of its result.
-    id = _first({**table_of(given.get("origin")), **given}, _IDS)
+    id = _first_given({**table_of(given.get("origin")), **given}, _IDS)
     # Without an id it is the name that tells whose result this is.
-    name = None if id else _first(given, _NAMES)
-    said = _given(_first(given, _GIVEN))
+    name = None if id else _first_given(given, _NAMES)
+    said = _given(_first_given(given, _GIVEN))
     return Message("tool", said, tool_call_id=str(id) if id else "", name=name if isinstance(name, str) else "")
 
 
@@ -207,14 +207,14 @@ def _given(value: object) -> str:
     # The AI SDK says of what kind a result is.
     if isinstance(table.get("type"), str) and "value" in table:
         return _given(table["value"])
-    listed = _listed(value)
+    listed = _list_of_parts(value)
     # Those of Bedrock have a text or an object, and no kind.
     if listed and all(len(each) == 1 and ({"json", "text"} & set(each)) for each in listed):
         return "\n".join(_given(held) for each in listed for held in each.values())
     return content_of(value if is_parts(value) else canonical(value))[0]
 
 
-def _listed(value: object) -> list[dict[str, object]]:
+def _list_of_parts(value: object) -> list[dict[str, object]]:
     return [table_of(each) for each in cast("list[object]", value)] if isinstance(value, list) else []
 
 
@@ -232,7 +232,7 @@ def _text_of(table: Mapping[str, object]) -> str | None:
     if kind == "document" and "data" in document:
         return _given(document["data"])
     # Gemini's parts have a text and no kind.
-    text = _first(table, ("text", "content")) if kind in _TEXTS else table.get("text") if not kind else None
+    text = _first_given(table, ("text", "content")) if kind in _TEXTS else table.get("text") if not kind else None
     # A sound that was written down is read as that.
     text = table.get("transcript") if kind in _SOUNDS else text
     # Messages of OpenAI's threads have what they cite beside the text.
@@ -246,5 +246,5 @@ def _type(entry: object) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def _first(table: Mapping[str, object], names: Sequence[str]) -> object:
+def _first_given(table: Mapping[str, object], names: Sequence[str]) -> object:
     return next((table[name] for name in names if table.get(name) is not None), None)

@@ -35,7 +35,9 @@ def _twilio(row: Row) -> Row | None:
         return None
     role = "user" if _ADDRESS.fullmatch(author) else author
     files = {"files": row["media"]} if isinstance(row.get("media"), list) and row["media"] else {}
-    return _turn(row["conversation_sid"], row.get("date_created"), role, body if isinstance(body, str) else "", files)
+    return _turn_row(
+        row["conversation_sid"], row.get("date_created"), role, body if isinstance(body, str) else "", files
+    )
 
 
 def _ada(row: Row) -> Row | None:
@@ -50,7 +52,7 @@ def _ada(row: Row) -> Row | None:
     said = body if isinstance(body, str) else ""
     files = {"files": [kind]} if kind in ("picture", "file", "video") else {}
     role = "assistant" if answers else "user" if asks else ""
-    return _turn(row["conversation_id"], row.get("date_created"), role if said or files else "", said, files)
+    return _turn_row(row["conversation_id"], row.get("date_created"), role if said or files else "", said, files)
 
 
 def _kore(row: Row) -> Row | None:
@@ -61,7 +63,7 @@ def _kore(row: Row) -> Row | None:
     texts = [table_of(each.get("data")).get("text") for each in components]
     said = "\n".join(each for each in texts if isinstance(each, str) and each.strip())
     role = _DIRECTIONS[kind] if said else ""
-    return _turn(row.get("sessionId"), row.get("createdOn"), role, said, {})
+    return _turn_row(row.get("sessionId"), row.get("createdOn"), role, said, {})
 
 
 def _freshchat(row: Row) -> Row | None:
@@ -74,7 +76,7 @@ def _freshchat(row: Row) -> Row | None:
     shown = str(row.get("message_type", "normal")) == "normal" and actor != "system"
     pictured = any("image" in each or "file" in each or "video" in each for each in parts)
     files = {"files": parts} if pictured and shown else {}
-    return _turn(row.get("conversation_id"), row.get("created_time"), actor if shown and said else "", said, files)
+    return _turn_row(row.get("conversation_id"), row.get("created_time"), actor if shown and said else "", said, files)
 
 
 def _cognigy(row: Row) -> Row | None:
@@ -82,7 +84,7 @@ def _cognigy(row: Row) -> Row | None:
     said, role = row.get("inputText"), row.get("source")
     if not row.get("sessionId") or not isinstance(said, str) or role not in ("user", "bot", "agent"):
         return None
-    return _turn(row["sessionId"], row.get("timestamp"), str(role) if said.strip() else "", said, {})
+    return _turn_row(row["sessionId"], row.get("timestamp"), str(role) if said.strip() else "", said, {})
 
 
 def _hubspot(row: Row) -> Row | None:
@@ -93,10 +95,10 @@ def _hubspot(row: Row) -> Row | None:
     said = row.get("text")
     role = _DIRECTIONS.get(direction, "") if kind == "MESSAGE" and isinstance(said, str) else ""
     files = {"attachments": row["attachments"]} if role and row.get("attachments") else {}
-    return _turn(row.get("conversationsThreadId"), row.get("createdAt"), role, str(said), files)
+    return _turn_row(row.get("conversationsThreadId"), row.get("createdAt"), role, str(said), files)
 
 
-def _turn(session: object, time: object, role: str, said: str, files: Row) -> Row:
+def _turn_row(session: object, time: object, role: str, said: str, files: Row) -> Row:
     named = {"conversation_id": session} if session else {}
     moment = {"timestamp": time} if time is not None else {}
     # A row without a role is no turn: what reads transcripts leaves it out.
@@ -167,7 +169,7 @@ def _genesys(row: Row) -> Row | None:
     return {**row, "transcripts": None, "messages": turns}
 
 
-def _items(row: Row) -> Row | None:
+def _items_in_order(row: Row) -> Row | None:
     """A page of OpenAI's conversations, whose items have no times, and begin with the newest by default."""
     items = list_of_tables(row.get("data"))
     said = [each.get("role") for each in items if each.get("type") == "message"]
@@ -178,4 +180,4 @@ def _items(row: Row) -> Row | None:
 
 
 MESSAGES: tuple[Form, ...] = (_twilio, _ada, _kore, _freshchat, _cognigy, _hubspot, *DESK_MESSAGES)
-CONVERSATIONS: tuple[Form, ...] = (_help_scout, _voiceflow, _genesys, _items, *DESK_CONVERSATIONS)
+CONVERSATIONS: tuple[Form, ...] = (_help_scout, _voiceflow, _genesys, _items_in_order, *DESK_CONVERSATIONS)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from promptopt.tasks.reading.chat_beside import demands_of, ideals_of, tools_of, variables_of, weight_of
+from promptopt.tasks.reading.chat_beside import demands_of, ideals_of, tools_in_row, variables_of, weight_of
 from promptopt.tasks.reading.chat_entries import (
     WITHIN,
     entries_of,
@@ -113,12 +113,12 @@ def conversations_of(
 
     for number, row in joined_turns(with_history(rows, refused), demands, unordered):
         for each in _shallow(number, row, refused):
-            whole = _whole(each)
+            whole = _conversation_of_chain(each)
             if whole is None:
                 take(number, each)
             else:
                 chains.append((number, whole))
-                refused.setdefault(_OTHER.format(_kind(each)), []).append(number)
+                refused.setdefault(_OTHER.format(_run_kind(each)), []).append(number)
     if not found and chains:
         # An export of the outermost runs alone: a conversation stands in what came out of them.
         refused.clear()
@@ -146,25 +146,25 @@ _OTHER = "its row is of the kind {!r}, no call of a model (export those of type 
 
 
 def _shallow(number: int, row: Row, refused: dict[str, list[int]]) -> list[Row]:
-    """What `_opened` finds; nothing, with its reason, where Python cannot look into it."""
+    """What `_without_envelope` finds; nothing, with its reason, where Python cannot look into it."""
     try:
-        return list(_opened(row))
+        return list(_without_envelope(row))
     except RecursionError:
         refused.setdefault(_DEEP, []).append(number)
         return []
 
 
-def _kind(row: Row) -> str:
+def _run_kind(row: Row) -> str:
     return str(row.get("run_type", row.get("type", ""))).casefold()
 
 
-def _whole(row: Row) -> Row | None:
+def _conversation_of_chain(row: Row) -> Row | None:
     """A run of a chain that gives a whole conversation, as a row of that; None for any other row."""
-    said = messages_under(row.get("outputs"), 0) if _kind(row) == "chain" else None
+    said = messages_under(row.get("outputs"), 0) if _run_kind(row) == "chain" else None
     return None if said is None or len(said) < 2 else {**row, "run_type": "", "inputs": said, "outputs": None}
 
 
-def _opened(row: Row) -> Iterator[Row]:
+def _without_envelope(row: Row) -> Iterator[Row]:
     """The row without the envelope that some programs put it in; of a trace, each call that stands in it."""
     row = turns_of(span_of(row))
     item, data = row.get("item"), row.get("data")
@@ -187,14 +187,14 @@ def _opened(row: Row) -> Iterator[Row]:
     # Those below belong to the conversation that the trace is of.
     named = {name: row[name] for name in row if joined_words(name) in map(joined_words, SESSIONS)}
     for each in inner:
-        yield from _opened({**named, **each})
+        yield from _without_envelope({**named, **each})
 
 
 def _asks_a_model(row: Row) -> bool:
     """Whether this is a call of a model, or holds one at any depth."""
     row = span_of(row)
     within = (each for name in WITHIN for each in tables_among(unpacked(row.get(name))))
-    return _kind(row) in _OF_A_MODEL or any(map(_asks_a_model, within))
+    return _run_kind(row) in _OF_A_MODEL or any(map(_asks_a_model, within))
 
 
 def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None, demands: str | None) -> Conversation:
@@ -202,8 +202,8 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
     if str(row.get("status", "")).upper() == "ARCHIVED":
         raise Unusable("it is archived")
     # Only the runs of a model hold what it was asked.
-    if _kind(row) in _NOT_OF_A_MODEL:
-        raise Unusable(_OTHER.format(_kind(row)))
+    if _run_kind(row) in _NOT_OF_A_MODEL:
+        raise Unusable(_OTHER.format(_run_kind(row)))
     # Rows for KTO have good and bad replies.
     if row.get("label") is False and "completion" in row:
         raise Unusable("its label says that the reply is a bad one")
@@ -231,7 +231,7 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
         "",
         messages,
         number,
-        tools_of(row),
+        tools_in_row(row),
         variables_of(row),
         weights,
         (*ideals[1:], *accepted),

@@ -16,10 +16,10 @@ def tools_in(given: object) -> tuple[str, ...]:
     """The schemas in a list of tools, as JSON; those that only a provider's own server can run are left out."""
     listed = cast("list[object]", given) if isinstance(given, list) else []
     tables = [cast("dict[str, object]", tool) for tool in listed if isinstance(tool, dict)]
-    return tuple(canonical(plain) for tool in tables for plain in _plain(tool))
+    return tuple(canonical(plain) for tool in tables for plain in _function_tools(tool))
 
 
-def _plain(tool: Mapping[str, object]) -> list[dict[str, object]]:
+def _function_tools(tool: Mapping[str, object]) -> list[dict[str, object]]:
     if isinstance(tool.get("function"), dict):
         return [dict(tool)]
     for name in _LISTS:
@@ -27,7 +27,7 @@ def _plain(tool: Mapping[str, object]) -> list[dict[str, object]]:
         held = cast("list[object]", tool[name]) if isinstance(tool.get(name), list) else []
         inner = [cast("dict[str, object]", each) for each in held if isinstance(each, dict)]
         if inner:
-            return [plain for each in inner for plain in _plain(cast("dict[str, object]", _small(each)))]
+            return [plain for each in inner for plain in _function_tools(cast("dict[str, object]", _small(each)))]
     spec = tool.get("toolSpec")
     flat = {name: value for name, value in (cast("dict[str, object]", spec) if isinstance(spec, dict) else tool).items()
             if not (name == "type" and value in ("function", "custom"))}  # fmt: skip

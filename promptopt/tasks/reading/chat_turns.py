@@ -183,7 +183,7 @@ def examples_of(
         messages = conversation.messages
         places = _places(conversation, scored, remarks) if answered else [len(messages)]
         for place in places:
-            history = _short(messages[:place], remarks)
+            history = _fitting_history(messages[:place], remarks)
             if not history:
                 continue
             target = messages[place].written if answered else ""
@@ -212,7 +212,7 @@ def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleane
         if message.content.strip() or message.tool_calls or message.role == "tool"
     ]
     remarks.counts["empty"] += len(messages) - begin - len(spoken)
-    spoken = _whole(spoken, remarks)
+    spoken = _joined_assistant_turns(spoken, remarks)
     remarks.counts["system"] += sum(message.role in ("system", "developer") for message, _, _ in spoken)
     paired = _paired([message for message, _, _ in spoken], remarks)
     kept = tuple(message for message, _ in paired)
@@ -224,7 +224,7 @@ def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleane
     return Cleaned(replace(conversation, messages=kept, weights=held if weights else (), demands=raw), system, asked)
 
 
-def _whole(spoken: Sequence[_Spoken], remarks: Remarks) -> list[_Spoken]:
+def _joined_assistant_turns(spoken: Sequence[_Spoken], remarks: Remarks) -> list[_Spoken]:
     """The turns, with what the assistant sent in a row as one: a model is asked once, and a server may refuse the rest.
 
     Pieces that have weights or demands of their own stay apart where those differ.
@@ -304,7 +304,7 @@ def _places(conversation: Conversation, scored: ScoredTurns, remarks: Remarks) -
     return replies[-1:] if scored == "last" else replies
 
 
-def _short(history: Sequence[Message], remarks: Remarks) -> tuple[Message, ...]:
+def _fitting_history(history: Sequence[Message], remarks: Remarks) -> tuple[Message, ...]:
     """The last turns of a history that have `LONGEST` tokens together; a turn begins where the user speaks."""
     sizes = [_tokens(message.written) for message in history]
     if sum(sizes) <= LONGEST:

@@ -53,7 +53,7 @@ class Columns:
             if given is not None and not all(isinstance(name, str) for name in named):
                 expected = "a column's name, or a list of them" if role in ("input", "rejected") else "a column's name"
                 raise ConfigError(f"Columns({role}={given!r}): expected {expected}")
-        inputs, rejected = (() if each is None else names_of(each) for each in (self.input, self.rejected))
+        inputs, rejected = (() if each is None else as_names(each) for each in (self.input, self.rejected))
         for name in dict.fromkeys((*inputs, *rejected)):
             # The group is not counted: a column that is shown may tell the groups too.
             roles = inputs.count(name) + rejected.count(name) + (name == self.target) + (name == self.solution)
@@ -124,9 +124,9 @@ class ColumnRoles:
     ) -> ColumnRoles:
         """The roles of columns that are fields of the same name."""
         return cls(
-            tuple((name, (name,)) for name in names_of(input)),
+            tuple((name, (name,)) for name in as_names(input)),
             target,
-            rejected=() if rejected is None else names_of(rejected),
+            rejected=() if rejected is None else as_names(rejected),
             solution=None if solution is None else Solution(solution),
             group=group,
         )
@@ -169,7 +169,7 @@ class ColumnRoles:
             return Example(fields, group=group)
         solution = self._solution(where, row, reply_text(cell, listed), target)
         if self.options:
-            return Example(fields, target, (), _others(self.options, fields, target), solution, group)
+            return Example(fields, target, (), _other_options(self.options, fields, target), solution, group)
         return Example(fields, target, (), self._rejected(where, row, cell, listed, target, solution), solution, group)
 
     def _check_hidden(self, path: Path, fields: Sequence[tuple[str, str]], cell: str) -> None:
@@ -268,7 +268,7 @@ def _expression(source: str) -> Regex:
         raise ConfigError(f"{cause}; correct it in the task file") from cause
 
 
-def names_of(names: str | Sequence[str]) -> tuple[str, ...]:
+def as_names(names: str | Sequence[str]) -> tuple[str, ...]:
     """One name or several, as several."""
     return (names,) if isinstance(names, str) else tuple(names)
 
@@ -291,7 +291,7 @@ def row_calls_a_tool(row: Row, columns: ColumnRoles, *, listed: bool) -> bool:
     return any(cell_calls_a_tool(row.get(name), listed) for name in read if name is not None)
 
 
-def _others(options: str, fields: tuple[tuple[str, str], ...], target: str) -> tuple[str, ...]:
+def _other_options(options: str, fields: tuple[tuple[str, str], ...], target: str) -> tuple[str, ...]:
     """The options but the target; none where the target is not among them."""
     pattern = _expression(options)
     group = 1 if pattern.groups else 0

@@ -45,7 +45,7 @@ def message_in(entry: object) -> tuple[str, str] | None:
     if not isinstance(role, str) or (content is None and not calls and role != "assistant"):
         return None
     texts = [""] if content is None else [_part(part) for part in _several(content)]
-    written = [*texts, *map(_call, calls)]
+    written = [*texts, *map(_call_as_text, calls)]
     if not all(isinstance(each, str) for each in written):
         return None
     return role, "\n".join(each for each in written if each)
@@ -75,7 +75,7 @@ def _part(part: object) -> str | None:
     if isinstance(text, str):
         return text
     if kind == "tool_use":
-        return _call({"name": table.get("name"), "arguments": table.get("input")})
+        return _call_as_text({"name": table.get("name"), "arguments": table.get("input")})
     if kind == "tool_result":
         inner = [_part(each) for each in _several(table.get("content"))]
         return "\n".join(each for each in inner if each)
@@ -83,7 +83,7 @@ def _part(part: object) -> str | None:
     return f"[{kind}]" if isinstance(kind, str) else None
 
 
-def _call(call: object) -> str | None:
+def _call_as_text(call: object) -> str | None:
     table = cast("dict[str, object]", call) if isinstance(call, dict) else {}
     inner = table.get("function", table)
     function = cast("dict[str, object]", inner) if isinstance(inner, dict) else {}

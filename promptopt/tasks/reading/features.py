@@ -18,39 +18,41 @@ def names_in(metadata: Mapping[bytes, bytes] | None) -> Names:
         stored: Any = json.loads((metadata or {}).get(b"huggingface", b"{}"))
     except ValueError:
         return {}
-    return names_of(cast("dict[str, Any]", stored).get("info") if isinstance(stored, dict) else None)
+    return class_names_of(cast("dict[str, Any]", stored).get("info") if isinstance(stored, dict) else None)
 
 
-def names_of(info: object) -> Names:
+def class_names_of(info: object) -> Names:
     """The names in a data set's description, the contents of `dataset_info.json`."""
     features: Any = cast("dict[str, Any]", info).get("features") if isinstance(info, dict) else None
     if not isinstance(features, dict):
         return {}
-    found = {name: _names(feature) for name, feature in cast("dict[str, Any]", features).items()}
+    found = {name: _class_names(feature) for name, feature in cast("dict[str, Any]", features).items()}
     return {name: names for name, names in found.items() if names}
 
 
 def with_class_names(row: Row, names: Names) -> Row:
     """The row with the names of its classes. The number -1 stands for no class, as in test splits without labels."""
-    return {column: _named(value, names[column]) if column in names else value for column, value in row.items()}
+    return {
+        column: _class_names_of(value, names[column]) if column in names else value for column, value in row.items()
+    }
 
 
-def _names(feature: Any) -> list[str]:
+def _class_names(feature: Any) -> list[str]:
     """Of one class a row, or of a list of them."""
     if isinstance(feature, list):
-        return _names(feature[0]) if feature else []
+        return _class_names(feature[0]) if feature else []
     if not isinstance(feature, dict):
         return []
     described = cast("dict[str, Any]", feature)
     if described.get("_type") == "ClassLabel":
         given: Any = described.get("names")
         return [str(name) for name in cast("list[Any]", given)] if isinstance(given, list) else []
-    return _names(described.get("feature"))
+    return _class_names(described.get("feature"))
 
 
-def _named(value: object, names: Sequence[str]) -> object:
+def _class_names_of(value: object, names: Sequence[str]) -> object:
     if isinstance(value, list):
-        return [_named(each, names) for each in cast("list[object]", value)]
+        return [_class_names_of(each, names) for each in cast("list[object]", value)]
     if not isinstance(value, int) or isinstance(value, bool):
         return value
     # `datasets` writes -1 where there is no label.

@@ -89,7 +89,7 @@ def examples_from(
     if not kept:
         raise DataError(f"{path} has no rows; it needs at least one below its header")
     # JSON leaves out what is empty, so a row alone does not say which columns there are.
-    settled = _settled(path, columns, kept)
+    settled = _settled_roles(path, columns, kept)
     read = [(number, settled.example(path, number, row)) for number, row in kept]
     examples = [
         (number, example) for number, example in read if example is not None and example.target not in columns.drop
@@ -129,7 +129,7 @@ _UNSAID = "target"
 """The column of the right answers where nobody names one."""
 
 
-def _settled(path: Path, columns: ColumnRoles, kept: Sequence[tuple[int, Row]]) -> ColumnRoles:
+def _settled_roles(path: Path, columns: ColumnRoles, kept: Sequence[tuple[int, Row]]) -> ColumnRoles:
     rows = [row for _, row in kept]
     named = {name: None for row in rows for name in row}
     try:
@@ -164,10 +164,10 @@ def _said_of_header(path: Path, columns: ColumnRoles, rows: Sequence[Row]) -> li
 
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a file, one mapping each, as a stream. Raises DataError where it cannot be read or is empty."""
-    readers = {".csv": separated, ".tsv": separated, ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json,
+    readers = {".csv": separated, ".tsv": separated, ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json_rows,
                ".parquet": parquet, ".arrow": arrow, ".feather": arrow, ".xlsx": spreadsheet,
                # The Bot Framework's emulator saves its activities as JSON under this name.
-               ".transcript": _json}  # fmt: skip
+               ".transcript": _json_rows}  # fmt: skip
     reader = readers.get(path.suffix.lower())
     if reader is None and path.is_dir():
         reader = saved
@@ -210,15 +210,15 @@ def _json_lines(path: Path) -> Iterator[Row]:
                     f"one whole JSON object"
                 ) from cause
             except (ValueError, RecursionError) as cause:
-                raise DataError(f"{path}, line {number}: {_unreadable(cause)}") from cause
-            yield _object(path, f"line {number}", value)
+                raise DataError(f"{path}, line {number}: {_json_fault(cause)}") from cause
+            yield _row_of_value(path, f"line {number}", value)
 
 
 def _whatsapp(path: Path) -> Iterator[Row]:
     yield from exchanged(read_lines(path))
 
 
-def _json(path: Path) -> Iterator[Row]:
+def _json_rows(path: Path) -> Iterator[Row]:
     text = "".join(read_lines(path))
     try:
         # An empty file is one without rows, and `read_rows` says so.
@@ -232,7 +232,7 @@ def _json(path: Path) -> Iterator[Row]:
         advice = "write one list, [{…}, {…}], or one whole object a line" if several else "repair it there"
         raise DataError(f"{path}, line {cause.lineno}: not valid JSON ({cause.msg}); {advice}") from cause
     except (ValueError, RecursionError) as cause:
-        raise DataError(f"{path}: {_unreadable(cause)}") from cause
+        raise DataError(f"{path}: {_json_fault(cause)}") from cause
     rows = rows_in(value)
     if isinstance(value, dict) and rows and _is_one_chat(cast("Row", value), rows):
         rows = [cast("object", value)]
@@ -244,7 +244,7 @@ def _json(path: Path) -> Iterator[Row]:
             f"{path} holds no list of rows{several}; write a JSON array of objects, or an object with one such array"
         )
     for number, entry in enumerate(rows, start=1):
-        yield _object(path, f"row {number}", entry)
+        yield _row_of_value(path, f"row {number}", entry)
 
 
 def _is_one_chat(document: Row, rows: Sequence[object]) -> bool:
@@ -267,7 +267,7 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _unreadable(cause: ValueError | RecursionError) -> str:
+def _json_fault(cause: ValueError | RecursionError) -> str:
     """What is wrong with JSON that is well formed, and more than Python reads."""
     if isinstance(cause, RecursionError):
         return "the JSON is nested too deeply to be read; write flat objects with named values"
@@ -276,7 +276,7 @@ def _unreadable(cause: ValueError | RecursionError) -> str:
     return f"the JSON holds a number that is too long ({cause}); write it as a text"
 
 
-def _object(path: Path, where: str, value: object) -> Row:
+def _row_of_value(path: Path, where: str, value: object) -> Row:
     listed = cast("list[object]", value) if isinstance(value, list) else []
     if listed and (all(map(is_message, listed)) or is_voiceflow(listed)):
         # A conversation that is a list of messages, with nothing around it.

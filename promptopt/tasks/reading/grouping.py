@@ -44,7 +44,7 @@ def places(row: Row, levels: int = 3) -> Iterator[Row]:
 def group_of(row: Row, number: int, group_by: str | None) -> str | None:
     """The name of the conversation that a row is of, or of its trace; None where it says neither."""
     if group_by is not None:
-        found = next((name for place in places(row) if (name := _name(place.get(group_by)))), "")
+        found = next((name for place in places(row) if (name := _name_or_id(place.get(group_by)))), "")
         if not found:
             raise Unusable(f"it has no {group_by!r} to group by")
         return found
@@ -54,7 +54,7 @@ def group_of(row: Row, number: int, group_by: str | None) -> str | None:
     for names in (SESSIONS, ("session", "thread"), _TRACES):
         for place in (own, *list(places(row))[1:]):
             named = {joined_words(key): value for key, value in place.items()}
-            found = next((name for each in names if (name := _name(named.get(joined_words(each))))), "")
+            found = next((name for each in names if (name := _name_or_id(named.get(joined_words(each))))), "")
             if found:
                 return found
     return None
@@ -102,6 +102,6 @@ def _ways(messages: Sequence[Message]) -> list[int]:
     return found
 
 
-def _name(value: object) -> str:
+def _name_or_id(value: object) -> str:
     inner = cast("dict[str, object]", value).get("id") if isinstance(value, dict) else value
     return str(inner).strip() if isinstance(inner, str | int) and not isinstance(inner, bool) else ""

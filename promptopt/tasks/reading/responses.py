@@ -27,9 +27,11 @@ def with_history(rows: Iterable[tuple[int, Row]], refused: dict[str, list[int]])
         if not any(_BEFORE in place for place in places):
             yield number, row
             continue
-        before = _text(next((place[_BEFORE] for place in places if place.get(_BEFORE)), None))
+        before = _text_or_empty(next((place[_BEFORE] for place in places if place.get(_BEFORE)), None))
         # The outermost `id` may be that of a line of a batch.
-        own = next((_text(place["id"]) for place in places if _text(place.get("id")).startswith("resp")), "")
+        own = next(
+            (_text_or_empty(place["id"]) for place in places if _text_or_empty(place.get("id")).startswith("resp")), ""
+        )
         if own:
             linked[own] = number, row, before
         else:
@@ -39,8 +41,11 @@ def with_history(rows: Iterable[tuple[int, Row]], refused: dict[str, list[int]])
         if earlier is None:
             refused.setdefault(_LACKING, []).append(number)
         elif earlier:
-            name, entries = earlier[0], [entry for each in earlier for entry in _said(linked[each][1])]
-            yield number, {**row, "conversation_id": name, "input": [*entries, *_asked(row)], **_prompt(row)}
+            name, entries = earlier[0], [entry for each in earlier for entry in _input_and_output(linked[each][1])]
+            yield (
+                number,
+                {**row, "conversation_id": name, "input": [*entries, *_input_items(row)], **_instructions_of(row)},
+            )
         else:
             yield number, {**row, "conversation_id": own} if own else row
 
@@ -57,28 +62,28 @@ def _earlier(name: str, linked: Mapping[str, tuple[int, Row, str]]) -> list[str]
     return found[::-1]
 
 
-def _said(row: Row) -> list[object]:
-    return [*_asked(row), *_listed(_first(row, "output"))]
+def _input_and_output(row: Row) -> list[object]:
+    return [*_input_items(row), *_list_of_items(_first_given(row, "output"))]
 
 
-def _asked(row: Row) -> list[object]:
-    return _listed(_first(row, "input"))
+def _input_items(row: Row) -> list[object]:
+    return _list_of_items(_first_given(row, "input"))
 
 
-def _prompt(row: Row) -> dict[str, object]:
+def _instructions_of(row: Row) -> dict[str, object]:
     """The instructions, which are of one response alone; `input` was taken out of what they stood beside."""
-    given = _first(row, "instructions")
+    given = _first_given(row, "instructions")
     return {} if given is None else {"instructions": given}
 
 
-def _listed(value: object) -> list[object]:
+def _list_of_items(value: object) -> list[object]:
     value = unpacked(value)
     if isinstance(value, list):
         return cast("list[object]", value)
     return [{"role": "user", "content": value}] if isinstance(value, str) and value else []
 
 
-def _first(row: Row, name: str) -> object:
+def _first_given(row: Row, name: str) -> object:
     return next((place[name] for place in _places(row, 2) if place.get(name) is not None), None)
 
 
@@ -90,5 +95,5 @@ def _places(row: Row, levels: int) -> Iterator[Row]:
             yield from _places(cast("dict[str, object]", inner), levels - 1)
 
 
-def _text(value: object) -> str:
+def _text_or_empty(value: object) -> str:
     return value if isinstance(value, str) else ""

@@ -17,7 +17,7 @@ from typing import cast
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.row_numbers import where_is
-from promptopt.tasks.tool_results import results_of, tools_of
+from promptopt.tasks.tool_results import checked_tools, results_of
 from promptopt.text import counted
 from promptopt.types import HISTORY, Example, Message, tool_names
 
@@ -48,9 +48,9 @@ def scenario(
     if not goal.strip():
         raise ConfigError("a scenario has no goal; say what the user wants, as scenario('cancel order 17')")
     told = {"persona": persona, "goal": goal, "facts": facts, "ends": ends}
-    text = "\n".join(_named(name, told[name].strip()) for name in PARTS if told[name].strip())
+    text = "\n".join(_titled(name, told[name].strip()) for name in PARTS if told[name].strip())
     begun = (Message("user", opening.strip()),) if opening.strip() else ()
-    offered = tools_of(tools, "scenario: tools")
+    offered = checked_tools(tools, "scenario: tools")
     given = results_of(results, offered, "scenario: results")
     # The last one, as in every example of a conversation.
     fields = (*variables.items(), (HISTORY, text))
@@ -74,7 +74,7 @@ def read_scenarios(
     rows_read = 0
     for number, row in enumerate(rows, start=1):
         rows_read += 1
-        texts = {name: _text(value) for name, value in row.items()}
+        texts = {name: _value_as_text(value) for name, value in row.items()}
         for name in ("goal", *variables):
             if not texts.get(name, "").strip():
                 raise DataError(
@@ -105,10 +105,10 @@ def _equipped(
     made: Example, row: Mapping[str, object], tools: Sequence[object], results: Sequence[object], where: str
 ) -> Example:
     """The scenario with its own tools and results, and behind them those of all."""
-    own, common = tools_of(row.get("tools"), where), tools_of(tools, "[simulation] tools")
+    own, common = checked_tools(row.get("tools"), where), checked_tools(tools, "[simulation] tools")
     offered = (*own, *(tool for tool in common if tool not in own))
     # Together, so that two of one name are found.
-    tools_of(offered, where)
+    checked_tools(offered, where)
     given = results_of(row.get("results"), offered, where)
     shared = results_of(results, offered, "[simulation] results") if results else ()
     return replace(made, tools=offered, results=(*given, *shared))
@@ -139,16 +139,18 @@ def check_variables(path: Path, variables: Sequence[str]) -> None:
         )
 
 
-def _named(name: str, text: str) -> str:
+def _titled(name: str, text: str) -> str:
     return f"{name}:\n{text}" if "\n" in text or text.startswith("- ") else f"{name}: {text}"
 
 
-def _text(value: object) -> str:
+def _value_as_text(value: object) -> str:
     """A value as a text: lists and tables an entry a line."""
     if value is None:
         return ""
     if isinstance(value, Mapping):
-        return "\n".join(f"- {key}: {_text(each)}" for key, each in cast("Mapping[str, object]", value).items())
+        return "\n".join(
+            f"- {key}: {_value_as_text(each)}" for key, each in cast("Mapping[str, object]", value).items()
+        )
     if isinstance(value, list):
-        return "\n".join(f"- {_text(each)}" for each in cast("list[object]", value))
+        return "\n".join(f"- {_value_as_text(each)}" for each in cast("list[object]", value))
     return str(value)

@@ -193,10 +193,10 @@ def _separator(head: list[str], usual: str) -> str:
 
 def _other_width(values: list[str], header: list[str], separator: str) -> str:
     advice = (
-        f"put quotes around a text that holds the separator ({_named(separator)})"
+        f"put quotes around a text that holds the separator ({_separator_name(separator)})"
         if len(values) > len(header)
-        else f"write all of them, with {_named(separator)} beside an empty one, and quotes around a text that holds a "
-        f"line break"
+        else f"write all of them, with {_separator_name(separator)} beside an empty one, and quotes around a text that "
+        f"holds a line break"
     )
     found = counted(len(values), "value")
     return f"{found} where the header has {len(header)} ({', '.join(header)}); {advice}"
@@ -229,5 +229,5 @@ def _text_in(value: str) -> str:
     return value if kept is None else kept[1].replace('""', '"')
 
 
-def _named(separator: str) -> str:
+def _separator_name(separator: str) -> str:
     return {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}.get(separator, repr(separator))

@@ -64,12 +64,12 @@ _PICTURE = re.compile(r"<img\b[^<>]*\ssrc\s*=", re.IGNORECASE)
 
 def is_speaker(said: str) -> bool:
     """Whether those who write logs call one of those who speak so."""
-    return _folded(said) in _ROLES
+    return _folded_speaker(said) in _ROLES
 
 
 def known_role(said: str) -> ChatRole:
     """The role of a speaker that `is_speaker` knows."""
-    return _ROLES[_folded(said)]
+    return _ROLES[_folded_speaker(said)]
 
 
 @lru_cache(maxsize=4096)
@@ -133,10 +133,12 @@ def answered_by_users(listed: list[object]) -> list[object]:
     """The turns; where one of the two sides is called a contact, and the other a user, the user is of the desk."""
     tables = tables_among(listed)
     named = {name for each in tables if (name := _speaker(each)) is not None}
-    others = {name for name in named if _folded(name) != "user"}
+    others = {name for name in named if _folded_speaker(name) != "user"}
     if len(tables) < len(listed) or others == named or not others or {known_role(name) for name in others} != {"user"}:
         return listed
-    return [{**each, "role": "assistant"} if _folded(_speaker(each) or "") == "user" else each for each in tables]
+    return [
+        {**each, "role": "assistant"} if _folded_speaker(_speaker(each) or "") == "user" else each for each in tables
+    ]
 
 
 def has_files(turn: Row) -> bool:
@@ -227,5 +229,5 @@ def plain_text(text: str) -> str:
     return html.unescape(re.sub(r"<[^<>]*>", "", broken)).strip()
 
 
-def _folded(said: str) -> str:
+def _folded_speaker(said: str) -> str:
     return " ".join(said.casefold().replace("_", " ").replace("-", " ").split())

@@ -99,7 +99,7 @@ def pair_in(row: Mapping[str, object], *, session: bool = False) -> Pair | None:
         return found
     texts = {name: value for name, value in row.items() if isinstance(value, str) and value.strip()}
     by_role: dict[str, list[str]] = {}
-    for name, role in _named(texts):
+    for name, role in _speaker_columns(texts):
         by_role.setdefault(role, []).append(name)
     asked, answered = by_role.get("user", []), by_role.get("assistant", [])
     if len(asked) == len(answered) == 1:
@@ -128,7 +128,7 @@ def _text_at(row: Mapping[str, object], path: str) -> str:
     return "\n".join(each for each in levels if isinstance(each, str) and each)
 
 
-def _named(texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _speaker_columns(texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     plain = {name.strip().casefold(): name for name in texts}
     for asks, answers in _PAIRS:
         if asks in plain and answers in plain:

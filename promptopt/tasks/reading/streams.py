@@ -51,7 +51,7 @@ def _chunks(tables: Sequence[Table]) -> Table | None:
         return None
     calls = _calls([call for delta in deltas for call in tables_among(delta.get("tool_calls"))])
     named = {"tool_calls": calls} if calls else {}
-    return {"role": "assistant", "content": _joined(delta.get("content") for delta in deltas), **named}
+    return {"role": "assistant", "content": _joined_texts(delta.get("content") for delta in deltas), **named}
 
 
 def _calls(pieces: Sequence[Table]) -> list[Table]:
@@ -100,12 +100,12 @@ def _ollama(tables: Sequence[Table]) -> Table | None:
     if len(messages) < len(tables) or not all(messages):
         return None
     calls = [call for message in messages for call in tables_among(message.get("tool_calls"))]
-    said = _joined(message.get("content") for message in messages)
+    said = _joined_texts(message.get("content") for message in messages)
     return {"role": "assistant", "content": said, **({"tool_calls": calls} if calls else {})}
 
 
 _FORMS: tuple[Callable[[Sequence[Table]], Table | None], ...] = (_anthropic, _chunks, _responses, _gemini, _ollama)
 
 
-def _joined(pieces: object) -> str:
+def _joined_texts(pieces: object) -> str:
     return "".join(piece for piece in cast("Sequence[object]", pieces) if isinstance(piece, str))

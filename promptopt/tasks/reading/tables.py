@@ -16,7 +16,7 @@ from uuid import UUID
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.columns import Row
-from promptopt.tasks.reading.features import names_in, names_of, with_class_names
+from promptopt.tasks.reading.features import class_names_of, names_in, with_class_names
 
 _SPLITS = {"validation": "dev", "valid": "dev", "val": "dev", "dev": "dev", "test": "test", "train": "train"}
 """What public data sets call their splits."""
@@ -82,11 +82,11 @@ def _rows_of(batch: Any) -> Iterator[Row]:
         elif str(field.type) == "duration[ns]":
             batch = batch.set_column(place, field.name, batch.column(place).cast(library.duration("us"), safe=False))
     names = names_in(batch.schema.metadata)
-    for row in map(_plain, batch.to_pylist()):
+    for row in map(_plain_row, batch.to_pylist()):
         yield with_class_names(row, names) if names else row
 
 
-def _plain(row: Mapping[str, Any]) -> Row:
+def _plain_row(row: Mapping[str, Any]) -> Row:
     return {name: _plain_cell(value) for name, value in row.items()}
 
 
@@ -143,7 +143,7 @@ def _saved_rows(path: Path) -> Iterator[Row]:
             f"set"
         )
     described = path / "dataset_info.json"
-    names = names_of(_json_of(described) if described.is_file() else None)
+    names = class_names_of(_json_of(described) if described.is_file() else None)
     for file in files:
         if not file.is_file():
             raise DataError(

@@ -99,10 +99,10 @@ def _of_otlp(value: object) -> dict[str, object]:
     """The pairs of key and value that OTLP writes as a list."""
     listed = cast("list[object]", value) if isinstance(value, list) else []
     pairs = [cast("dict[str, object]", each) for each in listed if isinstance(each, dict)]
-    return {str(pair["key"]): _value(pair.get("value")) for pair in pairs if "key" in pair}
+    return {str(pair["key"]): _otlp_value(pair.get("value")) for pair in pairs if "key" in pair}
 
 
-def _value(value: object) -> object:
+def _otlp_value(value: object) -> object:
     """A value that stands in OTLP under the name of its kind, such as `stringValue`."""
     table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     if len(table) != 1:
@@ -112,7 +112,7 @@ def _value(value: object) -> object:
     if not isinstance(listed, list):
         return cast("object", inner)
     values = cast("list[object]", listed)
-    return _of_otlp(values) if "kvlistValue" in table else [_value(each) for each in values]
+    return _of_otlp(values) if "kvlistValue" in table else [_otlp_value(each) for each in values]
 
 
 def _nested(value: object) -> object:
@@ -133,11 +133,11 @@ def _nested(value: object) -> object:
         there = place.get(last)
         both = isinstance(there, dict) and isinstance(within, dict)
         place[last] = {**cast("dict[str, object]", there), **cast("dict[str, object]", within)} if both else within
-    return _bare(found)
+    return _without_envelopes(found)
 
 
-def _bare(table: dict[str, object]) -> object:
-    table = {name: _bare(cast("dict[str, object]", each)) if isinstance(each, dict) else each
+def _without_envelopes(table: dict[str, object]) -> object:
+    table = {name: _without_envelopes(cast("dict[str, object]", each)) if isinstance(each, dict) else each
              for name, each in table.items()}  # fmt: skip
     # By number: as texts, 10 would stand before 2.
     if table and all(map(str.isdigit, table)):

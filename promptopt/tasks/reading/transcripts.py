@@ -57,7 +57,7 @@ class TurnColumns:
         speaker, text = self.said
         further = {name: parsed(row[name]) for name in _BESIDE if row.get(name) not in (None, "") and name != speaker}
         asked = {demands: row[demands]} if demands is not None and demands in row else {}
-        turn = {"role": _text(row.get(speaker)), "content": _content(row.get(text)), **further, **asked}
+        turn = {"role": _cell_as_text(row.get(speaker)), "content": _text_or_parts(row.get(text)), **further, **asked}
         # A row that says neither who nor what is none.
         return [{**placed, **turn, **files}] if any(turn.values()) else []
 
@@ -77,7 +77,7 @@ def joined_turns(
         if columns is None:
             yield number, row
         else:
-            session = _text(row.get(columns.session)).strip()
+            session = _cell_as_text(row.get(columns.session)).strip()
             # Of a row that does not say so, nobody knows which conversation it is of: it stands alone.
             turns.setdefault(session if session else f"\n{number}", []).append((number, row))
     if columns is None:
@@ -106,7 +106,7 @@ def turn_columns(row: Row) -> TurnColumns | None:
         return None
     speakers = [flat[joined_words(name)] for name in SPEAKERS if joined_words(name) in flat]
     # A table may name people in one column, and say in another what they are.
-    known = [name for name in speakers if is_speaker(_text(row[name]))]
+    known = [name for name in speakers if is_speaker(_cell_as_text(row[name]))]
     speaker = next(iter([*known, *speakers]), None)
     listed = {joined_words(key): key for key, value in row.items() if _is_list_of_parts(value)}
     flat = {**listed, **flat}
@@ -134,7 +134,7 @@ def _in_time(spoken: list[tuple[int, Row]], time: str, unordered: list[int]) -> 
 
 def moment_of(value: object) -> float | None:
     """Seconds or another number that grows with time; None for what is neither a number nor a date as ISO 8601."""
-    text = _text(value).strip()
+    text = _cell_as_text(value).strip()
     try:
         number = float(text)
     except ValueError:
@@ -147,15 +147,15 @@ def moment_of(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _content(value: object) -> object:
+def _text_or_parts(value: object) -> object:
     """A text, or the parts of a message, which a table holds as JSON."""
     inner = parsed(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
-    return inner if _is_list_of_parts(inner) else _text(value)
+    return inner if _is_list_of_parts(inner) else _cell_as_text(value)
 
 
 def _is_list_of_parts(value: object) -> bool:
     return isinstance(value, list) and is_parts(cast("object", value))
 
 
-def _text(value: object) -> str:
+def _cell_as_text(value: object) -> str:
     return "" if value is None else value if isinstance(value, str) else str(value)

@@ -34,14 +34,14 @@ def exchanged(lines: Iterable[str]) -> Iterator[dict[str, object]]:
         line = line.rstrip("\r\n")
         found = _LINE.match(line)
         if found is not None:
-            yield from _row(begun)
+            yield from _message_row(begun)
             begun = found[1], found[2], found[3]
         elif begun is not None:
             begun = *begun[:2], f"{begun[2]}\n{line}"
-    yield from _row(begun)
+    yield from _message_row(begun)
 
 
-def _row(begun: tuple[str, str, str] | None) -> Iterator[dict[str, object]]:
+def _message_row(begun: tuple[str, str, str] | None) -> Iterator[dict[str, object]]:
     said = None if begun is None else _SAID.fullmatch(begun[2])
     if begun is None or said is None:
         return

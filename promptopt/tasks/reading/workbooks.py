@@ -32,18 +32,18 @@ def numbered(path: Path) -> Iterator[tuple[int, Row]]:
     try:
         book = calamine.CalamineWorkbook.from_path(str(path))
         shown = [each.name for each in book.sheets_metadata if each.visible == calamine.SheetVisibleEnum.Visible]
-        sheets = (_table(book.get_sheet_by_name(name)) for name in shown)
+        sheets = (_sheet_rows(book.get_sheet_by_name(name)) for name in shown)
         filled = (rows for rows in sheets if rows)
         first = next(filled, dict[int, list[Any]]())
         rows = next((each for each in chain([first], filled) if len(each) > 1 and _width(_top(each)) > 1), first)
     except (calamine.CalamineError, ValueError) as cause:
         raise DataError(f"{path} is no readable Excel file ({cause}); save it again, or as CSV") from cause
-    header = [str(_cell(name)).strip() for name in _top(rows)]
+    header = [str(_json_value(name)).strip() for name in _top(rows)]
     while header and not header[-1]:
         header.pop()
     check_header(path, [name for name in header if name])
     for number, row in islice(rows.items(), 1, None):
-        values = [_cell(value) for value in row[: len(header)]]
+        values = [_json_value(value) for value in row[: len(header)]]
         if any(value != "" for value in values):
             # A row may end before the header does.
             yield number, dict(zip(header, values, strict=False))
@@ -55,8 +55,8 @@ def sheets_beside(path: Path, column: str) -> str:
     book = calamine.CalamineWorkbook.from_path(str(path))
     for each in book.sheets_metadata:
         if each.visible == calamine.SheetVisibleEnum.Visible:
-            header = _top(_table(book.get_sheet_by_name(each.name)))
-            if column in [str(_cell(name)).strip() for name in header]:
+            header = _top(_sheet_rows(book.get_sheet_by_name(each.name)))
+            if column in [str(_json_value(name)).strip() for name in header]:
                 return str(each.name)
     return ""
 
@@ -71,7 +71,7 @@ def without_results(path: Path) -> str:
     return "; formulas in it have no saved results: save it once in a spreadsheet program" if unsaved else ""
 
 
-def _table(sheet: Any) -> dict[int, list[Any]]:
+def _sheet_rows(sheet: Any) -> dict[int, list[Any]]:
     """The rows of a sheet from its header on, by their numbers."""
     # A table may begin below the first row, or beside the first column.
     rows: list[list[Any]] = sheet.to_python(skip_empty_area=True)
@@ -94,7 +94,7 @@ def _width(row: list[Any]) -> int:
     return sum(value != "" for value in row)
 
 
-def _cell(value: Any) -> object:
+def _json_value(value: Any) -> object:
     """A value as JSON has it. A spreadsheet keeps every number as one with a fraction."""
     if isinstance(value, float) and value.is_integer():
         return int(value)

@@ -10,7 +10,7 @@ from promptopt.errors import ConfigError
 from promptopt.optimizers.align_pro.hacking import held_against, suspicion
 from promptopt.optimizers.align_pro.preferences import Rewarded, preference_lines
 from promptopt.optimizers.align_pro.tilt import tilted, within_bound
-from promptopt.optimizers.align_pro.weighing import check_scale, described, weighed
+from promptopt.optimizers.align_pro.weighing import check_scale, round_note, weighed
 from promptopt.types import Score
 
 ROWS = [[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
@@ -50,7 +50,7 @@ def test_a_reward_at_either_end_of_the_scale_is_on_it() -> None:
 
 
 def test_the_record_adds_the_kl_of_the_rounds_before() -> None:
-    told = described(tilted([1.0, 0.0], [1, 1], 1.0), 0.5, "mark")
+    told = round_note(tilted([1.0, 0.0], [1, 1], 1.0), 0.5, "mark")
     # KL of the round is 0.111 (`test_two_rewrites_are_weighed_as_by_hand`).
     assert "reward 0.500 under the reference mark and 0.731 tilted, KL 0.611 nats, lambda 1," in told
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from promptopt.optimizers.pmpo.plan import RewritingPlan, scaled
+from promptopt.optimizers.pmpo.plan import RewritingPlan, rewriting_plan
 from promptopt.selection.depth import mean_depth, rounds_of
 from promptopt.types import Room
 
@@ -16,7 +16,7 @@ OPEN = RewritingPlan(rounds=-1, examples=-1, parts=-1, hard=-1, samples=-1)
 
 def plan(cells: int, solutions: int = 0, **own: int) -> RewritingPlan:
     settings = {"rounds": -1, "examples": -1, "parts": -1, "hard": -1, "samples": -1, **own}
-    return scaled(Room(cells, None, 1, 60, 40), RewritingPlan(**settings), solutions)  # type: ignore[arg-type]
+    return rewriting_plan(Room(cells, None, 1, 60, 40), RewritingPlan(**settings), solutions)  # type: ignore[arg-type]
 
 
 def test_what_is_left_open_follows_the_budget() -> None:
@@ -48,7 +48,7 @@ def test_solutions_of_the_models_own_take_a_quarter_of_the_budget_and_are_for_th
 
 
 def test_a_cap_on_calls_pays_for_the_proposer_too() -> None:
-    found = scaled(Room(None, 1_000, 1, 60, 40), OPEN, 0)
+    found = rewriting_plan(Room(None, 1_000, 1, 60, 40), OPEN, 0)
     # An iteration sees (10 + 1 / 2) prompts on the mean depth, and asks for 8 rewrites and one marking.
     assert found.cells == int(1_000 / (1 + 9 / (mean_depth(1_000) * 10.5))) == 839
     assert found.rounds == rounds_of(839, 10.5 if found.samples == 4 else 0, found.depth)
