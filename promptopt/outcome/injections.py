@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from promptopt.outcome.readings import readings
+from promptopt.outcome.readings import CYRILLIC, readings
 from promptopt.outcome.turned_away import is_turned_away
 from promptopt.text import counted, shorten
 
@@ -136,7 +136,6 @@ _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202c\u2066-\u2069]")
 """Marks of direction, which texts from right to left need."""
 _LOOKALIKE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*[асеорхуіјѕһАВЕКМНОРСТХУІЈЅ])[A-Za-zасеорхуіјѕһАВЕКМНОРСТХУІЈЅ]+\b")
 """Words of Latin letters and such Cyrillic ones as look the same."""
-_LATIN = str.maketrans("асеорхуіјѕһАВЕКМНОРСТХУІЈЅ", "aceopxyijshABEKMHOPCTXYIJS")
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 # Not before a digit: there a list goes on.
 _WRAP = re.compile(r"[^\S\n]*\n[^\S\n]*(?=\w)(?!\d)")
@@ -188,7 +187,7 @@ def _hidden_in(text: str) -> Sequence[str]:
 def _matches(pattern: re.Pattern[str], text: str) -> list[str]:
     tagged = _FLAG.sub("", text).translate(_TAGS)
     shown = "".join(each for each in tagged if unicodedata.category(each) != "Cf")
-    plain = _LOOKALIKE.sub(lambda found: found[0].translate(_LATIN), unicodedata.normalize("NFKC", shown))
+    plain = _LOOKALIKE.sub(lambda found: found[0].translate(CYRILLIC), unicodedata.normalize("NFKC", shown))
     # As it stands too, where a mark has to begin a line. Marks are no words, and are not looked for in other spellings.
     spelt = (plain,) if pattern is _MARKS else readings(plain)
     return [match[0] for each in dict.fromkeys((*spelt, *(_WRAP.sub(" ", one) for one in spelt)))

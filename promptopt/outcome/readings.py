@@ -23,9 +23,11 @@ _DIGITS_IN_WORDS = re.compile(r"(?<![\w@$])(?=[\d@$!]*[A-Za-z])(?=[A-Za-z!]*[013
 _LETTERS_MEANT = str.maketrans("0134578@$!", "oieastbasi")
 _CODED = re.compile(r"(?<![\w+/])[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEXADECIMAL = re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2}){12,}(?!\w)")
-_ALIKE = str.maketrans(
-    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορτυχɪɢɴᴏʀᴇᴘᴠᴜꜱᴛᴄᴀᴊᴅʟᴍᴋʏʙꜰʜᴡᴢаеорсухіјѕһАВЕКМНОРСТХУІЈЅ",
-    "ABEZHIKMNOPTYXaiKvoptuxignorepvustcajdlmkybfhwzaeopcyxijshABEKMHOPCTXYIJS",
+CYRILLIC = str.maketrans("асеорхуіјѕһАВЕКМНОРСТХУІЈЅ", "aceopxyijshABEKMHOPCTXYIJS")
+"""Cyrillic letters to the Latin ones that they look like."""
+_ALIKE = CYRILLIC | str.maketrans(
+    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορτυχɪɢɴᴏʀᴇᴘᴠᴜꜱᴛᴄᴀᴊᴅʟᴍᴋʏʙꜰʜᴡᴢ",
+    "ABEZHIKMNOPTYXaiKvoptuxignorepvustcajdlmkybfhwz",
 )
 """Letters of other alphabets, and small capitals, to those that they look like."""
 
