@@ -1,6 +1,6 @@
 """What programs in lockstep cost beside the bare calls, and what a million of their calls take in memory.
 
-usage: python -m benchmarks.programs [--cells 1000] [--million]
+usage: python -m benchmarks.programs [--cells 1000] [--repeats 3] [--calls 1000000]
 
 Time: cells of three calls, one after the other, against a scripted model that answers in 20 ms and has 64 requests in
 flight. Bare: the same calls handed to the same model in three batches, without programs, run or store.
