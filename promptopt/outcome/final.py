@@ -91,9 +91,8 @@ def _by_belief(run: Run, contenders: Sequence[Prompt], prompts: Sequence[Prompt]
     return sorted(prompts, key=lambda prompt: _rank(worth[prompt], prompt), reverse=True)
 
 
-def _known_scores(run: Run, prompt: Prompt, examples: Sequence[Example], repetition: int) -> dict[Example, float]:
-    found = {example: run.estimate(prompt, [example], repetition=repetition) for example in examples}
-    return {example: estimate.mean for example, estimate in found.items() if estimate.count}
+def _known_scores(run: Run, prompt: Prompt, examples: Sequence[Example], repetition: int) -> dict[str, float]:
+    return {example.id: score.value for example, score in run.seen(prompt, examples, repetition=repetition)}
 
 
 def _looked(run: Run, prompt: Prompt, examples: Sequence[Example]) -> int:

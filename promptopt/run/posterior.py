@@ -50,26 +50,36 @@ def posterior(parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt,
 
     A prompt with a score that is not finite is worth -inf; its scores tell nothing about others.
     """
+    place = {prompt: number for number, prompt in enumerate(parents)}
+    mean, deviation = beliefs(
+        [[place[parent] for parent in own] for own in parents.values()], [known.get(prompt, {}) for prompt in parents]
+    )
+    return Posterior(dict(zip(parents, mean, strict=True)), dict(zip(parents, deviation, strict=True)))
+
+
+def beliefs(parents: Sequence[Sequence[int]], known: Sequence[Values]) -> tuple[list[float], list[float]]:
+    """As `posterior`, where a prompt is its place: a search asks for it at every look, and ids and places hash fast."""
     import numpy
 
-    prompts = list(parents)
-    finite = {prompt: known[prompt] for prompt in prompts if prompt in known and _all_finite(known[prompt])}
-    columns = {name: number for number, name in enumerate(dict.fromkeys(n for own in finite.values() for n in own))}
-    rows = [row for row, prompt in enumerate(prompts) for _ in finite.get(prompt, ())]
-    cells = rows, [columns[name] for own in finite.values() for name in own]
-    scores = numpy.array([value for own in finite.values() for value in own.values()])
+    finite = [own if _all_finite(own) else {} for own in known]
+    columns = {name: number for number, name in enumerate(dict.fromkeys(n for own in finite for n in own))}
+    rows = [row for row, own in enumerate(finite) for _ in own]
+    cells = rows, [columns[name] for own in finite for name in own]
+    scores = numpy.array([value for own in finite for value in own.values()])
     level, spread = (float(scores.mean()), float(scores.var())) if len(scores) else (0.0, 0.0)
     # Scores that are all equal have no spread to count variances in; any unit gives the same order.
     spread = spread if spread > ALIKE else 1.0
-    seen: Matrix = numpy.zeros((len(prompts), len(columns)))
-    excess: Matrix = numpy.zeros((len(prompts), len(columns)))
+    seen: Matrix = numpy.zeros((len(parents), len(columns)))
+    excess: Matrix = numpy.zeros((len(parents), len(columns)))
     seen[cells], excess[cells] = 1.0, scores - level
     with one_thread():
         mean, deviation = _solved(_steps(parents), seen, excess, spread)
     # Rounded, for equal evidence must tie on every machine.
-    means = {prompt: round(level + float(value), 9) for prompt, value in zip(prompts, mean, strict=True)}
-    impossible = {prompt: float("-inf") for prompt in prompts if prompt in known and prompt not in finite}
-    return Posterior({**means, **impossible}, dict(zip(prompts, map(float, deviation), strict=True)))
+    means = [
+        round(level + value, 9) if len(counted) == len(own) else float("-inf")
+        for value, counted, own in zip(mean.tolist(), finite, known, strict=True)
+    ]
+    return means, deviation.tolist()
 
 
 def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float) -> tuple[Matrix, Matrix]:
@@ -91,14 +101,14 @@ def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float) -> tuple
     return covariance @ (noise * excess.sum(axis=1) - shared @ excess.sum(axis=0)), numpy.sqrt(numpy.diag(covariance))
 
 
-def _steps(parents: Mapping[Prompt, Sequence[Prompt]]) -> Matrix:
+def _steps(parents: Sequence[Sequence[int]]) -> Matrix:
     """(prompts x prompts), which times the values gives each prompt's step beyond the mean of its parents."""
     import numpy
 
-    place, steps = {prompt: number for number, prompt in enumerate(parents)}, numpy.eye(len(parents))
-    for row, own in enumerate(parents.values()):
+    steps = numpy.eye(len(parents))
+    for row, own in enumerate(parents):
         for parent in own:
-            steps[row, place[parent]] -= 1 / len(own)
+            steps[row, parent] -= 1 / len(own)
     return steps
 
 

@@ -246,9 +246,11 @@ class Run:
         """The mean over those of `examples` that `prompt` was scored on."""
         return self._board.estimate(prompt, examples, repetition=repetition)
 
-    def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None) -> list[tuple[Example, Score]]:
+    def seen(
+        self, prompt: Prompt, examples: Sequence[Example] | None = None, *, repetition: int = 0
+    ) -> list[tuple[Example, Score]]:
         """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
-        return self._board.seen(prompt, examples)
+        return self._board.seen(prompt, examples, repetition=repetition)
 
     def ranked(self) -> list[Estimate]:
         """Every candidate that was scored at all, best first (`Scoreboard.ranked`)."""

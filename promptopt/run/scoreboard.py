@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from promptopt.run.posterior import Posterior, posterior
+from promptopt.run.posterior import Posterior, beliefs
 from promptopt.run.worth import worths
 from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score
 
@@ -40,7 +40,10 @@ class Scoreboard:
         self.dev = tuple(dev)
         self._cells: dict[Prompt, dict[str, Score]] = {}
         self._lineage: dict[Prompt, Proposal] = {initial: Proposal(initial, operator="start")}
-        self._forebears: dict[Prompt, tuple[Prompt, ...]] = {initial: ()}
+        # What a posterior goes by is held by ids: it looks up every prompt several times, and a text knows its hash.
+        self._placed: dict[str, Prompt] = {initial.id: initial}
+        self._forebears: dict[str, tuple[str, ...]] = {initial.id: ()}
+        self._dense: dict[str, dict[str, float]] = {}
         self._ranking: tuple[Example, ...] = ()
         self._order: dict[Prompt, int] = {}
         self._others = True
@@ -57,7 +60,11 @@ class Scoreboard:
             # A judge that failed says nothing of the prompt: its cell must move no comparison.
             score = replace(score, value=self._neutral(cell))
         self._place(cell.prompt, ())
-        self._cells.setdefault(cell.prompt, {})[_cell_names([cell.example], cell.repetition)[0]] = score
+        (name,) = _cell_names([cell.example], cell.repetition)
+        self._cells.setdefault(cell.prompt, {})[name] = score
+        # By dense scores: prompts that are right on the same examples still differ in how likely the label is. On
+        # planted tasks `auto` gains 0.41 by these where it gains 0.37 without (benchmarks/results/search-dense.md).
+        self._dense.setdefault(cell.prompt.id, {})[name] = score.dense
 
     def _neutral(self, cell: Cell) -> float:
         """What a cell that nobody could judge stands for: the mean of other prompts on its example.
@@ -76,9 +83,10 @@ class Scoreboard:
 
     def _place(self, prompt: Prompt, parents: Sequence[Prompt]) -> None:
         """Put a new prompt behind those of its parents that came up before it; behind the start, where none did."""
-        if prompt not in self._forebears:
-            found = tuple(parent for parent in dict.fromkeys(parents) if parent in self._forebears)
-            self._forebears[prompt] = found if found else (self.initial,)
+        if prompt.id not in self._placed:
+            found = tuple(name for name in dict.fromkeys(parent.id for parent in parents) if name in self._placed)
+            self._placed[prompt.id] = prompt
+            self._forebears[prompt.id] = found if found else (self.initial.id,)
 
     def row(self, prompt: Prompt, examples: Sequence[Example], repetition: int) -> list[Score]:
         """The scores of a prompt on examples that it was scored on."""
@@ -98,11 +106,14 @@ class Scoreboard:
         values = [known[name].value for name in _cell_names(examples, repetition) if name in known]
         return Estimate(prompt, sum(values) / len(values) if values else float("nan"), len(values))
 
-    def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None) -> list[tuple[Example, Score]]:
+    def seen(
+        self, prompt: Prompt, examples: Sequence[Example] | None = None, *, repetition: int = 0
+    ) -> list[tuple[Example, Score]]:
         """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
         known = self._cells.get(prompt, {})
         among = self.train if examples is None else examples
-        return [(example, known[example.id]) for example in among if example.id in known]
+        named = zip(among, _cell_names(among, repetition), strict=True)
+        return [(example, known[name]) for example, name in named if name in known]
 
     def candidates(self) -> list[Candidate]:
         """Every prompt that was proposed or scored, in the order it first came up, the start first."""
@@ -176,29 +187,28 @@ class Scoreboard:
         A prompt that nobody proposed stands behind the start. Others that were never scored are left out: the model may
         take no request of theirs, and what is believed of them is hope alone.
         """
-        forebears = self._forebears | {each: (self.initial,) for each in prompts if each not in self._forebears}
-        order = list(forebears)
-        wanted, pending = {self.initial: None}, [*prompts, *order[-RELATIVES:]]
+        placed = self._placed | {each.id: each for each in prompts if each.id not in self._placed}
+        order, behind_start = list(placed), (self.initial.id,)
+        asked = {self.initial.id, *(prompt.id for prompt in prompts)}
+        wanted: set[str] = set()
+        pending = [*asked, *order[-RELATIVES:]]
         while pending:
-            prompt = pending.pop()
-            if prompt not in wanted:
-                wanted[prompt] = None
-                pending += forebears[prompt]
+            name = pending.pop()
+            if name not in wanted:
+                wanted.add(name)
+                pending += self._forebears.get(name, behind_start)
         # In the order they came up: parents stand before their children.
-        held = [prompt for prompt in order if prompt in wanted]
+        held = [name for name in order if name in wanted]
+        place = {name: number for number, name in enumerate(held)}
         among = self.evidence() if dev else self.train
-        names = dict.fromkeys([*_cell_names(among, 0), *_cell_names(dev, repetition)])
-        # By dense scores: prompts that are right on the same examples still differ in how likely the label is. On
-        # planted tasks `auto` gains 0.41 by these where it gains 0.37 without (benchmarks/results/search-dense.md).
-        known = {
-            prompt: {name: score.dense for name, score in self._cells.get(prompt, {}).items() if name in names}
-            for prompt in held
-        }
-        belief = posterior({prompt: forebears[prompt] for prompt in held}, known)
-        asked = {self.initial, *prompts}
-        told = [prompt for prompt in held if prompt in asked or self._cells.get(prompt)]
+        cells = {*_cell_names(among, 0), *_cell_names(dev, repetition)}
+        known = [_among(self._dense.get(name, {}), cells) for name in held]
+        mean, deviation = beliefs(
+            [[place[each] for each in self._forebears.get(name, behind_start)] for name in held], known
+        )
+        told = [(placed[name], number) for name, number in place.items() if name in asked or name in self._dense]
         return Posterior(
-            {prompt: belief.mean[prompt] for prompt in told}, {prompt: belief.deviation[prompt] for prompt in told}
+            {prompt: mean[number] for prompt, number in told}, {prompt: deviation[number] for prompt, number in told}
         )
 
     def unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
@@ -215,3 +225,8 @@ def _cell_names(examples: Sequence[Example], repetition: int) -> list[str]:
     if repetition == 0:
         return [example.id for example in examples]
     return [f"{example.id}/{repetition}" for example in examples]
+
+
+def _among(own: dict[str, float], names: set[str]) -> dict[str, float]:
+    # As a rule all of them are among the names: nothing is copied then.
+    return own if own.keys() <= names else {name: value for name, value in own.items() if name in names}

@@ -15,7 +15,7 @@ import pytest
 from promptopt.errors import BudgetSpent
 from promptopt.outcome import final
 from promptopt.run import Run
-from promptopt.types import Estimate, Example, Prompt
+from promptopt.types import Estimate, Example, Prompt, Score
 
 START, LONG, SHORT, OTHER, TWIN = map(
     Prompt.of, ("the start, long", "a longer text", "short", "another text", "another next")
@@ -45,11 +45,14 @@ class Given:
     def evidence(self) -> Sequence[Example]:
         return TRAIN
 
-    def estimate(self, prompt: Prompt, examples: Sequence[Example], repetition: int = 0) -> Estimate:
+    def seen(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> list[tuple[Example, Score]]:
         known = dict(zip(DEV, self.dev_scores.get(prompt, ()), strict=False)) if repetition == AGAIN else {}
         if repetition == 0:
             known = dict(zip(TRAIN, self.searched.get(prompt, ()), strict=False))
-        values = [value for each in examples if (value := known.get(each)) is not None]
+        return [(each, Score(known[each])) for each in examples if each in known]
+
+    def estimate(self, prompt: Prompt, examples: Sequence[Example], repetition: int = 0) -> Estimate:
+        values = [score.value for _, score in self.seen(prompt, examples, repetition=repetition)]
         return Estimate(prompt, math.fsum(values) / len(values) if values else 0.0, len(values))
 
     def evaluate(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> None:
