@@ -236,6 +236,13 @@ def test_no_chat_template_is_a_sentence(model: VLLM, monkeypatch: pytest.MonkeyP
         scored(model, [ScoreRequest((Message("user", "Hello."),), ("Hi",))])
 
 
+def test_after_close_it_starts_again(model: VLLM) -> None:
+    first = scored(model, requests()[:1])[0]
+    model.close()
+    model.close()
+    ScorerContract().agree(first, scored(model, requests()[:1])[0])
+
+
 SCRIPT = """
 import sys
 from promptopt.models.vllm.model import VLLM
@@ -248,7 +255,9 @@ for _, found in model.score([ScoreRequest("The sky is", (" blue",))]):
 
 
 def test_a_script_without_a_guard_ends_in_silence_and_leaves_nothing(model: VLLM, tmp_path: Path) -> None:
-    model.close()  # two engines at once would be one too many for a small machine
+    # Two engines at once would be one too many for a small machine. This test is the last, or another one would start
+    # the shared engine once more.
+    model.close()
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = subprocess.run(
@@ -260,10 +269,3 @@ def test_a_script_without_a_guard_ends_in_silence_and_leaves_nothing(model: VLLM
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert float(done.stdout) < 0
-
-
-def test_after_close_it_starts_again(model: VLLM) -> None:
-    first = scored(model, requests()[:1])[0]
-    model.close()
-    model.close()
-    ScorerContract().agree(first, scored(model, requests()[:1])[0])
