@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 STEP, EASE, NOISE = 0.02, 0.4, 0.48
 """Variances of a step, of the ease of examples and of the noise, in variances of a score. They are the best on planted
 searches. The optimum is flat: half or twice of each costs a point at most."""
+DRIFT = 0.01
+"""Variance, in variances of a score, of what all steps have in common. From a good start, or by a weak proposer, most
+steps lead down (benchmarks/results/search-drift.md)."""
 ALIKE = 1e-12
 """A variance of scores below it is none."""
 
@@ -45,23 +48,30 @@ class Posterior:
         return round(self.mean[prompt] + optimism * self.deviation[prompt], 9)
 
 
-def posterior(parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt, Values]) -> Posterior:
+def posterior(
+    parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt, Values], drift: float = 0.0
+) -> Posterior:
     """The belief about every prompt of `parents`, which come after their own parents and begin with the start.
 
-    A prompt with a score that is not finite is worth -inf; its scores tell nothing about others.
+    `drift`: the variance, in variances of a score, of a mean that all steps share; 0.0: that mean is zero. A prompt
+    with a score that is not finite is worth -inf; its scores tell nothing about others.
     """
     place = {prompt: number for number, prompt in enumerate(parents)}
+    nothing: Values = {}
     mean, deviation = beliefs(
-        [[place[parent] for parent in own] for own in parents.values()], [known.get(prompt, {}) for prompt in parents]
+        [[place[parent] for parent in own] for own in parents.values()],
+        [known.get(prompt, nothing) for prompt in parents],
+        drift,
     )
     return Posterior(dict(zip(parents, mean, strict=True)), dict(zip(parents, deviation, strict=True)))
 
 
-def beliefs(parents: Sequence[Sequence[int]], known: Sequence[Values]) -> tuple[list[float], list[float]]:
+def beliefs(parents: Sequence[Sequence[int]], known: Sequence[Values], drift: float) -> tuple[list[float], list[float]]:
     """As `posterior`, where a prompt is its place: a search asks for it at every look, and ids and places hash fast."""
     import numpy
 
-    finite = [own if _all_finite(own) else {} for own in known]
+    nothing: Values = {}
+    finite = [own if _all_finite(own) else nothing for own in known]
     columns = {name: number for number, name in enumerate(dict.fromkeys(n for own in finite for n in own))}
     rows = [row for row, own in enumerate(finite) for _ in own]
     cells = rows, [columns[name] for own in finite for name in own]
@@ -73,7 +83,7 @@ def beliefs(parents: Sequence[Sequence[int]], known: Sequence[Values]) -> tuple[
     excess: Matrix = numpy.zeros((len(parents), len(columns)))
     seen[cells], excess[cells] = 1.0, scores - level
     with one_thread():
-        mean, deviation = _solved(_steps(parents), seen, excess, spread)
+        mean, deviation = _solved(_steps(parents), seen, excess, spread, drift)
     # Rounded, for equal evidence must tie on every machine.
     means = [
         round(level + value, 9) if len(counted) == len(own) else float("-inf")
@@ -82,7 +92,7 @@ def beliefs(parents: Sequence[Sequence[int]], known: Sequence[Values]) -> tuple[
     return means, deviation.tolist()
 
 
-def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float) -> tuple[Matrix, Matrix]:
+def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float, drift: float) -> tuple[Matrix, Matrix]:
     """Mean, beyond that of all scores, and deviation of each prompt.
 
     seen, excess (prompts x examples): which cells are known, and by how much they exceed the mean of all.
@@ -96,6 +106,9 @@ def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float) -> tuple
     # says nothing about any of them. Without eases a search of 400 calls gains half as much (docs/methods/auto.md).
     shared = seen * (noise**2 / (seen.sum(axis=0) * noise + 1 / (EASE * spread)))
     precision = steps.T @ (weights[:, None] * steps) + numpy.diag(noise * seen.sum(axis=1)) - shared @ seen.T
+    # What all steps share is integrated out in the same way; the start is no step.
+    moved = steps[1:].T @ weights[1:]
+    precision -= numpy.outer(moved, moved) * drift * spread / (1 + drift * spread * weights[1:].sum())
     # The inverse itself, and no solve: its diagonal holds the variances.
     covariance = cast("Matrix", numpy.linalg.inv(precision))
     return covariance @ (noise * excess.sum(axis=1) - shared @ excess.sum(axis=0)), numpy.sqrt(numpy.diag(covariance))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from promptopt.run.posterior import Posterior, beliefs
+from promptopt.run.posterior import DRIFT, Posterior, beliefs
 from promptopt.run.worth import worths
 from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score
 
@@ -203,8 +203,11 @@ class Scoreboard:
         among = self.evidence() if dev else self.train
         cells = {*_cell_names(among, 0), *_cell_names(dev, repetition)}
         known = [_among(self._dense.get(name, {}), cells) for name in held]
+        # In the search a drift costs more than it saves: what leads down so far is then tried no further.
         mean, deviation = beliefs(
-            [[place[each] for each in self._forebears.get(name, behind_start)] for name in held], known
+            [[place[each] for each in self._forebears.get(name, behind_start)] for name in held],
+            known,
+            DRIFT if dev else 0.0,
         )
         told = [(placed[name], number) for name, number in place.items() if name in asked or name in self._dense]
         return Posterior(

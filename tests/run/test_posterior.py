@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.run.posterior import EASE, NOISE, STEP, Values, posterior
+from promptopt.run.posterior import DRIFT, EASE, NOISE, STEP, Values, posterior
 from promptopt.types import Prompt
 
 START, CHILD, OTHER = (Prompt.of(instruction=text) for text in ("start", "child", "other"))
 
 
 def by_conditioning(
-    parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt, Values]
+    parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt, Values], drift: float
 ) -> tuple[list[float], list[float]]:
     """Mean and deviation of every value, from the joint covariance of values and scores."""
     prompts = list(parents)
@@ -32,7 +32,9 @@ def by_conditioning(
         made[row, row] = 1.0
         for parent in parents[prompt]:
             made[row] += made[prompts.index(parent)] / len(parents[prompt])
-    values = made @ numpy.diag([variance[prompt] for prompt in prompts]) @ made.T
+    steps = numpy.array([float(bool(parents[prompt])) for prompt in prompts])
+    apart = numpy.diag([variance[prompt] for prompt in prompts])
+    values = made @ (apart + drift * spread * numpy.outer(steps, steps)) @ made.T
     of = [prompts.index(prompt) for prompt, _, _ in cells]
     same = numpy.array([[one[1] == other[1] for other in cells] for one in cells])
     joint = values[numpy.ix_(of, of)] + EASE * spread * same + NOISE * spread * numpy.eye(len(cells))
@@ -41,8 +43,8 @@ def by_conditioning(
     return list(mean), list(numpy.sqrt(numpy.diag(values - gain @ values[of, :])))
 
 
-@given(st.integers(0, 10_000))
-def test_it_is_the_normal_distribution_given_all_scores(seed: int) -> None:
+@given(st.integers(0, 10_000), st.sampled_from([0.0, DRIFT, 0.3]))
+def test_it_is_the_normal_distribution_given_all_scores(seed: int, drift: float) -> None:
     rng = random.Random(seed)
     prompts = [Prompt.of(instruction=str(number)) for number in range(rng.randint(1, 7))]
     parents = {
@@ -52,8 +54,8 @@ def test_it_is_the_normal_distribution_given_all_scores(seed: int) -> None:
     names = [f"e{number}" for number in range(6)]
     known = {prompt: {name: rng.random() for name in rng.sample(names, rng.randint(0, 4))} for prompt in prompts}
     known[prompts[0]] = {"e0": 0.0, "e1": 1.0}
-    belief = posterior(parents, known)
-    mean, deviation = by_conditioning(parents, known)
+    belief = posterior(parents, known, drift)
+    mean, deviation = by_conditioning(parents, known, drift)
     assert list(belief.mean.values()) == pytest.approx(mean, abs=1e-6)
     assert list(belief.deviation.values()) == pytest.approx(deviation, abs=1e-6)
 
@@ -90,6 +92,14 @@ def test_what_children_score_tells_about_their_parent() -> None:
     assert belief.mean[CHILD] > belief.mean[OTHER] > belief.mean[START] - 1e-9
     assert belief.deviation[CHILD] < belief.deviation[OTHER]
     assert belief.upper(OTHER, 1.0) == pytest.approx(belief.mean[OTHER] + belief.deviation[OTHER], abs=1e-8)
+
+
+def test_where_steps_lead_down_a_new_one_is_believed_to_as_well() -> None:
+    others = [Prompt.of(instruction=f"other {number}") for number in range(6)]
+    parents = {START: (), CHILD: (START,), **dict.fromkeys(others, (START,))}
+    known = {START: {"a": 1.0, "b": 1.0}, **{other: {"a": 0.0, "b": float(other is others[0])} for other in others}}
+    assert posterior(parents, known).mean[CHILD] == posterior(parents, known).mean[START]
+    assert posterior(parents, known, DRIFT).mean[CHILD] < posterior(parents, known, DRIFT).mean[START]
 
 
 @given(st.floats(0.1, 50.0), st.floats(-20.0, 20.0))
