@@ -25,7 +25,7 @@ HOW_MADE: Mapping[str, str] = {
 """How one is made, for the types whose name does not say it."""
 
 _NUMBERS = (bool, int, float)
-_PLAIN = frozenset((str, bool, int, float, type(None), list, tuple, dict))
+_PLAIN_TYPES = frozenset((str, bool, int, float, type(None), list, tuple, dict))
 
 
 def plain(value: Any, hint: Any) -> Any:
@@ -34,7 +34,7 @@ def plain(value: Any, hint: Any) -> Any:
     A number of numpy, torch or pandas where a number or True is annotated; a column or an array of one axis where a
     list is. Nothing else is asked for its attributes.
     """
-    if type(value) in _PLAIN:
+    if type(value) in _PLAIN_TYPES:
         return value
     arms = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     if any(arm in _NUMBERS for arm in arms):

@@ -65,12 +65,12 @@ def strip_fence(text: str) -> str:
     return (match.group(1) if match else text).strip()
 
 
-_WORD = re.compile(r"\n+|[^\S\n]*\S+|[^\S\n]+")
+_WORD_OR_GAP = re.compile(r"\n+|[^\S\n]*\S+|[^\S\n]+")
 
 
 def words(text: str) -> list[str]:
     """The text in pieces which joined give it back: words with the spaces before them, and runs of line breaks."""
-    return _WORD.findall(text)
+    return _WORD_OR_GAP.findall(text)
 
 
 def normalise(text: str) -> str:
@@ -86,8 +86,8 @@ def caseless(text: str) -> str:
 INVISIBLE = {ord(sign): "" for sign in "\u00ad\u200b\u2060\ufeff"}
 """For `str.translate`: what breaks lines or begins a file, and shows nothing. The joiners of emoji and Persian stay."""
 
-_PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "‑": "-"})
-_ENDS = ".!?…。．！？؟ "
+_PLAIN_SIGNS = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "‑": "-"})
+_TRAILING_STOPS = ".!?…。．！？؟ "
 
 
 def folded(text: str) -> str:
@@ -98,11 +98,11 @@ def folded(text: str) -> str:
     """
     if not text.isascii():
         # NFKC leaves dashes and curly quotes as they are, so these are translated after it.
-        text = unicodedata.normalize("NFKC", text).translate(_PLAIN)
+        text = unicodedata.normalize("NFKC", text).translate(_PLAIN_SIGNS)
         # Cf: what is there and shows nothing, as a zero-width space.
         text = "".join(character for character in text if unicodedata.category(character) != "Cf")
     plain = caseless(normalise(text))
-    bare = plain.rstrip(_ENDS)
+    bare = plain.rstrip(_TRAILING_STOPS)
     return bare if bare else plain
 
 
@@ -148,7 +148,7 @@ in time that grows with the cube of their length (a second at 2,000). It cannot 
 
 # `regex` reads `{e<=1}` as "with one error", which is plain text for `re`.
 _FUZZY = re.compile(r"(?<!\\)\{(?=[ides0-9<=>+,:\s]*[ides][ides0-9<=>+,:\s]*\})")
-_WRITTEN = re.compile(r"[\\.^$*+?{}\[\]()|]")
+_REGEX_SIGN = re.compile(r"[\\.^$*+?{}\[\]()|]")
 _REPEAT = re.compile(r"\{(\d*)(?:,(\d*))?\}")
 
 
@@ -208,7 +208,7 @@ def _checked_regex(source: str) -> Regex:
     # Not above: it takes as long to import as the rest of what reads a task.
     import regex
 
-    if len(source) <= REGEX_LONGEST and not _WRITTEN.search(source):
+    if len(source) <= REGEX_LONGEST and not _REGEX_SIGN.search(source):
         return Regex(source, _Plain(re.compile(source)))
     repeats = [int(number) for match in _REPEAT.finditer(source) for number in match.groups() if number]
     if (

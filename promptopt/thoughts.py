@@ -12,25 +12,25 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 _THOUGHT = r"(?:think(?:ing)?|thoughts?|reasoning|analysis)"
-_NAMES = (
+_THOUGHT_TAGS = (
     rf"(?:(?:[a-z][a-z0-9]{{0,11}}[_\- ]){{0,3}}(?:(?:ant)?{_THOUGHT}|scratch[_\-]?pad|reflect(?:ions?)?|deliberation|"
     r"monologue|brainstorm(?:ing)?|contemplat(?:ion|or)|introspection|ponder(?:ing)?|chain[_\- ]of[_\- ]thoughts?)"
     r"(?:[_\-]?(?:process|trace|content|steps?|mode|engine))?[0-9]{0,2}|cot|思考)"
 )
 _CHANNEL = r"<\|channel\|>"
-_MARK = re.compile(
+_THOUGHT_MARK = re.compile(
     rf"(?:(?:<|\[)\s?(?:(?P<end7>end)|begin|start)[_\- ](?:of_)?{_THOUGHT}\s?(?:>|\])"
     rf"|<[|｜]{_THOUGHT}[_▁](?:(?P<end8>end)|start|begin)[|｜]>"
     # Of Apertus and others, then of MedGemma, then of Ollama's command line.
     rf"|<\|(?:inner_(?:prefix|(?P<end12>suffix))|(?:cot|{_THOUGHT})_(?:(?P<end13>end)|start|begin))\|>"
     r"|<unused94>(?:thought\n)?|(?P<end9><unused95>)|\AThinking\.\.\.\s{0,4}\n|(?P<end10>\.\.\.done thinking\.)"
-    rf"|(?:<|&lt;|＜)\s{{0,8}}(?P<end1>/?)\s{{0,8}}(?:[a-z]{{1,20}}:)?{_NAMES}(?:\s[^<>\n/]{{0,60}})?(?:>|&gt;|＞)"
+    rf"|(?:<|&lt;|＜)\s{{0,8}}(?P<end1>/?)\s{{0,8}}(?:[a-z]{{1,20}}:)?{_THOUGHT_TAGS}(?:\s[^<>\n/]{{0,60}})?(?:>|&gt;|＞)"
     # Of Magistral, in square brackets.
     r"|\[\s?(?P<end2>/?)\s?(?:THINK(?:ING)?|REASONING|THOUGHTS?)\s?\]"
     # Of Kimi.
     r"|◁\s?(?P<end3>/?)\s?think(?:ing)?\s?▷"
     rf"|<[|｜](?:(?P<end5>end)|begin|start)[_▁](?:of[_▁])?{_THOUGHT}[|｜]>"
-    rf"|<[|｜]\s?(?P<end4>/?)\s?{_NAMES}\s?[|｜]>"
+    rf"|<[|｜]\s?(?P<end4>/?)\s?{_THOUGHT_TAGS}\s?[|｜]>"
     # The channels of gpt-oss: the final one ends a thought.
     rf"|(?P<end6>(?:<\|end\|>\s*(?:<\|start\|>assistant\s*)?)?{_CHANNEL}final[^<]{{0,40}}<\|message\|>)"
     rf"|{_CHANNEL}(?:analysis|commentary)[^<]{{0,80}}<\|message\|>"
@@ -61,9 +61,9 @@ _FOLDED = re.compile(
 )
 """How chat front ends fold a thought away, and how models fence one; other texts stand so, too, so their end alone is
 no mark."""
-_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
+_BOX_TOKEN = re.compile(r"<\|(?:begin|end)_of_box\|>")
 """What GLM sets around an answer."""
-_CLOSING = re.compile(r"(?:\s|</[\w:.-]{1,40}>|[`}\]).\"'])+")
+_ONLY_CLOSES = re.compile(r"(?:\s|</[\w:.-]{1,40}>|[`}\]).\"'])+")
 """What ends a form that a thought stands in, and says nothing itself."""
 _PREAMBLE = re.compile(
     r"(?:sure|okay|ok|certainly|of course|hm+|let me think|all ?right|well)\b[^\n:]{0,60}", re.IGNORECASE
@@ -89,7 +89,7 @@ def spoken(reply: str) -> str | None:
     # No thought is open, so the last mark is one that closes.
     after = _TURN_END.sub("", reply[marks[-1].end() :])
     # Where nothing follows the last thought, the answer stood before it.
-    return _without_turn_mark("".join(outside) if not after or _CLOSING.fullmatch(after) else after)
+    return _without_turn_mark("".join(outside) if not after or _ONLY_CLOSES.fullmatch(after) else after)
 
 
 def turn(reply: str) -> str:
@@ -102,7 +102,7 @@ def turn(reply: str) -> str:
     # `<s>` and `</s>` may also be a pair of tags in an HTML text: a struck line.
     ended = found is not None and not (found[0].startswith("</s>") and "<s>" in reply)
     said = reply[: found.start()] if found is not None and ended else reply
-    return _BOX.sub("", said) if "_of_box|>" in said else said
+    return _BOX_TOKEN.sub("", said) if "_of_box|>" in said else said
 
 
 def _without_turn_mark(reply: str) -> str:
@@ -150,7 +150,7 @@ def _marks(text: str) -> list[re.Match[str]]:
     if not _MAY_OPEN.search(text):
         return []
     # A quoted mark is spoken of, not used; but a thought may end in a quote.
-    return [mark for mark in _MARK.finditer(text) if not _is_quoted(text, mark)]
+    return [mark for mark in _THOUGHT_MARK.finditer(text) if not _is_quoted(text, mark)]
 
 
 def _is_quoted(text: str, mark: re.Match[str]) -> bool:

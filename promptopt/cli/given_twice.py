@@ -8,7 +8,7 @@ from typing import Any
 
 from promptopt.cli.output import say
 
-_SEVERAL = re.compile(r"\b[A-Z]\w*,[A-Z]")
+_LISTS_VALUES = re.compile(r"\b[A-Z]\w*,[A-Z]")
 """How the help of an option shows that its value may name several."""
 
 
@@ -51,4 +51,4 @@ def _check_options(parameters: Sequence[Any], args: Sequence[str]) -> None:
 
 def _is_meant(parameter: Any) -> bool:
     takes_one = not (parameter.multiple or getattr(parameter, "is_flag", False) or getattr(parameter, "count", False))
-    return takes_one and _SEVERAL.search(f"{parameter.help} {parameter.metavar}") is not None
+    return takes_one and _LISTS_VALUES.search(f"{parameter.help} {parameter.metavar}") is not None

@@ -242,13 +242,13 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
         *(f"note: {each}" for each in draft.said),
         *(f"warning: {warning}" for warning in task.warnings if not warning.startswith(beside.name)),
         f"1. Look through {path}: what the bot is for, and what no prompt may lose (contract).",
-        _NEXT["demands" if task.metric == "demands" else "f1"],
+        _NEXT_STEP["demands" if task.metric == "demands" else "f1"],
         f"3. promptopt evaluate --task {named}",
         f"4. promptopt optimize --task {named} --method sprig",
     ]))  # fmt: skip
 
 
-_NEXT = {
+_NEXT_STEP = {
     "f1": "2. Say what a reply has to hold, by demands (docs/chat.md), or let a judge score replies, by a [judge] "
     "table (docs/judges.md); they are held against the logged ones now.",
     "demands": "2. Replies are scored by their demands; for tone, which no rule tells, add a [judge] (docs/judges.md).",

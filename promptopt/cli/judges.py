@@ -26,7 +26,7 @@ app = typer.Typer(
     help="Hold a judge against people's scores, or put it to the test.",
 )
 
-_ASKED = (
+_RUN_OPTIONS = (
     "task", "model", "base_url", "served_as", "api_key_env", "concurrency", "requests_per_minute", "judge",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "seed", "max_calls",
     "max_tokens", "max_usd", "max_minutes",
@@ -34,7 +34,7 @@ _ASKED = (
 
 
 @app.command()
-@options.from_config(*_ASKED, settings="A setting of the evaluator.")
+@options.from_config(*_RUN_OPTIONS, settings="A setting of the evaluator.")
 def calibrate(
     given: dict[str, Any],
     *,
@@ -68,7 +68,7 @@ def calibrate(
 
 
 @app.command()
-@options.from_config(*_ASKED, settings="A setting of the evaluator.")
+@options.from_config(*_RUN_OPTIONS, settings="A setting of the evaluator.")
 def check(
     given: dict[str, Any],
     *,

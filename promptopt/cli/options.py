@@ -43,7 +43,7 @@ ModelNames = Annotated[
 OWN = "This command"
 """The heading of options that no group holds."""
 _HEADINGS: Mapping[str, str] = {name: heading for heading, names in GROUPS.items() for name in names}
-_BESIDE = {
+_NO_CONFIG_FIELDS = {
     "dry_run": inspect.Parameter("dry_run", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=DryRun),
     "inconclusive": inspect.Parameter(
         "inconclusive", inspect.Parameter.KEYWORD_ONLY, default="fail", annotation=Inconclusive
@@ -75,7 +75,7 @@ def from_config(*names: str, **helps: str) -> Callable[[Callable[..., None]], Ca
 
     The command is called with `given`: what the user gave of them, by field. `helps` says otherwise what a field is for
     in this command. `settings` becomes `--set NAME=VALUE`, which may be given many times. What
-    is in `_BESIDE` is no field, but may be named too.
+    is in `_NO_CONFIG_FIELDS` is no field, but may be named too.
     """
     fields = {field.name: field for field in dataclasses.fields(RunConfig)}
     hints = typing.get_type_hints(RunConfig, include_extras=True)
@@ -84,7 +84,9 @@ def from_config(*names: str, **helps: str) -> Callable[[Callable[..., None]], Ca
         # Annotations are texts here, and typer takes types.
         own = inspect.signature(command, eval_str=True).parameters
         options = [
-            _BESIDE[name] if name in _BESIDE else _option(fields[name].name, hints[name], helps.get(name, ""))
+            _NO_CONFIG_FIELDS[name]
+            if name in _NO_CONFIG_FIELDS
+            else _option(fields[name].name, hints[name], helps.get(name, ""))
             for name in names
         ]
         rest = [parameter for name, parameter in own.items() if name != "given"]

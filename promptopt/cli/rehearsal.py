@@ -279,19 +279,22 @@ def played(
     roles = dict.fromkeys(role for each in ends for role in each.roles)
     own, others = [kind[0] for kind in kinds], [end for kind in kinds for end in kind[1:]]
     sides = [own, others] if others else [own]
-    mean = {role: tuple(map(_mean, zip(*(_mean_of(side, role) for side in sides), strict=True))) for role in roles}
-    evaluations = round(_mean([_mean([each.evaluations for each in side]) for side in sides]))
+    mean = {
+        role: tuple(map(_geometric_mean, zip(*(_typical_counts(side, role) for side in sides), strict=True)))
+        for role in roles
+    }
+    evaluations = round(_geometric_mean([_geometric_mean([each.evaluations for each in side]) for side in sides]))
     planned = None if cells is None else cells + budget[1].reserve.evaluations
     spread = ForecastRange.of([[each.taken for each in kind] for kind in kinds], (planned, budget[0].tokens))
     return Played(mean, evaluations, ends[0].winner, spread)
 
 
-def _mean_of(ends: Sequence[Played], role: str) -> tuple[float, ...]:
+def _typical_counts(ends: Sequence[Played], role: str) -> tuple[float, ...]:
     """(calls, tokens read, tokens written) of a role, over these ends."""
-    return tuple(map(_mean, zip(*(each.roles.get(role, NOTHING) for each in ends), strict=True)))
+    return tuple(map(_geometric_mean, zip(*(each.roles.get(role, NOTHING) for each in ends), strict=True)))
 
 
-def _mean(counts: Sequence[float]) -> float:
+def _geometric_mean(counts: Sequence[float]) -> float:
     """The geometric one: a forecast is right by a factor, so twice and half are as far from it."""
     return geometric_mean(counts) if min(counts) > 0 else fmean(counts)
 

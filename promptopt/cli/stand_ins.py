@@ -30,16 +30,16 @@ LONGEST_PHRASE = 11
 # Requests of our methods are told apart by their own words; tags are read whatever the method. First what stand-ins
 # wrote themselves, which a later change exchanges or drops.
 _CLAUSE = re.compile(rf"\b(?:{'|'.join(VERBS)}) the (?:{'|'.join(WORDS)})\b")
-_END = re.compile(r"[.!?](?=\s|$)")
+_SENTENCE_STOP = re.compile(r"[.!?](?=\s|$)")
 # Paraphrases of APO, EvoPrompt, CAPO and SPRIG keep the meaning, and so about the length.
 _SAME = re.compile(r"\bsame meaning\b")
 # SIMBA's advice stands below the prompt, and replaces nothing of it.
 _ADVICE = re.compile(r"\bdo not repeat the text\b")
 # CAPO's and `auto`'s crossover makes one text of two.
 _MERGE = re.compile(r"\bmerge two\b", re.IGNORECASE)
-_TAG = re.compile(r"<\s*/?\s*([a-z_]+)\s*>", re.IGNORECASE)
+_ANY_TAG = re.compile(r"<\s*/?\s*([a-z_]+)\s*>", re.IGNORECASE)
 # Prompts are quoted in three marks, and by OPRO behind `text:`.
-_BLOCK = re.compile(r'"""\s*(.*?)\s*"""|^text:\n([^\n]+)$', re.DOTALL | re.MULTILINE)
+_QUOTED_PROMPT = re.compile(r'"""\s*(.*?)\s*"""|^text:\n([^\n]+)$', re.DOTALL | re.MULTILINE)
 _COUNT = re.compile(r"\b(\d{1,2})\s+(?:\w+\s+){0,2}?(?:ways|times|reasons|variants|variations|versions|paraphrases)\b")
 # Plum has single phrases paraphrased, as a JSON list, as SPRIG has its components.
 _PHRASE = re.compile(r"\bphrase: ([^\n]+)", re.IGNORECASE)
@@ -142,7 +142,7 @@ class Proposer:
         """A changed prompt, in the form asked for."""
         text = flat(request.content)
         rng = random.Random(f"{text}{request.seed}")
-        tags = [tag.lower() for tag in _TAG.findall(text)]
+        tags = [tag.lower() for tag in _ANY_TAG.findall(text)]
         blocks = _rewritten(text)
         if "mask" in tags:
             first, _, rest = (blocks[-1] if blocks else self.start).partition(". ")
@@ -150,7 +150,7 @@ class Proposer:
         asked = _COUNT.findall(text)
         count = int(asked[-1]) if asked else 1
         if not tags and _LIST.search(text):
-            named = _PHRASE.findall(_BLOCK.sub("", text))
+            named = _PHRASE.findall(_QUOTED_PROMPT.sub("", text))
             phrase = named[-1].strip() if named else blocks[-1] if blocks else self.start
             opens = phrase.rstrip(" .!?") not in " ".join(SENTENCE.findall(self.start)[1:])
             return json.dumps([_paraphrased(phrase, rng, opens=opens) for _ in range(count if asked else 10)])
@@ -179,7 +179,7 @@ def _rewritten(text: str) -> list[str]:
     system prompt above a user prompt is.
     """
     found: list[tuple[str, str]] = []
-    for each in _BLOCK.finditer(text):
+    for each in _QUOTED_PROMPT.finditer(text):
         name = re.sub(r"\d+", "", text[: each.start()].rstrip().rpartition("\n")[2])
         if block := "".join(filter(None, each.groups())).strip():
             found.append((name, block))
@@ -209,7 +209,7 @@ def _changed(text: str, rng: random.Random, most: int) -> str:
 
 def _with(text: str, clause: str, rng: random.Random) -> str:
     """The text with a clause behind any of its sentences."""
-    ends = [match.end() for match in _END.finditer(text)]
+    ends = [match.end() for match in _SENTENCE_STOP.finditer(text)]
     if not ends:
         return f"{text}. {clause}" if text.strip() else f"{clause}."
     place = rng.choice(ends)

@@ -81,12 +81,24 @@ class Row:
         items = [[each.key, each.group, _finite_or_none(each.start), _finite_or_none(each.best)] for each in self.items]
         # Without the names, which would be most of the file.
         curve = [list(asdict(point).values()) for point in self.curve]
-        kept = {name: getattr(self, name) for name in _PLAIN}
+        kept = {name: getattr(self, name) for name in _PLAIN_FIELDS}
         return {**asdict(self.cell), **kept, "items": items, "spent": asdict(self.spent), "paid": asdict(self.paid),
                 "curve": curve}  # fmt: skip
 
 
-_PLAIN = ("status", "why", "run_id", "prompt", "prompt_id", "kept", "tokens", "nats", "judged", "look", "seconds")
+_PLAIN_FIELDS = (
+    "status",
+    "why",
+    "run_id",
+    "prompt",
+    "prompt_id",
+    "kept",
+    "tokens",
+    "nats",
+    "judged",
+    "look",
+    "seconds",
+)
 
 
 def row_from(data: Mapping[str, Any]) -> Row:
@@ -94,7 +106,7 @@ def row_from(data: Mapping[str, Any]) -> Row:
     items = tuple(Tested(key, group, *map(_score, scores)) for key, group, *scores in data["items"])
     return Row(
         TableCell(data["task"], data["method"], data["model"], data["seed"]),
-        **{name: data[name] for name in _PLAIN},
+        **{name: data[name] for name in _PLAIN_FIELDS},
         items=items,
         spent=Ledger(**data["spent"]),
         paid=Ledger(**data["paid"]),

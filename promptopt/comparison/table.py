@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any
 
 from promptopt.comparison.cells import Row
@@ -102,7 +103,7 @@ class Comparison:
             scores = {START: [mean_of([each.start for each in row.items]) for row in own]}
             for row in own:
                 scores.setdefault(row.cell.method, []).append(mean_of([each.best for each in row.items]))
-            found[task] = {name: _mean(values) for name, values in scores.items() if values}
+            found[task] = {name: fmean(values) for name, values in scores.items() if values}
         return found
 
     def chance(self) -> Chance:
@@ -196,23 +197,19 @@ def _method(name: str, rows: Sequence[Row], alphas: Mapping[str, float]) -> Meth
         else None,
         gain=gain_of(measured),
         verdicts=counts,
-        evaluations=_mean([row.spent.evaluations for row in measured]),
-        calls=_mean([row.spent.calls for row in measured]),
-        tokens=_mean([row.spent.tokens for row in measured]),
+        evaluations=fmean([row.spent.evaluations for row in measured]),
+        calls=fmean([row.spent.calls for row in measured]),
+        tokens=fmean([row.spent.tokens for row in measured]),
         # The mean of the priced runs would pass for that of all.
-        usd=_mean(dollars) if len(dollars) == len(measured) else None,
-        minutes=_mean([row.seconds / 60.0 for row in measured]),
-        prompt_tokens=_mean(lengths) if lengths else None,
+        usd=fmean(dollars) if len(dollars) == len(measured) else None,
+        minutes=fmean([row.seconds / 60.0 for row in measured]),
+        prompt_tokens=fmean(lengths) if lengths else None,
     )
 
 
 def _bounded(rows: Sequence[Row]) -> bool | None:
     # Nats have no bounds, whatever range the scores at hand fill.
     return False if any(row.nats for row in rows) else None
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 def _curve(rows: Sequence[Row], budget: str) -> list[tuple[float, float]]:
@@ -226,7 +223,7 @@ def _curve(rows: Sequence[Row], budget: str) -> list[tuple[float, float]]:
     # Before that some runs have no score yet, and a mean of the others would jump when they come in.
     first = max(line[0][0] for line in lines)
     places = [first, *(far * step / GRID for step in range(1, GRID + 1) if far * step / GRID > first)]
-    return [(place, _mean([_last_score(line, place) for line in lines])) for place in places]
+    return [(place, fmean([_last_score(line, place) for line in lines])) for place in places]
 
 
 def _last_score(line: Sequence[tuple[float, float]], place: float) -> float:

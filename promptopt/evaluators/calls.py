@@ -11,7 +11,7 @@ from typing import cast
 from promptopt.text import strip_fence
 from promptopt.types import Example, Reply, ToolCall, tool_names
 
-_WRITTEN = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
+_TOOL_CALL_TAG = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
 """How the templates of Hermes and Qwen have a model write a call; engines in this process hand it on as text."""
 
 
@@ -49,7 +49,7 @@ def _replaced(text: str, names: Sequence[str], written: Callable[[ToolCall], str
         return found[0] if call is None else written(call)
 
     # The tags first: what is left may still be a call without them.
-    text = _WRITTEN.sub(tagged, text).strip()
+    text = _TOOL_CALL_TAG.sub(tagged, text).strip()
     bare = strip_fence(text)
     if not bare.startswith("{"):
         return text

@@ -11,7 +11,7 @@ from itertools import pairwise
 COMPOUND = "\ufdd0"
 """What stands in a text in place of such a quantity: a character that no text may hold."""
 
-_KINDS = (
+_UNIT_FAMILIES = (
     (
         "год года лет year years yr yrs jahr jahre jahren an ans année années año años ano anos anno anni jaar",
         "месяц месяца месяцев month months mo mos monat monate monaten mois mes meses mese mesi maand maanden",
@@ -60,13 +60,13 @@ _KINDS = (
 )
 """Of each kind the units from the largest to the smallest: one after another they make one quantity."""
 _RANKS: dict[str, dict[int, int]] = {}
-for _kind, _units in enumerate(_KINDS):
+for _kind, _units in enumerate(_UNIT_FAMILIES):
     for _rank, _names in enumerate(_units):
         for _name in _names.split():
             _RANKS.setdefault(_name, {})[_kind] = _rank
-_CENTS = frozenset(_KINDS[4][-1].split())
+_CENTS = frozenset(_UNIT_FAMILIES[4][-1].split())
 _BEFORE_A_BARE_NUMBER = "foot feet ft ' ′ stone stones st hour hours hr hrs h std meter metre m euro euros"
-_ALONE = frozenset(_BEFORE_A_BARE_NUMBER.split())
+_UNITS_BEFORE_BARE_NUMBER = frozenset(_BEFORE_A_BARE_NUMBER.split())
 """After these the smaller unit may go without saying: "6 ft 2", "12 stone 4", "2h 30"."""
 _FEET = ("'", "′")
 _WITH_A_STOP = (
@@ -76,22 +76,26 @@ _WITH_A_STOP = (
 _ABBREVIATED = frozenset(_WITH_A_STOP.split())
 """After these a full stop need not end the sentence."""
 
-_NUMBER = r"[0-9]{1,9}(?:[.,][0-9]{1,9})?(?:\s[0-9]{1,3}/[0-9]{1,3})?"
-_AND = r"(?:and|und|et|y|e|en|i|&|\+)"
+_NUMBER_OR_MIXED = r"[0-9]{1,9}(?:[.,][0-9]{1,9})?(?:\s[0-9]{1,3}/[0-9]{1,3})?"
+_AND_OF_MEASURES = r"(?:and|und|et|y|e|en|i|&|\+)"
 # In "3 and a half" the word after the number is no unit.
-_UNIT = rf"(?!{_AND}\b)[^\W\d_]{{1,14}}|['\"′″]{{1,2}}|[°¢]"
+_UNIT_WORD = rf"(?!{_AND_OF_MEASURES}\b)[^\W\d_]{{1,14}}|['\"′″]{{1,2}}|[°¢]"
 # Not inside of another number, a date or a time: 12.5, 1/2, 10:30.
-_MEASURE = re.compile(rf"(?<![0-9.,/:])(?P<number>{_NUMBER})(?:[*\s-]{{0,3}}(?P<unit>{_UNIT}))?", re.IGNORECASE)
-_JOINED = re.compile(rf"(?P<stop>\.)?[*]{{0,2}},?[ -]{{0,3}}(?:{_AND} {{1,3}})?[*]{{0,2}}", re.IGNORECASE)
-_CENTS_FOLLOW = re.compile(rf" (?:{_AND} )?", re.IGNORECASE)
+_MEASURE = re.compile(
+    rf"(?<![0-9.,/:])(?P<number>{_NUMBER_OR_MIXED})(?:[*\s-]{{0,3}}(?P<unit>{_UNIT_WORD}))?", re.IGNORECASE
+)
+_JOINT_OF_MEASURES = re.compile(
+    rf"(?P<stop>\.)?[*]{{0,2}},?[ -]{{0,3}}(?:{_AND_OF_MEASURES} {{1,3}})?[*]{{0,2}}", re.IGNORECASE
+)
+_CENTS_FOLLOW = re.compile(rf" (?:{_AND_OF_MEASURES} )?", re.IGNORECASE)
 # Behind "6 ft 2" comes a stop or a word of measure: in "6 ft 2 boards" the 2 counts boards.
 _CLOSED = re.compile(r"\s{0,2}(?:[.,;:!?)\]}*\"'$\\]|tall\b|long\b|$)")
 _DOZEN = r"[*]{0,2}[\s-]{0,2}(?:(?:dozens?|dz|doz|douzaines?|dutzend|docenas?|dúzias?|dozzin[ae])\b|ダース|打)"
 _DOZENS = re.compile(rf"[0-9]{_DOZEN}", re.IGNORECASE)
-_IN_WORDS = re.compile(
-    rf"(?<![\w.,/:]){_NUMBER}(?:"
+_MEASURE_IN_WORDS = re.compile(
+    rf"(?<![\w.,/:]){_NUMBER_OR_MIXED}(?:"
     # "3 and a half", "3 hours and a half", "3 and a half dozen", but not "3, and half of the others".
-    rf"[*]{{0,2}}\s{{0,2}}(?:[^\W\d_]{{1,14}}\s{{1,2}})?{_AND}\s{{1,2}}"
+    rf"[*]{{0,2}}\s{{0,2}}(?:[^\W\d_]{{1,14}}\s{{1,2}})?{_AND_OF_MEASURES}\s{{1,2}}"
     r"(?:(?:an?|one|two|three|ein|eine|une?|un)[\s-])?(?:half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|"
     r"eighths?|tenths?|demie?|medi[ao]|mei[ao]|mezz[ao]|halbe?s?|viertel|drittel)\b(?!\s{1,3}(?:of|the|de)\b)"
     r"|\s?einhalb\b"
@@ -108,7 +112,7 @@ _IN_WORDS = re.compile(
     re.IGNORECASE,
 )
 # 2時間30分, 3年2个月, 2시간 30분; and with a half, 2時間半.
-_UNSPACED = re.compile(
+_UNSPACED_MEASURE = re.compile(
     r"[0-9]{1,9}\s?(?:(?:個|个|か|ヶ)?月|年|週間|周|星期|天|日|時間|小时|小時|時|시간|년|개월|일|英尺|米|公斤|斤|元|块|塊|円|피트|度)"
     r"(?:と|又|零)?\s?[0-9]{1,9}\s?"
     r"(?:(?:個|个|か|ヶ)?月|週間|周|天|日|時間|小时|小時|時|分钟|分鐘|分間|分|秒|시간|분|초|개월|일|英寸|厘米|公分|克|两|角|毛|銭|인치)"
@@ -125,7 +129,7 @@ _SAID_OTHERWISE = re.compile(
 
 def without_compounds(text: str) -> str:
     """A text of numbers in plain spelling, with `COMPOUND` for each such quantity that nothing says otherwise."""
-    spans = [match.span() for match in _IN_WORDS.finditer(text)]
+    spans = [match.span() for match in _MEASURE_IN_WORDS.finditer(text)]
     for one, other in pairwise(_MEASURE.finditer(text)):
         if _go_together(one, other, text):
             spans.append((one.start(), other.end()))
@@ -142,7 +146,7 @@ def without_compounds(text: str) -> str:
 
 def without_unspaced(text: str) -> str:
     """The text as it was written, with `COMPOUND` for each such quantity in Chinese, Japanese or Korean."""
-    return text if text.isascii() else _UNSPACED.sub(COMPOUND, text)
+    return text if text.isascii() else _UNSPACED_MEASURE.sub(COMPOUND, text)
 
 
 def in_dozens(text: str) -> bool:
@@ -153,7 +157,7 @@ def in_dozens(text: str) -> bool:
 def _go_together(one: re.Match[str], other: re.Match[str], text: str) -> bool:
     """Whether the second number is of a smaller unit of what the first one measures."""
     joint = text[one.end() : other.start()]
-    joined = _JOINED.fullmatch(joint) if len(joint) <= 12 else None
+    joined = _JOINT_OF_MEASURES.fullmatch(joint) if len(joint) <= 12 else None
     if joined is None or (joined["stop"] and (one["unit"] or "").lower() not in _ABBREVIATED):
         return False
     large, small = _unit_ranks(one), _unit_ranks(other)
@@ -165,7 +169,11 @@ def _go_together(one: re.Match[str], other: re.Match[str], text: str) -> bool:
     bare = other["unit"] is None or not small
     short = bare and len(other["number"]) <= 2 and _CLOSED.match(text, other.end("number")) is not None
     # Three digits after an apostrophe are thousands: 1'234.
-    return short and one["unit"].lower() in _ALONE and (joint in {" ", ". ", "-"} or one["unit"] in _FEET)
+    return (
+        short
+        and one["unit"].lower() in _UNITS_BEFORE_BARE_NUMBER
+        and (joint in {" ", ". ", "-"} or one["unit"] in _FEET)
+    )
 
 
 def _unit_ranks(measure: re.Match[str]) -> dict[int, int]:

@@ -12,17 +12,17 @@ _FIELD = (
     r"customer|user|human|e-?mail|query|comment|post|headline|document|paragraph|dialogue|utterance|request|ticket|"
     r"frage|eingabe|pregunta|entrada|domanda|вопрос|问题|題目|题目|質問|問題|输入|入力|评论|評論|질문|문제|입력)"
 )
-_LINE = r"[ \t*_#>]{0,6}"
-_BEGINS = re.compile(rf"\s{{0,9}}{_LINE}{_FIELD}(?:\s?[0-9]{{1,3}})?[*_]{{0,3}}\s?[:：]", re.IGNORECASE)
-_ANOTHER = re.compile(rf"\n(?={_LINE}{_FIELD}(?:\s?[0-9]{{1,3}})?[*_]{{0,3}}\s?[:：])", re.IGNORECASE)
+_LINE_BEGINS = r"[ \t*_#>]{0,6}"
+_BEGINS = re.compile(rf"\s{{0,9}}{_LINE_BEGINS}{_FIELD}(?:\s?[0-9]{{1,3}})?[*_]{{0,3}}\s?[:：]", re.IGNORECASE)
+_ANOTHER = re.compile(rf"\n(?={_LINE_BEGINS}{_FIELD}(?:\s?[0-9]{{1,3}})?[*_]{{0,3}}\s?[:：])", re.IGNORECASE)
 _SAYS = rf"[*_\"]{{0,3}}(?:\s?[:：=]|(?P<is>\s{IS}\b))"
 _ANSWERED = re.compile(
     rf"(?:\b{NOUN}{_SAYS}|答案|回答|答え|정답|####|\\f?box(?:ed)?|<\s?answer\s?>)\W{{0,9}}\w",
     re.IGNORECASE,
 )
-_NAMED = re.compile(
+_NEXT_FIELD = re.compile(
     rf"(?:\b(?P<what>output|response|sentiment|label|category|class|intent|topic|emotion|choice|solution){_SAYS}"
-    rf"|^{_LINE}(?P<letter>a)[*_]{{0,3}}\s?[:：])\W{{0,9}}\w",
+    rf"|^{_LINE_BEGINS}(?P<letter>a)[*_]{{0,3}}\s?[:：])\W{{0,9}}\w",
     re.IGNORECASE | re.MULTILINE,
 )
 """What may be the answer, or a field beside it: "Topic: films"."""
@@ -31,7 +31,7 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 """A stated end of a working, which no answer stands before: "So the answer is 24"."""
-_ANSWERS = re.compile(rf"^{_LINE}(?:a|{NOUN})[*_]{{0,3}}\s?[:：]", re.IGNORECASE | re.MULTILINE)
+_ANSWER_LINE = re.compile(rf"^{_LINE_BEGINS}(?:a|{NOUN})[*_]{{0,3}}\s?[:：]", re.IGNORECASE | re.MULTILINE)
 """Another example's own answer."""
 _STARTS_WORK = re.compile(
     r"\W{0,4}(?:(?:step|first|let|here|sure|ok|okay|note|we|i)\b"
@@ -71,7 +71,7 @@ def read_first(said: str, read: Callable[[str], str | None]) -> str | None:
     if _ANSWERED.search(head) is not None:
         return read(head)
     rest = said[begun.start() :]
-    if _CONCLUDES.search(rest) is not None and _ANSWERS.search(rest) is None:
+    if _CONCLUDES.search(rest) is not None and _ANSWER_LINE.search(rest) is None:
         return read(said)
     named = _fields_told(head)
     found = read(head) if named or _is_short(head) else None
@@ -87,7 +87,7 @@ def without_offer(said: str) -> str:
 
 def _fields_told(text: str) -> set[tuple[str, bool]]:
     """What is said of which field, and whether in a sentence."""
-    found = _NAMED.finditer(text)
+    found = _NEXT_FIELD.finditer(text)
     return {((each["what"] or each["letter"]).casefold(), each["is"] is not None) for each in found}
 
 

@@ -6,6 +6,9 @@ import re
 
 UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 """For a character class: scripts written without spaces, or with particles attached to the word."""
+UNSPACED_CHARACTER = re.compile(rf"[{UNSPACED}]")
+"""Counts as a word."""
+WORD_CHARACTER = re.compile(r"\w")
 ATTACHED = r"\u0590-\u05ff\u0620-\u065f\u066e-\u06ef\u06fa-\u06ff"
 """For a character class: Hebrew and Arabic letters, which attach prepositions and conjunctions to a word or number."""
 
@@ -28,7 +31,7 @@ CORRECTED = re.compile(
 )
 """What takes back the answer that a reply opened with."""
 
-_ANNOUNCED = re.compile(
+_ANSWER_CUE = re.compile(
     r"(?:答案|正解|答え|回答|解答|答)\s*(?:应该是|應該是|就是|是|为|為|は|[:：])"
     r"|(?:我?[选選][择擇]?)(?=\s*[A-Za-zＡ-Ｚａ-ｚ(（「【《\"'“])"
     r"|(?:정답|답)\s*(?:은|는|[:：])"
@@ -59,7 +62,7 @@ _STOPS = str.maketrans(
 
 def in_latin(text: str) -> str:
     """The text with announcements of other scripts in English, and their stops and brackets in Latin ones."""
-    return _OPTION.sub(" option ", _ANNOUNCED.sub(" answer is ", text)).translate(_STOPS)
+    return _OPTION.sub(" option ", _ANSWER_CUE.sub(" answer is ", text)).translate(_STOPS)
 
 
 def without_struck(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import cast
 
 from promptopt.errors import DataError
 from promptopt.evaluators import numerals, wording
-from promptopt.evaluators.cues import UNSPACED
+from promptopt.evaluators.cues import UNSPACED_CHARACTER, WORD_CHARACTER
 from promptopt.text import Regex, counted, shorten
 from promptopt.types import Demand, Example, Score, ToolCall
 
@@ -21,18 +21,15 @@ NAMED = 6
 SHOWN = 60
 """Characters of a text in it."""
 
-_NAME = re.compile(r"[\w.:-]{1,200}")
+_FUNCTION_NAME = re.compile(r"[\w.:-]{1,200}")
 """Of a tool, before the arguments of a call as `calls.with_calls` writes it, on a line of its own."""
 _TYPOGRAPHIC = str.maketrans("‘’‚‛“”„‐‑‒–—−", "''''\"\"\"------")
 """Quotes and dashes as models like to set them; a demand is written on a keyboard."""
 # Not the underscores within a name, as in order_number.
-_EMPHASIS = re.compile(r"[*`]+|(?<![^\W_])_+|_+(?![^\W_])")
-_UNSPACED = re.compile(rf"[{UNSPACED}]")
-"""In scripts without spaces a character counts as a word."""
+_EMPHASIS_SIGNS = re.compile(r"[*`]+|(?<![^\W_])_+|_+(?![^\W_])")
 # A point within a number or an address ends none: white space has to follow.
-_SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|[。！？]+|[\n\r]+")
-_WORD = re.compile(r"\w")
-_LISTED = re.compile(r"^\s*[0-9]{1,2}[.)]\s", re.MULTILINE)
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|[。！？]+|[\n\r]+")
+_ITEM_NUMBER = re.compile(r"^\s*[0-9]{1,2}[.)]\s", re.MULTILINE)
 """The number of a point in a list, which says nothing."""
 
 
@@ -87,13 +84,13 @@ def _parsed_answer(answer: str) -> _Said:
 
 
 def _word_count(text: str) -> int:
-    apart = _UNSPACED.sub(" ", text).split()
-    return len(_UNSPACED.findall(text)) + sum(_WORD.search(each) is not None for each in apart)
+    apart = UNSPACED_CHARACTER.sub(" ", text).split()
+    return len(UNSPACED_CHARACTER.findall(text)) + sum(WORD_CHARACTER.search(each) is not None for each in apart)
 
 
 def _call_in(line: str) -> ToolCall | None:
     name, mark, rest = line.strip().partition("(")
-    if not mark or rest[:1] != "{" or rest[-2:] != "})" or not _NAME.fullmatch(name):
+    if not mark or rest[:1] != "{" or rest[-2:] != "})" or not _FUNCTION_NAME.fullmatch(name):
         return None
     try:
         value: object = json.loads(rest[:-1])
@@ -103,7 +100,7 @@ def _call_in(line: str) -> ToolCall | None:
 
 
 def _folded_text(text: str) -> str:
-    return wording.folded(_EMPHASIS.sub("", text.translate(_TYPOGRAPHIC)))
+    return wording.folded(_EMPHASIS_SIGNS.sub("", text.translate(_TYPOGRAPHIC)))
 
 
 def _demands_score(pairs: Sequence[tuple[Demand, bool]]) -> float:
@@ -159,7 +156,7 @@ def _numbers_unmet(demand: Demand, said: _Said, example: Example) -> str:
     for _, value in example.fields:
         # What a user wrote may be said again.
         known += numerals.numbers_named(value)
-    other = sorted(found for found in numerals.numbers_named(_LISTED.sub("", said.text))
+    other = sorted(found for found in numerals.numbers_named(_ITEM_NUMBER.sub("", said.text))
                    if not any(numerals.equal(found, each) for each in known))  # fmt: skip
     return "" if not other else f"names {float(other[0]):.12g}, which stands neither in its input nor in the rules"
 
@@ -203,7 +200,7 @@ def _comparable_argument(value: object) -> object:
 def _length_unmet(demand: Demand, said: _Said) -> str:
     bound = int(demand.number)
     if demand.kind == "sentences_at_most":
-        count = sum(_WORD.search(piece) is not None for piece in _SENTENCE.split(said.text))
+        count = sum(WORD_CHARACTER.search(piece) is not None for piece in _BETWEEN_SENTENCES.split(said.text))
         return f"has {counted(count, 'sentence')}, at most {bound:,} are allowed" if count > bound else ""
     if demand.kind == "words_at_most":
         return f"has {counted(said.words, 'word')}, at most {bound:,} are allowed" if said.words > bound else ""

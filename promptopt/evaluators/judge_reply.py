@@ -26,7 +26,7 @@ TRIED = 50
 Choice = Literal["A", "B", "tie"]
 
 _DECODER = json.JSONDecoder()
-_NUMBER = re.compile(r"(-?\d{1,6})(?:\.0{1,6})?(?:\s*(?:/|of|out of)\s*(\d{1,6}))?\.?")
+_WHOLE_OF_SCALE = re.compile(r"(-?\d{1,6})(?:\.0{1,6})?(?:\s*(?:/|of|out of)\s*(\d{1,6}))?\.?")
 # `**Score:** 4/5` on a line of its own, and not "the score is 4 for …" within a sentence.
 _SCORE_LINE = re.compile(
     r"^[\W_]*(?:(?:final|overall|my)\s+)?(?:score|rating|grade)[\W_]*?[:=][\W_]*?(-?\d[^\n]{0,20})$",
@@ -139,7 +139,7 @@ def _on_scale(value: object, low: int, high: int) -> int | None:
     if isinstance(value, float | int):
         score = value
     else:
-        number = _NUMBER.fullmatch(_without_marks(value))
+        number = _WHOLE_OF_SCALE.fullmatch(_without_marks(value))
         # `4/10` on a scale to 5 is of another scale.
         if number is None or (number[2] is not None and int(number[2]) != high):
             return None

@@ -14,7 +14,7 @@ LISTED = 10
 COMMON = 0.1
 """A run of words that more than this share of the examples have is the task's own phrasing, not a leak."""
 
-_WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|\w+")
+_WORD_OR_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|\w+")
 """A word; in scripts written without spaces, a character."""
 
 
@@ -36,7 +36,7 @@ def find_leaks(text: str, train: Sequence[Example], labels: Collection[str] = ()
 
 def spoken_words(text: str) -> list[str]:
     """The words of `text` without case and punctuation, in order; in scripts written without spaces, its characters."""
-    return _WORD.findall(text.casefold())
+    return _WORD_OR_UNSPACED.findall(text.casefold())
 
 
 def _shared_inputs(spoken: list[str], train: Sequence[Example], size: int) -> list[tuple[int, str]]:

@@ -18,10 +18,10 @@ _SIZES = {
     "lakh": 5, "lakhs": 5, "crore": 7, "crores": 7, "tenthousand": 4, "hundredmillion": 8,
 }  # fmt: skip
 """What power of ten each word stands for."""
-_WORDS = "|".join(sorted((word for word in _SIZES if len(word) > 1), key=len, reverse=True))
-_SIZE = re.compile(rf"(?:(?P<letter>(?-i:[kKMB]))|[*_]{{0,2}}[ -]?(?P<word>{_WORDS}))(?!\w)", re.IGNORECASE)
+_SIZE_WORDS = "|".join(sorted((word for word in _SIZES if len(word) > 1), key=len, reverse=True))
+_SIZE = re.compile(rf"(?:(?P<letter>(?-i:[kKMB]))|[*_]{{0,2}}[ -]?(?P<word>{_SIZE_WORDS}))(?!\w)", re.IGNORECASE)
 """Letters stand right behind the number: "5 M" and "300 K" may be units."""
-_UNSPACED = re.compile(r"(?<=[0-9０-９])\s?(?P<size>[萬万億亿만억])")
+_UNSPACED_SIZE = re.compile(r"(?<=[0-9０-９])\s?(?P<size>[萬万億亿만억])")
 _UNSPACED_SIZES = dict.fromkeys("萬万만", " tenthousand ") | dict.fromkeys("億亿억", " hundredmillion ")
 ANY = 10**18
 """A largest right answer that leaves no such word out."""
@@ -46,7 +46,7 @@ def scaled_number(number: str, text: str, end: int, largest: int) -> str:
 
 def with_words(text: str) -> str:
     """The text with a word in Latin letters for the sizes of Chinese, Japanese and Korean, behind digits: 500万."""
-    return _UNSPACED.sub(lambda match: _UNSPACED_SIZES[match["size"]], text)
+    return _UNSPACED_SIZE.sub(lambda match: _UNSPACED_SIZES[match["size"]], text)
 
 
 def fraction_of(whole: str | None, top: int, bottom: int) -> Fraction:

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from promptopt.errors import ConfigError
 from promptopt.evaluators.continued import read_first
-from promptopt.evaluators.cues import CORRECTED, NOUN, in_latin, without_struck
+from promptopt.evaluators.cues import CORRECTED, NOUN, WORD_CHARACTER, in_latin, without_struck
 from promptopt.evaluators.denials import denies_plainly, is_denied, is_shared, leaves_open
 from promptopt.evaluators.reasoned import claim_end
 from promptopt.evaluators.spelled_labels import fold, key_of, ornaments, pattern_of, scale_of, worths_of
@@ -30,7 +30,7 @@ _STATED = re.compile(
     r"[ \t]+(?:it|its|he|she|they|this|that|thats|there|i|im|we|you|the|not|because|since|as|due)\b|[ \t]way\W*$"
 )
 # "A is right" names the option, and "a good one" does not.
-_IS = re.compile(r"[ \t]+(?:is|was)\b")
+_IS_OR_WAS = re.compile(r"[ \t]+(?:is|was)\b")
 
 _OF_SAYING = frozenset(
     ("safe", "unsafe", "fair", "unfair", "possible", "impossible", "reasonable", "unreasonable", "valid", "invalid",
@@ -44,11 +44,11 @@ _TO_SAY = re.compile(
 )
 
 _ASKED_UNSPACED = r"(?:判断|情感|标签|標籤|分类|分類|类别|感情|判定)"
-_ASKED = (
+_ASKED_FOR_NOUN = (
     r"(?:label|category|class|classification|sentiment|choice|verdict|prediction|predicted|intent|result|output|final|"
     rf"decision|conclusion|rating|emotion|stance|polarity|topic|{_ASKED_UNSPACED})"
 )
-_ANSWER = re.compile(rf"\b(?:{NOUN}|{_ASKED})\b|{_ASKED_UNSPACED}")
+_NAMES_ANSWER = re.compile(rf"\b(?:{NOUN}|{_ASKED_FOR_NOUN})\b|{_ASKED_UNSPACED}")
 # A cue ends in a colon or an equals sign, at the beginning of a line or a clause: "Sentiment: positive".
 _CUE = re.compile(r"(?:^|[.!?;|\n{,])(?P<cue>[^.!?;:=\n,{}]{1,40})[:=]\W{0,8}(?:text\{)?\W{0,8}$")
 _NOT_ASKED = re.compile(
@@ -56,11 +56,11 @@ _NOT_ASKED = re.compile(
     r"un\s?likely|least|backup|possible)\b"
 )
 """In what an answer is announced by, where it is another one than the reply's: "Second choice: neutral"."""
-_SAID = re.compile(
+_I_SAY = re.compile(
     r"(?:\b(?:id|i\s(?:would|will)|ill|i)\s(?:say|choose|pick|select|go\swith|call\sit)(?:\s(?:its|it\sis|this\sis))?"
-    rf"|\b(?:{NOUN}|{_ASKED})(?:\s(?!not\b)\w{{1,14}})?\s+(?:is|would\s+be|should\s+be|ist|est|es)|<\s?(?:{NOUN}|{_ASKED})\s?>|####|\\f?box(?:ed)?\{{"
+    rf"|\b(?:{NOUN}|{_ASKED_FOR_NOUN})(?:\s(?!not\b)\w{{1,14}})?\s+(?:is|would\s+be|should\s+be|ist|est|es)|<\s?(?:{NOUN}|{_ASKED_FOR_NOUN})\s?>|####|\\f?box(?:ed)?\{{"
     # A heading: "## Answer".
-    rf"|(?:^|\n)[#* ]{{0,6}}(?:final\s)?(?:{NOUN}|{_ASKED})[* ]{{0,3}}\n)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
+    rf"|(?:^|\n)[#* ]{{0,6}}(?:final\s)?(?:{NOUN}|{_ASKED_FOR_NOUN})[* ]{{0,3}}\n)\W{{0,8}}(?:text\{{)?\W{{0,8}}$"
 )
 _SELVES = frozenset(("ai", "bot", "chatbot", "assistant", "model", "machine", "llm", "robot"))
 _SELF = re.compile(
@@ -74,7 +74,7 @@ _CLAUSE = re.compile(
     r"[\s*\"'`)\]}]{0,9}(?:[.,;!|<\n—–(}]|-\s|(?<=[\])}])\s|(?<=\s)(?:because|since|as|due)\b)\W{0,9}"
     r"(?:(?:and|or|but|nor|maybe|perhaps|possibly)\W{1,9})?"
 )
-_LISTED = re.compile(r"\W{0,9}(?:$|\n|(?:and|or|but|nor|maybe|perhaps)\b)|[*\"'`)\]]{0,4}\s?[.,;!?/)]")
+_AFTER_SECOND_LABEL = re.compile(r"\W{0,9}(?:$|\n|(?:and|or|but|nor|maybe|perhaps)\b)|[*\"'`)\]]{0,4}\s?[.,;!?/)]")
 _ASIDE = re.compile(r"[(\[][^()\[\]]{1,300}[)\]](?=[*_]{0,3}\s{0,2}[:=])")
 """Before a colon, in brackets: it may say between what is chosen, "Label (positive, negative): negative"."""
 # A sign before a number, as in +3; not the plus of c+1.
@@ -85,7 +85,6 @@ _AT_FIRST = re.compile(
     r"|(?:^|(?<=[.!?;\n]))\W{0,4}(?:i|id|it\s(?:seem|look|sound|appear)(?:s|ed))\s[^.!?;\n]{0,60}\bat\sfirst)(?:[.;,]\s?|\s)(?:but|however|yet)\b"
 )
 """What something seemed before it was looked into: "At first glance it looks positive, but …"."""
-_WORD = re.compile(r"\w")
 _DECIMAL = re.compile(r"(?<![\w.,])(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?(?![0-9]|[.,][0-9])")
 _SHARE = re.compile(r"[^\w\n]{0,4}(?:[0-9]{1,3}(?:[.,][0-9]{1,9})?\s?%|[01]?\.[0-9])")
 _ELEMENT = re.compile(r"<\s?(?:final[ -]?)?answer\s?>([^<>]{0,2000})<\s?/")
@@ -217,7 +216,7 @@ class LabelReader:
             return False
         if word == "no":
             return not _STATED.match(folded, match.end())
-        return word not in ("a", "i") or not _IS.match(folded, match.end())
+        return word not in ("a", "i") or not _IS_OR_WAS.match(folded, match.end())
 
     def _not_denied(self, matches: Sequence[re.Match[str]], folded: str) -> list[re.Match[str]]:
         kept: list[re.Match[str]] = []
@@ -273,13 +272,13 @@ class LabelReader:
         for match in meant:
             before = folded[max(0, match.start() - 80) : match.start()]
             cue = _CUE.search(before)
-            said = _SAID.search(before)
+            said = _I_SAY.search(before)
             announced = (cue is not None and self._asks(cue["cue"])) or said is not None
             if not announced or not self._ends(folded, match):
                 continue
             if self._is_taken_back(folded, match, meant):
                 continue
-            strong = said is not None or (cue is not None and _ANSWER.search(cue["cue"]) is not None)
+            strong = said is not None or (cue is not None and _NAMES_ANSWER.search(cue["cue"]) is not None)
             (asked if strong else other).append(self._name(match))
         if asked:
             return asked[-1]
@@ -300,7 +299,7 @@ class LabelReader:
 
     def _ends(self, folded: str, match: re.Match[str]) -> bool:
         """Whether nothing follows the label, or a clause of its own that does not list other labels."""
-        if not _WORD.search(folded, match.end()):
+        if not WORD_CHARACTER.search(folded, match.end()):
             return True
         clause = _CLAUSE.match(folded, match.end())
         if clause is None:
@@ -308,10 +307,10 @@ class LabelReader:
         following = self._pattern.match(folded, clause.end())
         if following is None or self._in_passing(following, folded):
             return True
-        return _LISTED.match(folded, following.end()) is None
+        return _AFTER_SECOND_LABEL.match(folded, following.end()) is None
 
     def _opening(self, folded: str, first: re.Match[str]) -> str | None:
-        if _WORD.search(folded, 0, first.start()) or not self._ends(folded, first):
+        if WORD_CHARACTER.search(folded, 0, first.start()) or not self._ends(folded, first):
             return None
         return self._name(first)
 

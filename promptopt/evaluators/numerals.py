@@ -31,13 +31,13 @@ TOLERANCE = Fraction(1, 10**6)
 """Relative difference within which two numbers are equal, unless both are whole: those must be the same."""
 
 # Not the 1/2 of 1/2/2024, nor the 2/3 of 1.2/3; and nothing over zero.
-_NUMBER = re.compile(
+_FRACTION_OR_NUMBER = re.compile(
     r"(?<![\w/.,:])(?:(?P<whole>[0-9]{1,9})[ ])?(?P<top>[0-9]{1,9})/(?P<bottom>0{0,8}[1-9][0-9]{0,8})"
     r"(?![\w/]|[.,:][0-9])"
     # Not the 2 of m2, nor the 30 of 10:30.
     rf"|(?<!\w)(?<![0-9][.,:/'])(?P<run>{RUN})"
 )
-_QUANTITY = re.compile(rf"{_NUMBER.pattern}|{COMPOUND}")
+_QUANTITY = re.compile(rf"{_FRACTION_OR_NUMBER.pattern}|{COMPOUND}")
 _CUE = re.compile(
     r"\b(?!(?:wrong|incorrect|initial|first|previous|old|partial|intermediate|other)_)"
     rf"(?:[a-z]{{1,12}}_){{0,2}}(?:(?<=\w_)|(?:final|correct|right)?){NOUN}\b(?:\s(?!(?:not|{IS})\b)\w{{1,14}}(?=\s)){{0,2}}\W{{0,4}}(?:(?:{IS}|(?:will|would|should|must)\s+be)\b|[:=])"
@@ -58,13 +58,13 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 """Before a number that is not the answer, that it is a part of, or that says how far off it may be."""
-_SEVERAL = ""
+_CONFLICTING = ""
 """What is read where an answer names several numbers, and does not decide between them."""
-_ENDS = {_BOXED: "}", _ELEMENT: "<"}
-_WORD = re.compile(r"[^\W\d_]{2}")
+_END_OF_CUE = {_BOXED: "}", _ELEMENT: "<"}
+_TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
 """A single letter may name a quantity."""
 _VISIBLE = re.compile(r"\S")
-_SENTENCE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
+_CLAUSE_END = re.compile(r"\n|;|\.(?=\s|$)|,\s?(?=[A-Za-z_]\w{0,20}\s?=)")
 
 
 class NumberStyle(NamedTuple):
@@ -108,7 +108,7 @@ def numbers_named(text: str) -> frozenset[Fraction]:
     found: set[Fraction] = set()
     for comma in (False, True) if said is not None else ():
         plain = in_plain_spelling(str(said), comma)
-        for match in _NUMBER.finditer(plain):
+        for match in _FRACTION_OR_NUMBER.finditer(plain):
             found.update(map(Fraction, _spelled(match, plain, NumberStyle(comma, spaces=True, largest=0))))
     return frozenset(found)
 
@@ -127,15 +127,15 @@ def _found(said: str, written: NumberStyle) -> str | None:
         # What is set for an answer alone comes before what is said in passing as well.
         places = [match.end() for match in cue.finditer(plain)]
         if places:
-            end = end_of_place(plain, places[-1], _ENDS[cue]) if cue in _ENDS else -1
+            end = end_of_place(plain, places[-1], _END_OF_CUE[cue]) if cue in _END_OF_CUE else -1
             if end >= 0 and undecided.names_two(plain, places[-1], end):
                 return None
             found = _answer_at(plain, places[-1], end if end >= 0 else len(plain), written)
             if found is not None:
-                kept = found != _SEVERAL and not _is_taken_back(plain, places[-1], found, written)
+                kept = found != _CONFLICTING and not _is_taken_back(plain, places[-1], found, written)
                 return found if kept else None
             # A place set for the answer that holds words has been filled: "No solution" is no number of the working.
-            if end >= 0 and _WORD.search(plain, places[-1], end):
+            if end >= 0 and _TWO_LETTERS.search(plain, places[-1], end):
                 return None
     return _last_in(plain, written)
 
@@ -192,7 +192,7 @@ def _in_percent(match: re.Match[str], plain: str, found: str, written: NumberSty
     if written.proportions is not False or not 0 < Fraction(found) < 1:
         return found
     begin = max(0, match.start() - undecided.LOOKED_BACK)
-    for other in _NUMBER.finditer(plain, begin, match.end() + undecided.LOOKED_BACK):
+    for other in _FRACTION_OR_NUMBER.finditer(plain, begin, match.end() + undecided.LOOKED_BACK):
         named = _spelled(other, plain, written)
         if is_percentage(plain, other.end()) and len(named) == 1 and equal(Fraction(named[0]), Fraction(found) * 100):
             return named[0]
@@ -210,7 +210,7 @@ def _agreed(match: re.Match[str], plain: str, place: undecided.Span, written: Nu
 
     Of a share and its percentage, "0.75 (75%)", the one that the data asks for, else the first. None for two numbers.
     """
-    other = _NUMBER.search(plain, *place)
+    other = _FRACTION_OR_NUMBER.search(plain, *place)
     found = [_spelled(each, plain, written) for each in (match, other) if each is not None]
     if other is None or any(len(each) != 1 for each in found):
         return None
@@ -228,34 +228,34 @@ def _agreed(match: re.Match[str], plain: str, place: undecided.Span, written: Nu
 def _answer_at(plain: str, start: int, stop: int, written: NumberStyle) -> str | None:
     """The number of the sentence that begins at `start` and ends before `stop`."""
     first = _VISIBLE.search(plain, start, stop)
-    end = first and _SENTENCE_END.search(plain, first.start(), stop)
+    end = first and _CLAUSE_END.search(plain, first.start(), stop)
     ended = stop if end is None or plain[end.start()] in ";," else end.start()
     if undecided.is_no_answer(plain, start, stop):
-        return _SEVERAL
+        return _CONFLICTING
     pair = undecided.solutions(plain, start, ended)
     if pair is not None:
-        last = _NUMBER.search(plain, *pair[1])
+        last = _FRACTION_OR_NUMBER.search(plain, *pair[1])
         found = None if last is None else _agreed(last, plain, pair[0], written)
-        return _SEVERAL if found is None else found
+        return _CONFLICTING if found is None else found
     stop = end.start() if end is not None else stop
     stop = before_condition(plain, start, undecided.without_reason(plain, start, stop))
     equals = plain.rfind("=", start, stop)
     if is_algebra(plain[equals + 1 if equals >= 0 else start : stop], plain.startswith("}", stop)):
-        return _SEVERAL
+        return _CONFLICTING
     # "= x apples" holds none: then from where the sentence begins.
     for begin in (equals + 1, start) if equals >= 0 else (start,):
         for match in _QUANTITY.finditer(plain, begin, stop):
             if match.group() == COMPOUND:
-                return _SEVERAL
+                return _CONFLICTING
             numbers = _numbers_meant(match, plain, written)
             if numbers and joins(plain, *match.span()):
-                return _SEVERAL
+                return _CONFLICTING
             if numbers:
                 other = undecided.beside(plain, *match.span(), ended)
                 alone = _in_percent(match, plain, numbers[0], written)
                 agreed = alone if other is None else _agreed(match, plain, other, written)
-                return agreed if agreed is not None and len(numbers) == 1 else _SEVERAL
-    return _SEVERAL if FORMULA in plain[start:ended] else None
+                return agreed if agreed is not None and len(numbers) == 1 else _CONFLICTING
+    return _CONFLICTING if FORMULA in plain[start:ended] else None
 
 
 def _ends_in(pattern: re.Pattern[str], plain: str, match: re.Match[str]) -> bool:

@@ -17,7 +17,7 @@ _ANGLES = re.compile(r"<([A-Z])>(?![^<>]{0,500}</)")
 """A letter in the brackets of a form, "<letter>": no tag, which would be closed."""
 _TEX = re.compile(r"\\(?:text|math)[a-z]{0,6}\s?\{([^{}]{0,80})\}")
 _LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]+")
-_JOINED = re.compile(
+_OR_BETWEEN_LETTERS = re.compile(
     r"(?<=[A-Z)])[ \t]*,?[ \t]*(?:或者?是?|还是|還是|以及|および|または|もしくは|또는|혹은|[和与與及跟とか와과]|أو|و)"
     r"[ \t]*(?=\(?[A-Z](?![A-Za-z]))"
 )
@@ -31,25 +31,25 @@ _RIGHT = re.compile(
     r"(?:正确的?|正確的?|对的|對的|对(?=[，。、；,.;\s]|$)|[がは](?:正しい|正解))(?!吗|嗎|答案)"
 )
 _ALSO = re.compile(r"[,、]?[ \t]*([A-Z])[ \t]*(?:选项|選項|项|項)?也(?:是)?(?:正确|正確|对|對)的?")
-_NOT = re.compile(r"(?:而?不是|并非|並非|而非|不[选選]|不能[选選])[ \t]*(?=\(?[A-Z](?![A-Za-z]))")
+_NOT_UNSPACED = re.compile(r"(?:而?不是|并非|並非|而非|不[选選]|不能[选選])[ \t]*(?=\(?[A-Z](?![A-Za-z]))")
 _OTHER_CLAUSE = re.compile(rf",[ \t]*(?=[{UNSPACED}{ATTACHED}]|not\s|[A-Z][ \t]*[はが是不는은가이])")
 """What scripts without spaces say between options, before their words go: "或" joins, "不是" denies."""
 
 # What may follow a single letter where it is an answer: a stop, a bracket, another option, or a reason.
-_END = (
+_AFTER_LONE_LETTER = (
     r"(?=\s{0,9}(?:$|[.,;:)(\]}\n<—–/&+\"'}|]|-\s)|\s{1,9}(?:because|since|as|and|or|but|is|due|which|that|where|"
     r"fits|matches|works|makes|(?<!I\s)only)\b)"
 )
 # "A" and "I" are words too, and so is every letter in lower case for one who reads only a bit of a word.
 # Turkish ends a sentence behind an apostrophe: "B'dir".
 _GOES_ON = r"(?![\w+#°]|'(?!d[iıuü]r\b))"
-_BARE = rf"(?:(?-i:[B-HJ-Z]){_GOES_ON}|[A-Za-z](?![\w'+#°]){_END})"
-_HELD = r"[(\[{\"']\s?[A-Za-z]\s?[)\]}\"']"
-_ONE = rf"(?P<one>{_HELD}|{_BARE})"
+_BARE = rf"(?:(?-i:[B-HJ-Z]){_GOES_ON}|[A-Za-z](?![\w'+#°]){_AFTER_LONE_LETTER})"
+_BRACKETED_LETTER = r"[(\[{\"']\s?[A-Za-z]\s?[)\]}\"']"
+_ONE = rf"(?P<one>{_BRACKETED_LETTER}|{_BARE})"
 _MORE = re.compile(
     r"\s{0,9}(?:,\s{0,9}(?:and|or)\b|\?\s{0,9}or\b|and/or\b|[,;/&+~–—-]|(?:and|or|to|through|und|oder|et|ou|y|e|o|och|eller|en|of|и|или|ve|veya|dan|atau|và|hoặc)\b)\s{0,9}"
     r"(?:(?:possibly|maybe|perhaps|even|also|rather|else|potentially|probably)\s{1,9})?(?:option\s)?"
-    rf"(?P<more>(?:{_HELD}|(?-i:II|III|IV)(?!\w)|(?-i:[A-Z])(?![\w'])(?:(?<![AI])|{_END}))(?!\s{{1,9}}(?:is|isn't|was|has|does|would)\b))",
+    rf"(?P<more>(?:{_BRACKETED_LETTER}|(?-i:II|III|IV)(?!\w)|(?-i:[A-Z])(?![\w'])(?:(?<![AI])|{_AFTER_LONE_LETTER}))(?!\s{{1,9}}(?:is|isn't|was|has|does|would)\b))",
     re.IGNORECASE,
 )
 """Another option beside one; "B, A is wrong" goes on with a clause, and names no other."""
@@ -59,14 +59,14 @@ _SURE = (
 )
 
 # \boxed{B}, #### B, <answer>B
-_MARKED = re.compile(
+_MARKED_ANSWER = re.compile(
     r"(?:\\f?box(?:ed)?\s?\{|####|<\s?(?:final[_ -]?)?(?:answer|choice|option|label|letter)\s?>"
     r"|<\s?(?:final|result|output|solution|response)\s?>)"
     rf"[^\w\"'(\[{{]{{0,9}}(?:option\s)?{_ONE}",
     re.IGNORECASE,
 )
 # "The answer is B", "Choice: B", "the best one would be B".
-_ANSWER = re.compile(
+_ANSWER_IS = re.compile(
     rf"\b(?:{NOUN}|(?:choice|option|pick|selection|letter|verdict|response)(?:\shere)?"
     rf"(?=[\"')\]]{{0,2}}\s{{0,9}}(?:[:=]|{IS}\b|would|should|must))"
     # With a colon after it such a word ends a sentence about another one: "A is correct: B is too small."
@@ -95,15 +95,15 @@ _CHOSEN = re.compile(
     rf"(?:it(?:'s|\sis)\s{{1,9}})?{_SURE}{_ONE}",
     re.IGNORECASE,
 )
-_LETTER_ALONE = rf"(?:option\s)?(?:{_HELD}|(?-i:[A-Z])(?![\w'+#°]))"
+_LETTER_ALONE = rf"(?:option\s)?(?:{_BRACKETED_LETTER}|(?-i:[A-Z])(?![\w'+#°]))"
 _OVER = re.compile(
-    rf"(?<![\w'.])(?:option\s)?(?P<one>{_HELD}|(?-i:[A-Z]))\s{{1,3}}(?:rather\sthan|instead\sof|over|as\sopposed\sto)"
+    rf"(?<![\w'.])(?:option\s)?(?P<one>{_BRACKETED_LETTER}|(?-i:[A-Z]))\s{{1,3}}(?:rather\sthan|instead\sof|over|as\sopposed\sto)"
     rf"\s{{1,3}}{_LETTER_ALONE}",
     re.IGNORECASE,
 )
 _BUT = re.compile(
     rf"(?:\bnot|n't)\s{{1,3}}{_LETTER_ALONE}\s?[,;]?\s{{1,3}}(?:but|it's|it\sis)\s{{1,3}}(?:(?:rather|instead)\s)?(?:option\s)?"
-    rf"(?P<one>{_HELD}|(?-i:[A-Z])(?![\w'+#°]))",
+    rf"(?P<one>{_BRACKETED_LETTER}|(?-i:[A-Z])(?![\w'+#°]))",
     re.IGNORECASE,
 )
 """One option held against another: "B rather than A", "not A, but B"."""
@@ -122,18 +122,18 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 # Before the answer a reply may say to which question: "Question 3: B".
-_NUMBERED = (
+_WHICH_QUESTION = (
     r"\W{0,9}(?:(?:[Qq](?:uestion)?\s?)?[0-9]{1,3}\s?[.):]\s{0,9})?\W{0,9}"
     r"(?i:(?:definitely|certainly|clearly|obviously|surely|probably|likely|maybe|perhaps|only|just|my\sguess)\W{1,3})?"
 )
 _WEIGHED = r"[A-Z][\"']\s?:[^{}]{1,40},\s?[\"'][A-Z][\"']\s?:"
 """Options with a number each, in JSON: "A": 0.1, "B": 0.7."""
 _OPENING = re.compile(
-    rf"{_NUMBERED}(?:(?!{_WEIGHED})([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:(?:most|very|quite)\s+)?(?:\w{{1,9}}ly\s+)?(?:not|wrong|incorrect|false)\b)|because|since|as|(?<![AI]\s)only)\b|(?<!I)\s{{1,9}}only(?=\W{{0,3}}$|\s?[.,;:!\n]|\s(?:because|since|as)\b))"
+    rf"{_WHICH_QUESTION}(?:(?!{_WEIGHED})([A-Z]){_INITIALS}[)\]}}\"'>]{{0,3}}(?=\s{{0,9}}(?:$|[\n.,:;!—–]|-\s)|(?<![AI])\s\(|\s{{1,9}}(?:is(?!\s+(?:(?:most|very|quite)\s+)?(?:\w{{1,9}}ly\s+)?(?:not|wrong|incorrect|false)\b)|because|since|as|(?<![AI]\s)only)\b|(?<!I)\s{{1,9}}only(?=\W{{0,3}}$|\s?[.,;:!\n]|\s(?:because|since|as)\b))"
     r"|([a-z])(?:\W{0,20}$|[).:](?=\s)))"
 )
-_ALONE = re.compile(rf"{_NUMBERED}([A-Z])(?![+#]|-\W*$)\W{{0,9}}")
-_NAMES = re.compile(
+_LAST_LINE_LETTER = re.compile(rf"{_WHICH_QUESTION}([A-Z])(?![+#]|-\W*$)\W{{0,9}}")
+_LETTERED_THINGS = re.compile(
     r"\b(?:vitamins?|hepatitis|type|grade|group|class|section|plan|team|figure|table|part|chapter|appendix|phase|stage|"
     r"level|statements?|assertions?|premise|conclusion|hypothesis|equation|war|route|series|room|building|dr|mr|mrs|ms|prof|st)\b\.?\s{1,3}$",
     re.IGNORECASE,
@@ -145,7 +145,7 @@ _UNLIKELY = re.compile(
 )
 """Before a letter that a reply ends in, and does not choose."""
 # "… so B", "… → B"; not "could be B", nor the C of "A, B, C".
-_CLOSING = re.compile(
+_CONCLUDING_WORD = re.compile(
     r"(?:(?<!could )(?<!might )(?<!may )"
     r"\b(?i:is|it's|be|so|thus|hence|therefore|as|with|say|think|choose|pick|option|choice|letter)\s{1,9}"
     r"|(?<![A-Z]\s)[:=→>,.!?—–]\s{1,9}|(?<![A-Z]\s)[:=→>])"
@@ -154,7 +154,7 @@ _CLOSING = re.compile(
 
 _ASKED_AND_ANSWERED = re.compile(r"^[ \t]{0,9}(?:Q|(A)):(?=\s)", re.MULTILINE)
 _CELL = re.compile(r"\|[ \t]{0,9}\(?([A-Z])\)?[ \t]{0,9}(?=\||$)", re.MULTILINE)
-_WORD = re.compile(r"\s[a-z]")
+_SMALL_LETTER_NEXT = re.compile(r"\s[a-z]")
 _LONE = re.compile(r"(?<![\w'])([A-Z])(?![\w'])")
 
 
@@ -178,12 +178,14 @@ def _chosen(said: str) -> str | None:
     if ticked is None:
         return None if found is not None and found[1] in crossed else found
     # Ticks may say which statements hold, and the answer be another letter.
-    says = found is not None and found[1] not in crossed and any(cue.search(bare) for cue in (_MARKED, _ANSWER))
+    says = (
+        found is not None and found[1] not in crossed and any(cue.search(bare) for cue in (_MARKED_ANSWER, _ANSWER_IS))
+    )
     return found if says else f"({ticked})"
 
 
 def _option_in(plain: str) -> str | None:
-    for cue in (_MARKED, _ANSWER, _BUT, _OVER, _ASSERTED, _CHOSEN):
+    for cue in (_MARKED_ANSWER, _ANSWER_IS, _BUT, _OVER, _ASSERTED, _CHOSEN):
         found = cue.finditer(plain)
         if cue is _ASSERTED:
             found = (match for match in found if not _is_aside(plain, match.start()))
@@ -197,12 +199,14 @@ def _option_in(plain: str) -> str | None:
             # "A is right … B is right" weighs both; only an announced answer is taken back by a later one.
             return given[-1] if cue is not _ASSERTED or len(dict.fromkeys(given)) == 1 else None
     lines = [line.strip() for line in plain.split("\n") if line.strip()]
-    last = _ALONE.fullmatch(lines[-1]) if len(lines) > 1 and lines[-2].endswith((".", "!", ")", '"')) else None
-    if last is not None and not _ALONE.fullmatch(lines[-2]):
+    last = (
+        _LAST_LINE_LETTER.fullmatch(lines[-1]) if len(lines) > 1 and lines[-2].endswith((".", "!", ")", '"')) else None
+    )
+    if last is not None and not _LAST_LINE_LETTER.fullmatch(lines[-2]):
         return _letter(last.groups())
-    if len(lines) > 1 and (alone := _ALONE.fullmatch(lines[0])) and not any(map(_MENTION.match, lines[1:])):
+    if len(lines) > 1 and (alone := _LAST_LINE_LETTER.fullmatch(lines[0])) and not any(map(_MENTION.match, lines[1:])):
         # What follows an answer on a line of its own gives reasons.
-        other = _ALONE.fullmatch(lines[1])
+        other = _LAST_LINE_LETTER.fullmatch(lines[1])
         several = other is not None and other[1] != alone[1]
         return None if several or CORRECTED.search(plain) else _letter(alone.groups())
     named = [(match, _letter(match.groups())) for match in _MENTION.finditer(plain)]
@@ -228,7 +232,9 @@ def _is_taken_back(plain: str, start: int, found: str | None) -> bool:
     behind = plain[corrected.end() :]
     other = _option_in(behind)
     # "Sorry, I cannot draw it" takes nothing back: A and I are words too.
-    if other is None and all(match[1] in "AI" and _WORD.match(behind, match.end()) for match in _LONE.finditer(behind)):
+    if other is None and all(
+        match[1] in "AI" and _SMALL_LETTER_NEXT.match(behind, match.end()) for match in _LONE.finditer(behind)
+    ):
         return is_withdrawn(behind)
     return other != found
 
@@ -236,7 +242,7 @@ def _is_taken_back(plain: str, start: int, found: str | None) -> bool:
 def _is_aside(plain: str, start: int) -> bool:
     """Whether the letter that begins there only names something, or is denied."""
     begin = max(0, start - 24)
-    return (_NAMES.search(plain, begin, start) or _DENIED.search(plain, begin, start)) is not None
+    return (_LETTERED_THINGS.search(plain, begin, start) or _DENIED.search(plain, begin, start)) is not None
 
 
 def _normalised_reply(said: str) -> str:
@@ -244,10 +250,10 @@ def _normalised_reply(said: str) -> str:
     if not text.isascii():
         text = _ALSO.sub(r" or \1. \1 is correct", unicodedata.normalize("NFKC", text))
         # Before what announces an answer is in English: "不选C".
-        text = _NOT.sub(", not ", _RIGHT.sub(r"\1 is correct", _WRONG.sub(_judged_wrong, text)))
+        text = _NOT_UNSPACED.sub(", not ", _RIGHT.sub(r"\1 is correct", _WRONG.sub(_judged_wrong, text)))
         text = in_latin(text)
         if _LETTERS.search(text):
-            text = _HELD_AGAINST.sub(r" not \1, but ", _JOINED.sub(" or ", text))
+            text = _HELD_AGAINST.sub(r" not \1, but ", _OR_BETWEEN_LETTERS.sub(" or ", text))
             text = _LETTERS.sub("  ", _OTHER_CLAUSE.sub(". ", text))
     if "\\" in text:
         text = _TEX.sub(r"\1", text)
@@ -270,7 +276,9 @@ def _single(match: re.Match[str], plain: str) -> str | None:
 
 def _unmentioned(plain: str) -> str | None:
     """The letter that the reply opens with or ends in."""
-    alone = [_letter(match.groups()) for line in plain.split("\n") if (match := _ALONE.fullmatch(line.strip()))]
+    alone = [
+        _letter(match.groups()) for line in plain.split("\n") if (match := _LAST_LINE_LETTER.fullmatch(line.strip()))
+    ]
     # Several options, a letter on each line, choose none.
     if len(dict.fromkeys(alone)) > 1:
         return None
@@ -280,14 +288,16 @@ def _unmentioned(plain: str) -> str | None:
         more = _MORE.match(plain, end)
         several = more is not None and f"({_option_letter(more['more'])})" != _letter(opening.groups())
         return None if several or CORRECTED.search(plain, end) else _letter(opening.groups())
-    if alone and _ALONE.fullmatch(plain.rpartition("\n")[2].strip()):
+    if alone and _LAST_LINE_LETTER.fullmatch(plain.rpartition("\n")[2].strip()):
         return alone[-1]
     # Only the end: an answer would be among the last words.
-    closing = _CLOSING.search(plain, max(0, len(plain) - 60))
+    closing = _CONCLUDING_WORD.search(plain, max(0, len(plain) - 60))
     if closing is None:
         return _in_cell(plain) if "|" in plain else None
     before = plain[: closing.start(1)]
-    named = _NAMES.search(before, max(0, len(before) - 24)) or _UNLIKELY.search(before, max(0, len(before) - 40))
+    named = _LETTERED_THINGS.search(before, max(0, len(before) - 24)) or _UNLIKELY.search(
+        before, max(0, len(before) - 40)
+    )
     return None if named else _letter(closing.groups())
 
 

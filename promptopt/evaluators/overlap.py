@@ -9,14 +9,13 @@ from importlib import import_module
 from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.evaluators.cues import UNSPACED
+from promptopt.evaluators.cues import UNSPACED, UNSPACED_CHARACTER
 from promptopt.types import Example
 
 # SQuAD's script takes exactly these away, and no others.
 _PUNCTUATION = str.maketrans("", "", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
 _TOKEN = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
-_UNSPACED = re.compile(rf"[{UNSPACED}]")
 
 
 def f1(answer: str, example: Example) -> float:
@@ -45,7 +44,7 @@ def bleu(answer: str, example: Example) -> float:
     ConfigError where the extra `metrics` is not installed.
     """
     right = [example.target, *example.accepted]
-    tokens = "char" if any(_UNSPACED.search(text) for text in right) else "13a"
+    tokens = "char" if any(UNSPACED_CHARACTER.search(text) for text in right) else "13a"
     # sacrebleu gives 100.00000000000004 for equal texts.
     return min(1.0, float(_bleu(tokens).sentence_score(answer, right).score) / 100)
 
@@ -78,9 +77,9 @@ def _extra(module: str, metric: str) -> Any:
 
 def _squad_tokens(text: str) -> list[str]:
     folded = _ARTICLE.sub(" ", unicodedata.normalize("NFC", text).lower().translate(_PUNCTUATION))
-    if folded.isascii() or not _UNSPACED.search(folded):
+    if folded.isascii() or not UNSPACED_CHARACTER.search(folded):
         return folded.split()
-    apart = _UNSPACED.sub(r" \g<0> ", folded).split()
+    apart = UNSPACED_CHARACTER.sub(r" \g<0> ", folded).split()
     return [token for token in apart if not all(unicodedata.category(sign).startswith("P") for sign in token)]
 
 

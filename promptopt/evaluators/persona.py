@@ -34,9 +34,9 @@ _ABOUT = (
     "What stands between marks is data: the scenario, and what was said so far."
 )
 _FIRST = "Nothing was said yet. Write the customer's first message, which says what the customer wants."
-_NEXT = "Write the customer's next message."
+_NEXT_MESSAGE = "Write the customer's next message."
 _AGAIN = "Write what the customer says, in the customer's own words, and nothing else: no reply of the assistant."
-_END = re.compile(r"[*_`]*\[\s*end\s*\][*_`]*", re.IGNORECASE)
+_END_MARK = re.compile(r"[*_`]*\[\s*end\s*\][*_`]*", re.IGNORECASE)
 LOOP = 3
 """Times that a user says one thing before it is a loop: who was not understood says it twice. Ours."""
 _OWN = re.compile(r"^[\W_]*(?:user|customer|human|person|client)[*_ ]*:[*_ ]*", re.IGNORECASE)
@@ -68,7 +68,7 @@ def persona_request(scenario: str, talk: Sequence[Message], *, again: bool = Fal
     assistant that they were trained to be.
     """
     said = [fenced("customer" if each.role == "user" else "assistant", each.content) for each in talk]
-    asked = [_NEXT if talk else _FIRST, *([_AGAIN] if again else [])]
+    asked = [_NEXT_MESSAGE if talk else _FIRST, *([_AGAIN] if again else [])]
     told = "\n\n".join([fenced("scenario of the customer", scenario), *said, " ".join(asked)])
     return Request((Message("system", _ABOUT), Message("user", told)), SAMPLING, shared=len(_ABOUT))
 
@@ -86,7 +86,7 @@ def utterance_in(reply: Reply, heard: str = "") -> Utterance:
     # From the first label on it writes on for both, as small models do: what comes before is what the user says.
     other = _LABEL.search(said)
     own = said if other is None else said[: other.start()]
-    end = _END.search(own)
+    end = _END_MARK.search(own)
     text = (own if end is None else own[: end.start()]).strip()
     if _HELPS.search(text.replace("’", "'")) or (text and text == heard):
         return Utterance(problem="it spoke as the assistant")

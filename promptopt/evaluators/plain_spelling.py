@@ -26,12 +26,12 @@ _LETTERS = re.compile(rf"[{UNSPACED}{ATTACHED}]")
 _SIGN = r"[$¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20cf﷼﹩＄￠￡￥￦]"
 _CURRENCY = re.compile(rf"\\?{_SIGN}|\b(?:US|CA|AU|NZ|HK|R)(?=\\?\$)")
 _SIGNED_CURRENCY = re.compile(rf"([-−–])\s?\\?{_SIGN}\s?")
-_EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
+_EMPHASIS_UNDERSCORES = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
 _NEGATIVE = re.compile(r"(?<![0-9]\s)\b(?:negative|minus)\s+(?=[.0-9])", re.IGNORECASE)
 _TOLERANCE = re.compile(r"\bplus\sor\sminus\b", re.IGNORECASE)
 _PYTHON_POWER = re.compile(r"(?<=[0-9])\*\*(?=[0-9])")
 # Bold print that ends within a number: "**$1,234**.56".
-_BOLD = re.compile(r"(?<![\w)*.])\*\*(?=[^\s*])([^*\n]{0,60}[0-9])\*\*(?=[.,]?[0-9])")
+_BOLD_WITHIN_NUMBER = re.compile(r"(?<![\w)*.])\*\*(?=[^\s*])([^*\n]{0,60}[0-9])\*\*(?=[.,]?[0-9])")
 _WIDE_FRACTION = re.compile(r"(?<![\w/.,])([0-9]{1,9}) / (0{0,8}[1-9][0-9]{0,8})(?![\w/]|[.,][0-9]|\s?[/*×÷+])(?<!/ )")
 """A quotient is its own value, as that of 3/4 is."""
 _INTERVAL = re.compile(r"(?:(?<=\[)|(?<=\{\())(\s?-?[1-9][0-9]{0,8}),(?=-?[0-9]{1,9}\s?[\])])(?![0-9]{3}\s?[\])])")
@@ -39,7 +39,7 @@ _INTERVAL = re.compile(r"(?:(?<=\[)|(?<=\{\())(\s?-?[1-9][0-9]{0,8}),(?=-?[0-9]{
 _FLAT = re.compile(r"(?<=[0-9])([.,])[-–—]{1,2}(?![\w\\])|(?<=[0-9])/-(?!\w)")
 """What stands for no cents: "1.250,-", "500/-"."""
 # Dates, times such as 10h30 and hexadecimal numbers go as a whole: a part of one is never read alone.
-_DATE = re.compile(
+_DATE_TIME_OR_HEX = re.compile(
     r"(?<![\w.,-])(?:[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:T[0-9:.]{2,20}Z?)?|[0-9]{1,2}-[0-9]{1,2}-[0-9]{4})(?![\w-])"
     r"|(?<!\w)(?:[0-9]{1,2}h[0-9]{2}|[12][0-9]{2}0s|0[xX][0-9a-fA-F]{1,40}|0[bo][0-7]{1,64})(?!\w)"
 )
@@ -65,7 +65,7 @@ _BARE_COMMA = re.compile(r"(?<![^\s(\[=:$*\-−+]),(?=[0-9])")
 
 def in_plain_spelling(reply: str, comma: bool) -> str:
     """The reply with every spelling of a number that `_NUMBER` does not know turned into one that it does."""
-    text = _BOLD.sub(r"\1", reply) if "**" in reply else reply
+    text = _BOLD_WITHIN_NUMBER.sub(r"\1", reply) if "**" in reply else reply
     text = _PYTHON_POWER.sub("^", _RANGES.sub(" to ", text)).replace("+/-", "±")
     text = _TOLERANCE.sub("±", text)
     if not text.isascii():
@@ -92,9 +92,9 @@ def in_plain_spelling(reply: str, comma: bool) -> str:
     if " / " in text:
         text = _WIDE_FRACTION.sub(r"\1/\2", text)
     if "_" in text:
-        text = _EMPHASIS.sub(" ", text)
+        text = _EMPHASIS_UNDERSCORES.sub(" ", text)
     text = _CURRENCY.sub(" ", _SIGNED_CURRENCY.sub(r"\1", text))
-    text = _DATE.sub(" ", _NEGATIVE.sub("− ", _FLAT.sub(_no_cents, text)))
+    text = _DATE_TIME_OR_HEX.sub(" ", _NEGATIVE.sub("− ", _FLAT.sub(_no_cents, text)))
     return without_asides(_IDENTIFIER.sub(FORMULA, text))
 
 

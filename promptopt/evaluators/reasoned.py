@@ -13,7 +13,7 @@ _CLAIM = re.compile(
     r"(?:\s(?:an?|the|clearly|very|rather|overall|mostly|more|its))*\s\W{0,3}[\w/-]+(?:\s(?!it\b)[\w-]+){0,2}\W*$"
 )
 """What ends in a predicate, as "this is spam" does, and "it mentions negative rates" does not."""
-_TURNS = re.compile(r"\b(?:but|however|yet|nevertheless|still|overall|therefore|thus|hence|instead)\b")
+_CONTRAST = re.compile(r"\b(?:but|however|yet|nevertheless|still|overall|therefore|thus|hence|instead)\b")
 """What may follow a reason that does not hold: "… because it is short, but …"."""
 
 
@@ -28,4 +28,4 @@ def claim_end(folded: str) -> int:
     claim = folded[: reason.start()]
     if re.search(r"[.!?;:\n]", claim) or _CLAIM.search(claim) is None or _WAVERS.search(claim):
         return 0
-    return 0 if _TURNS.search(folded, reason.end()) else reason.start()
+    return 0 if _CONTRAST.search(folded, reason.end()) else reason.start()

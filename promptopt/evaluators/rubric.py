@@ -32,7 +32,7 @@ from promptopt.types import Cell, Example, Reply, Score
 
 CRITERIA = "How well does the reply do what the input asks for?"
 """Where nobody says what to go by."""
-_ENDS = ("of no use", "as good as it can be")
+_SCALE_ENDS = ("of no use", "as good as it can be")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Rubric:
         return can
 
     def _question(self, expects: bool) -> Question:
-        ends = (f"{self.low}: {_ENDS[0]}", f"{self.high}: {_ENDS[1]}")
+        ends = (f"{self.low}: {_SCALE_ENDS[0]}", f"{self.high}: {_SCALE_ENDS[1]}")
         named = [f"{self.low + at}: {level}" for at, level in enumerate(self.levels)] if self.levels else ends
         about = "\n".join(
             [

@@ -11,7 +11,7 @@ from promptopt.evaluators.cues import ATTACHED, UNSPACED, with_latin_stops
 from promptopt.text import INVISIBLE, caseless
 
 # No word boundary is asked for in these scripts, nor between them and others ("答案是positive").
-_JOINED = re.compile(rf"[{UNSPACED}{ATTACHED}]")
+_NO_BOUNDARY = re.compile(rf"[{UNSPACED}{ATTACHED}]")
 _BEFORE, _AFTER = rf"(?<![^\W{UNSPACED}])", rf"(?![^\W{UNSPACED}]|[+#]+(?!\w))"
 _SEPARATORS = re.compile(r"[\s\-–/]+")
 # Of a grade: A- is no A.
@@ -45,10 +45,12 @@ def pattern_of(label: str) -> str:
     first, last = label.strip()[0], label.strip()[-1]
     # A digit is not named by -1, 1.5, 2/1 or the range 3 - 1.
     before = (
-        "" if _JOINED.match(first) else _BEFORE + (r"(?<![+\-.])(?<!\d[,–/])(?<!\d\s[–-]\s)" if first.isdigit() else "")
+        ""
+        if _NO_BOUNDARY.match(first)
+        else _BEFORE + (r"(?<![+\-.])(?<!\d[,–/])(?<!\d\s[–-]\s)" if first.isdigit() else "")
     )
     # "c" is not named by "c++", nor "1" by "1.5"; but "positive" is named by "positive+negative".
-    after = "" if _JOINED.match(last) else _AFTER + (r"(?![.,]\d|\s?[/–-]\s?\d)" if last.isdigit() else "")
+    after = "" if _NO_BOUNDARY.match(last) else _AFTER + (r"(?![.,]\d|\s?[/–-]\s?\d)" if last.isdigit() else "")
     return before + body + after
 
 

@@ -24,7 +24,7 @@ _OPENING = re.compile(r"[\[{]")
 _BULLET = re.compile(r"^\s*(?:(?:[-*•·–—▪◦‣+☑✓✔✅]|\(?[0-9]{1,3}[.)]|[a-z][.)]|\([a-zA-Z]\))\s+(?:\[[ xX]?\]\s+)?)")
 _LEAD = re.compile(r"^[^\W\d](?:[^\W\d]|[ '’*-]){0,50}:[*_]{0,2}\s+(?=\S)")
 """What a list is called, before it: "The colours are: red, blue"."""
-_SENTENCE = re.compile(
+_LEAD_IN_CLAUSE = re.compile(
     r"^(?:the|these|those|they|it|i|we|my|there)\b[^,;:|\n]{0,60}?\s(?:are|is|were|include|includes|mentions?|contains?|found)\s+(?=\S)",
     re.IGNORECASE,
 )
@@ -32,17 +32,21 @@ _SENTENCE = re.compile(
 _INLINE = re.compile(r"\s*(?:(?<!\S)[•◦▪·]|(?<!\S)\(?[0-9]{1,2}[.)])\s+")
 """Bullets and numbers of items in one line: "1) red 2) blue"."""
 _SLASH = re.compile(r"\s/\s")
-_TAG = re.compile(r"</?(?:li|ul|ol|br|(?:final[_ -]?)?answers?)\s?/?>", re.IGNORECASE)
+_LIST_TAG = re.compile(r"</?(?:li|ul|ol|br|(?:final[_ -]?)?answers?)\s?/?>", re.IGNORECASE)
 _RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*\|?\s*")
 """Below the name of the one column that a table has."""
 _WRAPPED = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}|\([^()]*\)")
 # From the first of some blanks only: tried from each of them, a long gap would take quadratic time.
-_BETWEEN = re.compile(r"(?<!\s)\s*(?:,|，|、|،)\s*(?:(?:and|or|und|et|y)\s+)?")
-_QUOTED = r"(?:'[^'\\\n]{0,500}'|\"[^\"\\\n]{0,500}\")"
+_COMMA = re.compile(r"(?<!\s)\s*(?:,|，|、|،)\s*(?:(?:and|or|und|et|y)\s+)?")
+_QUOTED_ENTRY = r"(?:'[^'\\\n]{0,500}'|\"[^\"\\\n]{0,500}\")"
 _SEMICOLON, _BAR = re.compile(";"), re.compile(r"\|")
-_PRINTED = re.compile(rf"[\[{{(]\s{{0,9}}{_QUOTED}(?:\s{{0,9}},\s{{0,9}}{_QUOTED})*\s{{0,9}},?\s{{0,9}}[\]}})]")
+_PRINTED = re.compile(
+    rf"[\[{{(]\s{{0,9}}{_QUOTED_ENTRY}(?:\s{{0,9}},\s{{0,9}}{_QUOTED_ENTRY})*\s{{0,9}},?\s{{0,9}}[\]}})]"
+)
 """A list, set or tuple as Python prints it."""
-_AND = re.compile(r"(?<!\s)\s+(?:and|und|et|y|e|и|i|ve|&)\s+|(?<=[\u3040-\u9fff])(?:和|与|與|及|と)(?=[\u3040-\u9fff])")
+_AND_BETWEEN_ENTRIES = re.compile(
+    r"(?<!\s)\s+(?:and|und|et|y|e|и|i|ve|&)\s+|(?<=[\u3040-\u9fff])(?:和|与|與|及|と)(?=[\u3040-\u9fff])"
+)
 _NONE = re.compile(
     r"(?:(?:there\s(?:are|is)\s)?(?:none|nothing)(?:\s(?:found|present|mentioned))?|\(none\)|n/a|empty"
     r"|(?:there\s(?:are|is|were)\s)?no\s\w{1,20}(?:\s\w{1,20}){0,2})"
@@ -81,7 +85,7 @@ def set_f1(answer: str, example: Example) -> float:
     The best over target and accepted, each of them a whole list.
     """
     bare = _LEAD.sub("", answer.strip())
-    said = _SENTENCE.sub("", bare)
+    said = _LEAD_IN_CLAUSE.sub("", bare)
     readings = [_item_set(each, apart) for each in dict.fromkeys((answer, bare, said)) for apart in (False, True)]
     right = [_item_set(each) for each in (example.target, *example.accepted)]
     if frozenset() in right and all(map(_NONE.fullmatch, readings[0])):
@@ -98,17 +102,17 @@ def _overlap(found: frozenset[str], right: frozenset[str]) -> float:
 @lru_cache(maxsize=16_384)
 def _item_set(text: str, apart: bool = False) -> frozenset[str]:
     """`apart`: what stands on the two sides of an "and" are two items."""
-    text = _TAG.sub("\n", text).strip()
+    text = _LIST_TAG.sub("\n", text).strip()
     value = _json_in(text)
     if isinstance(value, list):
         entries = [each if isinstance(each, str) else jsonlib.dumps(each) for each in cast("list[object]", value)]
     elif (printed := _PRINTED.search(text)) is not None:
         # A list in both senses: between printed items no "and" is looked for below.
-        value = entries = [each[1:-1] for each in re.findall(_QUOTED, printed[0])]
+        value = entries = [each[1:-1] for each in re.findall(_QUOTED_ENTRY, printed[0])]
     else:
         entries = _plain_items(text[1:-1] if _WRAPPED.fullmatch(text) else text)
     if apart and not isinstance(value, list):
-        entries = [each for entry in entries for each in _AND.split(entry)]
+        entries = [each for entry in entries for each in _AND_BETWEEN_ENTRIES.split(entry)]
     folded = (
         caseless(normalise(unicodedata.normalize("NFKC", each).translate(INVISIBLE))).strip(_EDGES) for each in entries
     )
@@ -129,7 +133,7 @@ def _plain_items(text: str) -> list[str]:
         return inline[1:]
     if _SLASH.search(text) and not re.search("[,;|]", text):
         return _SLASH.split(text)
-    between = _SEMICOLON if ";" in text else _BAR if "|" in text else _BETWEEN
+    between = _SEMICOLON if ";" in text else _BAR if "|" in text else _COMMA
     return between.split(_BULLET.sub("", text))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from promptopt.errors import ConfigError, DataError
 from promptopt.types import Example, Score
 
-_END = re.compile(r"[.!?]")
+_FIRST_STOP = re.compile(r"[.!?]")
 
 
 def first_sentence(reply: str) -> str | None:
@@ -24,7 +24,7 @@ def first_sentence(reply: str) -> str | None:
     The prompt's last character is the opening quote. None where nothing is left.
     """
     quoted = reply.partition('"')[0].strip()
-    end = _END.search(quoted)
+    end = _FIRST_STOP.search(quoted)
     return (quoted[: end.end()].strip() if end else quoted) or None
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_MARK = re.compile(
+_TICK_OR_CROSS = re.compile(
     r"(?P<yes>[\[(]\s?[xX✓✔]\s?[\])]|[✅✔✓☑●◉🔘])|(?P<no>[\[(]\s{0,2}[\])]|[❌✗✘✖🚫☐○])\ufe0f?"
 )  # fmt: skip
 _TICK = re.compile("[✅✔✓☑]\ufe0f?")
-_BOX = re.compile(r"\[\s?[xX]\s?\]\s{0,3}(?=(?:[Oo]ption\s)?[(\[\"']{0,2}[A-Z](?![\w']))")
+_TICKED_BOX = re.compile(r"\[\s?[xX]\s?\]\s{0,3}(?=(?:[Oo]ption\s)?[(\[\"']{0,2}[A-Z](?![\w']))")
 """A box with a cross in it before a letter: the letter is the option, and not X."""
-_BETWEEN = re.compile(r"[^\w\n]{0,6}")
-_LETTER = re.compile(r"(?<![\w'])([A-Z])(?![\w'])")
+_NO_WORDS = re.compile(r"[^\w\n]{0,6}")
+_LONE_CAPITAL = re.compile(r"(?<![\w'])([A-Z])(?![\w'])")
 _OPTION = re.compile(r"[^\w\n]{0,9}(?:[Oo]ption\s)?([A-Z])(?![\w'])")
 
 _VERDICT = re.compile(r"[\"']([A-Z])[\"']\s?:\s?(true|false)\b")
@@ -41,7 +41,7 @@ def ticked(text: str, mentions: Sequence[Mention]) -> str | None:
 
     The marks stand before all options, or behind all of them.
     """
-    marks = list(_MARK.finditer(text)) if mentions else []
+    marks = list(_TICK_OR_CROSS.finditer(text)) if mentions else []
     if not any(mark["yes"] for mark in marks):
         return None
     ahead = marks[0].start() < mentions[0][0]
@@ -57,7 +57,7 @@ def ticked(text: str, mentions: Sequence[Mention]) -> str | None:
 def letters(text: str) -> tuple[str | None, frozenset[str]]:
     """The one option in letters with a tick among crosses, if there is one; and those that have crosses on a line."""
     found = {match[1]: match[2] == "true" for match in _VERDICT.finditer(text)}
-    if not found and not _MARK.search(text):
+    if not found and not _TICK_OR_CROSS.search(text):
         # Nothing is crossed out by them: where the false statement is asked for, it is the answer.
         worded = {match[1]: match["yes"] is not None for match in _WORDED.finditer(text)}
         right = [letter for letter, yes in worded.items() if yes]
@@ -65,8 +65,8 @@ def letters(text: str) -> tuple[str | None, frozenset[str]]:
         judged = len(right) == 1 < len(worded) and (list(worded.values()) != [True, False] or _REASONED.search(text))
         return right[0] if judged else None, frozenset()
     for line in text.split("\n"):
-        marks = list(_MARK.finditer(line))
-        option = _OPTION.match(_MARK.sub(" ", line))
+        marks = list(_TICK_OR_CROSS.finditer(line))
+        option = _OPTION.match(_TICK_OR_CROSS.sub(" ", line))
         if len(marks) == 1 and option is not None:
             found[option[1]] = marks[0]["yes"] is not None
     chosen, crossed = ([letter for letter, yes in found.items() if yes is side] for side in (True, False))
@@ -75,16 +75,16 @@ def letters(text: str) -> tuple[str | None, frozenset[str]]:
     if len(found) > 1 and _VERDICT.search(text):
         # Several are true, or none is.
         return None, frozenset(found)
-    mentions = [(match.start(), match.end(), match[1]) for match in _LETTER.finditer(text)]
+    mentions = [(match.start(), match.end(), match[1]) for match in _LONE_CAPITAL.finditer(text)]
     return ticked(text, mentions), frozenset(crossed)
 
 
 def without_ticks(text: str) -> str:
     """The text without the ticks that only underline what they stand beside."""
-    text = _BOX.sub("", text) if "[" in text else text
+    text = _TICKED_BOX.sub("", text) if "[" in text else text
     return text if text.isascii() else _TICK.sub("", text)
 
 
 def _is_beside(text: str, mark: re.Match[str], start: int, end: int, ahead: bool) -> bool:
     gap = (mark.end(), start) if ahead else (end, mark.start())
-    return gap[0] <= gap[1] and _BETWEEN.fullmatch(text, *gap) is not None
+    return gap[0] <= gap[1] and _NO_WORDS.fullmatch(text, *gap) is not None

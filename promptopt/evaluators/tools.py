@@ -25,7 +25,7 @@ NAMELESS = "unknown"
 _OPEN = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 """A call, also one whose end was cut off or forgotten."""
 # With quotation marks forgotten too: `{name: find_order, …}`.
-_NAMED = re.compile(r"""["']?name["']?\s*[:=]\s*["']?([\w.:-]{1,200})""")
+_NAME_ENTRY = re.compile(r"""["']?name["']?\s*[:=]\s*["']?([\w.:-]{1,200})""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ def _calls(example: Example, reply: Reply) -> tuple[str, list[ToolCall]]:
     said = spoken(reply.text)
     text, calls = calls_in(example, "" if said is None else said)
     bare = strip_fence(text)
-    name = _NAMED.search(bare) if bare.startswith("{") else None
+    name = _NAME_ENTRY.search(bare) if bare.startswith("{") else None
     if name is not None and name[1] in tool_names(example.tools):
         # Without tags, and no JSON: nobody says such a thing to a user.
         return "", [*reply.tool_calls, *calls, ToolCall(name[1], bare)]
     for found in _OPEN.finditer(text):
-        name = _NAMED.search(found[1])
+        name = _NAME_ENTRY.search(found[1])
         calls.append(ToolCall(NAMELESS if name is None else name[1], found[1].strip()))
     return _OPEN.sub("", text).strip(), [*reply.tool_calls, *calls]
 

@@ -12,16 +12,16 @@ import re
 Span = tuple[int, int]
 """Where a number begins and ends."""
 
-_NUMBER = r"[-−–+]?(?:[0-9](?:[0-9.,'/]{0,20}[0-9])?|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,3})?"
-_MARKS = r"[*$)(\"'`|_]{0,4}"
+_SIGNED_NUMBER = r"[-−–+]?(?:[0-9](?:[0-9.,'/]{0,20}[0-9])?|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,3})?"
+_MARKUP = r"[*$)(\"'`|_]{0,4}"
 _UNIT = r"(?:\s?(?:%|°\s?[CFK]?|[A-Za-z]{1,14}(?![A-Za-z])\.?))?"
-_GAP = rf"{_UNIT}{_MARKS}\s{{0,3}}"
+_UNIT_AND_GAP = rf"{_UNIT}{_MARKUP}\s{{0,3}}"
 _HEDGE = r"(?:(?:maybe|perhaps|possibly|even|about|around|roughly|approximately|likely)\s{1,3})?"
 _TO = r"(?:to|a|до|tot|से|through|thru|until|till|up\s{1,3}to|bis|à|jusqu'à|hasta)"
 _OR = r"(?:and/or|or|versus|vs\.?|per|oder|ou|eller|lub|или|veya|atau)"
-_AND = r"(?:and|und|et|y|och|og|i|и|ve|&)"
-_BETWEEN = r"\b(?:between|zwischen|entre|mellan|mellem|между)"
-_LETTER = r"(?:(?<=\s)[A-Za-z]\s?=\s?)?"
+_AND_OF_NUMBERS = r"(?:and|und|et|y|och|og|i|и|ve|&)"
+_BETWEEN_TWO = r"\b(?:between|zwischen|entre|mellan|mellem|между)"
+_VARIABLE_EQUALS = r"(?:(?<=\s)[A-Za-z]\s?=\s?)?"
 _LESS = r"(?:at\s{1,3}most|(?:less|fewer)\s{1,3}than|under|below|no\s{1,3}more\s{1,3}than|up\s{1,3}to)"
 _CLOSED = r"(?=\s{0,3}(?:[.,;:)\]}<$*\"'\\]|$))"
 _DASH = r"(?:[-−–]{1,3}|~)"
@@ -36,50 +36,54 @@ _PRECISION = re.compile(
 """After a number that says how exactly another one is given: "3.14 to 2 decimal places"."""
 
 # 10-20, "12 to 15", "3 or 4", "3 and 4", "3, 4", and 3 × 4 that nobody worked out.
-_NEXT = re.compile(
-    rf"{_GAP}(?:"
-    rf"{_DASH}\s{{0,3}}{_MARKS}(?P<dash>{_NUMBER})(?!\s?[A-Za-z]\w*\s?=)"
+_FURTHER_NUMBER = re.compile(
+    rf"{_UNIT_AND_GAP}(?:"
+    rf"{_DASH}\s{{0,3}}{_MARKUP}(?P<dash>{_SIGNED_NUMBER})(?!\s?[A-Za-z]\w*\s?=)"
     # An em dash also begins a clause: "12 — 4 boxes of 3".
-    rf"|—\s{{0,3}}{_MARKS}(?P<clause>{_NUMBER}){_CLOSED}"
-    rf"|{_TO}\s{{1,3}}{_HEDGE}{_MARKS}(?P<to>{_NUMBER})"
-    rf"|,?\s{{0,3}}{_OR}\s{{1,3}}{_HEDGE}{_MARKS}{_LETTER}(?P<or>{_NUMBER})"
+    rf"|—\s{{0,3}}{_MARKUP}(?P<clause>{_SIGNED_NUMBER}){_CLOSED}"
+    rf"|{_TO}\s{{1,3}}{_HEDGE}{_MARKUP}(?P<to>{_SIGNED_NUMBER})"
+    rf"|,?\s{{0,3}}{_OR}\s{{1,3}}{_HEDGE}{_MARKUP}{_VARIABLE_EQUALS}(?P<or>{_SIGNED_NUMBER})"
     # Not "5, and 3 of them fell": what is named beside has to close the clause.
-    rf"|,?\s{{0,3}}{_AND}\s{{1,3}}{_HEDGE}{_MARKS}{_LETTER}(?P<and>{_NUMBER}){_UNIT}{_CLOSED}"
-    rf"|[,;]\s{{1,3}}{_MARKS}(?P<list>{_NUMBER})(?:{_CLOSED}|\s{{1,3}}(?:{_OR}|{_AND})\s)"
+    rf"|,?\s{{0,3}}{_AND_OF_NUMBERS}\s{{1,3}}{_HEDGE}{_MARKUP}{_VARIABLE_EQUALS}(?P<and>{_SIGNED_NUMBER}){_UNIT}{_CLOSED}"
+    rf"|[,;]\s{{1,3}}{_MARKUP}(?P<list>{_SIGNED_NUMBER})(?:{_CLOSED}|\s{{1,3}}(?:{_OR}|{_AND_OF_NUMBERS})\s)"
     # "500 by 2030" says until when.
-    rf"|(?:[+*/×÷·]|(?!by\s(?:19|20)[0-9]{{2}}\b){_WORKED})\s{{0,3}}{_MARKS}(?P<operator>{_NUMBER})"
+    rf"|(?:[+*/×÷·]|(?!by\s(?:19|20)[0-9]{{2}}\b){_WORKED})\s{{0,3}}{_MARKUP}(?P<operator>{_SIGNED_NUMBER})"
     rf")",
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
-    rf"(?<![\w.,/:'])(?P<number>{_NUMBER}){_GAP}(?:"
+    rf"(?<![\w.,/:'])(?P<number>{_SIGNED_NUMBER}){_UNIT_AND_GAP}(?:"
     rf"(?P<dash>(?:{_DASH}|—)\s{{0,3}})"
     rf"|{_TO}\s{{1,3}}{_HEDGE}"
     rf"|,?\s{{0,3}}{_OR}\s{{1,3}}{_HEDGE}"
-    rf"|(?:,?\s{{0,3}}(?:{_AND}|but)\s{{1,3}}|,\s{{1,3}}){_LESS}\s{{1,3}}"
+    rf"|(?:,?\s{{0,3}}(?:{_AND_OF_NUMBERS}|but)\s{{1,3}}|,\s{{1,3}}){_LESS}\s{{1,3}}"
     rf"|[<≤]\s?[A-Za-z]\s?[<≤]\s?"
-    rf"){_MARKS}$",
+    rf"){_MARKUP}$",
     re.IGNORECASE,
 )
-_PAIR_OPENS = re.compile(rf"{_BETWEEN}\s{{1,3}}{_HEDGE}{_MARKS}[-−–]?$", re.IGNORECASE)
-_PAIR_CLOSES = re.compile(rf"{_GAP}{_AND}\s{{1,3}}{_HEDGE}{_MARKS}(?P<pair>{_NUMBER})", re.IGNORECASE)
+_PAIR_OPENS = re.compile(rf"{_BETWEEN_TWO}\s{{1,3}}{_HEDGE}{_MARKUP}[-−–]?$", re.IGNORECASE)
+_PAIR_CLOSES = re.compile(
+    rf"{_UNIT_AND_GAP}{_AND_OF_NUMBERS}\s{{1,3}}{_HEDGE}{_MARKUP}(?P<pair>{_SIGNED_NUMBER})", re.IGNORECASE
+)
 _OPEN_PAIR = re.compile(
-    rf"{_BETWEEN}\s{{1,3}}{_HEDGE}{_MARKS}(?P<number>{_NUMBER}){_GAP}{_AND}\s{{1,3}}{_HEDGE}{_MARKS}$", re.IGNORECASE
+    rf"{_BETWEEN_TWO}\s{{1,3}}{_HEDGE}{_MARKUP}(?P<number>{_SIGNED_NUMBER}){_UNIT_AND_GAP}{_AND_OF_NUMBERS}\s{{1,3}}{_HEDGE}{_MARKUP}$",
+    re.IGNORECASE,
 )
 _SOLUTIONS = re.compile(
-    rf"(?<!\w)(?P<letter>[A-Za-z])\s?=\s?(?P<one>{_NUMBER}){_MARKS}\s{{0,3}}(?:[,;]\s?(?:{_OR}\s|{_AND}\s)?|\b(?:{_OR}|{_AND})\s)"
-    rf"\s{{0,3}}{_MARKS}(?P=letter)\s?=\s?(?P<other>{_NUMBER})",
+    rf"(?<!\w)(?P<letter>[A-Za-z])\s?=\s?(?P<one>{_SIGNED_NUMBER}){_MARKUP}\s{{0,3}}(?:[,;]\s?(?:{_OR}\s|{_AND_OF_NUMBERS}\s)?|\b(?:{_OR}|{_AND_OF_NUMBERS})\s)"
+    rf"\s{{0,3}}{_MARKUP}(?P=letter)\s?=\s?(?P<other>{_SIGNED_NUMBER})",
     re.IGNORECASE,
 )
 """Two solutions: "x = 2 or x = 5". A working, "x = 5 - 3, x = 2", does not name a lone number first."""
-_LISTED = re.compile(
-    rf"(?:[=∈]\s?[{{(\[]?|[{{(\[]|\b(?:is|are|were|sind|sont|son|sono|são)\s)\s?(?P<number>{_NUMBER})"
-    rf"(?:[,;]\s{{1,3}}{_NUMBER}){{0,9}}"
-    rf"(?:[,;]\s{{1,3}}|,?\s{{1,3}}{_AND}\s{{1,3}}){_MARKS}$",
+_LISTED_NUMBERS = re.compile(
+    rf"(?:[=∈]\s?[{{(\[]?|[{{(\[]|\b(?:is|are|were|sind|sont|son|sono|são)\s)\s?(?P<number>{_SIGNED_NUMBER})"
+    rf"(?:[,;]\s{{1,3}}{_SIGNED_NUMBER}){{0,9}}"
+    rf"(?:[,;]\s{{1,3}}|,?\s{{1,3}}{_AND_OF_NUMBERS}\s{{1,3}}){_MARKUP}$",
     re.IGNORECASE,
 )
 _PAIRED = re.compile(
-    rf"(?<![\w.,/:'])(?P<number>{_NUMBER}){_UNIT}{_MARKS}\s{{1,3}}{_AND}\s{{1,3}}{_MARKS}$", re.IGNORECASE
+    rf"(?<![\w.,/:'])(?P<number>{_SIGNED_NUMBER}){_UNIT}{_MARKUP}\s{{1,3}}{_AND_OF_NUMBERS}\s{{1,3}}{_MARKUP}$",
+    re.IGNORECASE,
 )
 _SAYS = re.compile(
     r"\s(?:is|are|was|were|be|equals|gives|yields|makes|becomes|ist|sind|est|font|es|son)\s{1,3}$", re.IGNORECASE
@@ -94,8 +98,8 @@ _LEFT_BEHIND = re.compile(
     r"(?:(?!rang|var[iy]|anywhere)[^\d.;:!?\n()]){0,40}?\sfrom"
     r"|(?:augment\w{1,4}|diminu\w{1,4}|pass[aeé]\w{0,3}|mont[eé]\w{0,2}|baiss\w{1,3}|sub[ei]\w{0,4}|baj[aó]\w{0,3}|aument\w{1,4}"
     r"|disminu\w{1,4}|sali\w{1,4}|sces\w{1,2})\s(?:de|da))"
-    rf"\s{{1,3}}(?:[A-Z]{{3}}\s)?{_MARKS})(?P<left>{_NUMBER}){_GAP}"
-    rf"(?={_TO}\s{{1,3}}{_HEDGE}(?:[A-Z]{{3}}\s)?{_MARKS}(?P<reached>{_NUMBER}))",
+    rf"\s{{1,3}}(?:[A-Z]{{3}}\s)?{_MARKUP})(?P<left>{_SIGNED_NUMBER}){_UNIT_AND_GAP}"
+    rf"(?={_TO}\s{{1,3}}{_HEDGE}(?:[A-Z]{{3}}\s)?{_MARKUP}(?P<reached>{_SIGNED_NUMBER}))",
     re.IGNORECASE,
 )
 """Where something began that has changed: "the price rose from 10 to 15"."""
@@ -105,37 +109,37 @@ _PLACE = re.compile(
 )
 """Before numbers that count pages and steps."""
 _TWO_NAMED = re.compile(
-    rf"(?<!\w)(?P<one>[A-Za-z])\s?=\s?{_NUMBER}[ ]{{0,2}}(?:[,;]|{_AND}|{_OR})\s{{0,3}}(?:{_AND}\s)?"
-    rf"(?!(?P=one))[A-Za-z]\s?=\s?{_NUMBER}"
+    rf"(?<!\w)(?P<one>[A-Za-z])\s?=\s?{_SIGNED_NUMBER}[ ]{{0,2}}(?:[,;]|{_AND_OF_NUMBERS}|{_OR})"
+    rf"\s{{0,3}}(?:{_AND_OF_NUMBERS}\s)?(?!(?P=one))[A-Za-z]\s?=\s?{_SIGNED_NUMBER}"
 )
 _REASON = re.compile(
     r"[0-9A-Za-z%°$*]\s(?=\((?:(?:since|because|as|where|with|check|verify)\b[^()\n]{0,20})?[A-Za-z]\s?[-−+*/×][^()\n]{1,80}=[^()\n]{1,40}\))"
 )
 _ONE_IN = re.compile(r"(?<![\w.,/:'])1(?=\sin\s{1,3}$)")
 _WHOLE_LIST = re.compile(
-    rf"[\W_]{{0,6}}(?P<first>{_NUMBER})(?P<others>(?:(?:[,;]|,?\s{{1,3}}{_AND})\s{{1,3}}{_NUMBER}){{1,50}})[\W_]{{0,6}}",
+    rf"[\W_]{{0,6}}(?P<first>{_SIGNED_NUMBER})(?P<others>(?:(?:[,;]|,?\s{{1,3}}{_AND_OF_NUMBERS})\s{{1,3}}{_SIGNED_NUMBER}){{1,50}})[\W_]{{0,6}}",
     re.IGNORECASE,
 )
-_EACH = re.compile(_NUMBER)
-_ENGLISH = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
+_EACH = re.compile(_SIGNED_NUMBER)
+_POINT_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 _DECIMAL_COMMA = re.compile(r",(?=[0-9]{1,2}(?![0-9]))")
 _SIGNED = re.compile(r"[-−–]\s?[-−–]")
 _OPERATOR = re.compile(
     # One star multiplies; two are bold print.
-    rf"{_NUMBER}{_UNIT}[*$)]{{0,2}}[ ]{{0,3}}(?:[+/×÷·]|(?<=[0-9] )[xX](?= )|(?<!\*)\*(?!\*)|(?<=\s){_WORKED})"
+    rf"{_SIGNED_NUMBER}{_UNIT}[*$)]{{0,2}}[ ]{{0,3}}(?:[+/×÷·]|(?<=[0-9] )[xX](?= )|(?<!\*)\*(?!\*)|(?<=\s){_WORKED})"
     r"[ ]{0,3}[$(]{0,2}[-−–]?$"
 )
 _IN_BRACKETS = re.compile(r"[0-9A-Za-z%°$*][ ]{0,2}(?P<open>\()[^()\n]{0,80}$")
 _MEASURED = re.compile(
-    rf"(?<![\w.,/:'])(?P<number>{_NUMBER}){_UNIT}(?:\s[A-Za-z]{{1,14}})?{_MARKS}\s{{0,3}}$", re.IGNORECASE
+    rf"(?<![\w.,/:'])(?P<number>{_SIGNED_NUMBER}){_UNIT}(?:\s[A-Za-z]{{1,14}})?{_MARKUP}\s{{0,3}}$", re.IGNORECASE
 )
 _ROUNDED = re.compile(
     r"\s{0,3}\(\s?(?:rounded|rounding|exactly|precisely|approx\w*|about|roughly|from|before|actually|or\s(?:about|roughly)|[≈~])",
     re.IGNORECASE,
 )
-_ENDED = re.compile(rf"{_UNIT}[\W_]*$")
+_ENDS_WITH_UNIT = re.compile(rf"{_UNIT}[\W_]*$")
 # "Twelve (12)" says it in digits as well.
-_IN_WORDS = re.compile(
+_NUMBER_IN_WORDS = re.compile(
     r"\W{0,6}(?:(?:about|approximately|exactly|just|only)\s)?(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|"
     r"twelve|\w{3,6}teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|one(?=\W{0,6}$))\b(?![\w\s-]{0,30}[(=:])",
     re.IGNORECASE,
@@ -161,7 +165,7 @@ _UNANSWERED = re.compile(
 """Whatever numbers follow."""
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
 _AFTER_ALL = re.compile(r"\b(?:but|however|so|thus|hence|therefore|yet|still|assuming|if)\b|[=≈]", re.IGNORECASE)
-_SENTENCE = re.compile(r"[.!?](?=\s)|\n")
+_SENTENCE_OR_LINE_END = re.compile(r"[.!?](?=\s)|\n")
 _WITHDRAWN = re.compile(
     r"\b(?:wrong|incorrect|mistake\w{0,2}|mistook|error|(?:not|n['’]t)\s(?:right|correct|true)|redo|recalculate|miscalculat\w{1,3}|misread"
     r"|miscount\w{0,2}|recheck|recount)\b|\A\W{0,4}(?:no|that)\W*\Z",
@@ -186,7 +190,7 @@ def _unless_years(change: re.Match[str]) -> str:
 
 def is_no_answer(plain: str, start: int, stop: int) -> bool:
     """Whether the answer given there is in words, or that there is none: "N/A", "unknown", "cannot be determined"."""
-    return (_IN_WORDS.match(plain, start, stop) or _NOT_GIVEN.match(plain, start, stop)) is not None
+    return (_NUMBER_IN_WORDS.match(plain, start, stop) or _NOT_GIVEN.match(plain, start, stop)) is not None
 
 
 def is_refused(plain: str, start: int, end: int) -> bool:
@@ -201,7 +205,7 @@ def is_refused(plain: str, start: int, end: int) -> bool:
     if not refusals:
         return False
     counts = _ORDINAL.match(plain, end) is not None
-    begins = 0 if counts else max((match.end() for match in _SENTENCE.finditer(plain, 0, start)), default=0)
+    begins = 0 if counts else max((match.end() for match in _SENTENCE_OR_LINE_END.finditer(plain, 0, start)), default=0)
     return refusals[-1] >= begins and not _AFTER_ALL.search(plain, refusals[-1], max(start, refusals[-1]))
 
 
@@ -233,7 +237,7 @@ def beside(plain: str, start: int, end: int, stop: int) -> Span | None:
     ends.
     """
     paired = _PAIR_OPENS.search(plain[max(0, start - LOOKED_BACK) : start]) is not None
-    match = _PAIR_CLOSES.match(plain, end, stop) if paired else _NEXT.match(plain, end, stop)
+    match = _PAIR_CLOSES.match(plain, end, stop) if paired else _FURTHER_NUMBER.match(plain, end, stop)
     if match is None or match.lastgroup is None:
         return None
     at = match.span(match.lastgroup)
@@ -251,8 +255,8 @@ def before(plain: str, start: int, end: int) -> Span | None:
         if (one := _ONE_IN.search(head)) is not None:
             return begin + one.start(), begin + one.end()
         match = _OPEN_PAIR.search(head)
-        if match is None and _ENDED.match(plain, end) is not None:
-            listed = _LISTED.search(head)
+        if match is None and _ENDS_WITH_UNIT.match(plain, end) is not None:
+            listed = _LISTED_NUMBERS.search(head)
             match = _PAIRED.search(head) if listed is None else listed
         if match is None and (match := _BEFORE.search(head)) is not None and match["dash"] is not None:
             rises = _size(match["number"]) < _size(plain[start:end]) or _SIGNED.search(match["dash"]) is not None
@@ -305,5 +309,5 @@ def is_list(plain: str) -> bool:
 
 def _size(written: str) -> float:
     """How large a number is, roughly: without its sign, and read as English writes it."""
-    match = _ENGLISH.search(_DECIMAL_COMMA.sub(".", written).replace(",", "").replace("'", ""))
+    match = _POINT_NUMBER.search(_DECIMAL_COMMA.sub(".", written).replace(",", "").replace("'", ""))
     return float(match.group()) if match is not None else 0.0

@@ -33,7 +33,7 @@ from promptopt.types import Cell, Example, Reply, Request, Score
 CRITERIA = "Which of the two replies does better what the input asks for?"
 _WORTH: Mapping[Choice, float] = {"A": 1.0, "tie": 0.5, "B": 0.0}
 _TURNED: Mapping[Choice, Choice] = {"A": "B", "tie": "tie", "B": "A"}
-_SAID = {1.0: "won", 0.5: "tied", 0.0: "lost"}
+_OUTCOME_WORD = {1.0: "won", 0.5: "tied", 0.0: "lost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +121,9 @@ class Versus:
         value = _WORTH[first.read] if first.read == turned else 0.5
         reason = first.reason if first.reason else second.reason
         why = f": {reason}" if reason else ""
-        told = _SAID[value] if first.read == turned else "changed its mind when the two were turned round"
+        told = _OUTCOME_WORD[value] if first.read == turned else "changed its mind when the two were turned round"
         feedback = "" if value == 1.0 else f"against the start's reply: {told}{why}"
-        return Score(value, reply, _SAID[value], feedback=feedback)
+        return Score(value, reply, _OUTCOME_WORD[value], feedback=feedback)
 
     def _shown(self, example: Example) -> list[tuple[str, str]]:
         shown = [("input", shown_input(example))]

@@ -10,11 +10,11 @@ from promptopt.evaluators.cues import UNSPACED
 from promptopt.text import INVISIBLE, caseless, normalise
 
 # Not the stars of 2 * 3 * 4, nor those of a**b.
-_EMPHASIS = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])([^*\n]{0,500}[^\s*])\*{1,3}(?![\w*])")
+_STARRED = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])([^*\n]{0,500}[^\s*])\*{1,3}(?![\w*])")
 # Bold print of a part of a word.
 _WITHIN = re.compile(r"(?<![\w*])\*\*([^\W_][^*\n]{0,80})\*\*(?=[^\W\d_])")
-_ALIKE = INVISIBLE | {ord(sign): "'" for sign in "’‘ʼ"} | {ord(sign): '"' for sign in "“”„"}
-_WORD = re.compile(rf"[^\W{UNSPACED}]")
+_SAME_SIGNS = INVISIBLE | {ord(sign): "'" for sign in "’‘ʼ"} | {ord(sign): '"' for sign in "“”„"}
+_SPACED_CHARACTER = re.compile(rf"[^\W{UNSPACED}]")
 _SUFFIX = re.compile(r"(?<=\w)[+#]+(?!\w)")
 """Not in a word, but a part of it: "C++" does not hold "C"."""
 _SIGN = re.compile(r"(?<!\w)[-−]$")
@@ -26,9 +26,9 @@ _PREFIX = re.compile(r"(?<!\w)(?:[وفبكلس]{0,2}(?:ال)?|[והבכלמש]{1
 def folded(text: str) -> str:
     """The text in one case, spacing, width and kind of apostrophe, without emphasis and what shows nothing."""
     if "*" in text:
-        text = _WITHIN.sub(r"\1", _EMPHASIS.sub(r"\1", text))
+        text = _WITHIN.sub(r"\1", _STARRED.sub(r"\1", text))
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text).translate(_ALIKE)
+        text = unicodedata.normalize("NFKC", text).translate(_SAME_SIGNS)
     return caseless(normalise(text))
 
 
@@ -51,7 +51,7 @@ def holds(text: str, part: str) -> bool:
 
 def _runs_on(left: str, right: str) -> bool:
     """Whether two characters side by side belong to one word."""
-    return _WORD.match(left) is not None and _WORD.match(right) is not None
+    return _SPACED_CHARACTER.match(left) is not None and _SPACED_CHARACTER.match(right) is not None
 
 
 def _in_number(text: str, part: str, start: int) -> bool:

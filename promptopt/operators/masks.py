@@ -67,15 +67,15 @@ REMINDER = """
 Copy it word for word, close every tag, mark at most {most} parts and none inside another."""
 
 _MASK = re.compile(r"(<\s*/?\s*mask\s*>)", re.IGNORECASE)
-_TAG = re.compile(r"<\s*/?\s*(?:mask|prompt)\s*>", re.IGNORECASE)
+_OWN_TAG = re.compile(r"<\s*/?\s*(?:mask|prompt)\s*>", re.IGNORECASE)
 _MARKER = r"(?:[-*•–]|\(?\d{1,3}[.)]|\(?[A-Za-z][.)])"
 _BARE_MARKER = re.compile(rf"[ \t]*{_MARKER}?[ \t]*")
 # With the lines below it that are indented further.
-_ITEM = re.compile(rf"^(?P<indent>[ \t]*){_MARKER}[ \t]+\S.*(?:\n(?P=indent)[ \t]+\S.*)*", re.MULTILINE)
+_ITEM_WITH_INDENTED = re.compile(rf"^(?P<indent>[ \t]*){_MARKER}[ \t]+\S.*(?:\n(?P=indent)[ \t]+\S.*)*", re.MULTILINE)
 _PARAGRAPH = re.compile(r"\S.*?(?=\s*(?:\n[ \t]*\n|\Z))", re.DOTALL)
 # A small letter after a full stop goes on with the sentence: what stands there is an abbreviation.
-_SENTENCE = re.compile(r"\S.*?(?:[.!?][\"'”’)\]]*(?=\s+[^\sa-z]|\s*\Z)|[。！？]|(?=\s*(?:\n|\Z)))")
-_NUMBERED = re.compile(r"^([ \t]*\(?)(\d{1,3})(?=[.)][ \t])", re.MULTILINE)
+_SENTENCE_OF_PROMPT = re.compile(r"\S.*?(?:[.!?][\"'”’)\]]*(?=\s+[^\sa-z]|\s*\Z)|[。！？]|(?=\s*(?:\n|\Z)))")
+_LIST_NUMBER = re.compile(r"^([ \t]*\(?)(\d{1,3})(?=[.)][ \t])", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ _MEANING: dict[Kind, str] = {
 def _segments(run: Run, text: str, most: int, sampling: Sampling) -> list[Segment]:
     """The parts that the proposer marked, else, after one more try, those found by rule."""
     # A prompt with such tags of its own cannot be told from its marked copy.
-    if _TAG.search(text):
+    if _OWN_TAG.search(text):
         return fallback_segments(text, most)
     # The second request says more, for at temperature 0 the same one would get the same reply.
     for reminder in ("", REMINDER.format(most=most)):
@@ -231,7 +231,7 @@ def fallback_segments(prompt: str, most: int) -> list[Segment]:
     The `most` longest of those that the prompt does not begin with, in order; none for a single sentence.
     """
     units: list[Segment] = []
-    for pattern in (_ITEM, _PARAGRAPH, _SENTENCE):
+    for pattern in (_ITEM_WITH_INDENTED, _PARAGRAPH, _SENTENCE_OF_PROMPT):
         found = [(match.group(), *match.span()) for match in pattern.finditer(prompt)]
         units = [Segment(text.strip(), start + len(text) - len(text.lstrip()), end) for text, start, end in found]
         if len(units) > 1:
@@ -264,7 +264,7 @@ def ablate(prompt: str, segment: Segment, mode: Ablation = "remove") -> str:
 
 def _renumbered(after: str, removed: str) -> str:
     """What follows a removed part, with the numbers of its list moved up; other lists keep theirs."""
-    gone = list(_NUMBERED.finditer(removed))
+    gone = list(_LIST_NUMBER.finditer(removed))
     # What went was not the numbered item as a whole.
     if not gone or gone[0].start() > 0:
         return after
@@ -280,4 +280,4 @@ def _renumbered(after: str, removed: str) -> str:
         following += 1
         return f"{indent}{following - 1 - count}"
 
-    return _NUMBERED.sub(move, after)
+    return _LIST_NUMBER.sub(move, after)

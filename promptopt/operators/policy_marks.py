@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from promptopt.errors import ConfigError
 from promptopt.types import Content
 
-_MARK = re.compile(r"\[\[policy ([0-9a-f]{16})\]\]")
+_POLICY_MARK = re.compile(r"\[\[policy ([0-9a-f]{16})\]\]")
 
 
 def mark_of(state: str) -> str:
@@ -23,13 +23,13 @@ def mark_of(state: str) -> str:
 
 def state_of(mark: str) -> str:
     """The digest in a mark."""
-    found = _MARK.fullmatch(mark)
+    found = _POLICY_MARK.fullmatch(mark)
     return "" if found is None else found[1]
 
 
 def mark_in(text: str) -> str:
     """The first mark in a text; nothing where there is none."""
-    found = _MARK.search(text)
+    found = _POLICY_MARK.search(text)
     return "" if found is None else found[0]
 
 

@@ -18,14 +18,14 @@ short inputs are about."""
 TELLING = 3
 """How many of those must not be among the commonest words of English. Ours."""
 
-_ENGLISH = (
+_ENGLISH_COMMON = (
     "a about after all also am an and any are as at be because been before being both but by can could did do "
     "does each every few for from had has have he her his how i if in into is it its just like many may me might "
     "more most much must my no not of off on one only or other our out over she should so some such than that the "
     "their them then there these they this those to too up us very was we were what when where which while who "
     "why will with would you your"
 )
-_COMMON_WORDS = frozenset(_ENGLISH.split())
+_COMMON_WORDS = frozenset(_ENGLISH_COMMON.split())
 
 
 class Quotes:

@@ -40,7 +40,7 @@ BESIDE = "Text that stands beside the instruction and never changes"
 
 ALIKE = 0.7
 """How much of two names of tags is the same, at least, where one is the other misspelt. Ours."""
-_CLOSING = re.compile(r"<\s{0,3}(?:/|\\(?=[a-z]{1,20}>))\s{0,3}([A-Za-z][\w-]{0,30})\s{0,3}(?:>|\Z)")
+_CLOSING_TAG = re.compile(r"<\s{0,3}(?:/|\\(?=[a-z]{1,20}>))\s{0,3}([A-Za-z][\w-]{0,30})\s{0,3}(?:>|\Z)")
 
 
 def find_mistakes(scores: ScoreMatrix, prompt: Prompt, threshold: float, worst: float) -> list[Mistake]:
@@ -273,7 +273,7 @@ def read_tagged(reply: Reply, tag: str) -> list[str]:
 
 def _ended(span: str, tag: str) -> str:
     """The text up to a closing tag that is meant for `tag`, and spelled otherwise: "</promt>"."""
-    alike = (end for end in _CLOSING.finditer(span) if SequenceMatcher(None, end[1].lower(), tag).ratio() >= ALIKE)
+    alike = (end for end in _CLOSING_TAG.finditer(span) if SequenceMatcher(None, end[1].lower(), tag).ratio() >= ALIKE)
     # One that was opened in the text is of a block of its own.
     end = next((end for end in alike if f"<{end[1].lower()}>" not in span[: end.start()].lower()), None)
     return span.strip() if end is None else span[: end.start()].strip()

@@ -10,9 +10,9 @@ _OPENER = (
     r"(?:but )?"
 )
 """What such replies often begin with, and prompts may as well."""
-_ASKED = r"(?:instructions?|prompt|text|message|details|information|context|examples?|input)\b"
+_MISSING_TEXT = r"(?:instructions?|prompt|text|message|details|information|context|examples?|input)\b"
 """What they ask for. A prompt may itself begin by asking for something, but hardly for these."""
-_READ = r"(?:sentence|review|article|passage|tweet|paragraph)\b"
+_INPUT_NOUN = r"(?:sentence|review|article|passage|tweet|paragraph)\b"
 """What a prompt is for: it may be asked for too, to classify it."""
 _OBJECT = r"(?: (?!(?:of|in|for|from|about|to)\b)[\w'’-]+){0,5} "
 """What is asked for is the object itself: "the sentiment of the text" is what a prompt asks for."""
@@ -28,8 +28,8 @@ _BEGINNINGS = (
     r"(?!['’]d like| (?:want|need|would like|ask|expect|give|will (?:give|show|ask|tell)) )",
     r"it (?:seems|looks|appears) (?:(?:like|that|as if|as though) )?(?:you|your|there (?:is|was) (?:no|a mis))\b",
     r"you (?:have|did)(?: not|n['’]t) (?:provided?|given?|shared?|included?|specif)",
-    rf"(?:could|can|would) you (?:please )?(?:provide|share|clarify|specify)\b{_OBJECT}{_ASKED}",
-    rf"please (?:provide|share|give)\b{_OBJECT}(?:{_ASKED}|{_READ})"
+    rf"(?:could|can|would) you (?:please )?(?:provide|share|clarify|specify)\b{_OBJECT}{_MISSING_TEXT}",
+    rf"please (?:provide|share|give)\b{_OBJECT}(?:{_MISSING_TEXT}|{_INPUT_NOUN})"
     r"[^.\n]{0,60}\b(?:you(?:['’]d| would) like|you want|so (?:that )?i can)\b",
     r"what (?:would|do) you (?:like|want) me to\b",
     r"i (?:would |still )?need (?:more|additional|further|some more) (?:information|context|details)\b",
@@ -90,7 +90,7 @@ _CRITICISM = re.compile(
     rf"|\A[\W_]{{0,6}}{_FLAW}(?:s|es)? (?:with|of|in) (?:the|this|your) (?:\w+ )?(?:instruction|prompt)s?[*_ ]{{0,3}}:",
     re.IGNORECASE,
 )
-_ANSWER = re.compile(
+_STATES_ANSWER = re.compile(
     r"[\s*\"'`]*(?:after this (?:prompt|input|text),? )?(?:(?:so|thus|therefore|then|here),? )?(?:the )?"
     r"(?:(?:expected|correct|right|preferred|desired|final|likely|most likely) )?"
     r"(?:output|answer|label|class|category|response)(?: (?:here|for (?:this|the) \w+))?"
@@ -131,6 +131,6 @@ def concerns_instructions(texts: Iterable[str]) -> bool:
 
 def answers(text: str, labels: Iterable[str]) -> bool:
     """Whether all that `text` says is one of the labels, or that one of them is the answer: `Output: negative`."""
-    stated = _ANSWER.fullmatch(text)
+    stated = _STATES_ANSWER.fullmatch(text)
     said = {each.strip(_AROUND).casefold() for each in (text, *([stated["said"]] if stated else ()))}
     return any(label.strip(_AROUND).casefold() in said for label in labels if label.strip(_AROUND))

@@ -28,19 +28,19 @@ Ours."""
 _CHANGED = (
     r"(?:new|improved|revised|rewritten|rephrased|paraphrased|final|better|best|updated|optimi[sz]ed|modified|whole)"
 )
-_NAMED = r"(?:instructions?|prompts?|versions?|variations?)"
-_ANNOUNCED = re.compile(
+_PROMPT_NOUN = r"(?:instructions?|prompts?|versions?|variations?)"
+_HERE_IS = re.compile(
     r"(?:(?:sure|certainly|okay|ok|of course|absolutely)\b[^\n:]{0,40}?[,.!:]\s*)?"
     rf"(?:here(?:['’]s| is| are)|below is)\b(?!{MANY})[^\n:]{{0,80}}"
-    rf"(?:\b{_NAMED}|\b{_CHANGED} text|\bparaphrase|\brewrite)\b"
+    rf"(?:\b{_PROMPT_NOUN}|\b{_CHANGED} text|\bparaphrase|\brewrite)\b"
     r"[^\n:]{0,60}:(?!\s*\{)\s*|(?:sure|certainly|of course|absolutely)[!.]\s*\n\s*",
     re.IGNORECASE,
 )
 """The line in which a model says that the text will follow."""
 _HEADING = re.compile(
-    rf"[#*_\s]*(?:{_CHANGED}\s+){{1,2}}{_NAMED}[*_]{{0,3}}\s+[-–—]\s+"
-    rf"|[#*_\s]*(?:(?:the|your|my)\s+)?(?:{_CHANGED}\s+){{0,2}}(?:{_NAMED}|text)(?:\s+(?:now|\d{{1,2}}))?"
-    rf"\s*[*_]*:(?!\s*\{{)[*_]*\s*|#+[ \t]*(?:{_CHANGED}[ \t]+){{1,2}}(?:{_NAMED}|text)[ \t]*\n\s*",
+    rf"[#*_\s]*(?:{_CHANGED}\s+){{1,2}}{_PROMPT_NOUN}[*_]{{0,3}}\s+[-–—]\s+"
+    rf"|[#*_\s]*(?:(?:the|your|my)\s+)?(?:{_CHANGED}\s+){{0,2}}(?:{_PROMPT_NOUN}|text)(?:\s+(?:now|\d{{1,2}}))?"
+    rf"\s*[*_]*:(?!\s*\{{)[*_]*\s*|#+[ \t]*(?:{_CHANGED}[ \t]+){{1,2}}(?:{_PROMPT_NOUN}|text)[ \t]*\n\s*",
     re.IGNORECASE,
 )
 """A label before the text, as requests and models write them; before a placeholder it is the prompt's own."""
@@ -75,7 +75,7 @@ _FIELD = re.compile(
 request's form. A rubric's scale, and a score in a form that the prompt asks for, are the prompt's own."""
 _FENCE_LINE = re.compile(r"\A```[^\n`]*\n")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
-_PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "`": "`", "「": "」", "『": "』"}
+_QUOTE_PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "`": "`", "「": "」", "『": "』"}
 
 
 def unthought(reply: Reply, *tags: str) -> Reply:
@@ -179,7 +179,7 @@ def _runs_of_words(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
 def _unlabelled(text: str, parent: str) -> str:
     """The text without an announcement and a label at its head."""
     # In this order: a label may follow the announcement. What the parent has too is the prompt's own.
-    for pattern in (_ANNOUNCED, _TALKED, _HEADING):
+    for pattern in (_HERE_IS, _TALKED, _HEADING):
         found = pattern.match(text)
         if found is not None and pattern.match(parent) is None:
             # "**Prompt: text.**" has the label within its bold print.
@@ -212,7 +212,7 @@ def _unquoted(text: str, parent: str) -> str:
             return _FENCE_LINE.sub("", text).removeprefix(mark).removesuffix(mark)
         if text.endswith(mark) and text.count(mark) == 1 and not parent.endswith(mark):
             return text.removesuffix(mark)
-    for begin, end in _PAIRS.items():
+    for begin, end in _QUOTE_PAIRS.items():
         if _wrapped(text, begin, end) and not _wrapped(parent, begin, end):
             return text[1:-1]
         count = text.count(begin) + (text.count(end) if end != begin else 0)

@@ -11,7 +11,7 @@ from promptopt.text import find_spans, strip_fence
 
 UNCHANGED = re.compile(r"^\W*NO CHANGE\W*$", re.MULTILINE)
 """The word that nothing is to be changed, alone on a line: a value may hold it."""
-_NAME = re.compile(r"<\s*name\s*>(.*?)<\s*/\s*name\s*>", re.IGNORECASE | re.DOTALL)
+_NAME_TAG = re.compile(r"<\s*name\s*>(.*?)<\s*/\s*name\s*>", re.IGNORECASE | re.DOTALL)
 # Greedy: a value may itself hold such tags.
 _VALUE = re.compile(r"<\s*value\s*>(.*)<\s*/\s*value\s*>", re.IGNORECASE | re.DOTALL)
 
@@ -23,7 +23,7 @@ def suggestions(text: str, names: Sequence[str]) -> dict[str, object]:
     not, then what stands between its outermost braces. Values of JSON may be of any type.
     """
     found: dict[str, object] = {}
-    heads = list(_NAME.finditer(text))
+    heads = list(_NAME_TAG.finditer(text))
     for place, head in enumerate(heads):
         end = heads[place + 1].start() if place + 1 < len(heads) else len(text)
         value = _VALUE.search(text, head.end(), end)

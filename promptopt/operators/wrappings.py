@@ -13,11 +13,11 @@ _TAGS = re.compile(
     r"(?P<text>.*)(?:<|&lt;|\[)/(?P=name)(?:>|&gt;|\])",
     re.IGNORECASE | re.DOTALL,
 )
-_QUOTED = re.compile(r"(?:>[^\n]*(?:\n|\Z))+")
-_MARK = re.compile(r"^(?:> ?)+", re.MULTILINE)
+_ALL_QUOTED = re.compile(r"(?:>[^\n]*(?:\n|\Z))+")
+_QUOTE_PREFIX = re.compile(r"^(?:> ?)+", re.MULTILINE)
 _RULE = re.compile(r"\A(?:-{3,}|\*{3,}|_{3,})[ \t]*\n+|\n+(?:-{3,}|\*{3,}|_{3,})[ \t]*\Z")
-_ITEM = re.compile(r"(?:(?:1[.)]|[-*•])[ \t]+)++(?![^\n]*\s2[.)]\s)(?=[^\n]+\Z)")
-_BOLD = re.compile(r"(?P<stars>\*{1,2}|__)(?=\S)(?P<text>[^*_\n]+)(?<=\S)(?P=stars)")
+_ONLY_ITEM = re.compile(r"(?:(?:1[.)]|[-*•])[ \t]+)++(?![^\n]*\s2[.)]\s)(?=[^\n]+\Z)")
+_ALL_BOLD = re.compile(r"(?P<stars>\*{1,2}|__)(?=\S)(?P<text>[^*_\n]+)(?<=\S)(?P=stars)")
 _FENCED = re.compile(r"```[^\n`]*\n(?P<text>.*?)\n```[ \t]*(?:\n.*)?", re.DOTALL)
 _DID = (
     r"(?:added|made|changed|clarified|removed|rephrased|rewrote|kept|used|improved|restructured|simplified|emphasi[sz]ed|"
@@ -48,12 +48,12 @@ _CHANGED = (
     r"(?:amélior|optimisé|révis|nouve|verbessert|überarbeitet|optimiert|neue|mejorad|nuev|optimizad|revisad|melhorad|nov[oa]|"
     r"migliorat|nuov|улучш|нов|改进|改進|优化|優化|改善|修订|修改|新しい|新的|개선)"
 )
-_TEXT = (
+_PROMPT_WORD = (
     r"(?:prompt|consigne|instruc|anweisung|istruzion|промпт|инструкц|подсказк|提示|指令|プロンプト|指示|프롬프트|지시)"
 )
 _NEW = r"(?:new|improved|revised|rewritten|final|updated)"
-_ANNOUNCED = re.compile(
-    rf"(?=[^\n:：]{{0,80}}{_CHANGED})(?=[^\n:：]{{0,80}}{_TEXT})[^\n:：]{{1,80}}[:：][*_ ]{{0,3}}\s*"
+_CHANGE_TOLD = re.compile(
+    rf"(?=[^\n:：]{{0,80}}{_CHANGED})(?=[^\n:：]{{0,80}}{_PROMPT_WORD})[^\n:：]{{1,80}}[:：][*_ ]{{0,3}}\s*"
     rf"|(?:I(?:['’]ve| have)? {_DID}|the {_NEW}) [^\n:]{{0,30}}\b(?:prompt|instruction)s?\b[^\n:]{{0,30}}:\s*\n\s*"
     rf"|the {_NEW} (?:prompt|instruction) is:\s*"
     r"|[*_#\s]*(?:revised|improved|rewritten|paraphrased?)[*_ ]{0,3}:[*_]{0,3}(?!\s*\{)\s+"
@@ -67,7 +67,7 @@ MANY = (
     r"[^\n:]{0,40}\b(?:prompts|instructions|versions|variations|variants|options|alternatives|candidates)\b"
 )
 """In an announcement of more than one text."""
-_SEVERAL = re.compile(
+_SEVERAL_VERSIONS = re.compile(
     rf"\A[^\n:]{{0,40}}\b(?:here are|below are){MANY}[^\n:]{{0,40}}:[*_ \t]{{0,3}}\n|"
     r"^[*_#\s>]*(?:option|version|variation|variant|alternative|candidate|prompt|instruction) (?:# ?)?[2-9]\b"
     r"[*_ ]{0,3}(?:[:.)]|\n)",
@@ -81,21 +81,21 @@ _OBJECT = re.compile(
 )
 """The text as the only member of a JSON object."""
 _MEMBER = re.compile(r'(?<!\\)"\s*,\s*"[^"\n]{1,40}"\s*:')
-_NUMBERED = re.compile(r"(?:\d{1,2}[.)]|[-*•])[ \t]+(?P<text>[^\n]+)")
-_ALIKE = 3
+_LIST_ITEM = re.compile(r"(?:\d{1,2}[.)]|[-*•])[ \t]+(?P<text>[^\n]+)")
+_WORDS_COMPARED = 3
 """Words that a version has in common with its parent's beginning. Ours."""
 
 
 def lists_versions(text: str, parent: str) -> bool:
     """Whether a text is a list whose items all begin as `parent` does: versions of it, and no steps."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    items = [_first_words(found["text"]) for line in lines if (found := _NUMBERED.fullmatch(line))]
+    items = [_first_words(found["text"]) for line in lines if (found := _LIST_ITEM.fullmatch(line))]
     begun = _first_words(parent)
-    return len(items) == len(lines) > 1 and len(begun) == _ALIKE and all(item == begun for item in items)
+    return len(items) == len(lines) > 1 and len(begun) == _WORDS_COMPARED and all(item == begun for item in items)
 
 
 def _first_words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())[:_ALIKE]
+    return re.findall(r"\w+", text.casefold())[:_WORDS_COMPARED]
 
 
 def _member(text: str) -> str | None:
@@ -114,14 +114,14 @@ def unwrapped(text: str, parent: str) -> str:
     member = _member(text)
     if member is not None and _member(parent) is None:
         return member
-    for pattern in (_TAGS, _FENCED, _BOLD):
+    for pattern in (_TAGS, _FENCED, _ALL_BOLD):
         found = pattern.fullmatch(text)
         # Of two fenced pieces neither is the whole text.
         if found is not None and pattern.fullmatch(parent) is None and text.count("```") in (0, 2):
             return found["text"].strip()
-    if _QUOTED.fullmatch(text) and not _QUOTED.fullmatch(parent):
-        return _MARK.sub("", text).strip()
-    for pattern in (_ANNOUNCED, _ITEM):
+    if _ALL_QUOTED.fullmatch(text) and not _ALL_QUOTED.fullmatch(parent):
+        return _QUOTE_PREFIX.sub("", text).strip()
+    for pattern in (_CHANGE_TOLD, _ONLY_ITEM):
         found = pattern.match(text)
         if found is not None and found.end() < len(text) and pattern.match(parent) is None:
             return text[found.end() :]
@@ -134,4 +134,4 @@ def unwrapped(text: str, parent: str) -> str:
 
 def holds_several(text: str) -> bool:
     """Whether more than one version stands in a text: "Option 2: …"."""
-    return _SEVERAL.search(text) is not None
+    return _SEVERAL_VERSIONS.search(text) is not None

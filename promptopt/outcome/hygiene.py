@@ -16,7 +16,7 @@ from promptopt.tasks.parts import editables_of
 from promptopt.tasks.personal import is_personal, pattern_of, personal_in
 from promptopt.types import Example, Prompt
 
-_TITLES = (
+_TITLE_PATTERN = (
     "mr|mrs|ms|miss|dr|prof|herrn?|frau|monsieur|madame|mme|señora?|sra?|signora?|sig|mevrouw|meneer|pani?|fru|herra"
     "|rouva"
 )
@@ -75,4 +75,6 @@ def _other_spellings(name: str) -> re.Pattern[str] | None:
     if len(words) < 2 or not all(word[0].isalpha() for word in name.split()):
         return None
     turned = rf"{words[-1]},? {'[ -]'.join(words[:-1])}"
-    return re.compile(rf"(?<!\w)(?:{turned}|{'-'.join(words)}|(?:{_TITLES})\.? {words[-1]})(?!\w)", re.IGNORECASE)
+    return re.compile(
+        rf"(?<!\w)(?:{turned}|{'-'.join(words)}|(?:{_TITLE_PATTERN})\.? {words[-1]})(?!\w)", re.IGNORECASE
+    )

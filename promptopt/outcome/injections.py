@@ -12,26 +12,26 @@ from promptopt.text import counted, shorten
 
 # Gaps are short and end with the sentence: words far apart are of two thoughts, and no text makes the search slow.
 # Not to judge somebody is good manners. Whether something is not to be ignored, `is_turned_away` says.
-_NOT = r"(?<!not )(?<!n't )(?<!n’t )(?<!never )"
-_ENGLISH = (
+_NOT_NEGATED = r"(?<!not )(?<!n't )(?<!n’t )(?<!never )"
+_ENGLISH_ORDERS = (
     # Not `--ignore-rules`, which is an option of a program.
-    rf"(?<!--)\b{_NOT}(?:ignore|disregard|forget|override|bypass|supersede|pay no attention to)\b"
+    rf"(?<!--)\b{_NOT_NEGATED}(?:ignore|disregard|forget|override|bypass|supersede|pay no attention to)\b"
     r"[^.!?\n]{0,40}"
     r"\b(?:previous|prior|above|earlier|preceding|all|any|other|former|your|system)\b[^.!?\n]{0,30}\b(?:instruction|direction|rule|prompt"
     r"|guideline|message|context|polic|orders\b)\w*"
     # Questions and greetings are skipped too, and so is a rule that does not apply.
-    rf"|\b{_NOT}(?:skip|overlook)\s+(?:over\s+)?(?:(?:all|any|every|of|the|these|your|other|previous|prior|above|earlier|preceding|former"
+    rf"|\b{_NOT_NEGATED}(?:skip|overlook)\s+(?:over\s+)?(?:(?:all|any|every|of|the|these|your|other|previous|prior|above|earlier|preceding|former"
     r"|system)\s+){1,4}(?:(?:instruction|direction|rule|guideline)s|prompts?)\b(?!\s+(?:that|which|not)\b)"
     r"|(?:ignore|disregard|forget|override|bypass)(?:all|any|every|the|these|those|your|my|of)*"
     r"(?:previous|prior|above|earlier|preceding|system|your)(?:system)?(?:instruction|direction|rule|prompt|guideline|message)s?"
-    rf"|\b{_NOT}(?:forget|ignore|disregard|pay no attention to)\s+(?:everything|all that|what)\b"
+    rf"|\b{_NOT_NEGATED}(?:forget|ignore|disregard|pay no attention to)\s+(?:everything|all that|what)\b"
     r"|\bdo(?: not|n.t) (?:follow|obey)\b[^.!?\n]{0,30}\b(?:above|previous|earlier|prior|preceding|other)\b"
     r"|\b(?:previous|prior|above|earlier|preceding)\b[^.!?\n]{0,20}\b(?:instruction|direction|rule|prompt|guideline)s?\b"
     r"[^.!?\n]{0,20}\b(?:no longer|void|cancel\w*|revoked|invalid|obsolete|superseded|suspended"
     r"|(?:was|were|are) (?:only |just )?(?:a test|tests|a joke|fake|wrong|outdated))\b"
     r"|\b(?:stop|cease|quit)\s+(?:following|obeying)\s+"
     r"(?:them|these|those|(?:your|the|all|any)\b[^.!?\n]{0,20}\b(?:instruction|rule|prompt|guideline)s?)\b"
-    rf"|\b{_NOT}(?:set aside|put aside|discard|ignore|disregard|forget|overlook)\b[^.!?\n]{{0,20}}"
+    rf"|\b{_NOT_NEGATED}(?:set aside|put aside|discard|ignore|disregard|forget|overlook)\b[^.!?\n]{{0,20}}"
     r"\b(?:instruction|direction|rule|prompt|guideline)s?\b[^.!?\n]{0,30}\b(?:before|above|earlier|previously|so far)\b"
     r"|\b(?:everything|all|text|content|messages?)\b[^.!?\n]{0,20}\b(?:before|above|earlier|so far)\b[^.!?\n]{0,30}"
     r"\b(?:void|cancel\w*|revoked|invalid|obsolete|superseded)\b"
@@ -66,7 +66,7 @@ _FOREIGN = (
     (r"abaikan|lupakan", r"sebelumnya|semua|di atas", r"instruksi|perintah|aturan"),
     (r"bỏ qua|quên", r"trước|tất cả|mọi|trên", r"hướng dẫn|chỉ dẫn|quy tắc|lệnh"),
 )  # fmt: skip
-_OTHERS = (
+_OTHER_LANGUAGES = (
     r"\b(?:vergiss|vergesst|vergessen sie|ignorier\w*) (?:alles|das),? was\b|\boubli\w+ tout ce qu"
     r"|\bolvida\w* todo lo\b"
     # In scripts without spaces.
@@ -84,7 +84,7 @@ _OTHERS = (
     r"|figyelmen kívül[^.!?\n]{0,30}(?:utasítás|szabály)"
     r"|(?:önceki|tüm|yukarıdaki)[^.!?\n]{0,20}(?:talimat|kural|yönerge)[^.!?\n]{0,12}(?:yok say|görmezden gel|unut)"
 )
-_MARKS = re.compile(
+_ROLE_MARKS = re.compile(
     r"<\s?\|[\w ]{2,30}\|\s?>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<function=|<invoke name="
     r"|\"(?:tool_calls|function_call|tool_use)\"\s*[:,}]"
     r"|</?(?:system|assistant|tool_call|tool_response|function_calls?)>"
@@ -94,15 +94,15 @@ _MARKS = re.compile(
 _INJECTIONS: Mapping[str, re.Pattern[str]] = {
     "tells the model to pass over its instructions": re.compile(
         "|".join([
-            _ENGLISH,
+            _ENGLISH_ORDERS,
             *(rf"\b(?:{verb})\b(?=[^.!?\n]{{0,60}}\b(?:{which}))[^.!?\n]{{0,60}}\b(?:{noun})\w*"
               for verb, which, noun in _FOREIGN),
-            _OTHERS,
+            _OTHER_LANGUAGES,
         ]), re.IGNORECASE),
-    "holds marks of roles or tools": _MARKS,
+    "holds marks of roles or tools": _ROLE_MARKS,
     "speaks to whoever scores the reply": re.compile(
         # Not to judge somebody is good manners; to judge whether something holds is a task.
-        rf"\b{_NOT}judge\b(?! (?:whether|if|how|which|what|each|by|from)\b)"
+        rf"\b{_NOT_NEGATED}judge\b(?! (?:whether|if|how|which|what|each|by|from)\b)"
         r"|\b(?:judging|grading|scoring|rating|evaluating) (?:this|your) (?:reply|answer|response|output)\b"
         r"|\b(?:scored?|graded?|rated?|marked|counted) as (?:correct|right|perfect)\b"
         r"|\b(?:judges|grader|graders|evaluator|evaluators|assessor|assessors|rubric|scorer|graded|marking scheme)\b"
@@ -132,7 +132,7 @@ _HIDDEN = re.compile(
     # One selector picks the look of the sign before it.
     "|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
 )
-_TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202c\u2066-\u2069]")
+_DIRECTION_SIGNS = re.compile("[\u061c\u200e\u200f\u202a-\u202c\u2066-\u2069]")
 """Marks of direction, which texts from right to left need."""
 _LOOKALIKE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*[асеорхуіјѕһАВЕКМНОРСТХУІЈЅ])[A-Za-zасеорхуіјѕһАВЕКМНОРСТХУІЈЅ]+\b")
 """Words of Latin letters and such Cyrillic ones as look the same."""
@@ -180,7 +180,7 @@ def _hidden_in(text: str) -> Sequence[str]:
     found = "".join(match[0] for match in _HIDDEN.finditer(bare))
     # Beside letters from right to left, marks of direction belong to the spelling.
     if not any(each.isalpha() and unicodedata.bidirectional(each) in ("R", "AL") for each in bare):
-        found += "".join(_TURNS.findall(bare))
+        found += "".join(_DIRECTION_SIGNS.findall(bare))
     return found
 
 
@@ -189,6 +189,6 @@ def _matches(pattern: re.Pattern[str], text: str) -> list[str]:
     shown = "".join(each for each in tagged if unicodedata.category(each) != "Cf")
     plain = _LOOKALIKE.sub(lambda found: found[0].translate(CYRILLIC), unicodedata.normalize("NFKC", shown))
     # As it stands too, where a mark has to begin a line. Marks are no words, and are not looked for in other spellings.
-    spelt = (plain,) if pattern is _MARKS else readings(plain)
+    spelt = (plain,) if pattern is _ROLE_MARKS else readings(plain)
     return [match[0] for each in dict.fromkeys((*spelt, *(_WRAP.sub(" ", one) for one in spelt)))
             for match in pattern.finditer(each) if not is_turned_away(each, match)]  # fmt: skip

@@ -13,7 +13,7 @@ from promptopt.tasks.task import Task as OwnTask
 from promptopt.types import Example, Score
 
 Held = Literal["held", "broken", "open"]
-_HELD: Mapping[str, Held] = {"passed": "held", "regression": "broken", "inconclusive": "open"}
+_HELD_BY_OUTCOME: Mapping[str, Held] = {"passed": "held", "regression": "broken", "inconclusive": "open"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +80,4 @@ def _floor(pairs: Sequence[ScoredPair], loss: float | None) -> Floor | None:
     assert decision.gain is not None
     least, most = decision.gain.interval
     said = f"{bound_said(most, -loss)} or less" if most < -loss else f"{bound_said(least, -loss)} or more"
-    return Floor(loss, _HELD[decision.outcome], said)
+    return Floor(loss, _HELD_BY_OUTCOME[decision.outcome], said)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 from promptopt.errors import BudgetSpent
@@ -28,9 +29,9 @@ LONGER = 1.25
 """How many times as long the winner's replies are before length is spoken of; within it two are of one length. Ours."""
 LONG = 200
 """Characters that the winner's replies have in the mean before length is spoken of. Ours: below it a word is a lot."""
-_NAMES = ("elsewhere", "padding", "formatting", "authority")
+_OWN_PROBE_NAMES = ("elsewhere", "padding", "formatting", "authority")
 """What shows most comes first: a budget may end before the others."""
-_KINDS = tuple(probe for name in _NAMES for probe in PROBES if probe.name == name)
+_OWN_PROBES = tuple(probe for name in _OWN_PROBE_NAMES for probe in PROBES if probe.name == name)
 
 Whose = Literal["start", "winner"]
 
@@ -87,7 +88,7 @@ def probe_own(evaluator: Evaluator, replied: Replied, ask: Ask) -> tuple[OwnProb
         return ()
     found: list[OwnProbe] = []
     try:
-        for probe in _KINDS:
+        for probe in _OWN_PROBES:
             # Kind by kind, not side by side: a budget that ends leaves kinds of which both sides can be compared.
             for whose, side in (("start", replied.start), ("winner", replied.winner)):
                 shown = side[:ITEMS]
@@ -155,7 +156,7 @@ def _of_length(replied: Replied) -> str:
     """A sentence where the winner gains, is longer, and does not gain where both differ and are of about one length."""
     pairs = list(zip(replied.start, replied.winner, strict=True))
     lengths = [sum(len(reply) for reply, _ in side) for side in (replied.start, replied.winner)]
-    gain = _mean([after - before for (_, before), (_, after) in pairs])
+    gain = fmean([after - before for (_, before), (_, after) in pairs])
     if lengths[1] <= max(LONGER * lengths[0], LONG * len(pairs)) or gain <= HIGHER:
         return ""
     alike = [after - before for (old, before), (new, after) in pairs
@@ -167,13 +168,9 @@ def _of_length(replied: Replied) -> str:
             f"be told; judges like length (arXiv:2404.04475)"
         )
     # Most of the gain is there where length plays no part, so it is not for the length.
-    if _mean(alike) > gain / 2.0:
+    if fmean(alike) > gain / 2.0:
         return ""
     return (
         f"{longer}; on the {len(alike)} items where both are of about one length the judge's gain is "
-        f"{_mean(alike):+.2f}, on all {gain:+.2f}: it may like the length alone"
+        f"{fmean(alike):+.2f}, on all {gain:+.2f}: it may like the length alone"
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -12,20 +12,20 @@ from collections import Counter
 from collections.abc import Callable
 from urllib.parse import unquote
 
-_EMPHASIS = re.compile(r"(?<=\S)\*+|\*+(?=\S)|~~|__|`+")
+_MARKUP_SIGNS = re.compile(r"(?<=\S)\*+|\*+(?=\S)|~~|__|`+")
 """Not a star that begins an item of a list."""
-_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|<!--|-->")
+_HTML_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|<!--|-->")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|_")
 _APART = re.compile(r"(?<!\w)\w(?:[^\w\n]{1,4}\w(?!\w)){4,}")
 """Five letters or more, each alone."""
-_GAP = re.compile(r"\W+")
+_NON_WORD = re.compile(r"\W+")
 _DIGITS_IN_WORDS = re.compile(r"(?<![\w@$])(?=[\d@$!]*[A-Za-z])(?=[A-Za-z!]*[0134578@$])[\w@$!]+")
 _LETTERS_MEANT = str.maketrans("0134578@$!", "oieastbasi")
 _CODED = re.compile(r"(?<![\w+/])[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEXADECIMAL = re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2}){12,}(?!\w)")
 CYRILLIC = str.maketrans("асеорхуіјѕһАВЕКМНОРСТХУІЈЅ", "aceopxyijshABEKMHOPCTXYIJS")
 """Cyrillic letters to the Latin ones that they look like."""
-_ALIKE = CYRILLIC | str.maketrans(
+_LOOKALIKES = CYRILLIC | str.maketrans(
     "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορτυχɪɢɴᴏʀᴇᴘᴠᴜꜱᴛᴄᴀᴊᴅʟᴍᴋʏʙꜰʜᴡᴢ",
     "ABEZHIKMNOPTYXaiKvoptuxignorepvustcajdlmkybfhwz",
 )
@@ -39,8 +39,8 @@ def readings(text: str) -> tuple[str, ...]:
     letters that they pass for, letters of other alphabets as those that they look like, accents taken off, what is
     written in base 64 or 16 decoded, letters shifted by 13, and from its end.
     """
-    bare = _EMPHASIS.sub("", text)
-    shown = _TAG.sub("", html.unescape(unquote(bare)))
+    bare = _MARKUP_SIGNS.sub("", text)
+    shown = _HTML_TAG.sub("", html.unescape(unquote(bare)))
     folded = "".join(each for each in unicodedata.normalize("NFKD", bare) if unicodedata.category(each) != "Mn")
     found = [
         bare,
@@ -49,7 +49,7 @@ def readings(text: str) -> tuple[str, ...]:
         _APART.sub(_joined, bare),
         _APART.sub(_joined, bare.replace("_", " ")),
         _DIGITS_IN_WORDS.sub(lambda word: word[0].translate(_LETTERS_MEANT), bare),
-        folded.translate(_ALIKE),
+        folded.translate(_LOOKALIKES),
         *_decoded(text),
         codecs.encode(text, "rot13"),
         text[::-1],
@@ -59,9 +59,9 @@ def readings(text: str) -> tuple[str, ...]:
 
 def _joined(apart: re.Match[str]) -> str:
     """The letters as words: what parts most of them parts letters, and another gap parts words."""
-    gaps: list[str] = _GAP.findall(apart[0])
+    gaps: list[str] = _NON_WORD.findall(apart[0])
     usual = Counter(gaps).most_common(1)[0][0]
-    return _GAP.sub(lambda gap: "" if gap[0] == usual else " ", apart[0])
+    return _NON_WORD.sub(lambda gap: "" if gap[0] == usual else " ", apart[0])
 
 
 def _decoded(text: str) -> list[str]:

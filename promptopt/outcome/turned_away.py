@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-_ENDS = ".!?。！？।\n"
-_SENTENCE_END = re.compile(f"[{_ENDS}]")
+_STOPS_AND_BREAKS = ".!?。！？।\n"
+_STOP_OR_BREAK = re.compile(f"[{_STOPS_AND_BREAKS}]")
 _FARTHEST = 300
 """Characters before and behind that are read, so that a long text takes no longer than its length."""
 _FILLER = (
@@ -33,7 +33,7 @@ _FORBIDDEN_BEHIND = re.compile(r"^(?:しな|するな|しては|せず|せぬ|�
 _HEADING = re.compile(
     r"(?:\b(?:not|never|don[’']?ts?|avoid|forbidden|prohibited)\b|n[’']t\b)[^.!?\n]{0,30}:\W*$", re.IGNORECASE
 )
-_ITEM = re.compile(r"\s*(?:[-*•+–]|\d{1,2}[.)])\s+")
+_ITEM_MARK = re.compile(r"\s*(?:[-*•+–]|\d{1,2}[.)])\s+")
 
 _WISHED = re.compile(
     r"(?:\b(?:(?:if|when|whenever|should|anyone|anybody|someone|somebody|users?|customers?|people|they)\b[^.!?\n]{0,40}"
@@ -65,7 +65,7 @@ _OF_OTHERS = re.compile(
 
 def is_turned_away(text: str, match: re.Match[str]) -> bool:
     """Whether such words in `text` are what the prompt forbids, or what it says that others say and that it refuses."""
-    start = max(text.rfind(mark, 0, match.start()) for mark in _ENDS) + 1
+    start = max(text.rfind(mark, 0, match.start()) for mark in _STOPS_AND_BREAKS) + 1
     before = text[max(start, match.start() - _FARTHEST) : match.start()]
     behind = text[match.end() : match.end() + _FARTHEST]
     if _FORBIDDEN_BEFORE.search(before) or _FORBIDDEN_WITHIN.search(match[0]) or _FORBIDDEN_BEHIND.search(behind):
@@ -78,10 +78,10 @@ def is_turned_away(text: str, match: re.Match[str]) -> bool:
 def _is_listed_as_forbidden(text: str, start: int, before: str) -> bool:
     """Whether the words begin an item of a list whose heading forbids what it lists."""
     line = text.rfind("\n", 0, start) + 1
-    if not _ITEM.fullmatch(text[line:start] + before):
+    if not _ITEM_MARK.fullmatch(text[line:start] + before):
         return False
     for above in reversed(text[max(0, line - 10 * _FARTHEST) : line].split("\n")[:-1]):
-        if above.strip() and not _ITEM.match(above):
+        if above.strip() and not _ITEM_MARK.match(above):
             return _HEADING.search(above) is not None
     return False
 
@@ -92,7 +92,7 @@ def _is_refused(before: str, words: str, behind: str) -> bool:
     if wish is None:
         return False
     quoted = wish[0].rstrip()[-1:] in "\"'“”‘’«„"
-    parts = _SENTENCE_END.split(behind)
+    parts = _STOP_OR_BREAK.split(behind)
     rest = " ".join(parts[: 2 if quoted else 1])
     whole = f"{before}{words}{rest}"
     return _REFUSED.search(whole) is not None and _GRANTED.search(whole) is None

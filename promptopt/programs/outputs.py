@@ -36,7 +36,7 @@ def read_output(given: object) -> tuple[Output | None, str]:
             return (None, f"it gave a trace with {wrong}") if wrong else ((pair[0], trace), "")
     # The likeliest slips: what `ask` gives is not what the model said, and a `yield` makes a function a generator.
     other = cast("Any", given)
-    shown, hint = _shortened_repr(other), ""
+    shown, hint = _shown_without_addresses(other), ""
     if isinstance(other, Reply):
         shown, hint = "a Reply", "; give the reply's `text`"
     elif inspect.isgenerator(other) or inspect.isasyncgen(other):
@@ -61,17 +61,20 @@ def without_addresses(text: str) -> str:
 def _read_score(given: Score) -> tuple[Score | None, str]:
     value: object = unboxed(given.value)
     if not isinstance(value, Real | Decimal):
-        return None, f"it gave a Score whose value is {_shortened_repr(value)}, and that is a number"
+        return None, f"it gave a Score whose value is {_shown_without_addresses(value)}, and that is a number"
     if not math.isfinite(as_float(value)):
-        return None, f"it gave a Score whose value is {_shortened_repr(value)}, and that is a finite number"
+        return None, f"it gave a Score whose value is {_shown_without_addresses(value)}, and that is a finite number"
     value = value if isinstance(value, int | float) else as_float(value)
     for name in ("output", "answer", "feedback", "demonstration"):
         text: object = getattr(given, name)
         if not isinstance(text, str):
-            return None, f"it gave a Score whose {name} is {_shortened_repr(text)}, and that is a text"
+            return None, f"it gave a Score whose {name} is {_shown_without_addresses(text)}, and that is a text"
     trace = cast("object", given.trace)
     if not isinstance(trace, Sequence):
-        return None, f"it gave a Score whose trace is {_shortened_repr(trace)}, and that is a sequence of TracedCall"
+        return (
+            None,
+            f"it gave a Score whose trace is {_shown_without_addresses(trace)}, and that is a sequence of TracedCall",
+        )
     wrong = _wrong_call(given.trace)
     if wrong:
         return None, f"it gave a Score whose trace has {wrong}"
@@ -82,12 +85,12 @@ def _wrong_call(trace: Sequence[object]) -> str:
     """What of a trace is no call; empty where all is well."""
     for call in trace:
         if not isinstance(call, TracedCall):
-            return f"{_shortened_repr(call)} in it, and it is of TracedCall(part, input, output)"
+            return f"{_shown_without_addresses(call)} in it, and it is of TracedCall(part, input, output)"
         for text in cast("tuple[object, ...]", (call.part, call.input, call.output)):
             if not isinstance(text, str):
-                return f"{_shortened_repr(text)} in a TracedCall, which is of texts"
+                return f"{_shown_without_addresses(text)} in a TracedCall, which is of texts"
     return ""
 
 
-def _shortened_repr(given: object) -> str:
+def _shown_without_addresses(given: object) -> str:
     return without_addresses(shorten(repr(given), GIVEN))

@@ -9,7 +9,7 @@ from promptopt.reports.given import from_text
 from promptopt.tasks.task import Task
 from promptopt.text import normalise
 
-_WHOLE: tuple[Format, ...] = ("json", "toml")
+_WHOLE_FORMATS: tuple[Format, ...] = ("json", "toml")
 """Forms that keep every part and demonstration by its name."""
 
 
@@ -21,7 +21,7 @@ def not_carried(task: Task, exported: Exported, form: Format) -> str:
             f"{mark} stands for what a policy writes for each input: it means something to rewritten/policy/FOLDER::"
             f"MODEL alone, with the folder that `promptopt runs prompter RUN --out FOLDER` writes"
         )
-    if form in _WHOLE:
+    if form in _WHOLE_FORMATS:
         return ""
     lost = _parts_left_out(exported, form)
     if lost:

@@ -16,7 +16,7 @@ from promptopt.reports.export import Exported, Piece, identifiers, messages_of, 
 from promptopt.types import HISTORY
 
 Table = Mapping[str, Any]
-_ROLES = {"system": "SystemMessagePromptTemplate", "user": "HumanMessagePromptTemplate",
+_LANGCHAIN_CLASSES = {"system": "SystemMessagePromptTemplate", "user": "HumanMessagePromptTemplate",
           "assistant": "AIMessagePromptTemplate"}  # fmt: skip
 _VALUES = frozenset(("true", "false", "none", "null"))
 _OF_DSPY = re.compile(
@@ -88,8 +88,10 @@ def as_langchain(exported: Exported) -> str:
         {"lc": 1, "type": "constructor", "id": [*_CHAT, "MessagesPlaceholder"],
          "kwargs": {"variable_name": spelt[HISTORY]}}
         if exported.is_history(piece) else
-        {"lc": 1, "type": "constructor", "id": [*_CHAT, _ROLES.get(piece.role, "ChatMessagePromptTemplate")],
-         "kwargs": {"prompt": _langchain_text(piece, spelt), **({} if piece.role in _ROLES else {"role": piece.role})}}
+        {"lc": 1, "type": "constructor",
+         "id": [*_CHAT, _LANGCHAIN_CLASSES.get(piece.role, "ChatMessagePromptTemplate")],
+         "kwargs": {"prompt": _langchain_text(piece, spelt),
+                    **({} if piece.role in _LANGCHAIN_CLASSES else {"role": piece.role})}}
         for piece in exported.pieces
     ]  # fmt: skip
     return _json_for_yaml({"lc": 1, "type": "constructor", "id": [*_CHAT, "ChatPromptTemplate"],

@@ -18,7 +18,11 @@ CUT = 300
 """Characters of each of their texts."""
 LARGEST = 60_000
 """Characters in all: services take 65,536."""
-_SIGNS: dict[CheckOutcome, str] = {"passed": "passed", "regression": "REGRESSION", "inconclusive": "inconclusive"}
+_OUTCOME_WORDS: dict[CheckOutcome, str] = {
+    "passed": "passed",
+    "regression": "REGRESSION",
+    "inconclusive": "inconclusive",
+}
 _VERDICTS: dict[CheckOutcome, str] = {
     "passed": "The new prompt may replace the old one: nothing that was asked of it is worse.",
     "regression": "The new prompt is worse: do not ship it.",
@@ -66,7 +70,7 @@ def pull_request(checked: Checked, *, examples: bool = True) -> str:
     """The Markdown, of at most `LARGEST` characters. `examples`: whether texts of the data are shown."""
     outcome = overall(checked.decisions)
     sections = [
-        f"## promptopt: {_SIGNS[outcome]}\n\n{_VERDICTS[outcome]}",
+        f"## promptopt: {_OUTCOME_WORDS[outcome]}\n\n{_VERDICTS[outcome]}",
         f"Task {_code(checked.task)}, {checked.counted()}. Scored by {_code(checked.evaluator)} on "
         f"{_code(checked.model)}.",
         _decisions(checked.decisions),
@@ -93,7 +97,7 @@ def pull_request_of_failure(why: str) -> str:
 def _decisions(decisions: Sequence[Decision]) -> str:
     rows = ["| asked | result | |", "| --- | --- | --- |"]
     rows += [
-        f"| {_markdown_cell(each.name)} | {_SIGNS[each.outcome]} | {_markdown_cell(each.message)} |"
+        f"| {_markdown_cell(each.name)} | {_OUTCOME_WORDS[each.outcome]} | {_markdown_cell(each.message)} |"
         for each in decisions
     ]
     return "\n".join(rows)

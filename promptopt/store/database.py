@@ -25,10 +25,10 @@ from promptopt.text import shorten
 # What a run asks of its store is text, here and in `cache`, `journal` and `runs`. SQLAlchemy would compile statements
 # made of tables anew for every store, and that took a quarter of a small run's time. An INSERT leaves rows that are
 # there already as they are, so the first writer wins.
-_MARK = sql.text("INSERT INTO meta (name, value) VALUES ('version', :version) ON CONFLICT DO NOTHING")
-_MARKED = sql.text("SELECT value FROM meta WHERE name = 'version'")
+_SET_VERSION = sql.text("INSERT INTO meta (name, value) VALUES ('version', :version) ON CONFLICT DO NOTHING")
+_GET_VERSION = sql.text("SELECT value FROM meta WHERE name = 'version'")
 # Any number will do that no other program locks in this database; all processes of ours take this one.
-_ALONE = sql.text("SELECT pg_advisory_xact_lock(7073)")
+_LOCK_CREATION = sql.text("SELECT pg_advisory_xact_lock(7073)")
 _CREATE: dict[str, list[str]] = {}
 """The statements that make the tables, by the name of the dialect."""
 
@@ -157,12 +157,12 @@ def _prepared(engine: sql.Engine, tries: int = 40) -> str:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 # It makes tables that are missing one at a time; two that make the same one fail.
-                connection.execute(_ALONE)
+                connection.execute(_LOCK_CREATION)
             for statement in _creation(engine):
                 connection.exec_driver_sql(statement)
             # An older store keeps the number it has, since a row that is there is left alone.
-            connection.execute(_MARK, {"version": str(VERSION)})
-            return str(connection.execute(_MARKED).scalar_one())
+            connection.execute(_SET_VERSION, {"version": str(VERSION)})
+            return str(connection.execute(_GET_VERSION).scalar_one())
     except OperationalError as busy:
         if tries == 0 or "locked" not in str(busy.orig):
             raise

@@ -16,7 +16,7 @@ from promptopt.tasks.toml_text import quoted, quoted_lines, quoted_pairs
 from promptopt.text import counted
 from promptopt.types import Example, messages_to_json
 
-_METRICS = {
+_METRIC_NOTES = {
     "f1": (
         "# the words shared with the logged reply (f1), until demands say what is to be in it (docs/chat.md), or",
         "# a judge is told what a good reply is (docs/judges.md).",
@@ -89,7 +89,7 @@ def task_file(
         "# One or two sentences on what the bot is for; shown to the model that writes prompts.",
         f"description = {quoted(f'Replies of a chatbot, from {log}.')}",
         f"# {counted(len(examples), 'scored reply', 'scored replies')} of {counted(groups, 'conversation')}. Scored by",
-        *_METRICS[metric],
+        *_METRIC_NOTES[metric],
         f"metric = {quoted(metric)}",
         'answer = "text"',
         f"max_tokens = {tokens}   # of a reply",

@@ -14,7 +14,7 @@ _OTHER = re.compile(
 )
 """What may be a variable as well: with a filter, behind a dollar sign or a per cent sign, in other brackets."""
 
-_NAME = re.compile(r"[^\W\d]\w*")
+_VARIABLE_NAME = re.compile(r"[^\W\d]\w*")
 _NO_VARIABLE = re.compile(r"\{+\s*[\"'%#]")
 """How JSON, statements and comments of a template begin."""
 
@@ -38,7 +38,7 @@ def named_otherwise(prompt: str, names: Iterable[str]) -> str:
         mark
         for mark in marks
         if not (MARK.fullmatch(mark) or _NO_VARIABLE.match(mark) or f"</{mark[1:]}" in prompt)
-        and known.intersection(_NAME.findall(mark))
+        and known.intersection(_VARIABLE_NAME.findall(mark))
     )
     if not found:
         return ""

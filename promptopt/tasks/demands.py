@@ -14,11 +14,11 @@ from promptopt.tasks.splits import Pool
 from promptopt.text import Regex, shorten
 from promptopt.types import Demand, DemandKind, Example, canonical, tool_names
 
-_KINDS: tuple[DemandKind, ...] = (
+_DEMAND_KINDS: tuple[DemandKind, ...] = (
     "says", "number", "matches", "calls", "words_at_least", "never_says", "never_matches", "never_calls",
     "numbers_among", "words_at_most", "sentences_at_most",
 )  # fmt: skip
-_BESIDE = ("with", "weight", "critical", "name")
+_DEMAND_SETTINGS = ("with", "weight", "critical", "name")
 DEMANDS = "demands"
 """The member of logs that `promptopt init bot` takes them from."""
 MOST = 200
@@ -33,7 +33,7 @@ def are_demands(value: object) -> bool:
         return False
     entries = cast("list[object]", listed) if isinstance(listed, list) else []
     tables = [cast("dict[str, object]", each) for each in entries if isinstance(each, dict)]
-    return any(kind in table for table in tables for kind in _KINDS)
+    return any(kind in table for table in tables for kind in _DEMAND_KINDS)
 
 
 def demands_of(given: object, where: str) -> tuple[Demand, ...]:
@@ -94,16 +94,18 @@ def _demand(entry: object, where: str) -> Demand:
         return Demand("says", _demanded_texts(entry, "says", where))
     if not isinstance(entry, dict):
         raise DataError(
-            f'{where} is {_shortened_repr(entry)}; write a table, such as {{"says": "within 30 days"}}, or a text'
+            f'{where} is {shortened_repr(entry)}; write a table, such as {{"says": "within 30 days"}}, or a text'
         )
     table = cast("Mapping[str, object]", entry)
     for key in table:
-        if key not in (*_KINDS, *_BESIDE):
-            raise DataError(f"{where}: {UnknownName('demand', key, (*_KINDS, *_BESIDE))}")
-    kinds: list[DemandKind] = [kind for kind in _KINDS if kind in table]
+        if key not in (*_DEMAND_KINDS, *_DEMAND_SETTINGS):
+            raise DataError(f"{where}: {UnknownName('demand', key, (*_DEMAND_KINDS, *_DEMAND_SETTINGS))}")
+    kinds: list[DemandKind] = [kind for kind in _DEMAND_KINDS if kind in table]
     if len(kinds) != 1:
         found = " and ".join(kinds) if kinds else "none"
-        raise DataError(f"{where} has {found} of {', '.join(_KINDS)}; give exactly one, and the others as further ones")
+        raise DataError(
+            f"{where} has {found} of {', '.join(_DEMAND_KINDS)}; give exactly one, and the others as further ones"
+        )
     kind = kinds[0]
     if "with" in table and kind != "calls":
         raise DataError(f"{where}: with stands beside calls, and this demand is {kind}; remove it")
@@ -111,11 +113,11 @@ def _demand(entry: object, where: str) -> Demand:
     critical = table.get("critical", False)
     name = table.get("name", "")
     if not _is_number(weight) or not 0.0 <= float(cast("float", weight)) <= 1e9:
-        raise DataError(f"{where}: weight is {_shortened_repr(weight)}; give a number of 0 or more")
+        raise DataError(f"{where}: weight is {shortened_repr(weight)}; give a number of 0 or more")
     if not isinstance(critical, bool):
-        raise DataError(f"{where}: critical is {_shortened_repr(critical)}; give true or false")
+        raise DataError(f"{where}: critical is {shortened_repr(critical)}; give true or false")
     if not isinstance(name, str) or len(name.splitlines()) > 1 or len(name) > 100:
-        raise DataError(f"{where}: name is {_shortened_repr(name)}; give a text of one line, of at most 100 characters")
+        raise DataError(f"{where}: name is {shortened_repr(name)}; give a text of one line, of at most 100 characters")
     made = _held(kind, table[kind], where)
     arguments = _canonical_arguments(table["with"], where) if "with" in table else ""
     return replace(made, arguments=arguments, weight=float(cast("float", weight)), critical=critical, name=name.strip())
@@ -125,18 +127,18 @@ def _held(kind: DemandKind, value: object, where: str) -> Demand:
     if kind == "number":
         if not _is_number(value):
             raise DataError(
-                f"{where}: number is {_shortened_repr(value)}; give a number, such as 4.9, or a text under says"
+                f"{where}: number is {shortened_repr(value)}; give a number, such as 4.9, or a text under says"
             )
         return Demand(kind, number=float(cast("float", value)))
     if kind in ("words_at_least", "words_at_most", "sentences_at_most"):
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10**6:
-            raise DataError(f"{where}: {kind} is {_shortened_repr(value)}; give a whole number of 1 or more")
+            raise DataError(f"{where}: {kind} is {shortened_repr(value)}; give a whole number of 1 or more")
         return Demand(kind, number=float(value))
     if kind == "numbers_among":
         listed: list[object] = cast("list[object]", value) if isinstance(value, list) else [value]
         if not all(map(_is_number, listed)):
             raise DataError(
-                f"{where}: numbers_among is {_shortened_repr(cast('object', value))}; give a list of numbers"
+                f"{where}: numbers_among is {shortened_repr(cast('object', value))}; give a list of numbers"
             )
         # As texts, which a demand holds; `repr` of a float is read back as the same number.
         return Demand(kind, tuple(dict.fromkeys(repr(float(cast("float", each))) for each in listed)))
@@ -156,7 +158,7 @@ def _demanded_texts(value: object, kind: str, where: str) -> tuple[str, ...]:
     listed: list[object] = cast("list[object]", value) if isinstance(value, list) else [value]
     if not listed or not all(isinstance(each, str) and each.strip() for each in listed):
         raise DataError(
-            f"{where}: {kind} is {_shortened_repr(cast('object', value))}; give a text, or a list of texts, "
+            f"{where}: {kind} is {shortened_repr(cast('object', value))}; give a text, or a list of texts, "
             f"none of them empty"
         )
     return tuple(dict.fromkeys(str(each).strip() for each in listed))
@@ -165,7 +167,7 @@ def _demanded_texts(value: object, kind: str, where: str) -> tuple[str, ...]:
 def _canonical_arguments(value: object, where: str) -> str:
     if not isinstance(value, dict):
         raise DataError(
-            f'{where}: with is {_shortened_repr(value)}; give a table of arguments, such as {{"order": "H1"}}, '
+            f'{where}: with is {shortened_repr(value)}; give a table of arguments, such as {{"order": "H1"}}, '
             f"or leave it out"
         )
     return canonical(value)
@@ -176,5 +178,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
-def _shortened_repr(value: object) -> str:
+def shortened_repr(value: object) -> str:
+    """A value in a sentence about it."""
     return shorten(repr(value), 60)

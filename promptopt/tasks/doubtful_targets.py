@@ -15,14 +15,14 @@ from promptopt.text import counted, shorten
 
 _MISSING = frozenset({"nan", "null", "n/a", "#n/a", "<na>", "nat", "nil", "undefined", "?", "-", "--"})
 """What programs and people write where there is no answer."""
-_LISTS = re.compile(r"\s*[,;|]\s*")
+_LIST_SEPARATOR = re.compile(r"\s*[,;|]\s*")
 # A slash or an "or" separates only between spaces: "km/h" and "1/2" are one answer.
-_SEVERAL = re.compile(
+_ANSWER_SEPARATOR = re.compile(
     r"\s*\|{1,2}\s*|\s*;\s*|\s*\n\s*|\s+/\s+|\s+or\s+(?!(?:so|more|less|fewer|not|never|else|later|earlier|above|below|better|worse)\b)"
 )
 _NO_PROSE = re.compile(r"[$(){}<>=\\`]|\s-\w")
 """In a target that is code or a formula: there such marks separate nothing."""
-_WORDS = 8
+_ENTRY_WORDS = 8
 """Words that one of several right answers has at most. Ours."""
 _BOXED = "\\boxed{"
 _DATED = re.compile(
@@ -65,11 +65,12 @@ def doubtful_targets(counts: Mapping[str, int], metric: str) -> list[str]:
         )
     elif metric in ("exact", "number", "choice") and (joined := _several_answers(counts)):
         # Nobody asks for all of what stands beside an "or".
-        alternatives = all(mark.strip() == "or" for mark in _SEVERAL.findall(joined.strip()))
+        alternatives = all(mark.strip() == "or" for mark in _ANSWER_SEPARATOR.findall(joined.strip()))
         both = ', and where all are asked for, use metric = "set_f1" and answer = "text"'
         said.append(
             f"targets look like several answers in one cell, such as {joined!r}, and a reply has to write all of it; "
-            f'where each is right, write ["{_SEVERAL.split(joined)[0]}", …] in its place{"" if alternatives else both}'
+            f'where each is right, write ["{_ANSWER_SEPARATOR.split(joined)[0]}", …] in its place'
+            f"{'' if alternatives else both}"
         )
     values = [written_value(target) for target in counts]
     said += [
@@ -186,7 +187,7 @@ def _list_target(counts: Mapping[str, int]) -> str:
 
     "Lyon, France" and "Paris, France" are no lists: what is behind the comma stands there alone.
     """
-    entries = {target: _LISTS.split(target) for target in counts}
+    entries = {target: _LIST_SEPARATOR.split(target) for target in counts}
     several = {target: found for target, found in entries.items() if len(found) > 1 and _are_short(found)}
     firsts = {found[0].casefold() for found in entries.values()}
     return next((target for target, found in several.items() if any(e.casefold() in firsts for e in found[1:])), "")
@@ -198,8 +199,8 @@ def _several_answers(counts: Mapping[str, int]) -> str:
         target
         for target in counts
         if not _NO_PROSE.search(target)
-        and len(entries := _SEVERAL.split(target.strip())) > 1
-        and all(re.search(r"\w", entry) and len(entry.split()) <= _WORDS for entry in entries)
+        and len(entries := _ANSWER_SEPARATOR.split(target.strip())) > 1
+        and all(re.search(r"\w", entry) and len(entry.split()) <= _ENTRY_WORDS for entry in entries)
     ]
     rows = sum(counts[target] for target in found)
     return found[0] if len(found) > 1 and 20 * rows >= sum(counts.values()) else ""

@@ -23,12 +23,14 @@ from promptopt.types import Example
 
 # Rows. A file can have millions of them, and the first show what its targets are.
 _LOOKED_AT = 5_000
-_ASKED = ("system", "instruction", "context", "question", "query", "message", "input", "text")
+_INPUT_COLUMNS = ("system", "instruction", "context", "question", "query", "message", "input", "text")
 """What stands for the prompt, or for a part of it, in published preference data without a column `prompt`."""
 _TAKEN = ("instruction", "answer_format", *RESERVED)
-_PAIRS = "# Preference data: --method pmpo --evaluator preference goes by which reply the model finds likelier."
-_SEVERAL = "# Where a target is a list, each entry of it is a right answer."
-_METRICS = "exact | contains | regex | number | choice | f1 | set_f1 | json | rouge_l | bleu | module:function"
+_PREFERENCE_NOTE = (
+    "# Preference data: --method pmpo --evaluator preference goes by which reply the model finds likelier."
+)
+_EACH_RIGHT_NOTE = "# Where a target is a list, each entry of it is a right answer."
+_METRIC_CHOICE = "exact | contains | regex | number | choice | f1 | set_f1 | json | rouge_l | bleu | module:function"
 
 
 def guess_task(
@@ -54,11 +56,11 @@ def guess_task(
         f"name = {quoted(name)}",
         "# One or two sentences on what the task is; shown to the model that writes prompts.",
         f"description = {quoted(f'From {path.name}: {target} of each {fields[-1]}.')}",
-        *([_PAIRS] if rejected else []),
+        *([_PREFERENCE_NOTE] if rejected else []),
         f"# {guess.why}",
-        *([_SEVERAL] if several_right(Pool(found.examples), None).warnings else []),
+        *([_EACH_RIGHT_NOTE] if several_right(Pool(found.examples), None).warnings else []),
         *([f"labels = [{', '.join(map(quoted, guess.labels))}]"] if guess.labels else []),
-        f"metric = {quoted(guess.metric)}   # {_METRICS}",
+        f"metric = {quoted(guess.metric)}   # {_METRIC_CHOICE}",
         f"answer = {quoted(guess.answer)}   # read from the reply as: label | number | choice | line | text | regex:…",
         f"max_tokens = {guess.max_tokens}   # of a reply",
         "# The prompt you use today goes here, without the input: this is the part that is optimized.",
@@ -118,7 +120,7 @@ def _answers_of(
 
 def _asked_of(path: Path, row: Row) -> dict[str, str]:
     """For each field the column it is read from, in preference data: its prompt, or all that may be a part of one."""
-    known = ("prompt",) if "prompt" in row else tuple(column for column in row if column in _ASKED)
+    known = ("prompt",) if "prompt" in row else tuple(column for column in row if column in _INPUT_COLUMNS)
     if known:
         return {_field(column): column for column in known}
     if messages_in(row["chosen"]) is not None:

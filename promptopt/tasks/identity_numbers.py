@@ -90,7 +90,7 @@ def _is_ahv(sign: str) -> bool:
     return sum(int(digit) * (1 + 2 * (place % 2)) for place, digit in enumerate(sign)) % 10 == 0
 
 
-_FORMS: tuple[tuple[str, Callable[[str], bool]], ...] = (
+_NUMBER_FORMS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     # Britain's National Insurance has no check; not every pair of letters is given out.
     (r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?: ?\d\d){3} ?[A-D]", lambda _: True),
     (r"(?:\d{8}|\d\d\.\d{3}\.\d{3}|[XYZ]-?\d{7})-?[A-Z]", _is_dni),
@@ -108,12 +108,12 @@ _FORMS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     (r"[A-Z]{3}P[A-Z]\d{4}[A-Z]", lambda _: True),
     (r"[2-9]\d{3} \d{4} \d{4}", _verhoeff),
 )
-_BY_FORM = tuple((re.compile(form, re.IGNORECASE), holds) for form, holds in _FORMS)
-_ANY_FORM = rf"(?<![\w.,-])(?<!\d )(?:{'|'.join(form for form, _ in _FORMS)})(?![\w-]|[.,]?\d| \d)"
+_BY_FORM = tuple((re.compile(form, re.IGNORECASE), holds) for form, holds in _NUMBER_FORMS)
+_ANY_FORM = rf"(?<![\w.,-])(?<!\d )(?:{'|'.join(form for form, _ in _NUMBER_FORMS)})(?![\w-]|[.,]?\d| \d)"
 
 _OF = r"(?:[ .:#-]*(?:\b(?:numbers?|numéro|número|numero|nummer|numer|card|code|no|nr|num|id)\b|n°|号码|号))*"
-_IS = r"[ .:#=-]*(?:(?:\b(?:is|are|ist|lautet|est|es|è|är|er|to|jest)\b|é(?!\w)|是|は|:)[ :]*)?"
-_SAID = (
+_IS_OR_COLON = r"[ .:#=-]*(?:(?:\b(?:is|are|ist|lautet|est|es|è|är|er|to|jest)\b|é(?!\w)|是|は|:)[ :]*)?"
+_IDENTITY_WORDS = (
     r"\b(?:ssn|social security|nino|national insurance|ni (?=number|no)|national id(?:entity)?|identity(?: card)?"
     r"|tax ?(?:payer)? ?(?:id(?:entification)?|file)|passports?|driv(?:er'?s?|ing) licen[cs]e|health insurance|nhs"
     r"|medicare|steuer-?id\w*|steuer(?:identifikations)?nummer|(?:sozial|renten)versicherungsn\w+|personalausweis\w*"
@@ -123,10 +123,12 @@ _SAID = (
     # In small letters these are words: "sin" is "without".
     r"|(?-i:SIN|PAN|NIR|RG|CPR|TIN|ITIN|NIP))\b|身份证|护照|マイナンバー"
 )
-_SIGNS = r"(?:[A-Z]{0,6}\d[A-Z\d]*|\b[A-Z]\b|\b[A-Z]{2}(?= ?\d))(?:[ ./-]?(?:[A-Z]{0,4}\d[A-Z\d]*|\b[A-Z]\b)){0,9}"
+_NUMBER_SIGNS = (
+    r"(?:[A-Z]{0,6}\d[A-Z\d]*|\b[A-Z]\b|\b[A-Z]{2}(?= ?\d))(?:[ ./-]?(?:[A-Z]{0,4}\d[A-Z\d]*|\b[A-Z]\b)){0,9}"
+)
 _YEARS = r"(?:19|20)\d\d[-/](?:19|20)\d\d\b"
 _NAMED_DAY = r"\d{1,2}\.? [^\W\d]{3,9} \d{4}|[^\W\d]{3,9} \d{1,2}, \d{4}"
-_DATE = rf"(?:\d{{1,2}}[./-]\d{{1,2}}[./-]\d{{2,4}}|\d{{4}}[./-]\d{{1,2}}[./-]\d{{1,2}}|{_NAMED_DAY})"
+_BIRTH_DATE = rf"(?:\d{{1,2}}[./-]\d{{1,2}}[./-]\d{{2,4}}|\d{{4}}[./-]\d{{1,2}}[./-]\d{{1,2}}|{_NAMED_DAY})"
 _BORN = (
     r"(?:\b(?:date of birth|birth ?da(?:te|y)|dob|born(?: on)?|geboren(?: am)?|geburts(?:datum|tag)|née? le"
     r"|date de naissance|fecha de nacimiento|nacid[oa] el|nat[oa] il|data di nascita|geboortedatum|data urodzenia"
@@ -135,10 +137,11 @@ _BORN = (
 _ACCOUNT = r"\b(?:(?:bank |checking |savings )?account|acct|sort|routing|bsb|konto|kontonummer|compte|cuenta|conto)\b"
 _CARD_CODE = r"\b(?:cvv2?|cvc2?|csc|security code|prüfziffer|pin)\b"
 _RULES = {
-    "identity number": rf"(?:{_SAID}){_OF}{_IS}(?=(?:[^\d\n]{{0,6}}\d){{5}})(?!{_YEARS})({_SIGNS})(?!\w)|{_ANY_FORM}",
-    "birth date": rf"{_BORN}{_IS}({_DATE})(?!\w)",
-    "account number": rf"{_ACCOUNT}{_OF}{_IS}(\d(?:[ -]?\d){{5,16}})(?![\w-]|[.,]\d)",
-    "security code": rf"{_CARD_CODE}{_OF}{_IS}(\d{{3,4}})(?![\w-]|[.,:/]?\d| \d| [a-z]+s\b)",
+    "identity number": rf"(?:{_IDENTITY_WORDS}){_OF}{_IS_OR_COLON}(?=(?:[^\d\n]{{0,6}}\d){{5}})(?!{_YEARS})"
+    rf"({_NUMBER_SIGNS})(?!\w)|{_ANY_FORM}",
+    "birth date": rf"{_BORN}{_IS_OR_COLON}({_BIRTH_DATE})(?!\w)",
+    "account number": rf"{_ACCOUNT}{_OF}{_IS_OR_COLON}(\d(?:[ -]?\d){{5,16}})(?![\w-]|[.,]\d)",
+    "security code": rf"{_CARD_CODE}{_OF}{_IS_OR_COLON}(\d{{3,4}})(?![\w-]|[.,:/]?\d| \d| [a-z]+s\b)",
 }
 RULES: Mapping[str, re.Pattern[str]] = {kind: re.compile(rule, re.IGNORECASE) for kind, rule in _RULES.items()}
 """Of each kind. Group 1 is what stands behind a word that says so; without a group `is_identity_number` has to look."""

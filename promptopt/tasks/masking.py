@@ -18,9 +18,9 @@ from promptopt.types import Message
 
 # What a template fills is no data: a customer may be called as a variable is.
 _SLOT = re.compile(r"\{\{-?\s*[\w.]+(?:\s*\|[^{}]*)?\s*-?\}\}|\{%[^{}]*%\}|\$?\{[A-Za-z_]\w*\}")
-_MARKS = re.compile(r"\[[\w ]+\]")
-_TITLES = frozenset({"dr", "prof", "mr", "mrs", "ms", "miss", "herr", "frau", "mme", "sir"})
-_NAME = "name"
+_BRACKETED_MARK = re.compile(r"\[[\w ]+\]")
+_TITLE_WORDS = frozenset({"dr", "prof", "mr", "mrs", "ms", "miss", "herr", "frau", "mme", "sir"})
+_NAME_KIND = "name"
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Masker:
 
     def conversation(self, variables: Iterable[tuple[str, str]] = ()) -> Mask:
         """What masks one conversation with these variables."""
-        named = {each.strip(): _NAME for each in self.names if each.strip()}
+        named = {each.strip(): _NAME_KIND for each in self.names if each.strip()}
         return Mask(self, {**named, **personal_values(variables)})
 
     def said(self) -> str:
@@ -94,7 +94,7 @@ class Mask:
 
     def _listed(self, text: str, pattern: re.Pattern[str], value: str, kind: str) -> str:
         """`text` without what `pattern` finds of a known value, but in slots and in marks that were set."""
-        kept = [match.span() for each in (_SLOT, _MARKS) for match in each.finditer(text)]
+        kept = [match.span() for each in (_SLOT, _BRACKETED_MARK) for match in each.finditer(text)]
 
         def mark(found: re.Match[str]) -> str:
             inside = any(start <= found.start() < stop for start, stop in kept)
@@ -118,13 +118,13 @@ def personal_values(variables: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _untitled(value: str) -> str:
     """The name without titles; as it is, where nothing else would be left."""
-    words = [word for word in value.split() if word.casefold().rstrip(".") not in _TITLES]
+    words = [word for word in value.split() if word.casefold().rstrip(".") not in _TITLE_WORDS]
     return " ".join(words) if len(words) > 1 else value
 
 
 def _parts_of_name(value: str, kind: str) -> list[str]:
     """The words of a whole name by which somebody may be called alone."""
     words = _untitled(value).split()
-    if _NAME not in kind.casefold() or len(words) < 2:
+    if _NAME_KIND not in kind.casefold() or len(words) < 2:
         return []
     return [word for word in words if len(word) > 2 and word[0].isupper() and word.replace("-", "").isalpha()]

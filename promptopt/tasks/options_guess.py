@@ -9,16 +9,17 @@ from string import ascii_uppercase
 from typing import cast
 
 from promptopt.tasks.several_answers import written_value
-from promptopt.tasks.target_kinds import TargetGuess, guess_of_letters
+from promptopt.tasks.target_kinds import LETTER_TARGET, TargetGuess, guess_of_letters
 
 LOOKED_AT = 50
 """The first rows of a file, by which its options are known. Ours."""
-_LISTS = frozenset({"choices", "options", "endings", "candidates", "alternatives", "answer_choices", "answer_options"})
+_OPTION_COLUMNS = frozenset(
+    {"choices", "options", "endings", "candidates", "alternatives", "answer_choices", "answer_options"}
+)
 _STEMS = frozenset({"", "op", "opt", "option", "choice", "ending", "sol", "solution", "candidate", "alternative"})
 """What data sets call such a column. Only these: `sentence1` and `sentence2` beside the label 1 are no options."""
-_NUMBERED = re.compile(r"(?P<stem>[a-z]*)[ _-]?(?P<place>\d+|[a-j])", re.IGNORECASE)
-_MARKED = re.compile(r"\s*\(?[A-J0-9]\s?[).:]")
-_LETTER = re.compile(r"\(?([A-Z])\)?")
+_NUMBERED_COLUMN = re.compile(r"(?P<stem>[a-z]*)[ _-]?(?P<place>\d+|[a-j])", re.IGNORECASE)
+_OPTION_MARK = re.compile(r"\s*\(?[A-J0-9]\s?[).:]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Options:
 
     def are_meant_by(self, targets: Collection[str]) -> bool:
         """Whether the targets are letters or numbers of these options."""
-        letters = [_LETTER.fullmatch(target) for target in targets]
+        letters = [LETTER_TARGET.fullmatch(target) for target in targets]
         known = ascii_uppercase[: self.count]
         return bool(targets) and (
             all(letter is not None and letter[1] in known for letter in letters)
@@ -79,13 +80,13 @@ def options_in(rows: Sequence[Mapping[str, object]], targets: Collection[str]) -
     first = rows[0]
     for column in first:
         if (
-            column.casefold() in _LISTS
+            column.casefold() in _OPTION_COLUMNS
             and (found := _options_in_column(column, [row.get(column) for row in rows])) is not None
         ):
             return found if found.are_meant_by(targets) else None
     families: dict[str, list[str]] = {}
     for column in first:
-        match = _NUMBERED.fullmatch(column)
+        match = _NUMBERED_COLUMN.fullmatch(column)
         # Columns called 1, 2, 3 may hold anything; A, B, C are options.
         if match is not None and match["stem"].casefold() in _STEMS and (match["stem"] or match["place"].isalpha()):
             families.setdefault(match["stem"], []).append(column)
@@ -113,7 +114,7 @@ def from_options(options: Options, targets: Collection[str], field: str) -> Targ
         )
     explained, first = options.explained(), options.indices(targets)
     # Options that say their letter are no matter of counting, but for targets that count them.
-    if first is None and (not explained or not all(map(_LETTER.fullmatch, targets))):
+    if first is None and (not explained or not all(map(LETTER_TARGET.fullmatch, targets))):
         return None
     data: tuple[str, ...] = ()
     why = "Every target is the letter of an option."
@@ -150,5 +151,5 @@ def _options_in_column(column: str, cells: Sequence[object]) -> Options | None:
     if not all(2 <= len(entries) <= len(ascii_uppercase) for entries in lists):
         return None
     texts = [entry for entries in lists for entry in entries]
-    marked = all(isinstance(entry, dict) or (isinstance(entry, str) and _MARKED.match(entry)) for entry in texts)
+    marked = all(isinstance(entry, dict) or (isinstance(entry, str) and _OPTION_MARK.match(entry)) for entry in texts)
     return Options((column,), max(map(len, lists)), marked)

@@ -31,10 +31,11 @@ _KEYS = (
 )
 # Eight signs, six of a password, with a letter and a digit among them: not "the password is required", and no slot such
 # as `{password}`.
-_IS = r"\b[\"']?\s*(?:is|=|:|:=)\s*[\"']?(?![{<$\[])(?=\S*[a-z])(?=\S*\d)"
+_IS_SECRET = r"\b[\"']?\s*(?:is|=|:|:=)\s*[\"']?(?![{<$\[])(?=\S*[a-z])(?=\S*\d)"
 _PASSWORD = (
-    rf"\b(?:secret|(?:[a-z]+[_-]){{1,3}}(?:secret|key|token)|(?:api|access|account|secret) ?key){_IS}[^\s\"']{{8,}}"
-    rf"|\b(?:pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort){_IS}[^\s\"']{{6,}}"
+    r"\b(?:secret|(?:[a-z]+[_-]){1,3}(?:secret|key|token)|(?:api|access|account|secret) ?key)"
+    rf"{_IS_SECRET}[^\s\"']{{8,}}"
+    rf"|\b(?:pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort){_IS_SECRET}[^\s\"']{{6,}}"
 )
 # What lets in whoever has the link: a value of such a name, or what stands behind such a step of the way.
 _LINK = (
@@ -92,7 +93,7 @@ _VERSION = re.compile(
     r"|§)[ .:]*$",
     re.IGNORECASE,
 )
-_DATE = re.compile(r"(?<!\d)(?:\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d([./-])\d{1,2}\2\d{1,2})(?!\d)")
+_FULL_DATE = re.compile(r"(?<!\d)(?:\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d([./-])\d{1,2}\2\d{1,2})(?!\d)")
 _HOURS = re.compile(r"(?:[01]\d|2[0-4])-(?:[01]\d|2[0-4])[ /]{1,3}(?:[01]\d|2[0-4])-(?:[01]\d|2[0-4])")
 """When a shop is open: "08-12 13-18"."""
 _CAPITAL = r"[A-ZÀ-ÖØ-Þ](?:[\w'’.-]{0,40}\w)?"
@@ -286,6 +287,6 @@ def _is_telephone(text: str, before: str) -> bool:
         if re.fullmatch(r"\+1\d+", text) is not None:
             return _NORTH_AMERICAN.fullmatch(digits) is not None
         return 7 <= len(digits) <= 15
-    if _DATE.search(text) is not None or _HOURS.fullmatch(text) is not None:
+    if _FULL_DATE.search(text) is not None or _HOURS.fullmatch(text) is not None:
         return False
     return 8 <= len(digits) <= 15 and _OF_A_THING.search(before) is None

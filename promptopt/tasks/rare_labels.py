@@ -15,7 +15,7 @@ SHORTEST = 4
 """Letters from which on a label may be a slip of another: "no" and "do" are two words. Ours."""
 NAMED = 3
 """Labels that a sentence names."""
-_NOT = ("a", "de", "dis", "il", "im", "in", "ir", "mis", "non", "re", "un")
+_NEGATING_PREFIXES = ("a", "de", "dis", "il", "im", "in", "ir", "mis", "non", "re", "un")
 _OPPOSED = (("in", "de"), ("hyper", "hypo"), ("inter", "intra"), ("micro", "macro"), ("im", "ex"), ("as", "des"))
 """What turns a word into its opposite, and differs by two letters or less."""
 
@@ -70,7 +70,7 @@ def _is_slip(label: str, other: str, counts: Mapping[str, int]) -> bool:
     if long in {f"{short}s", f"{short}es", f"{short.removesuffix('y')}ies"}:
         return True
     # Digits count something: "level 1" and "level 2" are two labels. So do prefixes: "polite" and "impolite".
-    apart = _digits(short) != _digits(long) or (long.endswith(short) and long.removesuffix(short) in _NOT)
+    apart = _digits(short) != _digits(long) or (long.endswith(short) and long.removesuffix(short) in _NEGATING_PREFIXES)
     apart = apart or any(
         {short, long} == {one + rest, two + rest}
         for one, two in _OPPOSED

@@ -40,8 +40,8 @@ def without_test(task: AnyTask) -> AnyTask:
 class SealedTask:
     """A task of somebody else's making, seen without its test examples.
 
-    The task itself stands in `_WHOLE`, and nothing in here leads to it. Methods and attributes that only that task has
-    are there too, but for those that show a test example.
+    The task itself stands in `_TASK_OF_SEALED`, and nothing in here leads to it. Methods and attributes that only
+    that task has are there too, but for those that show a test example.
     """
 
     test: tuple[Example, ...] = ()
@@ -50,22 +50,22 @@ class SealedTask:
     def __init__(self, task: Task) -> None:
         """`task`: as its owner has it."""
         self.train, self.dev = tuple(task.train), tuple(task.dev)
-        _WHOLE[self] = task
+        _TASK_OF_SEALED[self] = task
 
     def render(self, prompt: Prompt, example: Example) -> tuple[Content, int]:
         """As the task."""
-        return _WHOLE[self].render(prompt, example)
+        return _TASK_OF_SEALED[self].render(prompt, example)
 
     def broken_by(self, prompt: Prompt, count_tokens: Callable[[str], int]) -> str | None:
         """As the task."""
-        return _WHOLE[self].broken_by(prompt, count_tokens)
+        return _TASK_OF_SEALED[self].broken_by(prompt, count_tokens)
 
     def fingerprint(self) -> Mapping[str, Any]:
         """As the task, whose test examples it has digests of."""
-        return _WHOLE[self].fingerprint()
+        return _TASK_OF_SEALED[self].fingerprint()
 
     def __getattr__(self, name: str) -> Any:
-        whole = _WHOLE.get(self)
+        whole = _TASK_OF_SEALED.get(self)
         if whole is None or name.startswith("__"):
             raise AttributeError(name)
         found: Any = getattr(whole, name)
@@ -86,7 +86,7 @@ class _Behind:
     name: str
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        whole = _WHOLE[self.task]
+        whole = _TASK_OF_SEALED[self.task]
         given = getattr(whole, self.name)(*args, **kwargs)
         if _shows(given, whole):
             raise ConfigError(
@@ -95,7 +95,7 @@ class _Behind:
         return given
 
 
-_WHOLE: WeakKeyDictionary[SealedTask, Any] = WeakKeyDictionary()
+_TASK_OF_SEALED: WeakKeyDictionary[SealedTask, Any] = WeakKeyDictionary()
 """The tasks behind the sealed ones. Kept here and not in them: what looks around in a run does not come upon it."""
 
 

@@ -18,11 +18,11 @@ _ONE_EACH = ("exact", "contains", "regex", "number", "choice", "f1", "rouge_l", 
 """Metrics of one answer; to the others, and to a function of one's own, a list is one answer."""
 
 
-_NAMES = ("answer", "answers", "value", "text")
+_ANSWER_FIELDS = ("answer", "answers", "value", "text")
 """What data sets call the member that holds the right answers."""
-_QUOTED = r"(?:'[^'\\]*'|\"[^\"\\]*\")"
+_QUOTED_ANSWER = r"(?:'[^'\\]*'|\"[^\"\\]*\")"
 # Python would join texts that stand side by side.
-_PRINTED = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")
+_PRINTED = re.compile(rf"\[\s*{_QUOTED_ANSWER}(?:\s+{_QUOTED_ANSWER})+\s*\]")
 
 
 def several_right(pool: Pool, metric: str | Metric | None) -> Pool:
@@ -86,7 +86,7 @@ def _answers_in(table: dict[str, object]) -> list[object] | None:
     """The answers that an object holds under one of the names for them, and under `aliases`; None for other objects."""
     aliases = table.get("aliases")
     known = isinstance(aliases, list) and "value" in table
-    named = [name for name in _NAMES if name in table]
+    named = [name for name in _ANSWER_FIELDS if name in table]
     # An object with other members is itself the answer, as JSON.
     if not known and (len(named) > 1 or not {*named, "aliases", "answer_start"}.issuperset(table)):
         return None
@@ -106,7 +106,7 @@ def written_value(text: str) -> object:
     except (ValueError, RecursionError):
         pass
     if _PRINTED.fullmatch(text):
-        return [each[1:-1] for each in re.findall(_QUOTED, text)]
+        return [each[1:-1] for each in re.findall(_QUOTED_ANSWER, text)]
     try:
         # Only what begins as a list of texts does: any other target stays what it is.
         return ast.literal_eval(text) if text.startswith(("['", '["')) else None

@@ -15,11 +15,12 @@ from promptopt.tasks.toml_text import quoted
 from promptopt.text import folded, normalise
 
 _MOST_LABELS = 25
-_UNIT = re.compile(r"(?<![^-−])[$€£¥₹]\s?|\s?[%$€£¥₹]$")
+_CURRENCY_OR_PERCENT = re.compile(r"(?<![^-−])[$€£¥₹]\s?|\s?[%$€£¥₹]$")
 _COMMA = "Every target is a number. Decimals have a comma in them, so 1,234 is read as 1 and a fraction."
-_MARKS = ("####", "The answer is", "the answer is", "Final answer:", "Answer:")
+_ANSWER_MARKS = ("####", "The answer is", "the answer is", "Final answer:", "Answer:")
 """What published worked solutions have before the answer."""
-_LETTER = re.compile(r"\(?[A-Z]\)?")
+LETTER_TARGET = re.compile(r"\(?([A-Z])\)?")
+"""A target that is the letter of an option: B, or (B)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def guess_of_letters(why: str, field: str, told: str, data: tuple[str, ...] = ()
 
 def _from_solutions(targets: Sequence[str], field: str) -> TargetGuess | None:
     """Worked solutions that close with a number behind one mark, as those of GSM8K do; None for anything else."""
-    for mark in _MARKS:
+    for mark in _ANSWER_MARKS:
         parts = [target.rpartition(mark) for target in targets]
         if all(found and before.strip() and is_number(after.strip().rstrip(".")) for before, found, after in parts):
             stop = "" if all(after.rstrip().endswith(".") for _, _, after in parts) else "."
@@ -83,7 +84,7 @@ def _from_solutions(targets: Sequence[str], field: str) -> TargetGuess | None:
 
 def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> TargetGuess:
     counts = Counter(targets)
-    letters = all(_LETTER.fullmatch(target) for target in counts)
+    letters = all(LETTER_TARGET.fullmatch(target) for target in counts)
     # Each label three times on average: fewer repeats are answers that happen to be equal.
     few = 2 <= len(counts) <= _MOST_LABELS and len(targets) >= 3 * len(counts) and max(map(len, counts)) <= 40
     # Objects first: where they repeat they would pass for labels.
@@ -117,8 +118,8 @@ def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> TargetG
 
 def _without_unit(targets: Mapping[str, int]) -> list[str]:
     """The targets without a sign of money or "%", where all have the same one."""
-    units = {match[0].strip() if (match := _UNIT.search(target)) else "" for target in targets}
-    return [_UNIT.sub("", target) for target in targets] if len(units) == 1 else list(targets)
+    units = {match[0].strip() if (match := _CURRENCY_OR_PERCENT.search(target)) else "" for target in targets}
+    return [_CURRENCY_OR_PERCENT.sub("", target) for target in targets] if len(units) == 1 else list(targets)
 
 
 def _from_texts(targets: Counter[str], field: str) -> TargetGuess:

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from promptopt.errors import DataError, UnknownName
+from promptopt.tasks.demands import shortened_repr
 from promptopt.text import shorten
 from promptopt.types import ToolResult, canonical, tool_names
 
 _KEYS = ("calls", "with", "gives")
 # `{order}` stands for what the call gave as `order`.
 _SLOT = re.compile(r"\{([^\W\d]\w*)\}")
-_NAME = re.compile(r"[\w.:-]{1,200}")
+_FUNCTION_NAME = re.compile(r"[\w.:-]{1,200}")
 MOST = 1_000
 """Results of one conversation: more is a mistake in the data."""
 
@@ -33,8 +34,8 @@ def checked_tools(given: object, where: str) -> tuple[str, ...]:
         inner = table.get("function") if "function" in table else table
         function = cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
         name = function.get("name")
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            shown = _shortened_repr(cast("object", entry))
+        if not isinstance(name, str) or not _FUNCTION_NAME.fullmatch(name):
+            shown = shortened_repr(cast("object", entry))
             raise DataError(
                 f"{place} is {shown}; write a table with a name of letters, digits, - and _, such as "
                 f'{{"name": "find_order", "parameters": {{"properties": {{"order": {{"type": "string"}}}}}}}}'
@@ -42,7 +43,7 @@ def checked_tools(given: object, where: str) -> tuple[str, ...]:
         parameters = function.get("parameters", function.get("input_schema", {}))
         schema = cast("dict[str, object]", parameters) if isinstance(parameters, dict) else None
         if schema is None or not isinstance(schema.get("properties", {}), dict):
-            shown = _shortened_repr(cast("object", parameters))
+            shown = shortened_repr(cast("object", parameters))
             raise DataError(f"{place}: parameters of {name} is {shown}; write a JSON Schema of an object")
         found.append(canonical(table if "function" in table else as_openai(table)))
     names = tool_names(found)
@@ -76,7 +77,7 @@ def results_of(given: object, tools: Sequence[str], where: str) -> tuple[ToolRes
 def _tool_result(entry: object, known: Mapping[str, Sequence[str] | None], where: str) -> ToolResult:
     if not isinstance(entry, dict):
         raise DataError(
-            f'{where} is {_shortened_repr(entry)}; write a table, such as {{"calls": "find_order", '
+            f'{where} is {shortened_repr(entry)}; write a table, such as {{"calls": "find_order", '
             f'"with": {{"order": "H17"}}, "gives": "sent on Monday"}}'
         )
     table = cast("Mapping[str, object]", entry)
@@ -88,10 +89,10 @@ def _tool_result(entry: object, known: Mapping[str, Sequence[str] | None], where
         raise DataError(f"{where} has no {lost!r}; write the name of a tool under calls, and what it says under gives")
     tool, wanted = table["calls"], table.get("with", {})
     if not isinstance(tool, str) or tool not in known:
-        raise DataError(f"{where}: calls is {_shortened_repr(tool)}: {UnknownName('tool', str(tool), known)}")
+        raise DataError(f"{where}: calls is {shortened_repr(tool)}: {UnknownName('tool', str(tool), known)}")
     if not isinstance(wanted, dict):
         raise DataError(
-            f'{where}: with is {_shortened_repr(wanted)}; write a table of arguments, such as {{"order": "H17"}}'
+            f'{where}: with is {shortened_repr(wanted)}; write a table of arguments, such as {{"order": "H17"}}'
         )
     gives = table["gives"]
     named = list(dict.fromkeys(name for text in texts_in(gives) for name in _SLOT.findall(text)))
@@ -136,7 +137,7 @@ def _listed_entries(given: object, noun: str, where: str) -> list[object]:
         return [cast("object", value)]
     if not isinstance(value, list | tuple):
         raise DataError(
-            f"{where}: {noun} is {_shortened_repr(value)}; write a list of tables, in a table's cell as JSON"
+            f"{where}: {noun} is {shortened_repr(value)}; write a list of tables, in a table's cell as JSON"
         )
     return list(cast("Sequence[object]", value))
 
@@ -148,7 +149,3 @@ def _parsed_cell(text: str, noun: str, where: str) -> object:
         return cast("object", json.loads(text))
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{where}: {shorten(text, 60)!r} is not JSON ({cause}); mend the {noun}") from cause
-
-
-def _shortened_repr(value: object) -> str:
-    return shorten(repr(value), 60)

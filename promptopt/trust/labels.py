@@ -21,7 +21,7 @@ POOR = 0.2
 _FIRST_OR_SECOND = re.compile(r"(?:reply )?([ab])(?: (?:is )?(?:the )?better(?: one| reply)?)?")
 _TIES = ("tie", "tied", "a tie", "draw", "equal", "equally good", "same", "the same", "both", "neither",
          "no difference", "=")  # fmt: skip
-_NUMBER = re.compile(r"-?\d{1,6}(?:[.,]\d{1,6})?")
+_GRADE = re.compile(r"-?\d{1,6}(?:[.,]\d{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None,
     values: list[float] = []
     for name, text in zip(("score_a", "score_b"), scores, strict=True):
         # Spreadsheets write decimals as their country does.
-        number = float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
+        number = float(text.replace(",", ".")) if _GRADE.fullmatch(text) else None
         if number is None or not low <= number <= high:
             raise DataError(f"{place}: {name} is {text!r}; write a number from {low:g} to {high:g}")
         values.append((number - low) / (high - low))

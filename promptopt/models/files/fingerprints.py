@@ -12,7 +12,7 @@ from typing import cast
 
 from promptopt.errors import ConfigError
 
-_PART = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
+_SPLIT_FILE = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
 """How llama.cpp names the parts of a model: it is given the first, and reads the others from beside it."""
 
 
@@ -42,7 +42,7 @@ def sha256_of_parts(path: Path) -> str:
 
     Raises ConfigError when a part is missing or cannot be read.
     """
-    split = _PART.fullmatch(path.name)
+    split = _SPLIT_FILE.fullmatch(path.name)
     if split is None:
         return sha256_of(path)
     stem, count = split["stem"], int(split["count"])

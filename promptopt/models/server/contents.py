@@ -11,8 +11,8 @@ from promptopt.types import ToolCall, canonical
 
 THOUGHT_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")
 """Where servers put what a model thought, apart from what it said: vLLM, SGLang, DeepSeek; OpenRouter, Ollama."""
-_TEXTS = ("text", "value", "content", "thinking", "reasoning")
-_PART = frozenset((*_TEXTS, "type", "parts", "refusal"))
+_PART_TEXT_FIELDS = ("text", "value", "content", "thinking", "reasoning")
+_PART_FIELDS = frozenset((*_PART_TEXT_FIELDS, "type", "parts", "refusal"))
 """The members by which a part of a content is known."""
 
 
@@ -28,7 +28,7 @@ class Contents:
 def contents_of(message: Mapping[str, Any]) -> Contents:
     """The contents of a chat message. Raises ValueError for a content that is none."""
     content: object = message.get("content")
-    if isinstance(content, dict) and not _PART.intersection(cast("dict[str, Any]", content)):
+    if isinstance(content, dict) and not _PART_FIELDS.intersection(cast("dict[str, Any]", content)):
         # JSON that a gateway has read already.
         found = Contents(canonical(cast("object", content)))
     else:
@@ -111,7 +111,7 @@ def _of_part(part: Mapping[str, Any]) -> Contents:
     kind = str(part.get("type"))
     if "refusal" in kind and isinstance(part.get("refusal"), str):
         return Contents(part["refusal"], refused=True)
-    found = _contents_of(next((part[name] for name in _TEXTS if part.get(name) is not None), None))
+    found = _contents_of(next((part[name] for name in _PART_TEXT_FIELDS if part.get(name) is not None), None))
     # Gemini marks a thought by a flag, others by the kind of the part.
     if "thinking" in kind or "reasoning" in kind or part.get("thought") is True:
         return Contents("", found.said + found.thought)

@@ -51,10 +51,10 @@ def masked_json(value: object, keys: Sequence[str]) -> Any:
 
 def may_escape(body: bytes) -> bool:
     """Whether what is read from `body` may hold a key that `masked_bytes` has not seen; most answers cannot."""
-    return any(sign in body for sign in _SIGNS)
+    return any(sign in body for sign in _ESCAPE_SIGNS)
 
 
-_SIGNS = (b"\\u00", b"\\\\", b"\\/", b'\\"', b"%", b"&")
+_ESCAPE_SIGNS = (b"\\u00", b"\\\\", b"\\/", b'\\"', b"%", b"&")
 
 
 @lru_cache(maxsize=64)

@@ -54,10 +54,10 @@ _RATE = re.compile(
 _REPLY = re.compile(
     r"max_(completion_|new_|output_)?tokens\W[^!?\n]{0,60}(too large|at most|less than|<=|exceed|greater)", re.I
 )
-_READ = re.compile(r"context|prompt|inputs?\b|messages", re.IGNORECASE)
+_ABOUT_INPUT = re.compile(r"context|prompt|inputs?\b|messages", re.IGNORECASE)
 """Without a word of what is read, the reply alone is too long: a setting of the user's, and no fault of a request."""
 
-_TEXT = r"(inputs?|outputs?|prompts?|contents?|messages?|completion|texts?)"
+_TEXT_NOUN = r"(inputs?|outputs?|prompts?|contents?|messages?|completion|texts?)"
 _BAD = (
     # Not "model names are case-sensitive".
     r"(flagged|blocked|inappropriate|harmful|unsafe|(?<!case[- ])sensitive|prohibited|high[- ]risk|disallowed"
@@ -76,11 +76,11 @@ _FILTERED = re.compile(
     re.IGNORECASE,
 )
 _LIKELY_FILTERED = re.compile(
-    rf"usage polic|{_TEXT}\b[^.!?\n]{{0,80}}\b{_BAD}|{_BAD}\b[^.!?\n]{{0,40}}\b{_TEXT}", re.IGNORECASE
+    rf"usage polic|{_TEXT_NOUN}\b[^.!?\n]{{0,80}}\b{_BAD}|{_BAD}\b[^.!?\n]{{0,40}}\b{_TEXT_NOUN}", re.IGNORECASE
 )
 _ACCOUNT = re.compile(r"\b(account|organi[sz]ation|api[ _-]?key|billing|country|region|ip address)\b", re.IGNORECASE)
 """Who asks is refused, not what is asked."""
-_ROLES = re.compile(
+_REFUSES_ROLE = re.compile(
     r"(system|developer)['\"]? ?(role|message|instruction|prompt)s?[^.!?\n]{0,60}"
     r"(not (supported|allowed|enabled|accepted|available)|unsupported|isn't supported)"
     r"|(unsupported|unexpected|unknown|invalid)[^.!?\n]{0,30}\brole|roles must alternate|only user and assistant roles"
@@ -92,7 +92,7 @@ _ROLES = re.compile(
     re.IGNORECASE,
 )
 _PATH = re.compile(r"\b(completions?|chat|endpoints?|paths?|routes?)\b", re.IGNORECASE)
-_TURNS = re.compile(
+_REFUSES_ASSISTANT_TURN = re.compile(
     r"(unexpected|unsupported|unknown|invalid (role|value)|(does not|doesn't) (support|accept|allow|take))"
     r"[^!?\n]{0,40}\bassistant\b"
     r"|\bassistant\b['\"]?[^.!?\n]{0,30}\b(is not|are not|isn't|not|unsupported)\b",
@@ -129,7 +129,7 @@ _BROKEN_OFF = frozenset({
     "insufficient_system_resource", "unspecified", "malformed_response", "interrupted",
 })  # fmt: skip
 """Finish reasons, in lower case, of replies that the server could not finish."""
-_ENDS = frozenset({
+_PLAIN_ENDINGS = frozenset({
     "stop", "stopped", "stop_sequence", "stop_token", "stop_word", "stop_criteria", "eos", "eos_token", "eos_found",
     "end", "ended", "end_turn", "end_of_turn", "end_of_text", "endoftext", "complete", "completed", "completion",
     "done", "finish", "finished", "success", "succeeded", "normal", "ok", "tool_calls", "tool_call", "tool_use",
@@ -155,7 +155,7 @@ def outcome_of(status: int, described: str) -> Finish | None:
         return None
     # The sure words of filters come first: a filter's sentence may speak of lengths as well.
     if status in (400, 422) and _TOO_LONG.search(described):
-        reply_alone = _REPLY.search(described) is not None and _READ.search(described) is None
+        reply_alone = _REPLY.search(described) is not None and _ABOUT_INPUT.search(described) is None
         return None if reply_alone else "rejected"
     likely = status in (400, 403, 422, 451) and _LIKELY_FILTERED.search(described) is not None
     # 451 means legal reasons: what is asked is to blame, unless it is who asks.
@@ -169,12 +169,12 @@ def outcome_of(status: int, described: str) -> Finish | None:
 
 def refuses_roles(described: str) -> bool:
     """Whether a server says that it takes no messages by one of the roles, or not in this order."""
-    return _ROLES.search(described) is not None
+    return _REFUSES_ROLE.search(described) is not None
 
 
 def refuses_turns(said: str) -> bool:
     """Whether it is a reply among the messages that a server takes no role for: what a demonstration may be."""
-    return _TURNS.search(said) is not None
+    return _REFUSES_ASSISTANT_TURN.search(said) is not None
 
 
 def refuses_path(status: int, said: str, model: str) -> bool:
@@ -216,7 +216,7 @@ def tells_nothing(reason: object, native: object = None) -> bool:
     """
     if finish_of(reason) != "stop" or finish_of(native) != "stop":
         return False
-    return plain_reason(reason) not in _ENDS or _TELLS_NOTHING.search(plain_reason(native)) is not None
+    return plain_reason(reason) not in _PLAIN_ENDINGS or _TELLS_NOTHING.search(plain_reason(native)) is not None
 
 
 def plain_reason(reason: object) -> str:

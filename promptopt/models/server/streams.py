@@ -13,7 +13,7 @@ from typing import Any, cast
 from promptopt.models.server.contents import THOUGHT_FIELDS
 from promptopt.models.server.retrying import Outage
 
-_ENDED = "[DONE]"
+_STREAM_END = "[DONE]"
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
@@ -62,7 +62,7 @@ def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
         text = (line.removeprefix("data:") if events else line).strip()
         if not text:
             continue
-        if text == _ENDED:
+        if text == _STREAM_END:
             ended = True
             break
         # An object may take several lines.

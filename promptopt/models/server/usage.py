@@ -8,8 +8,8 @@ from typing import Any, cast
 from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
 from promptopt.types import Request
 
-_READ = ("prompt_tokens", "input_tokens")
-_WRITTEN = ("completion_tokens", "output_tokens")
+_READ_COUNTS = ("prompt_tokens", "input_tokens")
+_WRITTEN_COUNTS = ("completion_tokens", "output_tokens")
 
 
 def usage_of(answer: Mapping[str, Any], request: Request, text: str, model: str) -> tuple[int, int]:
@@ -21,8 +21,8 @@ def usage_of(answer: Mapping[str, Any], request: Request, text: str, model: str)
     counts = cast("dict[str, Any]", answer["usage"]) if isinstance(answer.get("usage"), dict) else {}
     asked = _texts_sent(request)
     most_read, most_written = most_tokens(asked, text, request.sampling.max_tokens)
-    read = _counted(counts, _READ, most_read, there=any(asked))
-    written = _counted(counts, _WRITTEN, most_written, there=bool(text))
+    read = _counted(counts, _READ_COUNTS, most_read, there=any(asked))
+    written = _counted(counts, _WRITTEN_COUNTS, most_written, there=bool(text))
     total = count_of(counts.get("total_tokens"), most_read + most_written)
     if written is None:
         left = None if total is None or read is None else total - read

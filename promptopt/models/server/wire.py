@@ -55,8 +55,8 @@ _FOR_GOOD = re.compile(
     re.IGNORECASE,
 )
 """What no retry mends, said with status 200: a gateway passes the error of another server on."""
-_SAID = ("message", "msg", "detail", "error_msg", "errorMessage")
-_SHOWN = 300
+_MESSAGE_FIELDS = ("message", "msg", "detail", "error_msg", "errorMessage")
+_QUOTED_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def scrub(text: str, *keys: str) -> str:
     return _KEY.sub(MASK, masked(text, (*keys, *secrets)))
 
 
-def quoted(text: str, most: int = _SHOWN) -> str:
+def quoted(text: str, most: int = _QUOTED_CHARACTERS) -> str:
     """What a server says, as a sentence of ours can hold it: one line, no secrets, no control characters, not long."""
     shown = visible(" ".join(scrub(text).split()))
     if len(shown) <= most:
@@ -276,7 +276,7 @@ def _complaint(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(status, dict):
         told = cast("dict[str, Any]", status)
         return {"message": str(told.get("status_msg", "")), "code": told.get("status_code")}
-    said = next((answer[name] for name in _SAID if isinstance(answer.get(name), str) and answer[name]), None)
+    said = next((answer[name] for name in _MESSAGE_FIELDS if isinstance(answer.get(name), str) and answer[name]), None)
     return {} if said is None else {"message": said, "code": answer.get("code"), "type": answer.get("type")}
 
 

@@ -49,7 +49,7 @@ from promptopt.selection.fresh import FreshRejects
 from promptopt.selection.generations import looks_of
 from promptopt.types import Estimate, Example, Prompt, Room, Sampling, ScoreMatrix, UpperBounds
 
-_Item = TypeVar("_Item")
+_Drawn = TypeVar("_Drawn")
 SAMPLING = Sampling(temperature=0.7, max_tokens=1024)
 PAPER_SELECTOR = UCB(budget=2048)
 FILTER = 16
@@ -315,7 +315,7 @@ def _groups(rng: random.Random, errors: Sequence[Mistake], count: int, size: int
     return list(drawn.values())
 
 
-def _some(rng: random.Random, items: Sequence[_Item], most: int) -> list[_Item]:
+def _some(rng: random.Random, items: Sequence[_Drawn], most: int) -> list[_Drawn]:
     """At most `most` of the items, at random, in the order they came."""
     if len(items) <= most:
         return list(items)

@@ -34,7 +34,7 @@ Worths = Mapping[Prompt, float]
 """What each prompt that the search knows is worth, in the order they came up."""
 
 _WHO = "proposer"
-_SENTENCE = re.compile(r"\s*[^\n]+?(?:[.!?]+(?=\s|$)|$)\s*", re.MULTILINE)
+_SENTENCE_WITH_GAPS = re.compile(r"\s*[^\n]+?(?:[.!?]+(?=\s|$)|$)\s*", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +315,7 @@ def evenly(rng: random.Random, pool: Sequence[Example], demos: Sequence[Example]
 
 def pieces(text: str) -> list[str]:
     """The sentences and list items of a text, which joined give it back."""
-    return [found for found in _SENTENCE.findall(text) if found.strip()]
+    return [found for found in _SENTENCE_WITH_GAPS.findall(text) if found.strip()]
 
 
 def scaled_points(worths: Sequence[float]) -> list[int]:

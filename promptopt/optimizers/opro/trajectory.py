@@ -14,7 +14,7 @@ from promptopt.types import Prompt
 Trajectory = Mapping[Prompt, float]
 """Scored prompts and what they scored, oldest first."""
 
-_BOLD = re.compile(r"(?<!\w)\*\*(?=\S)(.+?)(?<=\S)\*\*(?!\w)", re.DOTALL)
+_BOLD_SPAN = re.compile(r"(?<!\w)\*\*(?=\S)(.+?)(?<=\S)\*\*(?!\w)", re.DOTALL)
 
 
 def best_last(trajectory: Trajectory, count: int) -> list[Prompt]:
@@ -60,7 +60,7 @@ def block(title: str, entries: Sequence[str]) -> str:
 
 def polish(text: str) -> str:
     """Trimmed, without marks of bold type, the first letter a capital one where the script has such (OPRO's code)."""
-    plain = _BOLD.sub(r"\1", text).strip()
+    plain = _BOLD_SPAN.sub(r"\1", text).strip()
     # Some letters have two for a capital (ß), and stay as they are.
     capital = plain[:1].title()
     return capital + plain[1:] if len(capital) == 1 else plain

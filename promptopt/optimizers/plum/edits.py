@@ -23,8 +23,8 @@ Bank = tuple[str, ...]
 FRONT = -1
 """The place of an addition before the first chunk."""
 _WEAK = ",;:，；：、"
-_CLOSING = ",;:.!?…。，；：！？、"
-_MARK = re.compile(f"[{_CLOSING}]+")
+_CLOSING_MARKS = ",;:.!?…。，；：！？、"
+_CLOSING_RUN = re.compile(f"[{_CLOSING_MARKS}]+")
 SHOWN = 60
 """Characters of a phrase shown in a lineage."""
 
@@ -125,8 +125,8 @@ def crossover(first: Phrases, second: Phrases, split: int) -> str:
 
 def join(left: str, right: str) -> str:
     """The two texts, with a space where words would run together, and one mark where two would meet."""
-    mark = _MARK.match(right)
-    if mark and left[-1:] in _CLOSING:
+    mark = _CLOSING_RUN.match(right)
+    if mark and left[-1:] in _CLOSING_MARKS:
         left, right = (left[:-1], right) if left[-1:] in _WEAK else (left, right[mark.end() :])
     return left + (" " if _words_meet(left, right) else "") + right
 
@@ -202,4 +202,4 @@ def _between(left: str, right: str) -> str:
     # A fence of code must stay alone on its lines.
     if "\n" in left or "\n" in right:
         return "\n"
-    return "" if unspaced(left[-1]) or unspaced(right[0]) or right[0] in _CLOSING else " "
+    return "" if unspaced(left[-1]) or unspaced(right[0]) or right[0] in _CLOSING_MARKS else " "

@@ -29,19 +29,19 @@ RUN = 6
 PARTS = (2, 3, 4)
 """Into how many word runs a sentence is cut at level `span` (the reference draws one of these)."""
 
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_UNSPACED_SCRIPTS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
+_IS_UNSPACED = re.compile(f"[{_UNSPACED_SCRIPTS}]")
 _TOKEN = re.compile(
     r"(?P<lead>^[ \t]*(?:[-*•–>]|#{1,6}|\(?\d{1,3}[.)]|\(?[A-Za-z][.)])[ \t]+)"
-    rf"|(?P<run>[{_UNSPACED}]+)|(?P<word>[^\s{_UNSPACED}]+)",
+    rf"|(?P<run>[{_UNSPACED_SCRIPTS}]+)|(?P<word>[^\s{_UNSPACED_SCRIPTS}]+)",
     re.MULTILINE,
 )
 """The mark of a list item or heading; a stretch of a script without spaces; what stands between spaces."""
-_CLOSING = re.compile(r"(?:[,;:.!?…。，；：！？、—]+[\"'”’»)\]）」』]*)+$")
+_CLOSING_MARKS_AT_END = re.compile(r"(?:[,;:.!?…。，；：！？、—]+[\"'”’»)\]）」』]*)+$")
 _SENTENCE_CLOSING = re.compile(r"[.!?…。！？]")
 # Like e.g. and i.e.: their last full stop ends no phrase.
 _ABBREVIATION = re.compile(r"(?:[^\W\d_]\.){2,}")
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]|\n")
+_SENTENCE_BOUNDARY = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]|\n")
 _STARTERS = frozenset([
     "and", "or", "but", "nor", "so", "yet", "for", "after", "although", "as", "because", "before", "if", "once",
     "since", "that", "though", "unless", "until", "when", "whenever", "where", "whereas", "whether", "while", "how",
@@ -51,7 +51,7 @@ _STARTERS = frozenset([
     "throughout", "to", "toward", "towards", "under", "upon", "using", "via", "with", "within", "without"
 ])  # fmt: skip
 """Conjunctions, subordinators, relative words and prepositions: a phrase may begin with them."""
-_NO_LINK = rf"\s<>\"'{{}}\u3000-\u303f\uff00-\uffef{_UNSPACED}"
+_NO_LINK = rf"\s<>\"'{{}}\u3000-\u303f\uff00-\uffef{_UNSPACED_SCRIPTS}"
 # Fences also where they are left open, braces with a macro before them (\boxed{...}), tags, and links without the
 # mark after them.
 _PROTECTED = re.compile(
@@ -120,7 +120,7 @@ class Phrases:
     def sentence(self, index: int) -> str:
         """The sentence that chunk `index` stands in."""
         start, end = self.offset + self.chunks[index].start, self.offset + self.chunks[index].end
-        ends = [match.end() for match in _SENTENCE_END.finditer(self.whole)]
+        ends = [match.end() for match in _SENTENCE_BOUNDARY.finditer(self.whole)]
         begin = max((place for place in ends if place <= start), default=0)
         return self.whole[begin : min((place for place in ends if place >= end), default=len(self.whole))].strip()
 
@@ -225,7 +225,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
                 yield _Piece("run", start, stop)
                 start = stop
         else:
-            closing = None if _ABBREVIATION.fullmatch(match["word"]) else _CLOSING.search(match["word"])
+            closing = None if _ABBREVIATION.fullmatch(match["word"]) else _CLOSING_MARKS_AT_END.search(match["word"])
             middle = end if closing is None else start + closing.start()
             if start < middle:
                 yield _Piece("word", start, middle)

@@ -26,7 +26,7 @@ DRAWS = 10
 LIGHT = tuple(0.05 + 0.15 * step / 9 for step in range(10))
 """The shares that light pruning draws from: ten, evenly spaced (the code's)."""
 
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_LINE_WITH_BREAK = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def slots_of(example: Example) -> tuple[str, ...]:
 
 def lines(text: str) -> list[str]:
     """The lines of a text, each with its line break."""
-    return _LINE.findall(text)
+    return _LINE_WITH_BREAK.findall(text)
 
 
 def without(mask: Mask, places: Iterable[int]) -> Mask:

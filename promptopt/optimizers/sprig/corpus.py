@@ -16,8 +16,8 @@ from promptopt.errors import ConfigError, DataError
 CATEGORIES = ("reasoning", "behavioural", "property", "safety", "role", "style", "emotion", "scenario", "custom")
 """What components are about; those of users are `custom`."""
 FEWEST_WORDS, MOST_WORDS = 3, 40
-_ENDS = (".", "!", "?", "。", "！", "？", "؟")
-_SENTENCE = re.compile(r"[.!?。！？؟]+(?=\s|$)")
+_CLOSING_STOPS = (".", "!", "?", "。", "！", "？", "؟")
+_FULL_STOP = re.compile(r"[.!?。！？؟]+(?=\s|$)")
 _FORMAT = re.compile(r"####|<[^>]*>|\banswer is:|final answer:|benchmark", re.IGNORECASE)
 """Marks that readers of answers go by, and names of what models are measured on."""
 
@@ -45,9 +45,9 @@ def fault(text: str, category: str = "custom") -> str:
     if not FEWEST_WORDS <= count <= MOST_WORDS:
         return f"{count} words, and it has to have {FEWEST_WORDS} to {MOST_WORDS}"
     # Components are joined by blanks: without an end two would run into one sentence.
-    if not text.rstrip("\"'”’)").endswith(_ENDS):
+    if not text.rstrip("\"'”’)").endswith(_CLOSING_STOPS):
         return "no full stop, exclamation or question mark at its end"
-    if len(_SENTENCE.findall(text)) > 2:
+    if len(_FULL_STOP.findall(text)) > 2:
         return "more than two sentences"
     if _FORMAT.search(text):
         return "a mark that answers are read by, or the name of a benchmark"

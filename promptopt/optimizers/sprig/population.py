@@ -40,7 +40,7 @@ MERGED = 5
 MOST_COMPONENTS = 30
 """Components of a prompt by chance, in the paper."""
 
-_ASKED: dict[Operation, str] = {
+_REQUEST_OF_OPERATION: dict[Operation, str] = {
     "rephrase": "Say this sentence of a system prompt in another way, with the same meaning:",
     "merge": "Merge these parts of a system prompt into one sentence that says what all of them say:",
     "useful": "You are an expert on system prompts that help with any task. These are the parts of one. Write one or "
@@ -191,7 +191,10 @@ class Population:
         """The children that the proposer writes; a reply that breaks the corpus's rules is none, and counted."""
         requests = [
             REQUEST.render(
-                {"task": _ASKED[operation], "parts": json.dumps([each.text for each in about], ensure_ascii=False)}
+                {
+                    "task": _REQUEST_OF_OPERATION[operation],
+                    "parts": json.dumps([each.text for each in about], ensure_ascii=False),
+                }
             )
             for operation, _, about in asked
         ]

@@ -11,9 +11,9 @@ from promptopt.tasks.reading.json_objects import table_of, tables_among
 Table = dict[str, object]
 _IDS = ("id", "messageId", "message_id", "uuid")
 _PARENTS = ("parentId", "parentUuid", "parentMessageId", "parent_message_uuid", "parent", "parent_id")
-_SHOWN = ("currentId", "currNode", "current_node", "current_leaf_message_uuid")
+_SHOWN_LEAF_FIELDS = ("currentId", "currNode", "current_node", "current_leaf_message_uuid")
 _AROUND = ("chat", "conv", "history")
-_LISTS = ("messages", "chat_messages")
+_MESSAGE_LISTS = ("messages", "chat_messages")
 
 
 def branch_shown(row: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -23,14 +23,16 @@ def branch_shown(row: Mapping[str, object]) -> Mapping[str, object] | None:
     """
     around = [row, *(table_of(row.get(name)) for name in _AROUND)]
     around += [table_of(table_of(row.get("chat")).get("history"))]
-    listed = [_tables_within(place.get(name)) for place in around for name in _LISTS]
+    listed = [_tables_within(place.get(name)) for place in around for name in _MESSAGE_LISTS]
     tables = next((each for each in listed if each), list[Table]())
     by_id = {key: each for each in tables if (key := _first_id(each, _IDS))}
     parents = [parent for each in by_id.values() if (parent := _first_id(each, _PARENTS)) in by_id]
     # A list of messages in order is no tree, and needs no branch to be found.
     if not by_id or not parents or (len(set(parents)) == len(parents) and not _mapped(around)):
         return None
-    place = next((name for each in around if (name := _first_id(each, _SHOWN)) in by_id), _last_of_branch(by_id))
+    place = next(
+        (name for each in around if (name := _first_id(each, _SHOWN_LEAF_FIELDS)) in by_id), _last_of_branch(by_id)
+    )
     found: list[Table] = []
     while place in by_id:
         # A node that was seen is taken away: no tree leads back to itself.
@@ -90,7 +92,7 @@ def _last_of_branch(by_id: Mapping[str, Table]) -> str:
 
 def _mapped(around: list[Mapping[str, object]]) -> bool:
     """Whether the messages stand under their ids alone, in any order, and as no list."""
-    return not any(isinstance(place.get(name), list) and place[name] for place in around for name in _LISTS)
+    return not any(isinstance(place.get(name), list) and place[name] for place in around for name in _MESSAGE_LISTS)
 
 
 def _tables_within(value: object) -> list[Table]:

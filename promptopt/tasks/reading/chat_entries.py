@@ -31,7 +31,7 @@ _INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "cont
            "request", "params", "dialogue", "turns", "exchanges", "interactions", "transcript", "chat_messages",
            "comments", "events", "entries", "message", "chat", "kwargs", *BODIES, "inputBodyJson", "data",
            "value")  # fmt: skip
-_ASKED = _INPUTS[: _INPUTS.index("request")]
+_PLAIN_INPUTS = _INPUTS[: _INPUTS.index("request")]
 """Those that may be a text alone, which a user said."""
 _SYSTEMS = ("system", "system_prompt", "instructions", "systemInstruction", "system_instruction", "preamble",
             "systemPrompt")  # fmt: skip
@@ -63,9 +63,9 @@ def entries_of(row: Row) -> list[object] | None:
         if found is None or (name == "data" and len(found) < 2 and not reply_of(row)):
             # Tools for labelling have the text of a row in `data`.
             continue
-        if not _structured(row[name]) and name in _ASKED and plain is None:
+        if not _structured(row[name]) and name in _PLAIN_INPUTS and plain is None:
             plain = any(mark in row for mark in _SAMPLES) or is_answered(row)
-        if _structured(row[name]) or (name in _ASKED and plain):
+        if _structured(row[name]) or (name in _PLAIN_INPUTS and plain):
             return _with_system(row, found)
     spoken = spoken_in(row)
     found = _by_form(row, 0) if spoken is None else spoken

@@ -20,14 +20,14 @@ _NEWS = ("join", "leave", "topic", "purpose", "name", "archive")
 """How Slack ends the kinds of messages that tell what happened to a channel."""
 _TIMED = re.compile(r"\d+\.\d+")
 """How Slack names a message."""
-_WRITTEN = ("text", "multimodal_text")
+_WRITTEN_CONTENT = ("text", "multimodal_text")
 """What ChatGPT shows as said; the others are thoughts, code and what tools gave."""
 
-_NUMBERED = {"0": "user", "1": "assistant", "2": "", "3": "assistant"}
+_CHATWOOT_ROLES = {"0": "user", "1": "assistant", "2": "", "3": "assistant"}
 _OF_CHATWOOT = {"inbox_id", "account_id", "content_type", "content_attributes", "private", "sender_type"}
 """Members beside a number as the kind of a message: other programs may count the other way round."""
 _SENT = ("photo", "document", "voice", "audio", "video", "video_note", "sticker", "animation")
-_LISTS = ("messages", "activities", "results")
+_TURN_LISTS = ("messages", "activities", "results")
 _DONE = ("trace", "event", "typing", "conversationUpdate", "systemEventMessage")
 _STEPS = {"user_message": "user", "assistant_message": "assistant", "run": "", "tool": "", "llm": "", "embedding": "",
           "retrieval": "", "rerank": "", "system_message": "", "undefined": ""}  # fmt: skip
@@ -66,11 +66,11 @@ def _activity(row: Row) -> Row | None:
 def _chatwoot(row: Row) -> Row | None:
     """A message of Chatwoot's, whose kinds are numbers: of the customer, of the desk, of neither, of a template."""
     kind = str(row.get("message_type"))
-    if kind not in _NUMBERED or "content" not in row or not _OF_CHATWOOT & set(row):
+    if kind not in _CHATWOOT_ROLES or "content" not in row or not _OF_CHATWOOT & set(row):
         return None
     # What happened to a conversation, and what colleagues tell each other, is no turn.
-    unsaid = not _NUMBERED[kind] or row.get("private") in (True, "true", "True", "t", "1")
-    role, text = ("", "") if unsaid else (_NUMBERED[kind], row["content"])
+    unsaid = not _CHATWOOT_ROLES[kind] or row.get("private") in (True, "true", "True", "t", "1")
+    role, text = ("", "") if unsaid else (_CHATWOOT_ROLES[kind], row["content"])
     name = str(table_of(row.get("conversation")).get("id", row.get("conversation_id", "")))
     moment = {"created_at": row["created_at"]} if "created_at" in row else {}
     said = {"role": role, "content": text, **({} if unsaid else _files(row))}
@@ -79,7 +79,7 @@ def _chatwoot(row: Row) -> Row | None:
 
 def _conversation(row: Row) -> Row | None:
     """A conversation whose messages are such rows."""
-    for name in _LISTS:
+    for name in _TURN_LISTS:
         tables = list_of_tables(row.get(name))
         # Beside what was said stands what a bot did.
         turns = [
@@ -300,7 +300,7 @@ def _chatgpt(row: Row) -> Row | None:
         parts, place = content.get("parts"), node.get("parent")
         # The page's own system messages are empty.
         said = isinstance(parts, list) and any(cast("list[object]", parts)) and role != "tool"
-        if said and content.get("content_type") in _WRITTEN and message.get("recipient", "all") == "all":
+        if said and content.get("content_type") in _WRITTEN_CONTENT and message.get("recipient", "all") == "all":
             found.append({"role": role, "content": parts})
     return {**row, "messages": found[::-1]} if found else None
 

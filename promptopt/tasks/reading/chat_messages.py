@@ -28,13 +28,13 @@ from promptopt.tasks.reading.speakers import as_spoken, has_files, is_pictured, 
 from promptopt.thoughts import after_thought
 from promptopt.types import ChatRole, Message, ToolCall, canonical
 
-_KINDS: Mapping[str, str] = {"humanmessage": "human", "aimessage": "ai", "aimessagechunk": "ai",
+_ROLE_OF_CLASS: Mapping[str, str] = {"humanmessage": "human", "aimessage": "ai", "aimessagechunk": "ai",
                              "systemmessage": "system", "toolmessage": "tool", "functionmessage": "tool",
                              "chatmessage": "user"}  # fmt: skip
 """The classes of LangChain's messages."""
-_HELD = ("content", "value", "tool_calls", "function_call", "parts", "blocks")
+_CONTENT_FIELDS = ("content", "value", "tool_calls", "function_call", "parts", "blocks")
 """Members of which a model's message has one."""
-_END = re.compile(r"\s*(?:<\|(?:endoftext|im_end|eot_id|end|return)\|>|</s>|<end_of_turn>)\s*\Z")
+_TURN_END_TOKEN = re.compile(r"\s*(?:<\|(?:endoftext|im_end|eot_id|end|return)\|>|</s>|<end_of_turn>)\s*\Z")
 """The mark with which a model ends, where a log has it in the text."""
 # So many letters of it: a text that only speaks of such addresses holds fewer.
 _WRITTEN_OUT = re.compile(r"data:(image|audio|video)/[\w.+-]+;base64,[\w+/=]{64}")
@@ -47,7 +47,7 @@ def is_message(entry: object) -> bool:
     if isinstance(table.get("kwargs"), dict) or isinstance(table.get("data"), dict):
         # Rasa's turns have data too.
         return _message_kind(table) != "" or as_spoken(table) is not table
-    said = any(name in table for name in _HELD)
+    said = any(name in table for name in _CONTENT_FIELDS)
     plain = said and (isinstance(table.get("role", table.get("from")), str) or is_speaker(str(table.get("type"))))
     return is_entry(table) or plain or as_spoken(table) is not table
 
@@ -107,7 +107,7 @@ def _message_kind(table: Mapping[str, object]) -> str:
     path = table.get("id")
     # `["langchain", "schema", "messages", "HumanMessage"]`
     if isinstance(path, list) and path:
-        return _KINDS.get(str(cast("list[object]", path)[-1]).casefold(), "")
+        return _ROLE_OF_CLASS.get(str(cast("list[object]", path)[-1]).casefold(), "")
     kind = table.get("type")
     return kind if isinstance(kind, str) and is_speaker(kind) and isinstance(table.get("data"), dict) else ""
 
@@ -169,7 +169,7 @@ def _message_content(table: Mapping[str, object]) -> object:
 def _step(role: ChatRole, content: object, table: Mapping[str, object], beside: Sequence[ToolCall]) -> list[Message]:
     text, within, results = content_of(content)
     # What a model thought is not sent back to it, and no reply is held against it.
-    text = _END.sub("", after_thought(text)) if role == "assistant" else text
+    text = _TURN_END_TOKEN.sub("", after_thought(text)) if role == "assistant" else text
     calls = (*within, *beside)
     name, of = table.get("name"), table.get("tool_call_id")
     plain = Message(role, text, calls, str(of) if of else "", name if isinstance(name, str) else "")

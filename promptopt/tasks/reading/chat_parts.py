@@ -14,7 +14,7 @@ from promptopt.errors import DataError
 from promptopt.tasks.reading.json_objects import table_of
 from promptopt.types import Message, ToolCall, canonical
 
-_TEXTS = ("text", "input_text", "output_text")
+_TEXT_KINDS = ("text", "input_text", "output_text")
 _SOUNDS = ("input_audio", "output_audio", "audio")
 _THOUGHTS = ("thinking", "reasoning", "redacted_thinking", "reasoningContent")
 _CALLS = ("tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call", "mcp_call",
@@ -27,7 +27,7 @@ _RESULT_BY = ("functionResponse", "function_response", "toolResult", "tool_call_
 _SILENT = ("step-start", "source-url", "source-document", "cachePoint", "item_reference", "web_search_call",
            "file_search_call", "mcp_list_tools", "server_tool_use", "web_search_tool_result")  # fmt: skip
 """Marks, sources, and what the server of a model did by itself: none is said, and none can be sent again."""
-_NAMES = ("name", "toolName", "tool_name")
+_NAME_FIELDS = ("name", "toolName", "tool_name")
 _ARGUMENTS = ("arguments", "args", "input", "tool_kwargs")
 # OpenAI's responses have an `id` of the entry beside the one that joins call and result.
 _IDS = ("call_id", "toolCallId", "tool_use_id", "toolUseId", "tool_call_id", "id")
@@ -59,7 +59,7 @@ def is_entry(entry: object) -> bool:
 
 def is_call(table: Mapping[str, object]) -> bool:
     """Whether this is a call of a tool by its type and its name."""
-    return _type(table) in _CALLS and any(isinstance(table.get(name), str) for name in _NAMES)
+    return _type(table) in _CALLS and any(isinstance(table.get(name), str) for name in _NAME_FIELDS)
 
 
 def entry_of(table: Mapping[str, object]) -> list[Message]:
@@ -138,7 +138,7 @@ def call_of(entry: object) -> ToolCall:
     # OpenAI's custom tools take a text, in an envelope of their own.
     inner = table.get("function", table.get("custom"))
     function = cast("dict[str, object]", inner) if isinstance(inner, dict) else table
-    name = _first_given(function, _NAMES)
+    name = _first_given(function, _NAME_FIELDS)
     if not isinstance(name, str) or not name:
         raise Unusable(f"a call of a tool has no name ({shortened_entry(entry)})")
     id = _first_given(table, _IDS)
@@ -196,7 +196,7 @@ def _tool_message(table: Mapping[str, object]) -> Message:
     # Haystack keeps the call, with its id, as the origin of its result.
     id = _first_given({**table_of(given.get("origin")), **given}, _IDS)
     # Without an id it is the name that tells whose result this is.
-    name = None if id else _first_given(given, _NAMES)
+    name = None if id else _first_given(given, _NAME_FIELDS)
     said = _given(_first_given(given, _GIVEN))
     return Message("tool", said, tool_call_id=str(id) if id else "", name=name if isinstance(name, str) else "")
 
@@ -232,7 +232,7 @@ def _text_of(table: Mapping[str, object]) -> str | None:
     if kind == "document" and "data" in document:
         return _given(document["data"])
     # Gemini's parts have a text and no kind.
-    text = _first_given(table, ("text", "content")) if kind in _TEXTS else table.get("text") if not kind else None
+    text = _first_given(table, ("text", "content")) if kind in _TEXT_KINDS else table.get("text") if not kind else None
     # A sound that was written down is read as that.
     text = table.get("transcript") if kind in _SOUNDS else text
     # Messages of OpenAI's threads have what they cite beside the text.

@@ -8,7 +8,7 @@ from typing import cast
 from promptopt.tasks.tool_results import as_openai
 from promptopt.types import canonical
 
-_LISTS = ("functionDeclarations", "function_declarations")
+_DECLARATION_LISTS = ("functionDeclarations", "function_declarations")
 _SCHEMAS = ("inputSchema", "input_schema", "parametersJsonSchema")
 
 
@@ -22,7 +22,7 @@ def tools_in(given: object) -> tuple[str, ...]:
 def _function_tools(tool: Mapping[str, object]) -> list[dict[str, object]]:
     if isinstance(tool.get("function"), dict):
         return [dict(tool)]
-    for name in _LISTS:
+    for name in _DECLARATION_LISTS:
         # Gemini's hold several, whose types are in capitals.
         held = cast("list[object]", tool[name]) if isinstance(tool.get(name), list) else []
         inner = [cast("dict[str, object]", each) for each in held if isinstance(each, dict)]

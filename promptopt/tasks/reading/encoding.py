@@ -9,11 +9,11 @@ from pathlib import Path
 from promptopt.errors import DataError
 from promptopt.text import counted
 
-_BLOCK = 1 << 20
+_BYTES_AT_ONCE = 1 << 20
 _PACKED = {b"\x1f\x8b": "a gzip archive", b"PK\x03\x04": "a zip archive or an Excel file", b"PAR1": "a Parquet file"}
 _HEAD = 60
 """Bytes that say what a file is."""
-_OTHERS = {
+_NO_DATA = {
     b"<!doctype html": "a page of the web, and no data: a download may have ended at a login; fetch it again",
     b"<html": "a page of the web, and no data: a download may have ended at a login; fetch it again",
     b"version https://git-lfs": "a pointer of Git LFS, and no data; fetch the file itself with `git lfs pull`",
@@ -30,7 +30,7 @@ def read_lines(path: Path) -> Iterator[str]:
     """
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
-    other = next((said for mark, said in _OTHERS.items() if head.lstrip().lower().startswith(mark)), None)
+    other = next((said for mark, said in _NO_DATA.items() if head.lstrip().lower().startswith(mark)), None)
     if other is not None:
         raise DataError(f"{path} is {other}")
     packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), None)
@@ -92,7 +92,7 @@ def _is(count: int) -> str:
 def _lines_beside(path: Path) -> int:
     """How many lines of the first block hold letters beyond ASCII and are UTF-8; 0 where as many are not."""
     with path.open("rb") as stream:
-        lines = [line for line in stream.read(_BLOCK).split(b"\n") if not line.isascii()]
+        lines = [line for line in stream.read(_BYTES_AT_ONCE).split(b"\n") if not line.isascii()]
     right = sum(map(_is_utf8, lines))
     # Bytes of another encoding may be UTF-8 by chance.
     return right if 2 * right > len(lines) else 0
@@ -113,7 +113,7 @@ def _first_bad_byte(path: Path, encoding: str) -> tuple[int, int]:
     offset, line = 0, 1
     with path.open("rb") as stream:
         while True:
-            block = stream.read(_BLOCK)
+            block = stream.read(_BYTES_AT_ONCE)
             # Bytes of a character that began in the block before.
             pending = len(decoder.getstate()[0])
             try:

@@ -38,7 +38,7 @@ from promptopt.text import counted
 from promptopt.types import Example
 
 _UNPACKED = {".gz": "gunzip -k", ".zip": "unzip", ".bz2": "bunzip2 -k", ".xz": "unxz -k", ".zst": "unzstd"}
-_TEXTS = (".txt", ".log", ".md")
+_TEXT_SUFFIXES = (".txt", ".log", ".md")
 KEPT = 50_000
 """The most rows kept of one file."""
 
@@ -179,7 +179,7 @@ def read_rows(path: Path) -> Iterator[Row]:
             raise DataError(
                 f"{path} is packed; unpack it, for example with `{_UNPACKED[path.suffix.lower()]} {path.name}`"
             )
-        if path.suffix.lower() in _TEXTS:
+        if path.suffix.lower() in _TEXT_SUFFIXES:
             raise DataError(
                 f"{path} is a text, and not rows; where it holds a table, name it .csv or .tsv; where it holds chats, "
                 f"make a .csv of a column 'transcript', with a chat in each row and its turns as lines such as "

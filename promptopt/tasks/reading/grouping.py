@@ -14,8 +14,9 @@ from promptopt.types import Message
 Row = Mapping[str, object]
 BODIES = ("requestBody", "request_body", "backendRequestBody", "BackendRequestBody", "RequestMessages",
           "full_request")  # fmt: skip
-_BESIDE = ("body", "request", "params", "input", "inputs", "extra", "metadata", "request_properties", "trace_metadata",
-           "invocation_params", "inputBodyJson", "toolConfig", "config", "kwargs", *BODIES)  # fmt: skip
+_WRAPPING_FIELDS = ("body", "request", "params", "input", "inputs", "extra", "metadata", "request_properties",
+                    "trace_metadata", "invocation_params", "inputBodyJson", "toolConfig", "config", "kwargs",
+                    *BODIES)  # fmt: skip
 _TRACES = ("trace_id", "root_span_id")
 """Names of what is at least one conversation: all calls of a model for one answer."""
 _CERTAIN = 4
@@ -35,7 +36,7 @@ def unpacked(value: object) -> object:
 def places(row: Row, levels: int = 3) -> Iterator[Row]:
     """The row, and the objects in it where programs put what belongs to a request, down to so many levels."""
     yield row
-    for name in _BESIDE if levels else ():
+    for name in _WRAPPING_FIELDS if levels else ():
         inner = unpacked(row.get(name))
         if isinstance(inner, dict):
             yield from places(cast("dict[str, object]", inner), levels - 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from promptopt.tasks.reading.columns import Row
 from promptopt.tasks.reading.row_numbers import TABLES
 
-_WORDS = 8
+_WORDS_OF_SENTENCE = 8
 """Words from which on a name may be a text. Ours."""
 
 
@@ -34,7 +34,7 @@ def looks_like_data(path: Path, row: Row) -> bool:
     """Whether a name of a column is a sentence or a number, as in a table whose first row names nothing."""
     names = list(row) if path.suffix.lower() in TABLES else []
     counted = names == [str(place) for place in range(len(names))]
-    return any(len(name.split()) >= _WORDS or _is_number(name) for name in names) and not counted
+    return any(len(name.split()) >= _WORDS_OF_SENTENCE or _is_number(name) for name in names) and not counted
 
 
 def _is_number(name: str) -> bool:

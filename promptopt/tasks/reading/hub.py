@@ -20,7 +20,7 @@ from promptopt.places import home
 
 _TIMEOUT_S = 3.0
 """For finding the hub's address, for connecting, and for each read."""
-_BLOCK = 1 << 16
+_BYTES_A_READ = 1 << 16
 _LARGEST = 1 << 30
 """Bytes of a file that is fetched: the largest data set of the library has 5 MB, and a disk is soon full."""
 
@@ -119,7 +119,7 @@ def _fetch(url: str, path: Path, checksum: str | None, advice: str) -> None:
                 _check_resolves(url)
                 with urlopen(url, timeout=_TIMEOUT_S) as response:
                     expected = response.headers.get("Content-Length")
-                    while block := response.read(_BLOCK):
+                    while block := response.read(_BYTES_A_READ):
                         seen.update(block)
                         part.write(block)
                         if part.tell() > _LARGEST:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from promptopt.text import shorten
 
-_SHOWN = 40
+_SHOWN_CHARACTERS = 40
 
 
 class NamedTwice(ValueError):
@@ -24,6 +24,6 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     if len(table) < len(pairs):
         for name, value in pairs:
             if table[name] != value:
-                first, last = (shorten(repr(each), _SHOWN) for each in (value, table[name]))
+                first, last = (shorten(repr(each), _SHOWN_CHARACTERS) for each in (value, table[name]))
                 raise NamedTwice(f"an object names {name!r} twice, with {first} and {last}; take one of them out")
     return table

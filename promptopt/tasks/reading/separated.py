@@ -16,12 +16,12 @@ from promptopt.tasks.reading.tables import check_header
 from promptopt.text import counted
 
 _SEPARATORS = (",", ";", "\t", "|")
-_SHOWN = 200
+_SAMPLED_LINES = 200
 """Lines that the separator is found by."""
-_TITLES = 10
+_TITLE_LINES = 10
 """Lines that a title may take, with blank ones. Ours."""
-_QUOTED = re.compile(r'"(?:[^"]|"")*"')
-_TEXT = re.compile(r'="((?:[^"]|"")*)"')
+_QUOTED_CELL = re.compile(r'"(?:[^"]|"")*"')
+_TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 _LARGEST = 2**31 - 1
 """Characters of a cell, where the csv module allows 131,072; the most that fits a C long everywhere."""
 
@@ -35,7 +35,7 @@ def separated_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """The same, each with its number as spreadsheets count: what stands above the header counts, and blank lines."""
     csv.field_size_limit(_LARGEST)
     lines = read_lines(path)
-    head = list(islice(lines, _SHOWN))
+    head = list(islice(lines, _SAMPLED_LINES))
     separator, skipped = _said_or_found(head, "\t" if path.suffix.lower() == ".tsv" else ",")
     head = head[skipped:]
     quote = _quote(head, separator)
@@ -102,7 +102,7 @@ def _notes_above(head: list[str], separator: str) -> int:
     A line without "#" is a title where a blank line follows, and then nothing but whole rows. So are lines of one
     value and empty cells behind it, as spreadsheets write a title, above a row in which every cell is full.
     """
-    cells = list(csv.reader(head[:_TITLES], delimiter=separator))
+    cells = list(csv.reader(head[:_TITLE_LINES], delimiter=separator))
     wide = next((place for place, row in enumerate(cells) if sum(map(bool, map(str.strip, row))) > 1), 0)
     # A quotation mark may hold several lines together.
     plain = all('"' not in line for line in head[:wide])
@@ -138,7 +138,11 @@ def _quote(head: list[str], separator: str) -> str:
     apart = re.escape(separator)
     value = re.compile(rf"(?:^|(?<={apart}))\s*(?P<quoted>'(?:[^'\\]|\\.|'')*'\s*(?={apart}|$))?[^{apart}]*")
     # Where all are shown, the last row may go on after it.
-    rows = [value.finditer(line.rstrip()) for line in (head[1:-1] if len(head) == _SHOWN else head[1:]) if line.strip()]
+    rows = [
+        value.finditer(line.rstrip())
+        for line in (head[1:-1] if len(head) == _SAMPLED_LINES else head[1:])
+        if line.strip()
+    ]
     quoted = [{place for place, found in enumerate(row) if found["quoted"]} for row in rows]
     return "'" if quoted and set[int].intersection(*quoted) else '"'
 
@@ -167,7 +171,7 @@ def _has_bare_quotes(head: list[str], separator: str) -> bool:
     rows = [line.rstrip("\r\n").split(separator) for line in head if line.strip()]
     if separator != "\t" or not rows or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
         return False
-    return any(value.startswith('"') and not _QUOTED.fullmatch(value) for row in rows for value in row)
+    return any(value.startswith('"') and not _QUOTED_CELL.fullmatch(value) for row in rows for value in row)
 
 
 def _separator(head: list[str], usual: str) -> str:
@@ -176,7 +180,7 @@ def _separator(head: list[str], usual: str) -> str:
     headers: list[tuple[int, str]] = []
     for separator in (usual, *(each for each in _SEPARATORS if each != usual)):
         widths = [len(values) for values in csv.reader(head, delimiter=separator) if values]
-        if len(head) == _SHOWN:
+        if len(head) == _SAMPLED_LINES:
             # The last row may go on after what is shown.
             widths = widths[:-1] if len(widths) > 2 else widths
         if widths and widths[0] > 1:
@@ -225,7 +229,7 @@ def _check_closed(lines: list[str], form: dict[str, Any]) -> None:
 
 def _text_in(value: str) -> str:
     """A value without what keeps Excel from reading it as a number or a date: `="0012"`."""
-    kept = _TEXT.fullmatch(value) if value.startswith('="') else None
+    kept = _TEXT_FORMULA.fullmatch(value) if value.startswith('="') else None
     return value if kept is None else kept[1].replace('""', '"')
 
 

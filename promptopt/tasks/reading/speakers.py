@@ -12,7 +12,7 @@ from promptopt.tasks.reading.json_objects import table_of, tables_among
 from promptopt.types import ChatRole
 
 Row = Mapping[str, object]
-_ROLES: Mapping[str, ChatRole] = {
+_ROLE_OF_SPEAKER: Mapping[str, ChatRole] = {
     "system": "system", "developer": "developer",
     **dict.fromkeys(("user", "human", "customer", "client", "visitor", "caller", "lead", "contact", "guest", "end user",
                      "enduser", "requester", "inbound", "incoming", "prompter"), "user"),
@@ -30,7 +30,7 @@ SPEAKERS = ("role", "speaker", "sender_type", "author_type", "sender_role", "par
             "who")  # fmt: skip
 """Members that say who spoke, however words are joined in them."""
 _ASKS = ("incoming", "is_inbound", "from_customer", "is_user", "from_user", "is_created_by_user")
-_ANSWERS = ("from_agent", "is_bot", "from_bot", "is_agent", "outgoing", "is_outbound")
+_FROM_ASSISTANT = ("from_agent", "is_bot", "from_bot", "is_agent", "outgoing", "is_outbound")
 """Members that say by yes or no whether the customer spoke, and whether the other side did."""
 _PRIVATE = ("private", "is_private", "internal", "is_internal", "is_note")
 _IS_BOT = ("isBot", "is_bot", "bot")
@@ -43,33 +43,33 @@ _OF_A_FILE = ("content_type", "contentType", "content_url", "mime_type", "mimety
 _NO_FILES = ("text/html", "text/plain", "messageReference")
 """Kinds of attachments that are the text again, or what it answers, as Teams has them."""
 _COUNTS = re.compile(r"[1-9]\d{0,3}")
-_HELD = ("content", "value", "tool_calls", "function_call", "parts")
+_SPEECH_FIELDS = ("content", "value", "tool_calls", "function_call", "parts")
 """Members of which a model's message has one."""
 _SPOKEN = ("text", "message", "msg", "mes", "messageText", "utterance", "plain_body", "body_text", "stripped_text",
            "body")  # fmt: skip
 """Members of a turn that are not those of a model's messages."""
-_TEXTS = ("content", "value", *_SPOKEN)
+_SPEECH_TEXT_FIELDS = ("content", "value", *_SPOKEN)
 # Zendesk and others give people by numbers, and say in the ticket whose it is.
 _ASKERS = ("requester_id", "customer_id", "contact_id", "visitor_id", "end_user_id")
 PARTICIPANTS = ("users", "participants", "members")
 """Lists of those who take part in a chat, with an id and what they are."""
 _AUTHORS = ("author_id", "sender_id", "user_id", "from_id")
 # A turn of another kind is no speech: Rasa's events, Intercom's parts.
-_KINDS = ("event", "part_type")
+_EVENT_FIELDS = ("event", "part_type")
 _NEWS = ("event", "service")
-_BLOCK = re.compile(r"\s*<(p|div|ul|ol|h\d)\b.*</\w+>\s*", re.DOTALL | re.IGNORECASE)
+_HTML_BLOCK = re.compile(r"\s*<(p|div|ul|ol|h\d)\b.*</\w+>\s*", re.DOTALL | re.IGNORECASE)
 
 _PICTURE = re.compile(r"<img\b[^<>]*\ssrc\s*=", re.IGNORECASE)
 
 
 def is_speaker(said: str) -> bool:
     """Whether those who write logs call one of those who speak so."""
-    return _folded_speaker(said) in _ROLES
+    return _folded_speaker(said) in _ROLE_OF_SPEAKER
 
 
 def known_role(said: str) -> ChatRole:
     """The role of a speaker that `is_speaker` knows."""
-    return _ROLES[_folded_speaker(said)]
+    return _ROLE_OF_SPEAKER[_folded_speaker(said)]
 
 
 @lru_cache(maxsize=4096)
@@ -84,17 +84,20 @@ def as_spoken(table: dict[str, object]) -> dict[str, object]:
     Only by a name of a speaker that is known: reviews and comments have authors and texts too.
     """
     # Some programs write that nothing was called beside every text.
-    held = any(name in table and table[name] not in ([], None) for name in _HELD) or table.get("content", "") is None
+    held = (
+        any(name in table and table[name] not in ([], None) for name in _SPEECH_FIELDS)
+        or table.get("content", "") is None
+    )
     if isinstance(table.get("role", table.get("from")), str) and held:
         return table
-    said = next((table[name] for name in _TEXTS if isinstance(table.get(name), str)), None)
+    said = next((table[name] for name in _SPEECH_TEXT_FIELDS if isinstance(table.get(name), str)), None)
     if said is None:
         # Sunshine and Botpress say of what kind a content is, and Amazon Connect writes names with a capital.
         plain = {joined_words(name): value for name, value in table.items()}
         # Of what kind it is may stand beside it.
         kind = {"type": table.get("type")} if isinstance(table.get("payload"), dict) else {}
         held = ({**kind, **table_of(plain.get(name))} if table_of(plain.get(name)) else
-                {"type": "text", "text": plain.get(name)} for name in (*_TEXTS, "payload"))  # fmt: skip
+                {"type": "text", "text": plain.get(name)} for name in (*_SPEECH_TEXT_FIELDS, "payload"))  # fmt: skip
         said = next((each["text"] for each in held if each.get("type") == "text" and isinstance(each.get("text"), str)),
                     None)  # fmt: skip
     speaker = None if said is None else _speaker(table)
@@ -157,7 +160,7 @@ def has_files(turn: Row) -> bool:
 
 def is_pictured(text: str) -> bool:
     """Whether a turn that is HTML shows a picture."""
-    return _BLOCK.fullmatch(text) is not None and _PICTURE.search(text) is not None
+    return _HTML_BLOCK.fullmatch(text) is not None and _PICTURE.search(text) is not None
 
 
 def spoken_alone(listed: list[object]) -> list[object]:
@@ -170,7 +173,7 @@ def spoken_alone(listed: list[object]) -> list[object]:
     # Zendesk's chats have types such as `chat.msg`.
     marked = [
         each for each in tables
-        if any(name in each for name in _KINDS) or str(each.get("type")).startswith("chat.")
+        if any(name in each for name in _EVENT_FIELDS) or str(each.get("type")).startswith("chat.")
     ]  # fmt: skip
     said = [each for each in tables if as_spoken(each) is not each]
     return list(said) if said and len(marked) * 2 > len(listed) else listed
@@ -203,7 +206,7 @@ def _speaker(table: Row) -> str | None:
     """A name of who speaks that is known: of the member itself, or of the kind or role in it."""
     plain = {joined_words(name): value for name, value in table.items()}
     given = [plain.get(joined_words(name)) for name in SPEAKERS]
-    for names, yes, no in ((_ASKS, "user", "assistant"), (_ANSWERS, "assistant", "user")):
+    for names, yes, no in ((_ASKS, "user", "assistant"), (_FROM_ASSISTANT, "assistant", "user")):
         flag = next(
             (plain[joined_words(name)] for name in names if isinstance(plain.get(joined_words(name)), bool)), None
         )
@@ -223,7 +226,7 @@ def _speaker(table: Row) -> str | None:
 
 def plain_text(text: str) -> str:
     """A text without the marks of HTML, where all of it is HTML, as help desks keep it."""
-    if not _BLOCK.fullmatch(text) or is_pictured(text):
+    if not _HTML_BLOCK.fullmatch(text) or is_pictured(text):
         return text
     broken = re.sub(r"<br\s*/?>|</(p|div|li|h\d)>", "\n", text, flags=re.IGNORECASE)
     return html.unescape(re.sub(r"<[^<>]*>", "", broken)).strip()

@@ -26,9 +26,9 @@ _INLINE = re.compile(
     r"(?:(?<=[.?!…;\"”')\]])|\s?\|)\s{0,4}\|?\s{0,4}(?=[#*]{0,4}\s?[A-Z][\w]{1,11}(?: [A-Z]?\w{2,12})?\s?:)"
 )
 """Where in a text of one line the next turn may begin: behind the end of a sentence, before a name and a colon."""
-_SAID = ("message", "reply", "response", "text", "query", "input", "question", "utterance", "content", "turn", "answer",
-         "output")  # fmt: skip
-_PAIRS = (("user", "assistant"), ("human", "assistant"), ("human", "ai"))
+_SPEECH_WORDS = ("message", "reply", "response", "text", "query", "input", "question", "utterance", "content", "turn",
+                 "answer", "output")  # fmt: skip
+_SPEAKER_COLUMNS = (("user", "assistant"), ("human", "assistant"), ("human", "ai"))
 """Columns that are named by speakers alone: other pairs are names of people and of models."""
 _OF_A_SESSION = (("prompt", "response"), ("prompt", "completion"), ("question", "answer"), ("question", "response"),
                  ("query", "answer"), ("query", "response"), ("message", "reply"), ("message", "response"),
@@ -130,12 +130,12 @@ def _text_at(row: Mapping[str, object], path: str) -> str:
 
 def _speaker_columns(texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     plain = {name.strip().casefold(): name for name in texts}
-    for asks, answers in _PAIRS:
+    for asks, answers in _SPEAKER_COLUMNS:
         if asks in plain and answers in plain:
             yield from ((plain[asks], "user"), (plain[answers], "assistant"))
             return
     for name in texts:
         # userMessage, user_message, User message.
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ").casefold().split()
-        if len(words) == 2 and words[1] in _SAID and is_speaker(words[0]):
+        if len(words) == 2 and words[1] in _SPEECH_WORDS and is_speaker(words[0]):
             yield name, known_role(words[0])

@@ -26,7 +26,13 @@ _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "run_type": ("openinference.span.kind", "span_kind", "span_attributes.type", "gen_ai.operation.name",
                  "mlflow.spanType"),
 }  # fmt: skip
-_KINDS = {"execute_tool": "tool", "invoke_agent": "chain", "agent": "chain", "task": "chain", "embeddings": "embedding"}
+_RUN_TYPES = {
+    "execute_tool": "tool",
+    "invoke_agent": "chain",
+    "agent": "chain",
+    "task": "chain",
+    "embeddings": "embedding",
+}
 """What conventions call the kinds of calls that LangSmith calls otherwise."""
 EVENTS = {"gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.assistant.message": "assistant",
           "gen_ai.tool.message": "tool", "gen_ai.choice": "assistant"}  # fmt: skip
@@ -60,7 +66,7 @@ def span_of(row: Row) -> Row:
     if "input" not in found and "input" not in row:
         return row
     kind = str(found.get("run_type", "llm")).casefold()
-    return {**row, **found, "run_type": _KINDS.get(kind, kind)}
+    return {**row, **found, "run_type": _RUN_TYPES.get(kind, kind)}
 
 
 def _undotted(value: object) -> object:

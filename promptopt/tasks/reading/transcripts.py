@@ -25,10 +25,10 @@ _SPOKEN = ("text", "message", "content", "utterance", "body", "transcript", "val
            "message_content", "msg", "parts")  # fmt: skip
 TIMES = ("time", "timestamp", "created_at", "date", "datetime", "sent_at", "turn", "position", "create_time", "ts",
           "message_index", "turn_index", "turn_id", "sequence")  # fmt: skip
-_WHOLE = ("message", "data", "history", "messagedata")
-_ANSWERS = {"response", "reply", "output", "outputs", "completion", "choices"}
+_MESSAGE_COLUMNS = ("message", "data", "history", "messagedata")
+_REPLY_FIELDS = {"response", "reply", "output", "outputs", "completion", "choices"}
 """Members beside which a message is what was asked, and not a turn of a transcript."""
-_BESIDE = ("tool_calls", "tool_call_id", "function_call", "name", "weight")
+_FURTHER_FIELDS = ("tool_calls", "tool_call_id", "function_call", "name", "weight")
 """Further members of a message that a row may hold."""
 
 
@@ -55,7 +55,9 @@ class TurnColumns:
             turns = turns_at(row, self.said)
             return [{**cast("dict[str, object]", turns[0]), **files}, *turns[1:]] if turns else []
         speaker, text = self.said
-        further = {name: parsed(row[name]) for name in _BESIDE if row.get(name) not in (None, "") and name != speaker}
+        further = {
+            name: parsed(row[name]) for name in _FURTHER_FIELDS if row.get(name) not in (None, "") and name != speaker
+        }
         asked = {demands: row[demands]} if demands is not None and demands in row else {}
         turn = {"role": _cell_as_text(row.get(speaker)), "content": _text_or_parts(row.get(text)), **further, **asked}
         # A row that says neither who nor what is none.
@@ -85,7 +87,7 @@ def joined_turns(
     for name, spoken in turns.items():
         ordered = spoken if columns.time is None else _in_time(spoken, columns.time, unordered)
         messages = branch_of([each for _, row in ordered for each in columns.turns(row, demands)])
-        own = (columns.session, columns.time, demands, *columns.said, *(() if columns.paired else _BESIDE))
+        own = (columns.session, columns.time, demands, *columns.said, *(() if columns.paired else _FURTHER_FIELDS))
         others = {key: value for key, value in ordered[0][1].items() if key not in own}
         # Under a name that says so too: `ticket` may be the text of one elsewhere.
         session = {} if name.startswith("\n") else {columns.session: name, SESSIONS[1]: name}
@@ -117,8 +119,8 @@ def turn_columns(row: Row) -> TurnColumns | None:
     if pair is not None:
         return TurnColumns(session, pair, first(TIMES), paired=True)
     # LangChain's histories in data bases, and n8n's, have the message in one column.
-    whole = [key for key in row if joined_words(key) in _WHOLE and is_message(parsed(row[key]))]
-    return TurnColumns(session, (whole[0],), first(TIMES)) if whole and not _ANSWERS & set(row) else None
+    whole = [key for key in row if joined_words(key) in _MESSAGE_COLUMNS and is_message(parsed(row[key]))]
+    return TurnColumns(session, (whole[0],), first(TIMES)) if whole and not _REPLY_FIELDS & set(row) else None
 
 
 def _in_time(spoken: list[tuple[int, Row]], time: str, unordered: list[int]) -> list[tuple[int, Row]]:

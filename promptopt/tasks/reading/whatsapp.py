@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-_LINE = re.compile(
+_MESSAGE_LINE = re.compile(
     r"[\u200e\u200f\ufeff]*\[?(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}),?\s(\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:\s?[AaPp]\.?\s?[Mm]\.?)?)"
     r"(?:\]|\s[-–])\s(.*)"
 )
 """`[28/11/26, 10:05:00] Ann: …` on an iPhone, `28/11/26, 10:05 - Ann: …` on Android."""
-_SAID = re.compile(r"[\u200e\u200f]*([^:]{1,60}):(?:\s(.*))?", re.DOTALL)
+_NAME_AND_TEXT = re.compile(r"[\u200e\u200f]*([^:]{1,60}):(?:\s(.*))?", re.DOTALL)
 _NOTICE = "\u200e"
 """What an iPhone writes before what no person wrote: notices, and what stands for a picture."""
 _LEFT_OUT = re.compile(r"omitted|weggelassen|weggelaten|omitid|omis|omess", re.IGNORECASE)
@@ -24,7 +24,7 @@ LOOKED_AT = 50
 
 def is_exported(lines: Iterable[str]) -> bool:
     """Whether these are the first lines of such a text."""
-    return any(_LINE.match(line) for line in lines)
+    return any(_MESSAGE_LINE.match(line) for line in lines)
 
 
 def exchanged(lines: Iterable[str]) -> Iterator[dict[str, object]]:
@@ -32,7 +32,7 @@ def exchanged(lines: Iterable[str]) -> Iterator[dict[str, object]]:
     begun: tuple[str, str, str] | None = None
     for line in lines:
         line = line.rstrip("\r\n")
-        found = _LINE.match(line)
+        found = _MESSAGE_LINE.match(line)
         if found is not None:
             yield from _message_row(begun)
             begun = found[1], found[2], found[3]
@@ -42,7 +42,7 @@ def exchanged(lines: Iterable[str]) -> Iterator[dict[str, object]]:
 
 
 def _message_row(begun: tuple[str, str, str] | None) -> Iterator[dict[str, object]]:
-    said = None if begun is None else _SAID.fullmatch(begun[2])
+    said = None if begun is None else _NAME_AND_TEXT.fullmatch(begun[2])
     if begun is None or said is None:
         return
     text = (said[2] if said[2] is not None else "").strip()
