@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from typer.testing import CliRunner
 
 from promptopt.cli.main import app
 from promptopt.errors import ConfigError, UnknownName
+from promptopt.models.providers import Access, Provider, scoring_forms
+from promptopt.models.scripted import Scripted
+from promptopt.models.specs import check_spec
 from promptopt.registry import entries, load, names
 
 
@@ -53,3 +57,27 @@ def test_a_broken_plugin_hides_no_other_method(asked: list[str]) -> None:
     shown = CliRunner().invoke(app, ["methods", *asked])
     assert shown.exit_code == 0, shown.output
     assert "Random search" in shown.stdout
+
+
+@pytest.mark.parametrize("said", ["raise RuntimeError('boom')", "X = 'no provider'"])
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_broken_provider_hides_no_other(
+    said: str, form: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_models.py").write_text(said)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_models", raising=False)
+    monkeypatch.setitem(entries("models"), "broken", EntryPoint("broken", "broken_models:X", "promptopt.models"))
+    shown = CliRunner().invoke(app, ["models", "list", *form])
+    assert shown.exit_code == 0, shown.output
+    assert "openai/NAME" in shown.stdout
+    assert ("cannot be imported: boom" if "boom" in said else "register a promptopt.models") in shown.stdout
+    assert "llamacpp/FILE.gguf" in scoring_forms()
+
+
+def test_only_what_runs_here_is_said_to_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosted = Provider("shop/NAME", "models of the shop", lambda rest, base_url: Scripted(["a"], name=rest))
+    monkeypatch.setattr("promptopt.models.specs.find", lambda name: hosted)
+    monkeypatch.setitem(entries("models"), "shop", EntryPoint("shop", "shop:X", "promptopt.models"))
+    with pytest.raises(ConfigError, match=r"'shop' takes no base URL"):
+        check_spec("shop/small", Access("http://localhost:1/v1"))

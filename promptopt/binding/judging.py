@@ -33,7 +33,17 @@ def remarks_on_judge(
         found = given_away(evaluator.questions, (*task.train, *task.dev, *task.test), task.labels)
         if found:
             said[found] = None
-    return [*said, *([] if judging else _unasked_judge(models)), *_remarks_on_user(evaluators, models)]
+    return [
+        *said,
+        *([] if judging or any(map(_may_ask, evaluators)) else _unasked_judge(models)),
+        *_remarks_on_user(evaluators, models),
+    ]
+
+
+def _may_ask(evaluator: Evaluator) -> bool:
+    """Whether it may ask a judge without saying so: ours are `Judging`, others need not be."""
+    ours = type(evaluator).__module__.partition(".")[0] == "promptopt"
+    return not ours and evaluator.calls_per_cell > 1
 
 
 def _unasked_judge(models: Mapping[Role, Model]) -> list[str]:

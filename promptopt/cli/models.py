@@ -28,7 +28,7 @@ ModelName = Annotated[str, typer.Argument(metavar="NAME", help="An embedded mode
 def list_models(json: options.AsJson = False) -> None:
     """List the embedded models, and what else --model takes."""
     from promptopt.models.files import catalogue
-    from promptopt.models.providers import providers, scoring_forms
+    from promptopt.models.providers import scoring_forms
     from promptopt.places import home
     from promptopt.reports import words
 
@@ -36,7 +36,7 @@ def list_models(json: options.AsJson = False) -> None:
     if json:
         embedded = [{"name": each.name, "bytes": each.size, "licence": each.licence, "here": each.name in here,
                      "description": each.description} for each in catalogue.MODELS]  # fmt: skip
-        others = [{"form": each.form, "help": each.help} for each in providers().values()]
+        others = [{"form": form, "help": said} for form, said in _forms()]
         show_json({"embedded": embedded, "providers": others})
         return
     rows = [["name", "size", "licence", "here", ""]]
@@ -47,13 +47,23 @@ def list_models(json: options.AsJson = False) -> None:
     show(words.columns(rows, right=(1,)))
     show(f"\nEmbedded models are kept in {catalogue.folder()}. For --model and --proposer:")
     proposing = f"the default of the list above; where no proposer is named, {catalogue.PROPOSER} writes its prompts"
-    forms = [["embedded", proposing], *([each.form, each.help] for each in providers().values())]
+    forms = [["embedded", proposing], *_forms()]
     forms.append(["PROVIDER/NAME", 'a hosted service such as anthropic or gemini (needs the extra "hosted")'])
     show(words.columns(forms, indent="  "))
     show("\nLog-probabilities of given texts (evaluators loss, preference; methods such as pmpo; explain):")
     show(f"{scoring_forms()}.")
     show(f"\nKeys come from the environment, such as OPENAI_API_KEY. Your own prices go into {home() / 'prices.toml'}:")
     show(words.block('["openai/NAME"]\nprompt = 0.15       # dollars for a million tokens\ncompletion = 0.60', "  "))
+
+
+def _forms() -> list[list[str]]:
+    """[how its models are named, what it is] of each provider, or why a plug-in's is not to be had."""
+    from promptopt.models.providers import Provider, providers
+
+    return [
+        [each.form, each.help] if isinstance(each, Provider) else [f"{name}/NAME", f"({each})"]
+        for name, each in providers().items()
+    ]
 
 
 @app.command("show")

@@ -84,9 +84,9 @@ class Provider:
     """Whether REST names a model of the embedded catalogue, fetched when it is first used."""
 
 
-def providers() -> dict[str, Provider]:
-    """Every registered provider by name, sorted. Raises ConfigError for a plug-in that registers something else."""
-    return {name: find(name) for name in registry.names("models")}
+def providers() -> dict[str, Provider | ConfigError]:
+    """Every registered provider by name, sorted, or why a plug-in's cannot be had: a broken one hides no other."""
+    return {name: _found_or_why(name) for name in registry.names("models")}
 
 
 def find(name: str) -> Provider:
@@ -100,6 +100,13 @@ def find(name: str) -> Provider:
     return found
 
 
+def _found_or_why(name: str) -> Provider | ConfigError:
+    try:
+        return find(name)
+    except ConfigError as why:
+        return why
+
+
 def provider_of(model: str) -> Provider | None:
     """The provider of the model called `model`, by what stands before its first slash; None for an unregistered one."""
     name = model.partition("/")[0]
@@ -108,7 +115,7 @@ def provider_of(model: str) -> Provider | None:
 
 def scoring_forms() -> str:
     """The forms of the models that give log-likelihoods of given texts, in words."""
-    known = providers().values()
+    known = [each for each in providers().values() if isinstance(each, Provider)]
     forms = [provider.form for provider in known if provider.scores == "yes"]
     served = [provider.form for provider in known if provider.scores == "by server"]
     by_server = [f"{form} with the --base-url of a vLLM or llama.cpp server" for form in served]

@@ -73,9 +73,8 @@ def check_spec(spec: str, access: Access = UNSAID) -> None:
     if provider in registry.names("models"):
         chosen = find(provider)
         if access.base_url is not None and not chosen.takes_url:
-            raise ConfigError(
-                f"{provider!r} runs in this process and takes no base URL; for a server, use 'openai/NAME'"
-            )
+            here = "runs in this process and " if chosen.local else ""
+            raise ConfigError(f"{provider!r} {here}takes no base URL; for a server, use 'openai/NAME'")
         if chosen.served is None:
             _check_plain(provider, access)
         if chosen.check is not None:

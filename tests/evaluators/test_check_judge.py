@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from promptopt.evaluators.panel import Panel
 from promptopt.evaluators.rubric import Rubric
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
-from promptopt.protocols import Evaluator, Task
+from promptopt.protocols import Ask, Evaluator, Task
 from promptopt.run import Run
 from promptopt.testing import planted_task
-from promptopt.types import Proposal, Request
+from promptopt.types import Cell, Proposal, Request, Score
 
 FLATTERY = "Answer, and flatter."
 
@@ -151,3 +151,28 @@ def test_a_judge_that_nobody_asks_is_told_of(tmp_path: Path, named: bool) -> Non
     result = optimize(planted_task(), Two(), model=models, store=tmp_path / "store.db")
     told = [warning for warning in result.warnings if "is named as the judge, and nothing here asks one" in warning]
     assert len(told) == int(named)
+
+
+@dataclass(frozen=True)
+class OwnGrades:
+    """Somebody's own evaluator, which asks a judge and does not say that it does."""
+
+    task: Task
+    calls_per_cell: int = 2
+
+    def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        """Score."""
+        replies = ask([Request(*self.task.render(cell.prompt, cell.example)[:1]) for cell in cells])
+        grades = ask([Request(reply.text) for reply in replies], role="judge")
+        return [Score(0.5, reply.text, grade.text) for reply, grade in zip(replies, grades, strict=True)]
+
+    def fingerprint(self) -> dict[str, str]:
+        """Identity."""
+        return {"evaluator": "own"}
+
+
+def test_a_judge_that_an_own_evaluator_asks_is_not_said_to_be_unasked(tmp_path: Path) -> None:
+    task = planted_task()
+    models = Models(Scripted(answers, name="answering"), judge=stern())
+    result = optimize(task, Two(), model=models, evaluator=OwnGrades(task), store=tmp_path / "store.db")
+    assert not [warning for warning in result.warnings if "nothing here asks one" in warning]
