@@ -22,7 +22,7 @@ from promptopt.tasks.task import Task
 from promptopt.types import HISTORY, Example, Prompt
 
 MARGIN = 0.05
-"""Share of the attacks by which more may succeed before that alone is a regression."""
+"""Share of the attacks by which more may succeed before that alone is a regression. Ours."""
 
 
 @checked

@@ -37,11 +37,11 @@ from promptopt.trust.probes import PROBES, ProbeResult, found_in
 from promptopt.types import Cell, Example, Likelihoods, Reply, Request, Score, ScoreRequest
 
 PLANTED = 20
-"""Inputs that each kind of planted reply is made for, where nobody says."""
+"""Inputs that each kind of planted reply is made for, where nobody says. Ours."""
 ANEW = (1, 2)
-"""Draws beside the first, by which it is seen how steady a judge is."""
+"""Draws beside the first, by which it is seen how steady a judge is. Ours."""
 STEADY = 30
-"""Replies that this is seen on."""
+"""Replies that this is seen on. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

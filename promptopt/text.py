@@ -139,7 +139,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 REGEX_LIMIT_S = 1.0
-"""Seconds that one expression may take on one text; a thousandth of it is usual."""
+"""Seconds that one expression may take on one text; a thousandth of it is usual. Ours."""
 REGEX_LONGEST = 10_000
 """Characters of a plain text as an expression, and the most repeats that one may ask for: they take memory too."""
 REGEX_LONGEST_WRITTEN = 1_500

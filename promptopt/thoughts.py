@@ -70,7 +70,7 @@ _PREAMBLE = re.compile(
 )
 
 NESTED = 64
-"""Marks inside one thought that are counted in pairs; a reply with more of them is stuck on them."""
+"""Marks inside one thought that are counted in pairs; a reply with more of them is stuck on them. Ours."""
 
 
 def spoken(reply: str) -> str | None:

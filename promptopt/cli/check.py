@@ -27,7 +27,7 @@ REGRESSION, INCONCLUSIVE = 4, 5
 """Exit codes, beside those of every command."""
 _CODES = {"passed": 0, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}
 MARGIN = 0.05
-"""The loss of mean score that is borne, unless said otherwise."""
+"""The loss of mean score that is borne, unless said otherwise. Ours."""
 
 _New = Annotated[list[str], typer.Option("--prompt", metavar="FILE-or-text", help="The new prompt, or its file.")]
 _Old = Annotated[

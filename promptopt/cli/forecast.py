@@ -41,7 +41,7 @@ from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
 SHOWN_TO_PROPOSER = 8
-"""Examples a request to the proposer is taken to show, beside the prompt."""
+"""Examples a request to the proposer is taken to show, beside the prompt. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from promptopt.errors import BackendError, ConfigError
 from promptopt.protocols import Model
 
 KNOCK_S = 5.0
-"""Seconds in which a head has to take a connection."""
+"""Seconds in which a head has to take a connection. Ours."""
 RETRIES = 3
-"""Times that a task is begun again whose worker died."""
+"""Times that a task is begun again whose worker died. Ours."""
 JOINED = "ray+actors://"
 """What stands before HOST:PORT/NAMESPACE where the runs of a comparison share its actors."""
 Done = tuple[int, str, str]

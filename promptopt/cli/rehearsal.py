@@ -39,7 +39,7 @@ QUICK = 2_000
 """Evaluations of a play, up to which it is played so often: a longer one is played once. Ours: the default budget."""
 NOTHING = (0.0, 0.0, 0.0)
 MOST_DRAWN_OUT = 3.0
-"""How many times as long as its rehearsal a search is taken to go on, where its cap lets it."""
+"""How many times as long as its rehearsal a search is taken to go on, where its cap lets it. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,22 +279,19 @@ def played(
     roles = dict.fromkeys(role for each in ends for role in each.roles)
     own, others = [kind[0] for kind in kinds], [end for kind in kinds for end in kind[1:]]
     sides = [own, others] if others else [own]
-    mean = {
-        role: tuple(map(_geometric_mean, zip(*(_typical_counts(side, role) for side in sides), strict=True)))
-        for role in roles
-    }
-    evaluations = round(_geometric_mean([_geometric_mean([each.evaluations for each in side]) for side in sides]))
+    mean = {role: tuple(map(_typical, zip(*(_mean_of(side, role) for side in sides), strict=True))) for role in roles}
+    evaluations = round(_typical([_typical([each.evaluations for each in side]) for side in sides]))
     planned = None if cells is None else cells + budget[1].reserve.evaluations
     spread = ForecastRange.of([[each.taken for each in kind] for kind in kinds], (planned, budget[0].tokens))
     return Played(mean, evaluations, ends[0].winner, spread)
 
 
-def _typical_counts(ends: Sequence[Played], role: str) -> tuple[float, ...]:
+def _mean_of(ends: Sequence[Played], role: str) -> tuple[float, ...]:
     """(calls, tokens read, tokens written) of a role, over these ends."""
-    return tuple(map(_geometric_mean, zip(*(each.roles.get(role, NOTHING) for each in ends), strict=True)))
+    return tuple(map(_typical, zip(*(each.roles.get(role, NOTHING) for each in ends), strict=True)))
 
 
-def _geometric_mean(counts: Sequence[float]) -> float:
+def _typical(counts: Sequence[float]) -> float:
     """The geometric one: a forecast is right by a factor, so twice and half are as far from it."""
     return geometric_mean(counts) if min(counts) > 0 else fmean(counts)
 

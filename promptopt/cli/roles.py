@@ -14,7 +14,7 @@ from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import Evaluator, Forcing, Judging, Task
 
 SAMPLE = 32
-"""Examples whose rendered length stands for all of them."""
+"""Examples whose rendered length stands for all of them. Ours."""
 SHOWN_TO_JUDGE = 250
 """Tokens that a judge is taken to read beside the input and the reply: its criteria, and how it is to answer."""
 JUDGED_IN = 60

@@ -7,7 +7,7 @@ from contextlib import suppress
 from promptopt.binding.config import RunConfig
 
 ENOUGH_CALLS = 50
-"""Calls an earlier run must have paid for before its speed says anything."""
+"""Calls an earlier run must have paid for before its speed says anything. Ours."""
 
 
 def speed_of(asked: RunConfig, proposer: str) -> tuple[float | None, int]:

@@ -16,7 +16,8 @@ from promptopt.text import words
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
 
 LONG_REPLY = 64
-"""A cap on reply tokens from which on a model is taken to reason before it answers, and to use half of the cap."""
+"""A cap on reply tokens from which on a model is taken to reason before it answers, and to use half
+of the cap. Ours."""
 LONGEST_THOUGHT = 512
 """Tokens of that, at most: a cap of thousands is there to be safe, and is hardly ever used."""
 REPEATS = 0.15

@@ -51,15 +51,15 @@ DRAWS = 5
 TEMPERATURE = 0.7
 """How these are drawn; the paper: 0.5 to 0.7."""
 PARAPHRASES = 9
-"""Rewrites of the start, of the dozen others."""
+"""Rewrites of the start, of the dozen others. Ours."""
 DEMONSTRATED = 3
 """The others of the dozen: the start with demonstrations."""
 SHOTS = 3
-"""Demonstrations in each of these."""
+"""Demonstrations in each of these. Ours."""
 WANTED = 0.10
 """The gain that the data are asked about: ten points."""
 MOST = 100_000
-"""Test examples beyond which no number is looked for."""
+"""Test examples beyond which no number is looked for. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

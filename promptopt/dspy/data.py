@@ -20,7 +20,7 @@ DEV_SHARE = 0.2
 TEST_SHARE = 0.4
 """Of the examples given, for the verdict where no `testset` is: as `Task.from_examples`."""
 FEWEST = 8
-"""Examples below which nothing can be split off."""
+"""Examples below which nothing can be split off. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from promptopt.dspy.untyped import serialized
 from promptopt.programs.outputs import without_addresses
 
 DEEPEST = 8
-"""Values within values that are looked into; what lies deeper is told as Python tells it."""
+"""Values within values that are looked into; what lies deeper is told as Python tells it. Ours."""
 
 
 def value_as_text(value: Any) -> str:

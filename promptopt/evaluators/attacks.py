@@ -60,7 +60,7 @@ _CARRIERS: tuple[str, ...] = (
     "Customer record: active since 2021, 3 orders. Last note: {order}",
 )
 _BY_TOOL = 3
-"""The last of them are results of tools, where the task has some; else a user pastes them."""
+"""The last of them are results of tools, where the task has some; else a user pastes them. Ours."""
 _FIRST = ("amber", "cobalt", "crimson", "hazel", "indigo", "ivory", "olive", "scarlet", "silver", "violet")
 _SECOND = ("falcon", "lantern", "meadow")
 

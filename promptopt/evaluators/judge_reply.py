@@ -21,7 +21,7 @@ LEGAL = 0.5
 """Probability that tokens of the scale must have together for an expected score: below it the judge says something
 else."""
 TRIED = 50
-"""Braces at which an object may begin; a reply with more of them holds no verdict."""
+"""Braces at which an object may begin; a reply with more of them holds no verdict. Ours."""
 
 Choice = Literal["A", "B", "tie"]
 

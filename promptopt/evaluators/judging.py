@@ -31,14 +31,15 @@ DRAWN = 1.0
 SHOWN_CAUSE = 100
 """Characters of what is told of one example that has no score."""
 FIRST = 20
-"""Cells after which it is said that a judge tells nothing apart, or cannot be read."""
+"""Cells after which it is said that a judge tells nothing apart, or cannot be read. Ours."""
 MOST_UNREAD = 0.05
-"""Share of cells without a score from which on it is said; above it a verdict is withheld too."""
+"""Share of cells without a score from which on it is said; above it a verdict is withheld too. Ours."""
 CONSISTENT = 0.75
-"""Share of pairs below which a judge goes by their order."""
+"""Share of pairs below which a judge goes by their order. Ours."""
 PAIRS = 8
-"""Pairs after which it is said that a judge goes by their order."""
+"""Pairs after which it is said that a judge goes by their order. Ours."""
 SHOWN = 80
+"""Characters of what a judge said, in a sentence."""
 
 
 def options_of(task: Task, name: str) -> Mapping[str, Any]:

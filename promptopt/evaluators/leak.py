@@ -12,7 +12,7 @@ LISTED = 10
 """Findings given in full; the rest are counted in one more sentence."""
 
 COMMON = 0.1
-"""A run of words that more than this share of the examples have is the task's own phrasing, not a leak."""
+"""A run of words that more than this share of the examples have is the task's own phrasing, not a leak. Ours."""
 
 _WORD_OR_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|\w+")
 """A word; in scripts written without spaces, a character."""

@@ -21,7 +21,8 @@ from promptopt.types import Cell, Example, Likelihoods, Score, ScoreRequest, Tok
 READ = ("label", "choice", "number")
 """Ways to read an answer that tell right from wrong, whatever else a reply says."""
 ENOUGH = 8
-"""Distinct examples in one batch from which it can be said what is so on average (or all, where there are fewer)."""
+"""Distinct examples in one batch from which it can be said what is so on average (or all, where
+there are fewer). Ours."""
 UNEQUAL = 1.25
 """The longer over the shorter mean length from which a sum over tokens is called biased. Ours."""
 CHOICE = "choice"

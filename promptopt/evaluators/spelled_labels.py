@@ -20,7 +20,7 @@ _INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # Leading zeros make an identifier.
 _PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?")
 FEWEST_RATINGS = 3
-"""Labels that are numbers make a scale from so many on."""
+"""Labels that are numbers make a scale from so many on. Ours."""
 
 _UNSEEN = INVISIBLE | {ord("’"): ""} | {ord(sign): "-" for sign in "\u2010\u2011"}
 """Apostrophes, what shows nothing, and the hyphens that are told from "-" by a program alone."""

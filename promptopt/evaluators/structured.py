@@ -18,7 +18,7 @@ NAMED = 5
 SHOWN = 60
 """Characters of a value in it."""
 TRIED = 50
-"""Brackets in a reply at which JSON may begin; a reply with more of them holds no answer."""
+"""Brackets in a reply at which JSON may begin; a reply with more of them holds no answer. Ours."""
 
 _OPENING = re.compile(r"[\[{]")
 _BULLET = re.compile(r"^\s*(?:(?:[-*•·–—▪◦‣+☑✓✔✅]|\(?[0-9]{1,3}[.)]|[a-z][.)]|\([a-zA-Z]\))\s+(?:\[[ xX]?\]\s+)?)")

@@ -24,6 +24,7 @@ _MADE_UP = (
     "\n", "\n\n", "\t", "  ", " ", "...", "?!", "(", "_", "-", "/", '"',
 )  # fmt: skip
 _TEXTS, _PARTS = 48, 16
+"""Texts that are made up to try a tokenizer on, and the parts of each. Ours."""
 BEGINNINGS, ENDINGS = 1024, 1 << 14
 """How many parts of texts are kept in tokens: those that many texts begin with, and short ones at their ends."""
 

@@ -68,7 +68,7 @@ def _counter_of(encoding: str) -> Callable[[str], int]:
 
 
 TEMPLATE_TOKENS = 16_384
-"""Tokens of instructions and tools that a service may add to a request without saying so."""
+"""Tokens of instructions and tools that a service may add to a request without saying so. Ours."""
 THINKING_TOKENS = 262_144
 """Tokens that a model may write beyond its reply and the cap on it: thoughts that nobody is shown."""
 

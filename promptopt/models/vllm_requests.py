@@ -19,7 +19,8 @@ from promptopt.models.boundary import Forced
 MOST_FOLLOWING = 128
 """vLLM's limit on `logprob_token_ids` (MAX_LOGPROB_TOKEN_IDS)."""
 LEADERS = 8
-"""Prefixes that may be computed side by side before those that share them come; bounds what the cache must hold."""
+"""Prefixes that may be computed side by side before those that share them come; bounds what the
+cache must hold. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score, digest
 
 REACH = 2
-"""Inputs that one of two equal examples may have more than the other; also what is left of many inputs."""
+"""Inputs that one of two equal examples may have more than the other; also what is left of many inputs. Ours."""
 MANY_INPUTS = 8
 """Above so many, one input more or less is looked for: the parts of an example would be hundreds."""
 

@@ -19,7 +19,7 @@ from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
 PAIRS = 16
-"""Test examples that start and winner are scored on at a time, where a cap could end the test early."""
+"""Test examples that start and winner are scored on at a time, where a cap could end the test early. Ours."""
 
 
 def sealed_test(

@@ -20,7 +20,7 @@ from promptopt.types import Cell, Content, Example, Reply, Sampling, Score, Trac
 FAILED = "the program failed: "
 """How the feedback on a cell begins whose program gave no output."""
 CHECKED = 3
-"""Cells that are run a second time, on the replies they had, to see whether the program does the same."""
+"""Cells that are run a second time, on the replies they had, to see whether the program does the same. Ours."""
 SHOWN = 400
 """Characters of a failure in a feedback sentence."""
 KEPT = 4_000

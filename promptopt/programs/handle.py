@@ -22,7 +22,7 @@ from promptopt.types import (
 )
 
 SHORT = 32
-"""Characters of a reply that is likely to come up again."""
+"""Characters of a reply that is likely to come up again. Ours."""
 
 Output = str | tuple[str, Sequence[TracedCall]] | Score
 """What a program gives back: a text, alone or with a trace of its own in place of the recorded one; or its own Score,

@@ -26,16 +26,16 @@ from promptopt.types import Cell, Reply
 WINDOW = 256
 """Cells of a cohort: several times what an engine has in flight, at a thread each."""
 ASYNC_WINDOW = 64
-"""The same for async programs, whose event loops hold three files each."""
+"""The same for async programs, whose event loops hold three files each. Ours."""
 FIRST = 64
 """Cells of the first batch where there are more than one cohort takes: an engine need not wait for all of its programs.
 The next batches have twice as many each, up to a cohort."""
 AT_ONCE = 4
-"""Programs that compute side by side where they do nothing but compute."""
+"""Programs that compute side by side where they do nothing but compute. Ours."""
 PATIENCE_S = 0.01
 """Seconds without a word from any of them after which others go on too: they wait for something, as tools do."""
 ENDING_S = 2.0
-"""Seconds in which a program that was told to end is waited for."""
+"""Seconds in which a program that was told to end is waited for. Ours."""
 AGAIN_S = 0.5
 """Seconds after which it is told again: it may have caught what it was told by."""
 

@@ -26,7 +26,7 @@ OTHER_THREAD = (
     "dspy.asyncify)"
 )
 REFUSED = 100
-"""Calls of a cell that is over which are answered by an exception; a program that goes on is left standing."""
+"""Calls of a cell that is over which are answered by an exception; a program that goes on is left standing. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

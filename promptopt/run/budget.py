@@ -198,11 +198,11 @@ TEST_SHARE = 0.175
 PAIRS_FIRST = 200
 """Test examples that find a gain of 10 points: below them the test has the larger share."""
 TEST_SHARE_LATER = 0.12
-"""Test examples for each evaluation of a large cap."""
+"""Test examples for each evaluation of a large cap. Ours."""
 DEV_SHARE = 0.1
 """What finalists and start together may take of a cap on dev: more buys nothing in simulated searches."""
 LARGE = 1_000
-"""Evaluations from which on there are four finalists, and two below."""
+"""Evaluations from which on there are four finalists, and two below. Ours."""
 
 
 def allocate(

@@ -26,13 +26,15 @@ class ClaimedCalls(Generic[CallT]):
         Whoever waits for others holds no claim: two runs that hold some, and wait, would wait for each other.
         """
 
-        def look() -> None:
+        def raise_if_stopping() -> None:
             reason = stopping()
             if reason is not None:
                 raise Suspended(reason)
 
         self._missing = missing
-        self._turns = _at_once(list(missing)) if claims is None else claims.turns(list(missing), cache.get, look)
+        self._turns = (
+            _at_once(list(missing)) if claims is None else claims.turns(list(missing), cache.get, raise_if_stopping)
+        )
 
     def following(self) -> list[CallT]:
         """Those whose turn it is, once all that was given before is stored; empty when that is all."""

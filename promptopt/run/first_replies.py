@@ -10,7 +10,7 @@ from promptopt.programs.evaluator import FAILED
 from promptopt.types import Cell, Prompt, Score
 
 FIRST = 20
-"""Replies that are waited for."""
+"""Replies that are waited for. Ours."""
 MOST = 0.5
 """Share of them that may be unreadable before it is said: a start that is that bad is mostly a wrong setting."""
 

@@ -18,7 +18,7 @@ from promptopt.types import Cell, Estimate, Prompt
 MARGIN = 1.1
 """The reserve for each unit it is priced at: test items differ from those measured, and one call may overshoot."""
 MEASURED = 16
-"""Cells after which what they took counts for more than the guess."""
+"""Cells after which what they took counts for more than the guess. Ours."""
 CONTENDERS = 2
 """Candidates that may still win, for each finalist: the ranking moves while scores come in."""
 

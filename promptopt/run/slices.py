@@ -11,7 +11,7 @@ from promptopt.run.fetching import Call
 from promptopt.types import Request
 
 SLICE = 2048
-"""Calls dispatched at once where no limit depends on what they answer; bounds memory, not concurrency."""
+"""Calls dispatched at once where no limit depends on what they answer; bounds memory, not concurrency. Ours."""
 FIRST = 8
 """Calls of the first slice under such a cap: what a call takes is not known before the first replies. Ours."""
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from promptopt.errors import Suspended
 
 CHECK_S = 0.1
-"""How often it is seen whether the run is stopping."""
+"""How often it is seen whether the run is stopping. Ours."""
 
 _Found = TypeVar("_Found")
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 
 KEEP = 2
-"""Prompts that go on to the next generation."""
+"""Prompts that go on to the next generation. Ours."""
 LEAST_DEPTH = 3.0
-"""Mean examples an arm, at least."""
+"""Mean examples an arm, at least. Ours."""
 SHALLOW = 0.8
-"""Factor of the mean depth, the best too where calls are capped, and a child costs one beside its evaluations."""
+"""Factor of the mean depth, the best too where calls are capped, and a child costs one beside its evaluations. Ours."""
 
 
 def generation_size(evaluations: int) -> int:

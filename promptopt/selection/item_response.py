@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     Matrix = NDArray[float64]
 
 HORIZONS = (10, 40, 160, 640)
-"""Looks that are planned with."""
+"""Looks that are planned with. Ours."""
 NODES = 21
-"""Points of the integral over what these looks may show."""
+"""Points of the integral over what these looks may show. Ours."""
 SETTLED = 1e-9
 """Probability of choosing wrongly that one more look takes away: below it, the rest of the budget is kept."""
 
@@ -81,7 +81,7 @@ class ItemResponse:
             row = worthwhile(belief, table, keep)
             if row is None:
                 break
-            table.look(row, table.dividing(belief, row)[: min(self.step, table.left)])
+            table.score(row, table.dividing(belief, row)[: min(self.step, table.left)])
             belief = table.believed(belief)
         means, impossible = table.means(belief), table.impossible()
         return table.estimates(sorted(range(len(arms)), key=lambda arm: (impossible[arm], -means[arm])))
@@ -101,7 +101,7 @@ class CellTable:
         self.seen[:, :first] = True
         self.left = arms.left
 
-    def look(self, row: int, columns: Sequence[int]) -> None:
+    def score(self, row: int, columns: Sequence[int]) -> None:
         """Score this prompt on these examples. A stop raised by the run passes through."""
         # In the order of the sample, which is the one that other looks were asked in.
         columns = sorted(columns)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OPTIMISM = 0.5
 """Standard deviations above the mean that decide who is looked at; 0.25 to 1 do as well."""
 AT_ONCE = 2
-"""Prompts that are shown the next example together."""
+"""Prompts that are shown the next example together. Ours."""
 
 
 def by_means(belief: Posterior) -> list[Prompt]:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 ABILITIES = 0.3
 """Standard deviation of the abilities, in logits: accuracies around 0.7 that differ by 0.06."""
 EASES = 1.3
-"""Standard deviation of the eases, in logits, which the data soon correct."""
+"""Standard deviation of the eases, in logits, which the data soon correct. Ours."""
 ALREADY = 10
-"""Examples that `EASES` counts for beside those that were seen."""
+"""Examples that `EASES` counts for beside those that were seen. Ours."""
 ROUNDS, CLOSE = 25, 1e-6
 """Newton steps at most, and the step, in logits, that ends them."""
 LONGEST = 1.5

@@ -17,7 +17,7 @@ from promptopt.store.tables import CALLS
 from promptopt.types.identity import without_surrogates
 
 LOOK_S = 1.0
-"""Seconds after which a wait for the writing thread looks whether it is still there."""
+"""Seconds after which a wait for the writing thread looks whether it is still there. Ours."""
 READ_AT_ONCE = 500
 """Keys asked for in one SELECT; SQLite allows 32,766 variables, and past a few hundred it gets no faster."""
 

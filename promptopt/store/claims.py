@@ -16,7 +16,7 @@ from promptopt.store.database_errors import sentences
 from promptopt.store.run_locks import held_of
 
 OTHERS_S = 0.1
-"""Seconds between two looks for answers that another run asks for."""
+"""Seconds between two looks for answers that another run asks for. Ours."""
 AT_ONCE = 500
 """Keys in one statement."""
 

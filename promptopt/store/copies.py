@@ -13,7 +13,7 @@ from promptopt.store.runs import FINAL, Store
 from promptopt.store.tables import CALLS, JOURNAL, RUN_ORDER, RUNS
 
 AT_ONCE = 500
-"""Rows that are read and written together."""
+"""Rows that are read and written together. Ours."""
 
 
 def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ AT_ONCE = 500
 """Examples that one query asks for: SQLite takes no more than 999 values in its older versions."""
 
 TRIES = 100
-"""Processes that may enter an opening in the same moment before one of them gives up."""
+"""Processes that may enter an opening in the same moment before one of them gives up. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from promptopt.errors import StoreError
 from promptopt.store.database_errors import sentences
 
 PATIENCE_S = 1.0
-"""Seconds between two words to somebody who waits."""
+"""Seconds between two words to somebody who waits. Ours."""
 LOOKING_S = 0.05
 """What a lock is waited for before a user is told: `is_held` takes it for a moment."""
 TAKE = sql.text("SELECT pg_try_advisory_lock(:key)")

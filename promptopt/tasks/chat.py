@@ -27,7 +27,7 @@ from promptopt.types import ChatRole
 LOOKED_AT = 20
 """Rows, at most, by which a file is known."""
 LONGEST_VALUE = 100
-"""Characters of a value that names a group of conversations; what is longer is a text."""
+"""Characters of a value that names a group of conversations; what is longer is a text. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

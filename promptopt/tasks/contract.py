@@ -139,7 +139,7 @@ class Contract:
             if _composed_text(span) not in text:
                 return f"does not contain {_quoted_span(span)}"
         for span in self.must_not_contain:
-            if says(text, span):
+            if holds_forbidden(text, span):
                 return f"contains {_quoted_span(span)}"
         if self.pattern and Regex.of(_composed_text(self.pattern)).search(text) is None:
             return f"has no match of {_quoted_span(self.pattern)}"
@@ -151,7 +151,7 @@ class Contract:
         return None
 
 
-def says(text: str, span: str) -> bool:
+def holds_forbidden(text: str, span: str) -> bool:
     """Whether a text holds what it must not, as it is written or with a capital, as at the beginning of a sentence."""
     text, span = _composed_text(text), _composed_text(span)
     return span in text or (span[:1].islower() and span[:1].upper() + span[1:] in text)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from promptopt import protocols
 from promptopt.errors import ConfigError
-from promptopt.tasks.contract import Contract, says
+from promptopt.tasks.contract import Contract, holds_forbidden
 from promptopt.tasks.layout import RESERVED, ChatRole, Layout
 from promptopt.tasks.layouts import layout_of
 from promptopt.tasks.task import Task
@@ -173,6 +173,6 @@ def _contract(task: Task, text: str, frozen_parts: tuple[str, ...]) -> Contract:
         placeholders=task.fields,
         frozen=tuple(span for span in own.frozen if any(span in part for part in parts)),
         must_contain=tuple(span for span in own.must_contain if any(span in part for part in parts)),
-        must_not_contain=tuple(span for span in own.must_not_contain if not says(text, span)),
+        must_not_contain=tuple(span for span in own.must_not_contain if not holds_forbidden(text, span)),
         frozen_parts=frozen_parts,
     )

@@ -16,7 +16,7 @@ from promptopt.protocols import Metric
 from promptopt.registry import function_in
 
 LARGEST_BYTES = 10_000_000
-"""Of a module, which is read whole."""
+"""Of a module, which is read whole. Ours."""
 
 
 def module_beside(path: Path, metric: str) -> Path | None:

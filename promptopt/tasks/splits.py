@@ -14,9 +14,11 @@ from promptopt.text import counted
 from promptopt.types import Example
 
 _SHARES = (40, 20, 40)
+"""Hundredths of the rows that train, dev and test get: a verdict needs as many examples as a search. Ours."""
 _MOST = (200, 100, 600)
+"""Examples of train, dev and test at most where nobody says: each one costs a call. Ours."""
 SHARED = 5
-"""Rows from which on every split has its share of one, by `_SHARES`."""
+"""Rows from which on every split has its share of one, by `_SHARES`. Ours."""
 _SMALL_TEST = "the test split has only"
 FEW = 150
 """A test split of fewer examples is warned about: with 150, only gains of 12 points are found four times in five."""

@@ -15,6 +15,7 @@ from promptopt.tasks.toml_text import quoted
 from promptopt.text import folded, normalise
 
 _MOST_LABELS = 25
+"""Different targets up to which they can be labels; each has to repeat three times on average too. Ours."""
 _CURRENCY_OR_PERCENT = re.compile(r"(?<![^-−])[$€£¥₹]\s?|\s?[%$€£¥₹]$")
 _COMMA = "Every target is a number. Decimals have a comma in them, so 1,234 is read as 1 and a fraction."
 _ANSWER_MARKS = ("####", "The answer is", "the answer is", "Final answer:", "Answer:")

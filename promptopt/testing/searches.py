@@ -118,20 +118,20 @@ class OptimizerContract:
         held: list[int] = []
         runs: list[Run] = []
 
-        def look(run: Run) -> None:
+        def note_reached(run: Run) -> None:
             held.append(len(run.task.test))
             reached.extend(example.id for example in examples_within(run) if example.id in sealed)
 
         def begun(run: Run) -> None:
             runs.append(run)
-            look(run)
+            note_reached(run)
 
         def watch(event: Event) -> None:
             if isinstance(event, PhaseBegun) and event.name == "test":
                 asked.extend(
                     line for each in (*task_model.log, *proposer.log) for line in _text_of_request(each).splitlines()
                 )
-                look(runs[0])
+                note_reached(runs[0])
 
         # What draws from the generator of all Python is not repeated by the run's seed.
         state = random.getstate()

@@ -17,12 +17,13 @@ from promptopt.trust.labels import POOR
 COEFFICIENT_KEY = "measure"
 """Under which stored reports and results name the coefficient, as they always did."""
 ENOUGH = 50
-"""Labels from which on a judge can be called calibrated."""
+"""Labels from which on a judge can be called calibrated. Ours."""
 AT_LEAST = 0.4
-"""Kappa at the lower end of its interval, from which on it can."""
+"""Kappa at the lower end of its interval, from which on it can. Ours."""
 IN_A_SLICE = 20
 """Labels of a slice below which its numbers say nothing: even at 30 a true kappa of 0.60 shows as 0.27 to 0.87."""
 RESAMPLES = 1000
+"""Bootstrap draws: 25 of them lie beyond each end of a 95 % interval. Ours."""
 LEVEL = 0.005
 """Of the scale: a difference that is written as 0.00 is none."""
 

@@ -17,7 +17,7 @@ LOWEST = 0.1
 HIGHER = 0.05
 """Mean value by which a dressed reply may be above the plain one. Ours."""
 UNREAD = 0.2
-"""Share of planted replies that a judge may leave without a score."""
+"""Share of planted replies that a judge may leave without a score. Ours."""
 _EMPTY = (":", "Thought process:", "Thank you for your question.", "I can help with that.")
 
 Expected = Literal["lowest", "no higher"]

@@ -30,7 +30,7 @@ def test_a_prompt_sees_first_what_divided_the_others() -> None:
     arms.pull(range(5), 6)
     table = CellTable(run, arms, 6)
     for row in range(4):
-        table.look(row, range(6, 60))
+        table.score(row, range(6, 60))
     order = table.dividing(table.believed(None), 4)
     columns = [landscape.examples.index(arms.sample[at]) for at in order]
     assert len(columns) == 54

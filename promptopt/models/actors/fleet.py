@@ -16,13 +16,13 @@ from promptopt.text import counted
 from promptopt.types import Content
 
 BATCH = 256
-"""The most requests that a worker is handed at once; a dead worker costs no more than these."""
+"""The most requests that a worker is handed at once; a dead worker costs no more than these. Ours."""
 LOSSES = 3
-"""Times in a row that a worker may die without an answer between, before a run is suspended."""
+"""Times in a row that a worker may die without an answer between, before a run is suspended. Ours."""
 RETURN_S = 120.0
-"""Seconds in which a dead worker has to be back; after them the others go on without it."""
+"""Seconds in which a dead worker has to be back; after them the others go on without it. Ours."""
 PAUSE_S = 0.1
-"""Seconds between two looks for a worker that is coming back."""
+"""Seconds between two looks for a worker that is coming back. Ours."""
 
 
 class Post(Protocol):

@@ -16,7 +16,7 @@ from promptopt.protocols import Model
 THREADS = 32
 """Messages that an actor answers at once: each waits for replies most of its time, and several runs may send some."""
 START_S = 120.0
-"""Seconds in which every actor has to have begun; Ray starts a process for each, which imports promptopt."""
+"""Seconds in which every actor has to have begun; Ray starts a process for each, which imports promptopt. Ours."""
 
 
 class Actors:

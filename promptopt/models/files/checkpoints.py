@@ -28,6 +28,7 @@ _TEXT_FILES = ("*.json", "*.jinja", "*.txt", "*.model")
 _WEIGHTS = "*.safetensors"
 """Never `pytorch_model.bin`: that is a pickle, and loading one can run what stands in it."""
 _HUB_WAIT_S = 10.0
+"""Seconds that the hub may take to name the version of a file: `huggingface_hub`'s own default."""
 
 
 @dataclass(frozen=True, slots=True)

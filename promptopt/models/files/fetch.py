@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 CONNECT_S = 4.0
 """How long the hub may take to begin an answer: names, every address, redirects and proxies together."""
 STALL_S = 20.0
-"""How long a stream may stand still."""
+"""How long a stream may stand still. Ours."""
 CHUNK = 1 << 20
+"""Bytes read at once: memory holds no more of a file. Ours."""
 SPARE = 64 << 20
 """Bytes left free on the disk, beyond what the file takes."""
 

@@ -21,7 +21,7 @@ from promptopt.types import Content
 HELD_BYTES = 2_000_000_000
 """The most that all engines of a model hold together beside its weights, whatever they are asked; see `LlamaCpp`."""
 TOKENS_BYTES = 16 << 20
-"""The most that one memory of tokens by text holds."""
+"""The most that one memory of tokens by text holds. Ours."""
 STEP_TOKENS = 512
 """Tokens that llama.cpp evaluates at once (`n_ubatch`), which is what its buffers are made for."""
 WORD_BYTES = 384

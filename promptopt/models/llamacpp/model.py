@@ -28,6 +28,7 @@ from promptopt.models.llamacpp.states import whole_steps
 from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest
 
 FAST_SLOTS = 4
+"""Sequences that share a batch where speed goes before exactness: each takes a part of the context's memory. Ours."""
 
 
 class LlamaCpp:

@@ -40,7 +40,7 @@ BLOCK = 16
 UNBOUNDED = 1 << 40
 """A limit above any request, where a server names none."""
 ROWS_AGREE = 1e-3
-"""Nats by which log-probabilities over cached tokens may differ from a full recomputation."""
+"""Nats by which log-probabilities over cached tokens may differ from a full recomputation. Ours."""
 METHODS_AGREE = 0.25
 """Nats by which two methods may differ for the probe: 16-bit weights are coarse; other numbers are not so near."""
 LEAST_GREEDY = -13.0

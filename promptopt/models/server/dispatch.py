@@ -27,7 +27,7 @@ from promptopt.models.server.silence import FIRST_S, Silence, silence_ends
 from promptopt.text import counted
 
 _STOP_CHECK_S = 0.25
-"""How often a request that waits for its next try looks whether the run is stopping."""
+"""How often a request that waits for its next try looks whether the run is stopping. Ours."""
 
 _ALONE_S = 1.0
 """How long the first request goes alone at most: a wrong key or name is refused sooner than that."""
@@ -35,7 +35,7 @@ _ALONE_S = 1.0
 _TOLD_FROM_S = 2.0
 """Waits that are worth a word: shorter ones are over before it is read."""
 _TOLD_EVERY_S = 10.0
-"""Seconds between two words about the same batch."""
+"""Seconds between two words about the same batch. Ours."""
 
 _log = logging.getLogger(__name__)
 

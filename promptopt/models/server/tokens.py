@@ -25,9 +25,9 @@ ENDS_OF_TEXT = (
 )  # fmt: skip
 """How models call the token that ends a text; which one it is, the server is asked."""
 CACHED = 65_536
-"""Continuations whose tokens are remembered."""
+"""Continuations whose tokens are remembered. Ours."""
 LONGEST_TAIL = 32
-"""Tokens at the end of a template among which its last marker is looked for."""
+"""Tokens at the end of a template among which its last marker is looked for. Ours."""
 
 
 class Tokenization:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import openai
 
 _CONNECT_S = 15.0
+"""Seconds that a server may take to accept a connection; a reply may take far longer. Ours."""
 _LARGE_BYTES = 1 << 20
 """Above which aiohttp warns of a body that is sent at once (`TOO_LARGE_BYTES_BODY`)."""
 _NEEDED = ("content-length", "transfer-encoding", "connection", "accept-encoding")

@@ -57,6 +57,7 @@ _FOR_GOOD = re.compile(
 """What no retry mends, said with status 200: a gateway passes the error of another server on."""
 _MESSAGE_FIELDS = ("message", "msg", "detail", "error_msg", "errorMessage")
 _QUOTED_CHARACTERS = 300
+"""Of a server's message in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from promptopt.types import Content, Finish, Reply, Request, Token
 AT_ONCE_ON_CPU = 1 << 14
 """Tokens of a batch, read and written. More would not be faster, and no reply comes before its batch is done."""
 AT_ONCE_ON_GPU = 1 << 19
+"""The same where many rows are as fast as one; the free memory allows fewer first (`memory.py`). Ours."""
 # Every seed below it is one to torch's generators.
 SEEDS = 2**63
 

@@ -36,7 +36,7 @@ keeps as many digits as float16."""
 SHORTEST_PROBE = 64
 """Tokens of a trial at least: all shorter texts share one."""
 BRANCH = 8
-"""Tokens of a made-up text after the last that it shares with another."""
+"""Tokens of a made-up text after the last that it shares with another. Ours."""
 PACKED, PADDED, ON_GPU = 256, 512, 1 << 15
 """Tokens at once beyond which a core gets no faster (SmolLM2-135M); for GPUs, beyond which starting the kernels of a
 pass, some 25 ms of the host's time, no longer counts."""
@@ -44,7 +44,7 @@ ROW, ALIGNED = 512, 16
 """Tokens of one row of a GPU's batch, where attention to the row costs a quarter of the rest (SmolLM2-135M); and what
 the length of what it attends to is a multiple of, for torch's kernels copy every other mask."""
 LEAST_PART = 64
-"""Tokens that are worth a core of their own."""
+"""Tokens that are worth a core of their own. Ours."""
 LOGIT_ROWS, LOGIT_ROWS_ON_GPU = 64, 1024
 """Rows of logits that are normalised at once: bounds the float32 copies."""
 _UNFIT = (TypeError, ValueError, AttributeError, LookupError, RuntimeError)

@@ -11,9 +11,9 @@ from promptopt.errors import BackendError
 from promptopt.models.files.checkpoints import require
 
 SHARE = 0.25
-"""Of the memory that is free, how much a batch may take by the estimate, which leaves out what libraries keep."""
+"""Of the memory that is free, how much a batch may take by the estimate, which leaves out what libraries keep. Ours."""
 UNKNOWN_BYTES = 4 << 30
-"""Counted on where the system does not say how much memory is free."""
+"""Counted on where the system does not say how much memory is free. Ours."""
 LEAST = 64
 """Tokens at once, however little memory seems free: estimates err."""
 

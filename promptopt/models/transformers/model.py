@@ -33,7 +33,7 @@ from promptopt.models.transformers.scoring import causal_planner, score
 from promptopt.types import Likelihoods, Message, Reply, Request, ScoreRequest, TokenLogProbs
 
 UNBOUNDED = 1 << 17
-"""Tokens of context where neither the model nor its tokenizer names a limit."""
+"""Tokens of context where neither the model nor its tokenizer names a limit. Ours."""
 
 Item = TypeVar("Item")
 

@@ -15,7 +15,7 @@ States = list[tuple[Tensor, Tensor]]
 """Keys and values of every layer, each of shape (1, heads, tokens, width)."""
 
 PREFIX_BYTES = 512 << 20
-"""How many keys and values of prefixes are kept; the least recently used go first."""
+"""How many keys and values of prefixes are kept; the least recently used go first. Ours."""
 
 
 class PrefixStates:

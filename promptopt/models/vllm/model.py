@@ -27,7 +27,7 @@ from promptopt.models.vllm_requests import LogProbPlan, LogProbRequest, LogProbs
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, Token, TokenLogProbs
 
 SLICE = 1024
-"""Requests that are turned into tokens at once; bounds memory."""
+"""Requests that are turned into tokens at once; bounds memory. Ours."""
 TOLERANCE = 1e-3
 """Nats that a float32 row read over cached tokens may differ by from a full recomputation."""
 TOLERANCE_HALF = 0.1

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 FORGET = 0.98
 """What an operator's record is worth one child later: a search changes what pays."""
 EVEN = 0.4
-"""Share of the draws that goes to all operators alike, whatever their record."""
+"""Share of the draws that goes to all operators alike, whatever their record. Ours."""
 
 
 class Credit:

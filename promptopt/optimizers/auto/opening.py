@@ -18,11 +18,12 @@ from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal, Score
 
 FAULTLESS = 0.98
-"""A start that scores so much leaves nothing to be found."""
+"""A start that scores so much leaves nothing to be found. Ours."""
 CONFIRMED = 60
 """Training examples, at most, that a start must be faultless on before the search ends for it."""
 UNREADABLE = 0.2
-"""Share of unreadable replies from which on the first generation tries a line that says what an answer looks like."""
+"""Share of unreadable replies from which on the first generation tries a line that says what an
+answer looks like. Ours."""
 LEAST_PAIRS = 3
 """Examples that a layout is looked at on, at least: with fewer, one that is far better is missed too often."""
 

@@ -20,11 +20,11 @@ from promptopt.types import Example, Prompt, Proposal, Sampling
 MISTAKES = 4
 """Mistakes that a request shows."""
 REMEMBERED = 8
-"""Prompts that a request shows with their scores."""
+"""Prompts that a request shows with their scores. Ours."""
 GUESSED_FROM = 6
-"""Inputs and outputs that an instruction is guessed from."""
+"""Inputs and outputs that an instruction is guessed from. Ours."""
 SHOWABLE = 600
-"""Characters of an input that can be shown six times; half of the training inputs must be that short."""
+"""Characters of an input that can be shown six times; half of the training inputs must be that short. Ours."""
 IN_TEXT, AS_TURNS = 4, 32
 """Demonstrations at most: in the text they only lengthen it, as turns of the conversation chat models learn from them.
 Support-intent with a model of 0.5B: .20 without, .40 of 8, .48 of 16, .58 of 32."""

@@ -17,7 +17,7 @@ LOOK = 20
 USEFUL = 30
 """Evaluations of the smallest search that is of use: the start, and one generation that looks twice."""
 CALLING = 0.75
-"""Children that cost a call of the proposer; the others are cut or shown examples without one."""
+"""Children that cost a call of the proposer; the others are cut or shown examples without one. Ours."""
 
 
 # Fingerprints of runs name this class: under another name every stored run of `auto` would begin anew.

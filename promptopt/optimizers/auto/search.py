@@ -36,13 +36,14 @@ from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
 
 IDLE = 10
-"""Generations in a row without a usable child that end a search, or restart it the first time."""
+"""Generations in a row without a usable child that end a search, or restart it the first time. Ours."""
 USUAL_COST = 5.0
 """Evaluations that a call of the proposer is worth in what was measured: many replies are shorter than a prompt."""
 FREE = ("prune", "demo")
 """Operators that need no call."""
 SMALL = 1_000
-"""Evaluations below which there is no time to learn which operator pays, and those that step from one parent lead."""
+"""Evaluations below which there is no time to learn which operator pays, and those that step from
+one parent lead. Ours."""
 STEPPING, MIXING, SHORTENING = 3.0, 0.25, 0.1
 """How often operators are drawn in a small search: those that rewrite one parent, those that mix several prompts, and
 pruning and demonstrations in the text. The last seldom pay so early."""

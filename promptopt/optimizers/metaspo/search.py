@@ -26,6 +26,7 @@ from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, Score
 
 _WHO = "metaspo"
 _RIGHT = 1.0 - 1e-9
+"""The score from which on an answer is right, whatever rounding took off a mean of parts."""
 
 
 class SearchSettings(Protocol):

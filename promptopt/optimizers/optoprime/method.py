@@ -36,7 +36,7 @@ from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling,
 
 SAMPLING = Sampling(temperature=0.7, max_tokens=4096)
 WARMER = 0.2
-"""How much warmer the model is asked after three steps without a change."""
+"""How much warmer the model is asked after three steps without a change. Ours."""
 COOL, DRY = 3, 6
 """Steps in a row without a change after which the model is asked at a higher temperature, and the search ends."""
 

@@ -16,6 +16,7 @@ from promptopt.errors import ConfigError, DataError
 CATEGORIES = ("reasoning", "behavioural", "property", "safety", "role", "style", "emotion", "scenario", "custom")
 """What components are about; those of users are `custom`."""
 FEWEST_WORDS, MOST_WORDS = 3, 40
+"""Of a component: one or two sentences. Ours."""
 _CLOSING_STOPS = (".", "!", "?", "。", "！", "？", "؟")
 _FULL_STOP = re.compile(r"[.!?。！？؟]+(?=\s|$)")
 _FORMAT = re.compile(r"####|<[^>]*>|\banswer is:|final answer:|benchmark", re.IGNORECASE)

@@ -56,6 +56,7 @@ Answer with a JSON list of {count} texts and nothing else.''',
 FORM = Form(REQUEST)
 SAMPLING = Sampling(temperature=1.0, max_tokens=512)
 _LONGEST = 40
+"""Words of a paraphrase that the proposer is asked for at most, as of a component (`MOST_WORDS`)."""
 BUDGET_COMPONENTS = 8
 """Components in a prompt under a budget, at most. Ours."""
 

@@ -33,7 +33,7 @@ _PLAINEST = (
 _Spoken = tuple[Message, float | None, object]
 """A message with its weight and its demands."""
 MOST = 50_000
-"""The most conversations kept of one file."""
+"""The most conversations kept of one file. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

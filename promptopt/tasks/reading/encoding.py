@@ -12,7 +12,7 @@ from promptopt.text import counted
 _BYTES_AT_ONCE = 1 << 20
 _PACKED = {b"\x1f\x8b": "a gzip archive", b"PK\x03\x04": "a zip archive or an Excel file", b"PAR1": "a Parquet file"}
 _HEAD = 60
-"""Bytes that say what a file is."""
+"""Bytes that say what a file is. Ours."""
 _NO_DATA = {
     b"<!doctype html": "a page of the web, and no data: a download may have ended at a login; fetch it again",
     b"<html": "a page of the web, and no data: a download may have ended at a login; fetch it again",

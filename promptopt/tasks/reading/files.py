@@ -40,7 +40,7 @@ from promptopt.types import Example
 _UNPACKED = {".gz": "gunzip -k", ".zip": "unzip", ".bz2": "bunzip2 -k", ".xz": "unxz -k", ".zst": "unzstd"}
 _TEXT_SUFFIXES = (".txt", ".log", ".md")
 KEPT = 50_000
-"""The most rows kept of one file."""
+"""The most rows kept of one file. Ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from promptopt.text import shorten
 
 _SHOWN_CHARACTERS = 40
+"""Of each of two values in a sentence."""
 
 
 class NamedTwice(ValueError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 DEPTH = 3
-"""Objects that may lie around the list of rows."""
+"""Objects that may lie around the list of rows. Ours."""
 
 
 def rows_in(value: object) -> Sequence[object] | None:

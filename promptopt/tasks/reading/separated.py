@@ -17,7 +17,7 @@ from promptopt.text import counted
 
 _SEPARATORS = (",", ";", "\t", "|")
 _SAMPLED_LINES = 200
-"""Lines that the separator is found by."""
+"""Lines that the separator is found by. Ours."""
 _TITLE_LINES = 10
 """Lines that a title may take, with blank ones. Ours."""
 _QUOTED_CELL = re.compile(r'"(?:[^"]|"")*"')
