@@ -27,6 +27,9 @@ CLIENT_KEYS = frozenset(
 HANDLE: contextvars.ContextVar[ModelHandle | None] = contextvars.ContextVar("promptopt dspy handle", default=None)
 """What the cell under way asks the model through."""
 
+ASKING: contextvars.ContextVar[bool] = contextvars.ContextVar("promptopt dspy asking", default=False)
+"""Whether it is the run that asks an LM."""
+
 
 class CellEngine:
     """An engine of `dspy.LM` that asks through the cell's own handle: metered, keyed, and replayed by the run."""
@@ -246,6 +249,8 @@ class DspyModel:
             config["top_p"] = sampling.top_p
         if sampling.stop:
             config["stop"] = sampling.stop
+        # Never put back: each call is made in a thread of this model's own.
+        ASKING.set(True)
         # Its history would keep every call in memory.
         with dspy.context(lm=lm, disable_history=True):
             try:

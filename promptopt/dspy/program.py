@@ -102,18 +102,20 @@ class DspyProgram:
             [_source_identity(type(self.student)), predictors_as_json(self.student), lms, _source_identity(self.metric)]
         )
 
+    def said(self) -> Sequence[str]:
+        """What the run could not ask in the program's place, in sentences."""
+        return self.strays.said()
+
     @contextmanager
     def asking_through(self, ask: ModelHandle) -> Generator[None]:
         """While a cell runs, its LM calls go through `ask`."""
         # Never put back: each cell runs in a context of its own (`CellWorker`).
         HANDLE.set(ask)
-        adapter = self.strays.metered(dspy.settings.adapter)
-        with dspy.context(lm=self._inside, adapter=adapter, trace=[], disable_history=True):
+        with self.strays.cell(), dspy.context(lm=self._inside, trace=[], disable_history=True):
             yield
 
     def scored(self, copy: Copy, gold: Gold, prediction: Any, cell: tuple[str, str]) -> Score:
         """The score of what a copy gave on an example; `cell`: the ids of prompt and example. Within the cell."""
-        self.strays.check(copy.module.named_predictors())
         # DSPy's own helpers give None for a call that failed; a metric would fail on it, and end the run.
         if prediction is None or inspect.isgenerator(prediction) or inspect.isasyncgen(prediction):
             given = "None" if prediction is None else "a generator; end `forward` with `return`, and leave out `yield`"
@@ -122,7 +124,8 @@ class DspyProgram:
         # By those it was made with: one that a program puts into itself as it runs is another one for each cell, and
         # which cell's it is just then is chance.
         called = named_calls(copy.predictors, records)
-        found = judged(self.metric, gold, prediction, list(zip(called, records, strict=True)), cell)
+        with self.strays.judging():
+            found = judged(self.metric, gold, prediction, list(zip(called, records, strict=True)), cell)
         parts = {slot.predictor: slot.part for slot in self.slots}
         trace = tuple(
             TracedCall(parts.get(name, ""), fields_as_lines(inputs), fields_as_lines(dict(outputs)))
@@ -165,6 +168,10 @@ class AsyncDspyProgram:
     def fingerprint(self) -> str:
         """As `DspyProgram`."""
         return self.program.fingerprint()
+
+    def said(self) -> Sequence[str]:
+        """As `DspyProgram`."""
+        return self.program.said()
 
 
 def is_async(module: Module) -> bool:

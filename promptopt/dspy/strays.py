@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from copy import copy
-from dataclasses import replace
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Any
 
-from promptopt.dspy.lm import HANDLE, AsyncCellEngine, CellEngine, inside
+from promptopt.dspy.every_call import is_plain, watch_every_call
+from promptopt.dspy.lm import ASKING, HANDLE, AsyncCellEngine, CellEngine, inside
 from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy, lm15
 from promptopt.errors import ConfigError
 
@@ -15,6 +18,48 @@ THREADS = (
     "the program asks the LM from threads of its own (dspy.Parallel, dspy.asyncify, a pool): those are refused, and a "
     "cell is worth what the program makes of that; have it ask in the thread it is called in, or await (`aforward`)"
 )
+
+
+GIVE_IT = "the program asks the LM {!r} by itself, {}; give it to a predictor before the run (`predictor.lm = …`)"
+UNCOUNTED = "so those calls are not counted, capped or replayed"
+BY_THREAD = "the LM {!r} was asked from a thread that no cell is known by, {}; ask it where the program is called"
+BY_METRIC = "the metric asks the LM {!r}, which is not the one in use, {}; a cap on calls does not hold for them"
+NO_TEXT = "the LM {!r} is asked for more than a text, as with images or tools, {}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a call comes from: the run, the thread of the cell, and whether it is the metric that asks."""
+
+    strays: Strays
+    thread: int
+    judging: bool = False
+
+
+_PLACE: ContextVar[_Place | None] = ContextVar("promptopt dspy place", default=None)
+
+
+class _UnderWay:
+    """The runs that have cells under way, in any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cells: dict[Strays, int] = {}
+
+    def add(self, strays: Strays, change: int) -> None:
+        """One cell more, or less."""
+        with self._lock:
+            self._cells[strays] = self._cells.get(strays, 0) + change
+            if not self._cells[strays]:
+                del self._cells[strays]
+
+    def runs(self) -> Sequence[Strays]:
+        """All that have one."""
+        with self._lock:
+            return list(self._cells)
+
+
+_UNDER_WAY = _UnderWay()
 
 
 class Strays:
@@ -28,15 +73,30 @@ class Strays:
         self._twins: dict[int, tuple[LM, LM]] = {}
         self._direct: dict[str, None] = {}
         self._threads = False
+        watch_every_call(_asked_instead)
         engines = {"engine": _Engine(self), "async_engine": _AsyncEngine(self)}
         self.guard: LM = _Guard(model="promptopt", cache=False, num_retries=0, **engines)
         """What every predictor without an LM of its own holds within a run: one, as a module has only one LM then."""
 
-    def check(self, predictors: Sequence[tuple[str, Any]]) -> None:
-        """Note the LMs that a program gave its predictors while it ran: they are asked directly."""
-        for _, predictor in predictors:
-            if predictor.lm is not None and not isinstance(predictor.lm, _Guard) and not _uses_our_engine(predictor.lm):
-                self._direct[str(predictor.lm.model)] = None
+    @contextmanager
+    def cell(self) -> Generator[None]:
+        """While one cell of the run is under way: what it asks of any LM is known to come from it."""
+        _UNDER_WAY.add(self, 1)
+        # Never put back, as `HANDLE`.
+        _PLACE.set(_Place(self, threading.get_ident()))
+        try:
+            yield
+        finally:
+            _UNDER_WAY.add(self, -1)
+
+    @contextmanager
+    def judging(self) -> Generator[None]:
+        """While the metric of the cell is asked: a judge's LM answers for itself, whatever model is searched on."""
+        before = _PLACE.set(_Place(self, threading.get_ident(), judging=True))
+        try:
+            yield
+        finally:
+            _PLACE.reset(before)
 
     def meant(self) -> LM:
         """The LM that the program put in place, as the run asks it. Raises ConfigError where no cell is under way."""
@@ -45,18 +105,27 @@ class Strays:
             raise ConfigError("the LM was asked outside of its cell, from a thread of the program's own")
         return self._twin(dspy.settings.lm)
 
-    def metered(self, adapter: Any) -> Any:
-        """The adapter; where it asks an LM of its own (`dspy.TwoStepAdapter`), a copy that asks it through the run."""
-        given: Any = getattr(adapter, "extraction_model", None)
-        if not isinstance(given, dspy.BaseLM):
-            return adapter
-        found = copy(adapter)
-        found.extraction_model = self._twin(given)
-        return found
+    def instead(self, lm: LM, place: _Place, given: Sequence[Any], named: Mapping[str, Any]) -> LM:
+        """What a call of `lm` goes to: the run, as far as it can ask for that; else the LM itself, which is noted."""
+        why = ""
+        if place.judging:
+            why = BY_METRIC
+        elif place.thread != threading.get_ident():
+            why = BY_THREAD
+        elif not is_plain(given, named):
+            why = NO_TEXT
+        if not why:
+            return self._twin(lm)
+        self.note(lm, why)
+        return lm
+
+    def note(self, lm: LM, why: str) -> None:
+        """An LM that is asked directly, to be told of."""
+        self._direct[why.format(str(lm.model), UNCOUNTED)] = None
 
     def _twin(self, given: LM) -> LM:
         if self._route is None:
-            self._direct[str(given.model)] = None
+            self.note(given, GIVE_IT)
             return given
         if id(given) not in self._twins:
             route = self._route(given)
@@ -67,12 +136,20 @@ class Strays:
 
     def said(self) -> Sequence[str]:
         """What a user should know of it, in sentences."""
-        direct = [
-            f"the program asks the LM {name!r} by itself, so those calls are not counted, capped or replayed; give it "
-            f"to a predictor before the run (`predictor.lm = …`)"
-            for name in self._direct
-        ]
-        return [*([THREADS] if self._threads else []), *direct]
+        return [*([THREADS] if self._threads else []), *self._direct]
+
+
+def _asked_instead(lm: LM, given: Sequence[Any], named: Mapping[str, Any]) -> LM:
+    """What a call of any LM of DSPy's goes to."""
+    if ASKING.get() or isinstance(lm, _Guard) or _uses_our_engine(lm):
+        return lm
+    place = _PLACE.get()
+    if place is not None:
+        return place.strays.instead(lm, place, given, named)
+    # It may be a thread of the program's, or of the user's own beside the run: nothing tells them apart.
+    for strays in _UNDER_WAY.runs():
+        strays.note(lm, BY_THREAD)
+    return lm
 
 
 class _Guard(dspy.LM):

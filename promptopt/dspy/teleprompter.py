@@ -147,8 +147,7 @@ class PromptOpt(Teleprompter):
         said = [*bound.said, *about, *([CACHE_OFF] if cached else [])]
         # Before anything is asked: how the data are divided is what a user may want otherwise.
         _warn_at_caller(said)
-        strays = bound.program.strays
-        task = _model(self.model if lm is None else lm, others, strays.lms)
+        task = _model(self.model if lm is None else lm, others, bound.program.strays.lms)
         result = optimize(
             bound.task,
             self.method,
@@ -157,7 +156,7 @@ class PromptOpt(Teleprompter):
             seed=self.seed,
             store=self.store,
         )
-        after = [*strays.said(), *_unscored(result, len(bound.task.test))]
+        after = _unscored(result, len(bound.task.test))
         # What was said of the task before the search stands in the result too.
         _warn_at_caller([*(each for each in result.warnings if each not in said), *after, *_stopped(result)])
         best = bound.configured(result.best.prompt)

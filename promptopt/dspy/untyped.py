@@ -19,6 +19,8 @@ if dspy.__version__.split(".")[:2] != ["3", "4"]:
 
 lm15: Any = import_module("dspy.lm15")
 serialized: Any = import_module("dspy.adapters.utils").serialize_for_json
+as_an_adapters: Any = import_module("dspy.clients._deprecation").adapter_message_call
+"""(LM, messages): while they are sent, they pass for an adapter's, which DSPy does not warn of."""
 Teleprompter: Any = import_module("dspy.teleprompt").Teleprompter
 
 Module: TypeAlias = Any

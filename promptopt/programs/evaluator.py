@@ -10,7 +10,7 @@ from promptopt.errors import BudgetSpent, ConfigError, CutShort
 from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import Generation
 from promptopt.programs.asking import OneByOne, Waiting, through
-from promptopt.programs.handle import Program
+from promptopt.programs.handle import Program, TellsOfItself
 from promptopt.programs.lockstep import in_lockstep
 from promptopt.programs.worker import Finished, Rules
 from promptopt.protocols import Ask, Metric, Reader, Task
@@ -94,6 +94,7 @@ class ProgramEvaluator:
                 ended, cut = in_lockstep(self.program, [cells[place] for place in places], rules, replier)
             finished.update((places[at], each) for at, each in ended.items())
             scores.update((places[at], self._scored(cells[places[at]], each)) for at, each in ended.items())
+            self._pass_on(ask.warn)
             if cut is not None:
                 raise CutShort(str(cut), scores)
         self._check_failures(list(scores.values()), ask.warn)
@@ -150,6 +151,12 @@ class ProgramEvaluator:
             trace=trace if own is None else tuple(own),
             asked=asked or bool(own),
         )
+
+    def _pass_on(self, warn: Callable[[str], None]) -> None:
+        program: object = self.program
+        if isinstance(program, TellsOfItself):
+            for sentence in program.said():
+                warn(sentence)
 
     def _check_failures(self, scores: Sequence[Score], warn: Callable[[str], None]) -> None:
         """Once: say why, where most programs of the first batch failed; a cell here and there is no mistake."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from promptopt.errors import ConfigError
 from promptopt.types import (
@@ -30,6 +30,15 @@ which no metric is asked about."""
 
 Program = Callable[[Prompt, Example, Any], Output | Awaitable[Output]]
 """(prompt, example, ask) to an output; `ask` is a `ModelHandle`, which an async program awaits."""
+
+
+@runtime_checkable
+class TellsOfItself(Protocol):
+    """A program that has something to say of how it was run."""
+
+    def said(self) -> Sequence[str]:
+        """What a user should know so far, in sentences."""
+        ...
 
 
 class ProgramStopped(BaseException):

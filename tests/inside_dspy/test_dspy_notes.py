@@ -183,22 +183,8 @@ def test_a_model_given_answers_for_an_lm_that_the_program_puts_in_place_too(tmp_
     assert (other.calls, model.calls) == (0, best.promptopt.result.spent.calls)
 
 
-class Sets(One):
-    def __init__(self, other) -> None:
-        super().__init__()
-        self.other = [other]
-
-    def forward(self, question: str):
-        self.set_lm(self.other[0])
-        return self.answer(question=question)
-
-
-@pytest.mark.parametrize("kind", ["set in forward", "one of ours is configured"])
-def test_an_lm_that_is_asked_past_the_run_is_told_of(kind: str, tmp_path: Path) -> None:
-    other = lm(Engine())
-    ours = kind == "one of ours is configured"
-    configured = lm_of(Scripted(answering, name="scripted")) if ours else lm(Engine())
-    _, said = told(tmp_path, Stronger(other) if ours else Sets(other), configured)
+def test_an_lm_that_is_asked_past_a_model_of_promptopts_is_told_of(tmp_path: Path) -> None:
+    _, said = told(tmp_path, Stronger(lm(Engine())), lm_of(Scripted(answering, name="scripted")))
     assert sum("asks the LM 'scripted' by itself" in each for each in said) == 1
 
 
