@@ -38,7 +38,8 @@ def is_plain(given: Sequence[Any], named: Mapping[str, Any]) -> bool:
     if isinstance(prompt, dspy.lm15.Request):
         return _is_text(prompt)
     messages: Any = named.get("messages")
-    return all(_is_message(each) for each in ([] if messages is None else messages))
+    told: list[Any] = [] if messages is None else list(messages)
+    return all(_is_message(each) for each in told)
 
 
 def _classes(kind: type[object]) -> list[type[object]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from promptopt.text import find_spans, strip_fence
@@ -16,11 +18,18 @@ _NAME_TAG = re.compile(r"<\s*name\s*>(.*?)<\s*/\s*name\s*>", re.IGNORECASE | re.
 _VALUE = re.compile(r"<\s*value\s*>(.*)<\s*/\s*value\s*>", re.IGNORECASE | re.DOTALL)
 
 
+_TEXT = r'("(?:\\.|[^"\\])*")'
+_COMMENT = re.compile(_TEXT + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMA = re.compile(_TEXT + r"|,(?=\s*[}\]])", re.DOTALL)
+"""Outside of texts alone: a prompt may hold an address, or a list."""
+
+
 def suggestions(text: str, names: Sequence[str]) -> dict[str, object]:
     """The values that a reply suggests, by name, as they stand there; empty where it holds none.
 
     Tagged pairs first, the last of a name; of one variable a value alone will do. Then the reply as JSON, in a fence or
-    not, then what stands between its outermost braces. Values of JSON may be of any type.
+    not, then what stands between its outermost braces, as JSON, with comments and commas too many, or in single quotes.
+    Then all objects in it that hold a value of `names`, the last of a name. Values of JSON may be of any type.
     """
     found: dict[str, object] = {}
     heads = list(_NAME_TAG.finditer(text))
@@ -34,21 +43,65 @@ def suggestions(text: str, names: Sequence[str]) -> dict[str, object]:
     values = find_spans(text, "value")
     if values and len(names) == 1:
         return {names[0]: values[-1]}
-    return _from_json(text)
+    return _from_json(strip_fence(text), names)
 
 
-def _from_json(text: str) -> dict[str, object]:
-    bare = strip_fence(text)
+def _from_json(bare: str, names: Sequence[str]) -> dict[str, object]:
     begin, end = bare.find("{"), bare.rfind("}")
-    for part in (bare, bare[begin : end + 1] if 0 <= begin < end else ""):
+    braced = bare[begin : end + 1] if 0 <= begin < end else ""
+    for part, read in ((bare, _as_json), (braced, _as_json), (_without_extras(braced), _as_json), (braced, _as_python)):
+        found = read(part)
+        if found is not None:
+            return _values(found)
+    values: dict[str, object] = {}
+    for each in _objects(braced):
+        own = _values(each)
+        # A prompt may hold an object of its own.
+        values |= {name: value for name, value in own.items() if name in names}
+    return values
+
+
+def _values(found: Mapping[str, object]) -> dict[str, object]:
+    inner = found.get("suggestion")
+    return dict(cast("Mapping[str, object]", inner)) if isinstance(inner, Mapping) else dict(found)
+
+
+def _as_json(text: str) -> Mapping[str, object] | None:
+    try:
+        # Models write the line breaks of a prompt as they are, which JSON forbids within a text.
+        found = json.loads(text, strict=False)
+    # Brackets nested deeply enough overflow the parser.
+    except (ValueError, RecursionError):
+        return None
+    return cast("Mapping[str, object]", found) if isinstance(found, Mapping) else None
+
+
+def _without_extras(text: str) -> str:
+    """JSON without comments and without commas behind the last value."""
+    bare = _COMMENT.sub(lambda found: found.group(1) or "", text)
+    return _COMMA.sub(lambda found: found.group(1) or "", bare)
+
+
+def _as_python(text: str) -> Mapping[str, object] | None:
+    """A table of plain values as Python writes one, in single quotes; nothing is executed."""
+    try:
+        with warnings.catch_warnings():
+            # An escape that Python does not know is left as it stands.
+            warnings.simplefilter("ignore")
+            found: object = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None
+    return cast("Mapping[str, object]", found) if isinstance(found, Mapping) else None
+
+
+def _objects(text: str) -> Iterator[Mapping[str, object]]:
+    """All objects of JSON in a text that stand in no other, in order."""
+    decoder, place = json.JSONDecoder(strict=False), text.find("{")
+    while place >= 0:
+        end = place + 1
         try:
-            # Models write the line breaks of a prompt as they are, which JSON forbids within a text.
-            read = json.loads(part, strict=False)
-        # Brackets nested deeply enough overflow the parser.
+            found, end = decoder.raw_decode(text, place)
+            yield cast("Mapping[str, object]", found)
         except (ValueError, RecursionError):
-            continue
-        if isinstance(read, Mapping):
-            fields = cast("Mapping[str, object]", read)
-            inner = fields.get("suggestion")
-            return dict(cast("Mapping[str, object]", inner)) if isinstance(inner, Mapping) else dict(fields)
-    return {}
+            pass
+        place = text.find("{", end)

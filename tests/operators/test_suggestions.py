@@ -30,7 +30,7 @@ from promptopt.operators.suggestions import UNCHANGED, suggestions
         ('{"suggestion": {"a": "one\ntwo\tthree"}}', ("a",), {"a": "one\ntwo\tthree"}),
         ('["a"]', ("a",), {}),
         ("}{", ("a",), {}),
-        ("{'a': 'one'}", ("a",), {}),
+        ("{'a': 'one'}", ("a",), {"a": "one"}),
         ("[" * 5_000 + "]" * 5_000, ("a",), {}),
         ("", ("a",), {}),
     ],
@@ -45,3 +45,24 @@ def test_what_a_reply_suggests(text: str, names: tuple[str, ...], found: dict[st
 )
 def test_no_change_is_said_alone_on_a_line(text: str, said: bool) -> None:
     assert bool(UNCHANGED.search(text)) is said
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"plan": "A"}\n{"solve": "B"}', {"plan": "A", "solve": "B"}),
+        ('{"reasoning": "x"}\n\n{"suggestion": {"plan": "A"}}', {"plan": "A"}),
+        ('{"plan": "A"} {"plan": "B"}', {"plan": "B"}),
+        ('```json\n{"plan": "A"}\n```\nand\n```json\n{"solve": "B"}\n```', {"plan": "A", "solve": "B"}),
+        ('Use {braces}. {"plan": "As {\\"a\\": 1}."}', {"plan": 'As {"a": 1}.'}),
+        ('{"plan": "A, ]", "solve": ["B",],}', {"plan": "A, ]", "solve": ["B"]}),
+        ('{"plan": "http://x // y", // why\n"solve": "B" /* c */}', {"plan": "http://x // y", "solve": "B"}),
+        ("Here: {'plan': 'A \"b\"', 'solve': 'C',}", {"plan": 'A "b"', "solve": "C"}),
+        ("{'plan': '\\d+'}", {"plan": "\\d+"}),
+        ("{'plan': open('/etc/passwd')}", {}),
+        ('{"other": {"plan": "A"}} {"x": 1}', {}),
+        ("{" * 5000, {}),
+    ],
+)
+def test_json_that_is_nearly_right_is_read_without_being_asked_for_once_more(text: str, found: dict) -> None:
+    assert suggestions(text, ["plan", "solve"]) == found
