@@ -1,14 +1,14 @@
 """Desks and telephone agents whose exports tell in words of their own which side speaks.
 
-`DESK_MESSAGES`: a row that is one message becomes a row of a transcript. `DESK_CONVERSATIONS`: a row that is a
-conversation has `messages`.
+`DESK_MESSAGES`: a row that is one message becomes a row of a transcript; so does one of `DESK_HOOKS`, which holds one
+message in a list. `DESK_CONVERSATIONS`: a row that is a conversation has `messages`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from promptopt.tasks.reading.json_objects import table_of, tables_among
+from promptopt.tasks.reading.json_objects import list_of_tables, table_of, tables_among
 from promptopt.tasks.reading.speakers import plain_text
 
 Row = Mapping[str, object]
@@ -21,6 +21,47 @@ _LIVEPERSON = {"Consumer": _USER, "Agent": _ASSISTANT, "Controller": ""}
 _OLARK = {"MessageToOperator": _USER, "MessageToVisitor": _ASSISTANT}
 _TAWK = {"v": _USER, "a": _ASSISTANT, "s": ""}
 _BLAND = {"user": _USER, "assistant": _ASSISTANT, "robot": _ASSISTANT, "agent-action": ""}
+_LANDBOT = {"customer": _USER, "bot": _ASSISTANT, "agent": _ASSISTANT, "sys": ""}
+_CRISP = {"user": _USER, "operator": _ASSISTANT}
+_CRISP_UNSAID = ("note", "event")
+_GENESYS = ("customer", "external", "contact")
+"""What Genesys calls those who speak from outside; all others are people or programs of the desk."""
+_LIVEAGENT = {"3": _USER, "5": _USER, "4": _ASSISTANT}
+"""Groups of LiveAgent's that tell who wrote: mail that came in, a form, and mail that went out."""
+_LIVEAGENT_CHATS = ("C", "6", "8")
+_LIVEAGENT_TEXTS = ("M", "Y")
+
+
+def _landbot(row: Row) -> Row | None:
+    """A message of Landbot's."""
+    who, held = table_of(row.get("sender")).get("type"), table_of(row.get("data"))
+    session = table_of(row.get("customer")).get("id")
+    if session is None or str(who) not in _LANDBOT or "channel" not in row or not held:
+        return None
+    files = {"files": [held]} if "url" in held else {}
+    role = _LANDBOT[str(who)]
+    found = _turn_row(session, row.get("timestamp"), role, held.get("body"))
+    # A picture without a text is one that the customer saw, too.
+    return {**found, **({"role": role, **files} if files and role else {})}
+
+
+def _landbot_hook(row: Row) -> Row | None:
+    """What Landbot sends of each message: a list of that one."""
+    held = list_of_tables(row.get("messages"))
+    return _landbot(held[0]) if len(held) == 1 else None
+
+
+def _crisp(row: Row) -> Row | None:
+    """A message of Crisp's; what happened to a session, and what operators tell each other, is no turn."""
+    kind, content = row.get("type"), row.get("content")
+    if not row.get("session_id") or str(row.get("from")) not in _CRISP or "fingerprint" not in row:
+        return None
+    # Choices and fields have what was asked beside them.
+    said = content if kind == "text" else table_of(content).get("text")
+    role = "" if kind in _CRISP_UNSAID else _CRISP[str(row["from"])]
+    found = _turn_row(row["session_id"], row.get("timestamp"), role, said)
+    sent = bool(role) and "url" in table_of(content)
+    return {**found, "role": role, "files": [content]} if sent else found
 
 
 def _gladly(row: Row) -> Row | None:
@@ -88,6 +129,43 @@ def _bland(row: Row) -> Row | None:
     return _spoken(row, "transcripts", [(each.get("user"), each.get("text")) for each in entries], _BLAND)
 
 
+def _genesys_recording(row: Row) -> Row | None:
+    """A recording of Genesys' of a chat or of messages, whose entries tell the purpose of who speaks."""
+    for name, of, text in (("transcript", "participantPurpose", "body"),
+                           ("messagingTranscript", "purpose", "messageText")):  # fmt: skip
+        entries = [each for each in list_of_tables(row.get(name)) if isinstance(each.get(of), str)]
+        if entries and all(text in each or "type" in each for each in entries):
+            said = [(str(each[of]), each.get(text)) for each in entries if each.get("type", "message") == "message"]
+            roles = {who: _USER if who.casefold() in _GENESYS else _ASSISTANT for who, _ in said}
+            return _spoken(row, name, said, roles)
+    return None
+
+
+def is_liveagent(value: object) -> bool:
+    """Whether this is a list of the groups of messages of a ticket of LiveAgent's."""
+    tables = list_of_tables(value)
+    return bool(tables) and all("userid" in each and isinstance(each.get("messages"), list) for each in tables)
+
+
+def _liveagent(row: Row) -> Row | None:
+    """A ticket of LiveAgent's: in mail the group tells who wrote, in chats nothing but the number of who speaks."""
+    if not is_liveagent(row.get("messages")):
+        return None
+    groups = tables_among(row["messages"])
+    asks = {str(each["userid"]) for each in groups if _LIVEAGENT.get(str(each.get("type"))) == _USER}
+    turns: list[Row] = []
+    for group in groups:
+        kind = str(group.get("type"))
+        for each in tables_among(group["messages"]):
+            by = str(each.get("userid", group["userid"]))
+            # A chat beside mail is with the same customer.
+            spoken = (_USER if by in asks else _ASSISTANT if asks else by) if kind in _LIVEAGENT_CHATS else ""
+            role, text = _LIVEAGENT.get(kind, spoken), each.get("message")
+            if role and each.get("type") in _LIVEAGENT_TEXTS and isinstance(text, str):
+                turns.append({"role": role, "content": plain_text(text)})
+    return {**row, "messages": turns}
+
+
 def _spoken(row: Row, name: str, said: Sequence[tuple[object, object]], roles: Mapping[str, str]) -> Row | None:
     """The row with its turns as messages, in the place of the list under `name`; None where that is another's."""
     if not said or not all(str(who) in roles for who, _ in said):
@@ -97,5 +175,6 @@ def _spoken(row: Row, name: str, said: Sequence[tuple[object, object]], roles: M
     return {**row, name: None, "messages": spoken} if spoken else None
 
 
-DESK_MESSAGES: tuple[Form, ...] = (_gladly, _kustomer, _trengo)
-DESK_CONVERSATIONS: tuple[Form, ...] = (_liveperson, _olark, _tawk, _bland)
+DESK_HOOKS: tuple[Form, ...] = (_landbot_hook,)
+DESK_MESSAGES: tuple[Form, ...] = (_gladly, _kustomer, _trengo, _landbot, _crisp)
+DESK_CONVERSATIONS: tuple[Form, ...] = (_liveperson, _olark, _tawk, _bland, _genesys_recording, _liveagent)

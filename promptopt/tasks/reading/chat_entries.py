@@ -30,7 +30,7 @@ _INPUTS = ("messages", "input", "inputs", "conversation", "conversations", "cont
            "chat_history", "history", "dialog", "prompt", "question", "query", "text", "content", "user_input", "body",
            "request", "params", "dialogue", "turns", "exchanges", "interactions", "transcript", "chat_messages",
            "comments", "events", "entries", "message", "chat", "kwargs", *BODIES, "inputBodyJson", "data",
-           "value")  # fmt: skip
+           "values", "value")  # fmt: skip
 _PLAIN_INPUTS = _INPUTS[: _INPUTS.index("request")]
 """Those that may be a text alone, which a user said."""
 _SYSTEMS = ("system", "system_prompt", "instructions", "systemInstruction", "system_instruction", "preamble",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from promptopt.tasks.reading.branches import branch_shown, rank_of
-from promptopt.tasks.reading.chat_platforms import CONVERSATIONS, MESSAGES
+from promptopt.tasks.reading.chat_platforms import CONVERSATIONS, HOOKS, MESSAGES
 from promptopt.tasks.reading.json_objects import list_of_tables, table_of
 from promptopt.tasks.reading.speakers import FILES, as_spoken, plain_text
 from promptopt.tasks.reading.telemetry import EVENTS, message_of_event
@@ -23,7 +23,9 @@ _TIMED = re.compile(r"\d+\.\d+")
 _WRITTEN_CONTENT = ("text", "multimodal_text")
 """What ChatGPT shows as said; the others are thoughts, code and what tools gave."""
 
-_CHATWOOT_ROLES = {"0": "user", "1": "assistant", "2": "", "3": "assistant"}
+_CHATWOOT_ROLES = {"0": "user", "1": "assistant", "2": "", "3": "assistant",
+             # Its webhooks have the same in words.
+             "incoming": "user", "outgoing": "assistant", "activity": "", "template": "assistant"}  # fmt: skip
 _OF_CHATWOOT = {"inbox_id", "account_id", "content_type", "content_attributes", "private", "sender_type"}
 """Members beside a number as the kind of a message: other programs may count the other way round."""
 _SENT = ("photo", "document", "voice", "audio", "video", "video_note", "sticker", "animation")
@@ -64,7 +66,7 @@ def _activity(row: Row) -> Row | None:
 
 
 def _chatwoot(row: Row) -> Row | None:
-    """A message of Chatwoot's, whose kinds are numbers: of the customer, of the desk, of neither, of a template."""
+    """A message of Chatwoot's, whose kinds are numbers or words: the customer, the desk, neither, a template."""
     kind = str(row.get("message_type"))
     if kind not in _CHATWOOT_ROLES or "content" not in row or not _OF_CHATWOOT & set(row):
         return None
@@ -314,7 +316,7 @@ def _time_of(row: Row) -> Row:
 
 
 _FORMS: tuple[Callable[[Row], Row | None], ...] = (
-    _slack, _activity, _dialogflow, _chatgpt, _chatwoot, _conversation, _teams, _telegram, _telegram_chat, _discord,
-    _rasa, _chainlit, _event, _underlined, _pydantic, _best_ranked_branch, _palm, _preferred_conversation, _adk,
-    _alternating, branch_shown, *MESSAGES, *CONVERSATIONS, _spoken_turn,
+    _slack, _activity, _dialogflow, _chatgpt, _chatwoot, *HOOKS, _conversation, _teams, _telegram, _telegram_chat,
+    _discord, _rasa, _chainlit, _event, _underlined, _pydantic, _best_ranked_branch, _palm, _preferred_conversation,
+    _adk, _alternating, branch_shown, *MESSAGES, *CONVERSATIONS, _spoken_turn,
 )  # fmt: skip

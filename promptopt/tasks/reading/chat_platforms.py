@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from promptopt.tasks.reading.chat_desks import DESK_CONVERSATIONS, DESK_MESSAGES
+from promptopt.tasks.reading.chat_desks import DESK_CONVERSATIONS, DESK_HOOKS, DESK_MESSAGES, is_liveagent
 from promptopt.tasks.reading.json_objects import list_of_tables, table_of
 from promptopt.tasks.reading.speakers import plain_text
 
@@ -150,6 +150,16 @@ def is_voiceflow(value: object) -> bool:
     return bool(tables) and all("turnID" in each and "format" in each for each in tables)
 
 
+def is_whole(document: Row) -> bool:
+    """Whether this is one conversation of a platform, whose list of turns is no list of rows."""
+    return any(form(document) is not None for form in CONVERSATIONS)
+
+
+def is_list_of_turns(value: object) -> bool:
+    """Whether this is a conversation of a platform, with nothing around it."""
+    return is_voiceflow(value) or is_liveagent(value)
+
+
 def _said_in_step(step: Row, *, asks: bool) -> str:
     held = step.get("payload")
     if not asks:
@@ -179,5 +189,6 @@ def _items_in_order(row: Row) -> Row | None:
     return {**row, "data": items[::-1]} if said[:1] == ["assistant"] and said[-1:] == ["user"] else None
 
 
+HOOKS: tuple[Form, ...] = DESK_HOOKS
 MESSAGES: tuple[Form, ...] = (_twilio, _ada, _kore, _freshchat, _cognigy, _hubspot, *DESK_MESSAGES)
 CONVERSATIONS: tuple[Form, ...] = (_help_scout, _voiceflow, _genesys, _items_in_order, *DESK_CONVERSATIONS)

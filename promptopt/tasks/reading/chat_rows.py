@@ -66,6 +66,8 @@ class Reading:
     unordered: tuple[int, ...] = ()
 
 
+_ELSEWHERE = "signed_body_url"
+"""Where Helicone keeps the bodies of a request that was exported without them."""
 _OF_A_MODEL = ("llm", "generation", "chat_model", "chat", "text_completion", "generate_content")
 _NOT_OF_A_MODEL = ("chain", "tool", "retriever", "parser", "prompt", "embedding", "span", "event", "agent", "evaluator",
                    "guardrail", "reranker", "score", "function")  # fmt: skip
@@ -80,7 +82,7 @@ def is_log(row: Row) -> bool:
         return False
     named = any(isinstance(row.get(name), list) for name in ("messages", "conversations"))
     table = turn_columns(row) is not None
-    held = named or table or any(entries_of(each) is not None for each in _shallow(0, row, {}))
+    held = named or table or _ELSEWHERE in row or any(entries_of(each) is not None for each in _shallow(0, row, {}))
     # Pairs of preferred and rejected replies can hold messages too, and are read as pairs.
     return "chosen" not in row and held
 
@@ -132,6 +134,7 @@ def conversations_of(
 
 NO_MESSAGES = "it holds no messages"
 """Why a row is left out in which nothing looks like a conversation."""
+_BODILESS = "it holds neither what was asked nor the reply (export requests with their bodies)"
 _CUT_OFF = "its messages are JSON that was cut off (raise the limit that the tracing program has for attributes)"
 _LAID_OUT = re.compile(
     r"\s*(?:<\|begin_of_text\|>|<\|start_header_id\|>|<\|im_start\|>(?:system|user)|<\|(?:system|user)\|>|<bos>|"
@@ -211,7 +214,7 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
     if entries is None and speakers:
         entries = spoken_in(row, speakers)
     if entries is None:
-        raise Unusable(_CUT_OFF if is_cut_off(row) else NO_MESSAGES)
+        raise Unusable(_BODILESS if _ELSEWHERE in row else _CUT_OFF if is_cut_off(row) else NO_MESSAGES)
     ideals, last = ideals_of(row), reply_of(row)
     # Some programs write the reply into the messages too; it must not stand there twice.
     answered = last and not ideals and entries[-len(last) :] != last

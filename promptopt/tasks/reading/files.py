@@ -19,7 +19,7 @@ from typing import cast
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.chat_exports import exported
 from promptopt.tasks.reading.chat_messages import is_message
-from promptopt.tasks.reading.chat_platforms import is_voiceflow
+from promptopt.tasks.reading.chat_platforms import is_list_of_turns, is_whole
 from promptopt.tasks.reading.chat_rows import conversations_of
 from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_columns, row_calls_a_tool
 from promptopt.tasks.reading.encoding import read_lines
@@ -233,7 +233,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}, line {cause.lineno}: not valid JSON ({cause.msg}); {advice}") from cause
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{path}: {_json_fault(cause)}") from cause
-    rows = rows_in(value)
+    rows = [value] if is_list_of_turns(value) else rows_in(value)
     if isinstance(value, dict) and rows and _is_one_chat(cast("Row", value), rows):
         rows = [cast("object", value)]
     if rows is None:
@@ -249,6 +249,8 @@ def _json_rows(path: Path) -> Iterator[Row]:
 
 def _is_one_chat(document: Row, rows: Sequence[object]) -> bool:
     """Whether a document is one conversation: its rows are messages, and do not say which conversation they are of."""
+    if is_whole(document):
+        return True
     turns, named = all(map(is_message, rows)), document.get("messages") is rows
     if (
         not (turns or named)
@@ -278,7 +280,7 @@ def _json_fault(cause: ValueError | RecursionError) -> str:
 
 def _row_of_value(path: Path, where: str, value: object) -> Row:
     listed = cast("list[object]", value) if isinstance(value, list) else []
-    if listed and (all(map(is_message, listed)) or is_voiceflow(listed)):
+    if listed and (all(map(is_message, listed)) or is_list_of_turns(listed)):
         # A conversation that is a list of messages, with nothing around it.
         return {"messages": listed}
     if not isinstance(value, dict):

@@ -30,7 +30,9 @@ def _rows_of(value: Mapping[str, object], depth: int) -> Sequence[object] | None
         return tables[0]
     if len(lists) == len(value) > 1 and not tables and len({len(entry) for entry in lists}) == 1:
         return [dict(zip(value, row, strict=True)) for row in zip(*lists, strict=True)]
-    if len(lists) == 1:
+    # LangGraph's states have an empty list of what comes next beside the messages, which lie deeper.
+    filled = any(lists)
+    if filled and len(lists) == 1:
         return lists[0]
     objects = [cast("Mapping[str, object]", entry) for entry in value.values() if isinstance(entry, dict)]
     if objects and len(objects) == len(value):
@@ -43,7 +45,9 @@ def _rows_of(value: Mapping[str, object], depth: int) -> Sequence[object] | None
             return [{name: column[row] for name, column in zip(value, objects, strict=True)} for row in objects[0]]
     # A list that lies deeper: {"result": {"rows": […]}}.
     found = [rows for entry in objects if depth > 1 and (rows := _rows_of(entry, depth - 1)) is not None]
-    return found[0] if len(found) == 1 and not lists else None
+    if len(found) == 1 and not filled:
+        return found[0]
+    return lists[0] if len(lists) == 1 else None
 
 
 def _split(value: Mapping[str, object]) -> Sequence[object] | None:

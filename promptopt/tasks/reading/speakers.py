@@ -32,7 +32,11 @@ SPEAKERS = ("role", "speaker", "sender_type", "author_type", "sender_role", "par
 _ASKS = ("incoming", "is_inbound", "from_customer", "is_user", "from_user", "is_created_by_user")
 _FROM_ASSISTANT = ("from_agent", "is_bot", "from_bot", "is_agent", "outgoing", "is_outbound")
 """Members that say by yes or no whether the customer spoke, and whether the other side did."""
-_PRIVATE = ("private", "is_private", "internal", "is_internal", "is_note")
+_PRIVATE = ("private", "isprivate", "internal", "isinternal", "isnote", "isinternalnote")
+_YES, _NO = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
+"""How tables write a flag."""
+_NOTED = ("note", "privatenote", "internalnote", "internalcomment", "privatecomment")
+"""Kinds of turns that colleagues alone see, as `joined_words` writes them."""
 _IS_BOT = ("isBot", "is_bot", "bot")
 """Members of an author that say whether it is a program; the others are then users."""
 FILES = ("files", "message_files", "experimental_attachments", "images", "attachments", "num_media")
@@ -49,6 +53,8 @@ _SPOKEN = ("text", "message", "msg", "mes", "messageText", "utterance", "plain_b
            "body")  # fmt: skip
 """Members of a turn that are not those of a model's messages."""
 _SPEECH_TEXT_FIELDS = ("content", "value", *_SPOKEN)
+_SAID = ("text", "choice", "dropdown", "single-choice", "markdown")
+"""Kinds of contents whose `text` is what was said; a picture may have one, too."""
 # Zendesk and others give people by numbers, and say in the ticket whose it is.
 _ASKERS = ("requester_id", "customer_id", "contact_id", "visitor_id", "end_user_id")
 PARTICIPANTS = ("users", "participants", "members")
@@ -98,7 +104,7 @@ def as_spoken(table: dict[str, object]) -> dict[str, object]:
         kind = {"type": table.get("type")} if isinstance(table.get("payload"), dict) else {}
         held = ({**kind, **table_of(plain.get(name))} if table_of(plain.get(name)) else
                 {"type": "text", "text": plain.get(name)} for name in (*_SPEECH_TEXT_FIELDS, "payload"))  # fmt: skip
-        said = next((each["text"] for each in held if each.get("type") == "text" and isinstance(each.get("text"), str)),
+        said = next((each["text"] for each in held if each.get("type") in _SAID and isinstance(each.get("text"), str)),
                     None)  # fmt: skip
     speaker = None if said is None else _speaker(table)
     if speaker is None:
@@ -128,7 +134,7 @@ def turns_of(row: Row) -> Row:
             # Freshdesk has what opened a ticket beside its conversations.
             asked: dict[str, object] = {"incoming": True, "body_text": opening}
             tables = [asked, *tables]
-        found[name] = [_by_asker(each, asker, people) for each in tables if _public(each)]
+        found[name] = [_by_asker(each, asker, people) for each in tables if is_public(each)]
     return found
 
 
@@ -179,12 +185,15 @@ def spoken_alone(listed: list[object]) -> list[object]:
     return list(said) if said and len(marked) * 2 > len(listed) else listed
 
 
-def _public(turn: Row) -> bool:
+def is_public(turn: Row) -> bool:
+    """Whether the customer saw this turn: notes are what colleagues tell each other."""
     kind = turn.get("part_type")
-    # Crisp tells notes by their type.
-    noted = turn.get("type") == "note" or (isinstance(kind, str) and kind.startswith("note"))
-    noted = noted or any(turn.get(name) is True for name in _PRIVATE)
-    return turn.get("public") is not False and not noted
+    # Crisp and Drift tell notes by their type.
+    kinds = (joined_words(str(turn.get(name))) for name in ("type", "message_type", "messageType"))
+    noted = any(each in _NOTED for each in kinds) or (isinstance(kind, str) and kind.startswith("note"))
+    flags = {joined_words(name): str(value).casefold() for name, value in turn.items()}
+    noted = noted or any(flags.get(name) in _YES for name in _PRIVATE)
+    return str(turn.get("public")).casefold() not in _NO and not noted
 
 
 def _people(row: Row) -> dict[str, str]:

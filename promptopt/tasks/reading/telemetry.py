@@ -12,12 +12,13 @@ from typing import cast
 from promptopt.tasks.reading.chat_parts import parsed
 
 Row = Mapping[str, object]
-# In the order in which they are looked for, by the member that they become.
+# In the order in which they are looked for, by the member that they become. Weave's tables and others that were made
+# flat have the members of requests and replies as columns.
 _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "input": ("gen_ai.input.messages", "llm.input_messages", "gen_ai.prompt", "ai.prompt.messages",
-              "mlflow.spanInputs", "request_data"),
+              "mlflow.spanInputs", "request_data", "inputs.messages", "request.messages", "request_body.messages"),
     "output": ("gen_ai.output.messages", "llm.output_messages", "gen_ai.completion", "ai.response.text",
-               "mlflow.spanOutputs", "response_data"),
+               "mlflow.spanOutputs", "response_data", "output.choices", "response.choices", "response_body.choices"),
     "system": ("gen_ai.system_instructions",),
     "tools": ("gen_ai.tool.definitions", "llm.tools", "llm.request.functions", "ai.prompt.tools"),
     "conversation_id": ("gen_ai.conversation.id", "session.id", "langfuse.session.id",

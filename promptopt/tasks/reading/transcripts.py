@@ -12,7 +12,7 @@ from promptopt.tasks.reading.branches import branch_of, places_in_tree
 from promptopt.tasks.reading.chat_exports import exported
 from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.chat_parts import is_parts, parsed
-from promptopt.tasks.reading.speakers import FILES, SPEAKERS, is_speaker, joined_words
+from promptopt.tasks.reading.speakers import FILES, SPEAKERS, is_public, is_speaker, joined_words
 from promptopt.tasks.reading.spoken import Pair, pair_in, turns_at
 
 Row = Mapping[str, object]
@@ -45,7 +45,9 @@ class TurnColumns:
     paired: bool = False
 
     def turns(self, row: Row, demands: str | None) -> list[object]:
-        """What the row says, as messages."""
+        """What the row says, as messages; nothing where the customer did not see it."""
+        if not is_public(row):
+            return []
         placed = places_in_tree(row)
         if len(self.said) == 1:
             held = parsed(row.get(self.said[0]))
@@ -152,6 +154,10 @@ def moment_of(value: object) -> float | None:
 def _text_or_parts(value: object) -> object:
     """A text, or the parts of a message, which a table holds as JSON."""
     inner = parsed(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
+    if isinstance(inner, dict):
+        # Python's spelling of an object is nothing that anybody said.
+        held = cast("dict[str, object]", inner)
+        return held["text"] if isinstance(held.get("text"), str) else held
     return inner if _is_list_of_parts(inner) else _cell_as_text(value)
 
 
