@@ -117,6 +117,11 @@ def _best_on_dev(run: Run, contenders: Sequence[Prompt], examples: Sequence[Exam
     # Whatever a finalist scored, it is held against the start: without that there is nothing to be better than.
     if not complete or complete[0].prompt != run.initial:
         return run.initial
+    # All of it was scored above. What a judge never judged beats nothing, however short it is.
+    scores = run.evaluate([estimate.prompt for estimate in complete], examples, repetition=run.final_repetition)
+    complete = [estimate for estimate in complete if any(score.judged for score in scores[estimate.prompt])]
+    if not complete or complete[0].prompt != run.initial:
+        return run.initial
     evidence = run.evidence()
     # A method may never have scored the start on its evidence: then it stands where dev has put it.
     worth = run.worths(evidence, prior=complete[0].mean)

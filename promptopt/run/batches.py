@@ -7,7 +7,7 @@ from itertools import chain, islice
 
 from promptopt.errors import BudgetSpent
 from promptopt.protocols import CallsVary, Evaluator
-from promptopt.run.budget import Ledger
+from promptopt.run.charging import Account
 from promptopt.run.door import Door
 from promptopt.run.slices import SLICE
 from promptopt.text import counted
@@ -31,7 +31,7 @@ def batches(
     while batch := list(islice(waiting, SLICE)):
         affordable = left()
         if affordable == 0:
-            raise exhausted(door.account.spent)
+            raise exhausted(door.account)
         size = door.account.slice_size() if affordable is None else min(affordable, door.account.slice_size())
         # The calls of a batch go out step by step, so a smaller batch asks the same calls in another order.
         if size < len(batch) and in_several_calls(evaluator):
@@ -46,6 +46,10 @@ def in_several_calls(evaluator: Evaluator) -> bool:
     return evaluator.calls_per_cell > 1 or (isinstance(evaluator, CallsVary) and evaluator.calls_vary)
 
 
-def exhausted(spent: Ledger) -> BudgetSpent:
-    """What ends a search that has no evaluation left."""
+def exhausted(account: Account) -> BudgetSpent:
+    """What ends a search that has no evaluation left: in words of the cap that left none."""
+    spent, most = account.capped, account.limits.evaluations
+    if most is None or spent.evaluations < most:
+        # A cell is asked whole or not at all, so a few calls may be left.
+        return BudgetSpent(account.calls_spent())
     return BudgetSpent(f"{counted(spent.evaluations, 'evaluation is', 'evaluations are')} spent")

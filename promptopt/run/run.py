@@ -309,6 +309,7 @@ class Run:
     def exchange_evaluator(self, evaluator: Evaluator, model: Model, price: Price | None) -> None:
         """Score by another evaluator or ask another task model from here on; the search keeps its own scores."""
         self._scoring.evaluator = evaluator
+        self._board.begin_measure()
         self._door.exchange_task_model(model, price)
         self.final_repetition = 1
 

@@ -39,6 +39,8 @@ class Scoreboard:
         self.train = tuple(train)
         self.dev = tuple(dev)
         self._cells: dict[Prompt, dict[str, Score]] = {}
+        # Those by the evaluator and the judge that score now: what others said tells nothing of these.
+        self._alike = self._cells
         self._lineage: dict[Prompt, Proposal] = {initial: Proposal(initial, operator="start")}
         # What a posterior goes by is held by ids: it looks up every prompt several times, and a text knows its hash.
         self._placed: dict[str, Prompt] = {initial.id: initial}
@@ -61,20 +63,25 @@ class Scoreboard:
             score = replace(score, value=self._neutral(cell))
         self._place(cell.prompt, ())
         (name,) = _cell_names([cell.example], cell.repetition)
-        self._cells.setdefault(cell.prompt, {})[name] = score
+        for cells in (self._cells, self._alike):
+            cells.setdefault(cell.prompt, {})[name] = score
         # By dense scores: prompts that are right on the same examples still differ in how likely the label is. On
         # planted tasks `auto` gains 0.41 by these where it gains 0.37 without (benchmarks/results/search-dense.md).
         self._dense.setdefault(cell.prompt.id, {})[name] = score.dense
 
+    def begin_measure(self) -> None:
+        """From here on another evaluator or another judge scores."""
+        self._alike = {}
+
     def _neutral(self, cell: Cell) -> float:
-        """What a cell that nobody could judge stands for: the mean of other prompts on its example.
+        """What a cell that nobody could judge stands for: the mean of other prompts on its example, by who scores now.
 
         Where none was judged there: the mean of its own prompt, then that of all, then 0.5, the middle of a scale.
         """
         name = _cell_names([cell.example], cell.repetition)[0]
-        beside = [known[name] for prompt, known in self._cells.items() if name in known and prompt != cell.prompt]
-        own = self._cells.get(cell.prompt, {}).values()
-        rest = (score for known in self._cells.values() for score in known.values())
+        beside = [known[name] for prompt, known in self._alike.items() if name in known and prompt != cell.prompt]
+        own = self._alike.get(cell.prompt, {}).values()
+        rest = (score for known in self._alike.values() for score in known.values())
         for scores in (beside, own, rest):
             values = [score.value for score in scores if score.judged]
             if values:

@@ -77,7 +77,7 @@ class CellScorer:
         account = self._door.account
         cells = [Cell(prompt, example, draw) for example in examples[: self.cells_left()]]
         if examples and not cells:
-            raise exhausted(account.spent)
+            raise exhausted(account)
         if len(cells) < len(examples) and in_several_calls(self.evaluator):
             self._follow_budget()
         computed = temperature is None and role == "task"
@@ -98,7 +98,7 @@ class CellScorer:
         # What the store held costs this session nothing.
         account.charge_evaluations(len(asked), paid=min(len(asked), account.settled_now - settled))
         if len(asked) < len(requests):
-            raise exhausted(account.spent)
+            raise exhausted(account)
         return replies
 
     def _enter(self, cells: Sequence[Cell]) -> None:

@@ -155,10 +155,16 @@ def test_what_cannot_be_attacked_says_why(tmp_path: object) -> None:
         attack(task, task.initial, OPEN, model=Scripted("No.", fail_at=3), store=f"{tmp_path}/t.db")
 
 
-@pytest.mark.parametrize("budget", [Budget(calls=10), Budget(evaluations=60), Budget(tokens=500)])
-def test_attacks_that_a_cap_leaves_out_are_open(budget: Budget, tmp_path: object) -> None:
+@pytest.mark.parametrize(
+    ("budget", "spent"),
+    [(Budget(calls=10), "10 calls are spent"), (Budget(evaluations=60), "60 evaluations are spent"),
+     (Budget(evaluations=60, calls=30), "30 calls are spent"), (Budget(tokens=500), "of 500 tokens are spent")],
+)  # fmt: skip
+def test_attacks_that_a_cap_leaves_out_are_open(budget: Budget, spent: str, tmp_path: object) -> None:
     task = task_of()
     found = attack(task, task.initial, OPEN, model=model(), budget=budget, store=f"{tmp_path}/s.db")
 
     assert [each.outcome for each in found] == ["inconclusive", "inconclusive"]
     assert all("not all attacks were made, as a cap came first" in each.message for each in found)
+    # In words of what was capped.
+    assert all(each.message.endswith(spent) for each in found)

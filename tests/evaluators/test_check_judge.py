@@ -74,6 +74,13 @@ def test_a_prompt_that_pleases_one_judge_alone_is_not_chosen(tmp_path: Path) -> 
     assert any("no finalist beats the start in what decides the verdict" in said for said in checked.warnings)
 
 
+def test_where_the_check_judge_cannot_be_read_no_word_of_the_other_stands_in_for_it(tmp_path: Path) -> None:
+    mute = Scripted(lambda _: "I would rather not say.", name="mute")
+    found = searched(tmp_path / "s.db", vain(), mute)
+    assert found.best.prompt == found.start.prompt
+    assert found.verdict != "better"
+
+
 def test_the_search_asks_the_judge_alone_and_the_end_the_check_judge_alone(tmp_path: Path) -> None:
     judge, check = vain(), Scripted(likes("great"), name="other")
     found = searched(tmp_path / "s.db", judge, check)
