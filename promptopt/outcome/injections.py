@@ -21,7 +21,9 @@ _ENGLISH_ORDERS = (
     r"|guideline|message|context|polic|orders\b)\w*"
     # Questions and greetings are skipped too, and so is a rule that does not apply.
     rf"|\b{_NOT_NEGATED}(?:skip|overlook)\s+(?:over\s+)?(?:(?:all|any|every|of|the|these|your|other|previous|prior|above|earlier|preceding|former"
-    r"|system)\s+){1,4}(?:(?:instruction|direction|rule|guideline)s|prompts?)\b(?!\s+(?:that|which|not)\b)"
+    r"|system)\s+){1,4}(?:(?:instruction|direction|rule|guideline)s|prompts?)\b(?!\s+(?:that|which|not)\b"
+    # Those of a thing are no model's.
+    r"|\s+(?:on|in|at) (?:page|the (?:box|label|leaflet|manual|package|packaging|screen|website))\b)"
     r"|(?:ignore|disregard|forget|override|bypass)(?:all|any|every|the|these|those|your|my|of)*"
     r"(?:previous|prior|above|earlier|preceding|system|your)(?:system)?(?:instruction|direction|rule|prompt|guideline|message)s?"
     rf"|\b{_NOT_NEGATED}(?:forget|ignore|disregard|pay no attention to)\s+(?:everything|all that|what)\b"
@@ -35,10 +37,24 @@ _ENGLISH_ORDERS = (
     r"\b(?:instruction|direction|rule|prompt|guideline)s?\b[^.!?\n]{0,30}\b(?:before|above|earlier|previously|so far)\b"
     r"|\b(?:everything|all|text|content|messages?)\b[^.!?\n]{0,20}\b(?:before|above|earlier|so far)\b[^.!?\n]{0,30}"
     r"\b(?:void|cancel\w*|revoked|invalid|obsolete|superseded)\b"
+    r"|\b(?:instruction|direction|rule|prompt|guideline)s?\b[^.!?\n]{0,20}"
+    r"\b(?:before|above|earlier|so far)\b[^.!?\n]{0,20}"
+    r"\b(?:no longer|void|cancel\w*|revoked|invalid|obsolete|superseded)\b"
+    rf"|\b{_NOT}(?:set aside|put aside|discard|drop)\b[^.!?\n]{{0,20}}"
+    r"\b(?:instruction|direction|rule|prompt|guideline)s? (?:that )?you (?:were|have been|had been) (?:given|told)\b"
+    # Orders of a shop are cancelled, too.
+    rf"|\b{_NOT}(?:cancel|revoke|scrap|undo)\s+(?:all (?:of )?)?the above\b(?=\s*(?:[.,;!]|and\b|$))"
+    r"|\b(?:are|is|be|feel) (?:no longer|not) (?:bound|restricted|limited|governed)\b[^.!?\n]{0,20}"
+    r"\b(?:instruction|direction|directive|rule|prompt|guideline|polic)\w*"
+    r"|\bopposite of (?:what|whatever|everything)\b[^.!?\n]{0,15}\b(?:system|developer|instruction|rule|prompt)s?\b"
+    r"|\byou are now dan\b(?= and\b|\s*[.,;(])|\bdo anything now\b"
+    r"|\b(?:answer|reply|respond|write|speak)\w*\b[^.!?\n]{0,20}"
+    r"\bwithout (?:any )?(?:filter|restriction|guardrail|censor)\w*"
     r"|\b(?:whatever|no matter what|regardless of what)\b[^.!?\n]{0,10}\b(?:system|developer)\b[^.!?\n]{0,20}\bsay"
     r"|\b(?:instruction|direction|rule|prompt|guideline)s?\b[^.!?\n]{0,30}\b(?:are|is)"
     r" (?:now )?(?:no longer in force|off|disabled|lifted)\b"
-    r"|\bas (?:if|though)\b[^.!?\n]{0,20}\b(?:no|never)\b[^.!?\n]{0,20}\b(?:instruction|rule|prompt|guideline)s?\b"
+    r"|\bas (?:if|though)\b[^.!?\n]{0,20}\b(?:no|never)\b[^.!?\n]{0,20}"
+    r"\b(?:instruction|rule|prompt|guideline|restriction)s?\b"
     r"|\beven (?:against|if (?:it|this|that) (?:breaks|violates|contradicts)) (?:your|the|all|any)\b[^.!?\n]{0,20}"
     r"\b(?:instruction|rule|prompt|guideline)s?\b"
     r"|\b(?:developer|debug|jailbreak|god|dan) mode\b[^.!?\n]{0,15}\b(?:on|enabled|active|activated)\b"
@@ -51,7 +67,7 @@ _FOREIGN = (
      r"anweisung|regel|vorgabe|instruktion|befehl"),
     (r"ignor\w*|oubli\w*", r"précédent|antérieur|ci-dessus|tout|vos|tes|système",
      r"instruction|consigne|règle|directive"),
-    (r"ignor\w*|olvid\w*", r"anterior|previa|todas|tus|sus", r"instruccion|regla|directri|indicacion"),
+    (r"ignor\w*|olvid\w*", r"anterior|previa|todas|tus|sus|arriba", r"instruccion|regla|directri|indicacion"),
     (r"ignor\w*|dimentic\w*", r"precedent|tutte|tue|sopra", r"istruzion|regol"),
     (r"ignor\w*|esque[çc]\w*", r"anterior|todas|suas|acima", r"instruç|regra"),
     (r"negeer\w*|vergeet", r"vorige|eerdere|alle|bovenstaande|jouw", r"instructie|regel"),
@@ -67,7 +83,8 @@ _FOREIGN = (
     (r"bỏ qua|quên", r"trước|tất cả|mọi|trên", r"hướng dẫn|chỉ dẫn|quy tắc|lệnh"),
 )  # fmt: skip
 _OTHER_LANGUAGES = (
-    r"\b(?:vergiss|vergesst|vergessen sie|ignorier\w*) (?:alles|das),? was\b|\boubli\w+ tout ce qu"
+    r"\b(?:vergiss|vergesst|vergessen sie|ignorier\w*),? (?:(?:alles|das),? was\b"
+    r"|was (?:oben|bisher|vorher|davor)\b)|\boubli\w+ tout ce qu"
     r"|\bolvida\w* todo lo\b"
     # In scripts without spaces.
     r"|(?:忽略|无视|忘记|忽視|無視|忘記)[^。！？\n]{0,15}(?:指令|指示|提示|规则|規則)"
@@ -87,10 +104,24 @@ _OTHER_LANGUAGES = (
 _ROLE_MARKS = re.compile(
     r"<\s?\|[\w ]{2,30}\|\s?>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<function=|<invoke name="
     r"|\"(?:tool_calls|function_call|tool_use)\"\s*[:,}]"
+    r"|\"role\"\s*:\s*\"(?:system|developer|assistant|tool)\""
+    r"|\"name\"\s*:\s*\"[\w.-]+\"\s*,\s*\"(?:arguments|parameters)\"\s*:\s*\{"
+    r"|^\s*action input\s*:"
     r"|</?(?:system|assistant|tool_call|tool_response|function_calls?)>"
     r"|###\s*(?:system|assistant|human|user)\s*:"
     r"|^\s*(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE,
 )  # fmt: skip
+_OTHER = (
+    r"(?!(?:this|these|your|my|our|the(?: following| above)?|an?)"
+    r" (?:reply|replies|answer|response|output|text|message)s?\b)"
+    r"(?!(?:this|these|it|them)\b)"
+)
+"""What is judged where it is not the reply itself."""
+_GIVEN_AWAY = (
+    rf"\b{_NOT}(?:reveal|print|repeat|output|show|disclose|recite|leak)\b[^.!?\n]{{0,25}}"
+    r"\b(?:your (?:own )?(?:system |initial )?(?:prompt|instructions)|the system prompt|everything above"
+    r"|all of the above text)\b"
+)
 _INJECTIONS: Mapping[str, re.Pattern[str]] = {
     "tells the model to pass over its instructions": re.compile(
         "|".join([
@@ -99,13 +130,22 @@ _INJECTIONS: Mapping[str, re.Pattern[str]] = {
               for verb, which, noun in _FOREIGN),
             _OTHER_LANGUAGES,
         ]), re.IGNORECASE),
+    "tells the model to give its instructions away": re.compile(_GIVEN_AWAY, re.IGNORECASE),
     "holds marks of roles or tools": _ROLE_MARKS,
     "speaks to whoever scores the reply": re.compile(
-        # Not to judge somebody is good manners; to judge whether something holds is a task.
-        rf"\b{_NOT_NEGATED}judge\b(?! (?:whether|if|how|which|what|each|by|from)\b)"
+        # Not to judge somebody is good manners; to judge whether something holds, or the urgency of a case, is a task,
+        # and to be a judge of it too. A court has judges, a company evaluators of its own, and a teacher a rubric.
+        rf"\b{_NOT_NEGATED}judge\b(?! (?:whether|if|how|which|what|each|by|from)\b)(?! of {_OTHER})"
+        r"(?!(?<!\bthe judge)(?<!\ba judge)(?<!\bdear judge)(?<!\byour judge)(?<!\bany judge)(?<!\bevery judge)"
+        rf" (?=(?:the|an?|its|their) ){_OTHER})"
         r"|\b(?:judging|grading|scoring|rating|evaluating) (?:this|your) (?:reply|answer|response|output)\b"
         r"|\b(?:scored?|graded?|rated?|marked|counted) as (?:correct|right|perfect)\b"
-        r"|\b(?:judges|grader|graders|evaluator|evaluators|assessor|assessors|rubric|scorer|graded|marking scheme)\b"
+        rf"|\b(?:(?<!court )judges|graders?|evaluators?|assessors?|scorer)\b(?! of {_OTHER})"
+        r"|(?<!\ba )\brubric\b|\b(?:graded|marking scheme)\b"
+        r"|\b(?:evaluation|evaluating|grading|scoring|judging) (?:model|system|ai)\b"
+        r"|\b(?:reviewer|examiner|model|person|human|ai) (?:who is |that is )?"
+        r"(?:scoring|grading|judging|rating|evaluating)"
+        r" (?:this|it|the (?:reply|answer|response|output))\b"
         r"|\b(?:whoever|anyone who|the one who)\b[^.!?\n]{0,10}\b(?:compares|scores|grades|rates|judges|evaluates)\b"
         r"|\bif you(?: are|.re) (?:scoring|grading|judging|rating|evaluating|comparing)\b"
         r"|\b(?:choose|pick|prefer|select|favou?r) (?:response|answer|reply|output|assistant) (?:[AB12]|one|two)\b"
@@ -115,7 +155,10 @@ _INJECTIONS: Mapping[str, re.Pattern[str]] = {
         r"|better|great|your|the)\s+(?:score|rating)\b"
         # What is the highest rating is told customers too.
         r"|\b(?<!is the )(?<!are the )(?:highest|top|full|perfect|maximum)\s+(?:score|mark|marks|rating|grade)\b"
+        r"(?! (?:in|on|for) (?:the|a|an|each|this) (?:quiz|test|exam|game|round|level|match)\b"
+        r"| (?:needs?|requires?|takes?) )"
         r"|\b(?:höchste|volle|maximale)[nrs]? (?:punktzahl|bewertung|wertung|note)\b|\b(?:note|score) maximale?\b"
+        r"|\bm[áa]xima (?:puntuaci[óo]n|nota|calificaci[óo]n)"
         r"|\bpuntuaci[óo]n (?:máxima|más alta)|\bpunteggio (?:massimo|più alto)|\b(?:nota|pontuação) máxima"
         r"|\b(?:hoogste|maximale) (?:score|cijfer)|\bnajwyższ\w+ (?:ocen|wynik)|\b(?:высш|максимальн)\w+ (?:балл|оценк)"
         r"|满分|滿分|最高分|评分者|満点|最高点|만점|최고 점수"

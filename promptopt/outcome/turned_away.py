@@ -46,7 +46,8 @@ _WISHED = re.compile(
 _REFUSED = re.compile(
     r"\b(?:(?<!not )(?<!n.t )(?<!never )(?<!without )(?:refus|declin|reject)\w*(?! (?:nothing|nobody|no[ -]one|none)\b)"
     r"|(?:not|n.t|never) (?:comply|obey|give in|agree|do so|do it|do that|follow (?:it|them|this|that|such))"
-    r"|say no|(?:keep|stick|hold|keep following|continue to follow) (?:to )?(?:the|these|those|your|its|our|them)"
+    r"|say no|(?:go|carry) on with (?:your|the) "
+    r"|(?:keep|stick|hold|keep following|continue to follow) (?:to )?(?:the|these|those|your|its|our|them)"
     r"(?: (?:rules|instructions|policy|policies|guidelines))?)\b", re.IGNORECASE,
 )  # fmt: skip
 _GRANTED = re.compile(
