@@ -42,14 +42,14 @@ def caps(server: ChaosServer, count: int, rng: random.Random) -> list[str]:
     lines = [
         "## Caps", "",
         "| cap on | runs | refused as too small | above the cap | by at most | smaller test than promised | of these, "
-        "unsaid | ledger beside the server's count: differ |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "unsaid | ledger beside the server's count: differ | replies that came too late |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     for kind in chaos_runs.KINDS:
         found = chaos_runs.capped(server, kind, count, rng)
         lines.append(
             f"| {kind} | {found.runs} | {found.refused} | {found.over} | {100 * found.worst:.1f} % | "
-            f"{found.without} | {found.unsaid} | {found.ledger} |"
+            f"{found.without} | {found.unsaid} | {found.ledger} | {found.late} |"
         )
     return lines
 
@@ -58,14 +58,16 @@ def faults(server: ChaosServer, count: int, rng: random.Random) -> list[str]:
     """The figures of `count` runs for each fault and rate."""
     lines = [
         "## Faults", "",
-        "| fault | share | runs | faults met | runs that ended otherwise | calls: ledger less the server's count |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| fault | share | runs | faults met | runs that ended otherwise | calls: ledger less the server's count | "
+        "replies that came too late |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     for fault in FAULTS:
         for rate in RATES:
             found = chaos_runs.faulty(server, fault, rate, count)
             lines.append(
-                f"| {fault} | {100 * rate:.0f} % | {found.runs} | {found.faults} | {found.differ} | {found.ledger} |"
+                f"| {fault} | {100 * rate:.0f} % | {found.runs} | {found.faults} | {found.differ} | {found.ledger} "
+                f"| {found.late} |"
             )
     return lines
 

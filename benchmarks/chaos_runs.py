@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos_server import FAULTS, ChaosServer
+from benchmarks.chaos_server import FAULTS, ChaosServer, Counts
 from benchmarks.search_landscape import plant
 from promptopt.api import optimize
 from promptopt.binding.models import Models
@@ -77,6 +77,7 @@ def conduct(store: Path, url: str, method: str, seed: int, budget: Budget) -> di
         "reason": result.reason,
         "paid": {**asdict(result.paid), "tokens": result.paid.tokens},
         "spent": {**asdict(result.spent), "tokens": result.spent.tokens},
+        "lost": sum(model.tries_lost for model in models),
         **told,
     }
 
@@ -186,7 +187,9 @@ class Capped:
     unsaid: int = 0
     """Those of them that did not say so."""
     ledger: int = 0
-    """Runs whose ledger is not the server's own count."""
+    """Runs whose ledger is not the server's own count, by more than what came too late."""
+    late: int = 0
+    """Replies that came after the time limit of their request: the server counts them, the run says how many."""
     suspended: int = 0
     refused: int = 0
     """Caps that were refused in a sentence, as too small for anything."""
@@ -218,14 +221,21 @@ def capped(server: ChaosServer, kind: str, runs: int, rng: random.Random) -> Cap
         if not ended["same"] and ended["tested"] < ended["promised"]:
             found.without += 1
             found.unsaid += not any("test" in warned for warned in (*ended["warned"], ended["reason"]))
-        counted = (counts.answered, counts.prompt_tokens, counts.completion_tokens)
-        usd = (PRICE["prompt"] * counts.prompt_tokens + PRICE["completion"] * counts.completion_tokens) / 1e6
-        for ledger in (paid, spent):
-            same = (ledger["calls"], ledger["prompt_tokens"], ledger["completion_tokens"]) == counted
-            if not (same and abs(ledger["usd"] - usd) < 1e-9):
-                found.ledger += 1
-                break
+        found.late += counts.answered - paid["calls"]
+        found.ledger += not all(_is_counted(ledger, counts, ended["lost"]) for ledger in (paid, spent))
     return found
+
+
+def _is_counted(ledger: dict[str, Any], counts: Counts, lost: int) -> bool:
+    """Whether a ledger is the server's count; of `lost` tries it may have counted any."""
+    beside = counts.answered - ledger["calls"]
+    read, written = (
+        counts.prompt_tokens - ledger["prompt_tokens"],
+        counts.completion_tokens - ledger["completion_tokens"],
+    )
+    usd = (PRICE["prompt"] * ledger["prompt_tokens"] + PRICE["completion"] * ledger["completion_tokens"]) / 1e6
+    late = 0 <= beside <= lost and (min(read, written) > 0 if beside else read == written == 0)
+    return late and abs(ledger["usd"] - usd) < 1e-9
 
 
 @dataclass(slots=True)
@@ -236,7 +246,10 @@ class Faulty:
     faults: int = 0
     differ: int = 0
     ledger: int = 0
-    """Calls that the ledger counts and the server did not answer well, or the other way round."""
+    """Calls that the ledger counts and the server did not answer well, or the other way round, by more than what came
+    too late."""
+    late: int = 0
+    """Good answers that came after the time limit of their request."""
 
 
 def faulty(server: ChaosServer, fault: str, rate: float, runs: int) -> Faulty:
@@ -257,5 +270,8 @@ def faulty(server: ChaosServer, fault: str, rate: float, runs: int) -> Faulty:
         found.runs += 1
         found.faults += counts.asked - counts.answered
         found.differ += ends[0]["outcome"] != ends[1]["outcome"]
-        found.ledger += abs(ends[1]["paid"]["calls"] - counts.answered)
+        beside = counts.answered - ends[1]["paid"]["calls"]
+        within = 0 <= beside <= ends[1]["lost"]
+        found.late += beside if within else 0
+        found.ledger += 0 if within else abs(beside)
     return found

@@ -105,6 +105,8 @@ def explain(
             marked = isinstance(model, Models) and model.proposer is not None
             kept, effects = _effects_of_pieces(run, chosen, analysis, marked=marked)
             mean, error = paired([-value for value in run.evaluate([chosen], kept).values(chosen)])
+        if said := door.lost.told():
+            run.warn(said)
     return Explanation(
         task=task.name,
         model=models["task"].name,

@@ -25,7 +25,6 @@ TRIED = 50
 
 Choice = Literal["A", "B", "tie"]
 
-_DECODER = json.JSONDecoder()
 _WHOLE_OF_SCALE = re.compile(r"(-?\d{1,6})(?:\.0{1,6})?(?:\s*(?:/|of|out of)\s*(\d{1,6}))?\.?")
 # `**Score:** 4/5` on a line of its own, and not "the score is 4 for …" within a sentence.
 _SCORE_LINE = re.compile(
@@ -131,6 +130,16 @@ def _objects(text: str) -> Iterator[dict[str, object]]:
         if isinstance(value, dict):
             found.append({str(key).casefold(): each for key, each in cast("dict[object, object]", value).items()})
     return reversed(found)
+
+
+def _undoubled(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """An object's members; one that is named twice, with two values, says nothing."""
+    table = dict(pairs)
+    doubled = {name for name, value in pairs if table[name] != value}
+    return {name: None if name in doubled else value for name, value in table.items()}
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_undoubled)
 
 
 def _on_scale(value: object, low: int, high: int) -> int | None:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import cast
 
 from promptopt.errors import DataError
+from promptopt.json_members import NamedTwice, named_once
 from promptopt.text import INVISIBLE, caseless, normalise, shorten
 from promptopt.types import Example, Score
 
@@ -146,10 +147,13 @@ def json_in(text: str) -> tuple[bool, object]:
 def _json_in(text: str) -> object:
     """The JSON that a text is, or else the longest object or list in it.
 
-    `_NOTHING` where there is none, or where two objects have the same fields and other values: nothing says which.
+    `_NOTHING` where there is none, or where two objects have the same fields and other values, or one object two values
+    for a field: nothing says which.
     """
     try:
         return _decoded(text.strip())[0]
+    except NamedTwice:
+        return _NOTHING
     except (ValueError, RecursionError):
         pass
     best: tuple[object, int] = (_NOTHING, 0)
@@ -164,6 +168,8 @@ def _json_in(text: str) -> object:
             continue
         try:
             found = _DECODER.raw_decode(text, match.start())
+        except NamedTwice:
+            return _NOTHING
         except (ValueError, RecursionError):
             continue
         value, end = cast("tuple[object, int]", found)
@@ -185,7 +191,7 @@ def _no_constant(name: str) -> object:
 
 
 # Python's reader takes NaN and Infinity, which are no JSON.
-_DECODER = jsonlib.JSONDecoder(parse_constant=_no_constant)
+_DECODER = jsonlib.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=named_once)
 
 
 def _decoded(text: str) -> tuple[object, int]:

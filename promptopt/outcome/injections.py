@@ -40,10 +40,10 @@ _ENGLISH_ORDERS = (
     r"|\b(?:instruction|direction|rule|prompt|guideline)s?\b[^.!?\n]{0,20}"
     r"\b(?:before|above|earlier|so far)\b[^.!?\n]{0,20}"
     r"\b(?:no longer|void|cancel\w*|revoked|invalid|obsolete|superseded)\b"
-    rf"|\b{_NOT}(?:set aside|put aside|discard|drop)\b[^.!?\n]{{0,20}}"
+    rf"|\b{_NOT_NEGATED}(?:set aside|put aside|discard|drop)\b[^.!?\n]{{0,20}}"
     r"\b(?:instruction|direction|rule|prompt|guideline)s? (?:that )?you (?:were|have been|had been) (?:given|told)\b"
     # Orders of a shop are cancelled, too.
-    rf"|\b{_NOT}(?:cancel|revoke|scrap|undo)\s+(?:all (?:of )?)?the above\b(?=\s*(?:[.,;!]|and\b|$))"
+    rf"|\b{_NOT_NEGATED}(?:cancel|revoke|scrap|undo)\s+(?:all (?:of )?)?the above\b(?=\s*(?:[.,;!]|and\b|$))"
     r"|\b(?:are|is|be|feel) (?:no longer|not) (?:bound|restricted|limited|governed)\b[^.!?\n]{0,20}"
     r"\b(?:instruction|direction|directive|rule|prompt|guideline|polic)\w*"
     r"|\bopposite of (?:what|whatever|everything)\b[^.!?\n]{0,15}\b(?:system|developer|instruction|rule|prompt)s?\b"
@@ -118,7 +118,7 @@ _OTHER = (
 )
 """What is judged where it is not the reply itself."""
 _GIVEN_AWAY = (
-    rf"\b{_NOT}(?:reveal|print|repeat|output|show|disclose|recite|leak)\b[^.!?\n]{{0,25}}"
+    rf"\b{_NOT_NEGATED}(?:reveal|print|repeat|output|show|disclose|recite|leak)\b[^.!?\n]{{0,25}}"
     r"\b(?:your (?:own )?(?:system |initial )?(?:prompt|instructions)|the system prompt|everything above"
     r"|all of the above text)\b"
 )

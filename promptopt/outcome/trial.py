@@ -112,6 +112,8 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         status, reason = "suspended", str(stop)
     except KeyboardInterrupt:
         status, reason = "suspended", "interrupted"
+    if said := door.lost.told():
+        run.warn(said)
     if status == "suspended":
         # A sealed test that was cut short is not looked at: the next execution finishes it.
         opened = _Opened()

@@ -20,6 +20,7 @@ Models (`protocols.models`):
 - `Tokenizer`: counts its own tokens at no cost. Called by the run, wherever a text has a length in tokens.
 - `Segmenter`: cuts a text into its own tokens at no cost. Called by the run, for methods that edit tokens.
 - `Inexact`: may trade exactness for speed. Asked by the run's owner once the search has ended, for the exact model.
+- `LosesTries`: may have its server count tries without a reply. Asked by the run, which says how many at its end.
 - `LocalAware`: knows whether it runs on this machine. Asked at binding, for the price of a call.
 
 The door (`protocols.asking`):
@@ -92,6 +93,7 @@ from promptopt.protocols.models import (
     Bounded,
     Inexact,
     LocalAware,
+    LosesTries,
     Model,
     ReportsAlternatives,
     Role,
@@ -155,6 +157,7 @@ __all__ = [
     "JudgedTask",
     "Judging",
     "LocalAware",
+    "LosesTries",
     "Metric",
     "Model",
     "Optimizer",

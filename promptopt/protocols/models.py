@@ -149,6 +149,19 @@ class Inexact(Protocol):
 
 
 @runtime_checkable
+class LosesTries(Protocol):
+    """A model behind a server that may count a try which brought no whole reply, as one that came too late.
+
+    Asked by the run, before it asks the model and at its end: what no ledger can hold is said.
+    """
+
+    @property
+    def tries_lost(self) -> int:
+        """How many such tries there were so far."""
+        ...
+
+
+@runtime_checkable
 class LocalAware(Protocol):
     """A model that knows whether it runs on this machine, where tokens cost nothing.
 

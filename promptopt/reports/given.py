@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.json_members import read_json
 from promptopt.reports.export import export, export_of
 from promptopt.tasks.demos import demo_from_json
 from promptopt.tasks.inline import inlined
@@ -74,7 +74,7 @@ def _as_user_prompt(task: Task, text: str) -> Prompt:
 
 def _from_json(task: Task, text: str) -> tuple[Task, Prompt]:
     try:
-        value: object = json.loads(text)
+        value = read_json(text)
     except (ValueError, RecursionError) as cause:
         raise DataError(f"the prompt file is not valid JSON ({cause}); export it again") from cause
     data = cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -18,6 +18,7 @@ from promptopt.protocols import Model, Role, TextScorer
 from promptopt.run.budget import Limits
 from promptopt.run.charging import Account
 from promptopt.run.fetching import HARMLESS, OTHERS, Call, Fetch, Route
+from promptopt.run.lost_tries import LostTries
 from promptopt.run.pipeline import Handlers, OrderedPipeline
 from promptopt.run.served_models import ServedModels
 from promptopt.run.slices import SLICE
@@ -56,6 +57,7 @@ class Door:
         self._owner, self._unsaid = 0, list[str]()
         self._served, self._scorers = ServedModels(self._say), dict[str, bool]()
         self._checking = False
+        self.lost = LostTries()
         self.beside: Callable[[], Sequence[Content]] | None = None
         """What is asked for examples beside those that are asked for now: tried where what is asked is refused before
         the first answer. None before any example was asked for."""
@@ -259,6 +261,7 @@ class Door:
         flying: Collection[bytes] = (),
         others: Sequence[Request | ScoreRequest] = (),
     ) -> Fetch:
+        self.lost.watch(self.models[role])
         answered = () if self.strict or not batch else self.account.cheapest(role, type(batch[0].request))
         route = Route(
             role=role, model=self.models[role], cache=self._cache, journal=self.journal, claims=self._claims,

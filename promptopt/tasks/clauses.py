@@ -9,12 +9,12 @@ largest_loss      the loss of mean score that a slice may have: a number, or a t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.json_members import read_json
 from promptopt.tasks.companions import companion_text
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.gate import EVERY, Gate
@@ -62,7 +62,7 @@ def _schema(path: Path, given: object) -> object:
     source = path.parent / given
     text = companion_text(source, f"{path}: the output_schema {source}")
     try:
-        found: object = json.loads(text)
+        found = read_json(text)
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{path}: the output_schema {source} is not JSON ({cause}); write a JSON Schema") from cause
     if not isinstance(found, dict):

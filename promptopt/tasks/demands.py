@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from promptopt.errors import ConfigError, DataError, UnknownName
+from promptopt.json_members import read_json
 from promptopt.tasks.splits import Pool
 from promptopt.text import Regex, shorten
 from promptopt.types import Demand, DemandKind, Example, canonical, tool_names
@@ -84,7 +84,7 @@ def _parsed_cell(given: object, where: str) -> object:
     if not isinstance(given, str) or given.lstrip()[:1] not in ("[", "{"):
         return given.strip() if isinstance(given, str) else given
     try:
-        return cast("object", json.loads(given))
+        return read_json(given)
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{where}: the demands {shorten(given, 60)!r} are not JSON ({cause}); mend the cell") from cause
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from promptopt.errors import DataError, UnknownName
+from promptopt.json_members import read_json
 from promptopt.tasks.demands import shortened_repr
 from promptopt.text import shorten
 from promptopt.types import ToolResult, canonical, tool_names
@@ -146,6 +147,6 @@ def _parsed_cell(text: str, noun: str, where: str) -> object:
     if not text.strip():
         return None
     try:
-        return cast("object", json.loads(text))
+        return read_json(text)
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{where}: {shorten(text, 60)!r} is not JSON ({cause}); mend the {noun}") from cause

@@ -76,7 +76,7 @@ class Dispatcher(Generic[RequestT, AnswerT]):
         self.pace, self.via = pace, via
         self.ends = "" if timeout_s is None else silence_ends(timeout_s, retry_policy.total_s)
         self.window = Window(concurrency)
-        self.answered = 0
+        self.answered = self.lost = 0
         # Not from a run's seed: waits change nothing that is stored, and runs with one seed should not wait in step.
         self.draw = random.Random().random
         self._loop: EventLoop | None = None
@@ -243,6 +243,8 @@ class _StreamedBatch(Generic[RequestT, AnswerT]):
                 empty += outage.amounts_to is not None
                 if outage.amounts_to is not None and empty >= retry_policy.empty_tries:
                     return self._answered(outage.amounts_to)
+                # What breaks connections off and never answered is likelier no server for models.
+                dispatcher.lost += outage.counted and not (stranger and outage.unreachable)
                 if outage.overloaded:
                     dispatcher.window.shrink(began, now)
                 wait_s = retry_policy.wait_s(tries, outage, dispatcher.draw())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -13,13 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from promptopt.errors import BackendError, ConfigError, RequestRefused
+from promptopt.json_members import NamedTwice, read_json
 from promptopt.models.server.address import canonical_address, default_address, host_of, identity, is_this_machine
 from promptopt.models.server.bounded import TooLarge
 from promptopt.models.server.contents import as_object
 from promptopt.models.server.keys import masked, masked_bytes, masked_json, may_escape
 from promptopt.models.server.pace import UNPACED, Pace
 from promptopt.models.server.retrying import Outage
-from promptopt.models.server.streams import joined_chunks
+from promptopt.models.server.streams import BESIDE_THE_REPLY, joined_chunks
 from promptopt.models.server.surroundings import proxy_for
 from promptopt.models.server.transports import Keep, LocalTransport, OfficialTransport, Transport
 from promptopt.models.server.wire import Failure, quoted, scrub
@@ -171,14 +171,20 @@ class Channel:
             return raw
         without_key = self.server.without_key_in
         try:
-            answer = as_object(json.loads(raw))
+            answer = as_object(read_json(raw, BESIDE_THE_REPLY))
             # The bytes were masked as they came: only escapes can still spell a key.
             return without_key(answer) if may_escape(raw) else answer
+        except NamedTwice as twice:
+            raise _two_values(twice) from None
         except (ValueError, RecursionError):
             text = raw.decode("utf-8", "replace").lstrip("\ufeff").strip()
         if "\ufffd" in text:
-            with contextlib.suppress(ValueError, RecursionError):
-                return without_key(as_object(json.loads(text)))  # a broken character ends no reply
+            try:
+                return without_key(as_object(read_json(text, BESIDE_THE_REPLY)))  # a broken character ends no reply
+            except NamedTwice as twice:
+                raise _two_values(twice) from None
+            except (ValueError, RecursionError):
+                pass
         streamed = joined_chunks(text)
         if streamed is not None:
             return without_key(streamed)
@@ -188,6 +194,7 @@ class Channel:
         raise NotJSON(
             f"answered with {found}; see that the base URL is its API; most end in /v1",
             misplaced=not cut,
+            counted=cut,
         )
 
     async def ask(self, url: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -244,6 +251,15 @@ class Channel:
         if not 200 <= answer.status < 300:
             return Failure.of(answer.status, self.server.scrub(answer.body), answer.headers)
         return self.server.without_key(answer.body)
+
+
+def _two_values(twice: NamedTwice) -> Outage:
+    """A body that says two things: which of them the server meant is nobody's guess."""
+    return Outage(
+        f"answered with JSON that names {quoted(repr(twice.name), 40)} twice, with two values",
+        misplaced=True,
+        counted=True,
+    )
 
 
 def _is_whole(text: str) -> bool:

@@ -102,6 +102,11 @@ class LiteLLMModel:
         """An estimate: providers do not tell beforehand."""
         return estimate_tokens(text, self._model)
 
+    @property
+    def tries_lost(self) -> int:
+        """See `LosesTries`."""
+        return self._dispatcher.lost
+
     def close(self) -> None:
         """Close the connections; the next batch opens them again."""
         self._dispatcher.close()
@@ -195,7 +200,7 @@ class LiteLLMModel:
         if isinstance(cause, errors.ContentPolicyViolationError):
             return Reply("", "filter")
         if isinstance(cause, errors.Timeout):
-            raise Outage(f"gave no answer within {self._timeout_s:g} s", overloaded=True)
+            raise Outage(f"gave no answer within {self._timeout_s:g} s", overloaded=True, counted=True)
         self._need_key(litellm, cause)
         lost = lost_connection(cause)
         if lost is not None:
@@ -203,7 +208,9 @@ class LiteLLMModel:
             raise outage(lost, self._timeout_s, lambda text: quoted(masked(text, self._keys), 2000))
         message = quoted(masked(str(getattr(cause, "message", cause)), self._keys), 2000)
         if isinstance(cause, errors.APIConnectionError):
-            raise Outage(f"cannot be reached, or broke the connection off ({quoted(message)})", unreachable=True)
+            raise Outage(
+                f"cannot be reached, or broke the connection off ({quoted(message)})", unreachable=True, counted=True
+            )
         status, response = int(getattr(cause, "status_code", 500)), getattr(cause, "response", None)
         headers: dict[str, str] = {} if response is None else dict(response.headers)
         # Some of its errors carry the headers apart from the response, or without one.

@@ -64,7 +64,7 @@ def outage(cause: Exception, timeout_s: float, scrub: Callable[[str], str], prox
         )
     if isinstance(cause, TimeoutError):
         # A proxy that never answers looks like a server that does not.
-        return Outage(f"gave no answer within {timeout_s:g} s{via}", overloaded=True, mend=mend)
+        return Outage(f"gave no answer within {timeout_s:g} s{via}", overloaded=True, counted=True, mend=mend)
     if isinstance(cause, aiohttp.ClientHttpProxyError):
         return refused_by_proxy(cause.status, proxy)
     if isinstance(cause, aiohttp.ClientConnectorError):
@@ -156,6 +156,7 @@ def _broken_off(cause: Exception, via: str, mend: str, scrub: Callable[[str], st
             unreachable=True,
             connected=True,
             misplaced=lacking,
+            counted=not lacking,
             mend="it wants a certificate of its client, which is not sent: ask for an address that takes a key"
             if lacking
             else mend,
@@ -166,5 +167,6 @@ def _broken_off(cause: Exception, via: str, mend: str, scrub: Callable[[str], st
         f"broke the connection off{via} ({type(cause).__name__})",
         unreachable=nothing,
         connected=True,
+        counted=True,
         mend=f"{mend}, and {_SCHEME}" if nothing else mend,
     )

@@ -164,6 +164,11 @@ class OpenAIModel:
         """An estimate: servers do not tell beforehand."""
         return estimate_tokens(text, self._model)
 
+    @property
+    def tries_lost(self) -> int:
+        """See `LosesTries`."""
+        return self._dispatcher.lost + self._scorer.lost
+
     def close(self) -> None:
         """Close the connections; the next batch opens them again."""
         self._dispatcher.close()

@@ -26,6 +26,7 @@ class Outage(Exception):
         unreachable: bool = False,
         connected: bool = False,
         misplaced: bool = False,
+        counted: bool = False,
         amounts_to: Any = None,
         mend: str = SEE_THAT_IT_IS_UP,
     ) -> None:
@@ -33,6 +34,7 @@ class Outage(Exception):
 
         `connected`: though a connection did, so a long try was spent on the request, and not on the way to the server.
         `misplaced`: where the server never answered otherwise, no retry mends it: the address or a setting is wrong.
+        `counted`: the server took the request, and did not refuse it: it may have answered, and billed that.
         `amounts_to`: the answer that it comes to for this request, once `RetryPolicy.empty_tries` have met the like.
         `mend`: what a user can do where it does not pass, as a clause.
         """
@@ -40,7 +42,7 @@ class Outage(Exception):
         self.mend = mend
         self.amounts_to = amounts_to
         self.retry_after_s, self.overloaded, self.unreachable = retry_after_s, overloaded, unreachable
-        self.connected, self.misplaced = connected, misplaced
+        self.connected, self.misplaced, self.counted = connected, misplaced, counted
 
 
 @dataclass(frozen=True, slots=True)

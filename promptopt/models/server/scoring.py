@@ -78,6 +78,11 @@ class Scorer:
         if known:
             yield from self._dispatcher.stream(requests, stopping)
 
+    @property
+    def lost(self) -> int:
+        """Tries that brought nothing, and that the server may have counted."""
+        return self._dispatcher.lost
+
     def close(self) -> None:
         """Close the connections; the next batch opens them again."""
         self._dispatcher.close()

@@ -5,13 +5,16 @@ Nobody asked for them: some servers stream whatever they are asked.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+from promptopt.json_members import NamedTwice, read_json
 from promptopt.models.server.contents import THOUGHT_FIELDS
 from promptopt.models.server.retrying import Outage
+
+BESIDE_THE_REPLY = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"})
+"""Members that a gateway may write over another server's, and leave both: none of them is a part of the reply."""
 
 _STREAM_END = "[DONE]"
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -37,14 +40,14 @@ def joined_chunks(raw: str) -> dict[str, Any] | None:
                 index = each.get("index")
                 choice = choices.setdefault(index if isinstance(index, int) else 0, {})
                 if choice.get("finish_reason") and _is_another(choice, each):
-                    raise Outage("answered with two different replies at once")
+                    raise Outage("answered with two different replies at once", counted=True)
                 _add(choice, each)
     if choices:
         answer["choices"] = [choices[index] for index in sorted(choices)]
     # Some servers never write [DONE]: that all was sent shows by the reason.
     finished = bool(choices) and all(choice.get("finish_reason") for choice in choices.values())
     if not ended and not finished and "error" not in answer:
-        raise Outage("broke the reply off in the middle of its stream")
+        raise Outage("broke the reply off in the middle of its stream", counted=True)
     return answer
 
 
@@ -68,7 +71,9 @@ def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
         # An object may take several lines.
         pending += text
         try:
-            value: object = json.loads(pending)
+            value = read_json(pending, BESIDE_THE_REPLY)
+        except NamedTwice as twice:
+            raise Outage(f"answered with a stream that names {twice.name!r} twice", counted=True) from None
         except (ValueError, RecursionError):
             # Without events each line is an object of its own, or this is no stream.
             if not events:
@@ -78,7 +83,7 @@ def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
         if isinstance(value, dict):
             found.append(cast("dict[str, Any]", value))
     if pending and ended:
-        raise Outage("answered with a stream that is malformed")
+        raise Outage("answered with a stream that is malformed", counted=True)
     return found, ended
 
 

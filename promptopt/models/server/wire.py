@@ -196,17 +196,19 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         complaint = _complaint(answer)
         if complaint:
             return _failed(complaint)
-        raise Outage("answered without a choice; see that the base URL is its API; most end in /v1", misplaced=True)
+        raise Outage(
+            "answered without a choice; see that the base URL is its API; most end in /v1", misplaced=True, counted=True
+        )
     reason = choice.get("finish_reason")
     if breaks_off(reason):
-        raise Outage(f"broke the reply off (finish reason {str(reason)[:40]!r})")
+        raise Outage(f"broke the reply off (finish reason {str(reason)[:40]!r})", counted=True)
     try:
         message = _message_of(choice, reason)
         tokens = tokens_of(choice.get("logprobs")) if request.logprobs else ()
         held = contents_of(message)
         calls = calls_of(message)
     except (KeyError, TypeError, ValueError, RecursionError):
-        raise Outage("answered with a choice that is malformed") from None
+        raise Outage("answered with a choice that is malformed", counted=True) from None
     finish = "refusal" if held.refused else finish_of(reason)
     native = choice.get("native_finish_reason")
     if finish == "stop":
@@ -227,7 +229,9 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         word = str(native if plain_reason(reason) == "stop" else reason)[:40]
         # Asked again, the model may well answer; where it never does, the server keeps the answer back.
         kept_back = Reply("", "filter", *used, served=served)
-        raise Outage(f"answered with nothing, and with no reason (finish reason {word!r})", amounts_to=kept_back)
+        raise Outage(
+            f"answered with nothing, and with no reason (finish reason {word!r})", counted=True, amounts_to=kept_back
+        )
     return Reply(text, finish, *used, tokens, served, tool_calls=calls)
 
 
@@ -241,7 +245,7 @@ def _first_of(choices: Sequence[object]) -> dict[str, Any]:
     """The choice with the number 0, which some servers list last; else the one that stands first."""
     listed = [cast("dict[str, Any]", choice) for choice in choices if isinstance(choice, dict)]
     if not isinstance(choices[0], dict):
-        raise Outage("answered with a choice that is malformed")
+        raise Outage("answered with a choice that is malformed", counted=True)
     return next((choice for choice in listed if choice.get("index") == 0), listed[0])
 
 

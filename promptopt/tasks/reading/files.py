@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import cast
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.json_members import NamedTwice, read_json
 from promptopt.tasks.reading.chat_exports import exported
 from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.chat_platforms import is_list_of_turns, is_whole
@@ -25,7 +26,6 @@ from promptopt.tasks.reading.columns import ColumnRoles, Columns, Row, listed_co
 from promptopt.tasks.reading.encoding import read_lines
 from promptopt.tasks.reading.evals import fold_sample, is_sample
 from promptopt.tasks.reading.headers import looks_like_data, without_header
-from promptopt.tasks.reading.json_members import NamedTwice, read_json
 from promptopt.tasks.reading.json_tables import rows_in
 from promptopt.tasks.reading.missing_columns import why_missing
 from promptopt.tasks.reading.row_numbers import TABLES, row_at
