@@ -199,8 +199,7 @@ def _evaluated_alone(
     matrix = _as_far_as_allowed(run, chosen, examples)
     result = _measured_prompt(matrix, chosen)
     judge = Criterion(search, models["task"], None).name
-    if said := door.lost.told():
-        run.warn(said)
+    door.lost.tell(run.warn)
     return Evaluation(
         task=task.name,
         model=models["task"].name,

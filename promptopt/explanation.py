@@ -93,10 +93,7 @@ def explain(
     with opened(store) as store:
         search = bind_evaluator(evaluator, task)
         models = open_models(model, search).by_role
-        stop = stopping(budget, begun, interrupt)
-        run, door = looking(
-            task=task, evaluator=search, models=models, store=store, budget=budget, seed=seed, stop=stop
-        )
+        run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
         if watch is not None:
             watch(run)
         chosen = prompt_or_start(task, prompt)
@@ -105,8 +102,7 @@ def explain(
             marked = isinstance(model, Models) and model.proposer is not None
             kept, effects = _effects_of_pieces(run, chosen, analysis, marked=marked)
             mean, error = paired([-value for value in run.evaluate([chosen], kept).values(chosen)])
-        if said := door.lost.told():
-            run.warn(said)
+        door.lost.tell(run.warn)
     return Explanation(
         task=task.name,
         model=models["task"].name,

@@ -237,8 +237,7 @@ class _JudgeSetup:
         """What was found, with what it took."""
         door = self.door
         judge = door.models["judge"].name if by_judge(self.evaluator) else ""
-        if said := door.lost.told():
-            self.run.warn(said)
+        door.lost.tell(self.run.warn)
         return Judged(
             name_of(self.evaluator), judge, door.account.spent, door.account.paid, self.run.warnings, report, found
         )

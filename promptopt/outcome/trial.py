@@ -79,9 +79,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     run, door, allocation = trial.run, trial.door, trial.allocation
     criterion, searched = trial.criterion, trial.searched
     status: Status = "finished"
-    reason = ""
-    winner = run.initial
-    opened = _Opened()
+    reason, winner, opened = "", run.initial, _Opened()
     try:
         run.begin_phase("search")
         try:
@@ -112,8 +110,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         status, reason = "suspended", str(stop)
     except KeyboardInterrupt:
         status, reason = "suspended", "interrupted"
-    if said := door.lost.told():
-        run.warn(said)
+    door.lost.tell(run.warn)
     if status == "suspended":
         # A sealed test that was cut short is not looked at: the next execution finishes it.
         opened = _Opened()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from promptopt.protocols import LosesTries, Model
 from promptopt.text import counted
 
@@ -18,12 +20,11 @@ class LostTries:
             # One model may have several roles, and another run may have asked it before.
             self._before.setdefault(id(model), (model, model.tries_lost))
 
-    def told(self) -> str:
-        """What the ledger leaves out, in a sentence; empty where it leaves out nothing."""
+    def tell(self, warn: Callable[[str], None]) -> None:
+        """Say what the ledger leaves out, where it leaves out anything."""
         lost = sum(model.tries_lost - before for model, before in self._before.values())
-        if not lost:
-            return ""
-        return (
-            f"{counted(lost, 'try', 'tries')} at a request brought no whole reply in time: the server may have counted "
-            f"and billed {'it' if lost == 1 else 'them'} all the same, beside this ledger and its caps"
-        )
+        if lost:
+            warn(
+                f"{counted(lost, 'try', 'tries')} at a request brought no whole reply in time: the server may have "
+                f"counted and billed {'it' if lost == 1 else 'them'} all the same, beside this ledger and its caps"
+            )

@@ -98,6 +98,11 @@ class Dispatcher(Generic[RequestT, AnswerT]):
             # Also where the caller reads no further: nobody would take what is still asked.
             running.cancel()
 
+    def note_lost(self, outage: Outage, *, stranger: bool) -> None:
+        """Count a try that the server may have counted; `stranger`: it has answered nothing so far."""
+        # What breaks connections off and never answered is likelier no server for models.
+        self.lost += outage.counted and not (stranger and outage.unreachable)
+
     def _started(self) -> EventLoop:
         with self._starting:
             if self._loop is None:
@@ -232,7 +237,7 @@ class _StreamedBatch(Generic[RequestT, AnswerT]):
                     raise
                 if refused == TRIES:
                     self.silence.broken(asyncio.get_running_loop().time())
-                    self.ended = self.refusals.add(index, refusal, dispatcher.answered) or self.ended
+                    self.ended |= self.refusals.add(index, refusal, dispatcher.answered)
                     return None
                 if not await self._wait(retry_policy.first_s):
                     return None
@@ -243,8 +248,7 @@ class _StreamedBatch(Generic[RequestT, AnswerT]):
                 empty += outage.amounts_to is not None
                 if outage.amounts_to is not None and empty >= retry_policy.empty_tries:
                     return self._answered(outage.amounts_to)
-                # What breaks connections off and never answered is likelier no server for models.
-                dispatcher.lost += outage.counted and not (stranger and outage.unreachable)
+                dispatcher.note_lost(outage, stranger=stranger)
                 if outage.overloaded:
                     dispatcher.window.shrink(began, now)
                 wait_s = retry_policy.wait_s(tries, outage, dispatcher.draw())

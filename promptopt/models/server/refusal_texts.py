@@ -25,7 +25,7 @@ _EXCEEDS = (
 )
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|context_window_exceeded|string_above_max_length|ContextWindowExceeded"
-    r"|maximum (context|prompt|input|model) length is \d|(prompt|input)s?( is| are)? too (long|large)|Prompt 超长"
+    r"|maximum (context|prompt|input|model) length (is|of) \d|(prompt|input)s?( is| are)? too (long|large)|Prompt 超长"
     r"|\btokens\b[^.!?\n]{0,40}\b(limit|maximum)( is| of) \d|\blength (of )?\d+ ?> ?\d|(larger|longer) than the context"
     r"|maximum (allowed |permitted )?(prompt|input)( size)? (is|of) \d"
     r"|max_(completion_)?tokens must be at least 1, got (-\d|0)"
@@ -72,6 +72,7 @@ _FILTERED = re.compile(
     r"|considered high risk|PROHIBITED_CONTENT|new_sensitive|sensitive_words|blocked by [^.!?\n]{0,20}guardrail"
     r"|guardrail[^.!?\n]{0,40}(blocked|intervened|triggered|violat)|violated[^.!?\n]{0,30}(guardrail|moderation)"
     r"|blocked entity|\bPII (was )?detected|request (was )?flagged|prohibited words"
+    r"|content[_ ]?security|blocked due to security"
     r"|敏感(内容|词|信息)|违规内容|内容违规|不安全",
     re.IGNORECASE,
 )
@@ -115,11 +116,11 @@ _FILTERS = re.compile(
 )
 _CUTS = re.compile(
     r"(^|_)max_(\w+_)?(tokens?|length|len|context)(_|$)|(length|token|context)_(limit|window|length)|^context_length"
-    r"|^error_limit$|truncated"
+    r"|^error_limit$|truncated|^incomplete$|(^|_)(max_time|time_limit)(_|$)"
 )
 _BREAKS = re.compile(
     r"(^|_)(error|abort(ed)?|cancel(l?ed)?|failed|failure|timeout|timed_out|overloaded|unavailable|rate_limit(ed)?"
-    r"|out_of_memory|oom|interrupted|exception)(_|$)"
+    r"|out_of_memory|oom|interrupted|exception|unloaded|dead|killed|disconnect(ed)?|shut_?down|user_stopped)(_|$)"
 )
 # `maxTokens` is `max_tokens`.
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -149,7 +150,8 @@ def outcome_of(status: int, described: str) -> Finish | None:
     # The status by which a gateway says that its guardrails failed a request.
     if status == 446:
         return "filter"
-    if status in (400, 403, 422, 451) and _FILTERED.search(described):
+    # 424: Cloudflare's, of a prompt that its gateway holds back.
+    if status in (400, 403, 422, 424, 451) and _FILTERED.search(described):
         return "filter"
     if says_rate(described):
         return None

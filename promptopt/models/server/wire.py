@@ -58,6 +58,7 @@ _FOR_GOOD = re.compile(
 _MESSAGE_FIELDS = ("message", "msg", "detail", "error_msg", "errorMessage")
 _QUOTED_CHARACTERS = 300
 """Of a server's message in a sentence."""
+_SEE_THE_URL = "see that the base URL is its API; most end in /v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +197,9 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         complaint = _complaint(answer)
         if complaint:
             return _failed(complaint)
-        raise Outage(
-            "answered without a choice; see that the base URL is its API; most end in /v1", misplaced=True, counted=True
-        )
-    reason = choice.get("finish_reason")
+        raise Outage(f"answered without a choice; {_SEE_THE_URL}", misplaced=True, counted=True)
+    # Anthropic's word for it, which some gateways pass on as it is.
+    reason = next((choice[name] for name in ("finish_reason", "stop_reason") if choice.get(name) is not None), None)
     if breaks_off(reason):
         raise Outage(f"broke the reply off (finish reason {str(reason)[:40]!r})", counted=True)
     try:
@@ -229,9 +229,8 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
         word = str(native if plain_reason(reason) == "stop" else reason)[:40]
         # Asked again, the model may well answer; where it never does, the server keeps the answer back.
         kept_back = Reply("", "filter", *used, served=served)
-        raise Outage(
-            f"answered with nothing, and with no reason (finish reason {word!r})", counted=True, amounts_to=kept_back
-        )
+        told = f"answered with nothing, and with no reason (finish reason {word!r})"
+        raise Outage(told, counted=True, amounts_to=kept_back)
     return Reply(text, finish, *used, tokens, served, tool_calls=calls)
 
 
@@ -274,6 +273,8 @@ def _is_error(value: object) -> bool:
 def _complaint(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """What an answer without a choice says is wrong, in a form other than `error`; empty where it says nothing."""
     errors, status = answer.get("errors"), answer.get("base_resp")
+    if blocked := _blocked(answer):
+        return {"message": blocked, "code": "content_filter"}
     if isinstance(errors, list) and errors:
         first = cast("list[object]", errors)[0]
         return cast("dict[str, Any]", first) if isinstance(first, dict) else {"message": str(first)}
@@ -283,6 +284,15 @@ def _complaint(answer: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"message": str(told.get("status_msg", "")), "code": told.get("status_code")}
     said = next((answer[name] for name in _MESSAGE_FIELDS if isinstance(answer.get(name), str) and answer[name]), None)
     return {} if said is None else {"message": said, "code": answer.get("code"), "type": answer.get("type")}
+
+
+def _blocked(answer: Mapping[str, Any]) -> str:
+    """Why a prompt was not let through to the model, in Gemini's form or Azure's; empty where nothing says that."""
+    for name, member in (("promptFeedback", "blockReason"), ("prompt_feedback", "block_reason")):
+        told = answer.get(name)
+        if isinstance(told, dict) and cast("dict[str, Any]", told).get(member):
+            return str(cast("dict[str, Any]", told)[member])
+    return "prompt_filter_results" if '"filtered": true' in json.dumps(answer.get("prompt_filter_results")) else ""
 
 
 def _failed(error: object) -> Reply:

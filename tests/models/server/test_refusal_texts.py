@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from promptopt.models.server.refusal_texts import breaks_off, finish_of, outcome_of, plain_reason
+from promptopt.models.server.retrying import Outage
+from promptopt.models.server.wire import read_reply
+from promptopt.types import Message, Request
 
 FILTERED = [
     (400, "NSFW content detected in the prompt"),
@@ -22,6 +27,8 @@ FILTERED = [
     (400, "Violated OpenAI moderation policy"),
     (400, "Blocked entity detected: EMAIL_ADDRESS by Guardrail: presidio"),
     (446, "hooks failed"),
+    (400, "FailedOperation.ContentSecurity: text violation"),
+    (424, "Prompt was blocked due to security configurations"),
     (400, "content_filter: a text of 100 beats per minute"),
 ]
 TOO_LONG = [
@@ -31,6 +38,7 @@ TOO_LONG = [
     (400, "maximum allowed input is 4096 tokens, got 5000"),
     (400, "sequence length 5000 > 4096"),
     (400, "the input token count is 40000 but the model only supports up to 32768"),
+    (422, "This model supports maximum context length of 4096 tokens, but 5000 were given"),
     (400, "输入长度超出模型最大上下文"),
     (400, "입력 토큰이 최대 컨텍스트를 초과했습니다"),
     (400, "Malformed input request: expected maxLength: 2048, actual: 3000, please reformat your input and try again."),
@@ -43,6 +51,7 @@ TOO_LONG = [
     (413, "Request too large on tokens per minute (TPM): Limit 6000, Requested 9000"),
 ]
 NEITHER = [
+    (424, "a server behind this one failed"),
     (400, "Unknown parameter: safety_settings"),
     (403, "Your account has been flagged for violating our usage policies"),
     (451, "this country or region is not served"),
@@ -92,6 +101,9 @@ def test_finish_reasons_may_be_written_as_enumerations_are() -> None:
         ("MAX_TOKENS_REACHED", "length"),
         ("token_limit", "length"),
         ("context_length", "length"),
+        ("incomplete", "length"),
+        ("max_time", "length"),
+        ("complete", "stop"),
         ({"type": "length"}, "length"),
         ({"type": "eos", "matched": 2}, "stop"),
         ("COMPLETE", "stop"),
@@ -108,7 +120,46 @@ def test_finish_reasons_are_told_by_their_words(reason: object, finish: str) -> 
 @pytest.mark.parametrize(
     "reason",
     ["model_error", "engine_error", " Error ", "aborted_by_user", "USER_CANCEL", "rate_limit", "connection_error",
-     "FinishReason.ERROR", {"type": "abort"}, "out_of_memory", "FINISH_REASON_UNSPECIFIED"],
+     "FinishReason.ERROR", {"type": "abort"}, "out_of_memory", "FINISH_REASON_UNSPECIFIED",
+     "modelUnloaded", "userStopped", "engine_dead", "client disconnect"],
 )  # fmt: skip
 def test_a_reply_that_the_server_could_not_finish_is_an_outage(reason: object) -> None:
     assert breaks_off(reason)
+
+
+CHAT = Request((Message("user", "x"),))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"candidates": [], "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}},
+        {"choices": [], "promptFeedback": {"blockReason": "OTHER"}},
+        {"choices": [], "prompt_feedback": {"block_reason": "SAFETY"}},
+        {"choices": None, "prompt_filter_results": [{"content_filter_results": {"hate": {"filtered": True}}}]},
+        {"choices": [], "error": {"code": "content_filter", "message": "no"}},
+    ],
+)
+def test_a_prompt_that_was_held_back_with_status_200_is_filtered(body: dict[str, Any]) -> None:
+    assert read_reply(body, CHAT, "m").finish == "filter"
+
+
+def test_a_body_without_a_choice_that_tells_of_no_block_is_an_outage() -> None:
+    for beside in ({}, {"promptFeedback": {}}, {"prompt_filter_results": [{"hate": {"filtered": False}}]}):
+        with pytest.raises(Outage, match="without a choice"):
+            read_reply({"choices": [], **beside}, CHAT, "m")
+
+
+@pytest.mark.parametrize(
+    ("choice", "finish"),
+    [
+        ({"stop_reason": "refusal", "message": {"content": ""}}, "refusal"),
+        ({"stop_reason": "max_tokens", "message": {"content": "a"}}, "length"),
+        ({"stop_reason": "end_turn", "message": {"content": "a"}}, "stop"),
+        # vLLM's: the stop text that was met, or the number of a token.
+        ({"finish_reason": "stop", "stop_reason": "length", "message": {"content": "a"}}, "stop"),
+        ({"finish_reason": "stop", "stop_reason": 128_001, "message": {"content": "a"}}, "stop"),
+    ],
+)
+def test_the_reason_may_stand_in_anthropics_place(choice: dict[str, Any], finish: str) -> None:
+    assert read_reply({"choices": [choice]}, CHAT, "m").finish == finish
