@@ -5,7 +5,8 @@ showed (the same command once more, read from the store) is that look. Every oth
 method, seed or size, where it shares an example with an earlier one. Examples are told by their inputs alone, in the
 form in which duplicates across splits are found. So other targets, other columns' names and other splits do not make
 the same data new. Nor does a copy in other letters, marks or Unicode forms, nor an input more or less: two examples are
-the same where the inputs of one are among those of the other.
+the same where the inputs of one are among those of the other. Nor do inputs that are joined or cut, marks around or
+within them, labels before them, or other numbers in columns beside them (`outcome.looks_worded`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from promptopt.outcome.looks_worded import worded_keys
 from promptopt.stats import ALPHA, level
 from promptopt.store.looks import Looks, Opening
 from promptopt.tasks.duplicates import alike_input, same_input
@@ -68,23 +70,26 @@ def example_keys(examples: Sequence[Example]) -> list[str]:
     return [digest(sorted(same_input(example))) for example in examples]
 
 
-def ledger_keys(examples: Sequence[Example]) -> tuple[list[str], list[str]]:
-    """What the ledger enters examples by, and what it knows them by again.
+def ledger_keys(examples: Sequence[Example]) -> tuple[list[str], dict[str, int]]:
+    """What the ledger enters examples by, and what it knows them by again, with the number of the example.
 
     Both are of the texts of their inputs as a reader takes them, but for order. Entered are all inputs of an example
     together, and each part of them as such. It is known again by all of its inputs, by any part of them that was all of
     an earlier one, and as a part of an earlier one. Two that only share a part, as questions on one text do, differ.
+    Where there are words enough, they are entered and known by these too (`worded_keys`).
     """
     entered: list[str] = []
-    known: list[str] = []
-    for example in examples:
+    known: dict[str, int] = {}
+    for number, (example, worded) in enumerate(zip(examples, worded_keys(examples), strict=True)):
         texts = sorted(alike_input(example))
         whole = digest(texts)
         parts = list(_parts(texts))
-        entered += [whole, *(digest({"within": part}) for part in parts)]
+        entered += [whole, *(digest({"within": part}) for part in parts), *worded]
         # Earlier versions entered all inputs alone; those up to 0.1 by their exact words.
         exact = sorted(same_input(example))
-        known += [whole, digest({"within": texts}), *map(digest, parts), digest(exact), *map(digest, _parts(exact))]
+        older = (digest(exact), *map(digest, _parts(exact)))
+        for key in (whole, digest({"within": texts}), *map(digest, parts), *older, *worded):
+            known.setdefault(key, number)
     return entered, known
 
 
@@ -145,7 +150,7 @@ def look_at(
     """
     # What was shown is told as it always was: a run of an earlier version, shown again, is the look that it was.
     exact = example_keys(examples)
-    return _look_of(looks.enter(_look_digest(by, exact, scores), *ledger_keys(examples)), examples)
+    return _look_of(looks.enter(_look_digest(by, exact, scores), *ledger_keys(examples)))
 
 
 def look_in_parts(
@@ -165,7 +170,7 @@ def look_in_parts(
     begun = _look_digest(("in parts", *by[1]), exact, scores[:1])
     if not lacking and not looks.entered(begun):
         return look_at(looks, by[0], examples, scores)
-    return _look_of(looks.enter(begun, *ledger_keys(examples)), examples)
+    return _look_of(looks.enter(begun, *ledger_keys(examples)))
 
 
 def _look_digest(
@@ -180,10 +185,9 @@ def _look_digest(
 
 def look_ahead(looks: Looks, examples: Sequence[Example]) -> Look:
     """The look that the next new opening of `examples` would be. Raises StoreError."""
-    return _look_of(looks.ahead(ledger_keys(examples)[1]), examples)
+    return _look_of(looks.ahead(ledger_keys(examples)[1]))
 
 
-def _look_of(opening: Opening, examples: Sequence[Example]) -> Look:
+def _look_of(opening: Opening) -> Look:
     number = opening.earlier + 1
-    # One example can be known by several earlier ones: a question alone, and its context alone.
-    return Look(number, level(number), min(opening.shared, len(examples)))
+    return Look(number, level(number), opening.shared)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sql
@@ -22,7 +22,7 @@ ENTER = sql.text(
 ALL = sql.text("SELECT number, shown, entered FROM looks ORDER BY number")
 ALL_EXAMPLES = sql.text("SELECT look, example FROM looked_at")
 ENTER_EXAMPLE = "INSERT INTO looked_at (look, example) VALUES ({mark}, {mark})"
-SHARING = "SELECT look, COUNT(*) FROM looked_at WHERE example IN ({values}) GROUP BY look"
+SHARING = "SELECT look, example FROM looked_at WHERE example IN ({values})"
 AT_ONCE = 500
 """Examples that one query asks for: SQLite takes no more than 999 values in its older versions."""
 
@@ -45,15 +45,15 @@ class Looks:
         """`where`: the store, as errors name it."""
         self._engine, self._where = engine, where
 
-    def enter(self, shown: str, examples: Sequence[str], known_by: Sequence[str] = ()) -> Opening:
+    def enter(self, shown: str, examples: Sequence[str], known_by: Mapping[str, int] | None = None) -> Opening:
         """Record an opening of `examples` (keys), which showed `shown`; one that showed the same is that opening.
 
-        `known_by`: the keys under which earlier openings may hold the same examples (if empty, `examples`). Raises
-        StoreError.
+        `known_by`: the keys under which earlier openings may hold the same examples, each with the number of its
+        example; where None, `examples`. Raises StoreError.
         """
         with sentences(self._where):
             number = self._entered(shown, examples, time.time())
-        return self._before(known_by if known_by else examples, number)
+        return self._before(_numbered(examples) if known_by is None else known_by, number)
 
     def entered(self, shown: str) -> bool:
         """Whether an opening that showed just this is recorded. Raises StoreError."""
@@ -75,9 +75,9 @@ class Looks:
             for number, shown, entered in openings:
                 self._entered(shown, looked_at.get(number, []), entered)
 
-    def ahead(self, known_by: Sequence[str]) -> Opening:
+    def ahead(self, known_by: Sequence[str] | Mapping[str, int]) -> Opening:
         """What the next opening of the examples of these keys would be (as in `enter`). Raises StoreError."""
-        return self._before(known_by, None)
+        return self._before(known_by if isinstance(known_by, Mapping) else _numbered(known_by), None)
 
     def _entered(self, shown: str, examples: Sequence[str], now: float) -> int:
         refused: BaseException | None = None
@@ -103,15 +103,20 @@ class Looks:
             f"the same command again, and where that says the same: {DAMAGED}"
         )
 
-    def _before(self, examples: Sequence[str], number: int | None) -> Opening:
-        counts: dict[int, int] = {}
-        keys = list(dict.fromkeys(examples))
+    def _before(self, known_by: Mapping[str, int], number: int | None) -> Opening:
+        # An example can be known by several keys, and counts once.
+        found: dict[int, set[int]] = {}
+        keys = list(known_by)
         with sentences(self._where), self._engine.connect() as connection:
             for begin in range(0, len(keys), AT_ONCE):
-                for look, count in among(connection, SHARING, keys[begin : begin + AT_ONCE]):
+                for look, key in among(connection, SHARING, keys[begin : begin + AT_ONCE]):
                     # Earlier ones alone: a look keeps its number, and the level that was said with it, whatever comes
                     # after.
                     # A number that is damaged cannot be told to be later.
                     if number is None or not isinstance(look, int) or look < number:
-                        counts[look] = counts.get(look, 0) + count
-        return Opening(len(counts), max(counts.values(), default=0))
+                        found.setdefault(look, set()).add(known_by[key])
+        return Opening(len(found), max(map(len, found.values()), default=0))
+
+
+def _numbered(keys: Sequence[str]) -> dict[str, int]:
+    return {key: number for number, key in enumerate(dict.fromkeys(keys))}

@@ -194,8 +194,7 @@ def read_reply(answer: Mapping[str, Any], request: Request, model: str, *keys: s
     if error is not None:
         return _failed(error)
     if not listed:
-        complaint = _complaint(answer)
-        if complaint:
+        if complaint := _complaint(answer):
             return _failed(complaint)
         raise Outage(f"answered without a choice; {_SEE_THE_URL}", misplaced=True, counted=True)
     # Anthropic's word for it, which some gateways pass on as it is.
