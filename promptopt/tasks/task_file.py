@@ -106,7 +106,7 @@ def _loaded(
     module = module_beside(path, metric)
     beside = b"" if module is None else content_of(module)
     if consent is not None:
-        wanted = deeds(table, own_data=data is not None, own_user=own_user, beside=module)
+        wanted = deeds(path, table, own_data=data is not None, own_user=own_user, beside=module)
         consent(path, [content] if module is None else [content, beside], wanted)
     pool = pool_from(path, source, splits.seed) if data is None else own_data(Path(data), source, splits.seed)
     try:

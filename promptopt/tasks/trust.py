@@ -19,8 +19,10 @@ _LISTING = "trusted-task-files"
 """In `home()`: a line for each trusted content, its sha256 and where it was first trusted."""
 
 
-def deeds(table: Mapping[str, Any], *, own_data: bool, own_user: bool, beside: Path | None = None) -> list[str]:
-    """What the task in this (validated) table would have done, in words; nothing where it is but data.
+def deeds(
+    path: Path, table: Mapping[str, Any], *, own_data: bool, own_user: bool, beside: Path | None = None
+) -> list[str]:
+    """What the task in this (validated) table of the file `path` would have done, in words; nothing where it is data.
 
     `own_data`: whether the user's own examples take the place of the file's, so that those are not fetched.
     `own_user`: whether the user names who plays users, so that whom the file names is not asked. `beside`: the file
@@ -30,6 +32,11 @@ def deeds(table: Mapping[str, Any], *, own_data: bool, own_user: bool, beside: P
         f"import and run the Python function {name!r} ({key})"
         + (f" of the file {beside}" if key == "metric" and beside is not None else "")
         for key, name in _functions(table)
+    ]
+    found += [
+        f"read the file {source} ({key}), which lies outside its folder, and have a model read it"
+        for key, source in _companions(path, table)
+        if not source.resolve().is_relative_to(path.parent.resolve())
     ]
     if (named := table.get("simulation", {}).get("model")) and not own_user:
         found.append(f"have the model {named!r} asked to play users")
@@ -73,6 +80,14 @@ def _functions(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         # A metric is the only setting that may name a function, however its name is put together.
         if "metric" in key and ":" in value:
             yield key, value
+
+
+def _companions(path: Path, table: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """The files of any text, a private key's or a process's environment too, that the task would have read."""
+    for key, name in (("[judge] file", "file"), ("[contract] output_schema", "output_schema")):
+        named = table.get(key.split("]")[0][1:], {}).get(name)
+        if isinstance(named, str) and "\0" not in named:
+            yield key, path.parent / named
 
 
 def _texts_within(path: str, value: object) -> Iterator[tuple[str, str]]:

@@ -236,3 +236,35 @@ def test_a_task_file_is_not_trusted_with_another_module_where_the_one_beside_it_
 def test_a_module_that_cannot_be_used_is_one_sentence(tmp_path: Path, metric: str, text: str, said: str) -> None:
     with pytest.raises(PromptoptError, match=said):
         load_task(beside(tmp_path, metric, text), trust=True)
+
+
+NAMED = HEAD + FILE + 'input = "text"\ntarget = "target"\n'
+RUBRIC = NAMED + '[judge]\nfile = "{}"\n'
+SCHEMA = NAMED + '[contract]\noutput_schema = "{}"\n'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("text", "key"), [(RUBRIC, r"\[judge\] file"), (SCHEMA, r"\[contract\] output_schema")])
+@pytest.mark.parametrize("named", ["../secret", "{outside}", "link", "sub/../../secret"])
+def test_a_rubric_or_schema_outside_the_folder_is_not_read_unasked(
+    tmp_path: Path, text: str, key: str, named: str
+) -> None:
+    mailed = tmp_path / "mailed"
+    (mailed / "sub").mkdir(parents=True)
+    outside = tmp_path / "secret"
+    outside.write_text('{"type": "object"}', encoding="utf-8")
+    (mailed / "link").symlink_to(outside)
+    path = write(mailed, text.format(named.format(outside=outside)))
+    with pytest.raises(ConfigError, match=rf"would read the file .* \({key}\), which lies outside its folder"):
+        load_task(path)
+    load_task(path, trust=True)
+    load_task(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", ["rubric", "sub/rubric", "./sub/../rubric", "{inside}"])
+def test_a_rubric_in_the_folder_or_below_needs_no_consent(tmp_path: Path, named: str) -> None:
+    (tmp_path / "sub").mkdir()
+    for place in (tmp_path / "rubric", tmp_path / "sub" / "rubric"):
+        place.write_text("Polite replies are good.", encoding="utf-8")
+    load_task(write(tmp_path, RUBRIC.format(named.format(inside=tmp_path / "rubric"))))

@@ -85,10 +85,10 @@ def check_address(address: str) -> None:
         return
     # An empty query (`…/v1?`) has no `parts.query`, so the sign itself is looked for too.
     # The address itself stays out of the messages: it may carry the secret.
-    if parts.query or parts.fragment or "?" in address or "#" in address:
+    if parts.query or parts.fragment or any(sign in address for sign in "?#;"):
         raise ConfigError(
-            "the base URL must end before its '?' or '#': it is stored with the run, and a key in it would be too; set "
-            "the key as an environment variable (--api-key-env names it)"
+            "the base URL must end before its '?', '#' or ';': it is stored with the run, and a key in it would be "
+            "too; set the key as an environment variable (--api-key-env names it)"
         )
     if scrub(address) != address:
         raise ConfigError(

@@ -47,7 +47,9 @@ def joined_chunks(raw: str) -> dict[str, Any] | None:
     # Some servers never write [DONE]: that all was sent shows by the reason.
     finished = bool(choices) and all(choice.get("finish_reason") for choice in choices.values())
     if not ended and not finished and "error" not in answer:
-        raise Outage("broke the reply off in the middle of its stream", counted=True)
+        # A stream of something else: no retry makes it one of replies.
+        other = not any("choices" in chunk for chunk in chunks)
+        raise Outage("broke the reply off in the middle of its stream", misplaced=other, counted=True)
     return answer
 
 

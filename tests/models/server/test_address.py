@@ -87,6 +87,7 @@ def test_the_one_spelling_is_its_own_spelling(scheme: str, host: str, port: int,
     "address",
     [
         "https://a.org/v1?key=hunter22",
+        "https://a.org/v1;key=hunter22",
         "https://a.org/v1?api_key=hunter22&x=1",
         "https://a.org/v1#hunter22",
         "https://a.org/v1?",

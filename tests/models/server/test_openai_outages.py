@@ -240,3 +240,9 @@ def test_two_replies_in_one_body_are_none_unless_they_are_the_same(second: str, 
         joined = joined_chunks(raw)
         assert joined is not None
         assert joined["choices"][0]["message"]["content"] == told
+
+
+def test_a_stream_of_something_else_is_told_at_once(opened: Opening) -> None:
+    _, model = opened(lambda asked: Answer(b'event: ping\ndata: {"type": "ping"}\n\n'))
+    with pytest.raises(BackendError, match="broke the reply off in the middle of its stream"):
+        ask(model, chat("x"))
