@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from promptopt.run.posterior import DRIFT, Posterior, beliefs
@@ -46,6 +46,7 @@ class Scoreboard:
         self._placed: dict[str, Prompt] = {initial.id: initial}
         self._forebears: dict[str, tuple[str, ...]] = {initial.id: ()}
         self._dense: dict[str, dict[str, float]] = {}
+        self._train_names = frozenset(_cell_names(self.train, 0))
         self._ranking: tuple[Example, ...] = ()
         self._order: dict[Prompt, int] = {}
         self._others = True
@@ -194,21 +195,12 @@ class Scoreboard:
         A prompt that nobody proposed stands behind the start. Others that were never scored are left out: the model may
         take no request of theirs, and what is believed of them is hope alone.
         """
-        placed = self._placed | {each.id: each for each in prompts if each.id not in self._placed}
-        order, behind_start = list(placed), (self.initial.id,)
+        new = {each.id: each for each in prompts if each.id not in self._placed}
+        placed, behind_start = self._placed | new if new else self._placed, (self.initial.id,)
         asked = {self.initial.id, *(prompt.id for prompt in prompts)}
-        wanted: set[str] = set()
-        pending = [*asked, *order[-RELATIVES:]]
-        while pending:
-            name = pending.pop()
-            if name not in wanted:
-                wanted.add(name)
-                pending += self._forebears.get(name, behind_start)
-        # In the order they came up: parents stand before their children.
-        held = [name for name in order if name in wanted]
+        held = self._with_forebears(asked, list(placed))
         place = {name: number for number, name in enumerate(held)}
-        among = self.evidence() if dev else self.train
-        cells = {*_cell_names(among, 0), *_cell_names(dev, repetition)}
+        cells = {*_cell_names(self.evidence(), 0), *_cell_names(dev, repetition)} if dev else self._train_names
         known = [_among(self._dense.get(name, {}), cells) for name in held]
         # In the search a drift costs more than it saves: what leads down so far is then tried no further.
         mean, deviation = beliefs(
@@ -220,6 +212,20 @@ class Scoreboard:
         return Posterior(
             {prompt: mean[number] for prompt, number in told}, {prompt: deviation[number] for prompt, number in told}
         )
+
+    def _with_forebears(self, asked: set[str], order: list[str]) -> list[str]:
+        """The ids that are asked for and the latest of `order`, with their forebears: parents before their children."""
+        # All that there are, as a rule, with those of a small search.
+        if len(order) <= RELATIVES:
+            return order
+        wanted: set[str] = set()
+        pending = [*asked, *order[-RELATIVES:]]
+        while pending:
+            name = pending.pop()
+            if name not in wanted:
+                wanted.add(name)
+                pending += self._forebears.get(name, ())
+        return [name for name in order if name in wanted]
 
     def unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
         """The cells without a score, prompt by prompt."""
@@ -237,6 +243,6 @@ def _cell_names(examples: Sequence[Example], repetition: int) -> list[str]:
     return [f"{example.id}/{repetition}" for example in examples]
 
 
-def _among(own: dict[str, float], names: set[str]) -> dict[str, float]:
+def _among(own: dict[str, float], names: Set[str]) -> dict[str, float]:
     # As a rule all of them are among the names: nothing is copied then.
     return own if own.keys() <= names else {name: value for name, value in own.items() if name in names}

@@ -43,6 +43,12 @@ def among(connection: sql.Connection, query: str, values: Sequence[object]) -> l
     return [(row[0], row[1]) for row in connection.exec_driver_sql(query.format(values=marks), tuple(values))]
 
 
+def first_of_each(connection: sql.Connection, query: str, values: Sequence[object]) -> list[Any]:
+    """The first column of the rows of `query`."""
+    found = connection.exec_driver_sql(query.format(mark=_mark_of(connection)), tuple(values))
+    return [row[0] for row in found]
+
+
 def each_of(connection: sql.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
     """How many rows of the store `statement` changed, run once for each of `rows`, of which there is one at least."""
     return connection.exec_driver_sql(statement.format(mark=_mark_of(connection)), list(rows)).rowcount

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sql
 
 from promptopt.errors import ReplayDiverged
-from promptopt.store.database import each_of, octets
+from promptopt.store.database import each_of, first_of_each, octets
 from promptopt.store.database_errors import sentences
 
 COUNT = sql.text("SELECT count(*) FROM journal WHERE run = :run")
 FORGET = sql.text("DELETE FROM journal WHERE run = :run")
 INSERT = "INSERT INTO journal (run, position, key) VALUES ({mark}, {mark}, {mark}) ON CONFLICT DO NOTHING"
-SELECT = sql.text("SELECT key FROM journal WHERE run = :run AND position BETWEEN :first AND :last ORDER BY position")
+SELECT = "SELECT key FROM journal WHERE run = {mark} AND position BETWEEN {mark} AND {mark} ORDER BY position"
 
 
 class Journal:
@@ -43,8 +43,8 @@ class Journal:
             # The search may ask for more than was recorded: what goes beyond is new, and only that is written.
             known = min(len(keys), max(0, self.recorded - self.position))
             if known:
-                span = {"run": self.run_id, "first": self.position, "last": self.position + known - 1}
-                for offset, (found,) in enumerate(connection.execute(SELECT, span)):
+                span = (self.run_id, self.position, self.position + known - 1)
+                for offset, found in enumerate(first_of_each(connection, SELECT, span)):
                     if octets(found) != keys[offset]:
                         stored = recorded(octets(found))
                         raise ReplayDiverged(
