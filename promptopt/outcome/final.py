@@ -117,9 +117,8 @@ def _best_on_dev(run: Run, contenders: Sequence[Prompt], examples: Sequence[Exam
     # Whatever a finalist scored, it is held against the start: without that there is nothing to be better than.
     if not complete or complete[0].prompt != run.initial:
         return run.initial
-    # All of it was scored above. What a judge never judged beats nothing, however short it is.
-    scores = run.evaluate([estimate.prompt for estimate in complete], examples, repetition=run.final_repetition)
-    complete = [estimate for estimate in complete if any(score.judged for score in scores[estimate.prompt])]
+    # What a judge never judged beats nothing, however short it is.
+    complete = [estimate for estimate in complete if _judged(run, estimate.prompt, examples)]
     if not complete or complete[0].prompt != run.initial:
         return run.initial
     evidence = run.evidence()
@@ -134,6 +133,10 @@ def _best_on_dev(run: Run, contenders: Sequence[Prompt], examples: Sequence[Exam
 
     # `max` keeps the first of equals, and the contenders come in order: the start, then the best of the search.
     return max(complete, key=preference).prompt
+
+
+def _judged(run: Run, prompt: Prompt, examples: Sequence[Example]) -> bool:
+    return any(score.judged for _, score in run.seen(prompt, examples, repetition=run.final_repetition))
 
 
 def _rank(value: float, prompt: Prompt) -> tuple[float, int]:
