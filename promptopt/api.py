@@ -40,7 +40,7 @@ from promptopt.run.door import Door
 from promptopt.run.events import Planned, Warned
 from promptopt.stats.power import smallest_detectable
 from promptopt.store.runs import Store
-from promptopt.tasks.sealing import without_test
+from promptopt.tasks.sealing import test_alone, without_test
 
 UNWATCHED = Session()
 
@@ -214,6 +214,7 @@ def _prepare(
         final_journal=lambda: store.final_journal(name),
         room=room,
         reserve=reserve_for(allocation, task, criterion, same=same),
+        sealed=test_alone(asked.task),
     )
     searched = Criterion(guide, models.by_role["task"], None)
     # One object where it was one: that is how scores of both phases are known to add up.

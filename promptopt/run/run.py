@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from promptopt.arguments import check_each
 from promptopt.errors import ConfigError
@@ -60,11 +60,13 @@ class Run:
         final_journal: Callable[[], Journal] | None = None,
         room: Room | None = None,
         reserve: Reserve | None = None,
+        sealed: frozenset[str] = frozenset(),
     ) -> None:
         """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded.
 
         `room`: what the search is granted; None: what the door's caps leave it. `reserve`: prices what is set aside
         while the search goes; None where neither tokens nor dollars are capped, and once the search has ended.
+        `sealed`: the ids of examples that nothing is asked on before the test.
         """
         self.seed = seed
         self.initial, self.train, self.dev = task.initial, task.train, task.dev
@@ -81,7 +83,7 @@ class Run:
         self._scoring = CellScorer(
             task, evaluator, door, self._board, reserve=reserve, warn=self.warn, follow_budget=self.follow_budget
         )
-        self._thread = threading.get_ident()
+        self._thread, self._sealed = threading.get_ident(), sealed
         self._warned: dict[str, None] = {}
         self._phase, self._begun = "search", time.monotonic()
         self.steps: list[StepDone] = []
@@ -116,7 +118,7 @@ class Run:
         Cells are charged prompt by prompt in the order given. Where a limit leaves room for only some, those are
         scored and kept, and BudgetSpent ends the search: a matrix is always complete.
         """
-        self._check_thread()
+        self._check_asked(examples)
         check_each("run.evaluate", prompts, Prompt, "prompt")
         self._scoring.enter(self._board.unscored(prompts, tuple(dict.fromkeys(examples)), repetition), prompts)
         return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
@@ -124,12 +126,13 @@ class Run:
     def evaluate_each(self, pairs: Sequence[tuple[Prompt, Example]]) -> list[Score]:
         """Score every prompt on its own example, in one batch and in order; else as `evaluate`."""
         cells = [Cell(*pair) for pair in dict.fromkeys(pairs) if not self.estimate(pair[0], [pair[1]]).count]
-        self._check_thread()
+        self._check_asked(example for _, example in pairs)
         self._scoring.enter(cells, [prompt for prompt, _ in pairs])
         return [score for prompt, example in pairs for score in self._board.row(prompt, [example], 0)]
 
     def refused(self, prompt: Prompt, example: Example) -> str | None:
         """Score `prompt` on `example`; the reason, where the task model takes no request laid out so, else None."""
+        self._check_asked([example])
         return reason_refused(self._door, lambda: self.evaluate([prompt], [example]))
 
     def vary(self, prompt: Prompt, written: Callable[[Example], Prompt]) -> None:
@@ -149,7 +152,7 @@ class Run:
         replies are not drawn again, so they are free. With either: draw number `draw` of the model of `role`, an
         evaluation each.
         """
-        self._check_thread()
+        self._check_asked(examples)
         return self._scoring.again(prompt, examples, temperature, draw, role)
 
     def draw(self, prompt: Prompt, examples: Sequence[Example], sampling: Sampling) -> list[Reply]:
@@ -158,7 +161,7 @@ class Run:
         Equal requests are counted draws. Where a limit leaves room for only some, those are asked for and kept, and
         BudgetSpent ends the search.
         """
-        self._check_thread()
+        self._check_asked(examples)
         return self._scoring.draw(self.task, prompt, examples, sampling)
 
     def check_model(self) -> None:
@@ -339,6 +342,11 @@ class Run:
         """Where the run stands; safe from another thread."""
         scored, seconds = self.estimate(self.initial, self.train), time.monotonic() - self._begun
         return snapshot(self._phase, self.steps, scored, self._door, self._scoring.answered(), seconds)
+
+    def _check_asked(self, examples: Iterable[Example]) -> None:
+        self._check_thread()
+        if self._sealed and self._phase != "test" and not self._sealed.isdisjoint(each.id for each in examples):
+            raise ConfigError("a test example was asked about before the test, which proves nothing then; ask on train")
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:

@@ -37,6 +37,11 @@ def without_test(task: AnyTask) -> AnyTask:
     return cast("AnyTask", SealedTask(task))
 
 
+def test_alone(task: Task) -> frozenset[str]:
+    """The ids of the test examples that stand in no other split."""
+    return frozenset(each.id for each in task.test).difference(each.id for each in (*task.train, *task.dev))
+
+
 class SealedTask:
     """A task of somebody else's making, seen without its test examples.
 

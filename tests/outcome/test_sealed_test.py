@@ -3,10 +3,59 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from promptopt.api import optimize
+from promptopt.errors import ConfigError
+from promptopt.models.scripted import Scripted
 from promptopt.outcome.sealed_test import shown_by
+from promptopt.run import Run
+from promptopt.tasks import Task
+from promptopt.testing import planted_task
+from promptopt.types import Example, Sampling
+
+ASKING: tuple[Callable[[Run, list[Example]], object], ...] = (
+    lambda run, found: run.evaluate([run.initial], found),
+    lambda run, found: run.evaluate_each([(run.initial, each) for each in found]),
+    lambda run, found: run.rescore(run.initial, found),
+    lambda run, found: run.draw(run.initial, found, Sampling()),
+    lambda run, found: run.refused(run.initial, found[0]),
+)
+
+
+@dataclass(frozen=True)
+class ReadAgain:
+    """Asks about examples that it has from elsewhere than the run."""
+
+    asks: int
+    examples: tuple[Example, ...]
+
+    def optimize(self, run: Run) -> None:
+        """Search."""
+        ASKING[self.asks](run, list(self.examples))
+
+
+@pytest.mark.parametrize("asks", range(len(ASKING)))
+def test_a_search_that_brings_test_examples_of_its_own_is_refused(asks: int, tmp_path: Path) -> None:
+    task, model = planted_task(), Scripted(lambda request: "a", name="m")
+    read_again = ReadAgain(asks, planted_task().test[:3])
+    with pytest.raises(ConfigError, match="a test example was asked about before the test"):
+        optimize(task, read_again, model=model, store=tmp_path / "s.db")
+    assert model.calls == 0
+
+
+@pytest.mark.parametrize("asks", range(len(ASKING)))
+def test_examples_of_its_own_that_are_not_in_the_test_are_not_refused(asks: int, tmp_path: Path) -> None:
+    task = planted_task()
+    twice = Task.from_examples(
+        [*task.train, *task.dev], prompt="Answer the question.\n\n{question}", metric="exact", answer="text"
+    )
+    model = Scripted(lambda request: "a", name="m")
+    assert optimize(twice, ReadAgain(asks, task.test[:3]), model=model, store=tmp_path / "s.db").status == "finished"
 
 
 @pytest.mark.parametrize("differ", [0, 1, 5, 20, 40])
