@@ -77,7 +77,12 @@ def test_a_broken_provider_hides_no_other(
 
 def test_only_what_runs_here_is_said_to_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
     hosted = Provider("shop/NAME", "models of the shop", lambda rest, base_url: Scripted(["a"], name=rest))
-    monkeypatch.setattr("promptopt.models.specs.find", lambda name: hosted)
+
+    def found(name: str) -> Provider:
+        assert name == "shop"
+        return hosted
+
+    monkeypatch.setattr("promptopt.models.specs.find", found)
     monkeypatch.setitem(entries("models"), "shop", EntryPoint("shop", "shop:X", "promptopt.models"))
     with pytest.raises(ConfigError, match=r"'shop' takes no base URL"):
         check_spec("shop/small", Access("http://localhost:1/v1"))
