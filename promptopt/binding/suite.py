@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError
@@ -116,6 +116,7 @@ def _composed_task(
     # One cap for all: a shorter one would cut the replies of the task that needs most.
     longest = max(tasks, key=lambda task: task.sampling.max_tokens).sampling
     names = tuple(task.name for task in tasks)
+    judge, unasked = _common_judge(tasks)
     measured = ", ".join(
         f"{task.name} ({task.metric if isinstance(task.metric, str) else 'own metric'})" for task in tasks
     )
@@ -133,11 +134,27 @@ def _composed_task(
         warnings=(
             *dict.fromkeys(f"{task.name}: {warning}" for task in tasks for warning in task.warnings),
             *_unheld(floor, names, cut[2]),
+            *unasked,
         ),
+        judge=judge,
         members=names,
         objective=kind,
         weights=shares,
     )  # fmt: skip
+
+
+def _common_judge(tasks: Sequence[Task]) -> tuple[Mapping[str, Any], list[str]]:
+    """The judge that all tasks ask alike; where they do not, none, and a sentence on those whose judge is not asked."""
+    if all(task.judge == tasks[0].judge for task in tasks):
+        return tasks[0].judge, []
+    own = [task.name for task in tasks if task.judge and task.judge.get("evaluator") != "generation"]
+    if not own:
+        return {}, []
+    says = "says" if len(own) == 1 else "say"
+    return {}, [
+        f"{', '.join(own)}: what [judge] {says} counts for nothing among tasks with other judges or none: each goes by "
+        f"its metric; give all the same [judge] table, or name one for all with --evaluator"
+    ]
 
 
 def _unheld(floor: float | None, names: Sequence[str], test: Sequence[Example]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from promptopt.api import optimize
+from promptopt.binding.evaluator import bind_evaluator
 from promptopt.binding.suite import START, several_tasks
 from promptopt.errors import ConfigError
 from promptopt.evaluators.generation import Generation
@@ -35,6 +36,18 @@ def task(name: str, count: int = 40, **more: Any) -> Task:
 def chats(name: str, system: str) -> Task:
     examples = [Example.chat([Message("user", f"{name} {number}")], "yes", f"g{number}") for number in range(40)]
     return Task.from_examples(examples, prompt=system, name=name, splits=Splits(10, 10, 20))
+
+
+def test_a_judge_that_all_tasks_ask_alike_scores_them_and_any_other_is_told_of() -> None:
+    rubric: dict[str, Any] = {"evaluator": "rubric", "rubric": {"criteria": "Is it kind?"}}
+    judged = [replace(chats(name, "Be kind."), judge=rubric) for name in "ab"]
+    alike = several_tasks(judged)
+    assert bind_evaluator(None, alike).fingerprint()["criteria"] == "Is it kind?"
+    assert not any("counts for nothing" in said for said in alike.warnings)
+
+    mixed = several_tasks([judged[0], chats("b", "Be kind.")])
+    assert isinstance(bind_evaluator(None, mixed), Generation)
+    assert any(said.startswith("a: what [judge] says counts for nothing") for said in mixed.warnings)
 
 
 def test_every_example_is_sent_as_its_task_would_behind_the_one_system_prompt() -> None:
