@@ -46,6 +46,16 @@ def test_agreement_and_kappa_of_a_table_by_hand() -> None:
     assert status_of(calibration(table()[::3], 2).to_json(), probes=True) == "weak"
 
 
+@pytest.mark.parametrize(
+    ("n", "interval", "status"),
+    [(50, (0.4, 0.8), "calibrated"), (49, (0.6, 0.8), "weak"), (50, (0.39, 0.9), "weak"), (50, None, "weak")],
+)
+def test_fifty_labels_and_the_lower_end_of_kappa_make_a_judge_calibrated(
+    n: int, interval: tuple[float, float] | None, status: JudgeStatus
+) -> None:
+    assert status_of({"n": n, "interval": interval}, probes=True) == status
+
+
 def test_all_labels_the_same_leave_kappa_undefined() -> None:
     report = calibration([ScoredReply((1.0,), 1.0, 10)] * 60, 2)
     assert (report.kappa, report.interval) == (None, None)
