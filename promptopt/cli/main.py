@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from promptopt.cli.given_twice import tell_twice
+from promptopt.cli.settings_in_a_row import take_settings_in_a_row
 
 COMMANDS: dict[str, str] = {
     "optimize": "Search for a better prompt, and prove on unseen data whether it is one.",
@@ -81,6 +82,7 @@ def _command(name: str) -> Any:
     command = typer.main.get_command(import_module(f"promptopt.cli.{name}").app)
     command.name = name
     tell_twice(command)
+    take_settings_in_a_row(command)
     _print_apart(command)
     return command
 
