@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from promptopt.models.scripted import Scripted
-from promptopt.types import Content
+from promptopt.operators.training import Sample
+from promptopt.optimizers.rlprompt.entries import Entry
+from promptopt.optimizers.rlprompt.ranking import Ranking
+from promptopt.types import Content, Prompt
 from tests.optimizers.rlprompt.tables import Tables
 from tests.optimizers.rlprompt.test_search import SIZES, SMALL, drawn, search
 
@@ -67,3 +72,16 @@ def test_steps_whose_prompts_tie_end_a_search_only_where_they_stand_on_end(tmp_p
     assert result.steps[-2].note.startswith("60 of 60 updates")
     assert not [warning for warning in result.warnings if "earned the same" in warning]
     assert set(drawn(result)) <= {" often", " boldly"}
+
+
+def test_of_prompts_that_score_the_same_the_one_that_was_written_first_stands_first() -> None:
+    same = SimpleNamespace(mean=0.5)
+    run: Any = SimpleNamespace(
+        task=SimpleNamespace(editable="instruction", labels=()), evaluate=lambda *_: None, estimate=lambda *_: same
+    )
+    ranking, sample = Ranking(run, [], per_input=False), Sample((), "")
+    texts = {"late": (7, 0.4), "early but longer": (2, 0.4), "earned more": (9, 0.6), "late too": (7, 0.4)}
+    for text, (step, reward) in texts.items():
+        ranking.add(Entry(Prompt((("instruction", text),)), sample, step, reward))
+    order = [prompt["instruction"] for prompt in ranking.order()]
+    assert order == ["earned more", "early but longer", "late", "late too"]

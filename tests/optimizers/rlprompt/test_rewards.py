@@ -14,6 +14,10 @@ def test_z_scores_are_by_the_population_deviation_of_the_group() -> None:
     assert [5 * each for each in z_scores([10, 20, 30, 40])][-2:] == pytest.approx([2.2360, 6.7081], abs=2e-4)
 
 
+def test_what_is_added_to_a_deviation_takes_off_half_of_one_that_is_as_small() -> None:
+    assert z_scores([0.0, 2e-4]) == pytest.approx([-0.5, 0.5])
+
+
 def test_equal_rewards_are_zeros_and_no_nan() -> None:
     assert z_scores([7.0] * 4) == [0.0] * 4
 

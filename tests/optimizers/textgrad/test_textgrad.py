@@ -121,6 +121,15 @@ def test_an_empty_criticism_is_none_and_a_text_without_any_stays(tmp_path: Path)
     assert (child["instruction"] != START["instruction"], child["answer"]) == (True, START["answer"])
 
 
+def test_a_reply_that_nobody_criticised_passes_nothing_on(tmp_path: Path) -> None:
+    def content(request: Request) -> str:
+        return "<feedback></feedback>" if "the program's output" in text_of(request) else author(request)
+
+    workflow = Workflow(lambda prompt, question: (0.0, ""))
+    _, asked = search(tmp_path, replace(ONE, minibatch=1), content, task=workflow_task(), evaluator=workflow)
+    assert calls(asked) == {"backward": 1}
+
+
 def test_criticisms_stand_once_each_in_the_order_of_the_examples(tmp_path: Path) -> None:
     _, asked = search(tmp_path, ONE)
     told = [f"It lacks {digest(text)[:6]}." for text in asked[3:6]]
