@@ -55,9 +55,13 @@ class Given:
         values = [score.value for _, score in self.seen(prompt, examples, repetition=repetition)]
         return Estimate(prompt, math.fsum(values) / len(values) if values else 0.0, len(values))
 
-    def evaluate(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> None:
-        if self.spent:
+    def evaluate(
+        self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int
+    ) -> Mapping[Prompt, Sequence[Score]]:
+        # What is scored already is free.
+        if self.spent and not self.said:
             raise BudgetSpent("all is spent")
+        return {prompt: [Score(0.0, "") for _ in examples] for prompt in prompts}
 
     def worths(self, evidence: Sequence[Example], prior: float) -> Mapping[Prompt, float]:
         self.prior = prior
