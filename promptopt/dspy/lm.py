@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from promptopt.binding.models import open_models
 from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy, lm15
-from promptopt.dspy.wire import MAX_TOKENS, TEMPERATURE, answered, asked, reply_of, request_of
+from promptopt.dspy.wire import MAX_TOKENS, TEMPERATURE, answered, asked, reply_of
 from promptopt.errors import BackendError, ConfigError
 from promptopt.programs.handle import ModelHandle
 from promptopt.protocols import Model
@@ -23,6 +23,9 @@ CLIENT_KEYS = frozenset(
      "azure_ad_token_provider", "extra_query", "custom_llm_provider")
 )  # fmt: skip
 """Settings of a connection (DSPy's own list): no part of a request, and never shown."""
+
+SAMPLED_BY = frozenset(("temperature", "top_p", "max_tokens", "stop"))
+"""Settings that a request of promptopt's carries; the others are the LM's own, which asks by them itself."""
 
 HANDLE: contextvars.ContextVar[ModelHandle | None] = contextvars.ContextVar("promptopt dspy handle", default=None)
 """What the cell under way asks the model through."""
@@ -137,13 +140,14 @@ def inside(lm: LM | None, route: str = "") -> LM:
     engines = {"engine": CellEngine(route), "async_engine": AsyncCellEngine(route)}
     given: Any = lm
     if isinstance(given, dspy.LM):
-        bare = given.copy(cache=False, num_retries=0, **{key: None for key in given.kwargs if key in CLIENT_KEYS})
+        # Some, as `extra_body`, DSPy gives to no engine but its own.
+        bare = given.copy(cache=False, num_retries=0, **{key: None for key in given.kwargs if key not in SAMPLED_BY})
         return bare.copy(**engines)
     settings: dict[str, Any] = {"temperature": 0.0, "max_tokens": MAX_TOKENS}
     name = "promptopt"
     if lm is not None:
         name = lm.model
-        settings = {key: value for key, value in lm.kwargs.items() if key not in CLIENT_KEYS and value is not None}
+        settings = {key: value for key, value in lm.kwargs.items() if key in SAMPLED_BY and value is not None}
     return dspy.LM(model=name, cache=False, num_retries=0, **engines, **settings)
 
 
@@ -154,6 +158,9 @@ def route_of(lm: LM) -> str:
     served = getattr(getattr(lm, "engine", None), "model", None)
     inner = served.name if isinstance(lm, dspy.LM) and isinstance(lm.engine, ModelEngine) and served else ""
     told = [type(lm).__qualname__, settings, where, inner]
+    if not SAMPLED_BY.issuperset(settings):
+        # Replies that were asked for without these settings stand under the name that this would be without it.
+        told.append("settings sent")
     answers: Any = getattr(lm, "answers", None)
     # A `DummyLM` has its answers in place of a server, and all of them have one name.
     made_with = [repr(cast("object", answers))] if type(lm).__name__ == "DummyLM" and isinstance(answers, dict) else []
@@ -248,7 +255,9 @@ class DspyModel:
         if sampling.top_p != 1.0:
             config["top_p"] = sampling.top_p
         if sampling.stop:
-            config["stop"] = sampling.stop
+            config["stop"] = list(sampling.stop)
+        if lm.kwargs.get("n"):
+            config["n"] = 1
         # Never put back: each call is made in a thread of this model's own.
         ASKING.set(True)
         # Its history would keep every call in memory.
@@ -263,9 +272,7 @@ class DspyModel:
 
 
 def _response(lm: LM, content: Content, config: dict[str, Any]) -> Any:
-    if hasattr(lm, "engine") or hasattr(lm, "_engine_spec"):
-        return lm(request_of(lm.model, content, config))
-    # An LM of a user's own class has no engine, and is asked as DSPy asks it.
+    # Not a request of DSPy's: with one, an LM leaves out the settings it was made with, as `seed` and `reasoning_effort`.
     said = [Message("user", content)] if isinstance(content, str) else content
     return lm.forward(messages=[{"role": each.role, "content": each.content} for each in said], **config)
 

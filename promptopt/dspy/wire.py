@@ -51,23 +51,6 @@ def answered(request: LMRequest, reply: Reply) -> LMResponse:
     )
 
 
-def request_of(model: str, content: Content, config: dict[str, Any]) -> LMRequest:
-    """Our content as a request of DSPy's."""
-    messages = [Message("user", content)] if isinstance(content, str) else list(content)
-    system = "\n\n".join(each.content for each in messages if each.role == "system")
-    said = [
-        lm15.Message.assistant(each.content) if each.role == "assistant" else lm15.Message.user(each.content)
-        for each in messages
-        if each.role != "system"
-    ]
-    # DSPy makes no request without a message.
-    if not said:
-        said, system = [lm15.Message.user(system)], ""
-    return lm15.Request(
-        model=model, messages=tuple(said), system=system if system else None, config=lm15.Config(**config)
-    )
-
-
 def reply_of(response: Any, name: str) -> Reply:
     """What an LM of DSPy's gave, in its own form or in OpenAI's, as a reply served by `name`."""
     if not isinstance(response, lm15.Response):
