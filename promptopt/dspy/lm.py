@@ -272,7 +272,7 @@ class DspyModel:
 
 
 def _response(lm: LM, content: Content, config: dict[str, Any]) -> Any:
-    # Not a request of DSPy's: with one, an LM leaves out the settings it was made with, as `seed` and `reasoning_effort`.
+    # Not a request of DSPy's: with one, an LM leaves out settings it was made with, as `seed` and `reasoning_effort`.
     said = [Message("user", content)] if isinstance(content, str) else content
     return lm.forward(messages=[{"role": each.role, "content": each.content} for each in said], **config)
 
