@@ -20,7 +20,7 @@ _VALUE = re.compile(r"<\s*value\s*>(.*)<\s*/\s*value\s*>", re.IGNORECASE | re.DO
 
 _TEXT = r'("(?:\\.|[^"\\])*")'
 _COMMENT = re.compile(_TEXT + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
-_COMMA = re.compile(_TEXT + r"|,(?=\s*[}\]])", re.DOTALL)
+_TRAILING_COMMA = re.compile(_TEXT + r"|,(?=\s*[}\]])", re.DOTALL)
 """Outside of texts alone: a prompt may hold an address, or a list."""
 
 
@@ -79,7 +79,7 @@ def _as_json(text: str) -> Mapping[str, object] | None:
 def _without_extras(text: str) -> str:
     """JSON without comments and without commas behind the last value."""
     bare = _COMMENT.sub(lambda found: found.group(1) or "", text)
-    return _COMMA.sub(lambda found: found.group(1) or "", bare)
+    return _TRAILING_COMMA.sub(lambda found: found.group(1) or "", bare)
 
 
 def _as_python(text: str) -> Mapping[str, object] | None:

@@ -111,7 +111,7 @@ _ROLE_MARKS = re.compile(
     r"|###\s*(?:system|assistant|human|user)\s*:"
     r"|^\s*(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE,
 )  # fmt: skip
-_OTHER = (
+_NOT_THE_REPLY = (
     r"(?!(?:this|these|your|my|our|the(?: following| above)?|an?)"
     r" (?:reply|replies|answer|response|output|text|message)s?\b)"
     r"(?!(?:this|these|it|them)\b)"
@@ -135,12 +135,12 @@ _INJECTIONS: Mapping[str, re.Pattern[str]] = {
     "speaks to whoever scores the reply": re.compile(
         # Not to judge somebody is good manners; to judge whether something holds, or the urgency of a case, is a task,
         # and to be a judge of it too. A court has judges, a company evaluators of its own, and a teacher a rubric.
-        rf"\b{_NOT_NEGATED}judge\b(?! (?:whether|if|how|which|what|each|by|from)\b)(?! of {_OTHER})"
+        rf"\b{_NOT_NEGATED}judge\b(?! (?:whether|if|how|which|what|each|by|from)\b)(?! of {_NOT_THE_REPLY})"
         r"(?!(?<!\bthe judge)(?<!\ba judge)(?<!\bdear judge)(?<!\byour judge)(?<!\bany judge)(?<!\bevery judge)"
-        rf" (?=(?:the|an?|its|their) ){_OTHER})"
+        rf" (?=(?:the|an?|its|their) ){_NOT_THE_REPLY})"
         r"|\b(?:judging|grading|scoring|rating|evaluating) (?:this|your) (?:reply|answer|response|output)\b"
         r"|\b(?:scored?|graded?|rated?|marked|counted) as (?:correct|right|perfect)\b"
-        rf"|\b(?:(?<!court )judges|graders?|evaluators?|assessors?|scorer)\b(?! of {_OTHER})"
+        rf"|\b(?:(?<!court )judges|graders?|evaluators?|assessors?|scorer)\b(?! of {_NOT_THE_REPLY})"
         r"|(?<!\ba )\brubric\b|\b(?:graded|marking scheme)\b"
         r"|\b(?:evaluation|evaluating|grading|scoring|judging) (?:model|system|ai)\b"
         r"|\b(?:reviewer|examiner|model|person|human|ai) (?:who is |that is )?"

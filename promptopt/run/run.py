@@ -23,7 +23,7 @@ from promptopt.run.proposing import ProposerCalls
 from promptopt.run.random_streams import RandomStreams
 from promptopt.run.refused_layouts import reason_refused
 from promptopt.run.reserve import Reserve
-from promptopt.run.scoreboard import Candidate, Scoreboard
+from promptopt.run.scoreboard import Candidate, Scoreboard, Seen
 from promptopt.run.scoring import CellScorer
 from promptopt.run.snapshots import snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
@@ -249,9 +249,7 @@ class Run:
         """The mean over those of `examples` that `prompt` was scored on."""
         return self._board.estimate(prompt, examples, repetition=repetition)
 
-    def seen(
-        self, prompt: Prompt, examples: Sequence[Example] | None = None, *, repetition: int = 0
-    ) -> list[tuple[Example, Score]]:
+    def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None, *, repetition: int = 0) -> list[Seen]:
         """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
         return self._board.seen(prompt, examples, repetition=repetition)
 
@@ -311,10 +309,9 @@ class Run:
 
     def exchange_evaluator(self, evaluator: Evaluator, model: Model, price: Price | None) -> None:
         """Score by another evaluator or ask another task model from here on; the search keeps its own scores."""
-        self._scoring.evaluator = evaluator
+        self._scoring.evaluator, self.final_repetition = evaluator, 1
         self._board.begin_measure()
         self._door.exchange_task_model(model, price)
-        self.final_repetition = 1
 
     def end_reserve(self) -> Reserve | None:
         """What prices the reserve, for the last time: what is spent from here on is what was set aside."""

@@ -14,6 +14,8 @@ RELATIVES = 150
 and the bound of what a step of a long one costs (some milliseconds)."""
 HOPEFUL = 200
 """Candidates that are ranked by the posterior, those of most worth: a finalist is not found further down."""
+Seen = tuple[Example, Score]
+"""An example that a prompt was scored on, and the score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,7 @@ class Scoreboard:
         values = [known[name].value for name in _cell_names(examples, repetition) if name in known]
         return Estimate(prompt, sum(values) / len(values) if values else float("nan"), len(values))
 
-    def seen(
-        self, prompt: Prompt, examples: Sequence[Example] | None = None, *, repetition: int = 0
-    ) -> list[tuple[Example, Score]]:
+    def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None, *, repetition: int = 0) -> list[Seen]:
         """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
         known = self._cells.get(prompt, {})
         among = self.train if examples is None else examples

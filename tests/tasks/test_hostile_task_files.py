@@ -36,7 +36,8 @@ def test_a_file_that_never_ends_is_not_read(tmp_path: Path, table: str, kind: st
     else:
         (tmp_path / "named").symlink_to("/dev/zero")
     with pytest.raises(DataError, match=r"named.* is a pipe or a device, and no file"):
-        load_task(write(tmp_path, HEAD + DATA + table))
+        # Trusted, for a link out of the folder is asked about before it is followed.
+        load_task(write(tmp_path, HEAD + DATA + table), trust=True)
 
 
 @pytest.mark.parametrize("table", NAMES_A_FILE)
