@@ -90,7 +90,9 @@ def unseen_as_text(found: Sequence[Unseen], method: str, model: str) -> str:
         "From and to: 95 % intervals of the paired difference on the same examples. A verdict needs p below its level: "
         f"0.05{f' / {len(found)}' if len(found) > 1 else ''} where nobody looked at the test before, and less with "
         "each look.",
-    ]
+        *(["Undecided: this is what a judge says, and without labels on these very replies it decides nothing."]
+          if any(row[9] == "undecided" for row in rows) else []),
+    ]  # fmt: skip
     if any(each.adapted is not None for each in found):
         lines.append("Adapted: the user prompts found under either system prompt at the same caps, start's first.")
     lines += [

@@ -17,6 +17,7 @@ from promptopt.optimizers.metaspo.method import MetaSPO
 from promptopt.stats import level
 
 FOUND = "Answer carefully what you are asked."
+RUBRIC = "It names what it was shown."
 CAPS = ("--max-evaluations", "200", "--model", "scripted", "--method", "climb")
 
 
@@ -29,6 +30,8 @@ def model() -> Scripted:
 
     def answer(request: Any) -> str:
         text = text_of(request)
+        if RUBRIC in text:
+            return '{"score": 1}' if "none" in text else '{"score": 5}'
         if text.startswith("Improve:"):
             return FOUND
         if "inputs and the right answers" in text:
@@ -371,3 +374,15 @@ def test_a_dry_run_foresees_searches_and_what_they_are_judged_by(invoke: Invoke,
         told = foreseen["roles"][role]["calls"]
         assert spent / 1.5 <= told <= 1.5 * max(spent, 20)
     assert foreseen["evaluations"] == foreseen["roles"]["task"]["calls"]
+
+
+@pytest.mark.slow
+def test_that_a_judge_decides_nothing_is_said_below_the_table(invoke: Invoke, tasks: Path) -> None:
+    for name in ("red", "green", "blue"):
+        with (tasks / f"{name}.toml").open("a", encoding="utf-8") as file:
+            file.write(f'[judge.rubric]\ncriteria = "{RUBRIC}"\n')
+    judged = ("--evaluator", "rubric", "--judge", "scripted")
+    shown = invoke("unseen", *CAPS, "--task", "red.toml,green.toml,blue.toml", *judged)
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.count("undecided") == 3
+    assert "Undecided: this is what a judge says, and without labels on these very replies" in shown.stdout
