@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Collection, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sql
@@ -18,6 +18,7 @@ PATIENCE_S = 1.0
 LOOKING_S = 0.05
 """What a lock is waited for before a user is told: `is_held` takes it for a moment."""
 TAKE = sql.text("SELECT pg_try_advisory_lock(:key)")
+LET_GO = sql.text("SELECT pg_advisory_unlock(:key)")
 # pg_locks shows a key of 64 bits in halves: `classid` the upper, `objid` the lower, and `objsubid` 1.
 HELD = sql.text(
     "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
@@ -131,6 +132,9 @@ def _by_the_server(engine: sql.Engine, where: str, run_id: str, waiting: Callabl
             waiting()
             time.sleep(PATIENCE_S)
         yield
+        # The server sees some time later that a connection was closed, and whoever comes next would be told to wait.
+        with suppress(sql.exc.SQLAlchemyError):
+            connection.execute(LET_GO, key)
     finally:
         # With the connection goes the lock, also where the server is gone.
         connection.invalidate()
