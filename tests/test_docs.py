@@ -241,3 +241,12 @@ def test_pre_commit_runs_the_lint_step_of_ci() -> None:
 
 def test_the_citation_names_this_version() -> None:
     assert f"version: {promptopt.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_contributing_shows_the_layers_that_the_linter_checks() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"^ {4}(cli > .*(?:\n {8}> .*)*)", page, re.MULTILINE)
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    [layers] = [each["layers"] for each in settings["contracts"] if each["name"] == "arrows point down"]
+    checked = [sorted(layer.replace("promptopt.", "").split(" | ")) for layer in layers]
+    assert [sorted(re.split(r",\s*", layer.strip())) for layer in shown.split(">")] == checked
