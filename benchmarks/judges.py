@@ -20,7 +20,7 @@ import numpy
 from scipy.stats import t as student
 
 from promptopt.stats import verdict
-from promptopt.trust.powered import DIFFERING, LEAST, Item, powered_gain
+from promptopt.trust.powered import DIFFERING, LEAST_LABELS, Item, powered_gain
 
 MORE = 400
 SIZES = (20, 50, 200)
@@ -107,7 +107,7 @@ def simulate(case: Case, labels: int, trials: int, seed: int = 0) -> dict[str, C
         pairs = zip(people[0], people[1], judge[:labels].tolist(), strict=False)
         items = [Item(float(start), float(winner), each) for start, winner, each in pairs]
         rest = [(each, "") for each in judge[labels:].tolist()]
-        for name, least, differing in (("PPI++ t", 0, 0), ("as shipped", LEAST, DIFFERING)):
+        for name, least, differing in (("PPI++ t", 0, 0), ("as shipped", LEAST_LABELS, DIFFERING)):
             powered = powered_gain(items, rest, least=least, differing=differing)
             found[name].note(*powered.gain.interval, truth, verdict(powered.gain) == "better")
     return found

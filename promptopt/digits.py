@@ -12,9 +12,9 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
 
-LONGEST = 400
+LONGEST_NUMBER = 400
 """Characters; a longer run is a model stuck on a key, and no number."""
-LOOKED_AT = 10_000
+TARGETS_LOOKED_AT = 10_000
 """Targets that are asked which way a data set writes its decimals."""
 SHOWN_IN = 50
 """One target in so many has to show the decimal mark: a slip in one of hundreds says nothing of the others. Ours."""
@@ -44,7 +44,7 @@ def numbers_in(run: str, comma: bool = False, spaces: bool = True) -> list[str]:
     `comma`: decimals are written with a comma, where the run itself leaves it open. `spaces`: millions are written with
     spaces, where it leaves open whether "100 200 300" is one number; else such a run is none.
     """
-    if len(run) > LONGEST or ":" in run:
+    if len(run) > LONGEST_NUMBER or ":" in run:
         return []
     mantissa, _, exponent = run.lower().partition("e")
     if "/" in mantissa:
@@ -72,7 +72,7 @@ def is_number(text: str) -> bool:
 def decimal_comma(targets: Iterable[str]) -> bool:
     """Whether right answers write decimals with a comma: some can mean nothing else, and none says otherwise."""
     looked = commas = 0
-    for target in islice(targets, LOOKED_AT):
+    for target in islice(targets, TARGETS_LOOKED_AT):
         looked += 1
         if len(target) > WHOLE_TARGET:
             continue
@@ -89,7 +89,7 @@ def largest(targets: Iterable[str]) -> int:
     From a million on "1 234 567" in a reply can be one number, and "2.5 million" is 2500000.
     """
     found = 0
-    for target in islice(targets, LOOKED_AT):
+    for target in islice(targets, TARGETS_LOOKED_AT):
         if len(target) <= WHOLE_TARGET:
             for match in _FIND.finditer(fixed(target)):
                 numbers = numbers_in(match.group())
@@ -104,7 +104,7 @@ def proportions(targets: Iterable[str]) -> bool | None:
     False where none lies in between and some are more, so that 0.75 (75%) is 75. None where they do not say.
     """
     between = more = False
-    for target in islice(targets, LOOKED_AT):
+    for target in islice(targets, TARGETS_LOOKED_AT):
         found = [numbers_in(match.group()) for match in _FIND.finditer(fixed(target))]
         if len(target) > WHOLE_TARGET or len(found) != 1 or len(found[0]) != 1:
             continue

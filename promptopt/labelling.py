@@ -28,7 +28,7 @@ from promptopt.tasks.reading.files import read_rows
 from promptopt.tasks.reading.row_numbers import where_is
 from promptopt.text import counted
 from promptopt.trust.labels import HumanLabels, Kind, preference, read_labels, sheet_rows
-from promptopt.trust.powered import LEAST, Item, Powered, powered_gain
+from promptopt.trust.powered import LEAST_LABELS, Item, Powered, powered_gain
 from promptopt.types import Example, canonical, digest
 from promptopt.types.identity import without_surrogates
 
@@ -257,8 +257,10 @@ def _remarks_on_labels(labels: HumanLabels, asked: int, powered: Powered, kept: 
     if together is not None:
         said.append(together.sentence().rstrip("."))
     scorer = kept.scorer
-    if powered.basis == "labels" and powered.labelled < min(LEAST, len(kept.pairs)):
-        said.append(f"fewer than {LEAST} labels, so people alone are counted; more of the sheet lets {scorer} help")
+    if powered.basis == "labels" and powered.labelled < min(LEAST_LABELS, len(kept.pairs)):
+        said.append(
+            f"fewer than {LEAST_LABELS} labels, so people alone are counted; more of the sheet lets {scorer} help"
+        )
     elif powered.basis == "labels":
         said.append(f"too few labelled pairs differ for {scorer} to help, so people alone are counted")
     elif powered.weight == 0.0:

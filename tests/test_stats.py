@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
-from promptopt.stats import FEWEST, Gain, level, mean_interval, means, paired_gain, verdict, wilson
+from promptopt.stats import FEWEST_ONE_WAY, Gain, level, mean_interval, means, paired_gain, verdict, wilson
 from promptopt.stats.power import smallest_detectable
 
 ITEMS = 200
@@ -192,11 +192,11 @@ def test_more_items_and_less_disagreement_show_smaller_gains() -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert smallest_detectable(200, 0.1) < smallest_detectable(200, 0.25) < smallest_detectable(200, 0.5)
     assert smallest_detectable(5) == math.inf
-    assert smallest_detectable(200) > FEWEST / 200
+    assert smallest_detectable(200) > FEWEST_ONE_WAY / 200
 
 
 def test_six_items_all_one_way_are_the_least_that_can_be_shown() -> None:
-    assert FEWEST == 6
+    assert FEWEST_ONE_WAY == 6
     assert binary_gain(6, 0, 200).p_value < 0.05 <= binary_gain(5, 0, 200).p_value
     assert smallest_detectable(0) == math.inf
 

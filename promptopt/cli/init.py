@@ -136,13 +136,13 @@ def _unseen_options(data: Path, task: Task, target: str | None) -> list[str]:
     """A sentence where the right answers choose between options that are no input."""
     from itertools import islice
 
-    from promptopt.tasks.options_guess import LOOKED_AT, options_in, unseen_options_sentence
+    from promptopt.tasks.options_guess import ROWS_LOOKED_AT, options_in, unseen_options_sentence
     from promptopt.tasks.reading.cell_texts import cell_text
     from promptopt.tasks.reading.files import read_rows
 
     if target is None:
         return []
-    kept = list(islice(read_rows(data), LOOKED_AT))
+    kept = list(islice(read_rows(data), ROWS_LOOKED_AT))
     answers = {cell_text(row.get(target)).strip() for row in kept}
     said = unseen_options_sentence(options_in(kept, answers), {name for name, _ in _rows(task)[0].fields})
     return [said] if said else []

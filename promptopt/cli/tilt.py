@@ -15,7 +15,7 @@ from promptopt.reports import words
 from promptopt.text import counted, shorten
 from promptopt.types.identity import without_surrogates
 
-SHOWN = 80
+PROMPT_CHARACTERS = 80
 """Characters of a prompt in the table."""
 
 
@@ -58,7 +58,8 @@ def tilt_run(
         return
     table = [["weight", "reward", "prompt"]]
     table += [
-        [f"{weight:.3f}", f"{reward:.3f}", shorten(" ".join(text.split()), SHOWN)] for weight, reward, text in rows
+        [f"{weight:.3f}", f"{reward:.3f}", shorten(" ".join(text.split()), PROMPT_CHARACTERS)]
+        for weight, reward, text in rows
     ]
     show(words.columns(table, right=(0, 1)))
     show(

@@ -14,7 +14,7 @@ LAYOUT_GAIN = 0.05
 """What another layout must be ahead by to come first. Ours."""
 FULL = 0.97
 """Score from which on a start is right on nearly all examples. Ours."""
-ENOUGH = 20
+ENOUGH_DEV = 20
 """Dev examples from which on a start that is right on them leaves nothing to find. Ours."""
 
 
@@ -46,7 +46,7 @@ def advice_on(
     # By the lower end: the best of several layouts is ahead by luck alone, too.
     if layouts and layouts[0][1].ci95[0] > start.score + LAYOUT_GAIN:
         return f"Try the layout {layouts[0][0]!r} first: it is worth more than the one in use, and costs no search."
-    if start.score >= FULL and start.n < ENOUGH:
+    if start.score >= FULL and start.n < ENOUGH_DEV:
         return (
             f"Gather dev examples first: the start is right on nearly all of the {start.n}, which are too few to say "
             f"whether there is something left to find."

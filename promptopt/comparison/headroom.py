@@ -58,7 +58,7 @@ SHOTS = 3
 """Demonstrations in each of these. Ours."""
 WANTED = 0.10
 """The gain that the data are asked about: ten points."""
-MOST = 100_000
+MOST_EXAMPLES = 100_000
 """Test examples beyond which no number is looked for. Ours."""
 
 
@@ -285,7 +285,7 @@ def _dozen(run: Run) -> list[Prompt]:
 
 def _needed() -> int:
     """Test examples that find a gain of ten points four times in five: by halving, since more never find less."""
-    low, high = 1, MOST
+    low, high = 1, MOST_EXAMPLES
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if smallest_detectable(middle) <= WANTED else (middle + 1, high)

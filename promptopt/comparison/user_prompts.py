@@ -36,7 +36,7 @@ from promptopt.types import Sampling
 PAIRS = 10
 """Training pairs that a user prompt is made from; the paper's."""
 SAMPLING = Sampling(temperature=1.0, max_tokens=512)
-LONGEST = 400
+LONGEST_PROMPT = 400
 """Tokens of a user prompt at most. Ours."""
 _WHO = "user prompts"
 REQUEST = Pattern(
@@ -142,7 +142,7 @@ def _proposed_prompts(run: Run, task: Task, count: int) -> list[str]:
     found: list[str] = []
     for reply in ask_whole(run, asked, "prompt", SAMPLING, _WHO, closed=True):
         text = "" if reply is None else tidy(reply, own)
-        why = unusable(text, own, most=LONGEST, tags=("prompt",), count_tokens=run.count_tokens, form=FORM)
+        why = unusable(text, own, most=LONGEST_PROMPT, tags=("prompt",), count_tokens=run.count_tokens, form=FORM)
         if why is None:
             why = task.broken_by(task.initial.replace(task.editable, text), run.count_tokens)
         if why is None and quotes.new_in(text, own):

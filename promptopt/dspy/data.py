@@ -19,7 +19,7 @@ DEV_SHARE = 0.2
 """Of the examples given, for the final choice where no `valset` is: as `Task.from_examples`."""
 TEST_SHARE = 0.4
 """Of the examples given, for the verdict where no `testset` is: as `Task.from_examples`."""
-FEWEST = 8
+FEWEST_TO_SPLIT = 8
 """Examples below which nothing can be split off. Ours."""
 
 
@@ -56,10 +56,10 @@ def divided(
     groups = _grouped(train)
     random.Random(f"{seed}/dspy split").shuffle(groups)
     count = len(train)
-    if count < FEWEST and (val is None or testset is None):
+    if count < FEWEST_TO_SPLIT and (val is None or testset is None):
         raise DataError(
-            f"trainset has {counted(count, 'example')}, too few to split a test off; give {FEWEST} or more, or a "
-            f"valset and a testset"
+            f"trainset has {counted(count, 'example')}, too few to split a test off; give {FEWEST_TO_SPLIT} or more, "
+            f"or a valset and a testset"
         )
     test = list(testset) if testset is not None else _taken_off_end(groups, round(TEST_SHARE * count))
     if testset is None:

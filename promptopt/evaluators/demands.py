@@ -18,7 +18,7 @@ from promptopt.types import Demand, Example, Score, ToolCall
 
 NAMED = 6
 """Unmet demands that a feedback sentence names."""
-SHOWN = 60
+DEMAND_CHARACTERS = 60
 """Characters of a text in it."""
 
 _FUNCTION_NAME = re.compile(r"[\w.:-]{1,200}")
@@ -134,8 +134,8 @@ def _unmet(demand: Demand, said: _Said, example: Example) -> str:
         case "matches" | "never_matches":
             found = Regex.of(demand.texts[0]).search(said.text)
             if demand.forbids:
-                return "" if found is None else f"says {shorten(found[0], SHOWN)!r}, which it must not"
-            return f"does not match {shorten(demand.texts[0], SHOWN)}" if found is None else ""
+                return "" if found is None else f"says {shorten(found[0], DEMAND_CHARACTERS)!r}, which it must not"
+            return f"does not match {shorten(demand.texts[0], DEMAND_CHARACTERS)}" if found is None else ""
         case "numbers_among":
             return _numbers_unmet(demand, said, example)
         case "calls" | "never_calls":
@@ -146,8 +146,8 @@ def _unmet(demand: Demand, said: _Said, example: Example) -> str:
 
 def _texts_unmet(demand: Demand, held: Sequence[str]) -> str:
     if demand.forbids:
-        return f"says {shorten(held[0], SHOWN)!r}, which it must not" if held else ""
-    shown = " or ".join(repr(shorten(text, SHOWN)) for text in demand.texts[:3])
+        return f"says {shorten(held[0], DEMAND_CHARACTERS)!r}, which it must not" if held else ""
+    shown = " or ".join(repr(shorten(text, DEMAND_CHARACTERS)) for text in demand.texts[:3])
     return "" if held else f"does not say {shown}"
 
 
@@ -168,8 +168,8 @@ def _calls_unmet(demand: Demand, calls: Sequence[ToolCall]) -> str:
     if any(call.name == demand.texts[0] and holds_arguments(call, demand.arguments) for call in calls):
         return ""
     given = f"({demand.arguments})" if demand.arguments else ""
-    instead = "no tool" if not calls else ", ".join(shorten(call.written, SHOWN) for call in calls[:3])
-    return f"does not call {shorten(demand.texts[0] + given, 2 * SHOWN)} (it calls {instead})"
+    instead = "no tool" if not calls else ", ".join(shorten(call.written, DEMAND_CHARACTERS) for call in calls[:3])
+    return f"does not call {shorten(demand.texts[0] + given, 2 * DEMAND_CHARACTERS)} (it calls {instead})"
 
 
 def holds_arguments(call: ToolCall, wanted: str) -> bool:

@@ -23,7 +23,7 @@ from promptopt.thoughts import spoken
 from promptopt.type_words import callable_name
 from promptopt.types import Cell, Demand, Example, Reply, Request, Score
 
-SHOWN = 200
+ANSWER_CHARACTERS = 200
 """Characters of an answer, or of an expected answer, in a feedback sentence."""
 
 TOO_LONG = "the prompt is too long for the model's context"
@@ -256,16 +256,16 @@ def _right_answers(task: Task) -> Iterator[str]:
 
 @lru_cache(maxsize=REMEMBERED)
 def _wrong(answer: str, target: str, accepted: tuple[str, ...], limit: int) -> str:
-    expected = " or ".join(shorten(right, SHOWN) for right in (target, *accepted)[:3])
+    expected = " or ".join(shorten(right, ANSWER_CHARACTERS) for right in (target, *accepted)[:3])
     cut = f" (the reply was cut off at {counted(limit, 'token')})" if limit else ""
-    return f"answered {shorten(answer, SHOWN)}, expected {expected}{cut}"
+    return f"answered {shorten(answer, ANSWER_CHARACTERS)}, expected {expected}{cut}"
 
 
 def _expected_words(answer: str | Reader, labels: Sequence[str]) -> str:
     if not isinstance(answer, str):
         return f"{callable_name(answer)} found none"
     if answer == "label":
-        return shorten(f"expected one of {', '.join(labels)}", 2 * SHOWN)
+        return shorten(f"expected one of {', '.join(labels)}", 2 * ANSWER_CHARACTERS)
     if answer.startswith("regex:"):
         return f"expected a match of {answer.removeprefix('regex:')}"
     wanted = {"number": "a number", "choice": "the letter of one option, such as (B)"}

@@ -30,7 +30,7 @@ DRAWN = 1.0
 """The temperature of a judge that is asked several times; asked once, it is greedy."""
 SHOWN_CAUSE = 100
 """Characters of what is told of one example that has no score."""
-FIRST = 20
+FIRST_CELLS = 20
 """Cells after which it is said that a judge tells nothing apart, or cannot be read. Ours."""
 MOST_UNREAD = 0.05
 """Share of cells without a score from which on it is said; above it a verdict is withheld too. Ours."""
@@ -38,7 +38,7 @@ CONSISTENT = 0.75
 """Share of pairs below which a judge goes by their order. Ours."""
 PAIRS = 8
 """Pairs after which it is said that a judge goes by their order. Ours."""
-SHOWN = 80
+JUDGE_CHARACTERS = 80
 """Characters of what a judge said, in a sentence."""
 
 
@@ -177,7 +177,7 @@ def _word(reply: Reply, read: Callable[[Reply], Read | None]) -> Word[Read]:
         return Word(None, "", whys.get(reply.finish, f"it did not answer ({reply.finish})"))
     found = read(reply)
     if found is None:
-        said = f"it said {shorten(reply.text, SHOWN)!r}" if reply.text.strip() else "it said nothing"
+        said = f"it said {shorten(reply.text, JUDGE_CHARACTERS)!r}" if reply.text.strip() else "it said nothing"
         return Word(None, "", said)
     return Word(found, reason_in(reply.text))
 
@@ -222,18 +222,18 @@ class Watch:
             self.heard.add(reply)
         failed, cells = self.failed.total(), self.failed.total() + self.seen.total()
         # Exactly then, so that it is said once.
-        if cells == FIRST and failed > MOST_UNREAD * FIRST:
+        if cells == FIRST_CELLS and failed > MOST_UNREAD * FIRST_CELLS:
             cause = self.failed.most_common(1)[0][0]
             lost = "those cells have no score" if self.who == ALONE else "those cells go by the others, if by any"
             ask.warn(
-                f"{failed} of the first {FIRST} replies of {self.who} could not be read (such as: {cause}); {lost}; "
-                f"name another judge, or raise its max_tokens"
+                f"{failed} of the first {FIRST_CELLS} replies of {self.who} could not be read (such as: {cause}); "
+                f"{lost}; name another judge, or raise its max_tokens"
             )
         # A judge that goes by the place of a reply is told of in `note_swap`.
-        if new and len(self.heard) == FIRST and not self.turned and len(self.seen) == 1:
+        if new and len(self.heard) == FIRST_CELLS and not self.turned and len(self.seen) == 1:
             ask.warn(
-                f"{self.who} said {said} of each of the first {FIRST} different replies, so it tells nothing apart; "
-                f"name another judge, or say in its criteria what tells good from bad"
+                f"{self.who} said {said} of each of the first {FIRST_CELLS} different replies, so it tells nothing "
+                f"apart; name another judge, or say in its criteria what tells good from bad"
             )
 
     def note_swap(self, agrees: bool, ask: Ask) -> None:

@@ -72,7 +72,7 @@ _PART_ANSWER = (
 )
 _EACH = re.compile(_PART_ANSWER, re.IGNORECASE)
 _PARTS = re.compile(rf"\s{{0,4}}(?:{re.sub('[?]P<[a-z]+>', '?:', _PART_ANSWER)}){{2,20}}", re.IGNORECASE)
-LONGEST = 400
+LONGEST_REPLY = 400
 """Characters of a reply that may be nothing but the answers to several parts, or whose end tells what a number is for.
 Ours."""
 
@@ -83,7 +83,7 @@ def end_of_stated(plain: str) -> int | None:
     "42 is the answer to question 7", "17 is the sum of 12 and 5", "17 apples after 3 days"; also above its reasons. Of
     the 8,792 worked solutions of GSM8K 150 more are read right than by the last number, which 8,546 are.
     """
-    last = max(0, len(plain) - LONGEST)
+    last = max(0, len(plain) - LONGEST_REPLY)
     end = before_condition(plain, last, len(plain))
     if end < len(plain):
         return end
@@ -107,7 +107,7 @@ def before_condition(plain: str, start: int, stop: int) -> int:
 
 def answers_parts(plain: str) -> bool:
     """Whether a reply is nothing but the numbers of several parts of a question, not all equal: "(a) 5 (b) 6"."""
-    if len(plain) > LONGEST or _PARTS.fullmatch(plain) is None:
+    if len(plain) > LONGEST_REPLY or _PARTS.fullmatch(plain) is None:
         return False
     found = list(_EACH.finditer(plain))
     return len({match["value"] for match in found}) > 1 and len({match["name"] for match in found}) == len(found)

@@ -155,7 +155,7 @@ def _feedback(answers: Sequence[str], scored: Sequence[TokenLogProbs], loss: str
     totals = [targets.log_likelihood(each) for each in scored]
     likeliest = max(range(len(scored)), key=totals.__getitem__)
     tokens, logprobs = scored[likeliest].tokens, scored[likeliest].logprobs
-    answer = shorten(answers[likeliest], targets.SHOWN)
+    answer = shorten(answers[likeliest], targets.TEXT_CHARACTERS)
     said = f"{answer!r} has probability {math.exp(totals[likeliest]):.2g} (loss {loss})"
     if len(tokens) == 1:
         return said

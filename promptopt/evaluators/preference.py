@@ -20,7 +20,7 @@ from promptopt.types import Cell, Example, Likelihoods, Score, ScoreRequest, Tok
 
 READ = ("label", "choice", "number")
 """Ways to read an answer that tell right from wrong, whatever else a reply says."""
-ENOUGH = 8
+ENOUGH_EXAMPLES = 8
 """Distinct examples in one batch from which it can be said what is so on average (or all, where
 there are fewer). Ours."""
 UNEQUAL = 1.25
@@ -178,14 +178,13 @@ class Preference:
 
     def _feedback(self, target: str, rejected: str, margin: float) -> str:
         unit = "nats" if self.reduction == "sum" else "nats a token"
-        return (
-            f"the preferred {shorten(target, targets.SHOWN)!r} is {abs(margin):.3g} {unit} "
-            f"{'more' if margin > 0.0 else 'less'} likely than the rejected {shorten(rejected, targets.SHOWN)!r}"
-        )
+        preferred, other = (shorten(text, targets.TEXT_CHARACTERS) for text in (target, rejected))
+        more = "more" if margin > 0.0 else "less"
+        return f"the preferred {preferred!r} is {abs(margin):.3g} {unit} {more} likely than the rejected {other!r}"
 
     def _warn(self, cells: Sequence[Cell], found: Sequence[Likelihoods], margins: Sequence[float], ask: Ask) -> None:
         """Sentences without numbers, so that each is told once and not once a batch."""
-        if len({cell.example for cell in cells}) < min(ENOUGH, len(self.task.train)):
+        if len({cell.example for cell in cells}) < min(ENOUGH_EXAMPLES, len(self.task.train)):
             return
         preferred: list[int] = []
         rejected: list[int] = []

@@ -25,13 +25,13 @@ from promptopt.errors import BudgetSpent, ConfigError, CutShort
 from promptopt.evaluators.checklist import Checklist
 from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.judge_reply import answers_in
-from promptopt.evaluators.judging import FIRST, MOST_UNREAD, consult, options_of, said_in, unusable
+from promptopt.evaluators.judging import FIRST_CELLS, MOST_UNREAD, consult, options_of, said_in, unusable
 from promptopt.evaluators.panel import Panel
 from promptopt.evaluators.persona import LOOP, VERSION, loops, persona_request, utterance_in
 from promptopt.evaluators.persona_check import check_request
 from promptopt.evaluators.rubric import Rubric
 from promptopt.evaluators.talks import Talk, assistant_said, replies_of, scenario_in, scene, so_far, unplayed
-from promptopt.evaluators.tools import SHOWN, Answered, answered, heard
+from promptopt.evaluators.tools import CALL_CHARACTERS, Answered, answered, heard
 from promptopt.evaluators.weighted import Weighted
 from promptopt.protocols import Ask, Role, Task
 from promptopt.text import counted, shorten
@@ -221,8 +221,9 @@ class Simulated:
             if call.name not in self._unfit:
                 self._unfit.append(call.name)
                 ask.warn(
-                    f"the assistant called {shorten(call.written, SHOWN)}, and the scenario has no result for it, so "
-                    f"it was told that there is none; write one, or one of {call.name} without `with` for all others"
+                    f"the assistant called {shorten(call.written, CALL_CHARACTERS)}, and the scenario has no result "
+                    f"for it, so it was told that there is none; write one, or one of {call.name} without `with` for "
+                    f"all others"
                 )
 
     def _stop(self, talk: Talk, found: Answered, ask: Ask) -> None:
@@ -271,8 +272,8 @@ class Simulated:
         lost = not score.judged and score.feedback.startswith((DRIFTED, FAILED))
         self._left_out.append(score.feedback if lost else "")
         failed = [why for why in self._left_out if why]
-        if len(self._left_out) == FIRST and len(failed) > MOST_UNREAD * FIRST:
+        if len(self._left_out) == FIRST_CELLS and len(failed) > MOST_UNREAD * FIRST_CELLS:
             ask.warn(
-                f"{len(failed)} of the first {FIRST} simulated conversations are left out for what their users said "
-                f"(such as: {failed[0]}); name another model with --user-model, or make the scenarios plainer"
+                f"{len(failed)} of the first {FIRST_CELLS} simulated conversations are left out for what their users "
+                f"said (such as: {failed[0]}); name another model with --user-model, or make the scenarios plainer"
             )

@@ -16,7 +16,7 @@ from promptopt.types import Example, Score
 
 NAMED = 5
 """Fields that a feedback sentence names of each kind of fault."""
-SHOWN = 60
+VALUE_CHARACTERS = 60
 """Characters of a value in it."""
 TRIED = 50
 """Brackets in a reply at which JSON may begin; a reply with more of them holds no answer. Ours."""
@@ -205,7 +205,9 @@ def _decoded(text: str) -> tuple[object, int]:
 def _right_leaves(target: str) -> Mapping[str, object]:
     value = _json_in(target)
     if value is _NOTHING:
-        raise DataError(f"target {shorten(target, SHOWN)!r} is no JSON: metric 'json' needs an object, such as {{…}}")
+        raise DataError(
+            f"target {shorten(target, VALUE_CHARACTERS)!r} is no JSON: metric 'json' needs an object, such as {{…}}"
+        )
     return dict(_leaves(value))
 
 
@@ -268,4 +270,4 @@ def _normalised_value(value: object) -> object:
 
 
 def _shortened_json(value: object) -> str:
-    return shorten(jsonlib.dumps(value, ensure_ascii=False), SHOWN)
+    return shorten(jsonlib.dumps(value, ensure_ascii=False), VALUE_CHARACTERS)

@@ -12,7 +12,7 @@ from promptopt.errors import EvaluatorError
 from promptopt.text import shorten
 from promptopt.types import Cell, Content, Example, Likelihoods, TokenLogProbs
 
-SHOWN = 120
+TEXT_CHARACTERS = 120
 """Characters of a scored text in a sentence."""
 
 TOO_LONG = "the prompt and the target are too long for the model's context"
@@ -111,4 +111,5 @@ def any_of(texts: Sequence[str], scored: Sequence[TokenLogProbs]) -> float:
 
 def no_probability(text: str) -> str:
     """A sentence for a text that has a token of NaN or -inf."""
-    return f"the model gives no finite log-probability for {shorten(text, SHOWN)!r}, so the prompt cannot be used"
+    shown = shorten(text, TEXT_CHARACTERS)
+    return f"the model gives no finite log-probability for {shown!r}, so the prompt cannot be used"

@@ -18,7 +18,7 @@ from promptopt.text import Pattern, shorten, strip_fence
 from promptopt.thoughts import spoken
 from promptopt.types import Example, Message, Reply, ToolCall, ToolResult, canonical, tool_names
 
-SHOWN = 80
+CALL_CHARACTERS = 80
 """Characters of a call in a sentence."""
 NAMELESS = "unknown"
 """What a call is named that says no tool's name."""
@@ -80,7 +80,7 @@ def _calls(example: Example, reply: Reply) -> tuple[str, list[ToolCall]]:
 def _result_of_call(example: Example, call: ToolCall) -> tuple[str | None, str]:
     """What a tool gives on a call, or why nothing."""
     names = tool_names(example.tools)
-    shown = shorten(call.written, SHOWN)
+    shown = shorten(call.written, CALL_CHARACTERS)
     if call.name not in names:
         return None, f"{shown} calls a tool that there is not; there is {', '.join(names)}"
     arguments = _parsed_object(call.arguments)

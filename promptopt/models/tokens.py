@@ -15,7 +15,7 @@ from pathlib import Path
 _TABLES = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 _CACHE_VARIABLE = "TIKTOKEN_CACHE_DIR"
 _loading = threading.Lock()
-LONGEST = 100_000
+LONGEST_COUNTED = 100_000
 """Characters that are counted; of a longer text the rest is taken to be like its beginning, for one word of a million
 letters takes seconds."""
 
@@ -27,8 +27,8 @@ def estimate_tokens(text: str, model: str) -> int:
     (tiktoken's cache, or the copy inside litellm). Without tables: 1 token for 4 ASCII characters, 1 for 3 bytes of
     anything else, which is near for English prose, and high for most other scripts.
     """
-    if len(text) > LONGEST:
-        return round(_counter(model)(text[:LONGEST]) * len(text) / LONGEST)
+    if len(text) > LONGEST_COUNTED:
+        return round(_counter(model)(text[:LONGEST_COUNTED]) * len(text) / LONGEST_COUNTED)
     return _counter(model)(text)
 
 

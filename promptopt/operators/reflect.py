@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 
-from promptopt.evaluators.generation import SHOWN
+from promptopt.evaluators.generation import ANSWER_CHARACTERS
 from promptopt.operators.refusals import refuses
 from promptopt.operators.replies import unthought
 from promptopt.protocols import Task
@@ -90,7 +90,7 @@ def untold(example: Example, score: Score) -> str:
 
     Without it a critic is told that something is wrong, and not what would be right.
     """
-    told = score.value >= 1.0 or f"expected {shorten(example.target, SHOWN)}" in score.feedback
+    told = score.value >= 1.0 or f"expected {shorten(example.target, ANSWER_CHARACTERS)}" in score.feedback
     return "" if told else example.target.strip()
 
 

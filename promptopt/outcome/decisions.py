@@ -17,7 +17,7 @@ from promptopt.text import counted
 from promptopt.types import Example, Score
 
 CheckOutcome = Literal["passed", "regression", "inconclusive"]
-FEWEST = 20
+FEWEST_OF_A_SLICE = 20
 """Examples of a slice below which it gets no number of its own. Ours."""
 ONE_SIDED = 0.10
 """The two-sided level whose interval has the one-sided level 5 % at its lower end: a margin is held or not on one side
@@ -132,8 +132,8 @@ def of_slices(
         held = slices.get(name, [])
         if margin is None:
             continue
-        if len(held) < FEWEST:
-            what = f"{counted(len(held), 'example')}, and a number needs {FEWEST}: give more of this slice"
+        if len(held) < FEWEST_OF_A_SLICE:
+            what = f"{counted(len(held), 'example')}, and a number needs {FEWEST_OF_A_SLICE}: give more of this slice"
             found.append(Decision(f"slice {name}", "inconclusive", what))
             continue
         found.append(non_inferior(f"slice {name}", held, margin, judged=judged))

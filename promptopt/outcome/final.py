@@ -13,7 +13,7 @@ from promptopt.run.budget import Allocation
 from promptopt.run.worth import MOST_SEEN, pooled
 from promptopt.types import Estimate, Example, Prompt, Request
 
-LOOKED_AT = 8
+CANDIDATES_LOOKED_AT = 8
 """Candidates beside the start that the final choice begins with, where their looks are few. Ours."""
 
 
@@ -37,7 +37,7 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
         cells = (len(finalists) + 1) * min(allocation.dev, len(run.dev))
         # A quarter of the cells shows each of them an example, or they are no more than are promised. Tokens and
         # dollars are set aside for the longest of so many alone.
-        most = 0 if allocation.total.metered else min(LOOKED_AT, cells // 4 - 1)
+        most = 0 if allocation.total.metered else min(CANDIDATES_LOOKED_AT, cells // 4 - 1)
         count = max(allocation.finalists, most)
         # On 180 planted searches at 400 calls this gains 1.7 ± 0.5 points of true accuracy beyond scoring all alike.
         # Upper bounds gain as much, but ask twenty times where halving asks four

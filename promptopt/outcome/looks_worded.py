@@ -11,7 +11,7 @@ from itertools import permutations
 from promptopt.text import folded
 from promptopt.types import Example, digest
 
-FEWEST = 8
+FEWEST_WORDS = 8
 """Different words from which on they tell examples apart: below it marks may be all the difference (`3 - 4`). Ours."""
 IN_ANY_ORDER = 3
 """Inputs whose order may change; of more, the order that they are given in counts."""
@@ -38,7 +38,7 @@ def worded_keys(examples: Sequence[Example]) -> list[list[str]]:
 def _keys_of(example: Example) -> list[str]:
     inputs = [_words(value) for _, value in example.fields if not _is_number_like(value)]
     whole = [words for words in inputs if words]
-    if len({word for words in whole for word in words}) < FEWEST:
+    if len({word for words in whole for word in words}) < FEWEST_WORDS:
         return []
     orders = permutations(whole) if len(whole) <= IN_ANY_ORDER else [whole]
     return list(dict.fromkeys(digest({"words": [word for words in order for word in words]}) for order in orders))

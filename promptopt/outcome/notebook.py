@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from promptopt.outcome.contender import Measured
     from promptopt.outcome.result import Result
 
-LONGEST = 20_000
+LONGEST_SHOWN = 20_000
 """Characters of a prompt that are shown."""
 
 
@@ -44,7 +44,7 @@ def html_of(result: Result) -> str:
 
 def _details_element(name: str, text: str, *, opened: bool = False) -> str:
     mark = " open" if opened else ""
-    shown = _escaped(shorten(text, LONGEST))
+    shown = _escaped(shorten(text, LONGEST_SHOWN))
     return (
         # Prompts may be written from right to left: the browser finds out.
         f'<details{mark}><summary>{name}</summary><pre dir="auto" style="white-space:pre-wrap">{shown}</pre></details>'

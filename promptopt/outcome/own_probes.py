@@ -23,7 +23,7 @@ from promptopt.types import Example, Score
 
 ITEMS = 20
 """Test items that each kind is made for at most, as in `promptopt judges check`."""
-LEAST = 10
+LEAST_ITEMS = 10
 """Items below which nothing is said: one reply that a judge misreads would be a tenth. Ours."""
 LONGER = 1.25
 """How many times as long the winner's replies are before length is spoken of; within it two are of one length. Ours."""
@@ -47,7 +47,7 @@ class OwnProbe:
     def fooled(self) -> bool:
         """Whether replies are worth more once they are dressed up."""
         raised = self.found.mean - self.found.plain > HIGHER
-        return self.found.expected == "no higher" and self.found.count >= LEAST and raised
+        return self.found.expected == "no higher" and self.found.count >= LEAST_ITEMS and raised
 
     @property
     def told_apart(self) -> bool:
@@ -84,7 +84,7 @@ def probe_own(evaluator: Evaluator, replied: Replied, ask: Ask) -> tuple[OwnProb
 
     A budget that ends in the middle ends the probes, and what was found stands.
     """
-    if not by_judge(evaluator) or not isinstance(evaluator, Grading) or len(replied.examples) < LEAST:
+    if not by_judge(evaluator) or not isinstance(evaluator, Grading) or len(replied.examples) < LEAST_ITEMS:
         return ()
     found: list[OwnProbe] = []
     try:
@@ -141,7 +141,7 @@ def _probe_sentences(probes: Sequence[OwnProbe]) -> list[str]:
                 f"the judge is taken in: {found.said}, made of the winner's replies, is worth {found.mean:.2f} to it, "
                 f"the plain ones {found.plain:.2f}"
             )
-    apart = {each.whose: each for each in probes if each.found.name == "elsewhere" and each.found.count >= LEAST}
+    apart = {each.whose: each for each in probes if each.found.name == "elsewhere" and each.found.count >= LEAST_ITEMS}
     if len(apart) == 2 and apart["start"].told_apart and not apart["winner"].told_apart:
         found = apart["winner"].found
         said.append(
@@ -162,7 +162,7 @@ def _of_length(replied: Replied) -> str:
     alike = [after - before for (old, before), (new, after) in pairs
              if old != new and len(old) <= LONGER * len(new) and len(new) <= LONGER * len(old)]  # fmt: skip
     longer = f"the winner's replies are {lengths[1] / lengths[0]:.1f} times as long as the start's"
-    if len(alike) < LEAST:
+    if len(alike) < LEAST_ITEMS:
         return (
             f"{longer}, and hardly two of them are of one length, so how much of what the judge likes is length cannot "
             f"be told; judges like length (arXiv:2404.04475)"

@@ -21,7 +21,7 @@ FAILED = "the program failed: "
 """How the feedback on a cell begins whose program gave no output."""
 CHECKED = 3
 """Cells that are run a second time, on the replies they had, to see whether the program does the same. Ours."""
-SHOWN = 400
+FAILURE_CHARACTERS = 400
 """Characters of a failure in a feedback sentence."""
 KEPT = 4_000
 """Characters of a request or a reply in a trace: what a critic can use, and a million calls fit in memory."""
@@ -135,7 +135,7 @@ class ProgramEvaluator:
         # A shortcut or a failure before the first call is no fault of any text.
         asked = bool(ended.record.asked)
         if ended.output is None:
-            failure = f"{FAILED}{shorten(ended.failure, SHOWN)}"
+            failure = f"{FAILED}{shorten(ended.failure, FAILURE_CHARACTERS)}"
             return Score(0.0, parsed=False, feedback=failure, trace=trace, asked=asked)
         if isinstance(ended.output, Score):
             return replace(ended.output, trace=trace, asked=asked)

@@ -27,10 +27,10 @@ WINDOW = 256
 """Cells of a cohort: several times what an engine has in flight, at a thread each."""
 ASYNC_WINDOW = 64
 """The same for async programs, whose event loops hold three files each. Ours."""
-FIRST = 64
+FIRST_BATCH = 64
 """Cells of the first batch where there are more than one cohort takes: an engine need not wait for all of its programs.
 The next batches have twice as many each, up to a cohort."""
-AT_ONCE = 4
+COMPUTING_AT_ONCE = 4
 """Programs that compute side by side where they do nothing but compute. Ours."""
 PATIENCE_S = 0.01
 """Seconds without a word from any of them after which others go on too: they wait for something, as tools do."""
@@ -63,8 +63,8 @@ class _Cohort:
         Raises EvaluatorError where a program raised one: it ends the run.
         """
         ran = [worker for worker, _ in self.held]
-        left = dict.fromkeys(self._release(AT_ONCE))
-        more = AT_ONCE
+        left = dict.fromkeys(self._release(COMPUTING_AT_ONCE))
+        more = COMPUTING_AT_ONCE
         while left:
             try:
                 reported = self.reports.get(timeout=self._patience(left, seconds))
@@ -167,7 +167,7 @@ class _Course:
         empty = 0
         whole = True
         room = ASYNC_WINDOW if is_async(self.program) else WINDOW
-        first = FIRST if len(self.cells) > room else room
+        first = FIRST_BATCH if len(self.cells) > room else room
         # A cohort that has nothing to ask never will again, and the other has its turn first.
         while self.cut is None and empty < len(self.cohorts):
             cohort, other = self.cohorts[turn % 2], self.cohorts[1 - turn % 2]

@@ -13,7 +13,7 @@ from promptopt.reports.summary import Report, verdict_line
 
 Kind = Literal["same", "gone", "come"]
 
-AT_ONCE = 4_000_000
+PAIRS_AT_ONCE = 4_000_000
 """Pairs of words that are held against each other at most; beyond, sentences are first: a second of work, about."""
 
 
@@ -23,7 +23,7 @@ def diff_pieces(before: str, after: str) -> list[tuple[Kind, str]]:
     Word by word, white space kept as it is; in very long texts, sentence by sentence where most of one is new.
     """
     old, new = _words_and_spaces(before), _words_and_spaces(after)
-    if len(old) * len(new) <= AT_ONCE:
+    if len(old) * len(new) <= PAIRS_AT_ONCE:
         return _pieces(old, new)
     found: list[tuple[Kind, str]] = []
     gone: list[str] = []
@@ -32,7 +32,7 @@ def diff_pieces(before: str, after: str) -> list[tuple[Kind, str]]:
     def close() -> None:
         one, other = _words_and_spaces("".join(gone)), _words_and_spaces("".join(come))
         # What stands between two sentences that stayed is compared word by word, unless even that is too long.
-        small = len(one) * len(other) <= AT_ONCE
+        small = len(one) * len(other) <= PAIRS_AT_ONCE
         whole: list[tuple[Kind, str]] = [("gone", "".join(gone)), ("come", "".join(come))]
         found.extend(_pieces(one, other) if small else whole)
         gone.clear()
@@ -61,7 +61,7 @@ def _split_sentences(text: str) -> list[str]:
 def _pieces(old: Sequence[str], new: Sequence[str]) -> list[tuple[Kind, str]]:
     found: list[tuple[Kind, str]] = []
     # Autojunk takes what comes often for noise: quick, but most words of a prompt are such. Off wherever there is time.
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) * len(new) > AT_ONCE)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) * len(new) > PAIRS_AT_ONCE)
     for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         gone, come = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
         if kind == "equal":

@@ -12,7 +12,7 @@ from promptopt.outcome.looks import Look, look_said
 from promptopt.reports import words
 from promptopt.text import counted, shorten, visible
 
-SHOWN = 5
+SHOWN_EXAMPLES = 5
 """Examples broken, and mended, that are shown."""
 CUT = 300
 """Characters of each of their texts."""
@@ -117,9 +117,9 @@ def _examples(pairs: Sequence[ScoredPair]) -> str:
     parts: list[str] = []
     for title, found in (("Broken", broken), ("Mended", mended)):
         if found:
-            more = f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
+            more = f", {SHOWN_EXAMPLES} of {len(found)}" if len(found) > SHOWN_EXAMPLES else ""
             parts.append(f"### {title} ({len(found)}{more})")
-            parts += [_pair_as_markdown(pair) for pair in found[:SHOWN]]
+            parts += [_pair_as_markdown(pair) for pair in found[:SHOWN_EXAMPLES]]
     return "\n\n".join(parts)
 
 

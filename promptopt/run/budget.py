@@ -11,7 +11,7 @@ from promptopt.errors import ConfigError
 from promptopt.scalars import unboxed
 from promptopt.text import counted
 
-MOST = 100_000_000
+LARGEST_CAP = 100_000_000
 """Evaluations or calls that a cap allows at most: methods plan from it, and would list as many candidates. Ours."""
 
 
@@ -47,9 +47,10 @@ class Budget:
             # Not `value <= 0`, by which NaN would pass.
             if not value > 0:
                 raise ConfigError(f"a budget of {value!r} {name} leaves nothing to spend; give a number above 0")
-            if name in ("evaluations", "calls") and value > MOST:
+            if name in ("evaluations", "calls") and value > LARGEST_CAP:
                 raise ConfigError(
-                    f"a budget of {value!r} {name} is more than a run can hold ({MOST:,}); leave {name} out for no cap"
+                    f"a budget of {value!r} {name} is more than a run can hold ({LARGEST_CAP:,}); "
+                    f"leave {name} out for no cap"
                 )
             if value == math.inf:
                 raise ConfigError(f"a budget of {value!r} {name} is none; leave {name} out for no cap")

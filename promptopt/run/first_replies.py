@@ -9,14 +9,14 @@ from promptopt.evaluators.generation import CUT, THINKING, TOO_LONG, UNANSWERED
 from promptopt.programs.evaluator import FAILED
 from promptopt.types import Cell, Prompt, Score
 
-FIRST = 20
+FIRST_REPLIES = 20
 """Replies that are waited for. Ours."""
-MOST = 0.5
+MOST_UNREADABLE = 0.5
 """Share of them that may be unreadable before it is said: a start that is that bad is mostly a wrong setting."""
 
 
 class FirstReplies:
-    """Counts the start prompt's first `FIRST` replies, and speaks once, unless a method has said it before."""
+    """Counts the start prompt's first `FIRST_REPLIES` replies, and speaks once, unless a method has said it before."""
 
     __slots__ = ("_causes", "_max_tokens", "_said", "_seen", "_start")
 
@@ -29,12 +29,12 @@ class FirstReplies:
     def unread(self, cells: Sequence[Cell], scores: Sequence[Score]) -> str:
         """A sentence with the setting to change, once more than half of the first replies are of no use; else nothing.
 
-        It comes with the reply that makes the first `FIRST` complete.
+        It comes with the reply that makes the first `FIRST_REPLIES` complete.
         """
-        if self._seen >= FIRST:
+        if self._seen >= FIRST_REPLIES:
             return ""
         for cell, score in zip(cells, scores, strict=True):
-            if cell.prompt == self._start and self._seen < FIRST:
+            if cell.prompt == self._start and self._seen < FIRST_REPLIES:
                 self._seen += 1
                 if CUT in score.feedback:
                     self._causes[f"{CUT} {self._max_tokens} tokens"] += 1
@@ -42,13 +42,13 @@ class FirstReplies:
                 elif score.judged and not score.parsed and not score.feedback.startswith(FAILED):
                     self._causes[score.feedback] += 1
         unread = sum(self._causes.values())
-        if self._seen < FIRST or unread <= MOST * FIRST or self._said:
+        if self._seen < FIRST_REPLIES or unread <= MOST_UNREADABLE * FIRST_REPLIES or self._said:
             return ""
         self._said = True
         cause = self._causes.most_common(1)[0][0]
         return (
-            f"{unread} of the first {FIRST} replies to the start prompt are cut short or hold no readable answer "
-            f"(mostly: {cause}); {advice(cause, self._max_tokens)}"
+            f"{unread} of the first {FIRST_REPLIES} replies to the start prompt are cut short or hold no readable "
+            f"answer (mostly: {cause}); {advice(cause, self._max_tokens)}"
         )
 
     def first_to_say(self, share: float) -> bool:
@@ -56,7 +56,7 @@ class FirstReplies:
 
         Where that is more than half, no more is said of them here.
         """
-        first, self._said = not self._said, self._said or share > MOST
+        first, self._said = not self._said, self._said or share > MOST_UNREADABLE
         return first
 
 

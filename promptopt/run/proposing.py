@@ -13,7 +13,7 @@ from promptopt.types import Reply, Request
 
 TOLD = 3
 """Refusals in a row from which on the user is told. Ours."""
-MOST = 10
+MOST_REFUSALS = 10
 """Refusals in a row after which the model is asked no more: methods draw again what came to nothing. Ours."""
 IDLE = 200
 """Requests that are then left unasked without an evaluation between them, before the search ends. Ours."""
@@ -33,14 +33,14 @@ class ProposerCalls:
         self._idle = (0, 0)
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
-        """As `Door.generate`. Once `MOST` replies in a row were refused, all that follow are, and nobody is asked.
+        """As `Door.generate`. After `MOST_REFUSALS` refusals in a row all that follow are refused, and nobody is asked.
 
         It follows from the replies alone, so a replay goes the same way. Raises BudgetSpent where the search then asks
         on and on, and scores nothing.
         """
         found: list[Reply] = []
         while len(found) < len(requests):
-            left = MOST - self._refused[role]
+            left = MOST_REFUSALS - self._refused[role]
             if left <= 0:
                 found += self._unasked(len(requests) - len(found), role)
                 break
@@ -66,7 +66,7 @@ class ProposerCalls:
 
     def _unasked(self, count: int, role: Role) -> list[Reply]:
         # Told here: in a batch that went out whole, ten in a row may be followed by an answer.
-        self._warn(f"{MOST} requests to the {role} in a row were refused, so it is asked no more")
+        self._warn(f"{MOST_REFUSALS} requests to the {role} in a row were refused, so it is asked no more")
         evaluations, idle = self._idle
         now = self._door.account.spent.evaluations
         idle = count + (idle if now == evaluations else 0)

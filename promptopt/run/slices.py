@@ -12,7 +12,7 @@ from promptopt.types import Request
 
 SLICE = 2048
 """Calls dispatched at once where no limit depends on what they answer; bounds memory, not concurrency. Ours."""
-FIRST = 8
+FIRST_SLICE = 8
 """Calls of the first slice under such a cap: what a call takes is not known before the first replies. Ours."""
 
 
@@ -40,7 +40,7 @@ class Slices:
         if not limits.metered:
             return SLICE
         if used.calls == 0:
-            return FIRST
+            return FIRST_SLICE
         sizes: list[float] = []
         tokens, usd = self._dearest.get(role, (0.0, 0.0))
         if limits.tokens is not None:

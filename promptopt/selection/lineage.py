@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OPTIMISM = 0.5
 """Standard deviations above the mean that decide who is looked at; 0.25 to 1 do as well."""
-AT_ONCE = 2
+PROMPTS_AT_ONCE = 2
 """Prompts that are shown the next example together. Ours."""
 
 
@@ -44,7 +44,7 @@ class LineageBounds:
 
     budget: int = 50
     """(prompt, example) evaluations that one call asks for at most. Ours."""
-    at_once: int = AT_ONCE
+    at_once: int = PROMPTS_AT_ONCE
     """Prompts that are shown the next example together."""
     optimism: float = OPTIMISM
     """Standard deviations above the mean that decide who is looked at."""

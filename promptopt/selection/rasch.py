@@ -27,7 +27,7 @@ ALREADY = 10
 """Examples that `EASES` counts for beside those that were seen. Ours."""
 ROUNDS, CLOSE = 25, 1e-6
 """Newton steps at most, and the step, in logits, that ends them."""
-LONGEST = 1.5
+LONGEST_STEP = 1.5
 """Logits of one Newton step: from a poor start a full one can overshoot for ever."""
 
 
@@ -105,8 +105,8 @@ def _mode(before: RaschPosterior, answers: Matrix, seen: NDArray[bool_]) -> tupl
         pull: Matrix = excess.sum(axis=0) - ease * precision
         step: Matrix = doubt @ (excess.sum(axis=1) - prior @ (ability - level) - share @ pull)
         move: Matrix = (pull - weight.T @ step) / diagonal
-        ability = ability + numpy.clip(step, -LONGEST, LONGEST)
-        ease = ease + numpy.clip(move, -LONGEST, LONGEST)
+        ability = ability + numpy.clip(step, -LONGEST_STEP, LONGEST_STEP)
+        ease = ease + numpy.clip(move, -LONGEST_STEP, LONGEST_STEP)
         if max(float(numpy.abs(step).max()), float(numpy.abs(move).max())) < CLOSE:
             break
     return ability, ease, doubt, diagonal
@@ -128,10 +128,10 @@ def _lift(logits: Matrix, answers: Matrix) -> float:
     for _ in range(ROUNDS):
         right = _logistic(logits + lift)
         move = float((answers - right).sum() / ((right * (1.0 - right)).sum() + 1e-9))
-        lift += max(-LONGEST, min(LONGEST, move))
+        lift += max(-LONGEST_STEP, min(LONGEST_STEP, move))
         if abs(move) < CLOSE:
             break
-    return max(-LONGEST, min(LONGEST, lift))
+    return max(-LONGEST_STEP, min(LONGEST_STEP, lift))
 
 
 def _logistic(logits: Matrix) -> Matrix:

@@ -20,7 +20,7 @@ from promptopt.stats.shares import binary_interval, share_interval, sign_test
 ALPHA = 0.05
 """Two-sided: a gain that is not there is called better once in forty comparisons, and worse as often."""
 
-FEWEST = 6
+FEWEST_ONE_WAY = 6
 """Differences all one way that a two-sided exact test needs at least: 2 / 2**6 < 0.05 <= 2 / 2**5."""
 
 DISAGREEMENT = 0.25
@@ -32,8 +32,8 @@ ROUNDING = 1e-12
 UNSEEN = 2.0
 """How far beyond zero an unseen difference of unbounded scores may lie, in spreads of those seen (`_reach`)."""
 
-ENOUGH = 100
-"""Units below which `UNSEEN` grows, as ENOUGH / n: few items show little of their own spread."""
+ENOUGH_UNITS = 100
+"""Units below which `UNSEEN` grows, as `ENOUGH_UNITS` / n: few items show little of their own spread."""
 
 Verdict = Literal["better", "no_evidence", "worse"]
 
@@ -101,7 +101,7 @@ def paired_gain(
         return Gain(mean=0.0, ci95=anything, p_value=1.0, test="none", n=0, units=0, alpha=alpha, interval=anything)
     names = [""] * n if groups is None else groups
     won, lost = _impossible_only_in(before, after), _impossible_only_in(after, before)
-    if any(lost) or sum(won) >= FEWEST:
+    if any(lost) or sum(won) >= FEWEST_ONE_WAY:
         differences, binary = [float(win) - float(loss) for win, loss in zip(won, lost, strict=True)], True
         test, reach = "McNemar exact, on items impossible for one prompt", 1.0
     else:
@@ -182,12 +182,12 @@ def _reach(differences: Sequence[float], scores: Sequence[float], units: int) ->
     """How far from zero a difference may lie that was not seen, where scores have no bounds.
 
     Nothing can be proved of such a mean; what holds in `benchmarks/promise.py` is `UNSEEN` times the spread of the
-    differences seen (zero among them), the spread of all scores at least, and more below `ENOUGH` units. Infinite where
-    all scores are equal.
+    differences seen (zero among them), the spread of all scores at least, and more below `ENOUGH_UNITS` units. Infinite
+    where all scores are equal.
     """
     finite = [score for score in scores if math.isfinite(score)]
     seen = max(UNSEEN * _range_width([*differences, 0.0]), _range_width(finite) if finite else 0.0)
-    return seen * max(1.0, ENOUGH / units) if seen > ROUNDING else math.inf
+    return seen * max(1.0, ENOUGH_UNITS / units) if seen > ROUNDING else math.inf
 
 
 def _range_width(values: Sequence[float]) -> float:

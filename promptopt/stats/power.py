@@ -10,7 +10,7 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from promptopt.stats import ALPHA, DISAGREEMENT, FEWEST
+from promptopt.stats import ALPHA, DISAGREEMENT, FEWEST_ONE_WAY
 
 
 @lru_cache(maxsize=64)
@@ -23,7 +23,7 @@ def smallest_detectable(n: int, disagreement: float = DISAGREEMENT, power: float
     """
     from scipy.optimize import root_scalar
 
-    if n < FEWEST or _power(n, 1.0, disagreement, alpha) < power:
+    if n < FEWEST_ONE_WAY or _power(n, 1.0, disagreement, alpha) < power:
         return math.inf
 
     def missing(gain: float) -> float:

@@ -17,7 +17,7 @@ from promptopt.store.run_locks import held_of
 
 OTHERS_S = 0.1
 """Seconds between two looks for answers that another run asks for. Ours."""
-AT_ONCE = 500
+KEYS_AT_ONCE = 500
 """Keys in one statement."""
 
 TAKE = "INSERT INTO claims (key, run) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING"
@@ -83,8 +83,8 @@ class Claims:
 
     def _others(self, connection: sql.Connection, keys: Sequence[bytes]) -> dict[bytes, str]:
         found: dict[bytes, str] = {}
-        for start in range(0, len(keys), AT_ONCE):
-            rows = among(connection, HOLDERS, keys[start : start + AT_ONCE])
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            rows = among(connection, HOLDERS, keys[start : start + KEYS_AT_ONCE])
             found.update({bytes(key): str(run) for key, run in rows if run != self._run})
         return found
 

@@ -12,7 +12,7 @@ from promptopt.store.database_errors import sentences
 from promptopt.store.runs import FINAL, Store
 from promptopt.store.tables import CALLS, JOURNAL, RUN_ORDER, RUNS
 
-AT_ONCE = 500
+ROWS_AT_ONCE = 500
 """Rows that are read and written together. Ours."""
 
 
@@ -26,8 +26,8 @@ def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:
     names = [each for run in dict.fromkeys(run_ids) for each in (run, run + FINAL)]
     with sentences(source.where), source.engine.connect() as reading:
         keys: dict[bytes, None] = {}
-        for begin in range(0, len(names), AT_ONCE):
-            chosen = names[begin : begin + AT_ONCE]
+        for begin in range(0, len(names), ROWS_AT_ONCE):
+            chosen = names[begin : begin + ROWS_AT_ONCE]
             _copy(reading, target, RUNS, sql.select(RUNS).where(RUNS.c.id.in_(chosen)))
             _copy(reading, target, RUN_ORDER, sql.select(RUN_ORDER).where(RUN_ORDER.c.run.in_(chosen)))
             _copy(reading, target, JOURNAL, sql.select(JOURNAL).where(JOURNAL.c.run.in_(chosen)))
@@ -35,8 +35,8 @@ def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:
             asked = sql.select(JOURNAL.c.key).where(JOURNAL.c.run.in_(chosen))
             keys |= {octets(key): None for (key,) in reading.execute(asked)}
         listed = list(keys)
-        for begin in range(0, len(listed), AT_ONCE):
-            query = sql.select(CALLS).where(CALLS.c.key.in_(listed[begin : begin + AT_ONCE]))
+        for begin in range(0, len(listed), ROWS_AT_ONCE):
+            query = sql.select(CALLS).where(CALLS.c.key.in_(listed[begin : begin + ROWS_AT_ONCE]))
             _copy(reading, target, CALLS, query)
     # All of it: numbers of looks are counted over the whole ledger, which holds digests only.
     target.looks.copy_from(source.looks)
@@ -49,7 +49,7 @@ def _copy(reading: sql.Connection, target: Store, table: sql.Table, query: sql.S
         f"ON CONFLICT DO NOTHING"
     )
     rows = reading.execute(query).mappings()
-    while found := rows.fetchmany(AT_ONCE):
+    while found := rows.fetchmany(ROWS_AT_ONCE):
         # A kill leaves a part of the copy; copied again, the rest is added to it.
         # Of its own: what the source cannot read is no fault of the target.
         with sentences(target.where), target.engine.begin() as writing:

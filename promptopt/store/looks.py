@@ -23,7 +23,7 @@ ALL = sql.text("SELECT number, shown, entered FROM looks ORDER BY number")
 ALL_EXAMPLES = sql.text("SELECT look, example FROM looked_at")
 ENTER_EXAMPLE = "INSERT INTO looked_at (look, example) VALUES ({mark}, {mark})"
 SHARING = "SELECT look, example FROM looked_at WHERE example IN ({values})"
-AT_ONCE = 500
+EXAMPLES_AT_ONCE = 500
 """Examples that one query asks for: SQLite takes no more than 999 values in its older versions."""
 
 TRIES = 100
@@ -108,8 +108,8 @@ class Looks:
         found: dict[int, set[int]] = {}
         keys = list(known_by)
         with sentences(self._where), self._engine.connect() as connection:
-            for begin in range(0, len(keys), AT_ONCE):
-                for look, key in among(connection, SHARING, keys[begin : begin + AT_ONCE]):
+            for begin in range(0, len(keys), EXAMPLES_AT_ONCE):
+                for look, key in among(connection, SHARING, keys[begin : begin + EXAMPLES_AT_ONCE]):
                     # Earlier ones alone: a look keeps its number, and the level that was said with it, whatever comes
                     # after.
                     # A number that is damaged cannot be told to be later.

@@ -24,7 +24,7 @@ from promptopt.tasks.reading.row_numbers import row_at
 from promptopt.text import counted, normalise, shorten
 from promptopt.types import ChatRole
 
-LOOKED_AT = 20
+ROWS_LOOKED_AT = 20
 """Rows, at most, by which a file is known."""
 LONGEST_VALUE = 100
 """Characters of a value that names a group of conversations; what is longer is a text. Ours."""
@@ -56,7 +56,7 @@ class ChatDraft:
 
 def holds_chats(data: Path) -> bool:
     """Whether a file holds conversations, by its first rows: that of a header or of a failed call may hold none."""
-    return any(map(is_log, islice(read_rows(data), LOOKED_AT)))
+    return any(map(is_log, islice(read_rows(data), ROWS_LOOKED_AT)))
 
 
 def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDraft:

@@ -21,7 +21,7 @@ _DEMAND_KINDS: tuple[DemandKind, ...] = (
 _DEMAND_SETTINGS = ("with", "weight", "critical", "name")
 DEMANDS = "demands"
 """The member of logs that `promptopt init bot` takes them from."""
-MOST = 200
+MOST_DEMANDS = 200
 """Demands of one reply: more is a mistake in the data."""
 
 
@@ -47,8 +47,8 @@ def demands_of(given: object, where: str) -> tuple[Demand, ...]:
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return ()
     listed = cast("list[object]", value) if isinstance(value, list) else [value]
-    if len(listed) > MOST:
-        raise DataError(f"{where}: {len(listed):,} demands on one reply; give {MOST} at most")
+    if len(listed) > MOST_DEMANDS:
+        raise DataError(f"{where}: {len(listed):,} demands on one reply; give {MOST_DEMANDS} at most")
     return tuple(
         _demand(entry, f"{where}, demand {number}" if len(listed) > 1 else where)
         for number, entry in enumerate(listed, start=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from promptopt.errors import ConfigError
 from promptopt.tasks.duplicates import without_duplicates
 from promptopt.tasks.layout import RESERVED, Layout
-from promptopt.tasks.options_guess import LOOKED_AT, from_options, options_in
+from promptopt.tasks.options_guess import ROWS_LOOKED_AT, from_options, options_in
 from promptopt.tasks.prompt_text import default_layouts
 from promptopt.tasks.reading.columns import ColumnRoles, Row, as_names, listed_columns
 from promptopt.tasks.reading.conversations import messages_in
@@ -43,7 +43,7 @@ def guess_task(
     is wrong with the file or its columns.
     """
     path = Path(path)
-    kept = list(islice(rows := read_rows(path), LOOKED_AT))
+    kept = list(islice(rows := read_rows(path), ROWS_LOOKED_AT))
     target, rejected = _answers_of(path, kept[0], input, target)
     asked = _asked_of(path, kept[0]) if input is None else {_field(column): column for column in as_names(input)}
     columns = ColumnRoles(tuple((field, (column,)) for field, column in asked.items()), target, rejected=rejected)

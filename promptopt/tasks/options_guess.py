@@ -11,7 +11,7 @@ from typing import cast
 from promptopt.tasks.several_answers import written_value
 from promptopt.tasks.target_kinds import LETTER_TARGET, TargetGuess, guess_of_letters
 
-LOOKED_AT = 50
+ROWS_LOOKED_AT = 50
 """The first rows of a file, by which its options are known. Ours."""
 _OPTION_COLUMNS = frozenset(
     {"choices", "options", "endings", "candidates", "alternatives", "answer_choices", "answer_options"}

@@ -24,7 +24,7 @@ _LIKE_A_SLOT = re.compile(
     r"|(?<![\\\w${}])\$?\{(?:[A-Za-z_]\w*|\d?)\}(?!\})|(?<![\w%])%s\b"
 )
 _ESCAPED_JSON = re.compile(r"(?<!\{)\{\{\s{0,40}[\"'](?=[^{}]{0,400}\}\})[^{}\"']{0,20}[\"']?")
-SHOWN = 3
+MARKS_NAMED = 3
 """Marks that a sentence names."""
 
 
@@ -141,11 +141,11 @@ def unfilled(texts: Sequence[str], inputs: Sequence[str], filled: Sequence[str])
     left = list(dict.fromkeys(mark for mark in found if mark.strip("${} ") not in filled))
     if not left:
         return ""
-    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    more = f" and {len(left) - MARKS_NAMED} more" if len(left) > MARKS_NAMED else ""
     named = f"the inputs are {' and '.join(f'{{{name}}}' for name in inputs)}"
     return (
-        f"the prompt has {', '.join(left[:SHOWN])}{more}, which nothing fills here: the model reads it as it stands; "
-        f"{named if inputs else 'the task lays out its inputs itself'}"
+        f"the prompt has {', '.join(left[:MARKS_NAMED])}{more}, which nothing fills here: the model reads it as it "
+        f"stands; {named if inputs else 'the task lays out its inputs itself'}"
     )
 
 

@@ -17,7 +17,7 @@ _KEYS = ("calls", "with", "gives")
 # `{order}` stands for what the call gave as `order`.
 _SLOT = re.compile(r"\{([^\W\d]\w*)\}")
 _FUNCTION_NAME = re.compile(r"[\w.:-]{1,200}")
-MOST = 1_000
+MOST_RESULTS = 1_000
 """Results of one conversation: more is a mistake in the data."""
 
 
@@ -67,8 +67,8 @@ def results_of(given: object, tools: Sequence[str], where: str) -> tuple[ToolRes
     that list as JSON. Raises DataError for a tool or an argument that is not on offer, and for what is no result.
     """
     listed = _listed_entries(given, "results", where)
-    if len(listed) > MOST:
-        raise DataError(f"{where}: {len(listed):,} results of tools; give {MOST:,} at most")
+    if len(listed) > MOST_RESULTS:
+        raise DataError(f"{where}: {len(listed):,} results of tools; give {MOST_RESULTS:,} at most")
     known = {name: _arguments_of(tool) for name, tool in zip(tool_names(tools), tools, strict=True)}
     return tuple(
         _tool_result(entry, known, f"{where}, result {number}") for number, entry in enumerate(listed, start=1)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from promptopt.outcome.result import Result
     from promptopt.run.budget import Ledger
 
-LONGEST = 500
+LONGEST_PARAMETER = 500
 """Characters of a parameter; MLflow's stores take 500 at least."""
 
 
@@ -60,7 +60,7 @@ class MLflow:
         self._run = self._client.create_run(experiment, run_name=planned.run_id, tags=tags).info.run_id
         for key, value in self._config.items():
             given = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-            self._client.log_param(self._run, key, without_surrogates(given)[:LONGEST])
+            self._client.log_param(self._run, key, without_surrogates(given)[:LONGEST_PARAMETER])
 
     def finish(self, result: Result) -> None:
         """Tell of the result: the test as metrics, the result and both prompts as files."""

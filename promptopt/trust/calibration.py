@@ -16,7 +16,7 @@ from promptopt.trust.labels import POOR
 
 COEFFICIENT_KEY = "measure"
 """Under which stored reports and results name the coefficient, as they always did."""
-ENOUGH = 50
+ENOUGH_LABELS = 50
 """Labels from which on a judge can be called calibrated. Ours."""
 AT_LEAST = 0.4
 """Kappa at the lower end of its interval, from which on it can. Ours."""
@@ -132,7 +132,7 @@ def status_of(report: Mapping[str, Any] | None, probes: bool) -> JudgeStatus:
         return "uncalibrated"
     interval = report["interval"]
     # By the lower end: on few labels a high kappa may be luck.
-    sure = report["n"] >= ENOUGH and interval is not None and interval[0] >= AT_LEAST
+    sure = report["n"] >= ENOUGH_LABELS and interval is not None and interval[0] >= AT_LEAST
     return "calibrated" if sure and probes else "weak"
 
 
@@ -143,7 +143,7 @@ def concluded(report: Calibration, status: JudgeStatus) -> str:
     low = None if report.interval is None else report.interval[0]
     those = f"labels on replies that it can be read on (here {report.n} of {report.n + report.unread})"
     wanted = those if report.unread else f"labels (here {report.n})"
-    lacks: list[str] = [] if report.n >= ENOUGH else [f"{ENOUGH} {wanted}"]
+    lacks: list[str] = [] if report.n >= ENOUGH_LABELS else [f"{ENOUGH_LABELS} {wanted}"]
     if low is None or low < AT_LEAST:
         here = "none" if low is None else f"{low:.2f}"
         lacks.append(f"a kappa of {AT_LEAST:.2f} at the lower end of its interval (here {here})")

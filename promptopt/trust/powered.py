@@ -10,7 +10,8 @@ of the two prompts on an item, F the judge's:
 
 Departures: the quantile is Student's with n - 1 degrees, and variances divide by n - 1: with the normal quantile and n
 the interval is too narrow below 50 labels (`benchmarks/judges.py`). Items of one group count as one, and all of these
-are then ratios of sums. Where labels are too few for it (`LEAST`, `DIFFERING`), people alone are counted, exactly.
+are then ratios of sums. Where labels are too few for it (`LEAST_LABELS`, `DIFFERING`), people alone are
+counted, exactly.
 """
 
 # scipy ships no types.
@@ -27,7 +28,7 @@ from typing import Literal
 from promptopt.errors import ConfigError
 from promptopt.stats import ALPHA, ROUNDING, Gain, paired_gain
 
-LEAST = 50
+LEAST_LABELS = 50
 """Labels below which people alone are counted: t covers 94 to 96 % from there on (`benchmarks/judges.py`)."""
 DIFFERING = 10
 """Labelled items on which the prompts differ, below which people alone are counted."""
@@ -84,14 +85,14 @@ def powered_gain(
     rest: Sequence[tuple[float, str]],
     *,
     alpha: float = ALPHA,
-    least: int = LEAST,
+    least: int = LEAST_LABELS,
     differing: int = DIFFERING,
 ) -> Powered:
     """What people say that the winner gains on the start, with the help of a judge.
 
     `rest`: the judge's difference and the group of each item without a label; those of a labelled group are left out.
-    `alpha`: the two-sided level of the verdict. `least`, `differing`: see `LEAST`, `DIFFERING`. Raises ConfigError
-    without a label.
+    `alpha`: the two-sided level of the verdict. `least`, `differing`: see `LEAST_LABELS`, `DIFFERING`. Raises
+    ConfigError without a label.
     """
     if not labelled:
         raise ConfigError("there are no labels; fill in the sheet that `promptopt label` wrote")

@@ -8,7 +8,7 @@ import pytest
 
 from promptopt.evaluators.judging import MOST_UNREAD
 from promptopt.outcome.decisions import (
-    FEWEST,
+    FEWEST_OF_A_SLICE,
     RIGHT,
     CheckOutcome,
     Decision,
@@ -106,12 +106,12 @@ def test_one_regression_is_a_regression_and_one_open_decision_leaves_all_open(
 def test_a_slice_is_decided_from_twenty_examples_on_by_its_own_margin_or_that_of_all() -> None:
     pairs = [
         *pairs_of(0, 2, 18, slice="b"),
-        *pairs_of(0, 0, FEWEST - 1, slice="few"),
+        *pairs_of(0, 0, FEWEST_OF_A_SLICE - 1, slice="few"),
         *pairs_of(0, 2, 18, slice="a"),
         *pairs_of(0, 0, 30),
     ]
     found = of_slices(pairs, {"a": 0.9, "*": 0.1})
-    assert FEWEST == 20
+    assert FEWEST_OF_A_SLICE == 20
     assert [(each.name, each.outcome) for each in found] == [
         ("slice a", "passed"), ("slice b", "inconclusive"), ("slice few", "inconclusive"),
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.session import Session
-from promptopt.outcome.final import LOOKED_AT
+from promptopt.outcome.final import CANDIDATES_LOOKED_AT
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
@@ -51,7 +51,7 @@ def looks_on_dev(run: Run, result: Result) -> dict[Prompt, int]:
 def test_half_of_those_that_are_left_go_on_and_see_the_same_new_examples(tmp_path: Path) -> None:
     result, run = conduct(tmp_path, Few(), Budget(evaluations=300))
     seen = looks_on_dev(run, result)
-    assert len(seen) == 1 + LOOKED_AT
+    assert len(seen) == 1 + CANDIDATES_LOOKED_AT
     depths = sorted(seen.values(), reverse=True)
     # Nine, five, three and two are left, and each round has as many cells: the fewer are left, the more each sees.
     steps = [depths[1], depths[2], depths[4], depths[8]]

@@ -244,7 +244,7 @@ def test_programs_that_wait_for_something_else_than_the_model_do_so_side_by_side
 
 def test_the_first_of_many_batches_is_small_and_the_next_ones_are_larger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lockstep, "WINDOW", 8)
-    monkeypatch.setattr(lockstep, "FIRST", 2)
+    monkeypatch.setattr(lockstep, "FIRST_BATCH", 2)
     sizes: list[int] = []
 
     class Counting(FakeAsk):

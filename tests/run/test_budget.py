@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError
-from promptopt.run.budget import MOST, Budget, Ledger, Limits, allocate
+from promptopt.run.budget import LARGEST_CAP, Budget, Ledger, Limits, allocate
 
 
 def arranged(budget: Budget, *, dev: int = 100, test: int = 200, tokens: float = 100.0, usd: float | None = 0.001):
@@ -149,6 +149,6 @@ def test_a_cap_that_is_no_number_is_refused(cap: dict[str, object]) -> None:
 @pytest.mark.parametrize("name", ["evaluations", "calls"])
 def test_a_cap_that_no_run_could_spend_is_refused_before_a_method_plans_from_it(name: str) -> None:
     with pytest.raises(ConfigError, match=f"leave {name} out for no cap"):
-        Budget(**{name: MOST + 1})
-    Budget(**{name: MOST})
+        Budget(**{name: LARGEST_CAP + 1})
+    Budget(**{name: LARGEST_CAP})
     Budget(tokens=10**12)

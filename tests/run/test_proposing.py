@@ -11,7 +11,7 @@ import pytest
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.run import Run
-from promptopt.run.proposing import IDLE, MOST
+from promptopt.run.proposing import IDLE, MOST_REFUSALS
 from promptopt.types import Message, Reply, Request, Sampling
 from tests.run.planted_run import conduct
 
@@ -49,7 +49,7 @@ def test_what_is_refused_again_and_again_is_not_drawn_for_ever(
     tmp_path: Path, finish: str, times: int, each: int
 ) -> None:
     result, proposer = asked(tmp_path / "s.db", Asks(times, each), lambda _: Reply("", finish))  # type: ignore[arg-type]
-    assert proposer.calls == MOST
+    assert proposer.calls == MOST_REFUSALS
     assert len(told(result)) == 2
     again, silent = asked(tmp_path / "s.db", Asks(times, each), lambda _: "never asked")
     assert (silent.calls, again.spent) == (0, result.spent)
@@ -61,7 +61,7 @@ def test_refusals_with_answers_between_go_on(tmp_path: Path) -> None:
     def mostly_refused(_: Request) -> str | Reply:
         nonlocal calls
         calls += 1
-        return "yes" if calls % (MOST - 1) == 0 else Reply("", "filter")
+        return "yes" if calls % (MOST_REFUSALS - 1) == 0 else Reply("", "filter")
 
     result, proposer = asked(tmp_path / "s.db", Asks(60, 1), mostly_refused)
     assert proposer.calls == 60
@@ -70,10 +70,10 @@ def test_refusals_with_answers_between_go_on(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_search_that_has_nothing_else_ends_and_one_that_scores_on_does_not(tmp_path: Path) -> None:
-    ended, _ = asked(tmp_path / "s.db", Asks(IDLE + 2 * MOST, 1), lambda _: Reply("", "filter"))
+    ended, _ = asked(tmp_path / "s.db", Asks(IDLE + 2 * MOST_REFUSALS, 1), lambda _: Reply("", "filter"))
     assert (ended.status, "refuses every request" in ended.reason) == ("budget", True)
     assert ended.verdict is not None
-    going, _ = asked(tmp_path / "t.db", Asks(IDLE + 2 * MOST, 1, scores=True), lambda _: Reply("", "filter"))
+    going, _ = asked(tmp_path / "t.db", Asks(IDLE + 2 * MOST_REFUSALS, 1, scores=True), lambda _: Reply("", "filter"))
     assert going.status == "finished"
 
 
@@ -87,7 +87,7 @@ def test_a_proposer_that_answers_is_asked_for_a_whole_batch_at_once(tmp_path: Pa
 
     proposer = Counting(lambda request: str(request.content), name="proposer")
     conduct(tmp_path / "s.db", optimizer=Asks(2, 40), proposer=proposer)
-    assert sizes == [MOST, 40 - MOST, 40]
+    assert sizes == [MOST_REFUSALS, 40 - MOST_REFUSALS, 40]
 
 
 @pytest.mark.slow
@@ -97,8 +97,8 @@ def test_it_is_not_said_that_nobody_is_asked_where_an_answer_follows_in_the_same
     def refused_in_the_middle(_: Request) -> str | Reply:
         nonlocal calls
         calls += 1
-        return Reply("", "filter") if MOST + 2 < calls <= 3 * MOST else f"text {calls}"
+        return Reply("", "filter") if MOST_REFUSALS + 2 < calls <= 3 * MOST_REFUSALS else f"text {calls}"
 
-    result, proposer = asked(tmp_path / "s.db", Asks(3, 4 * MOST), refused_in_the_middle)
-    assert proposer.calls == 3 * 4 * MOST
+    result, proposer = asked(tmp_path / "s.db", Asks(3, 4 * MOST_REFUSALS), refused_in_the_middle)
+    assert proposer.calls == 3 * 4 * MOST_REFUSALS
     assert not any("asked no more" in each for each in told(result))

@@ -13,7 +13,7 @@ from promptopt.protocols import Role
 from promptopt.run.budget import Ledger, Limits
 from promptopt.run.door import Door
 from promptopt.run.fetching import Call
-from promptopt.run.slices import FIRST, SLICE, Slices
+from promptopt.run.slices import FIRST_SLICE, SLICE, Slices
 from promptopt.store.runs import Store
 from promptopt.types import Reply, Request, Sampling, ScoreRequest, canonical
 
@@ -48,7 +48,7 @@ def test_one_call_goes_alone_and_makes_slices_of_no_other_role_small() -> None:
     assert slices.size("proposer", limits, used) == 1
     assert slices.size("task", limits, used) == 45
     assert slices.size("proposer", Limits(calls=3), used) == SLICE
-    assert slices.size("proposer", limits, Ledger()) == FIRST
+    assert slices.size("proposer", limits, Ledger()) == FIRST_SLICE
 
 
 def test_a_model_that_thinks_beyond_its_cap_is_taken_to_do_it_again() -> None:

@@ -14,7 +14,7 @@ SHARE = 0.25
 """Of the memory that is free, how much a batch may take by the estimate, which leaves out what libraries keep. Ours."""
 UNKNOWN_BYTES = 4 << 30
 """Counted on where the system does not say how much memory is free. Ours."""
-LEAST = 64
+LEAST_TOKENS = 64
 """Tokens at once, however little memory seems free: estimates err."""
 
 Item = TypeVar("Item")
@@ -71,7 +71,7 @@ class BatchMemory:
 
     def _fit(self, each_bytes: int, fastest: int) -> int:
         fits = int(SHARE * free_bytes(self._device) / each_bytes)
-        return max(1, int(min(max(fits, LEAST), fastest) * self._shrunk))
+        return max(1, int(min(max(fits, LEAST_TOKENS), fastest) * self._shrunk))
 
 
 def ran_out(error: RuntimeError) -> bool:

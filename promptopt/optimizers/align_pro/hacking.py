@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from promptopt.text import counted
 from promptopt.types import Score
 
-FEWEST = 10
+FEWEST_ANSWERS = 10
 """Answers that a correlation says anything of. Ours."""
 SUSPICIOUS = 0.5
 """From which correlation on, the user is told. Ours."""
@@ -39,7 +39,7 @@ def suspicion(best: Sequence[Score]) -> str | None:
     """A sentence where what the winner's answers earn goes with how long they are; None where it does not."""
     lengths, rewards = [float(len(score.output)) for score in best], [score.value for score in best]
     # A correlation is not defined where one side does not vary.
-    if len(best) < FEWEST or min(lengths) == max(lengths) or min(rewards) == max(rewards):
+    if len(best) < FEWEST_ANSWERS or min(lengths) == max(lengths) or min(rewards) == max(rewards):
         return None
     found = statistics.correlation(lengths, rewards)
     if found < SUSPICIOUS:

@@ -27,7 +27,7 @@ from promptopt.operators.replies import Form
 from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.align_pro.answers import ANSWERS, answers
 from promptopt.optimizers.align_pro.hacking import held_against, suspicion
-from promptopt.optimizers.align_pro.plan import GUARDED, LEAST, AlignProPlan, rewrites_plan, unlimited
+from promptopt.optimizers.align_pro.plan import GUARDED, LEAST_ROUND, AlignProPlan, rewrites_plan, unlimited
 from promptopt.optimizers.align_pro.settings import TRAINING, TrainingSettings
 from promptopt.optimizers.align_pro.tilt import Tilt, draw_place
 from promptopt.optimizers.align_pro.trained import PrompterMaker, Trained, check_prompter
@@ -131,8 +131,8 @@ class AlignPro:
     def least(self, room: Room) -> int:
         """A round of four rewrites, or of as many as are set, and the guard."""
         plan = self.plan(room)
-        width = plan.rewrites if self.trains or self.rewrites is not None else LEAST
-        shown = plan.examples if self.trains or self.examples is not None else min(LEAST, room.train)
+        width = plan.rewrites if self.trains or self.rewrites is not None else LEAST_ROUND
+        shown = plan.examples if self.trains or self.examples is not None else min(LEAST_ROUND, room.train)
         return (width + 1 + (GUARDED if self.guard else 0)) * shown
 
     def upper_bounds(self, train: int) -> UpperBounds:

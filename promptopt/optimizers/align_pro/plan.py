@@ -10,7 +10,7 @@ from promptopt.types import Room
 
 REWRITES, EXAMPLES = 8, 20
 """Of a round that nothing limits, or whose prompter is trained. Ours."""
-LEAST = 4
+LEAST_ROUND = 4
 """Rewrites, and examples, of the smallest round that is of use. Ours."""
 GUARDED = 4
 """Times the examples of the reward that the guard scores: twice as many fresh ones, under two prompts."""
@@ -42,14 +42,14 @@ def rewrites_plan(room: Room, rewrites: int | None, examples: int | None, rounds
         return unlimited(room, rewrites, examples, rounds)
     if examples is None:
         # A third of them, so that the guard has twice as many others.
-        examples = max(LEAST, min(round(math.sqrt(cells / (2 * rounds))), room.train // 3))
+        examples = max(LEAST_ROUND, min(round(math.sqrt(cells / (2 * rounds))), room.train // 3))
         # One call a rewrite: the fewer examples it is scored on, the more of the calls are the proposer's.
         cells = room.cells(1 / examples)
         assert cells is not None
     examples = min(examples, room.train)
     if rewrites is None:
         left = cells - (GUARDED * examples if guard else 0)
-        rewrites = max(LEAST, left // (rounds * examples) - 1)
+        rewrites = max(LEAST_ROUND, left // (rounds * examples) - 1)
     return AlignProPlan(rewrites, examples, rounds)
 
 

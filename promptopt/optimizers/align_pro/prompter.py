@@ -25,7 +25,7 @@ from promptopt.types import Message
 
 Tensor = Any
 """A torch tensor; torch is optional, so its types are not known here."""
-AT_ONCE = 4
+ROWS_AT_ONCE = 4
 """Rows that go through the model together while it learns: what a gradient keeps grows with them."""
 
 
@@ -117,10 +117,10 @@ class Prompter:
         entropies = 0.0
         kls = 0.0
         with self._failing():
-            for first in range(0, len(rows), AT_ONCE):
+            for first in range(0, len(rows), ROWS_AT_ONCE):
                 # Gradients add up over these, so that it is one step whatever goes through together.
-                part = rows[first : first + AT_ONCE]
-                logs, shown = self._read([tokens for tokens, _ in part], contexts[first : first + AT_ONCE])
+                part = rows[first : first + ROWS_AT_ONCE]
+                logs, shown = self._read([tokens for tokens, _ in part], contexts[first : first + ROWS_AT_ONCE])
                 # - target * log rho(text): REINFORCE for drawn rows, weighted likelihood for given ones.
                 terms = [-target * each.sum() for each, (_, target) in zip(logs, part, strict=True)]
                 lost = self._torch.stack(terms).sum()

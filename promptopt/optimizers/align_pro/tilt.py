@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST, MOST = 1e-9, 1e9
+LEAST_WEIGHT, MOST_WEIGHT = 1e-9, 1e9
 """Of lambda, in the reward's unit, between which a bound on KL is solved."""
 EQUAL = 1e-200
 """Rewards that differ by less are equal: a lambda for them would be no number."""
@@ -76,7 +76,7 @@ def within_bound(rewards: Sequence[float], counts: Sequence[int], bound: float) 
     if spread < EQUAL:
         return tilted(rewards, counts, math.inf)
     # In logs and in units of the spread, since lambda has the unit of rewards, whatever that is.
-    low, high = math.log(LEAST * spread), math.log(MOST * spread)
+    low, high = math.log(LEAST_WEIGHT * spread), math.log(MOST_WEIGHT * spread)
     sharpest = tilted(rewards, counts, math.exp(low))
     if sharpest.kl <= bound:
         return sharpest

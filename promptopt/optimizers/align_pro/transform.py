@@ -25,7 +25,7 @@ from promptopt.protocols import LocalAware, Model, ScoresOnly, TextScorer, Token
 from promptopt.types import Content, Likelihoods, Message, Reply, Request, Sampling, ScoreRequest, digest
 
 LIKELIEST = Sampling(temperature=0.0, max_tokens=512)
-LONGEST = 400
+LONGEST_REWRITE = 400
 """Tokens a rewrite may have; of an input that is longer it may have a quarter more."""
 BETWEEN = "::"
 
@@ -67,7 +67,7 @@ class _Rewriting:
     def used(self, reply: Reply, text: str, count_tokens: Callable[[str], int]) -> str:
         """The rewrite, or the text itself where that is of no use."""
         written = tidy(unthought(reply).text, text)
-        most = edit_limit(text, LONGEST, count_tokens)
+        most = edit_limit(text, LONGEST_REWRITE, count_tokens)
         why = unusable(written, text, most=most, tags=(), count_tokens=count_tokens, form=FORM)
         return text if reply.finish != "stop" or (why is not None and why != SAME) else written
 

@@ -33,7 +33,7 @@ from promptopt.types import Estimate, Example, Prompt, Proposal, Room, UpperBoun
 
 SETS = 16
 """R of the code: sets from shuffled data, besides those that are always tried."""
-FIRST = 4
+FIRST_CANDIDATES = 4
 """Candidates that are always tried: the start, no demonstrations, labelled ones, one set in the order of the data."""
 DRY = 3
 """Generations without a new set before the search begins again, and then ends. Ours."""
@@ -53,7 +53,8 @@ class BootstrapPlan:
         """Half a sentence."""
         if self.fresh is not None:
             return f"{self.fresh.describe('sets')}; made from {counted(self.shown, 'example')}"
-        return f"{counted(self.sets + FIRST, 'set')} of demonstrations, made from {counted(self.shown, 'example')}"
+        sets = counted(self.sets + FIRST_CANDIDATES, "set")
+        return f"{sets} of demonstrations, made from {counted(self.shown, 'example')}"
 
 
 @told
@@ -94,7 +95,7 @@ class Bootstrap:
         plan = self.plan(room)
         if plan.fresh is not None:
             return 2 * self.teach.bootstrapped * self.teach.tries + 2 * least_generation()
-        return plan.shown * self.teach.tries + (FIRST + plan.sets) * (room.train - plan.shown)
+        return plan.shown * self.teach.tries + (FIRST_CANDIDATES + plan.sets) * (room.train - plan.shown)
 
     def optimize(self, run: Run) -> None:
         """Search; what is shown and what is scored on are different parts of `train`."""
@@ -123,7 +124,7 @@ class Bootstrap:
         search, elite = GenerationalSelection(run, scored, plan.fresh, DRY), [run.initial]
         while search.open:
             # Those that are always tried are looked at beside a whole generation of shuffled ones.
-            wanted = plan.fresh.children + (FIRST - 1 if search.first else 0)
+            wanted = plan.fresh.children + (FIRST_CANDIDATES - 1 if search.first else 0)
             elite = search.survivors(elite, [next(candidates) for _ in range(wanted)])
 
     def _published(
@@ -133,7 +134,7 @@ class Bootstrap:
         estimates = [self._scored(run, run.initial, scored)]
         # BootstrapFewShot by itself compares no empty and no labelled set.
         skipped = 2 if self.sets == 0 else 0
-        for number in range(FIRST - 1 + plan.sets):
+        for number in range(FIRST_CANDIDATES - 1 + plan.sets):
             prompt = next(candidates)
             # Equal sets are scored once: a draw may repeat one, and what the task forbids gives the start again.
             if number < skipped or any(prompt == each.prompt for each in estimates):
@@ -175,7 +176,7 @@ class Bootstrap:
         """Upper bounds on a search in that room; the proposer is only asked where it is the teacher."""
         plan, cells = self.plan(room), room.cells()
         tried = plan.shown * self.teach.tries
-        evaluations = tried + (FIRST + plan.sets) * max(1, room.train - plan.shown)
+        evaluations = tried + (FIRST_CANDIDATES + plan.sets) * max(1, room.train - plan.shown)
         return UpperBounds(
             evaluations if cells is None else min(cells, evaluations),
             tried if self.teach.teacher == "proposer" else 0,

@@ -41,7 +41,7 @@ PAPER_ROUNDS, PAPER_USERS, PAPER_SYSTEMS, PAPER_EXAMPLES = 3, 3, 9, 50
 """I, c_u, c_s and n of the paper."""
 OUTER_ROUNDS, ADAPTING_ROUNDS = 2 * PAPER_ROUNDS, 1 + 6
 """Rounds of the code's other two modes: the outer loop alone; and adaptation, one from the start and six from all."""
-BUDGET_EXAMPLES, FEWEST = 40, 8
+BUDGET_EXAMPLES, FEWEST_ROUND = 40, 8
 """Examples of all tasks under a budget, at most and at least; of several tasks 4 each at least. Ours."""
 
 
@@ -119,7 +119,7 @@ class MetaSPO:
             usual = ADAPTING_ROUNDS if not systems else PAPER_ROUNDS if users else OUTER_ROUNDS
             return MetaSPOPlan(usual if self.rounds is None else self.rounds, users, systems, examples)
         each = self._round(room, users, systems)
-        fewest = max(FEWEST, FEWEST * room.tasks // 2)
+        fewest = max(FEWEST_ROUND, FEWEST_ROUND * room.tasks // 2)
         # Halved until the start and two rounds can be paid: the second is the first that builds on what was found.
         while self.examples is None and examples > fewest and cells < examples * (1 + 2 * each):
             examples = max(fewest, examples // 2)

@@ -10,7 +10,7 @@ from promptopt.protocols import Task
 from promptopt.text import Pattern, shorten
 from promptopt.types import Example, Message, Prompt, Score, transcript
 
-SHOWN = 2_000
+SHOWN_CHARACTERS = 2_000
 """Characters of what was sent, and of a reply, that are shown of a failure. Ours: the paper's code shows all."""
 
 _SLOTS = ("system", "section", "mistakes", "analysis")
@@ -114,16 +114,16 @@ def _failure(task: Task, prompt: Prompt, example: Example, score: Score) -> str:
     content, _ = task.render(prompt, example)
     # The system prompt stands in the request once (code: beside every failure).
     sent = content if isinstance(content, str) else transcript([each for each in content if each.role != "system"])
-    lines = [f"User: {shorten(sent, SHOWN)}", f"Reply: {shorten(score.output.strip(), SHOWN)}"]
+    lines = [f"User: {shorten(sent, SHOWN_CHARACTERS)}", f"Reply: {shorten(score.output.strip(), SHOWN_CHARACTERS)}"]
     if not score.parsed:
         lines.append("Answer given: unreadable")
     elif score.answer and score.answer != score.output.strip():
-        lines.append(f"Answer given: {shorten(score.answer, SHOWN)}")
+        lines.append(f"Answer given: {shorten(score.answer, SHOWN_CHARACTERS)}")
     if example.target:
-        lines.append(f"Right answer: {shorten(', '.join((example.target, *example.accepted)), SHOWN)}")
+        lines.append(f"Right answer: {shorten(', '.join((example.target, *example.accepted)), SHOWN_CHARACTERS)}")
     note = remark(example, score)
     if note:
-        lines.append(f"Feedback: {shorten(note, SHOWN)}")
+        lines.append(f"Feedback: {shorten(note, SHOWN_CHARACTERS)}")
     return "\n   ".join(lines)
 
 

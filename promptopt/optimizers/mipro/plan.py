@@ -16,7 +16,7 @@ MINIBATCH, FULL_EVERY = 35, 5
 """Examples of a trial, and trials between full scores. Code."""
 SMALL, LARGE = 1_000, 5_000
 """Evaluations from which on the preset is medium, and heavy: what these come to on 100 and 300 examples. Ours."""
-SHOWN = 0.2
+SHOWN_SHARE = 0.2
 """The share of the training examples that demonstrations and proposals are made from. Code."""
 LEAST_SHOWN = 10
 """Examples that are set aside for that at least, where there are as many. Ours."""
@@ -72,7 +72,7 @@ def trials_plan(room: Room, given: Given, *, bootstrapped: int, by_budget: bool)
     # A variable for each text, and one for the sets. Under a budget as for one: what is left goes to trials anyhow.
     texts = room.parts if cells is None else 1
     trials = trials_for(texts + (sets > 1), size)
-    shown = min(max(LEAST_SHOWN, int(SHOWN * room.train)), max(1, room.train - 1))
+    shown = min(max(LEAST_SHOWN, int(SHOWN_SHARE * room.train)), max(1, room.train - 1))
     if cells is not None:
         shown = min(shown, max(2 * bootstrapped, cells // 10))
     most = max(1, min(room.train - shown, EXAMPLES[size]))

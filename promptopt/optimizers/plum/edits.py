@@ -25,7 +25,7 @@ FRONT = -1
 _WEAK = ",;:，；：、"
 _CLOSING_MARKS = ",;:.!?…。，；：！？、"
 _CLOSING_RUN = re.compile(f"[{_CLOSING_MARKS}]+")
-SHOWN = 60
+PHRASE_CHARACTERS = 60
 """Characters of a phrase shown in a lineage."""
 
 
@@ -44,7 +44,7 @@ class PhraseEdit:
     def describe(self) -> str:
         """The edit in a few words, for a lineage."""
         arrow = " -> " if self.old and self.new else ""
-        return f"{self.kind}: {shorten(self.old, SHOWN)}{arrow}{shorten(self.new, SHOWN)}"
+        return f"{self.kind}: {shorten(self.old, PHRASE_CHARACTERS)}{arrow}{shorten(self.new, PHRASE_CHARACTERS)}"
 
 
 def active(bank: Bank) -> tuple[Kind, ...]:

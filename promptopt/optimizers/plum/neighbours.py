@@ -43,7 +43,7 @@ class Editing:
 
 
 EDITING = Editing()
-FEWEST = 3
+FEWEST_PHRASES = 3
 """Editable phrases below which words are deleted and swapped: two leave next to nothing to choose from. Ours."""
 WORDS = RuleChunker("word")
 
@@ -187,7 +187,7 @@ class Editor:
     def _finer(self, phrases: Phrases) -> Phrases:
         chunker = self._settings.chunker
         # A chunker that was set to another level, or is the user's own, is taken at its word.
-        few = len(phrases.editable) < FEWEST and isinstance(chunker, RuleChunker) and chunker.level == "phrase"
+        few = len(phrases.editable) < FEWEST_PHRASES and isinstance(chunker, RuleChunker) and chunker.level == "phrase"
         return cut_phrases(phrases.text, WORDS, self._run.rng("chunks"), self._frozen) if few else phrases
 
     def _drawn(self, phrases: Phrases, finer: Phrases, bank: Bank) -> tuple[Phrases, PhraseEdit] | str:

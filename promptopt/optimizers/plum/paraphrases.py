@@ -21,7 +21,7 @@ from promptopt.types import Message, Reply, Sampling
 PARAPHRASER = Sampling(temperature=0.7, max_tokens=400)
 ENDS = " .!?。！？"
 """What a variant ends in and its phrase may not."""
-LONGEST = 4
+TIMES_AS_LONG = 4
 """A variant may be so many times as long as its phrase, in characters. Ours."""
 ROOM = 40
 """Characters that any variant may have: what says a word of three letters is longer than twelve. Ours."""
@@ -120,7 +120,7 @@ def _unfit(text: str, phrase: str, sentence: str) -> str | None:
     if said != own and said in around:
         return "copied from the text"
     # Counting characters as tokens, the shared rules cap the length in characters.
-    most = max(ROOM, LONGEST * len(phrase))
+    most = max(ROOM, TIMES_AS_LONG * len(phrase))
     # A few words say the same as a piece of the request by accident.
     form = _FORM if len(text.split()) >= WORDS else NOTHING
     return unusable(text, phrase, most=most, tags=(), count_tokens=len, form=form, own=(sentence,))

@@ -59,11 +59,11 @@ REST = 3
 DRY = 3
 """Iterations in a row without a prompt that was not scored before, after which the search starts again, or ends.
 Ours."""
-FIRST = 8
+FIRST_EXAMPLES = 8
 """Examples on which the hardest are looked for first, where a search goes by its budget. Ours."""
 SPLIT_FROM = 20
 """Examples from which on some can be held out. Ours."""
-FEWEST = 3
+FEWEST_EXAMPLES = 3
 """Examples below which the search is known to write the examples into the prompt. Paper: with one it does."""
 MASKING, REWRITING, ACCEPTANCE, TARGETS = Masking(), Rewriting(), Acceptance(), Targets()
 
@@ -124,7 +124,7 @@ class PMPO:
     def least(self, room: Room) -> int:
         """Evaluations of one iteration: the start's hardest examples, and a selection among its first rewrites."""
         plan = self.plan(room)
-        first = min(FIRST, plan.examples) if plan.depth else plan.examples
+        first = min(FIRST_EXAMPLES, plan.examples) if plan.depth else plan.examples
         looks = plan.at(0) if plan.depth else plan.examples
         return self._solutions * plan.examples + first + math.ceil(looks * (plan.arms + plan.parts))
 
@@ -175,7 +175,7 @@ class PMPO:
     def _by_looks(self, run: Run, plan: RewritingPlan, drawn: Sequence[Example]) -> None:
         """By the budget: prompts of an iteration are compared on few fresh examples, and the best goes on."""
         scored, held = self._divided(run, drawn)
-        scorable(run, run.initial, scored[:FIRST])
+        scorable(run, run.initial, scored[:FIRST_EXAMPLES])
         quotes, patience = Quotes(scored, run.task.labels), self._patience(run)
         best, accepted, tried, dry = run.initial, [run.initial], list[list[Example]](), Dryness(run, DRY)
         effects, part = list[Effect](), ""
@@ -260,7 +260,7 @@ class PMPO:
                 f"{counted(len(scored), 'example is', 'examples are')} too few to hold some out; the share is "
                 f"used from {SPLIT_FROM} on"
             )
-        if len(scored) < FEWEST:
+        if len(scored) < FEWEST_EXAMPLES:
             run.warn(
                 f"with {counted(len(scored), 'training example')} the search writes them into the prompt; give it "
                 "20 or more"

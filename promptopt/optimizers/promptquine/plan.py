@@ -21,7 +21,7 @@ AFFORDS = 30_000
 """Evaluations from which the paper's sizes are planned: about those of one shot, 76 tokens and two labels."""
 KEEP = 2
 """Prompts that live on under a budget. Ours."""
-FEWEST = 4
+FEWEST_CHILDREN = 4
 """Children of a generation, at least. Ours."""
 
 
@@ -61,7 +61,7 @@ def pruning_plan(room: Room, preset: PruningPreset, given: Mapping[str, int | No
     asked = {name: value for name, value in given.items() if value is not None}
     if preset == "budget" and cells is not None and cells < AFFORDS and not asked:
         # Half the children of other searches, each seen more often: a search that only deletes is soon too deep.
-        children = max(FEWEST, generation_size(cells) // 2)
+        children = max(FEWEST_CHILDREN, generation_size(cells) // 2)
         way = fresh(room, keep=KEEP, children=children, calls_per_child=0.0)
         assert way is not None
         return way

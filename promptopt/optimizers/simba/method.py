@@ -30,7 +30,7 @@ from promptopt.operators.reflect import show_task
 from promptopt.operators.replies import tidy, unthought
 from promptopt.operators.suggestions import suggestions
 from promptopt.optimizers.simba.contrast import Bucket, buckets, dropped, percentile, positions, softmax_draw
-from promptopt.optimizers.simba.plan import FEWEST, MINIBATCH, SIMBAPlan, rounds_plan
+from promptopt.optimizers.simba.plan import FEWEST_PAID_FOR, MINIBATCH, SIMBAPlan, rounds_plan
 from promptopt.optimizers.simba.requests import ADVICE, FORM, show_input, show_run, show_texts
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -142,7 +142,7 @@ class SIMBA:
             return size
         # With a larger budget the step would be a whole one.
         run.follow_budget()
-        return afforded if by_budget and self.minibatch is None and afforded >= FEWEST else 0
+        return afforded if by_budget and self.minibatch is None and afforded >= FEWEST_PAID_FOR else 0
 
     def _runs(
         self, run: Run, plan: SIMBAPlan, batch: Sequence[Example], means: dict[Prompt, float], number: int

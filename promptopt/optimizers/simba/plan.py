@@ -11,9 +11,9 @@ STEPS, MINIBATCH, CANDIDATES = 8, 32, 6
 """S, b and n of the code."""
 FEW, SMALL = 3, 1_000
 """Runs of an example on a budget below so many evaluations. Ours: a contrast takes two."""
-LEAST = 4
+LEAST_EXAMPLES = 4
 """Examples of a step at least. Ours."""
-FEWEST = 2
+FEWEST_PAID_FOR = 2
 """Examples of a step that is smaller than planned, as no more are paid for, at least. Ours."""
 HELD, HELD_SHARE = 100, 0.1
 """Examples that the winners are scored on at most, and their share of a budget, all winners together. Ours."""
@@ -49,13 +49,13 @@ def rounds_plan(
     count = candidates
     if count is None:
         count = FEW if cells < SMALL else CANDIDATES
-    held = min(half, HELD, max(LEAST, round(HELD_SHARE * cells / (count + 1))))
+    held = min(half, HELD, max(LEAST_EXAMPLES, round(HELD_SHARE * cells / (count + 1))))
     # A rule is half of the candidates, and a call of the proposer each.
-    some = room.cells((count + 1) / (2 * (2 * count + 1) * LEAST))
+    some = room.cells((count + 1) / (2 * (2 * count + 1) * LEAST_EXAMPLES))
     left = max(0, (cells if some is None else some) - (count + 1) * held)
     batch = minibatch
     if batch is None:
         # Eight steps, as in the code, on as many examples as that leaves; then further steps.
-        batch = max(LEAST, min(MINIBATCH, room.train - held, left // (STEPS * (2 * count + 1))))
+        batch = max(LEAST_EXAMPLES, min(MINIBATCH, room.train - held, left // (STEPS * (2 * count + 1))))
     afforded = max(1, left // ((2 * count + 1) * batch))
     return SIMBAPlan(afforded if rounds is None else rounds, batch, count, held)

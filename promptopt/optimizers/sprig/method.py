@@ -31,7 +31,7 @@ from promptopt.operators.replies import Form
 from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, fault
 from promptopt.optimizers.sprig.edits import Candidates, ComponentEdit, Parts, enumerated, text_of_parts
-from promptopt.optimizers.sprig.plan import FEWEST, SprigPlan, affordable
+from promptopt.optimizers.sprig.plan import FEWEST_CANDIDATES, SprigPlan, affordable
 from promptopt.optimizers.sprig.population import MOST_COMPONENTS, Population, PopulationSettings
 from promptopt.optimizers.sprig.population_plan import ROUND, PopulationPlan, planned_population
 from promptopt.optimizers.sprig.scoring import prompt_with_components, step_examples, texts_in_list, worth_of
@@ -177,7 +177,7 @@ class Sprig:
         # Where prompts had fewer edits than were planned.
         further = (SPARE - 1) * plan.steps if plan.evaluations is not None and self.steps is None else 0
         for _ in range(further):
-            if (paid := search.paid_for(beam)) < FEWEST:
+            if (paid := search.paid_for(beam)) < FEWEST_CANDIDATES:
                 break
             beam = search.step(beam, min(paid, search.most(beam) or paid))
 
@@ -197,7 +197,9 @@ class Sprig:
         rounds = plan.steps
         if plan.evaluations is not None and self.steps is None:
             # Further ones only where so many candidates are paid for.
-            rounds = min(SPARE * plan.steps, max(plan.steps, plan.evaluations // ((FEWEST + 1) * plan.examples)))
+            rounds = min(
+                SPARE * plan.steps, max(plan.steps, plan.evaluations // ((FEWEST_CANDIDATES + 1) * plan.examples))
+            )
         longest = min(self.components_in(plan), rounds)
         edits = [0 if plan.candidates is None else plan.candidates] * rounds
         if plan.candidates is None:

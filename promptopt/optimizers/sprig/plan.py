@@ -11,7 +11,7 @@ STEPS = 5
 """Rounds under a budget: a prompt of more than five components is the exception in the paper."""
 EXAMPLES = 24
 """Examples a candidate is scored on under a budget, at most. Ours."""
-FEWEST = 8
+FEWEST_CANDIDATES = 8
 """Candidates of a step, at least. Ours."""
 
 
@@ -43,7 +43,7 @@ def affordable(room: Room, cells: int, examples: int | None, beam: int) -> tuple
     """(steps, examples, candidates of a step) that so many cells afford: fewer steps before fewer candidates."""
     shown = min(EXAMPLES if examples is None else examples, room.train)
     # Fewer examples where they buy a second step: one step adds one component.
-    while shown > 4 and examples is None and cells < 2 * shown * (FEWEST + beam):
+    while shown > 4 and examples is None and cells < 2 * shown * (FEWEST_CANDIDATES + beam):
         shown //= 2
-    steps = max(1, min(STEPS, cells // (shown * (FEWEST + beam))))
-    return steps, shown, max(FEWEST, cells // (steps * shown) - beam)
+    steps = max(1, min(STEPS, cells // (shown * (FEWEST_CANDIDATES + beam))))
+    return steps, shown, max(FEWEST_CANDIDATES, cells // (steps * shown) - beam)

@@ -12,7 +12,7 @@ from promptopt.text import shorten, visible
 
 ITEM_TEXT = 1_500_000
 """Characters of all items in one file; those beyond are counted, and left out."""
-LONGEST = 4_000
+LONGEST_TEXT = 4_000
 """Characters of one input or output; a longer one is shortened in the middle."""
 
 
@@ -113,7 +113,7 @@ def _view(kind: str, item: Mapping[str, Any]) -> ItemView:
 
 
 def _cut(text: str) -> str:
-    return visible(shorten(text, LONGEST))
+    return visible(shorten(text, LONGEST_TEXT))
 
 
 def _score_words(score: Mapping[str, Any]) -> str:

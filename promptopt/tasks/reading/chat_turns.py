@@ -24,7 +24,7 @@ from promptopt.types import Demand, Example, Message, ToolCall
 ScoredTurns = Literal["last", "all", "weighted"]
 """Which replies of a conversation are scored: its last, each, or those whose weight in the log is above 0."""
 SCORED: tuple[ScoredTurns, ...] = ("last", "all", "weighted")
-LONGEST = 8_000
+LONGEST_HISTORY = 8_000
 """Tokens of a history, as estimated, that are kept at most: whole turns are cut from its beginning."""
 _PLAINEST = (
     "docs/chat.md lists the forms that are read; the plainest is a line for each conversation in a .jsonl file: "
@@ -32,7 +32,7 @@ _PLAINEST = (
 )
 _Spoken = tuple[Message, float | None, object]
 """A message with its weight and its demands."""
-MOST = 50_000
+MOST_CONVERSATIONS = 50_000
 """The most conversations kept of one file. Ours."""
 
 
@@ -64,7 +64,7 @@ class Remarks:
         why = f" ({_spoken(reason, count)})" if count else ""
         return DataError(
             f"{path}: no conversation has a reply that could be scored{why}; see that users ask and the assistant "
-            f"answers, at less than about {LONGEST:,} tokens"
+            f"answers, at less than about {LONGEST_HISTORY:,} tokens"
         )
 
 
@@ -76,8 +76,8 @@ _REASONS: Mapping[str, tuple[str, str]] = {
     "no reply": ("conversation", "left out without a reply of the assistant"),
     "in pieces": ("message", "joined to the one before: the assistant sent them in a row, and they are one reply"),
     "greeting": ("reply", "not scored, since nobody had asked anything"),
-    "long": ("history", f"cut to the last turns, of about {LONGEST:,} tokens at most"),
-    "too long": ("reply", f"left out: the turn before alone has more than about {LONGEST:,} tokens"),
+    "long": ("history", f"cut to the last turns, of about {LONGEST_HISTORY:,} tokens at most"),
+    "too long": ("reply", f"left out: the turn before alone has more than about {LONGEST_HISTORY:,} tokens"),
     "system": ("system message", "kept in place inside of a conversation"),
 }
 
@@ -111,8 +111,8 @@ def read_chats(
     if slice is not None:
         _check_slice(path, cleaned, slice)
     kept = cleaned
-    if len(cleaned) > MOST:
-        places = sorted(random.Random(f"{seed}/rows").sample(range(len(cleaned)), MOST))
+    if len(cleaned) > MOST_CONVERSATIONS:
+        places = sorted(random.Random(f"{seed}/rows").sample(range(len(cleaned)), MOST_CONVERSATIONS))
         # In the order of the file: the sample is sorted.
         kept = tuple(cleaned[place] for place in places)
     examples = examples_of(kept, variables, scored, remarks, slice)
@@ -120,7 +120,10 @@ def read_chats(
         raise remarks.nothing_left(path)
     said = [*refusals(path, reading), *remarks.sentences(path.name)]
     if len(kept) < len(cleaned):
-        said.append(f"{path.name} has {len(cleaned):,} conversations; a random {MOST:,} of them (by the seed) are used")
+        said.append(
+            f"{path.name} has {len(cleaned):,} conversations; a random {MOST_CONVERSATIONS:,} of them "
+            f"(by the seed) are used"
+        )
     return examples, tuple(said)
 
 
@@ -305,12 +308,12 @@ def _places(conversation: Conversation, scored: ScoredTurns, remarks: Remarks) -
 
 
 def _fitting_history(history: Sequence[Message], remarks: Remarks) -> tuple[Message, ...]:
-    """The last turns of a history that have `LONGEST` tokens together; a turn begins where the user speaks."""
+    """The last turns of a history that have `LONGEST_HISTORY` tokens together; a turn begins where the user speaks."""
     sizes = [_tokens(message.written) for message in history]
-    if sum(sizes) <= LONGEST:
+    if sum(sizes) <= LONGEST_HISTORY:
         return tuple(history)
     starts = [place for place, message in enumerate(history) if message.role == "user"]
-    fitting = [start for start in starts if sum(sizes[start:]) <= LONGEST]
+    fitting = [start for start in starts if sum(sizes[start:]) <= LONGEST_HISTORY]
     remarks.counts["long" if fitting else "too long"] += 1
     return tuple(history[fitting[0] :]) if fitting else ()
 

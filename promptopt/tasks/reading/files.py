@@ -32,7 +32,7 @@ from promptopt.tasks.reading.row_numbers import TABLES, row_at
 from promptopt.tasks.reading.separated import separated
 from promptopt.tasks.reading.tables import arrow, parquet, saved
 from promptopt.tasks.reading.transcripts import turn_columns
-from promptopt.tasks.reading.whatsapp import LOOKED_AT, exchanged, is_exported
+from promptopt.tasks.reading.whatsapp import LINES_LOOKED_AT, exchanged, is_exported
 from promptopt.tasks.reading.workbooks import spreadsheet, without_results
 from promptopt.text import counted
 from promptopt.types import Example
@@ -173,7 +173,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         reader = saved
     if reader is None and path.suffix.lower() == ".txt" and path.is_file():
         with _file_errors(path):
-            reader = _whatsapp if is_exported(islice(read_lines(path), LOOKED_AT)) else None
+            reader = _whatsapp if is_exported(islice(read_lines(path), LINES_LOOKED_AT)) else None
     if reader is None:
         if path.suffix.lower() in (".gz", ".zip", ".bz2", ".xz", ".zst"):
             raise DataError(

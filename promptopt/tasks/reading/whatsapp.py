@@ -18,7 +18,7 @@ _MEDIA = re.compile(
     r"<[^<>\n]{3,60}>|.*<[^<>\n]{0,20}: \S{1,80}\.\w{2,4}>.*|\S.{0,80}\.\w{2,4} \([^()\n]{3,40}\).*", re.DOTALL
 )
 """`<Media omitted>`, `<attached: 1.jpg>` and `IMG-1.jpg (file attached)`, in any language."""
-LOOKED_AT = 50
+LINES_LOOKED_AT = 50
 """Lines, at most, among which one of a message has to stand."""
 
 

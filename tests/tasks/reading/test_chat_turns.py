@@ -11,7 +11,7 @@ import pytest
 
 from promptopt.errors import DataError
 from promptopt.tasks.reading.chat_rows import Reading
-from promptopt.tasks.reading.chat_turns import LONGEST, Remarks, ScoredTurns, read_chats, refusals, usable
+from promptopt.tasks.reading.chat_turns import LONGEST_HISTORY, Remarks, ScoredTurns, read_chats, refusals, usable
 from promptopt.types import Example
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
@@ -137,13 +137,13 @@ def test_a_long_history_loses_whole_turns_from_its_beginning(character: str) -> 
     assert example.messages[0].role == "user"
     assert example.messages[-1].content == "and now?"
     assert 1 < len(example.messages) < 25
-    assert len(example["history"]) <= 5 * LONGEST
+    assert len(example["history"]) <= 5 * LONGEST_HISTORY
     assert "1 history cut to the last turns" in said
 
 
 def test_a_turn_that_is_too_long_by_itself_is_left_out() -> None:
     with pytest.raises(DataError, match=r"could be scored \(1 reply left out: the turn before alone has more than"):
-        read([turn("user", "x " * 5 * LONGEST), turn("assistant", "yes")])
+        read([turn("user", "x " * 5 * LONGEST_HISTORY), turn("assistant", "yes")])
 
 
 def test_times_that_cannot_be_read_are_told_with_a_row() -> None:
