@@ -12,7 +12,7 @@ from promptopt.types import Content, Message, Reply, Sampling
 TEMPERATURE = 1.0
 """What an LM that sets no temperature is taken to sample at: the servers' own default."""
 MAX_TOKENS = 4_096
-"""What an LM that sets no cap on its reply is given. Ours."""
+"""What an LM that sets no cap on its reply is given: `litellm`'s `DEFAULT_MAX_TOKENS`."""
 
 
 def asked(request: LMRequest) -> tuple[Content, Sampling]:

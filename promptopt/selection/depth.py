@@ -11,7 +11,7 @@ import math
 KEEP = 2
 """Prompts that go on to the next generation. Ours."""
 LEAST_DEPTH = 3.0
-"""Mean examples an arm, at least. Ours."""
+"""Mean examples an arm, at least: 7 and more are worse (`benchmarks/results/peers-diagnosis.md`)."""
 SHALLOW = 0.8
 """Factor of the mean depth, the best too where calls are capped, and a child costs one beside its evaluations. Ours."""
 

@@ -19,7 +19,7 @@ COEFFICIENT_KEY = "measure"
 ENOUGH_LABELS = 50
 """Labels from which on a judge can be called calibrated. Ours."""
 AT_LEAST = 0.4
-"""Kappa at the lower end of its interval, from which on it can. Ours."""
+"""Kappa at the lower end of its interval, from which on it can (the start of Landis and Koch's moderate, 1977)."""
 IN_A_SLICE = 20
 """Labels of a slice below which its numbers say nothing: even at 30 a true kappa of 0.60 shows as 0.27 to 0.87."""
 RESAMPLES = 1000

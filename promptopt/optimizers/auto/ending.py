@@ -23,7 +23,7 @@ HALF = 0.5
 APART = 0.5
 """Share of a finalist's variance that is its own. Finalists are relatives; the rest they have in common. Ours."""
 SEARCHED = 0.55
-"""Share of a small cap that the search is granted (`run/budget.py`). Ours."""
+"""Share of a small cap that the search is granted: what twice TEST_SHARE and DEV_SHARE of `run/budget.py` leave."""
 MOST_OF = {2: 0.564, 4: 1.029}
 """c_F: the expected maximum of so many independent standard normals."""
 
