@@ -43,7 +43,7 @@ class Evaluation:
 
     `look`: which look at the sealed examples this was, where the split is the test; `next_look`: the one that shows
     something new after it. `judged`: the scores are a judge's word, in whole or in part. `by_role`: `spent` by the role
-    of the model that was asked.
+    of the model that was asked. `tries_lost`: those that the server may have counted beside `spent`; a warning says so.
     """
 
     task: str
@@ -61,6 +61,7 @@ class Evaluation:
     judged: bool = False
     by_role: Mapping[Role, Ledger] = field(default_factory=dict[Role, Ledger])
     next_look: Look | None = None
+    tries_lost: int = 0
 
     def __str__(self) -> str:
         """The score in a line, and below it what is to be known."""
@@ -215,6 +216,7 @@ def _evaluated_alone(
         look=None,
         judged=by_judge(search),
         by_role=dict(door.account.by_role),
+        tries_lost=door.lost.count,
     )
 
 

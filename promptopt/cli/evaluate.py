@@ -216,10 +216,19 @@ def scored(
         )  # fmt: skip
     names = [each.name for place, each in enumerate(wanted) if place not in missing]
     if not quiet:
-        # Prompts on one task have most warnings in common.
-        for warning in dict.fromkeys(warning for evaluation in evaluations for warning in evaluation.warnings):
+        for warning in _warnings_of(evaluations):
             say(f"warning: {normalise(warning)}")
     return list(zip(names, evaluations, strict=True))
+
+
+def _warnings_of(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Each once: prompts on one task have most in common. What is counted is counted over all of them."""
+    from promptopt.run.lost_tries import lost_tries_told
+
+    own = {lost_tries_told(each.tries_lost) for each in evaluations if each.tries_lost}
+    told = dict.fromkeys(warning for each in evaluations for warning in each.warnings if warning not in own)
+    lost = sum(each.tries_lost for each in evaluations)
+    return [*told, *([lost_tries_told(lost)] if lost else [])]
 
 
 @contextmanager

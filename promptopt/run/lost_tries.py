@@ -20,11 +20,20 @@ class LostTries:
             # One model may have several roles, and another run may have asked it before.
             self._before.setdefault(id(model), (model, model.tries_lost))
 
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(model.tries_lost - before for model, before in self._before.values())
+
     def tell(self, warn: Callable[[str], None]) -> None:
         """Say what the ledger leaves out, where it leaves out anything."""
-        lost = sum(model.tries_lost - before for model, before in self._before.values())
-        if lost:
-            warn(
-                f"{counted(lost, 'try', 'tries')} at a request brought no whole reply in time: the server may have "
-                f"counted and billed {'it' if lost == 1 else 'them'} all the same, beside this ledger and its caps"
-            )
+        if self.count:
+            warn(lost_tries_told(self.count))
+
+
+def lost_tries_told(lost: int) -> str:
+    """What the ledger leaves out, as a sentence."""
+    return (
+        f"{counted(lost, 'try', 'tries')} at a request brought no whole reply in time: the server may have "
+        f"counted and billed {'it' if lost == 1 else 'them'} all the same, beside this ledger and its caps"
+    )

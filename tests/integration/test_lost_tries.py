@@ -8,6 +8,7 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.models import Models
+from promptopt.cli.main import app
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
 from promptopt.models.server.openai import OpenAIModel
@@ -69,3 +70,34 @@ def test_a_score_says_which_tries_the_server_may_have_counted(tmp_path: Path, tr
         model.close()
     assert len(server.asked) == found.paid.calls + 1 == 6
     assert any(warning.startswith(SAID.format("1 try")) for warning in found.warnings) is said
+
+
+@pytest.mark.slow
+def test_prompts_scored_together_count_the_tries_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
+    rows = [f"text {number},{'yes' if number % 2 else 'no'}" for number in range(20)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,target", *rows]), encoding="utf-8")
+    (tmp_path / "task.toml").write_text(
+        'name = "t"\ninstruction = "Say."\nlabels = ["no", "yes"]\n[data]\nfile = "rows.csv"\ninput = ["text"]\n'
+        'target = "target"\n[splits]\ntrain = 8\ndev = 4\ntest = 8\n',
+        encoding="utf-8",
+    )
+    begun: set[bool] = set()
+
+    def cut_once(asked: Asked) -> Answer:
+        """The first try for each of the two prompts breaks off."""
+        first = b"Say one." in asked.body
+        new = first not in begun
+        begun.add(first)
+        return CUT if new else reply("yes")
+
+    with FakeServer(cut_once) as server:
+        arguments = ["evaluate", "--task", str(tmp_path / "task.toml"), "--model", "openai/m", "--base-url", server.url]
+        with pytest.raises(SystemExit):
+            app([*arguments, "--prompt", "Say one.", "--prompt", "Say two.", "--concurrency", "1"])
+    assert len(server.asked) == 10
+    said = [line for line in capsys.readouterr().err.splitlines() if "no whole reply" in line]
+    assert len(said) == 1
+    assert said[0].startswith(f"warning: {SAID.format('2 tries')}")
