@@ -32,7 +32,7 @@ from promptopt.outcome.executions import kept_beside, repriced, with_earlier
 from promptopt.outcome.looks import Shown, units_of
 from promptopt.outcome.result import Result
 from promptopt.outcome.trial import Trial, conduct
-from promptopt.protocols import Evaluator, Model, Optimizer, Role, Task
+from promptopt.protocols import ChecksInstalled, Evaluator, Model, Optimizer, Role, Task
 from promptopt.reports.progress import progress
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Limits
@@ -200,6 +200,8 @@ def _prepare(
     stop = stopping(budget, begun, session.interrupt)
     held.enter_context(store.alone(name, _waiting(name, session, stop)))
     recorded, shown = store.recorded(name), Shown.of(store.last(name))
+    if not recorded and isinstance(asked.optimizer, ChecksInstalled):
+        asked.optimizer.check_installed()
     # By name, and late: the run that warns is made with this door.
     door = _door_of(asked, known, allocation.search, store, name, stop, lambda message: run.warn(message))
     # From here on nobody but the trial holds the test examples.

@@ -32,7 +32,16 @@ from promptopt.cli.speed import speed_of
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.looks import looked_at, units_of
-from promptopt.protocols import BoundsCost, BoundsCostInRoom, EndsByBudget, Evaluator, Optimizer, Planning, Simulating
+from promptopt.protocols import (
+    BoundsCost,
+    BoundsCostInRoom,
+    ChecksInstalled,
+    EndsByBudget,
+    Evaluator,
+    Optimizer,
+    Planning,
+    Simulating,
+)
 from promptopt.run.budget import Allocation, allocate
 from promptopt.stats import ALPHA
 from promptopt.stats.power import smallest_detectable
@@ -113,6 +122,8 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     given = task_of(config) if own_task is None else own_task
     optimizer = build_optimizer(config.method, settings_of(config, given))
     own = recast(given, optimizer)
+    if isinstance(optimizer, ChecksInstalled):
+        optimizer.check_installed()
     task = bind_task(own, config.seed)
     evaluator = evaluator_of(config, own, optimizer)
     check = verdict_evaluator(evaluator, config.check_evaluator, task)

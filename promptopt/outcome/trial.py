@@ -262,10 +262,12 @@ def _warn_of_winner(trial: Trial, winner: Prompt, guide: str) -> None:
     ranked = run.ranked()
     if guide and winner == run.initial and ranked and ranked[0].prompt != winner:
         start, best = (run.searched(prompt).mean for prompt in (winner, ranked[0].prompt))
-        run.warn(
-            f"the search improved its {guide} on train from {start:.3f} to {best:.3f}, but on dev no finalist "
-            f"beats the start in what decides the verdict: the {guide} is a poor guide to it here"
-        )
+        # Of prompts that tie another than the start may rank first, and then nothing was improved.
+        if best > start:
+            run.warn(
+                f"the search improved its {guide} on train from {start:.3f} to {best:.3f}, but on dev no finalist "
+                f"beats the start in what decides the verdict: the {guide} is a poor guide to it here"
+            )
     if winner.layout != run.initial.layout:
         run.warn(
             f"the winner is read in the layout {winner.layout!r} of the task, not in the one in use: its text alone is "

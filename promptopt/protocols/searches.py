@@ -68,6 +68,18 @@ class ChecksTask(Protocol):
 
 
 @runtime_checkable
+class ChecksInstalled(Protocol):
+    """A method that needs packages which the core installation lacks."""
+
+    def check_installed(self) -> None:
+        """Raise ConfigError where one of them is missing; none is imported.
+
+        Asked where the store knows nothing of the run, for a replay may need none of them; `--dry-run` asks it too.
+        """
+        ...
+
+
+@runtime_checkable
 class BoundsCost(Protocol):
     """A method that knows from its settings alone what a search can take at most."""
 

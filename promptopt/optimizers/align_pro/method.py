@@ -30,7 +30,7 @@ from promptopt.optimizers.align_pro.hacking import held_against, suspicion
 from promptopt.optimizers.align_pro.plan import GUARDED, LEAST_ROUND, AlignProPlan, rewrites_plan, unlimited
 from promptopt.optimizers.align_pro.settings import TRAINING, TrainingSettings
 from promptopt.optimizers.align_pro.tilt import Tilt, draw_place
-from promptopt.optimizers.align_pro.trained import PrompterMaker, Trained, check_prompter
+from promptopt.optimizers.align_pro.trained import PrompterMaker, Trained, check_prompter, check_training_installed
 from promptopt.optimizers.align_pro.weighing import check_scale, round_note, weighed
 from promptopt.protocols import Task
 from promptopt.ranges import within
@@ -121,6 +121,11 @@ class AlignPro:
         """Raise ConfigError where a prompter is named that cannot be trained."""
         del task
         check_prompter(self)
+
+    def check_installed(self) -> None:
+        """Raise ConfigError where a prompter is trained and the packages of that are missing."""
+        if self.prompter and self.writer is None:
+            check_training_installed()
 
     def plan(self, room: Room) -> AlignProPlan:
         """By the budget where there is one. A prompter that is trained takes steps while the budget lasts instead."""

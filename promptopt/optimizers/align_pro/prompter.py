@@ -21,6 +21,7 @@ from promptopt.models.files.checkpoints import quiet, require
 from promptopt.operators.adam import packed, restore
 from promptopt.operators.frozen import files_of, open_frozen
 from promptopt.operators.training import Learned, Sample, Tokens, TrainingBatch
+from promptopt.optimizers.align_pro.trained import without_peft
 from promptopt.types import Message
 
 Tensor = Any
@@ -280,10 +281,7 @@ def _peft() -> Any:
     try:
         return importlib.import_module("peft")
     except ImportError as error:
-        raise ConfigError(
-            "align-pro trains low-rank adapters by peft, which is not installed: pip install "
-            "'promptopt-engine[hf,train]', or leave prompter out, which trains nothing"
-        ) from error
+        raise without_peft() from error
 
 
 def _ends(model: Any, tokenizer: Any, called: str) -> tuple[int, ...]:

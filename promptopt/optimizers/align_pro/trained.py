@@ -15,9 +15,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from promptopt.errors import BudgetSpent, ConfigError
+from promptopt.models.files.checkpoints import check_installed
 from promptopt.operators.drafts import SAME, edit_limit, unusable
 from promptopt.operators.replies import Form, tidy
 from promptopt.operators.training import Learned, Policy, Sample, Tokens, Training, TrainingBatch
@@ -64,6 +66,21 @@ def check_prompter(method: AlignPro) -> None:
             f"the prompter is {method.prompter!r}; name a causal model on this machine, as --set prompter=hf/FOLDER or "
             f"--set prompter=hf/HuggingFaceTB/SmolLM2-135M-Instruct, or leave it out, which trains nothing"
         )
+
+
+def check_training_installed() -> None:
+    """Raise ConfigError where a package that training needs is missing; none is imported."""
+    check_installed()
+    if find_spec("peft") is None:
+        raise without_peft()
+
+
+def without_peft() -> ConfigError:
+    """What is said where peft is missing."""
+    return ConfigError(
+        "align-pro trains low-rank adapters by peft, which is not installed: pip install "
+        "'promptopt-engine[hf,train]', or leave prompter out, which trains nothing"
+    )
 
 
 def open_prompter(method: AlignPro, seed: int) -> Policy:

@@ -25,6 +25,7 @@ from typing import ClassVar
 from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluators.labels import Labels
+from promptopt.models.files.checkpoints import check_installed
 from promptopt.optimizers.rlprompt.opening import PolicyMaker, check_policy, without_seeds
 from promptopt.optimizers.rlprompt.plan import HELD, PRESETS, USEFUL, RLPlan, RLPreset
 from promptopt.optimizers.rlprompt.search import Algorithm, Mode, PolicySearch
@@ -92,6 +93,11 @@ class RLPrompt:
         check_policy(self)
         if self.mode == "off" and not self.seeds:
             raise without_seeds(self.seeds, 0)
+
+    def check_installed(self) -> None:
+        """Raise ConfigError where the packages of the policy are missing."""
+        if self.writer is None:
+            check_installed()
 
     def evaluator_for(self, task: Task) -> str | Evaluator:
         """The piecewise reward of the labels' probabilities. Raises ConfigError for a task without labels."""

@@ -114,6 +114,8 @@ def test_a_constant_reward_ends_the_search_and_says_so(tmp_path: Path) -> None:
     result = search(tmp_path, replace(SMALL, size=replace(SIZES, steps=200)), worth={})
     assert len(drawn(result)) <= 11 * 4
     assert any("earned the same" in warning and "step 10" in warning for warning in result.warnings)
+    # Equal means are no gain that dev then fails to show.
+    assert not any("improved its labels" in warning for warning in result.warnings)
 
 
 def test_a_task_without_labels_is_told_which_evaluators_fit(tmp_path: Path) -> None:
