@@ -120,10 +120,8 @@ class Forecast:
 def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     """Work it out, of `own_task` or the config's. Raises what a run with this config would before its first call."""
     given = task_of(config) if own_task is None else own_task
-    optimizer = build_optimizer(config.method, settings_of(config, given))
+    optimizer = _method_of(config, given)
     own = recast(given, optimizer)
-    if isinstance(optimizer, ChecksInstalled):
-        optimizer.check_installed()
     task = bind_task(own, config.seed)
     evaluator = evaluator_of(config, own, optimizer)
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
@@ -169,6 +167,13 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
         _warnings((*own.warnings, unasked, too_little(optimizer, room), ends_nothing(budget.usd, prices.values()))),
         _rounds(optimizer, room), without_price(roles), look, alpha, evaluations, spread,
     )  # fmt: skip
+
+
+def _method_of(config: RunConfig, task: Task) -> Optimizer:
+    optimizer = build_optimizer(config.method, settings_of(config, task))
+    if isinstance(optimizer, ChecksInstalled):
+        optimizer.check_installed()
+    return optimizer
 
 
 def _warnings(said: Sequence[str]) -> tuple[str, ...]:
