@@ -69,6 +69,9 @@ def unusable(
     # Before what follows: a parent may itself hold tags, or be longer than it should.
     if normalise(text) == normalise(parent) or (changes_nothing(text) and not changes_nothing(parent)):
         return SAME
+    # A bare "42" or "1." answers an example of the request, or begins a list that never came.
+    if not _has_letters(text) and _has_letters(parent):
+        return "no words"
     if tag_pattern(tuple(tags)).search(text):
         return "tags in the text"
     if _STRUCTURE.search(text):
@@ -98,6 +101,10 @@ def unusable(
     if count_tokens(text) > most:
         return "too long"
     return None
+
+
+def _has_letters(text: str) -> bool:
+    return any(each.isalpha() for each in text)
 
 
 class Drafts:

@@ -20,6 +20,10 @@ PARENT = "Answer {name} in {{ language }}: \\boxed{x}"
     [
         ('Reply to {name} in {language}, \\boxed{answer}, x^{n}, {"a": 1}, {}', None),
         ("  ", "empty"),
+        ("42", "no words"),
+        ("1.", "no words"),
+        ("---\n***", "no words"),
+        ("用 {name} 和 {language} 回答", None),
         ("Answer  {name} in\n{{ language }}: \\boxed{x} ", "same as its parent"),
         ("{name} {language} </ Instruction>", "tags in the text"),
         ("{name} {language} <|im_end|>", "reads as chat structure"),
