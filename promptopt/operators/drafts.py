@@ -17,8 +17,8 @@ _STRUCTURE = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos)>", re.IGNORECASE
 )
 """What chat templates read as the end of a message, or the start of another."""
-_PLACEHOLDER = re.compile(r"(?<![\\\w}^])\{\{?\s*([^\W\d]\w*)\s*\}\}?")
-r"""`{name}` and `{{ name }}`, but not the braces of \boxed{answer} or x^{n}."""
+_PLACEHOLDER = re.compile(r"(?<![\\A-Za-z0-9_}^])\{\{?\s*([^\W\d]\w*)\s*\}\}?")
+r"""`{name}` and `{{ name }}`, but not the braces of \boxed{answer} or x^{n}. Chinese has no blank before it."""
 SAME = "same as its parent"
 """Why a text is of no use that says nothing new."""
 _UNFILLED = re.compile(
@@ -69,13 +69,9 @@ def unusable(
     # Before what follows: a parent may itself hold tags, or be longer than it should.
     if normalise(text) == normalise(parent) or (changes_nothing(text) and not changes_nothing(parent)):
         return SAME
-    # A bare "42" or "1." answers an example of the request, or begins a list that never came.
-    if not _has_letters(text) and _has_letters(parent):
-        return "no words"
-    if tag_pattern(tuple(tags)).search(text):
-        return "tags in the text"
-    if _STRUCTURE.search(text):
-        return "reads as chat structure"
+    form_of_reply = _no_prose(text, parent, tags)
+    if form_of_reply is not None:
+        return form_of_reply
     # A prompt may begin so itself, and its edits with it.
     if refuses(text) and not refuses(parent):
         return "refusal"
@@ -101,6 +97,15 @@ def unusable(
     if count_tokens(text) > most:
         return "too long"
     return None
+
+
+def _no_prose(text: str, parent: str, tags: Collection[str]) -> str | None:
+    # A bare "42" or "1." answers an example of the request, or begins a list that never came.
+    if not _has_letters(text) and _has_letters(parent):
+        return "no words"
+    if tag_pattern(tuple(tags)).search(text):
+        return "tags in the text"
+    return "reads as chat structure" if _STRUCTURE.search(text) else None
 
 
 def _has_letters(text: str) -> bool:

@@ -57,6 +57,7 @@ def test_a_long_section_may_grow_by_a_quarter() -> None:
     [
         ("{a} {{ b }} {a} \\boxed{x} x^{n} {1} {}", ["{a}", "{{ b }}"]),
         ("no slots", []),
+        ("请用{language}回答{{ question }}。", ["{language}", "{{ question }}"]),
     ],
 )
 def test_placeholders_are_names_in_braces_each_once(text: str, found: list[str]) -> None:
