@@ -120,8 +120,7 @@ class Forecast:
 def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     """Work it out, of `own_task` or the config's. Raises what a run with this config would before its first call."""
     given = task_of(config) if own_task is None else own_task
-    optimizer = _method_of(config, given)
-    own = recast(given, optimizer)
+    optimizer, own = _method_and_task(config, given)
     task = bind_task(own, config.seed)
     evaluator = evaluator_of(config, own, optimizer)
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
@@ -169,11 +168,14 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     )  # fmt: skip
 
 
-def _method_of(config: RunConfig, task: Task) -> Optimizer:
-    optimizer = build_optimizer(config.method, settings_of(config, task))
+def _method_and_task(config: RunConfig, given: Task) -> tuple[Optimizer, Task]:
+    """The method, which can be run here, and the task in the form that it works on."""
+    optimizer = build_optimizer(config.method, settings_of(config, given))
+    own = recast(given, optimizer)
+    # Behind it, as in a run: what the method cannot do at all is told first.
     if isinstance(optimizer, ChecksInstalled):
         optimizer.check_installed()
-    return optimizer
+    return optimizer, own
 
 
 def _warnings(said: Sequence[str]) -> tuple[str, ...]:
