@@ -21,6 +21,7 @@ from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError, DataError
 from promptopt.evaluation import looking
 from promptopt.evaluators.judging import DRAWN, drawn, options_of, unusable
+from promptopt.evaluators.own_judges import OwnJudges
 from promptopt.evaluators.rubric import Rubric
 from promptopt.outcome.criterion import by_judge, name_of
 from promptopt.outcome.judge_trust import remember, trust_in
@@ -262,6 +263,11 @@ def _asking(
         raise ConfigError(
             f"the conversations of task {task.name!r} are played anew each time; hold its judge to the test on a task "
             f"of logged chats with the same [judge]"
+        )
+    if isinstance(chosen, OwnJudges):
+        raise ConfigError(
+            f"each of {', '.join(chosen.of)} goes by a [judge] of its own, and people score on its scale; hold one "
+            f"after the other to the test, as --task {next(iter(chosen.asked))}: what is found counts for all together"
         )
     if not isinstance(chosen, Grading):
         raise ConfigError(

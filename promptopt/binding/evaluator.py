@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.evaluators.judging import options_of
+from promptopt.evaluators.own_judges import OWN_JUDGES, OwnJudges
 from promptopt.evaluators.simulated import Simulated
 from promptopt.protocols import (
     Bounded,
@@ -92,6 +93,8 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
         return Simulated.for_task(task)
     if evaluator is None and isinstance(optimizer, ChoosesEvaluator):
         evaluator = optimizer.evaluator_for(task)
+    if evaluator is None and options_of(task, OWN_JUDGES):
+        return OwnJudges.for_task(task)
     if evaluator is None and isinstance(task, JudgedTask) and task.judge:
         evaluator = str(task.judge["evaluator"])
     if evaluator is None:

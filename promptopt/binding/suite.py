@@ -1,7 +1,8 @@
 """Several tasks under one system prompt, as one task: `--task a,b,c`.
 
 Each example is what its own task would send, as messages, behind the one system prompt; each is scored by its own
-task's metric. So everything that takes a task takes several: splits, budgets, replay and the ledger stay as they are.
+task's metric or judge. So everything that takes a task takes several: splits, budgets, replay and the ledger stay as
+they are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from promptopt.errors import ConfigError
 from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import reader_of, writes_decimal_commas
 from promptopt.evaluators.judging import options_of
+from promptopt.evaluators.own_judges import OWN_JUDGES
 from promptopt.protocols import Metric, Reader
 from promptopt.stats import paired_gain
 from promptopt.tasks.gate import EVERY, Gate
@@ -116,7 +118,6 @@ def _composed_task(
     # One cap for all: a shorter one would cut the replies of the task that needs most.
     longest = max(tasks, key=lambda task: task.sampling.max_tokens).sampling
     names = tuple(task.name for task in tasks)
-    judge, unasked = _common_judge(tasks)
     measured = ", ".join(
         f"{task.name} ({task.metric if isinstance(task.metric, str) else 'own metric'})" for task in tasks
     )
@@ -134,27 +135,21 @@ def _composed_task(
         warnings=(
             *dict.fromkeys(f"{task.name}: {warning}" for task in tasks for warning in task.warnings),
             *_unheld(floor, names, cut[2]),
-            *unasked,
         ),
-        judge=judge,
+        judge=_judge_of_all(tasks),
         members=names,
         objective=kind,
         weights=shares,
     )  # fmt: skip
 
 
-def _common_judge(tasks: Sequence[Task]) -> tuple[Mapping[str, Any], list[str]]:
-    """The judge that all tasks ask alike; where they do not, none, and a sentence on those whose judge is not asked."""
+def _judge_of_all(tasks: Sequence[Task]) -> Mapping[str, Any]:
+    """The judge that all tasks ask alike; where they do not, the table of each by its name."""
     if all(task.judge == tasks[0].judge for task in tasks):
-        return tasks[0].judge, []
-    own = [task.name for task in tasks if task.judge and task.judge.get("evaluator") != "generation"]
-    if not own:
-        return {}, []
-    says = "says" if len(own) == 1 else "say"
-    return {}, [
-        f"{', '.join(own)}: what [judge] {says} counts for nothing among tasks with other judges or none: each goes by "
-        f"its metric; give all the same [judge] table, or name one for all with --evaluator"
-    ]
+        return tasks[0].judge
+    if all(task.judge.get("evaluator", "generation") == "generation" for task in tasks):
+        return {}
+    return {"evaluator": OWN_JUDGES, OWN_JUDGES: {task.name: task.judge for task in tasks}}
 
 
 def _unheld(floor: float | None, names: Sequence[str], test: Sequence[Example]) -> list[str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from promptopt.evaluators.own_judges import OwnJudges
 from promptopt.outcome.criterion import by_judge
 from promptopt.places import home, write_whole, writing
 from promptopt.protocols import Evaluator, Judging, Model, Role
-from promptopt.trust.calibration import COEFFICIENT_KEY, status_of
+from promptopt.trust.calibration import COEFFICIENT_KEY, JudgeStatus, status_of
 from promptopt.trust.probes import all_passed
 from promptopt.types import canonical, digest
+
+_ORDER: tuple[JudgeStatus, ...] = ("uncalibrated", "weak", "calibrated")
 
 
 def _place(evaluator: Evaluator, models: Mapping[Role, Model]) -> Path:
@@ -35,6 +38,8 @@ def trust_in(evaluator: Evaluator, models: Mapping[Role, Model]) -> dict[str, An
 
     Agreement: the coefficient's name, under `COEFFICIENT_KEY`, and its `value`.
     """
+    if isinstance(evaluator, OwnJudges):
+        return _least([trust_in(each, models) for each in evaluator.asked.values()])
     if not by_judge(evaluator):
         return None
     known = _stored_trust(_place(evaluator, models))
@@ -46,6 +51,19 @@ def trust_in(evaluator: Evaluator, models: Mapping[Role, Model]) -> dict[str, An
     if report is None:
         return {"status": status, "failed": failed}
     return {"status": status, "failed": failed, COEFFICIENT_KEY: report[COEFFICIENT_KEY], "value": report["kappa"]}
+
+
+def _least(found: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """What is known of the judge that deserves least trust; with every probe that one of them failed."""
+    known = [each for each in found if each is not None]
+    if not known:
+        return None
+    failed = list(dict.fromkeys(name for each in known for name in each["failed"]))
+    if len(known) < len(found):
+        return {"status": "uncalibrated", "failed": failed}
+    # Their coefficients may be of two kinds, and are on one scale.
+    worst = min(known, key=lambda each: (_ORDER.index(each["status"]), each.get("value", -1.0)))
+    return {**worst, "failed": failed}
 
 
 def _stored_trust(path: Path) -> dict[str, Any]:

@@ -9,13 +9,14 @@ Cost     at most 2 * 4 * `ITEMS` replies to be judged, and none of the task mode
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
 from promptopt.errors import BudgetSpent
 from promptopt.evaluators.judging import said_in
+from promptopt.evaluators.own_judges import OwnJudges
 from promptopt.outcome.criterion import by_judge
 from promptopt.protocols import Ask, Evaluator, Grading
 from promptopt.trust.probes import HIGHER, PROBES, ProbeResult, found_in
@@ -78,12 +79,20 @@ class Replied:
         ]
         return cls([each[0] for each in kept], [each[1] for each in kept], [each[2] for each in kept])
 
+    def within(self, kept: Callable[[Example], bool]) -> Replied:
+        """Those whose example is `kept`."""
+        places = [at for at, example in enumerate(self.examples) if kept(example)]
+        examples, start, winner = self.examples, self.start, self.winner
+        return Replied([examples[at] for at in places], [start[at] for at in places], [winner[at] for at in places])
+
 
 def probe_own(evaluator: Evaluator, replied: Replied, ask: Ask) -> tuple[OwnProbe, ...]:
     """What a judge makes of them; nothing where none is asked, or too few items were judged. Says what it finds.
 
     A budget that ends in the middle ends the probes, and what was found stands.
     """
+    if isinstance(evaluator, OwnJudges):
+        replied = replied.within(evaluator.grades)
     if not by_judge(evaluator) or not isinstance(evaluator, Grading) or len(replied.examples) < LEAST_ITEMS:
         return ()
     found: list[OwnProbe] = []
