@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -20,17 +21,18 @@ class Account:
     """The ledgers of a run, and the caps on them.
 
     `spent` is a function of the program and equal on replay, `by_role` the same by who was asked; `paid` is what went
-    out this session, `settled_now` how many calls of that, without probes. A refused request is one call. So is the
-    probe that may go out in its place, to find out what the model refuses. Whether a probe goes out depends on what is
-    asked together and on what comes first. So caps go by `capped`, which counts a probe for every refused request. It
-    counts a stored reply by what was paid for it, where prices have fallen since: a cap holds over all executions.
+    out this session, `settled_by` how many calls of that by who was asked, without probes. A refused request is one
+    call. So is the probe that may go out in its place, to find out what the model refuses. Whether a probe goes out
+    depends on what is asked together and on what comes first. So caps go by `capped`, which counts a probe for every
+    refused request. It counts a stored reply by what was paid for it, where prices have fallen since: a cap holds over
+    all executions.
     """
 
     def __init__(self, limits: Limits, prices: Mapping[Role, Price | None]) -> None:
         """`prices`: of a token of each role's model; None where it is unknown, and so is then what is spent."""
         self.limits = limits
         self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
-        self.settled_now = 0
+        self.settled_by = Counter[Role]()
         # What was paid this session when calls were charged last: the rest is of the batch under way.
         self._paid_then = Ledger()
         self._prices = dict(prices)
@@ -49,6 +51,16 @@ class Account:
         Equal on replay, as long as prices are.
         """
         return self.spent.plus(self._probes).plus(Ledger(usd=self.fallen))
+
+    @property
+    def settled_now(self) -> int:
+        """How many calls went out this session, without probes."""
+        return self.settled_by.total()
+
+    @property
+    def asked_by(self) -> Mapping[Role, tuple[int, int]]:
+        """By role, calls that this run used for the first time, and those that went out this session."""
+        return {role: (used.calls, self.settled_by[role]) for role, used in self.by_role.items()}
 
     @property
     def now(self) -> Ledger:
@@ -101,9 +113,9 @@ class Account:
             usd=self._usd(role, reading, writing),
         )
 
-    def settle(self) -> None:
+    def settle(self, role: Role) -> None:
         """Count a call whose reply was stored this session."""
-        self.settled_now += 1
+        self.settled_by[role] += 1
 
     def exchange_price(self, role: Role, price: Price | None) -> None:
         """Another model takes this role."""

@@ -266,8 +266,8 @@ class Door:
         route = Route(
             role=role, model=self.models[role], cache=self._cache, journal=self.journal, claims=self._claims,
             stopping=self._stopping, warn=self._say,
-            usd=partial(self.account.usd, role), pay=partial(self.account.pay, role), settle=self.account.settle,
-            answered=answered,
+            usd=partial(self.account.usd, role), pay=partial(self.account.pay, role),
+            settle=partial(self.account.settle, role), answered=answered,
             untried=tuple if self.strict or answered else partial(self._untried, batch, role, others),
         )  # fmt: skip
         return Fetch(batch, route, flying)

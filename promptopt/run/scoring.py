@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -127,21 +127,20 @@ class CellScorer:
         Where a limit cuts the batch, the cells that were scored before are charged, and CutShort passes through.
         """
         account, per_cell, varied = self._door.account, self.evaluator.calls_per_cell, self._varied(cells)
-        settled, spent = account.settled_now, account.spent
+        asked, spent = account.asked_by, account.spent
         self._door.beside = partial(self._beside, cells, self._first_asked)
-        self._under_way = (len(cells), settled)
+        self._under_way = (len(cells), account.settled_now)
         try:
             scores = _checked_scores(self.evaluator.score(varied, ask), varied)
         except CutShort as short:
             done = len(short.scores)
-            account.charge_evaluations(done, paid=min(done, account.settled_now - settled))
+            account.charge_evaluations(done, paid=_paid_of(done, asked, account.asked_by))
             raise
         finally:
             self._under_way = (0, 0)
-        # Rounded up: a cell of several calls, one of which was new, is an evaluation. At most all cells: those of
-        # programs may take more calls than planned.
-        used, paid = (min(len(cells), -(-each // per_cell)) for each in (calls(), account.settled_now - settled))
-        account.charge_evaluations(used, paid=paid)
+        # Rounded up, and at most all cells: those of programs may take more calls than planned.
+        used = min(len(cells), -(-calls() // per_cell))
+        account.charge_evaluations(used, paid=_paid_of(used, asked, account.asked_by))
         if self.reserve is not None:
             self.reserve.observe(varied, spent, account.spent)
         return scores
@@ -187,3 +186,18 @@ def _checked_scores(scores: object, cells: Sequence[Cell]) -> list[Score]:
         wrong = f"the evaluator gave {given}; give one a cell, in the order of the cells"
         raise EvaluatorError(wrong, prompt_id=cells[0].prompt.id, example_id=cells[0].example.id)
     return kept
+
+
+def _paid_of(count: int, before: Mapping[Role, tuple[int, int]], after: Mapping[Role, tuple[int, int]]) -> int:
+    """How many of `count` cells took a call that went out this session.
+
+    By what share of the calls of one role went out, whichever had most: `calls_per_cell` counts second tries that few
+    cells need, and a cell whose judge alone was asked now is an evaluation.
+    """
+    most = 0
+    for role, (used, settled) in after.items():
+        used_then, settled_then = before.get(role, (0, 0))
+        fresh = used - used_then
+        if fresh:
+            most = max(most, -(-count * min(fresh, settled - settled_then) // fresh))
+    return most

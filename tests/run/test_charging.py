@@ -53,7 +53,7 @@ def test_what_went_out_is_paid_each_time() -> None:
     charged = account()
     for _ in range(2):
         charged.pay("task", reply(2, 1))
-    charged.settle()
+    charged.settle("task")
     charged.charge_evaluations(5, paid=2)
     assert (charged.paid, charged.settled_now) == (Ledger(2, 2, 0, 4, 2, 6.0), 1)
     assert charged.spent == Ledger(evaluations=5)
