@@ -172,10 +172,7 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
         *([GO_ON] if found.missing else []),
         "",
     ]
-    rows = [["prompt", *found.models]]
-    for place, row in enumerate(found.matrix.values()):
-        rows.append(["old" if not place else f"new {place}", *map(_gain_cell, row)])
-    lines += [words.columns(rows), ""]
+    lines += [words.columns(_matrix(found)), ""]
     if found.targets:
         lines += [*_explained(found), ""]
     costs = [["a thousand requests", "tokens read", "written", "dollars"]]
@@ -202,6 +199,18 @@ def _by_people(found: Migration) -> list[str]:
     ]  # fmt: skip
 
 
+def _matrix(found: Migration) -> list[list[str]]:
+    """Prompts by models. A prompt on the model that it is for stands on the diagonal, marked; the reference first."""
+    own = {(target.chosen.prompt.id, target.model) for target in found.targets}
+    rows = [["prompt", found.reference.model, *found.models]]
+    for place, (name, cells) in enumerate(found.matrix.items()):
+        shown = [
+            _gain_cell(cell) + " *" * ((name, model) in own) for model, cell in zip(found.models, cells, strict=True)
+        ]
+        rows.append([f"new {place}", "-", *shown] if place else ["old", "reference *", *shown])
+    return rows
+
+
 def _explained(found: Migration) -> list[str]:
     """What the cells hold, and which looks at the test it took, those of the searches among them."""
     from promptopt.outcome.looks import look_said
@@ -209,7 +218,7 @@ def _explained(found: Migration) -> list[str]:
     sure = f"{100 * (1 - found.targets[0].old.gain.alpha):.4g} %"
     shared = f": all verdicts share the level of look {found.looks[0].number} at the test" if found.looks else ""
     lines = [f"Each: the gain on the old model with the old prompt, and its interval ({sure}{shared}). No worse: all "
-             f"of it above -{found.margin:g}."]  # fmt: skip
+             f"of it above -{found.margin:g}. Marked *: a prompt on the model that it is for."]  # fmt: skip
     searched = [target.search.look for target in found.targets if target.search and target.search.look]
     if found.looks and found.next_look is not None:
         lines.append(look_said([*found.looks, *searched], found.next_look))

@@ -43,15 +43,28 @@ _CHOICES: dict[str, Choice] = {
 
 def score_in(text: str, low: int, high: int) -> int | None:
     """The score, a whole number from `low` to `high`; None where there is none."""
+    score = _number_in(text, high)
+    # NaN, which JSON as Python reads it may hold, equals nothing.
+    return int(score) if score is not None and low <= score <= high and score == int(score) else None
+
+
+def off_scale(text: str, low: int, high: int) -> bool:
+    """Whether there is a number where the score should be, and it lies below `low` or above `high`."""
+    score = _number_in(text, None)
+    return score is not None and (score < low or score > high)
+
+
+def _number_in(text: str, high: int | None) -> float | None:
+    """The number that stands for the score; `high`: the end of the scale, where one that it names must be that."""
     said = spoken(text)
     if said is None:
         return None
     for found in _objects(said):
         for name in ("score", "rating", "grade"):
             if name in found:
-                return _on_scale(found[name], low, high)
+                return _number(found[name], high)
     lines = _SCORE_LINE.findall(said)
-    return _on_scale(lines[-1] if lines else said, low, high)
+    return _number(lines[-1] if lines else said, high)
 
 
 def answers_in(text: str, count: int) -> list[bool] | None:
@@ -142,19 +155,16 @@ def _undoubled(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_undoubled)
 
 
-def _on_scale(value: object, low: int, high: int) -> int | None:
+def _number(value: object, high: int | None) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, float | int):
-        score = value
-    else:
-        number = _WHOLE_OF_SCALE.fullmatch(_without_marks(value))
-        # `4/10` on a scale to 5 is of another scale.
-        if number is None or (number[2] is not None and int(number[2]) != high):
-            return None
-        score = int(number[1])
-    # NaN, which JSON as Python reads it may hold, equals nothing.
-    return int(score) if score == score and low <= score <= high and score == int(score) else None
+        return value
+    number = _WHOLE_OF_SCALE.fullmatch(_without_marks(value))
+    # `4/10` on a scale to 5 is of another scale.
+    if number is None or (number[2] is not None and high is not None and int(number[2]) != high):
+        return None
+    return int(number[1])
 
 
 def _all_of(table: dict[str, object], count: int) -> list[bool] | None:

@@ -26,6 +26,8 @@ ALONE = "the judge"
 """What a judge is called that is no part of a panel."""
 UNREAD = "the judge's reply could not be read"
 """How the feedback on a cell begins that has no score because of its judge."""
+OFF_SCALE = "its score lies outside the scale"
+"""How the reason begins why a score could not be read that is none of the scale's."""
 DRAWN = 1.0
 """The temperature of a judge that is asked several times; asked once, it is greedy."""
 SHOWN_CAUSE = 100
@@ -152,16 +154,24 @@ class Word(Generic[Read]):
 
 
 def consult(
-    requests: Sequence[Request], read: Callable[[Reply], Read | None], ask: Ask, role: Role, draw: int = 0
+    requests: Sequence[Request],
+    read: Callable[[Reply], Read | None],
+    ask: Ask,
+    role: Role,
+    draw: int = 0,
+    fault: Callable[[Reply], str] = lambda _: "",
 ) -> list[Word[Read]]:
-    """Ask the judge, and once more, with the form of its reply said again, where it cannot be read."""
+    """Ask the judge, and once more, with the form of its reply said again, where it cannot be read.
+
+    `fault`: what is wrong with a reply that cannot be read, where more can be said than what it is.
+    """
     replies = ask(requests, role=role, repetition=draw) if requests else []
-    words = [_word(reply, read) for reply in replies]
+    words = [_word(reply, read, fault) for reply in replies]
     # One that does not fit its context would not with a longer request.
     failed = [at for at, word in enumerate(words) if word.read is None and replies[at].finish != "rejected"]
     again = ask([_reminded(requests[at]) for at in failed], role=role, repetition=draw) if failed else []
     for at, reply in zip(failed, again, strict=True):
-        words[at] = _word(reply, read)
+        words[at] = _word(reply, read, fault)
     return words
 
 
@@ -170,7 +180,7 @@ def unjudged(reply: str, problem: str) -> Score:
     return Score(0.0, reply, parsed=False, feedback=f"{UNREAD}: {problem}", judged=False)
 
 
-def _word(reply: Reply, read: Callable[[Reply], Read | None]) -> Word[Read]:
+def _word(reply: Reply, read: Callable[[Reply], Read | None], fault: Callable[[Reply], str]) -> Word[Read]:
     # What was cut off may have gone on to another verdict.
     if reply.finish != "stop":
         whys = {"length": "it was cut off at its length", "rejected": "what it is shown is too long for its context"}
@@ -178,7 +188,8 @@ def _word(reply: Reply, read: Callable[[Reply], Read | None]) -> Word[Read]:
     found = read(reply)
     if found is None:
         said = f"it said {shorten(reply.text, JUDGE_CHARACTERS)!r}" if reply.text.strip() else "it said nothing"
-        return Word(None, "", said)
+        wrong = fault(reply)
+        return Word(None, "", f"{wrong}: {said}" if wrong else said)
     return Word(found, reason_in(reply.text))
 
 
@@ -225,9 +236,10 @@ class Watch:
         if cells == FIRST_CELLS and failed > MOST_UNREAD * FIRST_CELLS:
             cause = self.failed.most_common(1)[0][0]
             lost = "those cells have no score" if self.who == ALONE else "those cells go by the others, if by any"
+            other = "give the rubric its scale (low, high)" if cause.startswith(OFF_SCALE) else "raise its max_tokens"
             ask.warn(
                 f"{failed} of the first {FIRST_CELLS} replies of {self.who} could not be read (such as: {cause}); "
-                f"{lost}; name another judge, or raise its max_tokens"
+                f"{lost}; name another judge, or {other}"
             )
         # A judge that goes by the place of a reply is told of in `note_swap`.
         if new and len(self.heard) == FIRST_CELLS and not self.turned and len(self.seen) == 1:

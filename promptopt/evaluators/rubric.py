@@ -14,8 +14,9 @@ from typing import Any, Literal, Self
 
 from promptopt.errors import ConfigError
 from promptopt.evaluators.first_token import ALTERNATIVES
-from promptopt.evaluators.judge_reply import VERSION, expected_in, score_in
+from promptopt.evaluators.judge_reply import VERSION, expected_in, off_scale, score_in
 from promptopt.evaluators.judging import (
+    OFF_SCALE,
     Question,
     Watches,
     Word,
@@ -136,7 +137,11 @@ class Rubric:
                 return expected_in(reply.tokens, self.low, self.high)
             return score_in(reply.text, self.low, self.high)
 
-        draws = [consult(requests, read, ask, role, draw) for draw in range(self.draws)]
+        def fault(reply: Reply) -> str:
+            beyond = off_scale(reply.text, self.low, self.high)
+            return f"{OFF_SCALE} from {self.low} to {self.high}" if beyond else ""
+
+        draws = [consult(requests, read, ask, role, draw, fault) for draw in range(self.draws)]
         return [
             self._scored(reply, words, ask, role)
             for (_, reply), words in zip(replies, zip(*draws, strict=True), strict=True)

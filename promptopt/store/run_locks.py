@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sql
+from sqlalchemy.exc import SQLAlchemyError
 
 from promptopt.errors import StoreError
 from promptopt.store.database_errors import sentences
@@ -133,7 +134,7 @@ def _by_the_server(engine: sql.Engine, where: str, run_id: str, waiting: Callabl
             time.sleep(PATIENCE_S)
         yield
         # The server sees some time later that a connection was closed, and whoever comes next would be told to wait.
-        with suppress(sql.exc.SQLAlchemyError):
+        with suppress(SQLAlchemyError):
             connection.execute(LET_GO, key)
     finally:
         # With the connection goes the lock, also where the server is gone.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,11 @@ def test_each_target_is_searched_where_it_must_be_and_the_matrix_is_what_was_pla
     said = invoke("migrate", "--task", task_file, *OPTIONS[:-2], "--from", "x/old", "--to", "x/same,x/new", "--margin",
                   "0.05").stdout  # fmt: skip
     assert "x/new: a new prompt is no worse there" in said
+    # Each prompt on its own model: the reference, the old prompt where it is kept, and the new one.
+    head, old, fresh = (re.split(r"\s{2,}", line.strip()) for line in said.split("prompt  ")[1].split("\n")[:3])
+    assert (head, old[:2], fresh[:2]) == (["x/old", "x/same", "x/new"], ["old", "reference *"], ["new 1", "-"])
+    assert [cell.endswith(" *") for cell in (*old[2:], *fresh[2:])] == [True, False, False, True]
+    assert "Marked *: a prompt on the model that it is for." in said
     assert "a thousand requests" in said
     assert "(98.75 %: all verdicts share the level of look 1 at the test)" in said
     assert "Looks 1, 2 and 3 at these test examples" in said

@@ -56,6 +56,20 @@ def judged(asked: FakeAsk) -> list[Request]:
 # Rubrics
 
 
+@pytest.mark.parametrize("said", ['{"score": 7}', "Score: 7", "7", '{"rating": "-1"}', "7/10", '{"score": 5.5}'])
+def test_a_score_outside_the_scale_is_told_as_that(said: str) -> None:
+    door = ask(said)
+    score = Rubric(TASK).score(cells(1), door)[0]
+    assert (score.judged, "its score lies outside the scale from 0 to 5: it said" in score.feedback) == (False, True)
+    Rubric(TASK).score(cells(20), door)
+    assert any("or give the rubric its scale (low, high)" in told for told in door.warned)
+
+
+@pytest.mark.parametrize("said", ['{"score": 4.5}', "4/10", "prose", '{"score": true}', '{"score": NaN}'])
+def test_of_what_is_no_score_that_is_not_said(said: str) -> None:
+    assert "outside the scale" not in Rubric(TASK).score(cells(1), ask(said))[0].feedback
+
+
 @pytest.mark.parametrize("said", ['{"score": 4}', '```json\n{"score": "4"}\n```', "Score: 4", "**Score:** 4/5", "4"])
 def test_a_score_is_read_however_it_is_dressed(said: str) -> None:
     door = ask(said)
