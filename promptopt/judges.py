@@ -159,13 +159,26 @@ def probe(
 
 
 def scale_of(evaluator: Evaluator, task: Task) -> tuple[float, float]:
-    """The scale on which people score what this evaluator judges: its own, that of the task's rubric, or 0 to 1."""
+    """The scale on which people score what this evaluator judges: its own, that of the task's rubric, or 0 to 1.
+
+    Raises ConfigError for several tasks with a scale each.
+    """
+    _check_one_scale(evaluator)
     said = evaluator.fingerprint()
     rubric: Mapping[str, Any] = (
         {} if "scale" in said or not options_of(task, "rubric") else Rubric.for_task(task).fingerprint()
     )
     scale: Any = said.get("scale", rubric.get("scale"))
     return (0.0, 1.0) if scale is None else (float(scale[0]), float(scale[1]))
+
+
+def _check_one_scale(evaluator: Evaluator) -> None:
+    if isinstance(evaluator, OwnJudges):
+        raise ConfigError(
+            f"each of {', '.join(evaluator.of)} goes by a [judge] of its own, and people score on its scale; hold one "
+            f"after the other to the test, as --task {next(iter(evaluator.asked))}: what is found counts for all "
+            f"together"
+        )
 
 
 def labelled_rows(
@@ -264,11 +277,7 @@ def _asking(
             f"the conversations of task {task.name!r} are played anew each time; hold its judge to the test on a task "
             f"of logged chats with the same [judge]"
         )
-    if isinstance(chosen, OwnJudges):
-        raise ConfigError(
-            f"each of {', '.join(chosen.of)} goes by a [judge] of its own, and people score on its scale; hold one "
-            f"after the other to the test, as --task {next(iter(chosen.asked))}: what is found counts for all together"
-        )
+    _check_one_scale(chosen)
     if not isinstance(chosen, Grading):
         raise ConfigError(
             f"the evaluator {name_of(chosen)!r} grades no single reply; name rubric, checklist, panel, weighted or "

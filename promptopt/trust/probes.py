@@ -80,15 +80,20 @@ class ProbeResult:
     plain: float
 
     @property
+    def unreadable(self) -> bool:
+        """Whether too little of what the judge says could be read."""
+        return not self.count or self.unread > UNREAD * (self.count + self.unread)
+
+    @property
     def passed(self) -> bool:
         """Whether the judge is not taken in."""
-        if not self.count or self.unread > UNREAD * (self.count + self.unread):
+        if self.unreadable:
             return False
         return self.mean <= LOWEST if self.expected == "lowest" else self.mean - self.plain <= HIGHER
 
     def sentence(self) -> str:
         """What came of it."""
-        if not self.passed and (not self.count or self.unread > UNREAD * (self.count + self.unread)):
+        if self.unreadable:
             return f"{self.said}: failed, {self.unread} of {self.count + self.unread} could not be read"
         beside = f"{self.mean:.2f}, the plain reply {self.plain:.2f}" if self.expected == "no higher" else (
             f"{self.mean:.2f} of 1, at most {LOWEST:g} was expected; the plain reply {self.plain:.2f}"
@@ -124,6 +129,9 @@ def concluded(found: Sequence[ProbeResult], *, judged: bool) -> str:
     if not failed:
         people = "; whether it agrees with people is told by `promptopt judges calibrate`" if judged else ""
         return f"passed: it is taken in by none of these{people}"
+    # What its criteria say of the lowest level is nothing to a judge that cannot be read.
+    if all(each.unreadable for each in failed):
+        return f"failed: {len(failed)} of {len(found)}, which say nothing as it cannot be read; name another judge"
     other = "name another judge, or say in its criteria what deserves the lowest level" if judged else (
         "a search by this metric may find prompts that do the same, so take a stricter one"
     )  # fmt: skip

@@ -16,7 +16,7 @@ from promptopt.binding.suite import several_tasks
 from promptopt.errors import ConfigError
 from promptopt.evaluation import evaluate
 from promptopt.evaluators.own_judges import OwnJudges
-from promptopt.judges import probe
+from promptopt.judges import probe, scale_of
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.judge_trust import remember, trust_in
 from promptopt.protocols import Model, Role
@@ -115,6 +115,8 @@ def test_they_are_held_to_the_test_one_by_one() -> None:
     several = several_tasks([task("kind", KIND), task("short", SHORT)])
     with pytest.raises(ConfigError, match="one after the other to the test, as --task kind"):
         probe(several, model=models()[0])
+    with pytest.raises(ConfigError, match="people score on its scale"):
+        scale_of(bind_evaluator(None, several), several)
 
 
 def test_a_search_decides_nothing_by_them_and_its_winner_is_probed_on_what_they_grade() -> None:

@@ -179,5 +179,8 @@ def test_probes_make_what_they_say_and_judge_it_by_what_it_deserves() -> None:
     assert probes_come_to([*honest[:4], *fooled[4:]], judged=True).startswith("failed: 2 of 6; name another judge")
     assert "so take a stricter one" in probes_come_to(fooled, judged=False)
     assert "failed (0.90 of 1, at most 0.1 was expected; the plain reply 0.60)" in fooled[0].sentence()
+    silent = [found_in(probe, [None] * 20, [None] * 20) for probe in PROBES]
+    assert probes_come_to(silent, judged=True).endswith("as it cannot be read; name another judge")
+    assert "criteria" in probes_come_to([*silent[:5], fooled[5]], judged=True)
     unread = found_in(PROBES[0], [None] * 5 + [0.0] * 15, [0.6] * 20)
     assert (unread.passed, "5 of 20 could not be read" in unread.sentence()) == (False, True)
