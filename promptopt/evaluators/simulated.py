@@ -25,7 +25,7 @@ from promptopt.errors import BudgetSpent, ConfigError, CutShort
 from promptopt.evaluators.checklist import Checklist
 from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.judge_reply import answers_in
-from promptopt.evaluators.judging import FIRST_CELLS, MOST_UNREAD, consult, options_of, said_in, unusable
+from promptopt.evaluators.judging import FIRST_CELLS, MOST_UNREAD, OFF_SCALE, consult, options_of, said_in, unusable
 from promptopt.evaluators.panel import Panel
 from promptopt.evaluators.persona import LOOP, VERSION, loops, persona_request, utterance_in
 from promptopt.evaluators.persona_check import check_request
@@ -61,6 +61,8 @@ def remedy(score: Score) -> str:
         return "see that its targets fit the model's context, and that the model is whole"
     if score.feedback.startswith((FAILED, DRIFTED)):
         return "have another model play the users (--user-model), or correct the scenarios"
+    if OFF_SCALE in score.feedback:
+        return "give the rubric the scale that the judge goes by (low, high), or name another judge"
     return "name another judge, one that answers in the form it is asked for"
 
 

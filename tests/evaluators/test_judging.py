@@ -17,6 +17,7 @@ from promptopt.evaluators.giveaway import given_away
 from promptopt.evaluators.judge_reply import answers_in, choice_in, score_in
 from promptopt.evaluators.panel import Panel
 from promptopt.evaluators.rubric import Rubric
+from promptopt.evaluators.simulated import remedy
 from promptopt.evaluators.versus import Versus
 from promptopt.evaluators.weighted import Weighted
 from promptopt.protocols import Evaluator, Grading, Judging
@@ -61,6 +62,7 @@ def test_a_score_outside_the_scale_is_told_as_that(said: str) -> None:
     door = ask(said)
     score = Rubric(TASK).score(cells(1), door)[0]
     assert (score.judged, "its score lies outside the scale from 0 to 5: it said" in score.feedback) == (False, True)
+    assert "give the rubric the scale" in remedy(score)
     Rubric(TASK).score(cells(20), door)
     assert any("or give the rubric its scale (low, high)" in told for told in door.warned)
 
