@@ -62,9 +62,9 @@ def _number_in(text: str, high: int | None) -> float | None:
     for found in _objects(said):
         for name in ("score", "rating", "grade"):
             if name in found:
-                return _number(found[name], high)
+                return _number_on_scale(found[name], high)
     lines = _SCORE_LINE.findall(said)
-    return _number(lines[-1] if lines else said, high)
+    return _number_on_scale(lines[-1] if lines else said, high)
 
 
 def answers_in(text: str, count: int) -> list[bool] | None:
@@ -155,7 +155,7 @@ def _undoubled(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_undoubled)
 
 
-def _number(value: object, high: int | None) -> float | None:
+def _number_on_scale(value: object, high: int | None) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, float | int):
