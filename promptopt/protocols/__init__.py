@@ -53,7 +53,7 @@ Evaluators (`protocols.evaluators`):
 Methods and selectors (`protocols.searches`):
 - `Optimizer`: a search: proposes prompts, has them scored, keeps the best. Called by the run's owner, once.
 - `ChecksTask`: a method that knows before it begins that it cannot go on. Asked at binding, first of all.
-- `ChecksInstalled`: a method that needs further packages. Asked before a run of which nothing is stored.
+- `ChecksInstalled`: a method that needs further packages. Asked by a run of which nothing is stored, before it begins.
 - `ChoosesEvaluator`: a method that searches by an evaluator of its own choice. Asked at binding, where none is named.
 - `ChoosesLayout`: a method whose candidates may be read in any of the task's layouts. Asked at binding.
 - `RecastsTask`: a method that needs the task in another form. Asked at binding, once, before the evaluator is bound.
