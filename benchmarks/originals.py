@@ -44,7 +44,7 @@ TASKS = ("support-intent", "sst-2", "cr")
 PLAYERS = ("our-gepa", "gepa")
 TRAIN, DEV, TEST = 60, 30, 60
 """Examples to learn from and to choose by, which both have, and ours' own sealed test."""
-REPLY, PROPOSAL = 16, 300
+REPLY, PROPOSAL = 16, 160
 """Tokens of a reply of the task model, and of the proposer, at most: the server cuts both players alike."""
 LONGEST_S = 3_600
 
@@ -97,7 +97,9 @@ class Served:
 
     def _said(self, messages: Sequence[Mapping[str, str]], sampling: Sampling, seed: int | None) -> str:
         content = tuple(Message(each["role"], each["content"]) for each in messages)  # type: ignore[arg-type]
-        [(_, reply)] = self.model.generate([Request(content, sampling, seed=seed)])
+        # All but the question is the candidate's: computed once for each, and brought back to the bit.
+        shared = sum(len(each["content"]) for each in messages[:-1])
+        [(_, reply)] = self.model.generate([Request(content, sampling, seed=seed, shared=shared)])
         return reply.text
 
 
