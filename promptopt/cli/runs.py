@@ -26,6 +26,9 @@ app = typer.Typer(
     help="List, show, compare, delete and export what was run.",
 )
 
+_NO_RESULT = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading a stored result raises where it is another thing than one."""
+
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or its first few characters.")]
 
 
@@ -52,17 +55,25 @@ def _now(store: Store, record: RunRecord) -> RunRecord:
 
 def result_of(record: RunRecord) -> Any:
     """The JSON of how a run ended. Raises ConfigError where it has none, or it is damaged."""
-    entry = _run_line(record)
-    if entry["status"] == "damaged":
-        raise ConfigError(
-            f"the record of run {record.id} is damaged; run its command again, which costs nothing that is stored, or "
-            f"forget it with `promptopt runs delete {record.id}`"
-        )
+    from promptopt.reports.summary import summarise
+
+    damaged = ConfigError(
+        f"the record of run {record.id} is damaged; run its command again, which costs nothing that is stored, or "
+        f"forget it with `promptopt runs delete {record.id}`"
+    )
+    if _run_line(record)["status"] == "damaged":
+        raise damaged
     if record.result is None:
         how = "wait for its end" if record.status == "running" else "run its command again to go on"
         raise ConfigError(f"run {record.id} has no result yet (it is {record.status}); {how}")
     # What earlier executions paid for is for dry runs, and no part of how this one ended.
-    return {name: value for name, value in record.result.items() if name != "pace"}
+    result = {name: value for name, value in record.result.items() if name != "pace"}
+    try:
+        # Of a whole result everything can be shown.
+        summarise(result, exports=True, again=False)
+    except _NO_RESULT as cause:
+        raise damaged from cause
+    return result
 
 
 @app.command("list")
@@ -101,7 +112,7 @@ def _run_line(record: RunRecord) -> dict[str, Any]:
         try:
             return {"run_id": record.id, **_outcome(record.result), "status": record.status}
         # A result of a damaged row, or of another version.
-        except (KeyError, TypeError):
+        except _NO_RESULT:
             asked["status"] = DAMAGED
     return {"run_id": record.id, **asked, "verdict": "-", "look": None, "start": None, "best": None, "gain": None}
 
@@ -115,7 +126,7 @@ def _outcome(result: Any) -> dict[str, Any]:
         "method": str(result["method"]),
         "model": str(result["model"]),
         "verdict": verdict_word(result),
-        "look": result["look"]["number"] if result.get("look") else None,
+        "look": int(result["look"]["number"]) if result.get("look") else None,
         "start": None if start is None else float(start["score"]),
         "best": None if best is None else float(best["score"]),
         "gain": None if gain is None else float(gain["mean"]),

@@ -196,14 +196,14 @@ class Store:
                 row = connection.execute(ONE, {"id": run_id}).mappings().one()
             return RunRecord(
                 id=run_id,
-                status=str(row["status"]),
+                status=_stored_word(row["status"]),
                 config=_stored_object(row["config"]),
                 fingerprint=_stored_object(row["fingerprint"]),
                 result=None if row["result"] is None else _stored_object(row["result"]),
-                created=float(row["created"]),
-                updated=float(row["updated"]),
+                created=_stored_moment(row["created"]),
+                updated=_stored_moment(row["updated"]),
             )
-        except (SQLAlchemyError, TypeError, ValueError, RecursionError):
+        except (SQLAlchemyError, OSError, OverflowError, TypeError, ValueError, RecursionError):
             return RunRecord(
                 id=run_id, status=DAMAGED, config={}, fingerprint={}, result=None, created=0.0, updated=0.0
             )
@@ -236,3 +236,17 @@ def _stored_object(text: Any) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"{type(found).__name__} where an object was stored")
     return cast("dict[str, Any]", found)
+
+
+def _stored_word(value: Any) -> str:
+    """Raises TypeError for what is no text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text was stored")
+    return value
+
+
+def _stored_moment(value: Any) -> float:
+    """Unix seconds. Raises OSError, OverflowError, TypeError and ValueError for what no calendar holds."""
+    moment = float(value)
+    time.localtime(moment)
+    return moment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,37 @@ def test_a_run_that_failed_is_listed_as_failed_with_what_it_was(
     (entry,) = json.loads(invoke("runs", "list", "--json").stdout)["runs"]
     assert entry["status"] == "failed"
     assert (Path(entry["task"]).name, entry["method"], entry["model"]) == (task_file, "climb", "scripted")
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["updated = 9e999", "updated = 1e18", "created = 9e999", "status = X'FF00'",
+     """result = json_set(result, '$.start.test.score', 'abc')""", """result = json_set(result, '$.start', 'abc')""",
+     """result = json_set(result, '$.look.number', 'z')""", """result = json_set(result, '$.gain.mean', 'abc')"""],
+)  # fmt: skip
+def test_a_row_that_holds_something_else_is_damaged_and_hides_no_other(
+    column: str, optimized: dict[str, Any], invoke: Invoke
+) -> None:
+    with Store() as store:
+        store.begin("other", fingerprint={}, config={})
+        with sqlite3.connect(store.where) as connection:
+            connection.execute(f"UPDATE runs SET {column} WHERE id = ?", (optimized["run_id"],))
+    listed = invoke("runs", "list")
+    assert listed.exit_code == 0
+    assert {line.split()[0]: "damaged" in line for line in listed.stdout.splitlines()[1:]} == {
+        optimized["run_id"]: True, "other": False
+    }  # fmt: skip
+    for command in ("show", "export"):
+        shown = invoke("runs", command, optimized["run_id"])
+        assert (shown.exit_code, "is damaged; run its command again" in shown.stderr) == (2, True)
+
+
+def test_a_result_that_cannot_be_shown_is_called_damaged(optimized: dict[str, Any], invoke: Invoke) -> None:
+    with Store() as store, sqlite3.connect(store.where) as connection:
+        connection.execute("UPDATE runs SET result = json_remove(result, '$.look.shared', '$.warnings', '$.spent')")
+    for command in (["show"], ["diff", optimized["run_id"]], ["export"]):
+        shown = invoke("runs", *command, optimized["run_id"])
+        assert (shown.exit_code, "is damaged; run its command again" in shown.stderr) == (2, True)
 
 
 def test_a_run_that_was_killed_and_one_under_way_are_told_apart(tmp_path: Path, invoke: Invoke) -> None:
