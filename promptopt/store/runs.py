@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -248,5 +249,5 @@ def _stored_word(value: Any) -> str:
 def _stored_moment(value: Any) -> float:
     """Unix seconds. Raises OSError, OverflowError, TypeError and ValueError for what no calendar holds."""
     moment = float(value)
-    time.localtime(moment)
+    datetime.fromtimestamp(moment)
     return moment
