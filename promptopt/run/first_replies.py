@@ -1,4 +1,4 @@
-"""Whether the start prompt's first replies hold answers that can be read: said early, before a search is paid for."""
+"""Whether the first replies hold answers that can be read: said early, before a search is paid for."""
 
 from __future__ import annotations
 
@@ -16,40 +16,54 @@ MOST_UNREADABLE = 0.5
 
 
 class FirstReplies:
-    """Counts the start prompt's first `FIRST_REPLIES` replies, and speaks once, unless a method has said it before."""
+    """Counts the first `FIRST_REPLIES` replies, to the start prompt and to any, and speaks once.
 
-    __slots__ = ("_causes", "_max_tokens", "_said", "_seen", "_start")
+    Not where a method has said it before. Of others it is said where none can be read: a rewrite may be at fault.
+    """
+
+    __slots__ = ("_any", "_causes", "_max_tokens", "_said", "_seen", "_start")
 
     def __init__(self, start: Prompt, max_tokens: int) -> None:
         """`max_tokens`: the cap of a reply, which may be what is wrong."""
         self._start, self._max_tokens = start, max_tokens
         self._seen, self._said = 0, False
         self._causes: Counter[str] = Counter()
+        # With the empty cause for those that are of use.
+        self._any: Counter[str] = Counter()
 
     def unread(self, cells: Sequence[Cell], scores: Sequence[Score]) -> str:
-        """A sentence with the setting to change, once more than half of the first replies are of no use; else nothing.
+        """A sentence with the setting to change, once too few of the first replies are of use; else nothing.
 
         It comes with the reply that makes the first `FIRST_REPLIES` complete.
         """
-        if self._seen >= FIRST_REPLIES:
+        if self._said or (self._seen >= FIRST_REPLIES and self._any.total() >= FIRST_REPLIES):
             return ""
         for cell, score in zip(cells, scores, strict=True):
+            cause = self._why_useless(score)
+            if self._any.total() < FIRST_REPLIES:
+                self._any[cause] += 1
             if cell.prompt == self._start and self._seen < FIRST_REPLIES:
                 self._seen += 1
-                if CUT in score.feedback:
-                    self._causes[f"{CUT} {self._max_tokens} tokens"] += 1
-                # A judge or a program that failed says nothing of the start prompt's replies.
-                elif score.judged and not score.parsed and not score.feedback.startswith(FAILED):
-                    self._causes[score.feedback] += 1
-        unread = sum(self._causes.values())
-        if self._seen < FIRST_REPLIES or unread <= MOST_UNREADABLE * FIRST_REPLIES or self._said:
-            return ""
+                if cause:
+                    self._causes[cause] += 1
+        unread = self._causes.total()
+        if self._seen >= FIRST_REPLIES and unread > MOST_UNREADABLE * FIRST_REPLIES:
+            return self._sentence(f"{unread} of the first {FIRST_REPLIES} replies to the start prompt", self._causes)
+        if self._seen and self._any.total() >= FIRST_REPLIES and not self._any[""]:
+            return self._sentence(f"all of the first {FIRST_REPLIES} replies", self._any)
+        return ""
+
+    def _why_useless(self, score: Score) -> str:
+        """Why a reply is of no use; empty where it is."""
+        if CUT in score.feedback:
+            return f"{CUT} {self._max_tokens} tokens"
+        # A judge or a program that failed says nothing of the replies.
+        return score.feedback if score.judged and not score.parsed and not score.feedback.startswith(FAILED) else ""
+
+    def _sentence(self, which: str, causes: Counter[str]) -> str:
         self._said = True
-        cause = self._causes.most_common(1)[0][0]
-        return (
-            f"{unread} of the first {FIRST_REPLIES} replies to the start prompt are cut short or hold no readable "
-            f"answer (mostly: {cause}); {advice(cause, self._max_tokens)}"
-        )
+        cause = causes.most_common(1)[0][0]
+        return f"{which} are cut short or hold no readable answer (mostly: {cause}); {advice(cause, self._max_tokens)}"
 
     def first_to_say(self, share: float) -> bool:
         """Whether a method that looked itself is the first to say that such a share of replies is of no use.

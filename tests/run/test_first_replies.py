@@ -52,6 +52,16 @@ def test_other_prompts_are_not_the_starts() -> None:
     assert heard([unread("no answer could be read")] * 40, prompt=OTHER) == [""]
 
 
+@pytest.mark.parametrize(("readable", "told"), [(0, True), (1, False)])
+def test_where_none_can_be_read_it_does_not_wait_for_twenty_of_the_start(readable: int, told: bool) -> None:
+    first, nothing = FirstReplies(START, 16), unread("no answer could be read")
+    cells = [Cell(START if number < 3 else OTHER, Example.of(text=str(number))) for number in range(20)]
+    scores = [READ] * readable + [nothing] * (20 - readable)
+    said = first.unread(cells[::-1], scores)
+    assert said.startswith("all of the first 20 replies are cut short or hold no readable answer") is told
+    assert not first.unread(cells, scores)
+
+
 @pytest.mark.parametrize(
     ("score", "advice"),
     [
