@@ -157,11 +157,14 @@ def _check_as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
 
 
 def _check_as_text(checked: Checked, outcome: str) -> str:
+    from promptopt.outcome.decisions import deciding
     from promptopt.reports import words
 
     said = {"passed": "It may be shipped.", "regression": "It is worse: do not ship it.",
             "inconclusive": "Not decided: the data does not show that it is no worse."}[outcome]  # fmt: skip
     rows = [[each.name, each.outcome, each.message] for each in checked.decisions]
+    if why := deciding(checked.decisions):
+        said = f"{said} {'Why' if outcome == 'regression' else 'Open'}: {', '.join(each.name for each in why)}."
     head = f"{checked.task}, {checked.counted()}, {checked.evaluator} on {checked.model}"
     return "\n\n".join(filter(None, [said, head, words.columns(rows), checked.looked()]))
 

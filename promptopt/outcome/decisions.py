@@ -64,6 +64,12 @@ def overall(decisions: Sequence[Decision]) -> CheckOutcome:
     return "regression" if "regression" in found else "inconclusive" if "inconclusive" in found else "passed"
 
 
+def deciding(decisions: Sequence[Decision]) -> list[Decision]:
+    """Those that the outcome of all is by; none where all passed."""
+    outcome = overall(decisions)
+    return [decision for decision in decisions if decision.outcome == outcome != "passed"]
+
+
 def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judged: bool = False) -> Decision:
     """Whether the new prompt loses no more than `margin` on average: the lower end of the one-sided 95 % interval.
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptopt.outcome.decisions import CheckOutcome, Decision, ScoredPair, overall
+from promptopt.outcome.decisions import CheckOutcome, Decision, ScoredPair, deciding, overall
 from promptopt.outcome.looks import Look, look_said
 from promptopt.reports import words
 from promptopt.text import counted, shorten, visible
@@ -69,8 +69,9 @@ class Checked:
 def pull_request(checked: Checked, *, examples: bool = True) -> str:
     """The Markdown, of at most `LARGEST` characters. `examples`: whether texts of the data are shown."""
     outcome = overall(checked.decisions)
+    why = ", ".join(_code(each.name) for each in deciding(checked.decisions))
     sections = [
-        f"## promptopt: {_OUTCOME_WORDS[outcome]}\n\n{_VERDICTS[outcome]}",
+        f"## promptopt: {_OUTCOME_WORDS[outcome]}\n\n{_VERDICTS[outcome]}{f' By: {why}.' if why else ''}",
         f"Task {_code(checked.task)}, {checked.counted()}. Scored by {_code(checked.evaluator)} on "
         f"{_code(checked.model)}.",
         _decisions(checked.decisions),

@@ -51,7 +51,7 @@ def test_a_better_prompt_is_green_and_a_sabotaged_one_is_red(invoke: Invoke, tas
     assert green.exit_code == 0, green.stderr
     assert "It may be shipped" in green.stdout
     assert red.exit_code == 4
-    assert "do not ship it" in red.stdout
+    assert red.stdout.startswith("It is worse: do not ship it. Why: score.\n")
 
 
 def test_the_same_prompt_is_green(invoke: Invoke, task_file: str) -> None:
@@ -70,6 +70,7 @@ def test_too_few_examples_do_not_tell(invoke: Invoke, task_file: str) -> None:
     wider = check(invoke, task_file, f"{START} Please.", "--test", "12", "--margin", "0.9")
 
     assert few.exit_code == 5
+    assert few.stdout.startswith("Not decided: the data does not show that it is no worse. Open: score.\n")
     assert "these examples hold a margin of" in few.stdout
     assert wider.exit_code == 0
 
@@ -165,6 +166,7 @@ def test_files_for_servers_of_continuous_integration_say_the_same_twice(invoke: 
     assert counts == {"tests": 3, "failures": 1, "errors": 0, "skipped": 0}
     assert suites.find(".//testcase[@name='score']/failure") is not None
     assert "## promptopt: REGRESSION" in summary
+    assert "The new prompt is worse: do not ship it. By: `score`." in summary
     assert "### Broken" in summary
     assert f"-{START}\n+{WORSE}" in summary
 
