@@ -102,7 +102,7 @@ def unusable(
 def _no_prose(text: str, parent: str, tags: Collection[str]) -> str | None:
     # A bare "42" or "1." answers an example of the request, or begins a list that never came.
     if not _has_letters(text) and _has_letters(parent):
-        return "no words"
+        return "form not filled in" if _UNFILLED.search(text) else "no words"
     if tag_pattern(tuple(tags)).search(text):
         return "tags in the text"
     return "reads as chat structure" if _STRUCTURE.search(text) else None
