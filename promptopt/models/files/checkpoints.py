@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import importlib.util
 import io
 import json
 import re
 import warnings
 from collections.abc import Generator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def require(module: str) -> Any:
 def check_installed() -> None:
     """Raise ConfigError where a package of the extra `hf` is missing; none is imported, which would take seconds."""
     for module in ("torch", "transformers"):
-        if importlib.util.find_spec(module) is None:
+        if find_spec(module) is None:
             raise _missing(module)
 
 
@@ -137,7 +137,7 @@ def _base_of(folder: Path, above: tuple[Path, ...]) -> str:
             f"the adapter in {str(folder)!r} has no safetensors weights; pickled ones (.bin) are not loaded: save it "
             f"with `save_pretrained`, or take adapter_config.json away."
         )
-    base, applied = Path(named).expanduser(), importlib.util.find_spec("peft") is not None
+    base, applied = Path(named).expanduser(), find_spec("peft") is not None
     # An adapter that stands on itself, or on one that stands on it, would be followed without end.
     above = (*above, folder.resolve())
     content = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from promptopt.errors import ConfigError
+from promptopt.models.files import checkpoints
 from promptopt.models.files.checkpoints import find_checkpoint
 
 
@@ -78,9 +78,9 @@ def test_an_adapter_of_a_name_is_told_apart_by_what_the_hubs_cache_holds_of_it(
 
     hub = SimpleNamespace(snapshot_download=cached)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(checkpoints, "find_spec", lambda name: None)
     without_peft = adapted(tmp_path / "adapter", "hub/name")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(checkpoints, "find_spec", lambda name: object())
     assert adapted(tmp_path / "adapter", "hub/name") != without_peft
     known = {missing, adapted(tmp_path / "adapter", "hub/name")}
     for file in ("config.json", "model.safetensors"):
