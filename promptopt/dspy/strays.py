@@ -18,8 +18,6 @@ THREADS = (
     "the program asks the LM from threads of its own (dspy.Parallel, dspy.asyncify, a pool): those are refused, and a "
     "cell is worth what the program makes of that; have it ask in the thread it is called in, or await (`aforward`)"
 )
-
-
 GIVE_IT = "the program asks the LM {!r} by itself, {}; give it to a predictor before the run (`predictor.lm = …`)"
 UNCOUNTED = "so those calls are not counted, capped or replayed"
 BY_THREAD = "the LM {!r} was asked from a thread that no cell is known by, {}; ask it where the program is called"

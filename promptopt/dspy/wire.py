@@ -59,7 +59,8 @@ def reply_of(response: Any, name: str) -> Reply:
         counts: dict[str, Any] = {} if usage is None else dict(usage)
         read, written = (int(counts.get(key) or 0) for key in ("prompt_tokens", "completion_tokens"))
         finish = finish_of(getattr(choice, "finish_reason", "stop"))
-        text: Any = choice.message.content
+        # A model of texts alone (`model_type="text"`) has no messages.
+        text: Any = choice.text if getattr(choice, "message", None) is None else choice.message.content
         return Reply(text if isinstance(text, str) else "", finish, read, written, served=name)
     text = "".join(part.text for part in response.message.parts if part.type == "text")
     usage = response.usage

@@ -30,8 +30,9 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                kept.append({name: value for name, value in body.items() if name != "messages"})
-                choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": SAID}}
+                kept.append({name: value for name, value in body.items() if name not in ("messages", "prompt")})
+                said = {"message": {"role": "assistant", "content": SAID}} if "messages" in body else {"text": SAID}
+                choice = {"index": 0, "finish_reason": "stop", **said}
                 usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
                 sent = json.dumps({"id": "0", "object": "chat.completion", "created": 0, "model": "some",
                                    "choices": [choice], "usage": usage}).encode()  # fmt: skip
@@ -70,26 +71,28 @@ def server() -> Iterator[Server]:
         pytest.param({"extra_body": {"enable_thinking": True}}, marks=pytest.mark.filterwarnings("ignore")),
         {"stop": ["###"], "temperature": 0.3},
         {"user": "shop"},
+        pytest.param({"model_type": "text"}, marks=pytest.mark.filterwarnings("ignore")),
     ],
     ids=lambda settings: ", ".join(settings),
 )
 def test_what_an_lm_was_made_with_is_sent_within_a_run(
     server: Server, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    if "extra_body" in settings:
+    if "extra_body" in settings or "model_type" in settings:
         pytest.importorskip("litellm")
     program = dspy.Predict("question -> answer")
     rows = [dspy.Example(question=f"q{number}", answer="yes").with_inputs("question") for number in range(30)]
     with dspy.context(lm=server.lm(**settings)):
         program(question="alone")
         alone = server.bodies.pop()
-        PromptOpt(
+        best = PromptOpt(
             "random",
             metric=lambda gold, found, trace=None: gold.answer == found.answer,
             budget=Budget(evaluations=20),
             proposer=writer(),
             store=tmp_path / "store.db",
         ).compile(program, trainset=rows[:10], valset=rows[10:20], testset=rows[20:])
+    assert best.promptopt.result.start.test.score == 1.0
     assert len(server.bodies) >= 10
     assert all(body == alone for body in server.bodies), (alone, server.bodies[0])
 
