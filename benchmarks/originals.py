@@ -76,6 +76,8 @@ class Served:
     """A real model behind the server; equal greedy requests are computed once, and counted each time."""
 
     model: Model
+    longest: int = REPLY
+    """Tokens of a reply of the task model."""
     _known: dict[str, str] = field(default_factory=dict[str, str])
 
     def read(self, messages: Sequence[Mapping[str, str]]) -> Cell:
@@ -87,7 +89,7 @@ class Served:
         """Greedily, and short."""
         text = json.dumps(messages)
         if text not in self._known:
-            self._known[text] = self._said(messages, Sampling(max_tokens=REPLY), None)
+            self._known[text] = self._said(messages, Sampling(max_tokens=self.longest), None)
         return self._known[text]
 
     def propose(self, messages: Sequence[Mapping[str, str]], draw: int) -> str:
@@ -188,16 +190,20 @@ def cpu_seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def table(rows: Sequence[Row]) -> list[str]:
-    """A line a cell, and the mean difference with its standard error over cells."""
-    lines = ["| task | seed | start | ours | gepa | ours - gepa | calls, ours | calls, gepa |", "|" + " --- |" * 8]
+def table(rows: Sequence[Row], players: tuple[str, str] = PLAYERS) -> list[str]:
+    """A line a cell of both `players`, ours first, and the mean difference with its standard error over cells."""
+    peer = players[1]
+    lines = [
+        f"| task | seed | start | ours | {peer} | ours - {peer} | calls, ours | calls, {peer} |",
+        "|" + " --- |" * 8,
+    ]
     cells = {(row.task, row.seed): {} for row in rows}
     for row in rows:
         cells[row.task, row.seed][row.player] = row
     apart: list[float] = []
     for (name, seed), found in cells.items():
-        if len(found) == len(PLAYERS):
-            own, other = (found[player] for player in PLAYERS)
+        if len(found) == len(players):
+            own, other = (found[player] for player in players)
             apart.append(own.score - other.score)
             calls = " | ".join(f"{each.asked} + {each.proposed}" for each in (own, other))
             lines.append(f"| {name} | {seed} | {own.start:.2f} | {own.score:.2f} | {other.score:.2f} | "
