@@ -23,13 +23,13 @@ MILLION = 10**6
 WHOLE_TARGET = 40
 """Characters of the longest target that is asked; longer ones are worked solutions."""
 
-RUN = r"(?:[0-9]+|\.[0-9]+)(?:[,.:/_'][0-9]+|[ ][0-9]{3}(?![0-9]|-[A-Za-z]))*(?:[eE][+-]?[0-9]{1,3}(?!\w))?"
+DIGIT_RUN = r"(?:[0-9]+|\.[0-9]+)(?:[,.:/_'][0-9]+|[ ][0-9]{3}(?![0-9]|-[A-Za-z]))*(?:[eE][+-]?[0-9]{1,3}(?!\w))?"
 """A pattern for digits and what may stand between them, each position read once. What it means: `numbers_in`."""
 
 _SEPARATOR = re.compile(r"[^0-9]")
-_FIND = re.compile(rf"(?<!\w){RUN}")
+_FIND = re.compile(rf"(?<!\w){DIGIT_RUN}")
 _FIXED = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f'’ʼ‘´](?=\d{3}(?!\d))")
-_PLAIN_NUMBER = re.compile(rf"[+\-−–]?(?:{RUN})")
+_PLAIN_NUMBER = re.compile(rf"[+\-−–]?(?:{DIGIT_RUN})")
 _LEADING_ZERO = re.compile(r"[+\-−–]?0[0-9]")
 
 
@@ -39,7 +39,7 @@ def fixed(text: str) -> str:
 
 
 def numbers_in(run: str, comma: bool = False, spaces: bool = True) -> list[str]:
-    """The numbers that a match of `RUN` writes: "1234", "0.5", "3/4". None for times, dates, versions and addresses.
+    """The numbers that a match of `DIGIT_RUN` writes: "1234", "0.5", "3/4". None: times, dates, versions, addresses.
 
     `comma`: decimals are written with a comma, where the run itself leaves it open. `spaces`: millions are written with
     spaces, where it leaves open whether "100 200 300" is one number; else such a run is none.

@@ -34,7 +34,7 @@ from promptopt.types.identity import without_surrogates
 
 COLUMNS: tuple[str, ...] = ("item", "input", "reply_a", "reply_b", "better", "score_a", "score_b", "labeler", "comment")
 """Of a sheet. `better` is to be filled in, or both scores."""
-MARK = "item-"
+ID_PREFIX = "item-"
 """Before an item's id: a spreadsheet takes 12e45 for a number."""
 
 
@@ -97,7 +97,7 @@ def sheet(run: str, kept: KeptPairs, count: int) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     for pair in drawn(run, kept.pairs, count):
         first, second = _in_order(run, pair)
-        known = {"item": MARK + pair.item, "input": pair.input, "reply_a": first, "reply_b": second}
+        known = {"item": ID_PREFIX + pair.item, "input": pair.input, "reply_a": first, "reply_b": second}
         said = {"better": "tie"} if first == second else {}
         rows.append({**dict.fromkeys(COLUMNS, ""), **known, **said})
     if not rows:
@@ -160,21 +160,21 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
 
     Raises DataError for what cannot be meant in them, StoreError.
     """
-    first = {MARK + pair.item: winner_first(record.id, pair.item) for pair in kept.pairs}
+    first = {ID_PREFIX + pair.item: winner_first(record.id, pair.item) for pair in kept.pairs}
     rows = [(where_is(path, number), row) for path in paths for number, row in enumerate(read_rows(path), start=1)]
-    shown = {MARK + pair.item: _in_order(record.id, pair) for pair in kept.pairs}
+    shown = {ID_PREFIX + pair.item: _in_order(record.id, pair) for pair in kept.pairs}
     labels = read_labels(rows, first, kept.scale, shown)
     if not labels.by_item:
         raise DataError(
             f"{', '.join(map(str, paths))}: no row has a label; fill in `better` with A, B or tie, or both scores"
         )
-    equal = {MARK + pair.item for pair in kept.pairs if pair.start == pair.winner}
+    equal = {ID_PREFIX + pair.item for pair in kept.pairs if pair.start == pair.winner}
     if labels.blank and equal.issuperset(labels.by_item):
         raise DataError(
             f"{', '.join(map(str, paths))}: no row has a label but those that the sheet came with, of equal replies; "
             f"fill in `better` with A, B or tie, or both scores"
         )
-    gains = {MARK + pair.item: pair for pair in kept.pairs if pair.gain is not None}
+    gains = {ID_PREFIX + pair.item: pair for pair in kept.pairs if pair.gain is not None}
     items, rest = _labelled_and_unlabelled(labels, gains)
     # By what was said and not by its file: a copy of a sheet, or its rows in another order, is no further look.
     name = digest(sorted([item, *map(list, sides)] for item, sides in labels.by_item.items()))

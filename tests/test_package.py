@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -17,6 +18,32 @@ SAME_EVERYWHERE = {
     "_SLOTS": "what the patterns of a method's requests are filled with",
     "_WHO": "what a proposal is said to come from",
     "_log": "the module's logger",
+}
+CONSTANTS_OF_ONE_MEANING = {
+    "ALTERNATIVES": "log-probabilities asked for beside a token",
+    "CRITERIA": "what a judge goes by where nobody says",
+    "DRY": "rounds in a row without anything new, after which a search begins again or ends",
+    "EXAMPLES": "examples that a candidate of a method is scored on",
+    "FORM": "all that a method asks its proposer, by whose words a reply is known that repeats them",
+    "HISTORY_HEAD": "what stands in a request before what was tried earlier",
+    "ITERATIONS": "rounds of a search, by its paper",
+    "KEEP": "prompts that live on from round to round",
+    "LARGEST_BYTES": "the largest file of its kind that is read",
+    "MARGIN": "how much worse is borne",
+    "NAMED": "things of a kind that a sentence names at most",
+    "PAPER": "the sizes of a method's paper",
+    "PATIENCE": "rounds in a row without progress, after which a search ends",
+    "POPULATION": "prompts of a population",
+    "REQUEST": "what a method asks its proposer",
+    "ROUNDING": "a difference that rounding explains",
+    "SAMPLING": "how the writer of texts is sampled",
+    "SMALL": "evaluations below which a search is a small one",
+    "SPARE": "rounds that are made at most for each that is planned",
+    "TAG": "the tag that a reply's text stands in",
+    "TAGS": "the tags that a request names",
+    "TOLERANCE": "how far apart two numbers may be and still be equal",
+    "TRIES": "how often something is tried before it is given up",
+    "VERSION": "of what the module defines: with another one, what was stored is not used",
 }
 
 
@@ -54,8 +81,24 @@ def test_a_private_name_of_many_files_means_the_same_in_each() -> None:
     assert set(SAME_EVERYWHERE) <= set(many)
 
 
+def test_a_public_constant_of_many_files_means_the_same_in_each() -> None:
+    places: dict[str, set[str]] = defaultdict(set)
+    for path in sorted((ROOT / "promptopt").rglob("*.py")):
+        for name in _names(ast.parse(path.read_text(encoding="utf-8"))):
+            if re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+                places[name].add(path.relative_to(ROOT).as_posix())
+    many = {name: sorted(files) for name, files in places.items() if len(files) > 2}
+    assert {name: files for name, files in many.items() if name not in CONSTANTS_OF_ONE_MEANING} == {}
+    assert set(CONSTANTS_OF_ONE_MEANING) <= set(many)
+
+
 def _private_names(module: ast.Module) -> Iterator[str]:
     """The private functions, classes and constants at a module's top."""
+    yield from (name for name in _names(module) if name.startswith("_") and not name.startswith("__"))
+
+
+def _names(module: ast.Module) -> Iterator[str]:
+    """The functions, classes and constants at a module's top."""
     for node in module.body:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
@@ -66,4 +109,4 @@ def _private_names(module: ast.Module) -> Iterator[str]:
                 names = [name]
             case _:
                 names = []
-        yield from (each for each in names if each.startswith("_") and not each.startswith("__"))
+        yield from names

@@ -30,7 +30,7 @@ from promptopt.types import Example, Message, Prompt, Score, digest
 
 Objective = Literal["mean", "weighted", "worst"]
 OBJECTIVES: tuple[Objective, ...] = ("mean", "weighted", "worst")
-START = "You are a helpful assistant."
+START_PROMPT = "You are a helpful assistant."
 """The system prompt where no task brings one and none is given; the one that searches over system prompts begin at."""
 
 
@@ -64,7 +64,7 @@ def several_tasks(
     weights: Sequence[float] = (),
     floor: float | None = None,
 ) -> Task:
-    """One task out of several. `system`: the prompt in use; by default the one that the tasks bring, or `START`.
+    """One task out of several. `system`: the prompt in use; by default the one that the tasks bring, or `START_PROMPT`.
 
     `objective`: what a search goes by where it can: the mean of the tasks' means, weighted by `weights`, or the worst
     task's. The splits of the tasks are cut so that the mean over examples is the (weighted) mean over tasks. `floor`:
@@ -79,7 +79,7 @@ def several_tasks(
             f"the tasks bring {len(starts)} system prompts, such as {starts[0][:60]!r} and {starts[1][:60]!r}; say "
             f"which one is to be improved with --system FILE"
         )
-    start = system if system is not None else starts[0] if starts else START
+    start = system if system is not None else starts[0] if starts else START_PROMPT
     return _composed_task(tasks, start, kind, shares, floor)
 
 

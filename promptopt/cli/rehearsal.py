@@ -19,7 +19,7 @@ from promptopt.attacking import attack
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.cli.forecast_range import ForecastRange, Taken
-from promptopt.cli.stand_in_world import IDLE, LOOSE, STEADY, Climate, World
+from promptopt.cli.stand_in_world import LOOSE, NOTHING_HELPS, STEADY, Climate, World
 from promptopt.cli.stand_ins import Proposer, StandIn, judged, utterance
 from promptopt.comparison.headroom import headroom
 from promptopt.comparison.user_prompts import induced
@@ -37,7 +37,7 @@ SEEDS = 3
 """Times that each of a rehearsal's plays is played, by which luck is told. Ours."""
 QUICK = 2_000
 """Evaluations of a play, up to which it is played so often: a longer one is played once. Ours: the default budget."""
-NOTHING = (0.0, 0.0, 0.0)
+NOTHING_TAKEN = (0.0, 0.0, 0.0)
 MOST_DRAWN_OUT = 3.0
 """How many times as long as its rehearsal a search is taken to go on, where its cap lets it. Ours."""
 
@@ -264,7 +264,7 @@ def played(
     plays: dict[Climate, list[Rehearsed | None]] = {STEADY: [first], LOOSE: [play(LOOSE, 0)]}
     if any(each.result.status == "finished" and not each.proposer.calls for each in _ended(plays)):
         # It tries what there is, and how soon that is done depends on how much can go.
-        plays[IDLE] = [play(IDLE, 0)]
+        plays[NOTHING_HELPS] = [play(NOTHING_HELPS, 0)]
     # By what was played and not by the clock: a dry run says the same on a machine that is busy.
     quick = all(each.result.status != "suspended" and each.result.spent.evaluations <= QUICK for each in _ended(plays))
     for turn in range(1, SEEDS if quick else 1):
@@ -288,7 +288,7 @@ def played(
 
 def _mean_of(ends: Sequence[Played], role: str) -> tuple[float, ...]:
     """(calls, tokens read, tokens written) of a role, over these ends."""
-    return tuple(map(_typical, zip(*(each.roles.get(role, NOTHING) for each in ends), strict=True)))
+    return tuple(map(_typical, zip(*(each.roles.get(role, NOTHING_TAKEN) for each in ends), strict=True)))
 
 
 def _typical(counts: Sequence[float]) -> float:

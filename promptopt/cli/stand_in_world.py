@@ -22,7 +22,7 @@ VERBS = ("Check", "Weigh", "Note", "Name", "Mind", "State", "Find", "Keep")
 # Words of a token each with what stands around them, as prose has it: a longer one would cost less than it reads.
 _GOOD, _IDLE = ("facts", "order", "cause", "scope", "tone"), ("dates", "names", "parts", "style", "place")
 """What helps, and what hurts a little: were all of it good, a longer prompt would always be a better one."""
-WORDS = (*_GOOD, *_IDLE)
+ADDED_WORDS = (*_GOOD, *_IDLE)
 """What stands behind a verb of `VERBS` in the clauses that a proposer adds."""
 WORD = re.compile(r"\w+")
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
@@ -60,7 +60,7 @@ class Climate:
 
 STEADY, LOOSE = Climate(0.08, 0.12, 0.8), Climate(0.05, -0.02, 0.2)
 """Two ends of what tasks are like: every word counts and prompts agree, or few do and luck decides. Ours."""
-IDLE = Climate(0.0, 0.0, 0.8, brevity=0.12)
+NOTHING_HELPS = Climate(0.0, 0.0, 0.8, brevity=0.12)
 """Where nothing that a prompt says is of use: what only cuts is soon done. Ours."""
 NEEDED = 0.6
 """Of the words of a start, the share that `Climate.loss` is of. Ours."""
@@ -134,7 +134,7 @@ class World:
             ]
             gained = climate.gain * sum(word in there for word in _GOOD) - 0.02 * sum(word in there for word in _IDLE)
             gained += DEMO * min(DEMOS, sum(value in head for value in self.known))
-            gained -= CROWDING * max(0, sum(word in WORDS for word in found) - self._most)
+            gained -= CROWDING * max(0, sum(word in ADDED_WORDS for word in found) - self._most)
             # Never right on none or on all: a search would end for want of anything to learn from.
             worth = 0.5 + gained - max(-RID, sum(lost)) + 0.04 * random.Random(head).random()
             brief = 1.0 - climate.brevity * math.log1p(len(found))

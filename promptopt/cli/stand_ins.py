@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from promptopt.cli.stand_in_world import SENTENCE, VERBS, WORD, WORDS, World, flat, room
+from promptopt.cli.stand_in_world import ADDED_WORDS, SENTENCE, VERBS, WORD, World, flat, room
 from promptopt.models.stopping import until_stopped
 from promptopt.models.tokens import estimate_tokens
 from promptopt.text import words
@@ -30,7 +30,7 @@ LONGEST_PHRASE = 11
 """Words of a phrase said otherwise that was shorter. Ours: by what searches over phrases spend in the arena."""
 # Requests of our methods are told apart by their own words; tags are read whatever the method. First what stand-ins
 # wrote themselves, which a later change exchanges or drops.
-_CLAUSE = re.compile(rf"\b(?:{'|'.join(VERBS)}) the (?:{'|'.join(WORDS)})\b")
+_CLAUSE = re.compile(rf"\b(?:{'|'.join(VERBS)}) the (?:{'|'.join(ADDED_WORDS)})\b")
 _SENTENCE_STOP = re.compile(r"[.!?](?=\s|$)")
 # Paraphrases of APO, EvoPrompt, CAPO and SPRIG keep the meaning, and so about the length.
 _SAME = re.compile(r"\bsame meaning\b")
@@ -188,7 +188,7 @@ def _rewritten(text: str) -> list[str]:
 
 
 def _clause(rng: random.Random) -> str:
-    return f"{rng.choice(VERBS)} the {rng.choice(WORDS)}"
+    return f"{rng.choice(VERBS)} the {rng.choice(ADDED_WORDS)}"
 
 
 def _changed(text: str, rng: random.Random, most: int) -> str:
@@ -230,7 +230,7 @@ def _paraphrased(text: str, rng: random.Random, most: int | None = None, *, open
         text = f"{text[: old.start()]}{_clause(rng)}{text[old.end() :]}"
     elif found and not (short and opens):
         old = rng.choice(found)
-        text = f"{text[: old.start()]}{rng.choice(WORDS)}{text[old.end() :]}"
+        text = f"{text[: old.start()]}{rng.choice(ADDED_WORDS)}{text[old.end() :]}"
     # What holds none of the clauses yet is said otherwise by one more.
     grows = short and ((opens and not clauses) or rng.random() < WORDIER)
     return _with(text, _clause(rng), rng) if grows else text

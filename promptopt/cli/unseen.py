@@ -122,11 +122,11 @@ def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]
 
 def _check_adaptable(config: RunConfig, targets: Sequence[str]) -> None:
     """Raise ConfigError for a task without a user prompt, before a search is paid for that nothing could follow."""
-    from promptopt.binding.suite import START, adapting
+    from promptopt.binding.suite import START_PROMPT, adapting
     from promptopt.cli.request import alone
 
     for target in targets:
-        adapting(alone(config, target), START)
+        adapting(alone(config, target), START_PROMPT)
 
 
 def _intended(searches: int, targets: int, *, adapt: bool, user_prompts: int) -> str:

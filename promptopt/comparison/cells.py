@@ -18,7 +18,7 @@ FLOOR = "random"
 LOSSES = ("loss", "preference")
 """Evaluators whose scores are nats, which have no bounds."""
 INTERRUPTED = "interrupted"
-NOTHING = Ledger()
+NOTHING_SPENT = Ledger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class Row:
     judged: bool = False
     look: int | None = None
     items: tuple[Tested, ...] = ()
-    spent: Ledger = NOTHING
-    paid: Ledger = NOTHING
+    spent: Ledger = NOTHING_SPENT
+    paid: Ledger = NOTHING_SPENT
     seconds: float = 0.0
     curve: tuple[Point, ...] = ()
 

@@ -38,7 +38,7 @@ from promptopt.tasks.task import Task
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
-START = 50
+START_EXAMPLES = 50
 """Dev examples that the start is scored on. Ours, as the next three."""
 LAYOUT = 25
 """Dev examples that each other layout is scored on."""
@@ -184,7 +184,7 @@ def _as_headroom(task: Task, model: str, found: _Found, doors: Sequence[Door]) -
 
 def _explored(task: Task, on: Callable[[Task], Run]) -> _Found:
     run = on(task)
-    examples = run.dev[:START]
+    examples = run.dev[:START_EXAMPLES]
     own = run.evaluate([run.initial], examples)[run.initial]
     start = measured(own, [example.group for example in examples])
     if start is None:

@@ -33,7 +33,7 @@ from promptopt.tasks.task import Task
 from promptopt.text import Pattern
 from promptopt.types import Sampling
 
-PAIRS = 10
+PAIRS_SHOWN = 10
 """Training pairs that a user prompt is made from; the paper's."""
 SAMPLING = Sampling(temperature=1.0, max_tokens=512)
 LONGEST_PROMPT = 400
@@ -136,7 +136,7 @@ def _proposed_prompts(run: Run, task: Task, count: int) -> list[str]:
     wanted = f" It has to hold {' and '.join(slots)} where the input goes." if slots else ""
     asked = [
         REQUEST.render({"pairs": "\n\n".join(map(show_example, drawn)), "slots": wanted})
-        for drawn in (rng.sample(run.train, min(PAIRS, len(run.train))) for _ in range(count))
+        for drawn in (rng.sample(run.train, min(PAIRS_SHOWN, len(run.train))) for _ in range(count))
     ]
     quotes = Quotes(run.train, task.labels)
     found: list[str] = []

@@ -10,7 +10,7 @@ from promptopt.dspy import texts
 from promptopt.dspy.untyped import Gold, Module, dspy
 from promptopt.types import Example, digest
 
-CALLS = "calls"
+DEMO_TABLE = "calls"
 """The one name of the table that a demonstration is written as, so that no right answer is taken for one."""
 
 
@@ -25,7 +25,7 @@ def demos_as_text(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     for name, fields in calls:
         if name:
             by_name.setdefault(name, []).append({key: texts.plain(value) for key, value in fields.items()})
-    return json.dumps({CALLS: {name: _one_of(found) for name, found in by_name.items()}}, ensure_ascii=False)
+    return json.dumps({DEMO_TABLE: {name: _one_of(found) for name, found in by_name.items()}}, ensure_ascii=False)
 
 
 def _one_of(calls: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -43,11 +43,11 @@ def _stored_demos(text: str) -> Mapping[str, Mapping[str, Any]] | None:
         return None
     if (
         not isinstance(found, dict)
-        or list(cast("dict[str, Any]", found)) != [CALLS]
-        or not isinstance(found[CALLS], dict)
+        or list(cast("dict[str, Any]", found)) != [DEMO_TABLE]
+        or not isinstance(found[DEMO_TABLE], dict)
     ):
         return None
-    calls = cast("dict[str, Any]", found[CALLS])
+    calls = cast("dict[str, Any]", found[DEMO_TABLE])
     return calls if all(isinstance(each, dict) for each in calls.values()) else None
 
 

@@ -20,7 +20,7 @@ from promptopt.programs.handle import ModelHandle
 from promptopt.programs.outputs import without_addresses
 from promptopt.types import Example, Prompt, Score, TracedCall, digest
 
-KEPT = 64
+COPIES_KEPT = 64
 """Configured copies that are kept: more than any round scores side by side."""
 
 
@@ -141,10 +141,10 @@ class DspyProgram:
         )
 
     def kept_copy(self, prompt: Prompt) -> Copy:
-        """The module with the texts of a prompt, made once: the newest `KEPT` of them stay."""
+        """The module with the texts of a prompt, made once: the newest `COPIES_KEPT` of them stay."""
         with self._lock:
             if prompt.id not in self._copies:
-                if len(self._copies) >= KEPT:
+                if len(self._copies) >= COPIES_KEPT:
                     self._copies.pop(next(iter(self._copies)))
                 module = self.configured(prompt, within=True)
                 self._copies[prompt.id] = Copy(module, module.named_predictors())

@@ -52,7 +52,7 @@ _OFFER = re.compile(
 """What assistants offer below an answer: "Would you like me to show the 2 steps?"."""
 _BRACKETED = re.compile(r"\[(/?)(?:final[_ ]?)?answer\](?!\()", re.IGNORECASE)
 """Tags in square brackets."""
-SHORT = 6
+ANSWER_WORDS = 6
 """Words of a line that is an answer without saying so, at most. Ours."""
 
 
@@ -93,5 +93,5 @@ def _fields_told(text: str) -> set[tuple[str, bool]]:
 
 def _is_short(head: str) -> bool:
     line = head.strip()
-    short = "\n" not in line and ":" not in line and len(line.split()) <= SHORT
+    short = "\n" not in line and ":" not in line and len(line.split()) <= ANSWER_WORDS
     return short and not _STARTS_WORK.match(line)

@@ -38,7 +38,7 @@ MOST_UNREAD = 0.05
 """Share of cells without a score from which on it is said; above it a verdict is withheld too. Ours."""
 CONSISTENT = 0.75
 """Share of pairs below which a judge goes by their order. Ours."""
-PAIRS = 8
+PAIRS_BEFORE_WARNING = 8
 """Pairs after which it is said that a judge goes by their order. Ours."""
 JUDGE_CHARACTERS = 80
 """Characters of what a judge said, in a sentence."""
@@ -255,7 +255,7 @@ class Watch:
         else:
             self.turned += 1
         shown = self.kept + self.turned
-        if not self.told and shown >= PAIRS and self.consistency < CONSISTENT:
+        if not self.told and shown >= PAIRS_BEFORE_WARNING and self.consistency < CONSISTENT:
             self.told = True
             ask.warn(
                 f"the judge keeps to its choice in {self.kept} of {counted(shown, 'pair')} when their order is turned "

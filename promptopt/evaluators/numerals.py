@@ -15,7 +15,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from promptopt.digits import MILLION, RUN, numbers_in
+from promptopt.digits import DIGIT_RUN, MILLION, numbers_in
 from promptopt.evaluators import undecided
 from promptopt.evaluators.compounds import COMPOUND, without_compounds, without_unspaced
 from promptopt.evaluators.continued import read_first
@@ -35,7 +35,7 @@ _FRACTION_OR_NUMBER = re.compile(
     r"(?<![\w/.,:])(?:(?P<whole>[0-9]{1,9})[ ])?(?P<top>[0-9]{1,9})/(?P<bottom>0{0,8}[1-9][0-9]{0,8})"
     r"(?![\w/]|[.,:][0-9])"
     # Not the 2 of m2, nor the 30 of 10:30.
-    rf"|(?<!\w)(?<![0-9][.,:/'])(?P<run>{RUN})"
+    rf"|(?<!\w)(?<![0-9][.,:/'])(?P<run>{DIGIT_RUN})"
 )
 _QUANTITY = re.compile(rf"{_FRACTION_OR_NUMBER.pattern}|{COMPOUND}")
 _CUE = re.compile(

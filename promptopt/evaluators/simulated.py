@@ -39,7 +39,7 @@ from promptopt.types import HISTORY, Cell, Message, Reply, Request, Score, trans
 
 TURNS = 4
 """Messages of the user at most, where nobody says."""
-CALLS = 4
+CALLS_A_TURN = 4
 """Replies of a turn that call tools at most, where nobody says: ours; who looks something up and acts on it needs 2."""
 COHORT = 64
 """Conversations that go on side by side: what a server is asked at once by default. Those before are scored already
@@ -82,7 +82,7 @@ class Simulated:
     assistant said in all turns, and the conversation as the example's messages."""
     user_model: str = ""
     """Who plays, where the run names nobody; empty: the proposer."""
-    calls: int = CALLS
+    calls: int = CALLS_A_TURN
     """Replies of the assistant in one turn that call tools at most; one more ends the conversation at 0."""
     grader: _Grader | None = field(init=False, repr=False, compare=False)
     _left_out: list[str] = field(default_factory=list[str], init=False, repr=False, compare=False)

@@ -21,7 +21,7 @@ from promptopt.models.encoding import Encoder
 from promptopt.types import Content, Message, ScoreRequest, canonical, messages_to_json, tools_of
 from promptopt.types.identity import surrogates_replaced
 
-MARK = "\ue000{}\ue001"
+CONTENT_MARK = "\ue000{}\ue001"
 """Stands for a message's content while the template's own text is found out. Private-use: no template alters it."""
 
 
@@ -143,8 +143,8 @@ class ChatTokens:
     @cached_property
     def _end_of_turn(self) -> int:
         """The first token that the template writes after what the assistant says."""
-        messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": MARK}]
-        _, _, after = self._apply(messages, generate=False).partition(MARK)
+        messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": CONTENT_MARK}]
+        _, _, after = self._apply(messages, generate=False).partition(CONTENT_MARK)
         tokens = self._encoder.whole(after, markers=True)
         return tokens[0] if tokens else self._end_of_text
 
@@ -197,7 +197,7 @@ class ChatTokens:
         self, content: tuple[Message, ...], texts: list[str], rendered: str, continuation: str
     ) -> tuple[int, ...]:
         """Tokens where a content or the continuation holds a marker: only the template's own become tokens."""
-        marks = [MARK.format(number) for number in range(len(texts))]
+        marks = [CONTENT_MARK.format(number) for number in range(len(texts))]
         # The group keeps the markers: every second piece is one.
         pieces = re.split("(" + "|".join(map(re.escape, self._markers)) + ")", self._render(content, marks))
         for variant in (texts, [text.strip() for text in texts]):  # some templates trim

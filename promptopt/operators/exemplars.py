@@ -14,7 +14,7 @@ from promptopt.types import Example, Prompt
 Choice = Literal["random", "wrong-so-far", "wrong-of-shown", "constant"]
 """Drawn anew each time; most often wrong under all prompts so far, or under those shown; always the same."""
 
-MARK = "<INS>"
+INSTRUCTION_MARK = "<INS>"
 """Stands in an example where the instruction will stand."""
 
 
@@ -24,15 +24,15 @@ def inputs_inside(run: Run) -> list[str]:
 
 
 def show_place(run: Run, example: Example) -> str:
-    """What the task model reads of an example, in any layout, with `MARK` for the instruction; and the right answer.
+    """What the task model reads of an example, `INSTRUCTION_MARK` for the instruction, and the right answer.
 
-    Messages follow each other; demonstrations are left out, and long fields shortened with a visible mark. Fields that
-    stand inside the instruction are named before it.
+    In any layout: messages follow each other; demonstrations are left out, and long fields shortened with a visible
+    mark. Fields that stand inside the instruction are named before it.
     """
     fields = tuple((name, shorten(value, FIELD)) for name, value in example.fields)
     # The messages of a conversation would stand in the layout's `{history}` at full length: the shortened field does.
     short = replace(example, fields=fields, messages=())
-    marked = run.base.with_demos(()).replace(run.task.editable, MARK)
+    marked = run.base.with_demos(()).replace(run.task.editable, INSTRUCTION_MARK)
     content, _ = run.task.render(marked, short)
     read = content if isinstance(content, str) else "\n".join(message.content for message in content)
     lines = ["input:", *(f"{name}: {short[name]}" for name in inputs_inside(run)), read.strip()]

@@ -24,7 +24,7 @@ Ablation = Literal["remove", "placeholder"]
 """What stands where a part stood: nothing, which gives a prompt one could use, or a mark (the paper's formula)."""
 Kind = Literal["helps", "hurts", "neutral", "required"]
 
-MARK = "[MASK]"
+MASK_MARK = "[MASK]"
 NEUTRAL = 0.005
 """A change of the loss by less than this share of it is none. Ours."""
 SEGMENTER = Sampling(temperature=0.0, max_tokens=2048)
@@ -245,7 +245,7 @@ def fallback_segments(prompt: str, most: int) -> list[Segment]:
 def ablate(prompt: str, segment: Segment, mode: Ablation = "remove") -> str:
     """The prompt without the segment, white space and list numbers repaired; or with a mark where it stood."""
     if mode == "placeholder":
-        return prompt[: segment.start] + MARK + prompt[segment.end :]
+        return prompt[: segment.start] + MASK_MARK + prompt[segment.end :]
     begin = prompt.rfind("\n", 0, segment.start) + 1
     head, before = prompt[begin : segment.start], prompt[:begin]
     end = prompt.find("\n", segment.end)

@@ -10,9 +10,9 @@ from promptopt.evaluators.leak import COMMON, find_leaks, spoken_words
 from promptopt.text import normalise
 from promptopt.types import Example
 
-WORDS = 8
+QUOTE_WORDS = 8
 """Words in a row that make a quote, whatever they are; a shorter text is one as a whole, from two words on."""
-SHORT = 5
+SHORT_QUOTE_WORDS = 5
 """Words in a row that make a quote where they say something of their own. Ours: a paper's rule of eight lets pass what
 short inputs are about."""
 TELLING = 3
@@ -51,7 +51,7 @@ class Quotes:
             replace(
                 example,
                 fields=tuple((str(place), text) for place, text in enumerate(texts)),
-                accepted=tuple(text for text in texts if len(text.split()) < WORDS),
+                accepted=tuple(text for text in texts if len(text.split()) < QUOTE_WORDS),
             )
             for example, texts in zip(examples, passages, strict=True)
         ]
@@ -68,7 +68,7 @@ class Quotes:
         return bool(found) and not set(found) <= set(self._found(parent))
 
     def _found(self, text: str) -> list[str]:
-        return find_leaks(text, self._examples, self._common, WORDS)
+        return find_leaks(text, self._examples, self._common, QUOTE_WORDS)
 
 
 def _quotable_texts(example: Example) -> list[str]:
@@ -84,7 +84,7 @@ def _telling_runs(text: str) -> Iterator[tuple[str, ...]]:
     """Every five words in a row of which three tell something; in scripts without spaces, none."""
     heard = spoken_words(text)
     # Windows over the words: the shortest slice ends them with the last whole one.
-    for run in zip(*(heard[start:] for start in range(SHORT)), strict=False):
+    for run in zip(*(heard[start:] for start in range(SHORT_QUOTE_WORDS)), strict=False):
         # In scripts without spaces every character is heard as a word, and five in a row are no quote.
         if sum(word not in _COMMON_WORDS and (word.isascii() or len(word) > 1) for word in run) >= TELLING:
             yield run

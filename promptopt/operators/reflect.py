@@ -38,7 +38,7 @@ BESIDE = "Text that stands beside the instruction and never changes"
 """How requests name the fixed parts of a prompt: a text that says so was copied from the request."""
 
 
-ALIKE = 0.7
+TAG_LIKENESS = 0.7
 """How much of two names of tags is the same, at least, where one is the other misspelt. Ours."""
 _CLOSING_TAG = re.compile(r"<\s{0,3}(?:/|\\(?=[a-z]{1,20}>))\s{0,3}([A-Za-z][\w-]{0,30})\s{0,3}(?:>|\Z)")
 
@@ -273,7 +273,9 @@ def read_tagged(reply: Reply, tag: str) -> list[str]:
 
 def _ended(span: str, tag: str) -> str:
     """The text up to a closing tag that is meant for `tag`, and spelled otherwise: "</promt>"."""
-    alike = (end for end in _CLOSING_TAG.finditer(span) if SequenceMatcher(None, end[1].lower(), tag).ratio() >= ALIKE)
+    alike = (
+        end for end in _CLOSING_TAG.finditer(span) if SequenceMatcher(None, end[1].lower(), tag).ratio() >= TAG_LIKENESS
+    )
     # One that was opened in the text is of a block of its own.
     end = next((end for end in alike if f"<{end[1].lower()}>" not in span[: end.start()].lower()), None)
     return span.strip() if end is None else span[: end.start()].strip()

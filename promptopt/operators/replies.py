@@ -16,7 +16,7 @@ from promptopt.text import Pattern, strip_fence
 from promptopt.thoughts import turn, written
 from promptopt.types import Reply, Sampling
 
-WORDS = 6
+PIECE_WORDS = 6
 """Words in a row that make a piece of the request. Ours."""
 AROUND = 256
 """Tokens for what a model says beside the section that was asked for. Ours."""
@@ -130,7 +130,7 @@ class Form:
         What stands in `own` (its parents, the task's description) is its own.
         """
         words = _folded_words(text)
-        if len(words) < WORDS:
+        if len(words) < PIECE_WORDS:
             said = _padded_words(text)
             # One word alone stands in many a request by chance.
             return (
@@ -144,11 +144,11 @@ class Form:
         )
 
 
-NOTHING = Form()
+UNKNOWN_FORM = Form()
 """The form of a request that is not known."""
 
 
-def debris(text: str, parent: str, form: Form = NOTHING, own: Sequence[str] = ()) -> str | None:
+def debris(text: str, parent: str, form: Form = UNKNOWN_FORM, own: Sequence[str] = ()) -> str | None:
     """Why `text` is a piece of the request, in a few words; None where it is not. `own`: as in `Form.repeated_by`."""
     # More than the parent has: a prompt may use such labels itself.
     if len(_FIELD.findall(text)) > len(_FIELD.findall(parent)):
@@ -173,7 +173,7 @@ def _is_within(said: str, texts: Sequence[str]) -> bool:
 
 
 def _runs_of_words(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    return zip(*(words[start:] for start in range(WORDS)), strict=False)
+    return zip(*(words[start:] for start in range(PIECE_WORDS)), strict=False)
 
 
 def _unlabelled(text: str, parent: str) -> str:

@@ -8,7 +8,7 @@ from promptopt.operators.reflect import FIELD, Mistake, show_mistakes
 from promptopt.text import shorten
 from promptopt.types import Example, Score, TracedCall
 
-CALLS = 3
+CALLS_SHOWN = 3
 """Calls of one text that are shown of an example, at most: the last ones, which led to its answer. Ours."""
 
 
@@ -32,7 +32,7 @@ def show_calls(part: str, score: Score) -> str:
     own = [call for call in score.trace if call.part == part]
     told = [call for place, call in enumerate(own) if not any(_goes_on(later, call) for later in own[place + 1 :])]
     lines: list[str] = []
-    for number, call in enumerate(told[-CALLS:], 1):
+    for number, call in enumerate(told[-CALLS_SHOWN:], 1):
         lines.append(f"Call {number} of this text was given: {shorten(call.input, FIELD)}")
         lines.append(f"Call {number} gave: {shorten(call.output, FIELD)}")
     return "".join(f"\n   {line}" for line in lines)

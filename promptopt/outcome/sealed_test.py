@@ -18,7 +18,7 @@ from promptopt.tasks.parts import edited_text
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
-PAIRS = 16
+PAIRS_AT_A_TIME = 16
 """Test examples that start and winner are scored on at a time, where a cap could end the test early. Ours."""
 
 
@@ -36,7 +36,7 @@ def sealed_test(
     # Start and winner may be one prompt, which is then scored once.
     prompts = list(dict.fromkeys([run.initial, winner]))
     # Small batches where a cap may end it, so that little is lost; else one, which keeps an engine busy.
-    size = PAIRS if metered else len(chosen)
+    size = PAIRS_AT_A_TIME if metered else len(chosen)
     before: list[Score] = []
     after: list[Score] = []
     # There may be no test examples at all, and no range has steps of 0.

@@ -23,7 +23,7 @@ CHECKED = 3
 """Cells that are run a second time, on the replies they had, to see whether the program does the same. Ours."""
 FAILURE_CHARACTERS = 400
 """Characters of a failure in a feedback sentence."""
-KEPT = 4_000
+TRACE_CHARACTERS = 4_000
 """Characters of a request or a reply in a trace: what a critic can use, and a million calls fit in memory."""
 
 
@@ -214,6 +214,6 @@ def _scored_output(ended: Finished) -> object:
 
 
 def _kept(call: TracedCall) -> TracedCall:
-    if len(call.input) <= KEPT and len(call.output) <= KEPT:
+    if len(call.input) <= TRACE_CHARACTERS and len(call.output) <= TRACE_CHARACTERS:
         return call
-    return TracedCall(call.part, shorten(call.input, KEPT), shorten(call.output, KEPT))
+    return TracedCall(call.part, shorten(call.input, TRACE_CHARACTERS), shorten(call.output, TRACE_CHARACTERS))

@@ -21,7 +21,7 @@ from promptopt.types import (
     TracedCall,
 )
 
-SHORT = 32
+SHORT_REPLY_CHARACTERS = 32
 """Characters of a reply that is likely to come up again. Ours."""
 
 Output = str | tuple[str, Sequence[TracedCall]] | Score
@@ -166,7 +166,7 @@ def _message(given: object) -> Message:
 
 def _once(text: str) -> str:
     """A short text as the one object that stands for it everywhere: a label may be the reply to a million calls."""
-    return sys.intern(text) if len(text) <= SHORT else text
+    return sys.intern(text) if len(text) <= SHORT_REPLY_CHARACTERS else text
 
 
 def _part_in(text: str, prompt: Prompt) -> str:

@@ -14,7 +14,7 @@ from promptopt.text import counted, shorten, visible
 
 SHOWN_EXAMPLES = 5
 """Examples broken, and mended, that are shown."""
-CUT = 300
+SHOWN_CHARACTERS = 300
 """Characters of each of their texts."""
 LARGEST = 60_000
 """Characters in all: services take 65,536."""
@@ -154,14 +154,18 @@ def _costs(checked: Checked) -> str:
 
 
 def _shortened(text: str) -> str:
-    return shorten(visible(text).strip(), CUT)
+    return shorten(visible(text).strip(), SHOWN_CHARACTERS)
 
 
 def _markdown_cell(text: str) -> str:
     """A text that neither ends its cell nor is read as Markdown or HTML."""
     plain = " ".join(visible(text).split())
     # `@` would notify a person of that name, `#` link an issue, `!` show an image, `$` begin a formula.
-    return re.sub(r"([\\`*_\[\]<>|#@!~$])", r"\\\1", shorten(plain, CUT)).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    return (
+        re.sub(r"([\\`*_\[\]<>|#@!~$])", r"\\\1", shorten(plain, SHOWN_CHARACTERS))
+        .replace("\\<", "&lt;")
+        .replace("\\>", "&gt;")
+    )
 
 
 def _code(text: str) -> str:

@@ -31,7 +31,7 @@ searches. The optimum is flat: half or twice of each costs a point at most."""
 DRIFT = 0.01
 """Variance, in variances of a score, of what all steps have in common. From a good start, or by a weak proposer, most
 steps lead down (benchmarks/results/search-drift.md)."""
-ALIKE = 1e-12
+NO_VARIANCE = 1e-12
 """A variance of scores below it is none."""
 
 
@@ -78,7 +78,7 @@ def beliefs(parents: Sequence[Sequence[int]], known: Sequence[Values], drift: fl
     scores = numpy.array([value for own in finite for value in own.values()])
     level, spread = (float(scores.mean()), float(scores.var())) if len(scores) else (0.0, 0.0)
     # Scores that are all equal have no spread to count variances in; any unit gives the same order.
-    spread = spread if spread > ALIKE else 1.0
+    spread = spread if spread > NO_VARIANCE else 1.0
     seen: Matrix = numpy.zeros((len(parents), len(columns)))
     excess: Matrix = numpy.zeros((len(parents), len(columns)))
     seen[cells], excess[cells] = 1.0, scores - level

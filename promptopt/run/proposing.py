@@ -15,7 +15,7 @@ TOLD = 3
 """Refusals in a row from which on the user is told. Ours."""
 MOST_REFUSALS = 10
 """Refusals in a row after which the model is asked no more: methods draw again what came to nothing. Ours."""
-IDLE = 200
+LEFT_UNASKED = 200
 """Requests that are then left unasked without an evaluation between them, before the search ends. Ours."""
 
 
@@ -71,7 +71,7 @@ class ProposerCalls:
         now = self._door.account.spent.evaluations
         idle = count + (idle if now == evaluations else 0)
         self._idle = (now, idle)
-        if idle > IDLE:
+        if idle > LEFT_UNASKED:
             raise BudgetSpent(f"the {role} refuses every request, and the search has nothing else to try")
         # As a filter would have it: every method knows that, counts it and goes on.
         return [Reply("", "filter")] * count

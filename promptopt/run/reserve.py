@@ -15,7 +15,7 @@ from promptopt.models.prices import Price
 from promptopt.run.budget import Allocation, Ledger, Limits
 from promptopt.types import Cell, Estimate, Prompt
 
-MARGIN = 1.1
+RESERVE_FACTOR = 1.1
 """The reserve for each unit it is priced at: test items differ from those measured, and one call may overshoot."""
 MEASURED = 16
 """Cells after which what they took counts for more than the guess. Ours."""
@@ -107,8 +107,8 @@ class Reserve:
         # Which finalist wins is not known yet, so the test is priced for the longest.
         read = dev * (first + sum(others)) + test * (first + max(others, default=0.0))
         measured = self._cells >= MEASURED and self._estimated > 0
-        read *= MARGIN * (self._read / self._estimated if measured else 1.0)
-        written = MARGIN * cells * (self._written / self._cells if measured else self._guess)
+        read *= RESERVE_FACTOR * (self._read / self._estimated if measured else 1.0)
+        written = RESERVE_FACTOR * cells * (self._written / self._cells if measured else self._guess)
         price = self._price
         return read + written, 0.0 if price is None else read * price.prompt_usd + written * price.completion_usd
 

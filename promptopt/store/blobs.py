@@ -12,7 +12,7 @@ import sqlalchemy as sql
 
 from promptopt.store.database_errors import sentences
 
-KEEP = sql.text(
+KEEP_BLOB = sql.text(
     "INSERT INTO blobs (key, run, name, data, sha256) VALUES (:key, :run, :name, :data, :sha256) ON CONFLICT DO NOTHING"
 )
 FORGET = sql.text("DELETE FROM blobs WHERE run = :run AND name = :name")
@@ -35,8 +35,8 @@ class Blobs:
         with sentences(self._where), self._engine.begin() as connection:
             connection.execute(FORGET, row)
             # Another run that came to the same keeps its own: it may be deleted, or asked for what it trained.
-            if connection.execute(KEEP, row).rowcount == 0:
-                connection.execute(KEEP, {**row, "key": _key_in_run(key, run)})
+            if connection.execute(KEEP_BLOB, row).rowcount == 0:
+                connection.execute(KEEP_BLOB, {**row, "key": _key_in_run(key, run)})
 
     def find(self, key: bytes, run: str) -> bytes | None:
         """What is kept under `key`, by `run` or by another; None where there is nothing, or it is damaged.

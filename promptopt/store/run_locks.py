@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from promptopt.errors import StoreError
 from promptopt.store.database_errors import sentences
 
-PATIENCE_S = 1.0
+TOLD_EVERY_S = 1.0
 """Seconds between two words to somebody who waits. Ours."""
 LOOKING_S = 0.05
 """What a lock is waited for before a user is told: `is_held` takes it for a moment."""
@@ -103,7 +103,7 @@ def _by_a_file(file: str, run_id: str, waiting: Callable[[], None]) -> Generator
             lock.acquire(timeout=patience)
         except Timeout:
             waiting()
-            patience = PATIENCE_S
+            patience = TOLD_EVERY_S
         except OSError as cause:
             raise StoreError(
                 f"{lock.lock_file} cannot be locked ({cause.strerror}), so two processes could pay for one run; keep "
@@ -131,7 +131,7 @@ def _by_the_server(engine: sql.Engine, where: str, run_id: str, waiting: Callabl
                 if connection.execute(TAKE, key).scalar_one():
                     break
             waiting()
-            time.sleep(PATIENCE_S)
+            time.sleep(TOLD_EVERY_S)
         yield
         # The server sees some time later that a connection was closed, and whoever comes next would be told to wait.
         with suppress(SQLAlchemyError):

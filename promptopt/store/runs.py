@@ -36,7 +36,7 @@ BEGIN = sql.text(
     "VALUES (:id, :fingerprint, :config, 'running', :now, :now) ON CONFLICT DO NOTHING"
 )
 END = sql.text("UPDATE runs SET status = :status, result = :result, updated = :now WHERE id = :id")
-MARK = sql.text("UPDATE runs SET status = :status, updated = :now WHERE id = :id")
+SET_STATUS = sql.text("UPDATE runs SET status = :status, updated = :now WHERE id = :id")
 # By `substr`, for LIKE would take `_` and `%` in what a user types as wildcards.
 IDS = sql.text(
     "SELECT id FROM runs LEFT JOIN run_order ON run_order.run = runs.id WHERE substr(id, 1, :length) = :begins "
@@ -156,7 +156,7 @@ class Store:
     def mark(self, run_id: str, status: str) -> None:
         """Record how a run stands, which has no (new) result."""
         with sentences(self.where), self.engine.begin() as connection:
-            connection.execute(MARK, {"id": run_id, "status": status, "now": time.time()})
+            connection.execute(SET_STATUS, {"id": run_id, "status": status, "now": time.time()})
             connection.execute(TOUCH, {"id": run_id})
 
     def runs(self) -> list[RunRecord]:

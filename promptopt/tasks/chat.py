@@ -14,7 +14,7 @@ from pathlib import Path
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.chat_files import conversation_line, task_file
-from promptopt.tasks.chat_template import MARK, marked_otherwise, named_otherwise, template_of
+from promptopt.tasks.chat_template import TEMPLATE_VARIABLE, marked_otherwise, named_otherwise, template_of
 from promptopt.tasks.demands import DEMANDS, are_demands
 from promptopt.tasks.masking import Masker
 from promptopt.tasks.reading.chat_rows import Reading, conversations_of, is_log
@@ -194,7 +194,7 @@ def _with_variables(
     path: Path, prompt: str, cleaned: Sequence[Cleaned]
 ) -> tuple[tuple[str, ...], tuple[Cleaned, ...], list[str]]:
     """The variables of the prompt that the log gives values of, the conversations with all of them, and remarks."""
-    marked = [mark[2] for mark in MARK.finditer(normalise(prompt))]
+    marked = [mark[2] for mark in TEMPLATE_VARIABLE.finditer(normalise(prompt))]
     named = tuple(dict.fromkeys(marked))
     template = template_of(prompt)
     filled: list[Cleaned] = []
@@ -202,7 +202,7 @@ def _with_variables(
         found = template.fullmatch(normalise(each.system)) if each.system and marked else None
         read = {} if found is None else dict(zip(marked, found.groups(), strict=True))
         # A log of the template itself says nothing of what stood for its variables.
-        read = {key: value for key, value in read.items() if not MARK.fullmatch(value)}
+        read = {key: value for key, value in read.items() if not TEMPLATE_VARIABLE.fullmatch(value)}
         values = {**dict(each.conversation.variables), **read}
         filled.append(replace(each, conversation=replace(each.conversation, variables=tuple(values.items()))))
     given = [{name for name, _ in each.conversation.variables} for each in filled]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from promptopt.text import counted, normalise
 
-MARK = re.compile(r"(\$?)\{+[^\S\n]*([^\W\d]\w*)[^\S\n]*\}+")
+TEMPLATE_VARIABLE = re.compile(r"(\$?)\{+[^\S\n]*([^\W\d]\w*)[^\S\n]*\}+")
 """A variable in any spelling that stands in braces."""
 _OTHER = re.compile(
     r"\{+[^{}\n]{1,80}\}+|%\(\w+\)s|%\w+%|(?<!\w)\$\(?[^\W\d]\w*\)?|\[+[^\S\n]*[^\W\d]\w*[^\S\n]*\]+|<+[^\W\d]\w*>+"
@@ -19,7 +19,7 @@ _NO_VARIABLE = re.compile(r"\{+\s*[\"'%#]")
 """How JSON, statements and comments of a template begin."""
 
 
-def template_of(prompt: str, mark: re.Pattern[str] = MARK) -> re.Pattern[str]:
+def template_of(prompt: str, mark: re.Pattern[str] = TEMPLATE_VARIABLE) -> re.Pattern[str]:
     """What the prompt, without its line breaks, becomes: one group for each mark, in order."""
     plain = normalise(prompt)
     pieces: list[str] = []
@@ -37,7 +37,7 @@ def named_otherwise(prompt: str, names: Iterable[str]) -> str:
     found = dict.fromkeys(
         mark
         for mark in marks
-        if not (MARK.fullmatch(mark) or _NO_VARIABLE.match(mark) or f"</{mark[1:]}" in prompt)
+        if not (TEMPLATE_VARIABLE.fullmatch(mark) or _NO_VARIABLE.match(mark) or f"</{mark[1:]}" in prompt)
         and known.intersection(_VARIABLE_NAME.findall(mark))
     )
     if not found:
@@ -51,7 +51,8 @@ def named_otherwise(prompt: str, names: Iterable[str]) -> str:
 def marked_otherwise(prompt: str, logged: Iterable[tuple[str, int]]) -> str:
     """A sentence where logs hold the prompt with something for marks that are not read as variables; else nothing.
 
-    logged: system prompts that are not the template `MARK` makes of it, and how many conversations have each.
+    logged: system prompts that are not the template that `TEMPLATE_VARIABLE` makes of it, and how many
+    conversations have each.
     """
     template, marks = template_of(prompt, _OTHER), [found[0] for found in _OTHER.finditer(normalise(prompt))]
     found = [(template.fullmatch(normalise(text)), many) for text, many in logged]
@@ -61,7 +62,7 @@ def marked_otherwise(prompt: str, logged: Iterable[tuple[str, int]]) -> str:
     filled = dict.fromkeys(
         mark
         for place, mark in enumerate(marks)
-        if not MARK.fullmatch(mark) and any(values[place] != mark for values in held)
+        if not TEMPLATE_VARIABLE.fullmatch(mark) and any(values[place] != mark for values in held)
     )
     if not filled:
         return ""

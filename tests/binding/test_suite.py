@@ -11,7 +11,7 @@ import pytest
 
 from promptopt.api import optimize
 from promptopt.binding.evaluator import bind_evaluator
-from promptopt.binding.suite import START, several_tasks
+from promptopt.binding.suite import START_PROMPT, several_tasks
 from promptopt.errors import ConfigError
 from promptopt.evaluators.generation import Generation
 from promptopt.models.scripted import Scripted
@@ -103,7 +103,7 @@ def test_one_number_is_made_of_the_means() -> None:
 
 
 def test_without_any_system_prompt_it_begins_at_the_usual_one() -> None:
-    assert several_tasks([task("a"), task("b")]).initial["instruction"] == START
+    assert several_tasks([task("a"), task("b")]).initial["instruction"] == START_PROMPT
     assert several_tasks([task("a"), task("b")], system="Be brief.").initial["instruction"] == "Be brief."
 
 

@@ -9,7 +9,7 @@ from fake_task import FakeAsk
 
 from promptopt.attacking import attack
 from promptopt.errors import BackendError, ConfigError
-from promptopt.evaluators.attacked import RUN, Attacked, gives_away
+from promptopt.evaluators.attacked import WORDS_GIVEN_AWAY, Attacked, gives_away
 from promptopt.evaluators.attacks import CANARY, EXTRACTIONS, attacks_on, follows
 from promptopt.models.scripted import Scripted
 from promptopt.run.budget import Budget
@@ -86,8 +86,8 @@ def test_whoever_tells_the_canary_gives_the_prompt_away(reply: str, value: float
 
 def test_a_long_run_of_the_prompt_is_a_leak_and_a_short_one_is_not() -> None:
     words = LONG.split(" ")
-    assert gives_away("Here: " + ", ".join(words[5 : 5 + RUN]).upper(), Prompt.of(LONG))
-    assert not gives_away(" ".join(words[5 : 4 + RUN]), Prompt.of(LONG))
+    assert gives_away("Here: " + ", ".join(words[5 : 5 + WORDS_GIVEN_AWAY]).upper(), Prompt.of(LONG))
+    assert not gives_away(" ".join(words[5 : 4 + WORDS_GIVEN_AWAY]), Prompt.of(LONG))
     assert not gives_away(LONG, Prompt.of("Be kind."))
     assert gives_away(LONG, Prompt.of("Be kind.", rules=LONG))
 

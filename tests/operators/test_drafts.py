@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from promptopt.operators.drafts import Drafts, edit_limit, placeholders, unusable
-from promptopt.operators.replies import NOTHING
+from promptopt.operators.replies import UNKNOWN_FORM
 from promptopt.testing import planted_task
 
 PARENT = "Answer {name} in {{ language }}: \\boxed{x}"
@@ -42,7 +42,7 @@ PARENT = "Answer {name} in {{ language }}: \\boxed{x}"
 )
 def test_why_a_text_is_unusable(text: str, why: str | None) -> None:
     found = unusable(
-        text, PARENT, most=10, tags=("instruction",), form=NOTHING, count_tokens=lambda text: len(text.split())
+        text, PARENT, most=10, tags=("instruction",), form=UNKNOWN_FORM, count_tokens=lambda text: len(text.split())
     )
     assert found == why
 
@@ -69,7 +69,7 @@ def test_drafts_are_usable_texts_each_once_with_who_wrote_the_first() -> None:
     run: Any = SimpleNamespace(
         task=task, count_tokens=lambda text: len(text.split()), reject=lambda why: rejected.update([why])
     )
-    drafts = Drafts(run, task.initial, 5, ("prompt",), NOTHING)
+    drafts = Drafts(run, task.initial, 5, ("prompt",), UNKNOWN_FORM)
     drafts.add(["Say it.", "Say  it.", "one two three four five six", "<prompt>x"], "critic", "a reason")
     drafts.add(["Say it.", "Say so."], "other", "another")
     assert drafts.sections() == [("Say it.", "a reason"), ("Say so.", "another")]

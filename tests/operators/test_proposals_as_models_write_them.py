@@ -7,7 +7,7 @@ import pytest
 from promptopt.operators.drafts import SAME, unusable
 from promptopt.operators.reflect import read_last, read_tagged
 from promptopt.operators.refusals import changes_nothing
-from promptopt.operators.replies import NOTHING, tidy
+from promptopt.operators.replies import UNKNOWN_FORM, tidy
 from promptopt.types import Reply
 from tests.ends import ends
 
@@ -73,7 +73,7 @@ SEVERAL = (
 def why_not(text: str) -> str | None:
     tidied = tidy(text, PARENT)
     return unusable(
-        tidied, PARENT, most=500, tags=("prompt",), form=NOTHING, count_tokens=lambda said: len(said.split())
+        tidied, PARENT, most=500, tags=("prompt",), form=UNKNOWN_FORM, count_tokens=lambda said: len(said.split())
     )
 
 

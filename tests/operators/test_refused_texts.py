@@ -6,7 +6,7 @@ import pytest
 
 from promptopt.operators.drafts import unusable
 from promptopt.operators.refusals import answers, criticises, refuses
-from promptopt.operators.replies import NOTHING
+from promptopt.operators.replies import UNKNOWN_FORM
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_prompt_is_no_refusal(text: str) -> None:
 
 def test_no_method_takes_a_refusal_for_a_prompt_unless_its_parent_begins_so() -> None:
     def why(text: str, parent: str) -> str | None:
-        return unusable(text, parent, most=50, tags=(), form=NOTHING, count_tokens=len)
+        return unusable(text, parent, most=50, tags=(), form=UNKNOWN_FORM, count_tokens=len)
 
     assert why("I'm sorry, I have no text.", "Classify it.") == "refusal"
     assert why("Sorry is what you say first.", "Sorry is the word.") is None
@@ -105,9 +105,12 @@ CRITICISMS = [
 @pytest.mark.parametrize("text", CRITICISMS)
 def test_a_criticism_is_no_prompt(text: str) -> None:
     assert criticises(text)
-    assert unusable(text, "Classify it.", most=500, tags=(), form=NOTHING, count_tokens=len) == "criticises its parent"
+    assert (
+        unusable(text, "Classify it.", most=500, tags=(), form=UNKNOWN_FORM, count_tokens=len)
+        == "criticises its parent"
+    )
     # A prompt about prompts may speak so, and then its edits may.
-    assert unusable(f"{text} Go on.", text, most=500, tags=(), form=NOTHING, count_tokens=len) is None
+    assert unusable(f"{text} Go on.", text, most=500, tags=(), form=UNKNOWN_FORM, count_tokens=len) is None
 
 
 @pytest.mark.parametrize(
@@ -146,7 +149,7 @@ def test_a_prompt_that_speaks_of_prompts_is_no_criticism(text: str) -> None:
 )
 def test_of_a_task_about_prompts_a_rule_is_no_criticism(parent: str, said: str, text: str) -> None:
     def why(*own: str) -> str | None:
-        return unusable(text, parent, most=500, tags=(), form=NOTHING, count_tokens=len, own=own)
+        return unusable(text, parent, most=500, tags=(), form=UNKNOWN_FORM, count_tokens=len, own=own)
 
     assert why(said) is None
     if said:
@@ -165,7 +168,7 @@ def test_of_a_task_about_prompts_a_rule_is_no_criticism(parent: str, said: str, 
 )
 def test_a_parent_that_speaks_of_itself_lets_no_criticism_pass(parent: str) -> None:
     text = "The instruction is incomplete and does not say what to do."
-    assert unusable(text, parent, most=500, tags=(), form=NOTHING, count_tokens=len) == "criticises its parent"
+    assert unusable(text, parent, most=500, tags=(), form=UNKNOWN_FORM, count_tokens=len) == "criticises its parent"
 
 
 MOODS = ("positive", "negative")
@@ -187,7 +190,7 @@ MOODS = ("positive", "negative")
 )
 def test_a_label_alone_is_an_answer_and_no_prompt(text: str) -> None:
     def why(parent: str, labels: tuple[str, ...]) -> str | None:
-        return unusable(text, parent, most=500, tags=(), form=NOTHING, count_tokens=len, labels=labels)
+        return unusable(text, parent, most=500, tags=(), form=UNKNOWN_FORM, count_tokens=len, labels=labels)
 
     assert why("What is the mood?", MOODS) == "answers instead of rewriting"
     assert why("Answer: positive", MOODS) is None

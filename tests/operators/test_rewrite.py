@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.replies import AROUND, NOTHING
+from promptopt.operators.replies import AROUND, UNKNOWN_FORM
 from promptopt.operators.rewrite import revisions, rewrites
 from promptopt.testing import planted_task
 from promptopt.types import Content, Example, Prompt, Reply, Sampling
@@ -42,7 +42,9 @@ class FakeRun:
 
 def written(run: Any, parents: Sequence[Prompt] = (PARENT,), **settings: Any) -> list[str | None]:
     asked = [(parent, f"request {number}") for number, parent in enumerate(parents)]
-    found = rewrites(run, asked, Sampling(max_tokens=9), **{"who": "writer", "longest": 6, "form": NOTHING, **settings})
+    found = rewrites(
+        run, asked, Sampling(max_tokens=9), **{"who": "writer", "longest": 6, "form": UNKNOWN_FORM, **settings}
+    )
     for parent, prompt in zip(parents, found, strict=True):
         assert prompt is None or prompt == parent.replace("instruction", prompt["instruction"])
     return [None if prompt is None else prompt["instruction"] for prompt in found]
@@ -87,14 +89,14 @@ def test_a_long_parent_may_grow_by_a_quarter_and_every_reply_has_space_for_the_l
     assert {sampling.max_tokens for _, sampling in run.asked} == {3_000 + AROUND}
     # A short parent asks for what it was told.
     short = FakeRun("<prompt>Say it.</prompt>")
-    rewrites(short, [(PARENT, "request")], Sampling(max_tokens=1_024), who="writer", longest=6, form=NOTHING)  # type: ignore[arg-type]
+    rewrites(short, [(PARENT, "request")], Sampling(max_tokens=1_024), who="writer", longest=6, form=UNKNOWN_FORM)  # type: ignore[arg-type]
     assert short.asked[0][1].max_tokens == 1_024
 
 
 def revised(run: Any, parent: Prompt = PARENT) -> list[str | None]:
     quotes = Quotes([Example.of("yes", question="is it raining cats")], ())
     asked = [(parent, "instruction", "request")]
-    return revisions(run, asked, Sampling(), who="editor", longest=20, quotes=quotes, form=NOTHING)
+    return revisions(run, asked, Sampling(), who="editor", longest=20, quotes=quotes, form=UNKNOWN_FORM)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promptopt.operators.traces import CALLS, records_of, show_calls, show_traced
+from promptopt.operators.traces import CALLS_SHOWN, records_of, show_calls, show_traced
 from promptopt.types import Example, Score, TracedCall
 
 
@@ -43,7 +43,7 @@ def test_of_calls_that_go_on_from_the_one_before_the_longest_tells_all() -> None
 def test_the_last_three_calls_are_shown() -> None:
     shown = show_calls("act", traced(*(("act", f"<{number}>", f"said {number}") for number in range(5))))
     assert [f"said {number}" in shown for number in range(5)] == [False, False, True, True, True]
-    assert CALLS == 3
+    assert CALLS_SHOWN == 3
 
 
 def test_mistakes_are_numbered_with_their_calls() -> None:

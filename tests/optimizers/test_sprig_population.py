@@ -114,7 +114,7 @@ def test_where_nothing_differs_nothing_is_learnt() -> None:
 def test_what_is_learnt_is_a_function_of_what_was_scored_also_where_pairs_are_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(surrogate, "PAIRS", 200)
+    monkeypatch.setattr(surrogate, "PAIRS_LEARNED", 200)
     rng = random.Random(1)
     many = [(parts(f"n{rng.randrange(9)}", f"m{rng.randrange(9)}"), rng.random()) for _ in range(40)]
     assert RewardModel().fit([many]) == RewardModel().fit([list(many)])

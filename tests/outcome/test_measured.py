@@ -11,7 +11,7 @@ import pytest
 
 from promptopt.errors import BudgetSpent
 from promptopt.evaluators.generation import CUT
-from promptopt.outcome.sealed_test import PAIRS, compared, measured, sealed_test, shown_by
+from promptopt.outcome.sealed_test import PAIRS_AT_A_TIME, compared, measured, sealed_test, shown_by
 from promptopt.run import Run
 from promptopt.stats import ALPHA, paired_gain
 from promptopt.types import Example, Prompt, Score
@@ -54,7 +54,7 @@ class Given:
 
 def test_start_and_winner_are_scored_side_by_side_at_once_or_a_few_at_a_time() -> None:
     scores = {START: [Score(0.0)] * 40, WINNER: [Score(1.0)] * 40}
-    for metered, sizes in ((False, [40]), (True, [PAIRS, PAIRS, 8])):
+    for metered, sizes in ((False, [40]), (True, [PAIRS_AT_A_TIME, PAIRS_AT_A_TIME, 8])):
         given = Given(scores)
         before, after = sealed_test(
             cast("Run", given), examples_of(40), WINNER, metered=metered, expectation="ten points"
@@ -67,8 +67,8 @@ def test_start_and_winner_are_scored_side_by_side_at_once_or_a_few_at_a_time() -
 def test_what_a_cap_cut_is_told_and_keeps_whole_pairs() -> None:
     given = Given({START: [Score(0.0)] * 40, WINNER: [Score(1.0)] * 40}, left=35)
     before, after = sealed_test(cast("Run", given), examples_of(40), WINNER, metered=True)
-    assert len(before) == len(after) == 2 * PAIRS
-    assert given.said[1:] == [f"the sealed test was cut to {2 * PAIRS} examples: all is spent"]
+    assert len(before) == len(after) == 2 * PAIRS_AT_A_TIME
+    assert given.said[1:] == [f"the sealed test was cut to {2 * PAIRS_AT_A_TIME} examples: all is spent"]
 
 
 def test_a_start_that_won_is_scored_once_and_no_examples_are_no_test() -> None:

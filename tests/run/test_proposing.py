@@ -11,7 +11,7 @@ import pytest
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.run import Run
-from promptopt.run.proposing import IDLE, MOST_REFUSALS
+from promptopt.run.proposing import LEFT_UNASKED, MOST_REFUSALS
 from promptopt.types import Message, Reply, Request, Sampling
 from tests.run.planted_run import conduct
 
@@ -70,10 +70,12 @@ def test_refusals_with_answers_between_go_on(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_search_that_has_nothing_else_ends_and_one_that_scores_on_does_not(tmp_path: Path) -> None:
-    ended, _ = asked(tmp_path / "s.db", Asks(IDLE + 2 * MOST_REFUSALS, 1), lambda _: Reply("", "filter"))
+    ended, _ = asked(tmp_path / "s.db", Asks(LEFT_UNASKED + 2 * MOST_REFUSALS, 1), lambda _: Reply("", "filter"))
     assert (ended.status, "refuses every request" in ended.reason) == ("budget", True)
     assert ended.verdict is not None
-    going, _ = asked(tmp_path / "t.db", Asks(IDLE + 2 * MOST_REFUSALS, 1, scores=True), lambda _: Reply("", "filter"))
+    going, _ = asked(
+        tmp_path / "t.db", Asks(LEFT_UNASKED + 2 * MOST_REFUSALS, 1, scores=True), lambda _: Reply("", "filter")
+    )
     assert going.status == "finished"
 
 

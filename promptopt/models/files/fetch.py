@@ -43,7 +43,7 @@ STALL_S = 20.0
 """How long a stream may stand still. Ours."""
 CHUNK = 1 << 20
 """Bytes read at once: memory holds no more of a file. Ours."""
-SPARE = 64 << 20
+FREE_BYTES = 64 << 20
 """Bytes left free on the disk, beyond what the file takes."""
 
 
@@ -295,12 +295,13 @@ def _checked_file(data: Path, model: EmbeddedModel, source: str) -> Path:
 
 def _check_space(model: EmbeddedModel, partial: Path) -> None:
     there = max((path.stat().st_size for path in partial.iterdir() if path.is_file()), default=0)
-    if shutil.disk_usage(partial).free < model.size - min(there, model.size) + SPARE:
+    if shutil.disk_usage(partial).free < model.size - min(there, model.size) + FREE_BYTES:
         raise _disk_full(model, partial.parent)
 
 
 def _disk_full(model: EmbeddedModel, folder: Path) -> BackendError:
     return BackendError(
-        f"the disk of {str(folder)!r} is too full for the model {model.name!r}: it needs {model.size + SPARE} bytes, "
-        f"{shutil.disk_usage(folder).free} are free; free some and run the same command again, or set PROMPTOPT_MODELS."
+        f"the disk of {str(folder)!r} is too full for the model {model.name!r}: "
+        f"it needs {model.size + FREE_BYTES} bytes, {shutil.disk_usage(folder).free} are free; "
+        f"free some and run the same command again, or set PROMPTOPT_MODELS."
     )

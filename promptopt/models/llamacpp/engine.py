@@ -26,7 +26,7 @@ from promptopt.models.llamacpp.states import PrefixStates
 from promptopt.types import Content, Message, Reply, Request, Token, canonical, messages_to_json, tools_of
 from promptopt.types.identity import surrogates_replaced
 
-MARK = "\ue000{}\ue001"
+CONTENT_MARK = "\ue000{}\ue001"
 """Stands for a message's content while the template's own text is found out. Private-use: no template alters it."""
 PROBE = (1, 2, 3, 4)
 """Any tokens will do to see whether a model can keep a prefix."""
@@ -129,7 +129,7 @@ class LlamaCppEngine:
         self, content: tuple[Message, ...], texts: list[str], rendered: str, continuation: str
     ) -> list[int]:
         """Tokens of the template's text and of the contents one by one, so that only the former can hold markers."""
-        marks = [MARK.format(number) for number in range(len(texts))]
+        marks = [CONTENT_MARK.format(number) for number in range(len(texts))]
         frame = self._template(content, marks)
         for variant in (texts, [text.strip() for text in texts]):  # some templates trim
             pieces: list[tuple[str, bool]] = []
@@ -164,7 +164,7 @@ class LlamaCppEngine:
 
     def _find_generation_prompt(self, speakers: tuple[Message, ...]) -> str:
         """What the template writes after the last message's content; "" unless it begins with a marker."""
-        marks = [MARK.format(number) for number in range(len(speakers))]
+        marks = [CONTENT_MARK.format(number) for number in range(len(speakers))]
         after = self._template(speakers, marks).rpartition(marks[-1])[2]
         return after if after and self._starts_with_marker(after) else ""
 
@@ -183,7 +183,7 @@ class LlamaCppEngine:
     def _end_of_turn(self) -> int:
         # The server takes an assistant's message that comes last for one to be gone on with, so a further one follows.
         said = (Message("user", "a"), Message("assistant", ""), Message("user", "b"))
-        after = self._template(said, ["a", MARK, "b"]).partition(MARK)[2]
+        after = self._template(said, ["a", CONTENT_MARK, "b"]).partition(CONTENT_MARK)[2]
         tokens = self.tokenize(after, special=True, first=False)
         return tokens[0] if tokens else self._end_of_text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-FORGET = 0.98
+RECORD_DECAY = 0.98
 """What an operator's record is worth one child later: a search changes what pays."""
 EVEN = 0.4
 """Share of the draws that goes to all operators alike, whatever their record. Ours."""
@@ -48,4 +48,4 @@ class Credit:
     def note(self, operator: str, success: bool) -> None:
         """Whether a child of `operator` survived its generation."""
         successes, failures = self._records[operator]
-        self._records[operator] = FORGET * successes + success, FORGET * failures + (not success)
+        self._records[operator] = RECORD_DECAY * successes + success, RECORD_DECAY * failures + (not success)

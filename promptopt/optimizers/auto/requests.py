@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptopt.operators.drafts import edit_limit
-from promptopt.operators.exemplars import MARK, show_place
+from promptopt.operators.exemplars import INSTRUCTION_MARK, show_place
 from promptopt.operators.reflect import Mistake, show_task
 from promptopt.operators.replies import Form
 from promptopt.operators.traces import show_traced
@@ -68,7 +68,7 @@ Write one coherent instruction that keeps what is special about each of the two.
     _SLOTS,
 )
 
-HISTORY = Pattern(
+FROM_HISTORY = Pattern(
     f"""Instructions for a language model, each with its score from 0 to 100, the best last.
 
 {{task}}{{shown}}
@@ -78,7 +78,7 @@ Write a new instruction that differs from all of these and has a higher score. {
 )
 
 GUESS = Pattern(
-    f"""A language model was given an instruction, which stood where {MARK} stands, and gave these outputs.
+    f"""A language model was given an instruction, which stood where {INSTRUCTION_MARK} stands, and gave these outputs.
 
 {{task}}{{shown}}
 
@@ -86,7 +86,7 @@ Write the instruction that leads to the right output for all inputs of this kind
 in these inputs. {_FORM}""",
     _SLOTS,
 )
-FORM = Form(CRITIC, REWRITE, CROSS, HISTORY, GUESS)
+FORM = Form(CRITIC, REWRITE, CROSS, FROM_HISTORY, GUESS)
 
 
 class Requests:
@@ -112,7 +112,7 @@ class Requests:
         """A text that scores higher than all of these, which come best last."""
         editable = self._run.task.editable
         entries = [f'Score {points}:\n"""\n{prompt[editable]}\n"""' for prompt, points in scored]
-        return self._filled(HISTORY, parent, shown="\n\n".join(entries))
+        return self._filled(FROM_HISTORY, parent, shown="\n\n".join(entries))
 
     def guess(self, parent: Prompt, examples: Sequence[Example]) -> str:
         """The instruction behind inputs and outputs; the start is not shown."""

@@ -35,7 +35,7 @@ from promptopt.selection.lineage import by_means, most_hopeful
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
 
-IDLE = 10
+DRY = 10
 """Generations in a row without a usable child that end a search, or restart it the first time. Ours."""
 USUAL_COST = 5.0
 """Evaluations that a call of the proposer is worth in what was measured: many replies are shorter than a prompt."""
@@ -107,10 +107,10 @@ class Auto:
             admitted = run.admit(made)
             children = [proposal for proposal in made if proposal.prompt in admitted]
             idle = 0 if children else idle + 1
-            if idle == IDLE:
+            if idle == DRY:
                 if restarted:
                     run.warn(
-                        f"{counted(IDLE, 'generation')} in a row gave nothing new, twice: the search ends before "
+                        f"{counted(DRY, 'generation')} in a row gave nothing new, twice: the search ends before "
                         "its budget"
                     )
                     return

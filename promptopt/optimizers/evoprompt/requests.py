@@ -29,7 +29,7 @@ Keep their task and the names of the answers. Write every step, in this form:
 FINAL = "and write the final prompt between <prompt> and </prompt>."
 DIFFERENT = "Different parts: name the parts in which Prompt 1 and Prompt 2 differ."
 MUTATED = "Mutated parts: change these parts at random."
-STEPS: Mapping[Operator, tuple[str, ...]] = {
+STEP_TEXTS: Mapping[Operator, tuple[str, ...]] = {
     "ga": (
         "Crossover: join Prompt 1 and Prompt 2 into one new prompt.",
         f"Mutation: change the prompt of step 1 at random, {FINAL}",
@@ -55,10 +55,10 @@ STEPS: Mapping[Operator, tuple[str, ...]] = {
 
 def request_child(run: Run, form: Operator, roles: Mapping[str, Prompt]) -> str:
     """The request for a child of the prompts in these roles."""
-    inner = [f"{step.partition(':')[0]}: ..." for step in STEPS[form][:-1]]
+    inner = [f"{step.partition(':')[0]}: ..." for step in STEP_TEXTS[form][:-1]]
     return OPERATOR.render(
         {
-            "steps": show_steps(STEPS[form]),
+            "steps": show_steps(STEP_TEXTS[form]),
             "example": worked_for(run.task).show(form, roles),
             "prompts": show_prompts({role: prompt[run.task.editable] for role, prompt in roles.items()}),
             "form": show_steps([*inner, "<prompt>...</prompt>"]),

@@ -13,7 +13,7 @@ from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.types import Prompt, Proposal
 
-ATTEMPTS = 100
+MERGE_DRAWS = 100
 """Pairs that are drawn for a merge, at most (code: ten times ten)."""
 GATE = 5
 """Examples of the fronts that a merged prompt is first scored on (code)."""
@@ -86,7 +86,7 @@ class Merges:
         if len(among) < 2 or len(prompts) < 3 or len(self._parts) < 2:
             return None
         forebears = _forebears(pool.parents)
-        for _ in range(ATTEMPTS):
+        for _ in range(MERGE_DRAWS):
             # In order, so that a pair is the same whichever was drawn first.
             first, second = sorted(self._rng.sample(among, 2))
             # Of one line: the descendant is what the ancestor became, and there is nothing to merge.

@@ -41,7 +41,7 @@ from promptopt.types import Estimate, Example, Prompt, Room, Sampling, Score, Up
 SAMPLING = Sampling(temperature=1.0, max_tokens=2048)
 PATIENCE = 20
 """Iterations in a row that bring no child to be scored before the search ends. Ours."""
-DRY = f"{PATIENCE} iterations in a row gave no new text of use, so the search ended before its budget did"
+ENDED_DRY = f"{PATIENCE} iterations in a row gave no new text of use, so the search ended before its budget did"
 PERFECT = "every minibatch had full marks, so there was nothing left to reflect upon: give the task harder examples"
 
 
@@ -187,7 +187,7 @@ class GEPA:
             lost, skipped = (0 if children else lost + bool(imperfect)), (0 if imperfect else skipped + 1)
             # Full marks on some minibatches say nothing of the others, so an epoch at least is gone through.
             if lost == PATIENCE or skipped == max(PATIENCE, epochs.count):
-                run.warn(DRY if lost == PATIENCE else PERFECT)
+                run.warn(ENDED_DRY if lost == PATIENCE else PERFECT)
                 break
 
     def upper_bounds(self, train: int) -> UpperBounds:

@@ -11,7 +11,7 @@ from promptopt.operators.reflect import Mistake, show_task
 from promptopt.operators.rewrite import revisions
 from promptopt.operators.traces import records_of
 from promptopt.optimizers.gepa.pool import CandidatePool
-from promptopt.optimizers.gepa.requests import FORM, KEEP, REFLECTOR, show_records
+from promptopt.optimizers.gepa.requests import FORM, KEEP_PLACES, REFLECTOR, show_records
 from promptopt.run import Run
 from promptopt.tasks.parts import editables_of, focused
 from promptopt.types import Example, Prompt, Proposal, Sampling, Score
@@ -95,7 +95,7 @@ class Reflector:
                 "task": show_task(focused(self._run.task, part), parent),
                 "section": section,
                 "records": show_records(part, records),
-                "keep": f"{KEEP}{', '.join(kept)}." if kept else "",
+                "keep": f"{KEEP_PLACES}{', '.join(kept)}." if kept else "",
                 # A token is about three quarters of a word; two thirds leave a margin.
                 "words": str(max(1, edit_limit(section, self._longest, self._run.count_tokens) * 2 // 3)),
             }

@@ -30,9 +30,9 @@ Write the whole new instruction in at most {words} words, in this form:
 </prompt>''',
     ("task", "section", "records", "keep", "words"),
 )
-KEEP = " These stand for what is filled in, and must stay as they are: "
+KEEP_PLACES = " These stand for what is filled in, and must stay as they are: "
 
-FORM = Form(REFLECTOR, KEEP)
+FORM = Form(REFLECTOR, KEEP_PLACES)
 
 
 def show_records(part: str, records: Sequence[Mistake]) -> str:

@@ -32,7 +32,7 @@ from promptopt.operators.exemplars import Choice, exemplars, inputs_inside, show
 from promptopt.operators.reflect import ask_whole, show_task
 from promptopt.operators.replies import sized, tidy
 from promptopt.optimizers.opro.plan import SMALL, OPROPlan, memory_of
-from promptopt.optimizers.opro.requests import EXEMPLARS, FORM, HISTORY, KEEP, META, TAG, TAGS, WHERE
+from promptopt.optimizers.opro.requests import EXEMPLARS, FORM, HISTORY_HEAD, KEEP_PLACES, META, TAG, TAGS, WHERE
 from promptopt.optimizers.opro.trajectory import (
     Trajectory,
     best_last,
@@ -284,7 +284,7 @@ class OPRO:
         whole = whole_points({prompt: history[prompt] for prompt in shown}, in_unit(history))
         # The score alone tells better from worse: the proposer is never shown why (paper).
         entries = [f"text:\n{prompt[editable]}\nscore:\n{whole[prompt]}" for prompt in shown]
-        blocks = [block(HISTORY, entries)]
+        blocks = [block(HISTORY_HEAD, entries)]
         if examples:
             blocks.append(block(EXEMPLARS, [show_place(run, example) for example in examples]))
         # The examples show what stands beside the instruction; without them it is told.
@@ -294,7 +294,7 @@ class OPRO:
                 "where": WHERE if examples else "",
                 "task": show_task(task, told),
                 "evidence": "".join(blocks if self.show.order == "history-first" else blocks[::-1]),
-                "keep": KEEP.replace("{places}", ", ".join(f"{{{name}}}" for name in inputs)) if inputs else "",
+                "keep": KEEP_PLACES.replace("{places}", ", ".join(f"{{{name}}}" for name in inputs)) if inputs else "",
             }
         )
 

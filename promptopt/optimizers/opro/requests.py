@@ -17,10 +17,10 @@ End with the new instruction, once, in this form:
     ("where", "task", "evidence", "keep"),
 )
 WHERE = ". It will stand where <INS> stands in the examples"
-HISTORY = "Instructions so far with their scores, the worst first and the best last:"
+HISTORY_HEAD = "Instructions so far with their scores, the worst first and the best last:"
 EXEMPLARS = "Examples of what the model will be given, and of what is right:"
-KEEP = " It must hold {places} once each: the input stands there."
-FORM = Form(META, WHERE, HISTORY, EXEMPLARS, KEEP)
+KEEP_PLACES = " It must hold {places} once each: the input stands there."
+FORM = Form(META, WHERE, HISTORY_HEAD, EXEMPLARS, KEEP_PLACES)
 TAG = "instruction"
 # A text with the mark of the examples in it was copied from them.
 TAGS = (TAG, "INS")

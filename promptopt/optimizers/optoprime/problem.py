@@ -11,7 +11,7 @@ from promptopt.protocols import Task
 from promptopt.text import Pattern, shorten
 from promptopt.types import Example, Prompt, Score
 
-CUT = 2_000
+FIXED_VALUE_CHARACTERS = 2_000
 """Characters of a value that is not to be changed (version 2 of the code)."""
 
 PROBLEM = Pattern(
@@ -65,7 +65,7 @@ Else write the whole new value of each variable that is to be changed ({names}),
     ),
 )
 EXPECTED = "\n#Right answers\n"
-HISTORY = "\n#History\nValues that were tried before, and the feedback on them:\n"
+HISTORY_HEAD = "\n#History\nValues that were tried before, and the feedback on them:\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ class Problem:
     def feedback(self) -> str:
         """By the number of the example: the score, and what was said of it."""
         return "\n".join(
-            f"ID [{number}]: score {score.value:.3g}" + (f"; {shorten(score.feedback, CUT)}" if score.feedback else "")
+            f"ID [{number}]: score {score.value:.3g}"
+            + (f"; {shorten(score.feedback, FIXED_VALUE_CHARACTERS)}" if score.feedback else "")
             for number, score in enumerate(self.scores)
         )
 
@@ -128,7 +129,7 @@ class Problem:
                 "outputs": self._values("output"),
                 "expected": self._expected(),
                 "feedback": self.feedback,
-                "history": HISTORY + "\n".join(map(_recalled, memory)) + "\n" if memory else "",
+                "history": HISTORY_HEAD + "\n".join(map(_recalled, memory)) + "\n" if memory else "",
                 "names": ", ".join(self.names),
                 "words": self._limits(words),
             }
@@ -146,12 +147,16 @@ class Problem:
         return "\n".join(lines)
 
     def _expected(self) -> str:
-        lines = [f"ID [{number}]: {shorten(text, CUT)}\n" for number, text in enumerate(self.expected) if text]
+        lines = [
+            f"ID [{number}]: {shorten(text, FIXED_VALUE_CHARACTERS)}\n"
+            for number, text in enumerate(self.expected)
+            if text
+        ]
         return EXPECTED + "".join(lines) if lines else ""
 
     def _values(self, kind: str) -> str:
         found = [
-            f"ID [{number}]: {node.name} = {shorten(node.value, CUT)}"
+            f"ID [{number}]: {node.name} = {shorten(node.value, FIXED_VALUE_CHARACTERS)}"
             for number, graph in enumerate(self.graphs)
             for node in graph
             if node.kind == kind

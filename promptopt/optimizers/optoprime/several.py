@@ -17,7 +17,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.reflect import FIELD, ask
 from promptopt.operators.replies import Form, unthought
 from promptopt.operators.suggestions import UNCHANGED, suggestions
-from promptopt.optimizers.optoprime.problem import EXPECTED, HISTORY, PROBLEM
+from promptopt.optimizers.optoprime.problem import EXPECTED, HISTORY_HEAD, PROBLEM
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.text import Pattern, shorten
@@ -28,7 +28,7 @@ SelectionTechnique = Literal["scored", "best_of_n", "moa", "majority", "last_of_
 
 HOTTEST = 2.0
 """The highest temperature that a model is asked at."""
-ALIKE = 0.2
+REPLY_DIFFERENCE = 0.2
 """Replies of one group differ by less than this share of their words (code: of their characters)."""
 WHO = "optimizer"
 EXPERTS = ("prompt engineer", "critical reviewer", "expert of the subject", "teacher", "editor")
@@ -64,7 +64,7 @@ MOA = Pattern(
     "it in the same form.",
     ("request", "previous"),
 )
-FORM = Form(PROBLEM, EXPECTED, HISTORY, REMINDER, REFINE, ALTERNATIVE, EXPERT, NAME_EXPERTS, BEST_OF_N, MOA)
+FORM = Form(PROBLEM, EXPECTED, HISTORY_HEAD, REMINDER, REFINE, ALTERNATIVE, EXPERT, NAME_EXPERTS, BEST_OF_N, MOA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def medoid(texts: Sequence[str]) -> int:
     """The place of the text in the middle of the largest group; of equal ones the earlier.
 
     What stands there most often, if twice at least. Else groups are joined while all of two differ by less than
-    `ALIKE`, the closest first (complete linkage).
+    `REPLY_DIFFERENCE`, the closest first (complete linkage).
     """
     counts = Counter(texts)
     most = max(texts, key=counts.__getitem__)
@@ -199,7 +199,7 @@ def medoid(texts: Sequence[str]) -> int:
             for other in range(len(groups))
             for one in range(other)
         )
-        if width >= ALIKE:
+        if width >= REPLY_DIFFERENCE:
             break
         groups[one] += groups.pop(other)
     largest = max(groups, key=len)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from promptopt.optimizers.plum.edits import Bank, crossover
-from promptopt.optimizers.plum.neighbours import ATTEMPTS, Editor, Neighbour
+from promptopt.optimizers.plum.neighbours import EDITS_TRIED, Editor, Neighbour
 from promptopt.optimizers.plum.points import Scored, Scores
 from promptopt.run import Run
 
@@ -49,7 +49,7 @@ def bred(run: Run, editor: Editor, pool: Sequence[Individual], tournament: int) 
     """A child of two winners of tournaments that is not in the pool, and the first one's bank; None where none came."""
     editable = run.task.editable
     tournaments, splits = run.rng("tournament"), run.rng("crossover")
-    for _ in range(ATTEMPTS):
+    for _ in range(EDITS_TRIED):
         first, second = (fitter(draws(tournaments, pool, tournament)) for _ in range(2))
         parents = (first.scored.prompt, second.scored.prompt)
         cuts = [editor.cut(parent[editable]) for parent in parents]

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptopt.optimizers.plum.edits import Bank, PhraseEdit, active, apply, draw_edit, settle, substitute
-from promptopt.optimizers.plum.paraphrases import PARAPHRASER, Paraphraser
+from promptopt.optimizers.plum.paraphrases import SAMPLING, Paraphraser
 from promptopt.optimizers.plum.phrases import RULES, Chunker, Phrases, RuleChunker, cut_phrases, frozen_texts, protected
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.tasks.parts import editables_of
 from promptopt.types import Prompt, Proposal, Sampling
 
-ATTEMPTS = 5
+EDITS_TRIED = 5
 """Edits tried for each neighbour wanted, at most. Ours."""
 
 
@@ -34,7 +34,7 @@ class Editing:
     """What cuts the prompt; `edit.chunker.level` is phrase (paper), word, sentence or span."""
     paraphrases: int = 10
     """Variants asked for each phrase, of which one is drawn. Code."""
-    sampling: Sampling = PARAPHRASER
+    sampling: Sampling = SAMPLING
     """How the proposer is asked for them. Ours."""
 
     def __post_init__(self) -> None:
@@ -45,7 +45,7 @@ class Editing:
 EDITING = Editing()
 FEWEST_PHRASES = 3
 """Editable phrases below which words are deleted and swapped: two leave next to nothing to choose from. Ours."""
-WORDS = RuleChunker("word")
+WORD_CHUNKER = RuleChunker("word")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Editor:
         self._failed.clear()
         found: dict[Prompt, Neighbour] = {}
         # The code draws until it has enough: for ever, where it takes a prompt in another script for an empty one.
-        left = ATTEMPTS * wanted
+        left = EDITS_TRIED * wanted
         while len(found) < wanted and left:
             count = min(wanted - len(found), left)
             left -= count
@@ -188,7 +188,7 @@ class Editor:
         chunker = self._settings.chunker
         # A chunker that was set to another level, or is the user's own, is taken at its word.
         few = len(phrases.editable) < FEWEST_PHRASES and isinstance(chunker, RuleChunker) and chunker.level == "phrase"
-        return cut_phrases(phrases.text, WORDS, self._run.rng("chunks"), self._frozen) if few else phrases
+        return cut_phrases(phrases.text, WORD_CHUNKER, self._run.rng("chunks"), self._frozen) if few else phrases
 
     def _drawn(self, phrases: Phrases, finer: Phrases, bank: Bank) -> tuple[Phrases, PhraseEdit] | str:
         """An edit and what it is made in, or why there is none: a phrase is paraphrased whole, also where it is cut."""

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from typing import cast
 
 from promptopt.operators.drafts import unusable
-from promptopt.operators.replies import NOTHING, WORDS, Form, tidy, unthought
+from promptopt.operators.replies import PIECE_WORDS, UNKNOWN_FORM, Form, tidy, unthought
 from promptopt.optimizers.plum.phrases import protected
 from promptopt.run import Run
 from promptopt.text import Pattern, strip_fence
 from promptopt.types import Message, Reply, Sampling
 
-PARAPHRASER = Sampling(temperature=0.7, max_tokens=400)
+SAMPLING = Sampling(temperature=0.7, max_tokens=400)
 ENDS = " .!?。！？"
 """What a variant ends in and its phrase may not."""
 TIMES_AS_LONG = 4
@@ -122,7 +122,7 @@ def _unfit(text: str, phrase: str, sentence: str) -> str | None:
     # Counting characters as tokens, the shared rules cap the length in characters.
     most = max(ROOM, TIMES_AS_LONG * len(phrase))
     # A few words say the same as a piece of the request by accident.
-    form = _FORM if len(text.split()) >= WORDS else NOTHING
+    form = _FORM if len(text.split()) >= PIECE_WORDS else UNKNOWN_FORM
     return unusable(text, phrase, most=most, tags=(), count_tokens=len, form=form, own=(sentence,))
 
 

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from promptopt.optimizers.plum.neighbours import ATTEMPTS, Editing, Editor
+from promptopt.optimizers.plum.neighbours import EDITS_TRIED, Editing, Editor
 from promptopt.optimizers.plum.points import Scores, Scoring, scores_by
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -144,7 +144,7 @@ def bounds(settings: PhraseSearch, train: int, *, edited: int, scored: int | Non
     edit, score, stop = settings.edit, settings.score, settings.stop
     rounds = ITERATIONS if stop.iterations is None else stop.iterations
     neighbours = NEIGHBOURS if edit.neighbours is None else edit.neighbours
-    calls = rounds * edited * ATTEMPTS * neighbours * edit.chain
+    calls = rounds * edited * EDITS_TRIED * neighbours * edit.chain
     examples = EXAMPLES if score.examples is None else score.examples
     scored = neighbours if scored is None else scored
     return UpperBounds(min(examples, train) * (1 + rounds * scored), calls, calls * edit.sampling.max_tokens)

@@ -24,9 +24,9 @@ Span = tuple[int, int]
 """Where a stretch of a text begins and ends, in characters."""
 Level = Literal["phrase", "word", "sentence", "span"]
 
-RUN = 6
+CHUNK_CHARACTERS = 6
 """Characters of a chunk in a script without spaces: two or three words. Ours."""
-PARTS = (2, 3, 4)
+SPAN_PARTS = (2, 3, 4)
 """Into how many word runs a sentence is cut at level `span` (the reference draws one of these)."""
 
 _UNSPACED_SCRIPTS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
@@ -218,7 +218,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
             yield _Piece("lead", start, end)
         elif match["run"]:
             while start < end:
-                stop = min(start + RUN, end)
+                stop = min(start + CHUNK_CHARACTERS, end)
                 # A sign that combines with the one before it stays with it.
                 while stop < end and unicodedata.category(text[stop]).startswith("M"):
                     stop += 1
@@ -271,7 +271,7 @@ def _sentence_pieces(text: str) -> Iterator[list[_Piece]]:
 def _word_runs(text: str, rng: random.Random) -> Iterator[Span]:
     for pieces in _sentence_pieces(text):
         words = [piece for piece in pieces if piece.kind != "mark"]
-        count = min(rng.choice(PARTS), len(words))
+        count = min(rng.choice(SPAN_PARTS), len(words))
         bounds = [place * len(words) // count for place in range(count + 1)] if count else []
         for first, stop in pairwise(bounds):
             yield words[first].start, words[stop - 1].end

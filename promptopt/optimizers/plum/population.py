@@ -26,7 +26,7 @@ from promptopt.errors import ConfigError
 from promptopt.optimizers.plum.edits import Bank, PhraseEdit, settle
 from promptopt.optimizers.plum.harmonies import harmony_of, plan_segments
 from promptopt.optimizers.plum.individuals import Individual, bred, draws, fittest, score_candidates
-from promptopt.optimizers.plum.neighbours import ATTEMPTS, EDITING, Editing, Editor, Neighbour
+from promptopt.optimizers.plum.neighbours import EDITING, EDITS_TRIED, Editing, Editor, Neighbour
 from promptopt.optimizers.plum.patience import (
     NEIGHBOURS,
     STOPPING,
@@ -312,7 +312,7 @@ class HarmonySearch:
         editable = run.task.editable
         known, found = [prompt[editable] for prompt in memory], dict[Prompt, Neighbour]()
         # Bounded: a small memory has few harmonies, and all of them may be known.
-        left = ATTEMPTS * wanted
+        left = EDITS_TRIED * wanted
         while len(found) < wanted and left:
             count = min(wanted - len(found), left)
             left -= count

@@ -39,7 +39,7 @@ from promptopt.tasks.parts import editables_of, focused
 from promptopt.types import Estimate, Example, Message, Prompt, Proposal, Room, Sampling, Score, UpperBounds
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=1024)
-IDLE = 3
+DRY = 3
 """Steps in a row without a candidate that end the search, where they had a `MINIBATCH` of the code together. Ours."""
 
 
@@ -117,7 +117,7 @@ class SIMBA:
             known = [Estimate(prompt, mean, size) for prompt, mean in scored.items()]
             run.record([*known, Estimate(run.initial, means[run.initial], size)], [winners[-1]])
             # A few small steps without one are luck.
-            if idle >= IDLE and idle * size >= MINIBATCH:
+            if idle >= DRY and idle * size >= MINIBATCH:
                 run.warn(f"the runs on one input did not differ in {idle} steps in a row, so the search ended early")
                 break
         self._end(run, plan, winners, held)

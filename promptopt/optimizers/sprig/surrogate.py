@@ -23,7 +23,7 @@ from typing import Protocol
 
 from promptopt.optimizers.sprig.edits import Parts
 
-PAIRS = 20_000
+PAIRS_LEARNED = 20_000
 """Pairs learned from, about: as many of each draw as its share of the prompts, by chance where it has more. The paper:
 100,000."""
 GAP = 10.0
@@ -60,7 +60,7 @@ class RewardModel:
         from scipy.optimize import minimize
 
         prompts = sum(map(len, draws))
-        pairs = [pair for draw in draws for pair in _ordered_pairs(draw, max(1, PAIRS * len(draw) // prompts))]
+        pairs = [pair for draw in draws for pair in _ordered_pairs(draw, max(1, PAIRS_LEARNED * len(draw) // prompts))]
         # In the order they come up: that of a set would differ between processes.
         names = list(
             dict.fromkeys(name for better, worse, _ in pairs for name in (*_features(better), *_features(worse)))

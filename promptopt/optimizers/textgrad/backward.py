@@ -25,7 +25,7 @@ from promptopt.tasks.parts import focused
 from promptopt.text import shorten
 from promptopt.types import Example, Prompt, Sampling, Score
 
-CUT = 2_000
+FIXED_VALUE_CHARACTERS = 2_000
 """Characters of a value that is not to be changed."""
 
 
@@ -57,14 +57,18 @@ class _Item:
     def objective(self) -> str:
         """How the output was judged, and what would have been right."""
         right = untold(self.example, self.score)
-        return AT_LOSS.format(judged=self.judged) + (RIGHT.format(target=shorten(right, CUT)) if right else "")
+        return AT_LOSS.format(judged=self.judged) + (
+            RIGHT.format(target=shorten(right, FIXED_VALUE_CHARACTERS)) if right else ""
+        )
 
     def exchange(self, node: Node) -> str:
         """What a call was given and gave; of a cell of one call, the fields of the example."""
         given = node.exchange
         if not given:
             given = "\n".join(f"{name}: {value}" for name, value in self.example.fields)
-        return EXCHANGE.format(given=shorten(given, CUT), gave=shorten(node.value, CUT))
+        return EXCHANGE.format(
+            given=shorten(given, FIXED_VALUE_CHARACTERS), gave=shorten(node.value, FIXED_VALUE_CHARACTERS)
+        )
 
 
 def criticisms_of(
@@ -122,7 +126,7 @@ def _request(run: Run, prompt: Prompt, item: _Item, node: Node, parent: Node, ob
         value = parent.value
     else:
         role = OUTPUT_ROLE if node.kind == "output" else REPLY_ROLE
-        task, value = run.task, shorten(parent.value, CUT)
+        task, value = run.task, shorten(parent.value, FIXED_VALUE_CHARACTERS)
     return BACKWARD.render(
         {
             "task": show_task(task, prompt) if parent.kind == "text" else "",

@@ -28,7 +28,7 @@ from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import show_task
 from promptopt.operators.rewrite import revisions
 from promptopt.optimizers.textgrad.backward import Criticism, criticisms_of, numbered_exchanges, summed_up, within_words
-from promptopt.optimizers.textgrad.requests import CONSTRAINTS, FORM, HISTORY, UPDATE
+from promptopt.optimizers.textgrad.requests import CONSTRAINTS, FORM, HISTORY_HEAD, UPDATE
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.epochs import Epochs
@@ -42,7 +42,7 @@ STEPS = 12
 """Three epochs of four steps (code)."""
 VALIDATION, VALIDATION_LEAST, VALIDATION_SHARE = 50, 10, 25
 """Examples that a step is judged by, at most (code: 50 to 100) and at least, and evaluations for each. Ours."""
-WORDS = 6_000
+CRITICISM_WORDS = 6_000
 """Words of criticism in one update, with their exchanges. Ours: users' contexts overflow near a hundred failures."""
 DRY = 6
 """Steps in a row without a new text that end the search. Ours."""
@@ -170,7 +170,7 @@ class TextGrad:
         asked: list[tuple[Prompt, str, str]] = []
         for part, criticisms in found.items():
             if criticisms:
-                said = self._said(run, within_words(criticisms, WORDS), summed=summed)
+                said = self._said(run, within_words(criticisms, CRITICISM_WORDS), summed=summed)
                 asked.append((current, part, self._update(run, current, part, said, history[part])))
                 # Whatever comes of it: criticism that is repeated says that the last change was too small.
                 history[part].append((current[part], "\n".join(each.text for each in criticisms)))
@@ -205,7 +205,7 @@ class TextGrad:
                 "constraints": CONSTRAINTS + "".join(f"- {each}\n" for each in self.constraints)
                 if self.constraints
                 else "",
-                "history": f"{HISTORY}{recalled}\n" if shown else "",
+                "history": f"{HISTORY_HEAD}{recalled}\n" if shown else "",
                 # A token is about three quarters of a word; two thirds leave a margin.
                 "words": str(max(1, edit_limit(section, self.longest, run.count_tokens) * 2 // 3)),
             }

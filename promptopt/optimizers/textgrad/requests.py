@@ -59,6 +59,8 @@ Write it in at most {words} words, in this form:
     ("name", "task", "section", "criticisms", "constraints", "history", "words"),
 )
 CONSTRAINTS = "\nThe new text must keep to this:\n"
-HISTORY = "\nThe text before, and what was criticised of it then. Where the same is criticised again, change more:\n"
+HISTORY_HEAD = (
+    "\nThe text before, and what was criticised of it then. Where the same is criticised again, change more:\n"
+)
 TAG = "feedback"
-FORM = Form(UPDATE, CONSTRAINTS, HISTORY, BACKWARD)
+FORM = Form(UPDATE, CONSTRAINTS, HISTORY_HEAD, BACKWARD)

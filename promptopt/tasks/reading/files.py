@@ -39,7 +39,7 @@ from promptopt.types import Example
 
 _UNPACKED = {".gz": "gunzip -k", ".zip": "unzip", ".bz2": "bunzip2 -k", ".xz": "unxz -k", ".zst": "unzstd"}
 _TEXT_SUFFIXES = (".txt", ".log", ".md")
-KEPT = 50_000
+ROWS_KEPT = 50_000
 """The most rows kept of one file. Ours."""
 
 
@@ -52,7 +52,7 @@ class FileContents:
     warnings: tuple[str, ...] = ()
 
 
-def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KEPT) -> FileContents:
+def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = ROWS_KEPT) -> FileContents:
     """The examples in a file. Without an input column, the file has to hold OpenAI-Evals samples.
 
     Raises DataError for what is wrong with the file, ConfigError when it is not said which column is the input.
@@ -79,7 +79,7 @@ def read_examples(path: Path, columns: Columns, *, seed: int = 0, most: int = KE
 
 
 def examples_from(
-    path: Path, rows: Iterator[Row], columns: ColumnRoles, *, seed: int = 0, most: int = KEPT
+    path: Path, rows: Iterator[Row], columns: ColumnRoles, *, seed: int = 0, most: int = ROWS_KEPT
 ) -> FileContents:
     """`rows` as examples, a seeded sample of `most` of them. Rows with a blank input are left out, with a warning.
 

@@ -21,7 +21,7 @@ from promptopt.tasks.tool_results import checked_tools, results_of
 from promptopt.text import counted
 from promptopt.types import HISTORY, Example, Message, tool_names
 
-PARTS = ("persona", "goal", "facts", "ends")
+SCENARIO_PARTS = ("persona", "goal", "facts", "ends")
 """What the one who plays the user is told, in this order."""
 _OTHER_FIELDS = ("opening", "target", "group", "slice", "tools", "results", "demands", "id")
 
@@ -48,7 +48,7 @@ def scenario(
     if not goal.strip():
         raise ConfigError("a scenario has no goal; say what the user wants, as scenario('cancel order 17')")
     told = {"persona": persona, "goal": goal, "facts": facts, "ends": ends}
-    text = "\n".join(_titled(name, told[name].strip()) for name in PARTS if told[name].strip())
+    text = "\n".join(_titled(name, told[name].strip()) for name in SCENARIO_PARTS if told[name].strip())
     begun = (Message("user", opening.strip()),) if opening.strip() else ()
     offered = checked_tools(tools, "scenario: tools")
     given = results_of(results, offered, "scenario: results")
@@ -81,9 +81,9 @@ def read_scenarios(
                     f"{where_is(path, number)}: the scenario has no {name!r}; write it there, or remove the row "
                     f"(it has {', '.join(row) if row else 'nothing'})"
                 )
-        unknown.update(dict.fromkeys(name for name in row if name not in (*PARTS, *_OTHER_FIELDS, *variables)))
+        unknown.update(dict.fromkeys(name for name in row if name not in (*SCENARIO_PARTS, *_OTHER_FIELDS, *variables)))
         made = scenario(
-            **{name: texts.get(name, "") for name in (*PARTS, "opening", "target", "group")},
+            **{name: texts.get(name, "") for name in (*SCENARIO_PARTS, "opening", "target", "group")},
             **{name: texts[name] for name in variables},
         )
         where = where_is(path, number)
@@ -94,7 +94,7 @@ def read_scenarios(
     if unknown:
         said.append(
             f"{path.name}: {', '.join(map(repr, unknown))} of the scenarios is read by nobody; a scenario has "
-            f"{', '.join((*PARTS, *_OTHER_FIELDS[:-1]))}, and what [simulation] variables names"
+            f"{', '.join((*SCENARIO_PARTS, *_OTHER_FIELDS[:-1]))}, and what [simulation] variables names"
         )
     if len(found) < rows_read:
         said.append(f"{path.name}: {counted(rows_read - len(found), 'scenario')} left out that is there twice")
@@ -131,7 +131,7 @@ def _silent(path: Path, examples: Iterable[Example]) -> list[str]:
 
 def check_variables(path: Path, variables: Sequence[str]) -> None:
     """Raise ConfigError where a variable has the name of something else in a scenario."""
-    taken = next((name for name in variables if name in (*PARTS, *_OTHER_FIELDS, HISTORY)), None)
+    taken = next((name for name in variables if name in (*SCENARIO_PARTS, *_OTHER_FIELDS, HISTORY)), None)
     if taken is not None:
         raise ConfigError(
             f"{path}: [simulation] variables names {taken!r}, which the assistant is not to know; rename the variable "

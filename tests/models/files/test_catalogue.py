@@ -263,7 +263,7 @@ def test_a_full_disk_is_seen_before_anything_is_fetched(
     models: Path, registry: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    with pytest.raises(BackendError, match=f"needs {len(CONTENT) + fetch.SPARE} bytes, 1000 are free"):
+    with pytest.raises(BackendError, match=f"needs {len(CONTENT) + fetch.FREE_BYTES} bytes, 1000 are free"):
         catalogue.pull("tiny")
     assert downloads(registry) == []
 

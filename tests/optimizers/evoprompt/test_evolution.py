@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from promptopt.errors import ConfigError
 from promptopt.operators.drafts import unusable
 from promptopt.operators.reflect import read_last
-from promptopt.operators.replies import NOTHING
+from promptopt.operators.replies import UNKNOWN_FORM
 from promptopt.optimizers.evoprompt.evolution import Rewriting, fittest_first, wheel
 from promptopt.optimizers.evoprompt.worked_examples import CLASSIFICATION, SIMPLIFICATION, Operator, Worked
 from promptopt.types import Estimate, Prompt, Reply
@@ -69,7 +69,7 @@ def test_a_worked_example_is_a_reply_as_it_should_be(worked: Worked, form: Opera
     final = read_last(Reply(f"1. {reply}"), "prompt")
     assert final == worked.steps[form][-1]
     for prompt in worked.prompts.values():
-        assert unusable(final, prompt, most=400, tags=("prompt",), form=NOTHING, count_tokens=len) is None
+        assert unusable(final, prompt, most=400, tags=("prompt",), form=UNKNOWN_FORM, count_tokens=len) is None
     assert {*worked.prompts.values(), final} <= set(worked.texts())
 
 

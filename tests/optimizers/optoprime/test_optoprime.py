@@ -13,7 +13,7 @@ from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.operators.suggestions import suggestions
 from promptopt.optimizers.optoprime.method import COOL, DRY, OptoPrime
-from promptopt.optimizers.optoprime.problem import CUT, Problem
+from promptopt.optimizers.optoprime.problem import FIXED_VALUE_CHARACTERS, Problem
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
@@ -213,8 +213,8 @@ def test_a_value_is_cut_visibly_and_a_text_is_never_cut() -> None:
     text = problem.render(task, prompt, [], [100])
     assert long.strip() in text
     others = text.split("#Others\n")[1].split("#Outputs")[0]
-    assert others.count("x") <= CUT
-    assert len(others) < CUT + 100
+    assert others.count("x") <= FIXED_VALUE_CHARACTERS
+    assert len(others) < FIXED_VALUE_CHARACTERS + 100
     assert "..." in others or "…" in others or "[" in others
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from promptopt.optimizers.plum.neighbours import ATTEMPTS, EDITING, Editing, Editor
+from promptopt.optimizers.plum.neighbours import EDITING, EDITS_TRIED, Editing, Editor
 from promptopt.run import Run
 from promptopt.tasks.task import Task
 from tests.optimizers.plum.phrase_search import BARS, Bars, mute, task_of, within_run
@@ -87,7 +87,7 @@ def test_five_attempts_are_made_for_each_neighbour_that_is_wanted(tmp_path: Path
     found, rejected, warnings = edited(tmp_path, draw, "a", BARS)
     edits = {"del: too few phrases", "swap: too few phrases", "sub: no paraphrase"}
     assert found == 0
-    assert sum(rejected.values()) == ATTEMPTS * 3 == 15
+    assert sum(rejected.values()) == EDITS_TRIED * 3 == 15
     assert set(rejected) == edits
     [warning] = warnings
     assert all(each in warning for each in edits)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.plum.paraphrases import PARAPHRASER, Paraphraser, read_variants
+from promptopt.optimizers.plum.paraphrases import SAMPLING, Paraphraser, read_variants
 from promptopt.run import Run
 from promptopt.types import Finish, Reply, Request
 from tests.optimizers.plum.phrase_search import lengthen, text_of, within_run
@@ -42,7 +42,7 @@ def test_of_a_reply_cut_at_length_the_complete_variants_count() -> None:
 
 def variants_of(home: Path, reply: str | Reply, phrase: str = "the review", count: int = 10) -> tuple[object, Run]:
     def ask(run: Run) -> tuple[object, Run]:
-        return Paraphraser(run, count, PARAPHRASER).variants([(phrase, f"Read {phrase}.")])[0], run
+        return Paraphraser(run, count, SAMPLING).variants([(phrase, f"Read {phrase}.")])[0], run
 
     return within_run(home, "Read the review.", ask, proposer=lambda _: reply)
 
@@ -93,7 +93,7 @@ def test_each_phrase_is_asked_for_once_with_the_first_sentence_it_stood_in(tmp_p
     proposer = Scripted(lengthen, name="paraphraser")
 
     def ask(run: Run) -> list[list[tuple[str, ...]]]:
-        paraphraser = Paraphraser(run, 3, PARAPHRASER)
+        paraphraser = Paraphraser(run, 3, SAMPLING)
         one, two, three = (("one way", "Say one way."), ("two ways", "Say two."), ("three ways", "Say three."))
         batches = [[one, two, ("one way", "Not one way.")], [two, three], [], [("one way", "")]]
         return [paraphraser.variants(batch) for batch in batches]

@@ -16,7 +16,7 @@ from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.simba.contrast import buckets, dropped, percentile, poisson, positions, softmax_draw
-from promptopt.optimizers.simba.method import IDLE, SIMBA
+from promptopt.optimizers.simba.method import DRY, SIMBA
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
@@ -158,7 +158,7 @@ def test_examples_whose_runs_differ_most_come_first() -> None:
     assert buckets(examples[:1], [[score(0), score(1)]])[0].runs[0].value == 1
 
 
-@pytest.mark.parametrize(("size", "steps"), [(16, IDLE), (8, 4), (4, 8)])
+@pytest.mark.parametrize(("size", "steps"), [(16, DRY), (8, 4), (4, 8)])
 def test_runs_that_are_all_alike_make_no_candidate_and_end_the_search(size: int, steps: int, tmp_path: Path) -> None:
     # A few small steps without a candidate are luck: they must have had as many examples as one step of the code.
     method = SIMBA(rounds=12, minibatch=size, candidates=3)
