@@ -164,7 +164,7 @@ def _introduce(trial: Trial, asked: BoundSearch, store: Store, session: Session,
     run.tell(
         Planned(
             run_id=trial.id,
-            plan=trial.allocation,
+            allocation=trial.allocation,
             smallest_gain=gain,
             recorded=recorded,
             look=look.number,

@@ -81,13 +81,13 @@ def compare(
             raise ConfigError("--prompts compares prompts and --methods searches: give one of them")
         asked = _comma_separated(models) or [config.model]
         return transfer(config, asked, _comma_separated(prompts), dry_run=dry_run, json=json, quiet=quiet)
-    plan = planned_table(config, methods, models, seeds)
+    design = table_design(config, methods, models, seeds)
     if dry_run:
-        return _foresee(plan, json=json)
-    found, code = _rows_run(plan, jobs, quiet, on)
+        return _foresee(design, json=json)
+    found, code = _rows_run(design, jobs, quiet, on)
     _show_comparison(found, as_json=json)
     if out is not None:
-        _keep(Path(out), plan, found, quiet)
+        _keep(Path(out), design, found, quiet)
     if code:
         raise typer.Exit(code)
 
@@ -101,32 +101,32 @@ def _again(folder: Path, *, alone: bool, json: bool, quiet: bool) -> None:
     _show_comparison(rerun(folder, quiet=quiet), as_json=json)
 
 
-def _foresee(plan: PlannedTable, *, json: bool) -> None:
+def _foresee(design: TableDesign, *, json: bool) -> None:
     """Show what the searches would take."""
     from promptopt.cli.dry_runs import forecast_compare
 
     # One seed of each: another takes about as much.
     # Backwards twice: of each the first seed stays, in the order of the table.
-    firsts = {(cell.task, cell.method, cell.model): cell for cell in reversed(plan.cells)}
-    runs = [plan.config_of(cell) for cell in reversed(firsts.values())]
-    show_forecast(forecast_compare(plan.config, runs, len(plan.cells) // len(runs)), as_json=json)
+    firsts = {(cell.task, cell.method, cell.model): cell for cell in reversed(design.cells)}
+    runs = [design.config_of(cell) for cell in reversed(firsts.values())]
+    show_forecast(forecast_compare(design.config, runs, len(design.cells) // len(runs)), as_json=json)
 
 
-def _keep(out: Path, plan: PlannedTable, found: Comparison, quiet: bool) -> None:
-    from promptopt.comparison.folder import CommandPlan, save
+def _keep(out: Path, design: TableDesign, found: Comparison, quiet: bool) -> None:
+    from promptopt.comparison.folder import CommandDesign, save
     from promptopt.places import writing
     from promptopt.store.runs import Store
 
     with writing(out, "--out"):
         with Store() as store:
-            save(out, CommandPlan(_shared(plan.config), plan.tasks), found, store)
+            save(out, CommandDesign(_shared(design.config), design.tasks), found, store)
         _page(out, found)
     if not quiet:
         say(f"the comparison is in {out}; `promptopt compare --from {out}` makes it again")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class PlannedTable:
+class TableDesign:
     """The cells, the options they share, the task file that each task's name means, and each method's own settings."""
 
     cells: tuple[TableCell, ...]
@@ -143,7 +143,7 @@ class PlannedTable:
         )
 
 
-def planned_table(config: RunConfig, methods: str | None, models: str | None, seeds: str) -> PlannedTable:
+def table_design(config: RunConfig, methods: str | None, models: str | None, seeds: str) -> TableDesign:
     """What is asked for. Raises ConfigError for what is no task, method or number of seeds, before anything is run."""
     from promptopt.binding.plan import DEFAULT_EVALUATIONS
     from promptopt.binding.settings import build_optimizer
@@ -170,16 +170,16 @@ def planned_table(config: RunConfig, methods: str | None, models: str | None, se
     for each in asked:
         check_spec(each)
     cells = cells_of(tasks, named, asked, _seeds(seeds))
-    plan = PlannedTable(tuple(cells), config, tasks)
+    design = TableDesign(tuple(cells), config, tasks)
     # Made and thrown away: a setting or a task file that is wrong is said before the first run is paid for.
     for cell in {(cell.task, cell.method): cell for cell in cells}.values():
-        build_optimizer(cell.method, plan.config_of(cell).settings)
+        build_optimizer(cell.method, design.config_of(cell).settings)
     for task in tasks.values():
         task_of(dataclasses.replace(config, task=task, settings=dict[str, Setting]()))
-    return plan
+    return design
 
 
-def _rows_run(plan: PlannedTable, jobs: int, quiet: bool, on: str | None) -> tuple[Comparison, int]:
+def _rows_run(design: TableDesign, jobs: int, quiet: bool, on: str | None) -> tuple[Comparison, int]:
     """The comparison, and the exit code: whether it was stopped before its end, or all of it failed."""
     from promptopt.comparison.cells import INTERRUPTED, run_cells
     from promptopt.comparison.compare import compared
@@ -187,31 +187,31 @@ def _rows_run(plan: PlannedTable, jobs: int, quiet: bool, on: str | None) -> tup
     def run(cell: TableCell) -> Report:
         from promptopt.cli.optimize import run
 
-        return run(plan.config_of(cell), quiet=True)[1].to_json()
+        return run(design.config_of(cell), quiet=True)[1].to_json()
 
-    told = _teller(len(plan.cells), quiet)
+    told = _teller(len(design.cells), quiet)
     if on is not None:
         from promptopt.cli.on_ray import workers
         from promptopt.cli.optimize import asked
 
-        specs = [spec for cell in plan.cells for spec in asked(plan.config_of(cell))]
+        specs = [spec for cell in design.cells for spec in asked(design.config_of(cell))]
         with workers(on, list(dict.fromkeys(specs))) as (command, count):
-            apart = partial(_as_a_command, plan, command)
-            rows = list(run_cells(plan.cells, apart, jobs=max(2, count), tell=told))
+            apart = partial(_as_a_command, design, command)
+            rows = list(run_cells(design.cells, apart, jobs=max(2, count), tell=told))
     elif jobs > 1:
-        rows = list(run_cells(plan.cells, partial(_as_a_command, plan, _in_a_process), jobs=jobs, tell=told))
+        rows = list(run_cells(design.cells, partial(_as_a_command, design, _in_a_process), jobs=jobs, tell=told))
     else:
-        rows = list(run_cells(plan.cells, run, tell=told))
+        rows = list(run_cells(design.cells, run, tell=told))
     stopped = any(row.status == "suspended" and row.why == INTERRUPTED for row in rows)
     failed = all(row.status == "failed" for row in rows)
-    return compared(plan.cells, rows), SUSPENDED if stopped else FAILED if failed else FINISHED
+    return compared(design.cells, rows), SUSPENDED if stopped else FAILED if failed else FINISHED
 
 
-def _as_a_command(plan: PlannedTable, command: Command, cell: TableCell) -> Report:
+def _as_a_command(design: TableDesign, command: Command, cell: TableCell) -> Report:
     """The result of `promptopt optimize` for a cell. Raises BackendError with what that said, where it failed."""
     from promptopt.cli.report import command_of
 
-    stored = {name: value for name, value in dataclasses.asdict(plan.config_of(cell)).items() if value is not None}
+    stored = {name: value for name, value in dataclasses.asdict(design.config_of(cell)).items() if value is not None}
     # Started anew from the words of a command: a run is the same in another process and on another machine.
     code, out, err = command([*shlex.split(command_of(stored))[1:], "--json", "--quiet"])
     try:

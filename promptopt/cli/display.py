@@ -76,7 +76,7 @@ class Lines:
         match event:
             # The caps of the whole run: a snapshot's own leave out what is set aside for its end.
             case Planned():
-                self._caps = event.plan.total
+                self._caps = event.allocation.total
                 for line in opening_lines(event):
                     self._write(line)
             case PhaseBegun():

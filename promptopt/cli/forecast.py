@@ -65,7 +65,7 @@ class Forecast:
     roles: tuple[RoleForecast, ...]
     minutes: float | None
     speed_from: int
-    plan: Allocation
+    allocation: Allocation
     smallest_gain: float
     warnings: tuple[str, ...]
     rounds: str = ""
@@ -96,7 +96,7 @@ class Forecast:
             "spread": None if self.spread is None else asdict(self.spread),
             "roles": {role.role: role.to_json() for role in self.roles},
             "minutes": self.minutes,
-            "reserve": asdict(self.plan.reserve),
+            "reserve": asdict(self.allocation.reserve),
             "smallest_gain": self.smallest_gain,
             "look": {"number": self.look, "alpha": self.alpha},
             "rounds": self.rounds,
@@ -108,8 +108,8 @@ class Forecast:
         lines = [role_table(self.roles), "", time_said(self.minutes, self.speed_from, self.roles)]
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
-        lines.append(sentence(self.plan.describe()))
-        lines.append(sentence(smallest_gain_line(self.plan.test, self.smallest_gain, len(self.task.test))))
+        lines.append(sentence(self.allocation.describe()))
+        lines.append(sentence(smallest_gain_line(self.allocation.test, self.smallest_gain, len(self.task.test))))
         if self.look > 1:
             lines.append(sentence(looked_at(self.look, self.alpha)))
         if self.rounds:
@@ -179,7 +179,7 @@ def _method_and_task(config: RunConfig, given: Task) -> tuple[Optimizer, Task]:
 
 
 def _warnings(said: Sequence[str]) -> tuple[str, ...]:
-    """What the plan does not say itself."""
+    """What the allocation does not say itself."""
     return beside_test_size(filter(None, said))
 
 

@@ -56,7 +56,7 @@ class Live:
     def __call__(self, event: Event) -> None:
         """Keep what must not scroll away: the plan and the warnings."""
         if isinstance(event, Planned):
-            self._caps = event.plan.total
+            self._caps = event.allocation.total
             for line in opening_lines(event):
                 # No markup: what a model or a file wrote may hold brackets.
                 self._console.print(visible(line), markup=False, highlight=False)

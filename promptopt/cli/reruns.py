@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptopt.binding.config import config_from
-from promptopt.cli.compare import PlannedTable
+from promptopt.cli.compare import TableDesign
 from promptopt.cli.output import say, without_secrets
 from promptopt.errors import DataError, PromptoptError
 
 if TYPE_CHECKING:
-    from promptopt.comparison.folder import CommandPlan
+    from promptopt.comparison.folder import CommandDesign
     from promptopt.comparison.table import Comparison
 
 
@@ -23,8 +23,8 @@ def rerun(folder: Path, *, quiet: bool) -> Comparison:
     """
     from promptopt.comparison.folder import load
 
-    plan, found = load(folder)
-    made, why = _made_again(folder, plan, found)
+    design, found = load(folder)
+    made, why = _made_again(folder, design, found)
     if not quiet:
         total = len(found.rows)
         say(f"every number follows from the rows; {made} of {total} runs were made again from the calls, all equal")
@@ -33,27 +33,27 @@ def rerun(folder: Path, *, quiet: bool) -> Comparison:
     return found
 
 
-def _made_again(folder: Path, plan: CommandPlan, found: Comparison) -> tuple[int, str]:
+def _made_again(folder: Path, design: CommandDesign, found: Comparison) -> tuple[int, str]:
     """How many runs were made again, and why the first of the others was not."""
     from promptopt.comparison.cells import row_of
     from promptopt.comparison.folder import STORE, differences, rerun_cells
 
     store = folder / STORE
-    if not plan.config or not store.is_file():
-        return 0, "the folder holds no calls" if plan.config else "the comparison was made from Python"
-    config = {**plan.config}
+    if not design.config or not store.is_file():
+        return 0, "the folder holds no calls" if design.config else "the comparison was made from Python"
+    config = {**design.config}
     if "data" in config:
         # The folder names what it holds from its own place.
         config["data"] = str(folder / config["data"])
-    tasks = {name: str(folder / task) if task.endswith(".toml") else task for name, task in plan.tasks.items()}
-    planned = PlannedTable(tuple(rerun_cells(found)), config_from(config), tasks)
+    tasks = {name: str(folder / task) if task.endswith(".toml") else task for name, task in design.tasks.items()}
+    table = TableDesign(tuple(rerun_cells(found)), config_from(config), tasks)
     rows = {row.cell: row for row in found.rows}
     made, why = 0, ""
-    for cell in planned.cells:
+    for cell in table.cells:
         from promptopt.cli.optimize import run
 
         try:
-            result = run(planned.config_of(cell), quiet=True, replay=store)[1]
+            result = run(table.config_of(cell), quiet=True, replay=store)[1]
         except PromptoptError as error:
             why = why or f"{cell}: {without_secrets(str(error))}"
             continue

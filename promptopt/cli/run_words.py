@@ -21,9 +21,9 @@ def opening_lines(event: Planned) -> list[str]:
     """The run's name, what is set aside and planned, what the test can show, and what is already paid for."""
     lines = [
         f"run {event.run_id}",
-        event.plan.describe(),
+        event.allocation.describe(),
         *([event.search] if event.search else []),
-        smallest_gain_line(event.plan.test, event.smallest_gain, event.held),
+        smallest_gain_line(event.allocation.test, event.smallest_gain, event.held),
     ]
     # A run that goes on repeats no look: its own was entered before.
     if event.look > 1 and not event.again:

@@ -1,4 +1,4 @@
-"""A comparison as a folder that another person can check and run again: its plan, rows, numbers, tasks and calls."""
+"""A comparison as a folder that another person can check and run again: its design, rows, numbers, tasks and calls."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from promptopt.store.runs import Store
 from promptopt.types.identity import without_surrogates
 
 FORMAT = 1
-PLAN = "comparison.json"
+DESIGN = "comparison.json"
 ROWS = "cells.jsonl"
 STORE = "store.db"
 TABLE = "table.txt"
 
 
 @dataclass(frozen=True, slots=True)
-class CommandPlan:
+class CommandDesign:
     """What was asked for: the options of the command line that all runs share, and the task that each name means.
 
     `config`: empty where the comparison was made from Python, which can be checked but not run again from here.
@@ -38,20 +38,20 @@ class CommandPlan:
     tasks: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def save(folder: Path, plan: CommandPlan, found: Comparison, store: Store | None) -> None:
+def save(folder: Path, design: CommandDesign, found: Comparison, store: Store | None) -> None:
     """Write the folder, making it where it is missing. Raises OSError.
 
     `store`: where the runs are; their calls are copied, so that running them again asks no model.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = {name: _task_copied(folder, name, task) for name, task in plan.tasks.items()}
-    config = dict(plan.config)
+    tasks = {name: _task_copied(folder, name, task) for name, task in design.tasks.items()}
+    config = dict(design.config)
     if "data" in config:
         # Relative, so that the folder can be moved or sent.
         config["data"] = _copied(folder / "data", Path(config["data"])).relative_to(folder).as_posix()
     cells = [asdict(row.cell) for row in found.rows]
     said = {"format": FORMAT, "config": config, "tasks": tasks, "cells": cells, "result": found.to_json()}
-    _write_text(folder / PLAN, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+    _write_text(folder / DESIGN, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
     _write_text(folder / ROWS, "".join(json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in found.rows))
     _write_text(folder / TABLE, f"{found}\n")
     if store is not None:
@@ -59,18 +59,18 @@ def save(folder: Path, plan: CommandPlan, found: Comparison, store: Store | None
             copy_runs(store, target, [row.run_id for row in found.rows if row.run_id])
 
 
-def load(folder: Path) -> tuple[CommandPlan, Comparison]:
+def load(folder: Path) -> tuple[CommandDesign, Comparison]:
     """What `save` wrote; every number is computed anew from the rows, and held against those written.
 
     Raises DataError for a folder that is none of ours, of a newer version, or whose numbers do not follow.
     """
     try:
-        said: Any = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        said: Any = json.loads((folder / DESIGN).read_text(encoding="utf-8"))
         if said["format"] != FORMAT:
             raise DataError(f"{folder} was written by another version (format {said['format']}); upgrade promptopt")
         lines = (folder / ROWS).read_text(encoding="utf-8").splitlines()
         rows = [row_from(json.loads(line)) for line in lines]
-        plan = CommandPlan(said["config"], said["tasks"])
+        design = CommandDesign(said["config"], said["tasks"])
         found = compared([TableCell(**each) for each in said["cells"]], rows)
     except OSError as cause:
         raise DataError(
@@ -82,8 +82,8 @@ def load(folder: Path) -> tuple[CommandPlan, Comparison]:
     # Through JSON, as those written were: tuples are lists there.
     wrong = next(_differences("", said["result"], json.loads(json.dumps(found.to_json()))), None)
     if wrong is not None:
-        raise DataError(f"the numbers in {folder / PLAN} do not follow from {ROWS}: {wrong}; one of them was changed")
-    return plan, found
+        raise DataError(f"the numbers in {folder / DESIGN} do not follow from {ROWS}: {wrong}; one of them was changed")
+    return design, found
 
 
 def differences(first: Row, second: Row) -> list[str]:

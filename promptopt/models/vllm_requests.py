@@ -56,7 +56,7 @@ class LogProbs:
 
 
 @dataclass(frozen=True, slots=True)
-class LogProbPlan:
+class LogProbSchedule:
     """The reads that a `Forced` takes, and `where[i][k]`: the read that scores token k of continuation i."""
 
     reads: tuple[LogProbRequest, ...]
@@ -73,7 +73,7 @@ class LogProbPlan:
         ]
 
 
-def plan(forced: Forced, shared: int, block: int, *, along: bool) -> LogProbPlan:
+def schedule(forced: Forced, shared: int, block: int, *, along: bool) -> LogProbSchedule:
     """The cheapest way to score `forced`, by the tokens that have to be computed.
 
     `shared`: leading tokens of the context that the cache will hold; it does so in blocks of `block` tokens. `along`:
@@ -92,7 +92,7 @@ def plan(forced: Forced, shared: int, block: int, *, along: bool) -> LogProbPlan
         for number, read in enumerate(beside.reads)
     )
     # Tokens first, then requests; of equals the reads ahead, whose rows need no proof.
-    return beside if (cost, len(beside.reads)) < (ahead, len(tree.places)) else tree.plan(forced)
+    return beside if (cost, len(beside.reads)) < (ahead, len(tree.places)) else tree.schedule(forced)
 
 
 def _computed(length: int, known: int, block: int) -> int:
@@ -128,7 +128,7 @@ class _Tree:
                 edge = (node, whole[place])
             self._paths.append(path)
 
-    def plan(self, forced: Forced) -> LogProbPlan:
+    def schedule(self, forced: Forced) -> LogProbSchedule:
         """A read for every beginning, asking for all that follows it."""
         reads: list[LogProbRequest] = []
         numbers: dict[tuple[int, int], int] = {}
@@ -142,10 +142,10 @@ class _Tree:
             tuple(numbers[node, token] for node, token in zip(path, whole[start:], strict=True))
             for path, whole, start in zip(self._paths, forced.wholes, forced.starts, strict=True)
         )
-        return LogProbPlan(tuple(reads), where)
+        return LogProbSchedule(tuple(reads), where)
 
 
-def _along(forced: Forced, *, fresh: bool) -> LogProbPlan:
+def _along(forced: Forced, *, fresh: bool) -> LogProbSchedule:
     """A read for every distinct continuation: all of its tokens but the last as rows, the last as what follows."""
     numbers: dict[tuple[tuple[int, ...], int], int] = {}
     reads: list[LogProbRequest] = []
@@ -158,14 +158,14 @@ def _along(forced: Forced, *, fresh: bool) -> LogProbPlan:
         (numbers[whole, start],) * (len(whole) - start) if start < len(whole) else ()
         for whole, start in zip(forced.wholes, forced.starts, strict=True)
     )
-    return LogProbPlan(tuple(reads), where)
+    return LogProbSchedule(tuple(reads), where)
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreBatch:
-    """The reads of several plans in the order they are sent: those of prefixes that plans share come first.
+    """The reads of several schedules in the order they are sent: those of prefixes that schedules share come first.
 
-    `after`: as in `Waiting`. `owners[i]`: (plan, its read) of read i, None for a prefix.
+    `after`: as in `Waiting`. `owners[i]`: (schedule, its read) of read i, None for a prefix.
     """
 
     reads: tuple[LogProbRequest, ...]
@@ -173,13 +173,13 @@ class ScoreBatch:
     owners: tuple[tuple[int, int] | None, ...]
 
 
-def batch(plans: Sequence[LogProbPlan], prefixes: Sequence[tuple[int, ...]], block: int) -> ScoreBatch:
-    """`prefixes[i]`: the leading tokens of plan i that the cache can hold, as in `prefixes_first`."""
+def batch(schedules: Sequence[LogProbSchedule], prefixes: Sequence[tuple[int, ...]], block: int) -> ScoreBatch:
+    """`prefixes[i]`: the leading tokens of schedule i that the cache can hold, as in `prefixes_first`."""
     first, leaders = prefixes_first(prefixes)
     reads = [LogProbRequest(prefix, len(prefix), ()) for prefix in first]
     after: list[int | None] = [None] * len(reads)
     owners: list[tuple[int, int] | None] = [None] * len(reads)
-    for number, (each, prefix, leader) in enumerate(zip(plans, prefixes, leaders, strict=True)):
+    for number, (each, prefix, leader) in enumerate(zip(schedules, prefixes, leaders, strict=True)):
         opening = len(reads)
         for part, read in enumerate(each.reads):
             # The context of the first holds further whole blocks that the others need.

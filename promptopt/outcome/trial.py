@@ -167,7 +167,7 @@ def _test_gain(trial: Trial, opened: _Opened) -> Gain | None:
 
 
 def _fitted(run: Run, capped: Ledger, allocation: Allocation) -> Allocation:
-    """The plan that what is left pays for, and a sentence at once where it is less than was promised."""
+    """The allocation that what is left pays for, and a sentence at once where it is less than was promised."""
     reserve = run.end_reserve()
     if reserve is None:
         return allocation
@@ -230,7 +230,7 @@ def _result_of_trial(
 
 
 def _of_task(task: Task, criterion: Criterion) -> tuple[str, ...]:
-    """What is to be known of the task and was said before the search; the size of the test the plan says."""
+    """What is to be known of the task and was said before the search; the size of the test that the allocation says."""
     # A foreign task may have none.
     said = beside_test_size(getattr(task, "warnings", ()))
     return beside_missing_targets(said) if by_judge(criterion.evaluator) else said

@@ -169,7 +169,7 @@ class Allocation:
     granted: int | None = None
 
     def enlarged(self, left: int | None, dev: int, test: int) -> Allocation:
-        """The plan when the search has ended and `left` cells may still be scored: more dev, then more test examples.
+        """The allocation after a search where `left` cells may still be scored: more dev, then more test examples.
 
         `dev`, `test`: the examples there are. Nothing of what was set aside is taken back.
         """

@@ -15,12 +15,12 @@ class Planned:
     `recorded`: calls of an earlier execution of the same run, which cost nothing again. `look`: which look at its test
     examples a verdict on anything new will be, at the two-sided level `alpha`. `again`: an earlier execution has shown
     a verdict, which is shown again unless the caps have changed. `held`: test examples that there are, of which the
-    plan may pay for fewer; 0: as many as it pays for. `finished`: an earlier execution reached the end. `search`: what
-    the method plans, in a sentence; empty where it does not plan.
+    allocation may pay for fewer; 0: as many as it pays for. `finished`: an earlier execution reached the end.
+    `search`: what the method plans, in a sentence; empty where it does not plan.
     """
 
     run_id: str
-    plan: Allocation
+    allocation: Allocation
     smallest_gain: float
     recorded: int
     look: int = 1

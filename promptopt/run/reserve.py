@@ -64,41 +64,44 @@ class Reserve:
 
         `ranked`: the candidates, best first, of which the first few may; `scored`: what is to be scored now.
         """
-        plan = self._allocation
-        total, search = plan.total, plan.search
-        likeliest = [estimate.prompt for estimate in ranked[: CONTENDERS * plan.finalists]]
+        allocation = self._allocation
+        total, search = allocation.total, allocation.search
+        likeliest = [estimate.prompt for estimate in ranked[: CONTENDERS * allocation.finalists]]
         # What is scored now has no rank yet, and may win all the same.
         contenders = dict.fromkeys([*likeliest, *scored])
         # The dearest case, so that the promised test is paid for whoever wins.
-        longest = sorted((each for each in contenders if each != start), key=self._tokens)[-plan.finalists :]
-        tokens, usd = self._take(start, longest, plan.dev, plan.test)
+        longest = sorted((each for each in contenders if each != start), key=self._tokens)[-allocation.finalists :]
+        tokens, usd = self._take(start, longest, allocation.dev, allocation.test)
         whole = _less(total.tokens, search.tokens, tokens)
         return replace(search, tokens=None if whole is None else int(whole), usd=_less(total.usd, search.usd, usd))
 
     def fitted(self, spent: Ledger, start: Prompt, ranked: Sequence[Prompt]) -> Allocation:
-        """The plan that what is left pays for; `ranked`: the candidates, best first.
+        """The allocation that what is left pays for; `ranked`: the candidates, best first.
 
         Where it is too little, the choice gives way before the test: fewer dev examples, then fewer finalists.
         """
-        plan = self._allocation
+        allocation = self._allocation
 
         def affordable(finalists: int, dev: int, test: int) -> bool:
             tokens, usd = self._take(start, ranked[:finalists], dev, test)
-            total = plan.total
+            total = allocation.total
             return (total.tokens is None or spent.tokens + tokens <= total.tokens) and (
                 total.usd is None or spent.usd is None or spent.usd + usd <= total.usd
             )
 
-        for finalists in range(plan.finalists, 0, -1):
+        for finalists in range(allocation.finalists, 0, -1):
             # Below a quarter, or eight examples, the choice among so many is a guess.
-            least = min(plan.dev, max(8, plan.dev // 4)) if finalists > 1 else 1
-            dev = next((dev for dev in range(plan.dev, least - 1, -1) if affordable(finalists, dev, plan.test)), None)
+            least = min(allocation.dev, max(8, allocation.dev // 4)) if finalists > 1 else 1
+            dev = next(
+                (dev for dev in range(allocation.dev, least - 1, -1) if affordable(finalists, dev, allocation.test)),
+                None,
+            )
             if dev is not None:
-                return replace(plan, finalists=finalists, dev=dev)
+                return replace(allocation, finalists=finalists, dev=dev)
         # Not even the least choice leaves the test whole, so now the test is cut too.
-        least = min(plan.dev, 8)
-        test = next((test for test in range(plan.test, 0, -1) if affordable(1, least, test)), 0)
-        return replace(plan, finalists=1, dev=least, test=test)
+        least = min(allocation.dev, 8)
+        test = next((test for test in range(allocation.test, 0, -1) if affordable(1, least, test)), 0)
+        return replace(allocation, finalists=1, dev=least, test=test)
 
     def _take(self, start: Prompt, finalists: Sequence[Prompt], dev: int, test: int) -> tuple[float, float]:
         """Tokens and dollars of the final choice, and of the test of the start and the longest finalist."""

@@ -24,15 +24,15 @@ NEWEST = sql.text("SELECT data, sha256 FROM blobs WHERE run = :run AND name = :n
 class Blobs:
     """The table of bytes by content: a key says all that they follow from."""
 
-    def __init__(self, engine: sql.Engine, where: str) -> None:
+    def __init__(self, database: sql.Engine, where: str) -> None:
         """`where`: the store, as errors name it."""
-        self._engine, self._where = engine, where
+        self._database, self._where = database, where
 
     def keep(self, key: bytes, run: str, name: str, data: bytes) -> None:
         """Keep `data` under `key`, in the place of what the run kept under `name` before. Raises StoreError."""
         row = {"key": key, "run": run, "name": name, "data": data, "sha256": hashlib.sha256(data).digest()}
         # One change: a process that is killed here leaves the old ones or the new ones, never neither.
-        with sentences(self._where), self._engine.begin() as connection:
+        with sentences(self._where), self._database.begin() as connection:
             connection.execute(FORGET, row)
             # Another run that came to the same keeps its own: it may be deleted, or asked for what it trained.
             if connection.execute(KEEP_BLOB, row).rowcount == 0:
@@ -50,7 +50,7 @@ class Blobs:
 
         Raises StoreError.
         """
-        with sentences(self._where), self._engine.connect() as connection:
+        with sentences(self._where), self._database.connect() as connection:
             rows = connection.execute(OWNERS, {"key": key, "own": _key_in_run(key, run)}).all()
         kept = [bytes(data) for _, data, digest in rows if hashlib.sha256(bytes(data)).digest() == bytes(digest)]
         # What this run keeps already would be taken out and put in again.
@@ -62,7 +62,7 @@ class Blobs:
         return self._one(NEWEST, {"run": run, "name": name})
 
     def _one(self, asked: sql.TextClause, named: Mapping[str, bytes | str]) -> bytes | None:
-        with sentences(self._where), self._engine.connect() as connection:
+        with sentences(self._where), self._database.connect() as connection:
             rows = connection.execute(asked, named).all()
         kept = [(bytes(data), bytes(digest)) for data, digest in rows]
         # Weights that are damaged would go unseen into every later reward; made anew they cost time alone.

@@ -31,10 +31,10 @@ class Cache:
     So each reply is safe within a moment of its arrival, while a thousand replies a second share their commits.
     """
 
-    def __init__(self, engine: sql.Engine, where: str) -> None:
-        self._engine = engine
+    def __init__(self, database: sql.Engine, where: str) -> None:
+        self._database = database
         self._where = where
-        self.blobs = Blobs(engine, where)
+        self.blobs = Blobs(database, where)
         self._waiting: list[tuple[bytes, *tuple[object, ...]]] = []
         # Rows of writes that failed, which whoever waited was told of: paid for, and tried again with the next.
         self._kept: list[tuple[bytes, *tuple[object, ...]]] = []
@@ -131,7 +131,7 @@ class Cache:
                 rows, self._waiting, self._busy = self._waiting, [], True
             failure: StoreError | None = None
             try:
-                with sentences(self._where), self._engine.begin() as connection:
+                with sentences(self._where), self._database.begin() as connection:
                     # In one order everywhere: two stores that commit the same keys in others would block each other.
                     each_of(connection, INSERT, sorted(rows, key=lambda row: row[0]))
             except StoreError as error:
@@ -151,7 +151,7 @@ class Cache:
         found: dict[bytes, str] = {}
         if not keys:
             return found
-        with sentences(self._where), self._engine.connect() as connection:
+        with sentences(self._where), self._database.connect() as connection:
             for start in range(0, len(keys), READ_AT_ONCE):
                 found.update(self._read(connection, list(keys[start : start + READ_AT_ONCE])))
         return found
@@ -171,17 +171,17 @@ class Cache:
 
     def forget(self, keys: Sequence[bytes]) -> None:
         """Drop calls whose replies are damaged, so that they can be stored again."""
-        with sentences(self._where), self._engine.begin() as connection:
+        with sentences(self._where), self._database.begin() as connection:
             connection.execute(sql.text("DELETE FROM calls WHERE key = :key"), [{"key": key} for key in keys])
 
     def request(self, key: bytes) -> str | None:
         """The canonical JSON of what was asked under `key`."""
-        with sentences(self._where), self._engine.connect() as connection:
+        with sentences(self._where), self._database.connect() as connection:
             return connection.execute(sql.select(CALLS.c.request).where(CALLS.c.key == key)).scalar_one_or_none()
 
     def calls_by_model(self) -> Iterator[tuple[str, int, int]]:
         """`(model, calls, bytes)` for every model in the store, by name. Bytes that are no text are U+FFFD in it."""
-        with sentences(self._where), self._engine.connect() as connection:
+        with sentences(self._where), self._database.connect() as connection:
             try:
                 rows = connection.execute(_counted_by(CALLS.c.model)).all()
             except OperationalError as cause:

@@ -28,9 +28,9 @@ GIVE = "DELETE FROM claims WHERE key = {mark} AND run = {mark}"
 class Claims:
     """The claims of one run."""
 
-    def __init__(self, engine: sql.Engine, where: str, run_id: str) -> None:
+    def __init__(self, database: sql.Engine, where: str, run_id: str) -> None:
         """`run_id`: a run that this process holds."""
-        self._engine = engine
+        self._database = database
         self._where = where
         self._run = run_id
 
@@ -67,12 +67,12 @@ class Claims:
         """Claim those that nobody else has, and say which these are."""
         # In one order for all runs: two that claim the same keys would else wait for each other's.
         rows = [(key, self._run) for key in sorted(keys)]
-        with sentences(self._where), self._engine.begin() as connection:
+        with sentences(self._where), self._database.begin() as connection:
             # Nobody contests them, as is the rule: the holders need not be looked up.
             if each_of(connection, TAKE, rows) == len(rows):
                 return list(keys)
             others = self._others(connection, keys)
-            living = held_of(self._engine, connection, sorted(set(others.values())))
+            living = held_of(self._database, connection, sorted(set(others.values())))
             dead = [(key, run) for key, run in others.items() if run not in living]
             if dead:
                 # Let go of by name of the dead run, in case another one has taken it since: then TAKE leaves it there.
@@ -91,5 +91,5 @@ class Claims:
     def _give(self, keys: Sequence[bytes]) -> None:
         if not keys:
             return
-        with sentences(self._where), self._engine.begin() as connection:
+        with sentences(self._where), self._database.begin() as connection:
             each_of(connection, GIVE, [(key, self._run) for key in sorted(keys)])

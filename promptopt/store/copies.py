@@ -24,7 +24,7 @@ def copy_runs(source: Store, target: Store, run_ids: Sequence[str]) -> None:
     # The last replies may still be on their way to the file that is read here.
     source.cache.flush()
     names = [each for run in dict.fromkeys(run_ids) for each in (run, run + FINAL)]
-    with sentences(source.where), source.engine.connect() as reading:
+    with sentences(source.where), source.database.connect() as reading:
         keys: dict[bytes, None] = {}
         for begin in range(0, len(names), ROWS_AT_ONCE):
             chosen = names[begin : begin + ROWS_AT_ONCE]
@@ -52,5 +52,5 @@ def _copy(reading: sql.Connection, target: Store, table: sql.Table, query: sql.S
     while found := rows.fetchmany(ROWS_AT_ONCE):
         # A kill leaves a part of the copy; copied again, the rest is added to it.
         # Of its own: what the source cannot read is no fault of the target.
-        with sentences(target.where), target.engine.begin() as writing:
+        with sentences(target.where), target.database.begin() as writing:
             writing.execute(insert, [dict(row) for row in found])

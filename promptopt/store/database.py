@@ -104,7 +104,7 @@ def address_without_password(url: sql.URL) -> str:
     return str(url.database) if is_file else url.render_as_string(hide_password=True)
 
 
-def open_engine(location: str | Path | None) -> sql.Engine:
+def open_database(location: str | Path | None) -> sql.Engine:
     """Open the store, making its folder and tables where they are missing.
 
     `location`: an SQLAlchemy URL, a file, or None for `store.db` in `home()`.
@@ -125,24 +125,26 @@ def open_engine(location: str | Path | None) -> sql.Engine:
             ) from cause
     try:
         # A connection that a server closed meanwhile is not handed out.
-        engine = sql.create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
+        database = sql.create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
     except (SQLAlchemyError, ModuleNotFoundError) as cause:
         extra = ' (pip install "promptopt-engine[postgres]")' if url.drivername == "postgresql+psycopg" else ""
         raise StoreError(f"store {where}: {cause}; install its driver{extra}, or correct the URL") from cause
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
+    if database.dialect.name == "sqlite":
+        event.listen(database, "connect", _prepare_sqlite)
     with sentences(where):
-        found = _prepared(engine)
+        found = _prepared(database)
     if found != str(VERSION):
-        engine.dispose()
+        database.dispose()
         if not re.fullmatch("[1-9][0-9]{0,8}", found) or int(found) < VERSION:
-            what = DAMAGED if engine.dialect.name == "sqlite" else "its tables are of no version that was ever written"
+            what = (
+                DAMAGED if database.dialect.name == "sqlite" else "its tables are of no version that was ever written"
+            )
             raise StoreError(f"store {where}: {what} (it says that its version is {shorten(found, 20)!r})")
         raise StoreError(
             f"store {where} was written by a newer promptopt (store version {found}, this one knows {VERSION}): "
             f"upgrade promptopt, or set PROMPTOPT_HOME to another folder"
         )
-    return engine
+    return database
 
 
 def _refuse_devices(path: Path) -> None:
@@ -153,18 +155,18 @@ def _refuse_devices(path: Path) -> None:
             raise StoreError(f"store {path}: it is a pipe, a socket or a device, and a store is a file; name a file")
 
 
-def _prepared(engine: sql.Engine, tries: int = 40) -> str:
+def _prepared(database: sql.Engine, tries: int = 40) -> str:
     """Make what is missing, and return the version of the store.
 
     Processes that open a new store at the same moment meet here. SQLite does not wait for the change to WAL, however
     long its time-out. So a locked store is tried again, for two seconds in all.
     """
     try:
-        with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
+        with database.begin() as connection:
+            if database.dialect.name == "postgresql":
                 # It makes tables that are missing one at a time; two that make the same one fail.
                 connection.execute(_LOCK_CREATION)
-            for statement in _creation(engine):
+            for statement in _creation(database):
                 connection.exec_driver_sql(statement)
             # An older store keeps the number it has, since a row that is there is left alone.
             connection.execute(_SET_VERSION, {"version": str(VERSION)})
@@ -173,17 +175,17 @@ def _prepared(engine: sql.Engine, tries: int = 40) -> str:
         if tries == 0 or "locked" not in str(busy.orig):
             raise
     time.sleep(0.05)
-    return _prepared(engine, tries - 1)
+    return _prepared(database, tries - 1)
 
 
-def _creation(engine: sql.Engine) -> list[str]:
-    kind = engine.dialect.name
+def _creation(database: sql.Engine) -> list[str]:
+    kind = database.dialect.name
     if kind not in _CREATE:
         made: list[CreateTable | CreateIndex] = []
         for table in (*METADATA.sorted_tables, *([CLAIMS[kind]] if kind in CLAIMS else [])):
             made.append(CreateTable(table, if_not_exists=True))
             made += [CreateIndex(index, if_not_exists=True) for index in table.indexes]
-        _CREATE[kind] = [str(each.compile(engine)) for each in made]
+        _CREATE[kind] = [str(each.compile(database)) for each in made]
     return _CREATE[kind]
 
 

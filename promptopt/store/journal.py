@@ -19,17 +19,17 @@ SELECT = "SELECT key FROM journal WHERE run = {mark} AND position BETWEEN {mark}
 class Journal:
     """One run's journal, read and checked as far as it goes, then written on."""
 
-    def __init__(self, engine: sql.Engine, where: str, run_id: str, *, afresh: bool = False) -> None:
+    def __init__(self, database: sql.Engine, where: str, run_id: str, *, afresh: bool = False) -> None:
         """`afresh` forgets what earlier executions recorded: for the final phase, which follows the budget."""
-        self._engine = engine
+        self._database = database
         self._where = where
         self.run_id = run_id
         if afresh:
-            with sentences(where), engine.begin() as connection:
+            with sentences(where), database.begin() as connection:
                 connection.execute(FORGET, {"run": run_id})
         self.position = 0
         """How many calls of this execution are recorded or checked."""
-        with sentences(where), engine.connect() as connection:
+        with sentences(where), database.connect() as connection:
             self.recorded = int(connection.execute(COUNT, {"run": run_id}).scalar_one())
         """How many calls earlier executions recorded."""
 
@@ -39,7 +39,7 @@ class Journal:
         `recorded` gives the stored request of a key, `asked` the requests of `keys`: both only for the error.
         Raises ReplayDiverged at the first key that differs.
         """
-        with sentences(self._where), self._engine.begin() as connection:
+        with sentences(self._where), self._database.begin() as connection:
             # The search may ask for more than was recorded: what goes beyond is new, and only that is written.
             known = min(len(keys), max(0, self.recorded - self.position))
             if known:

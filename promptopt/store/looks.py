@@ -41,9 +41,9 @@ class Opening:
 class Looks:
     """The openings recorded in one store; nothing in it is ever taken back."""
 
-    def __init__(self, engine: sql.Engine, where: str) -> None:
+    def __init__(self, database: sql.Engine, where: str) -> None:
         """`where`: the store, as errors name it."""
-        self._engine, self._where = engine, where
+        self._database, self._where = database, where
 
     def enter(self, shown: str, examples: Sequence[str], known_by: Mapping[str, int] | None = None) -> Opening:
         """Record an opening of `examples` (keys), which showed `shown`; one that showed the same is that opening.
@@ -57,7 +57,7 @@ class Looks:
 
     def entered(self, shown: str) -> bool:
         """Whether an opening that showed just this is recorded. Raises StoreError."""
-        with sentences(self._where), self._engine.connect() as connection:
+        with sentences(self._where), self._database.connect() as connection:
             return connection.execute(RECORDED, {"shown": shown}).scalar() is not None
 
     def copy_from(self, other: Looks) -> None:
@@ -66,7 +66,7 @@ class Looks:
         Each gets a number of this ledger: in two ledgers one number stands for two openings. What an opening showed
         tells it apart, so what is copied twice stands once.
         """
-        with sentences(other._where), other._engine.connect() as reading:
+        with sentences(other._where), other._database.connect() as reading:
             openings = reading.execute(ALL).all()
             looked_at: dict[int, list[str]] = {}
             for look, example in reading.execute(ALL_EXAMPLES):
@@ -82,13 +82,13 @@ class Looks:
     def _entered(self, shown: str, examples: Sequence[str], now: float) -> int:
         refused: BaseException | None = None
         for _ in range(TRIES):
-            with self._engine.connect() as connection:
+            with self._database.connect() as connection:
                 found = connection.execute(RECORDED, {"shown": shown}).scalar()
             if found is not None:
                 return int(found)
             try:
                 # One change: a look whose examples a kill has kept out would be a look at nothing.
-                with self._engine.begin() as connection:
+                with self._database.begin() as connection:
                     connection.execute(ENTER, {"shown": shown, "now": now})
                     number = int(connection.execute(RECORDED, {"shown": shown}).scalar_one())
                     rows = [(number, example) for example in dict.fromkeys(examples)]
@@ -107,7 +107,7 @@ class Looks:
         # An example can be known by several keys, and counts once.
         found: dict[int, set[int]] = {}
         keys = list(known_by)
-        with sentences(self._where), self._engine.connect() as connection:
+        with sentences(self._where), self._database.connect() as connection:
             for begin in range(0, len(keys), EXAMPLES_AT_ONCE):
                 for look, key in among(connection, SHARING, keys[begin : begin + EXAMPLES_AT_ONCE]):
                     # Earlier ones alone: a look keeps its number, and the level that was said with it, whatever comes

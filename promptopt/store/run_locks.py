@@ -30,26 +30,26 @@ _UNSIGNED = (1 << 64) - 1
 
 
 @contextmanager
-def held(engine: sql.Engine, where: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
+def held(database: sql.Engine, where: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
     """Hold a run; `waiting` is called while another process does: first at once, then each second.
 
     What it raises ends the wait. Nothing is held in a store of another kind, or in memory. Raises StoreError.
     """
-    file = engine.url.database
-    if engine.dialect.name == "postgresql":
-        with _by_the_server(engine, where, run_id, waiting):
+    file = database.url.database
+    if database.dialect.name == "postgresql":
+        with _by_the_server(database, where, run_id, waiting):
             yield
-    elif engine.dialect.name != "sqlite" or not file or file == ":memory:" or engine.url.query:
+    elif database.dialect.name != "sqlite" or not file or file == ":memory:" or database.url.query:
         yield
     else:
         with _by_a_file(file, run_id, waiting):
             yield
 
 
-def is_held(engine: sql.Engine, run_id: str) -> bool | None:
+def is_held(database: sql.Engine, run_id: str) -> bool | None:
     """Whether a process is at the run now; None in a store that is no file, where nothing is asked."""
-    file = engine.url.database
-    if engine.dialect.name != "sqlite" or not file or file == ":memory:" or engine.url.query:
+    file = database.url.database
+    if database.dialect.name != "sqlite" or not file or file == ":memory:" or database.url.query:
         return None
     path = Path(f"{file}.{run_id}.lock")
     # Before the lock is tried: that would make the file, and leave it behind.
@@ -70,21 +70,21 @@ def is_held(engine: sql.Engine, run_id: str) -> bool | None:
     return False
 
 
-def held_of(engine: sql.Engine, connection: sql.Connection, run_ids: Sequence[str]) -> Collection[str]:
+def held_of(database: sql.Engine, connection: sql.Connection, run_ids: Sequence[str]) -> Collection[str]:
     """Which of these runs a process is at now; `connection`: one to that store."""
     if not run_ids:
         return ()
-    if engine.dialect.name != "postgresql":
-        return [each for each in run_ids if is_held(engine, each)]
+    if database.dialect.name != "postgresql":
+        return [each for each in run_ids if is_held(database, each)]
     numbers = {number & _UNSIGNED for (number,) in connection.execute(HELD)}
     return [each for each in run_ids if _lock_number(each) & _UNSIGNED in numbers]
 
 
-def tells_held(engine: sql.Engine) -> bool:
+def tells_held(database: sql.Engine) -> bool:
     """Whether a store can tell which runs are held."""
-    file = engine.url.database
-    return engine.dialect.name == "postgresql" or (
-        engine.dialect.name == "sqlite" and bool(file) and file != ":memory:" and not engine.url.query
+    file = database.url.database
+    return database.dialect.name == "postgresql" or (
+        database.dialect.name == "sqlite" and bool(file) and file != ":memory:" and not database.url.query
     )
 
 
@@ -119,12 +119,12 @@ def _by_a_file(file: str, run_id: str, waiting: Callable[[], None]) -> Generator
 
 
 @contextmanager
-def _by_the_server(engine: sql.Engine, where: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
+def _by_the_server(database: sql.Engine, where: str, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
     """On a connection of its own: the server lets go of it by itself where this process dies."""
     key = {"key": _lock_number(run_id)}
     with sentences(where):
         # No transaction: a server may end one that idles, and the lock with it.
-        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection = database.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
         while True:
             with sentences(where):

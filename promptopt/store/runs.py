@@ -18,7 +18,7 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.store.cache import Cache
 from promptopt.store.claims import Claims
-from promptopt.store.database import address_without_password, is_there, open_engine
+from promptopt.store.database import address_without_password, is_there, open_database
 from promptopt.store.database_errors import sentences
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
@@ -75,11 +75,11 @@ class Store:
         """`location`: a file, an SQLAlchemy URL, or None for the default under `PROMPTOPT_HOME`. Raises StoreError."""
         if location is not None and not str(location):
             raise ConfigError("store is an empty text; give a file, an SQLAlchemy URL, or None for the default")
-        self.engine = open_engine(location)
+        self.database = open_database(location)
         # The URL may hold a password: what is shown never does.
-        self.where = address_without_password(self.engine.url)
-        self.cache = Cache(self.engine, self.where)
-        self.looks = Looks(self.engine, self.where)
+        self.where = address_without_password(self.database.url)
+        self.cache = Cache(self.database, self.where)
+        self.looks = Looks(self.database, self.where)
 
     @classmethod
     def if_there(cls, location: str | Path | None = None) -> Store | None:
@@ -97,22 +97,22 @@ class Store:
         try:
             self.cache.close()
         finally:
-            self.engine.dispose()
+            self.database.dispose()
 
     def journal(self, run_id: str) -> Journal:
         """The journal of one run's search: checked on replay."""
-        return Journal(self.engine, self.where, run_id)
+        return Journal(self.database, self.where, run_id)
 
     def final_journal(self, run_id: str) -> Journal:
         """The journal of one run's final phase: it follows the budget, so it is written anew each time."""
-        return Journal(self.engine, self.where, run_id + FINAL, afresh=True)
+        return Journal(self.database, self.where, run_id + FINAL, afresh=True)
 
     def recorded(self, run_id: str) -> int:
         """How many calls of earlier executions of a run are answered, those of its final phase among them.
 
         Of a batch that was broken off the journal has all, and the store what was answered.
         """
-        with sentences(self.where), self.engine.connect() as connection:
+        with sentences(self.where), self.database.connect() as connection:
             return int(connection.execute(ANSWERED, {"search": run_id, "final": run_id + FINAL}).scalar_one())
 
     def last(self, run_id: str) -> Mapping[str, Any] | None:
@@ -125,22 +125,22 @@ class Store:
 
         First at once, then each second; what it raises ends the wait (`holding.held`). Raises StoreError.
         """
-        with held(self.engine, self.where, run_id, waiting):
+        with held(self.database, self.where, run_id, waiting):
             yield
 
     def claims(self, run_id: str) -> Claims | None:
         """The claims of a run that this process holds; None in a store that cannot tell which are held."""
-        return Claims(self.engine, self.where, run_id) if tells_held(self.engine) else None
+        return Claims(self.database, self.where, run_id) if tells_held(self.database) else None
 
     def is_held(self, run_id: str) -> bool | None:
         """Whether a process is at the run now; None in a store that is no file, where nothing is asked."""
-        return is_held(self.engine, run_id)
+        return is_held(self.database, run_id)
 
     def begin(self, run_id: str, *, fingerprint: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Record that a run exists; one that does already keeps its first config, unless its row is damaged."""
         row = {"id": run_id, "fingerprint": canonical(fingerprint), "config": canonical(config), "now": time.time()}
         damaged = run_id in self._ids(run_id) and self._record(run_id).status == DAMAGED
-        with sentences(self.where), self.engine.begin() as connection:
+        with sentences(self.where), self.database.begin() as connection:
             if damaged:
                 connection.execute(sql.delete(RUNS).where(RUNS.c.id == run_id))
             if connection.execute(BEGIN, row).rowcount:
@@ -149,13 +149,13 @@ class Store:
     def end(self, run_id: str, *, status: str, result: Mapping[str, Any]) -> None:
         """Record how a run stands now."""
         change = {"id": run_id, "status": status, "result": canonical(result), "now": time.time()}
-        with sentences(self.where), self.engine.begin() as connection:
+        with sentences(self.where), self.database.begin() as connection:
             connection.execute(END, change)
             connection.execute(TOUCH, {"id": run_id})
 
     def mark(self, run_id: str, status: str) -> None:
         """Record how a run stands, which has no (new) result."""
-        with sentences(self.where), self.engine.begin() as connection:
+        with sentences(self.where), self.database.begin() as connection:
             connection.execute(SET_STATUS, {"id": run_id, "status": status, "now": time.time()})
             connection.execute(TOUCH, {"id": run_id})
 
@@ -180,7 +180,7 @@ class Store:
 
     def _ids(self, begins: str = "") -> list[str]:
         asked = {"begins": begins, "length": len(begins)}
-        with sentences(self.where), self.engine.connect() as connection:
+        with sentences(self.where), self.database.connect() as connection:
             try:
                 return [name for (name,) in connection.execute(IDS, asked) if isinstance(name, str)]
             except OperationalError as cause:
@@ -193,7 +193,7 @@ class Store:
     def _record(self, run_id: str) -> RunRecord:
         # Each row by itself: one that cannot be read must not hide the others.
         try:
-            with self.engine.connect() as connection:
+            with self.database.connect() as connection:
                 row = connection.execute(ONE, {"id": run_id}).mappings().one()
             return RunRecord(
                 id=run_id,
@@ -211,7 +211,7 @@ class Store:
 
     def delete(self, run_id: str) -> None:
         """Forget a run and its journal; its calls stay until `collect` finds that nobody needs them."""
-        with sentences(self.where), self.engine.begin() as connection:
+        with sentences(self.where), self.database.begin() as connection:
             connection.execute(sql.delete(JOURNAL).where(JOURNAL.c.run.in_([run_id, run_id + FINAL])))
             connection.execute(sql.delete(BLOBS).where(BLOBS.c.run == run_id))
             connection.execute(sql.delete(RUN_ORDER).where(RUN_ORDER.c.run == run_id))
@@ -219,14 +219,17 @@ class Store:
 
     def collect(self) -> int:
         """Drop the calls that no run's journal needs, and what no run keeps; returns how many calls."""
-        with sentences(self.where), self.engine.begin() as connection:
+        with sentences(self.where), self.database.begin() as connection:
             # Calls of `evaluate` and `explain` stand in no journal and go too; asking again brings them back.
             needed = sql.select(JOURNAL.c.key)
             gone = connection.execute(sql.delete(CALLS).where(CALLS.c.key.not_in(needed)))
             connection.execute(sql.delete(BLOBS).where(BLOBS.c.run.not_in(sql.select(RUNS.c.id))))
-        if self.engine.dialect.name == "sqlite":
+        if self.database.dialect.name == "sqlite":
             # VACUUM works outside of transactions only. PostgreSQL does it by itself.
-            with sentences(self.where), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
+            with (
+                sentences(self.where),
+                self.database.connect().execution_options(isolation_level="AUTOCOMMIT") as plain,
+            ):
                 plain.execute(sql.text("VACUUM"))
         return int(gone.rowcount)
 

@@ -122,7 +122,7 @@ def size_warnings(splits: SplitExamples) -> list[str]:
 
 
 def beside_test_size(warnings: Iterable[str]) -> tuple[str, ...]:
-    """All but those that say that the test is small: a plan says so too, of as many examples as it can pay for."""
+    """All but those that say that the test is small: an allocation says so too, of what it can pay for."""
     return tuple(warning for warning in warnings if _SMALL_TEST not in warning)
 
 

@@ -12,7 +12,7 @@ import pytest
 import promptopt
 from promptopt.binding.models import Models
 from promptopt.comparison.cells import Row, row_from
-from promptopt.comparison.folder import CommandPlan, load, save
+from promptopt.comparison.folder import CommandDesign, load, save
 from promptopt.comparison.table import Comparison
 from promptopt.errors import BackendError, ConfigError, DataError
 from promptopt.models.scripted import Scripted
@@ -138,7 +138,7 @@ def test_what_cannot_be_compared_is_a_sentence(changes: dict[str, Any], said: st
 
 @pytest.mark.slow
 def test_a_comparison_from_python_can_be_kept_and_checked(found: Comparison, tmp_path: Path) -> None:
-    save(tmp_path / "kept", CommandPlan(), found, None)
+    save(tmp_path / "kept", CommandDesign(), found, None)
     plan, again = load(tmp_path / "kept")
     assert (plan.config, again.to_json()) == ({}, found.to_json())
     assert str(again) == str(found)

@@ -15,7 +15,7 @@ from promptopt.models.transformers.forward import Forward, Later, Prefix
 from promptopt.models.transformers.memory import BatchMemory
 from promptopt.models.transformers.packing import Read, following
 from promptopt.models.transformers.precision import precision
-from promptopt.models.transformers.scoring import ReadPlan, score
+from promptopt.models.transformers.scoring import ReadSchedule, score
 from promptopt.types import Message, ScoreRequest
 from tests.models.hf.tiny_transformers import chat_tokenizer, save
 
@@ -55,11 +55,11 @@ class Scripted:
         return values
 
 
-def planned(request: ScoreRequest) -> ReadPlan:
+def planned(request: ScoreRequest) -> ReadSchedule:
     """The request's number is the token that is read, and the one that is scored."""
     token = int(str(request.content))
     whole = (*PREFIX, token, token)
-    return ReadPlan(PREFIX, ((following(whole, len(whole) - 1),),), ((token,),), len(whole), False, True)
+    return ReadSchedule(PREFIX, ((following(whole, len(whole) - 1),),), ((token,),), len(whole), False, True)
 
 
 def run(forward: Scripted, stopping: Callable[[], bool] = lambda: False, shared: int = 0) -> list[tuple[int, float]]:

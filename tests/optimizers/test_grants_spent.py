@@ -25,7 +25,7 @@ def left(home: Path, landscape: Landscape, method: str, cap: int) -> float:
 
     def hear(event: Event) -> None:
         if isinstance(event, Planned):
-            granted.append(event.plan.granted or 0)
+            granted.append(event.allocation.granted or 0)
         if isinstance(event, PhaseBegun) and event.name == "dev":
             spent.append(runs[0].spent.evaluations)
 

@@ -45,7 +45,7 @@ class Desk:
     def __init__(self, home: Path, model: Scripted, limits: Limits, seed: str = "run") -> None:
         self.store = Store(home / "store.db")
         self.told: list[tuple[str, int]] = []
-        self.journal = Journal(self.store.engine, self.store.where, seed)
+        self.journal = Journal(self.store.database, self.store.where, seed)
         self.door = Door(
             models={"task": model, "proposer": model, "judge": model}, prices={}, cache=self.store.cache,
             journal=self.journal, limits=limits, seed=0, stopping=lambda: None,
@@ -66,7 +66,7 @@ class Desk:
             return dict(cut.scores)
 
     def keys(self) -> list[bytes]:
-        with self.store.engine.connect() as connection:
+        with self.store.database.connect() as connection:
             return [bytes(key) for (key,) in connection.exec_driver_sql("SELECT key FROM journal ORDER BY position")]
 
 

@@ -36,7 +36,7 @@ def grow(request: Request) -> str:
 def search(store: Path, tokens: int, promised: list[int]) -> Result:
     def watch(event: Event) -> None:
         if isinstance(event, Planned):
-            promised.append(event.plan.test)
+            promised.append(event.allocation.test)
 
     return optimize(
         planted_task(),

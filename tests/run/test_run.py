@@ -140,12 +140,12 @@ def test_reserve_is_off_the_cap_and_said_before_anything_is_spent(tmp_path: Path
     result = conduct(tmp_path / "s.db", model=model, budget=Budget(evaluations=200), observers=[watch])
     planned = next(event for event in events if isinstance(event, Planned))
     assert calls_at_plan == [0]
-    assert planned.plan.test * 2 <= 0.4 * 200
-    assert planned.plan.reserve.evaluations + (planned.plan.search.evaluations or 0) == 200
+    assert planned.allocation.test * 2 <= 0.4 * 200
+    assert planned.allocation.reserve.evaluations + (planned.allocation.search.evaluations or 0) == 200
     assert 0 < planned.smallest_gain < 1
     assert result.status == "budget"
     assert result.best.test is not None
-    assert result.best.test.n == planned.plan.test
+    assert result.best.test.n == planned.allocation.test
 
 
 def test_dollar_cap_needs_a_price(tmp_path: Path) -> None:

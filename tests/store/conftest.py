@@ -30,10 +30,10 @@ def server() -> Iterator[str]:
 def schema(server: str) -> str:
     """The URL of an empty schema."""
     name = f"s{next(NUMBERS)}"
-    engine = sql.create_engine(server)
-    with engine.begin() as connection:
+    database = sql.create_engine(server)
+    with database.begin() as connection:
         connection.execute(sql.text(f"CREATE SCHEMA {name}"))
-    engine.dispose()
+    database.dispose()
     return f"{server}?options=-csearch_path%3D{name}"
 
 

@@ -32,7 +32,7 @@ def stop() -> None:
 
 
 def rows(store: Store) -> list[tuple[bytes, str]]:
-    with store.engine.connect() as connection:
+    with store.database.connect() as connection:
         return [(bytes(key), run) for key, run in connection.execute(sql.text("SELECT key, run FROM claims"))]
 
 

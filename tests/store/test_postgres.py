@@ -70,11 +70,11 @@ def test_one_process_at_a_time_holds_a_run(schema: str) -> None:
 def test_the_default_store_is_what_the_environment_says(schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTOPT_STORE", schema)
     with Store() as store:
-        assert store.engine.dialect.name == "postgresql"
+        assert store.database.dialect.name == "postgresql"
         assert "options" in store.where
     monkeypatch.setenv("PROMPTOPT_STORE", "")
     with Store() as store:
-        assert store.engine.dialect.name == "sqlite"
+        assert store.database.dialect.name == "sqlite"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_server_that_cannot_be_used_is_one_sentence(schema: str, change: tuple
 
 @pytest.mark.parametrize(("version", "said"), [("99", "written by a newer promptopt"), ("0", "of no version")])
 def test_tables_of_another_version_are_refused(schema: str, version: str, said: str) -> None:
-    with Store(schema) as store, store.engine.begin() as connection:
+    with Store(schema) as store, store.database.begin() as connection:
         connection.execute(sql.update(META).values(value=version))
     with pytest.raises(StoreError, match=said):
         Store(schema)
@@ -106,7 +106,7 @@ def test_a_connection_that_the_server_ends_is_a_sentence_and_the_next_one_works(
     with Store(schema) as store:
         store.cache.put(b"k" * 32, "m", "{}", '"a"')
         store.cache.flush()
-        with store.engine.connect() as connection:
+        with store.database.connect() as connection:
             end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
             connection.execute(sql.text(end))
         assert store.cache.get([b"k" * 32]) == {b"k" * 32: '"a"'}
@@ -114,7 +114,7 @@ def test_a_connection_that_the_server_ends_is_a_sentence_and_the_next_one_works(
 
 def test_a_server_that_stops_taking_writes_is_a_sentence(schema: str) -> None:
     with Store(schema) as store:
-        with store.engine.begin() as connection:
+        with store.database.begin() as connection:
             connection.execute(sql.text("DROP TABLE calls"))
         store.cache.put(b"k" * 32, "m", "{}", '"a"')
         with pytest.raises(StoreError, match="calls"):

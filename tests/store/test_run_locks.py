@@ -19,9 +19,9 @@ def refuse() -> None:
 
 
 def test_a_lock_on_a_file_that_is_gone_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, lock = Store(tmp_path / "store.db").engine, fcntl.flock
+    database, lock = Store(tmp_path / "store.db").database, fcntl.flock
     first, second = ExitStack(), ExitStack()
-    first.enter_context(held(engine, "store", "run", refuse))
+    first.enter_context(held(database, "store", "run", refuse))
 
     def after_the_first_let_go(file: int, operation: int) -> Any:
         monkeypatch.setattr(fcntl, "flock", lock)
@@ -30,10 +30,10 @@ def test_a_lock_on_a_file_that_is_gone_holds_nothing(tmp_path: Path, monkeypatch
         return lock(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", after_the_first_let_go)
-    second.enter_context(held(engine, "store", "run", refuse))
+    second.enter_context(held(database, "store", "run", refuse))
     assert fcntl.flock is lock
-    with pytest.raises(TimeoutError), held(engine, "store", "run", refuse):
+    with pytest.raises(TimeoutError), held(database, "store", "run", refuse):
         pass
     second.close()
-    with held(engine, "store", "run", refuse):
+    with held(database, "store", "run", refuse):
         pass

@@ -20,7 +20,7 @@ from promptopt.store import cache as cache_module
 from promptopt.store.cache import Cache
 from promptopt.store.call_keys import call_key
 from promptopt.store.copies import copy_runs
-from promptopt.store.database import open_engine
+from promptopt.store.database import open_database
 from promptopt.store.runs import Store
 from promptopt.store.tables import META
 from promptopt.types import canonical
@@ -112,12 +112,12 @@ def test_a_folder_is_no_store_and_a_file_in_it_is_named(tmp_path: Path) -> None:
 
 def test_store_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     Store(tmp_path / "store.db").close()
-    engine = sql.create_engine(f"sqlite:///file:{tmp_path}/store.db?mode=ro&uri=true")
-    cache = Cache(engine, "store.db")
+    database = sql.create_engine(f"sqlite:///file:{tmp_path}/store.db?mode=ro&uri=true")
+    cache = Cache(database, "store.db")
     cache.put(b"k" * 32, "m", "q", "1")
     with pytest.raises(StoreError, match="cannot be written: set PROMPTOPT_HOME"):
         cache.flush()
-    engine.dispose()
+    database.dispose()
 
 
 def test_full_disk_is_one_sentence_and_keeps_what_was_stored(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_full_disk_is_one_sentence_and_keeps_what_was_stored(tmp_path: Path) -> 
     store.cache.put(key, "m", "q", "1")
     store.cache.flush()
 
-    @sql.event.listens_for(store.engine, "before_cursor_execute")
+    @sql.event.listens_for(store.database, "before_cursor_execute")
     def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith("INSERT"):
             raise sqlite3.OperationalError("database or disk is full")
@@ -134,7 +134,7 @@ def test_full_disk_is_one_sentence_and_keeps_what_was_stored(tmp_path: Path) -> 
     store.cache.put(call_key("m", "other", "greedy"), "m", "other", "2")
     with pytest.raises(StoreError, match="the disk is full: free some space and run the same command again"):
         store.cache.flush()
-    sql.event.remove(store.engine, "before_cursor_execute", fail)
+    sql.event.remove(store.database, "before_cursor_execute", fail)
     assert store.cache.get([key]) == {key: "1"}
     store.close()
     # What could not be written then is paid for, and written where there is room by the end.
@@ -151,7 +151,7 @@ def test_replies_of_a_write_that_failed_are_written_with_the_next(tmp_path: Path
             raise sqlite3.OperationalError(said)
 
     with Store(tmp_path / "store.db") as store:
-        sql.event.listen(store.engine, "before_cursor_execute", fail)
+        sql.event.listen(store.database, "before_cursor_execute", fail)
         keys = [call_key("m", str(number), "greedy") for number in range(4)]
         for key in keys[:2]:
             store.cache.put(key, "m", "q", "1")
@@ -178,10 +178,10 @@ def test_damaged_file_is_one_sentence(tmp_path: Path) -> None:
 
 def test_newer_store_is_refused(tmp_path: Path) -> None:
     Store(tmp_path / "store.db").close()
-    engine = open_engine(tmp_path / "store.db")
-    with engine.begin() as connection:
+    database = open_database(tmp_path / "store.db")
+    with database.begin() as connection:
         connection.execute(sql.update(META).values(value="99"))
-    engine.dispose()
+    database.dispose()
     with pytest.raises(StoreError, match=r"newer promptopt \(store version 99"):
         Store(tmp_path / "store.db")
 
@@ -284,7 +284,7 @@ def test_any_failure_of_the_writing_thread_is_a_sentence_and_nothing_waits(
 ) -> None:
     store, before = Store(tmp_path / "store.db"), threading.active_count()
 
-    @sql.event.listens_for(store.engine, "before_cursor_execute")
+    @sql.event.listens_for(store.database, "before_cursor_execute")
     def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith("INSERT"):
             raise error
@@ -374,7 +374,7 @@ def test_runs_of_before_their_order_was_kept_come_last_by_the_clock(tmp_path: Pa
     with Store(tmp_path / "store.db") as store:
         for name in "ab":
             store.begin(name, fingerprint={}, config={})
-        with store.engine.begin() as connection:
+        with store.database.begin() as connection:
             connection.exec_driver_sql("DROP TABLE run_order")
     with Store(tmp_path / "store.db") as store:
         assert [run.id for run in store.runs()] == ["b", "a"]

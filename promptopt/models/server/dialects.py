@@ -17,7 +17,7 @@ from promptopt.models.server.answers import (
 )
 from promptopt.models.server.http import Channel
 from promptopt.models.server.wire import served_by
-from promptopt.models.vllm_requests import MOST_FOLLOWING, LogProbRequest, LogProbs, plan
+from promptopt.models.vllm_requests import MOST_FOLLOWING, LogProbRequest, LogProbs, schedule
 
 NEUTRAL: Mapping[str, float] = {
     "temperature": 1.0, "top_p": 1.0, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0,
@@ -53,7 +53,7 @@ class ScoringMethod(Protocol):
 
 
 class PrefixCacheScoring:
-    """vLLM: whichever requests are cheapest by `vllm_requests.plan`, over the server's prefix cache.
+    """vLLM: whichever requests are cheapest by `vllm_requests.schedule`, over the server's prefix cache.
 
     The tokens that may follow a prompt are scored with `logprob_token_ids`, many prompts in one HTTP request. Tokens of
     a prompt itself are scored with `prompt_logprob_token_ids` where the server has them, else with `prompt_logprobs`,
@@ -70,7 +70,7 @@ class PrefixCacheScoring:
     async def score(self, forced: Forced, shared: float) -> ContinuationLogProbs:
         """See `ScoringMethod`."""
         # A share of the characters, taken for one of the tokens: only cost depends on it.
-        chosen = plan(forced, int(shared * len(forced.context)), self._block, along=self.cached_rows)
+        chosen = schedule(forced, int(shared * len(forced.context)), self._block, along=self.cached_rows)
         found: dict[LogProbRequest, LogProbs] = {}
         served = ""
         for group in _batches([read for read in chosen.reads if not read.has_rows]):

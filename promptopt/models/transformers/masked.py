@@ -17,13 +17,13 @@ from typing import Any
 from promptopt.errors import ConfigError
 from promptopt.models.boundary import continuation_start
 from promptopt.models.transformers.packing import Read
-from promptopt.models.transformers.scoring import Planner, ReadPlan
+from promptopt.models.transformers.scoring import ReadSchedule, Scheduler
 from promptopt.types import Content, ScoreRequest
 from promptopt.types.identity import surrogates_replaced
 
 
-def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
-    """Plans for a masked model that holds at most `most` tokens. Raises ConfigError where the tokenizer has no mask."""
+def masked_scheduler(tokenizer: Any, called: str, most: int) -> Scheduler:
+    """Schedules for a masked model that holds `most` tokens. Raises ConfigError where the tokenizer has no mask."""
     if tokenizer.mask_token is None:
         raise ConfigError(
             f"the model {called!r} has no mask token, so it cannot score as a masked language model; use it as "
@@ -38,7 +38,7 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
 
     before_all, after_all = _frame(tokenizer, tokens_of("a"))
 
-    def plan(request: ScoreRequest) -> ReadPlan:
+    def schedule(request: ScoreRequest) -> ReadSchedule:
         if request.ends:
             raise ConfigError(
                 f"the masked language model {called!r} has no token that ends a reply, so its end cannot be scored; "
@@ -60,7 +60,7 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
             for whole, (start, _) in zip(wholes, starts, strict=True)
         ]
         read = len(before_all) + len(context) + len(rest)
-        return ReadPlan(
+        return ReadSchedule(
             (),
             tuple(reads),
             tuple(scored),
@@ -69,7 +69,7 @@ def masked_planner(tokenizer: Any, called: str, most: int) -> Planner:
             max((len(each.tokens) for alternatives in reads for each in alternatives), default=read) <= most,
         )
 
-    return plan
+    return schedule
 
 
 def _reads(before: tuple[int, ...], label: tuple[int, ...], after: tuple[int, ...], mask: int) -> tuple[Read, ...]:

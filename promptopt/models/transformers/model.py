@@ -26,10 +26,10 @@ from promptopt.models.files.checkpoints import (
 )
 from promptopt.models.transformers.decoding import Decoder
 from promptopt.models.transformers.forward import EXACT, Forward
-from promptopt.models.transformers.masked import masked_planner
+from promptopt.models.transformers.masked import masked_scheduler
 from promptopt.models.transformers.memory import release
 from promptopt.models.transformers.precision import TF32, floats
-from promptopt.models.transformers.scoring import causal_planner, score
+from promptopt.models.transformers.scoring import causal_scheduler, score
 from promptopt.types import Likelihoods, Message, Reply, Request, ScoreRequest, TokenLogProbs
 
 UNBOUNDED = 1 << 17
@@ -77,9 +77,9 @@ class Transformers:
         self.name = f"hf/{called}:{self._dtype}{kind}:{transformers.__version__}"
         self._tokens = ChatTokens(self._tokenizer, f"hf/{spec}")
         if self._masked:
-            self._plan = masked_planner(self._tokenizer, f"hf/{spec}", self.context)
+            self._schedule = masked_scheduler(self._tokenizer, f"hf/{spec}", self.context)
         else:
-            self._plan = causal_planner(self._tokens, self.context)
+            self._schedule = causal_scheduler(self._tokens, self.context)
         self._counted = lru_cache(maxsize=65_536)(self._tokens.count)
         self._loaded: _Loaded | None = None
         self._lock = threading.RLock()
@@ -122,14 +122,14 @@ class Transformers:
             return
         with self._lock:
             loaded = self._load()
-        for index, plan, values in self._each(score(requests, self._plan, loaded.forward, stopping)):
+        for index, schedule, values in self._each(score(requests, self._schedule, loaded.forward, stopping)):
             # Not strict: what does not fit has tokens and no values.
             scored = tuple(
                 TokenLogProbs(tuple(self._tokens.text_of(token) for token in tokens), found)
-                for tokens, found in zip(plan.scored, values, strict=False)
+                for tokens, found in zip(schedule.scored, values, strict=False)
             )
-            finish = "stop" if plan.fits else "rejected"
-            yield index, Likelihoods(scored, plan.prompt_tokens, finish, plan.merged, self.name)
+            finish = "stop" if schedule.fits else "rejected"
+            yield index, Likelihoods(scored, schedule.prompt_tokens, finish, schedule.merged, self.name)
 
     def generate(
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False

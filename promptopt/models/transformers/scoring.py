@@ -21,7 +21,7 @@ On an H200, prompts of 8 tokens with 16 inputs each were scored five times as fa
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPlan:
+class ReadSchedule:
     """What is read for a request.
 
     `reads`: for every continuation, the texts whose wanted values, in order, are those of its `scored` tokens.
@@ -36,18 +36,18 @@ class ReadPlan:
     fits: bool
 
 
-Planner = Callable[[ScoreRequest], ReadPlan]
+Scheduler = Callable[[ScoreRequest], ReadSchedule]
 
 
-def causal_planner(tokens: ChatTokens, context: int) -> Planner:
-    """Plans for a model that reads from left to right and holds `context` tokens."""
+def causal_scheduler(tokens: ChatTokens, context: int) -> Scheduler:
+    """Schedules for a model that reads from left to right and holds `context` tokens."""
 
-    def plan(request: ScoreRequest) -> ReadPlan:
+    def schedule(request: ScoreRequest) -> ReadSchedule:
         forced = tokens.force(request)
         # The last token before the first that is scored has to be evaluated for its output: it is never in the prefix.
         texts = list(zip(forced.wholes, forced.starts, strict=True))
         shared = min(tokens.shared(request.content, request.shared, forced.context), forced.root - 1)
-        return ReadPlan(
+        return ReadSchedule(
             forced.context[:shared] if shared >= SHORTEST_PREFIX else (),
             tuple((following(whole, start),) if start < len(whole) else () for whole, start in texts),
             tuple(whole[start:] for whole, start in texts),
@@ -56,13 +56,13 @@ def causal_planner(tokens: ChatTokens, context: int) -> Planner:
             forced.longest <= context,
         )
 
-    return plan
+    return schedule
 
 
 def score(
-    requests: Sequence[ScoreRequest], plan: Planner, forward: Forward, stopping: Callable[[], bool]
-) -> Iterator[tuple[int, ReadPlan, list[tuple[float, ...]]]]:
-    """Yield for each request its index, its plan, and the values of every continuation: none where it does not fit.
+    requests: Sequence[ScoreRequest], schedule: Scheduler, forward: Forward, stopping: Callable[[], bool]
+) -> Iterator[tuple[int, ReadSchedule, list[tuple[float, ...]]]]:
+    """Yield for each request its index, its schedule, and the values of every continuation: none where it does not fit.
 
     Requests of one prefix are read together. They are planned when their turn comes, so that memory holds few batches:
     on a GPU the one that is computed, and the one that is prepared meanwhile.
@@ -76,7 +76,7 @@ def score(
             if stopping():
                 yield from batches.settle()
                 return
-            found = plan(requests[index])
+            found = schedule(requests[index])
             if not found.fits:
                 yield index, found, []
                 continue
@@ -93,7 +93,7 @@ def score(
 class _Pending:
     """A request whose reads are under way, and how many of them are to come."""
 
-    plan: ReadPlan
+    schedule: ReadSchedule
     values: list[list[tuple[float, ...]]]
     missing: int
 
@@ -107,7 +107,7 @@ class _Place:
     number: int
 
 
-SettledReads = Iterator[tuple[int, ReadPlan, list[tuple[float, ...]]]]
+SettledReads = Iterator[tuple[int, ReadSchedule, list[tuple[float, ...]]]]
 
 
 @dataclass(slots=True)
@@ -133,16 +133,16 @@ class _Batches:
         """The prefixes that reads wait for."""
         return list(self._waiting)
 
-    def add(self, index: int, plan: ReadPlan) -> SettledReads:
+    def add(self, index: int, schedule: ReadSchedule) -> SettledReads:
         """Take in a request; what was full before it is begun, and what is complete by then is yielded."""
         # No continuation has a token to be scored.
-        if not any(plan.reads):
-            yield index, plan, [() for _ in plan.reads]
+        if not any(schedule.reads):
+            yield index, schedule, [() for _ in schedule.reads]
             return
-        blank: list[list[tuple[float, ...]]] = [[()] * len(reads) for reads in plan.reads]
-        self._pending[index] = _Pending(plan, blank, sum(map(len, plan.reads)))
-        prefix = plan.prefix
-        for continuation, reads in enumerate(plan.reads):
+        blank: list[list[tuple[float, ...]]] = [[()] * len(reads) for reads in schedule.reads]
+        self._pending[index] = _Pending(schedule, blank, sum(map(len, schedule.reads)))
+        prefix = schedule.prefix
+        for continuation, reads in enumerate(schedule.reads):
             for number, read in enumerate(reads):
                 batch = self._waiting.get(prefix)
                 if batch is not None and batch.tokens + _unshared_tokens(prefix, batch, read) > self._at_most(prefix):
@@ -185,7 +185,7 @@ class _Batches:
                 if not pending.missing:
                     del self._pending[place.index]
                     joined = [tuple(value for part in parts for value in part) for parts in pending.values]
-                    yield place.index, pending.plan, joined
+                    yield place.index, pending.schedule, joined
 
     def _at_most(self, prefix: Prefix) -> int:
         if prefix not in self._most:

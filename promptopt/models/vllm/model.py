@@ -1,7 +1,7 @@
 """vLLM in this process: many requests in one engine, a prefix computed once for all that share it.
 
 Log-likelihoods are the model's own (temperature 1, float32 log-softmax), exact to the precision of its weights; which
-requests they take is planned in `vllm_requests`. Replies are greedy, or drawn with the request's own seed. vLLM
+requests they take is scheduled in `vllm_requests`. Replies are greedy, or drawn with the request's own seed. vLLM
 computes a request in whatever batch it stands in, so two tokens that are almost equally likely can be told apart
 otherwise in other company.
 """
@@ -23,7 +23,15 @@ from promptopt.models.boundary import Forced
 from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.files.checkpoints import find_checkpoint, load_tokenizer
 from promptopt.models.vllm.engine import Engine, EngineSettings, installed_version, runs_on_cpu, set_environment
-from promptopt.models.vllm_requests import LogProbPlan, LogProbRequest, LogProbs, batch, plan, prefixes_first, proved
+from promptopt.models.vllm_requests import (
+    LogProbRequest,
+    LogProbs,
+    LogProbSchedule,
+    batch,
+    prefixes_first,
+    proved,
+    schedule,
+)
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, Token, TokenLogProbs
 
 SLICE = 1024
@@ -121,31 +129,31 @@ class VLLM:
             return
         engine = self._engine()
         shared = [self._shared(requests[index], forced.context) for index, forced in fitting]
-        plans = self._plans(engine, [forced for _, forced in fitting], shared)
+        schedules = self._schedules(engine, [forced for _, forced in fitting], shared)
         prefixes = [
             # Whole blocks alone: the cache holds no part of one.
             forced.context[: step // engine.block * engine.block]
             for (_, forced), step in zip(fitting, shared, strict=True)
         ]
-        for number, found in _read_plans(engine, plans, prefixes, stopping):
+        for number, found in _read_schedules(engine, schedules, prefixes, stopping):
             index, forced = fitting[number]
-            yield index, self._likelihoods(forced, plans[number].logprobs(forced, found))
+            yield index, self._likelihoods(forced, schedules[number].logprobs(forced, found))
 
-    def _plans(self, engine: Engine, forced: Sequence[Forced], shared: Sequence[int]) -> list[LogProbPlan]:
+    def _schedules(self, engine: Engine, forced: Sequence[Forced], shared: Sequence[int]) -> list[LogProbSchedule]:
         """How each is scored. Rows are read over cached tokens only once that was proved right."""
 
-        def planned(along: bool) -> list[LogProbPlan]:
-            return [plan(each, step, engine.block, along=along) for each, step in zip(forced, shared, strict=True)]
+        def scheduled(along: bool) -> list[LogProbSchedule]:
+            return [schedule(each, step, engine.block, along=along) for each, step in zip(forced, shared, strict=True)]
 
         if self._rows_hold is None:
-            reads = (read for each in planned(True) for read in each.reads if read.has_rows)
+            reads = (read for each in scheduled(True) for read in each.reads if read.has_rows)
             # Less than a block, or nothing but whole blocks: the cache holds nothing of it, or too much.
             read = next((read for read in reads if read.start > engine.block and read.start % engine.block), None)
             if read is not None:
                 tolerance = TOLERANCE if self.dtype == "float32" else TOLERANCE_HALF
                 self._rows_hold = proved(read, tolerance, lambda asked: _read_one(engine, asked))
                 _log.info("rows over cached tokens are exact: %s", self._rows_hold)
-        return planned(self._rows_hold is True)
+        return scheduled(self._rows_hold is True)
 
     def _likelihoods(self, forced: Forced, logprobs: Sequence[tuple[float, ...]]) -> Likelihoods:
         scored = tuple(
@@ -247,22 +255,25 @@ def _own_settings(folder: Path) -> tuple[str, int | None]:
     return settings.get("dtype", settings.get("torch_dtype", "auto")), settings.get("max_position_embeddings")
 
 
-def _read_plans(
-    engine: Engine, plans: Sequence[LogProbPlan], prefixes: Sequence[tuple[int, ...]], stopping: Callable[[], bool]
+def _read_schedules(
+    engine: Engine,
+    schedules: Sequence[LogProbSchedule],
+    prefixes: Sequence[tuple[int, ...]],
+    stopping: Callable[[], bool],
 ) -> Iterator[tuple[int, list[LogProbs]]]:
-    """Yield `(plan's number, what each of its reads gave)` as plans are complete."""
+    """Yield `(schedule's number, what each of its reads gave)` as schedules are complete."""
     waiting: dict[int, dict[int, LogProbs]] = {}
-    for number, each in enumerate(plans):
+    for number, each in enumerate(schedules):
         waiting[number] = {}
         if not each.reads:
             yield number, []
-    sent = batch(plans, prefixes, engine.block)
+    sent = batch(schedules, prefixes, engine.block)
     for index, found in _read_all(engine, sent.reads, sent.after, stopping):
         owner = sent.owners[index]
         if owner is not None:
             number, part = owner
             waiting[number][part] = found
-            if len(waiting[number]) == len(plans[number].reads):
+            if len(waiting[number]) == len(schedules[number].reads):
                 gave = waiting.pop(number)
                 yield number, [gave[part] for part in range(len(gave))]
 

@@ -63,7 +63,7 @@ class SearchSettings(Protocol):
         ...
 
 
-class Plan(Protocol):
+class RoundSizes(Protocol):
     """What a search takes of the plan."""
 
     @property
@@ -85,7 +85,7 @@ class Plan(Protocol):
 class SystemPromptSearch:
     """The best prompts so far, the user prompts that stayed, best first, and what is known of all."""
 
-    def __init__(self, method: SearchSettings, run: Run, plan: Plan) -> None:
+    def __init__(self, method: SearchSettings, run: Run, plan: RoundSizes) -> None:
         """Score the start."""
         self._method = method
         self._run = run

@@ -15,14 +15,14 @@ Segment = tuple[Phrases, PhraseEdit | None]
 """Where a segment of a harmony comes from, and what is to be done to it."""
 
 
-def plan_segments(
+def draw_segments(
     rng: random.Random, cuts: Sequence[Phrases], bank: Bank, segments: int, consider: float, adjust: float
 ) -> list[Segment]:
     """The segments of one harmony, each of a text drawn anew; at the j-th slot of ks it has chunks b_j to b_(j+1) - 1.
 
     consider: the probability that a segment is kept but for an adjustment; adjust: that a kept one is paraphrased.
     """
-    plan: list[Segment] = []
+    drawn: list[Segment] = []
     for slot in range(segments):
         # Each segment of a text drawn anew: that is what mixes the memory.
         source = rng.choice(cuts)
@@ -35,23 +35,23 @@ def plan_segments(
             kinds = ("sub",) if rng.random() < adjust else ()
         edit = draw_edit(part, kinds, bank, rng, least=1) if kinds and part.chunks else None
         if isinstance(edit, PhraseEdit):
-            plan.append((part, edit))
+            drawn.append((part, edit))
             # A harmony puts each text of the bank back once at most; what it deletes is not in the bank yet.
             bank = settle(bank, [edit] if edit.kind == "add" else [])
         else:
-            plan.append((part, None))
-    return plan
+            drawn.append((part, None))
+    return drawn
 
 
 def harmony_of(
-    plan: Sequence[Segment], made: Iterator[tuple[str, PhraseEdit] | None]
+    drawn: Sequence[Segment], made: Iterator[tuple[str, PhraseEdit] | None]
 ) -> tuple[str, tuple[PhraseEdit, ...], list[str]]:
     """The harmony with the edits that are in it, and the texts that it was made of.
 
-    made: what became of the plan's edits, in order; None leaves the segment as it is.
+    made: what became of the edits that were drawn, in order; None leaves the segment as it is.
     """
     text, before, edits = "", "", list[PhraseEdit]()
-    for part, edit in plan:
+    for part, edit in drawn:
         done = next(made) if edit is not None else None
         segment = part.text if done is None else done[0]
         if not text and part.offset:
@@ -62,4 +62,4 @@ def harmony_of(
         before = part.whole if done is None else ""
         if done is not None:
             edits.append(done[1])
-    return text, tuple(edits), list(dict.fromkeys(part.whole for part, _ in plan))
+    return text, tuple(edits), list(dict.fromkeys(part.whole for part, _ in drawn))

@@ -24,7 +24,7 @@ from typing import ClassVar
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.optimizers.plum.edits import Bank, PhraseEdit, settle
-from promptopt.optimizers.plum.harmonies import harmony_of, plan_segments
+from promptopt.optimizers.plum.harmonies import draw_segments, harmony_of
 from promptopt.optimizers.plum.individuals import Individual, bred, draws, fittest, score_candidates
 from promptopt.optimizers.plum.neighbours import EDITING, EDITS_TRIED, Editing, Editor, Neighbour
 from promptopt.optimizers.plum.patience import (
@@ -335,10 +335,10 @@ class HarmonySearch:
         """
         # All harmonies of an iteration are of the memory as it was before any of them.
         cuts = [editor.cut(text) for text in memory]
-        plans = [plan_segments(rng, cuts, bank, self.segments, self.consider, self.adjust) for _ in range(count)]
-        asked = [(part, edit) for plan in plans for part, edit in plan if edit is not None]
+        harmonies = [draw_segments(rng, cuts, bank, self.segments, self.consider, self.adjust) for _ in range(count)]
+        asked = [(part, edit) for segments in harmonies for part, edit in segments if edit is not None]
         made = iter(editor.carry_out(asked))
-        return [harmony_of(plan, made) for plan in plans]
+        return [harmony_of(segments, made) for segments in harmonies]
 
 
 def _size(plan: PhrasePlan, otherwise: int) -> int:

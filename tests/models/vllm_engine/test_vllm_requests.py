@@ -17,9 +17,9 @@ from promptopt.models.vllm_requests import (
     LogProbs,
     Waiting,
     batch,
-    plan,
     prefixes_first,
     proved,
+    schedule,
 )
 from tests.models.vllm_engine.fake_vllm import BLOCK, truth
 
@@ -43,7 +43,7 @@ def test_every_plan_gives_the_same_numbers(
     context: list[int], continuations: list[list[int]], shared: int, along: bool
 ) -> None:
     request = forced(context, *continuations)
-    made = plan(request, min(shared, len(context)), BLOCK, along=along)
+    made = schedule(request, min(shared, len(context)), BLOCK, along=along)
     found = made.logprobs(request, [answer(read) for read in made.reads])
     for each, values in zip(continuations, found, strict=True):
         assert values == tuple(truth([*context, *each[:place]], token) for place, token in enumerate(each))
@@ -53,34 +53,34 @@ def test_every_plan_gives_the_same_numbers(
 
 
 def test_all_single_token_labels_are_one_read_without_rows() -> None:
-    made = plan(forced(range(40), [1], [2], [3]), 32, BLOCK, along=True)
+    made = schedule(forced(range(40), [1], [2], [3]), 32, BLOCK, along=True)
     assert made.reads == (LogProbRequest(tuple(range(40)), 40, (1, 2, 3)),)
     assert not made.reads[0].has_rows
 
 
 def test_a_long_target_is_one_read_along() -> None:
-    made = plan(forced(range(40), range(50, 58)), 32, BLOCK, along=True)
+    made = schedule(forced(range(40), range(50, 58)), 32, BLOCK, along=True)
     assert [(len(read.tokens), read.start, read.following) for read in made.reads] == [(47, 40, (57,))]
 
 
 def test_without_rows_the_cheaper_of_the_two_exact_ways_is_taken() -> None:
-    short = plan(forced(range(400), range(3)), 396, BLOCK, along=False)
+    short = schedule(forced(range(400), range(3)), 396, BLOCK, along=False)
     assert len(short.reads) == 3
     assert not any(read.fresh for read in short.reads)
-    long = plan(forced(range(40), range(30)), 0, BLOCK, along=False)
+    long = schedule(forced(range(40), range(30)), 0, BLOCK, along=False)
     assert [read.fresh for read in long.reads] == [True]
 
 
 def test_labels_with_a_common_first_token_are_told_apart() -> None:
     request = forced([7, 7], [1, 2], [1, 3], [4])
-    made = plan(request, 0, BLOCK, along=True)
+    made = schedule(request, 0, BLOCK, along=True)
     assert made.logprobs(request, [answer(read) for read in made.reads])[1] == (truth([7, 7], 1), truth([7, 7, 1], 3))
 
 
 def test_more_labels_than_one_read_takes() -> None:
     count = MOST_FOLLOWING + 5
     request = forced([1, 2, 3], *([label] for label in range(count)))
-    made = plan(request, 0, BLOCK, along=True)
+    made = schedule(request, 0, BLOCK, along=True)
     assert [len(read.following) for read in made.reads] == [MOST_FOLLOWING, 5]
     found = made.logprobs(request, [answer(read) for read in made.reads])
     assert found == [(truth([1, 2, 3], label),) for label in range(count)]
@@ -106,17 +106,17 @@ def test_no_request_begins_before_the_one_it_waits_for(keys: list[int]) -> None:
 
 
 def test_a_prefix_that_two_share_is_read_once_and_first() -> None:
-    plans = [plan(forced([*range(8), tail], [1], [2, 3]), 8, BLOCK, along=True) for tail in (50, 51)]
-    sent = batch(plans, [tuple(range(8))] * 2, BLOCK)
+    schedules = [schedule(forced([*range(8), tail], [1], [2, 3]), 8, BLOCK, along=True) for tail in (50, 51)]
+    sent = batch(schedules, [tuple(range(8))] * 2, BLOCK)
     assert sent.reads[0] == LogProbRequest(tuple(range(8)), 8, ())
     assert sent.owners[0] is None
     assert all(leader is not None for leader in sent.after[1:])
 
 
 def test_alternatives_wait_for_the_first_where_the_example_is_long() -> None:
-    long = plan(forced(range(20), range(30, 34), range(40, 44)), 8, BLOCK, along=True)
+    long = schedule(forced(range(20), range(30, 34), range(40, 44)), 8, BLOCK, along=True)
     assert batch([long], [tuple(range(8))], BLOCK).after == (None, 0)
-    short = plan(forced(range(10), range(30, 34), range(40, 44)), 8, BLOCK, along=True)
+    short = schedule(forced(range(10), range(30, 34), range(40, 44)), 8, BLOCK, along=True)
     assert batch([short], [tuple(range(8))], BLOCK).after == (None, None)
 
 

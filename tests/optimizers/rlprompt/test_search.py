@@ -252,19 +252,19 @@ def test_two_runs_in_one_store_keep_weights_of_their_own_and_deleting_one_leaves
     assert [drawn(each) for each in together] == [drawn(each) for each in alone]
     assert [each.best.text for each in together] == [each.best.text for each in alone]
     with Store(tmp_path / "both" / "store.db") as store:
-        with store.engine.connect() as connection:
+        with store.database.connect() as connection:
             runs = sorted(row[0] for row in connection.exec_driver_sql("SELECT run FROM blobs"))
         assert runs == sorted(record.id for record in store.runs())
         store.delete(runs[0])
         store.collect()
-        with store.engine.connect() as connection:
+        with store.database.connect() as connection:
             assert [row[0] for row in connection.exec_driver_sql("SELECT run FROM blobs")] == runs[1:]
 
 
 @pytest.mark.slow
 def test_runs_that_train_the_same_keep_the_weights_each_and_the_other_may_go(tmp_path: Path) -> None:
     def kept() -> list[str]:
-        with Store(tmp_path / "store.db") as store, store.engine.connect() as connection:
+        with Store(tmp_path / "store.db") as store, store.database.connect() as connection:
             return sorted(row[0] for row in connection.exec_driver_sql("SELECT run FROM blobs"))
 
     # What comes after the training is another search, and another run.
