@@ -62,7 +62,7 @@ def optimize(
 
     `task`: a name, a task file, or a Task. `optimizer`: a name or an Optimizer. `model` answers; `Models` says who
     writes prompts, who judges, and what the prompt is for, where that is not the same. `evaluator` guides the search:
-    the method's own choice, if None, which for most is generation with the task's metric. `check_evaluator` is what the
+    the method's own choice, if None, which for most is `generation`, the task's metric. `check_evaluator` is what the
     final choice and the sealed test are by: the same, if None, but the task's metric where the search went by a loss.
     `budget`: None is 2,000 evaluations for a method by name, and no cap for one with settings of its own; `Budget()` is
     no cap. `store`: where calls are kept, by default under `PROMPTOPT_HOME`. `session`: who looks on, and how it is

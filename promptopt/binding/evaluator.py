@@ -77,7 +77,7 @@ def rebound(evaluator: str | Evaluator | None, before: Task, after: Task) -> str
 
 
 def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Optimizer | None = None) -> Evaluator:
-    """An evaluator by name, or the one given; else the task's own, the method's choice, a judge, or generation.
+    """An evaluator by name, or the one given; else the task's own, the method's choice, a judge, or `generation`.
 
     Raises UnknownName, and ConfigError for what is no evaluator or does not suit the task.
     """

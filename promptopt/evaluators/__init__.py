@@ -1,1 +1,1 @@
-"""What a prompt is worth on an example: generation, labels, losses, preferences; metrics and how answers are read."""
+"""What a prompt is worth on an example: replies, labels, losses, preferences; metrics and how answers are read."""

@@ -2,7 +2,7 @@
 
 Where the task model scores given texts, each label is scored whole, so labels may have any number of tokens and begin
 alike. Elsewhere the label is read from the alternatives of one generated token (`first_token.py`). Either way prompts
-are told apart that generation scores alike; but the layout must end where the label begins.
+are told apart whose replies score alike; but the layout must end where the label begins.
 """
 
 from __future__ import annotations

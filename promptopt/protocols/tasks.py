@@ -110,7 +110,7 @@ class BringsEvaluator(Protocol):
 
     @property
     def scored_by(self) -> Evaluator | None:
-        """That evaluator; None: by the method's choice, or by generation."""
+        """That evaluator; None: by the method's choice, or `generation`."""
         ...
 
 

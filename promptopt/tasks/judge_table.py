@@ -1,7 +1,7 @@
 """The `[judge]` table of a task file: which evaluator asks a judge, and what it asks.
 
 evaluator = "rubric"     or checklist, versus, equivalence, panel, weighted; by default the one whose settings are given
-                         or generation: the task goes by its metric, and asks a judge only where one is named
+                         or "generation": the task goes by its metric, and asks a judge only where one is named
 criteria, file, levels, low, high, reference, reasons, draws, score_by     of a rubric; `file` beside the task file
 items, weights, critical                                                    of a checklist
 by, size                                                                    of a panel

@@ -58,7 +58,7 @@ class OptimizerContract:
     base = 0.4
     each = 0.15
     evaluator: str | None = None
-    """What the search goes by; None: the method's own choice, or generation."""
+    """What the search goes by; None: the method's own choice, or `generation`."""
     budget: Budget = Budget(evaluations=1_500)
     sizes: tuple[int, ...] = (40, 90, 170, 333)
     """Budgets, in evaluations, that a run is cut at."""
