@@ -15,9 +15,10 @@ from typing import Any, Literal
 from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.evaluators import metrics
-from promptopt.evaluators.generation import reader_of, writes_decimal_commas
+from promptopt.evaluators.generation import Generation, reader_of, writes_decimal_commas
 from promptopt.evaluators.judging import options_of
 from promptopt.evaluators.own_judges import OWN_JUDGES
+from promptopt.evaluators.weighted import ALONE, Weighted
 from promptopt.protocols import Metric, Reader
 from promptopt.stats import paired_gain
 from promptopt.tasks.gate import EVERY, Gate
@@ -46,7 +47,8 @@ class ByTask:
         answer = read(reply)
         if answer is None:
             return Score(0.0, reply, parsed=False, feedback="no answer could be read")
-        found = metric(answer, example)
+        # As the task's own metric knows it: by its fields, and not laid out as messages.
+        found = metric(answer, example if example.source is None else example.source)
         if isinstance(found, Score):
             return replace(found, output=reply, answer=answer)
         value, feedback = found if isinstance(found, tuple) else (float(found), "")
@@ -67,9 +69,9 @@ def several_tasks(
     """One task out of several. `system`: the prompt in use; by default the one that the tasks bring, or `START_PROMPT`.
 
     `objective`: what a search goes by where it can: the mean of the tasks' means, weighted by `weights`, or the worst
-    task's. The splits of the tasks are cut so that the mean over examples is the (weighted) mean over tasks. `floor`:
-    the loss that each task may have (`promptopt check` sees to it, and reports of runs tell it). Raises ConfigError for
-    tasks that cannot stand under one prompt, and for two of one name.
+    task's (of ten and more that of the worst fifth). The splits of the tasks are cut so that the mean over examples is
+    the (weighted) mean over tasks. `floor`: the loss that each task may have (`promptopt check` sees to it, and reports
+    of runs tell it). Raises ConfigError for tasks that cannot stand under one prompt, and for two of one name.
     """
     kind = _checked_objective(objective, tasks, weights, floor)
     shares = tuple(weights) if weights else (1.0,) * len(tasks)
@@ -144,12 +146,23 @@ def _composed_task(
 
 
 def _judge_of_all(tasks: Sequence[Task]) -> Mapping[str, Any]:
-    """The judge that all tasks ask alike; where they do not, the table of each by its name."""
-    if all(task.judge == tasks[0].judge for task in tasks):
+    """The judge that all tasks ask alike; where they do not, the table of each by its name.
+
+    A mix with the metric in it is another judge for each task: its metric is the task's own.
+    """
+    mixed = any(Weighted.asks_metric(task.judge) for task in tasks)
+    if not mixed and all(task.judge == tasks[0].judge for task in tasks):
         return tasks[0].judge
     if all(task.judge.get("evaluator", "generation") == "generation" for task in tasks):
         return {}
-    return {"evaluator": OWN_JUDGES, OWN_JUDGES: {task.name: task.judge for task in tasks}}
+    return {"evaluator": OWN_JUDGES, OWN_JUDGES: {task.name: _own_judge(task) for task in tasks}}
+
+
+def _own_judge(task: Task) -> Mapping[str, Any]:
+    """What a task says of its judge; of a mix with its metric in it, with what that metric is."""
+    if not Weighted.asks_metric(task.judge):
+        return task.judge
+    return {**task.judge, ALONE: Generation.for_task(task).fingerprint()}
 
 
 def _unheld(floor: float | None, names: Sequence[str], test: Sequence[Example]) -> list[str]:

@@ -275,5 +275,8 @@ def _expected_words(answer: str | Reader, labels: Sequence[str]) -> str:
 def _failed(noun: str, function: str | Metric | Reader, cell: Cell, what: str) -> EvaluatorError:
     # By its id nobody finds an example in his data.
     shown = shorten(normalise(next((value for _, value in cell.example.fields), "")), 60)
-    message = f"{noun} {callable_name(function)!r} {what}, on {shown!r}"
+    # Of several tasks each has a metric of its own, which the function of all of them calls.
+    several = cell.example.source is not None
+    whose = f"of task {cell.example.slice!r}" if several else repr(callable_name(function))
+    message = f"{noun} {whose} {what}, on {shown!r}"
     return EvaluatorError(message, prompt_id=cell.prompt.id, example_id=cell.example.id)

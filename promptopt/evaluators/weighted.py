@@ -16,6 +16,8 @@ from promptopt.protocols import Ask, Role, Task
 from promptopt.types import Cell, Example, Reply, Score
 
 PARTS = ("rubric", "checklist", "metric", "clauses")
+ALONE = "metric_alone"
+"""The member of the judge of one of several tasks that says what its metric is where it stands alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ class Weighted:
         """The weights, and what each part with one goes by."""
         said: dict[str, Any] = {name: dict(part.fingerprint()) for name, part in self._asked.items()}
         if "metric" in self._weights:
-            said["metric"] = dict(self._metric.fingerprint())
+            # Among several tasks it is asked through the metric of all, and is still the one that was calibrated.
+            alone = options_of(self.task, ALONE)
+            said["metric"] = dict(alone if alone else self._metric.fingerprint())
         if "clauses" in self._weights:
             said["clauses"] = dict(self.clauses.fingerprint())
         return {"evaluator": "weighted", "weights": dict(self._weights), **said}
@@ -115,6 +119,12 @@ class Weighted:
         feedback = "; ".join(f"{name}: {score.feedback}" for name, score in scores.items() if score.feedback)
         parts = tuple((name, score.value) for name, score in scores.items())
         return Score(value, reply, f"{value:.3g}", feedback=feedback, parts=parts)
+
+    @staticmethod
+    def asks_metric(judge: Mapping[str, Any]) -> bool:
+        """Whether the judge that a task names is a mix with the task's own metric in it."""
+        weights = judge.get("weights", {})
+        return judge.get("evaluator") == "weighted" and (not weights or "metric" in _weights_of(weights))
 
     @property
     def _asked(self) -> Mapping[str, Rubric | Checklist]:

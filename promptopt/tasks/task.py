@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -223,9 +224,11 @@ class Task:
         return example.slice if self.members else ""
 
     def worth(self, means: Mapping[str, float]) -> float:
-        """What a prompt is worth by its mean on each member: the mean, weighted by `weights`, or the least of them."""
+        """What a prompt is worth by its mean on each member: the mean, weighted by `weights`, or that of the worst."""
         if self.objective == "worst":
-            return min(means.values())
+            # A fifth of them: of many the least by itself would be the one that its few examples treated worst.
+            lowest = sorted(means.values())[: max(1, len(means) // 5)]
+            return math.fsum(lowest) / len(lowest)
         # By those members alone that were scored: a draw of few examples may lack one.
         shares = dict(zip(self.members, self.weights, strict=True))
         whole = sum(shares.get(name, 1.0) for name in means)

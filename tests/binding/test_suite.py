@@ -100,6 +100,10 @@ def test_one_number_is_made_of_the_means() -> None:
     assert several_tasks(tasks).worth(means) == pytest.approx(0.7)
     assert several_tasks(tasks, objective="weighted", weights=(2, 1, 1)).worth(means) == pytest.approx(0.75)
     assert several_tasks(tasks, objective="worst").worth(means) == 0.5
+    # Of ten tasks and more the lowest fifth.
+    many = {str(number): number / 10 for number in range(10)}
+    assert several_tasks(tasks, objective="worst").worth(many) == pytest.approx(0.05)
+    assert several_tasks(tasks, objective="worst").worth({**many, "9": 0.0}) == pytest.approx(0.0)
 
 
 def test_without_any_system_prompt_it_begins_at_the_usual_one() -> None:

@@ -154,3 +154,23 @@ def test_a_search_decides_nothing_by_them_and_its_winner_is_probed_on_what_they_
     assert len(found.trust["own"]) == 8
     assert {each["n"] for each in found.trust["own"]} == {20}
     assert all("Is it kind?" in text for text in seen)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_mix_with_a_metric_in_it_is_trusted_as_it_is_on_its_task_alone(alike: bool) -> None:
+    mix = {"evaluator": "weighted", "rubric": KIND["rubric"], "weights": {"rubric": 2, "metric": 1}}
+    one, other = task("kind", mix), replace(task("short", mix if alike else SHORT), metric="contains")
+    several = several_tasks([one, other])
+    made = bind_evaluator(None, several)
+    asked: dict[Role, Model] = {"judge": models()[1]}
+    for each in (one, other):
+        good = [{"name": probe.name, "passed": True} for probe in PROBES]
+        report = {"n": 80, "kappa": 0.8, "interval": [0.7, 0.9], "measure": "Cohen's kappa"}
+        remember(bind_evaluator(None, each), asked, probes=good, report=report)
+    known = trust_in(made, asked)
+    assert known is not None
+    assert known["status"] == "calibrated"
+    # And each reply is worth what it is worth there: 2/3 of the judge's 0.8, and a third of its own metric.
+    found = evaluate(several, several.initial, model=models()[0], split="test")
+    values = {example.slice: score.value for example, score in zip(found.examples, found.scores, strict=True)}
+    assert values == pytest.approx({"kind": 1.6 / 3, "short": 1.6 / 3 if alike else 0.5})

@@ -234,12 +234,15 @@ def test_a_component_that_breaks_a_rule_is_named_with_its_line(row: dict[str, An
 
 def test_an_empty_corpus_and_a_bad_component_are_errors_before_any_call(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n", encoding="utf-8")
-    (tmp_path / "latin.jsonl").write_bytes(b'{"text": "caf\xe9"}')
+    first = b'{"id": "1", "text": "Be kind now.", "category": "style"}\n'
+    (tmp_path / "latin.jsonl").write_bytes(first + b'{"id": "2", "text": "The caf\xe9 is open."}')
 
     for wrong in ({"corpus": str(tmp_path / "empty.jsonl")}, {"corpus": str(tmp_path / "latin.jsonl")},
                   {"corpus": "nothere.jsonl"}, {"components": ("no",)}):  # fmt: skip
         with pytest.raises((DataError, ConfigError)):
             Sprig(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="line 2: not UTF-8 text"):
+        Sprig(corpus=str(tmp_path / "latin.jsonl"))
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,22 @@ def test_what_is_written_does_not_grow_a_prompt_beyond_its_limit() -> None:
 def test_a_reply_one_of_whose_texts_breaks_the_rules_makes_no_child(reply: str) -> None:
     run = FakeRun(lambda _: reply)
     assert population(run).written([("useful", CORPUS[:2], CORPUS[:2])]) == []
+    # Parts to be added are asked for three times.
+    assert run.rejected == {"sprig: a component that breaks the corpus's rules": 3}
+
+
+def test_what_takes_the_place_of_parts_is_asked_for_once() -> None:
+    run = FakeRun(lambda _: "no list")
+    assert population(run).written([("merge", CORPUS[:2], CORPUS[:2]), ("rephrase", CORPUS[:2], CORPUS[:1])]) == []
+    assert len(run.asked) == run.rejected.total() == 2
+
+
+def test_parts_to_be_added_are_asked_for_again_until_they_keep_the_rules() -> None:
+    said = iter(["no list", '["Do say so now."]', '["Never asked for."]'])
+    run = FakeRun(lambda _: next(said))
+    [made] = population(run).written([("useless", CORPUS[:1], CORPUS[:1])])
+    assert [each.text for each in made] == ["Please answer a now.", "Do say so now."]
+    assert len(run.asked) == 2
     assert run.rejected == {"sprig: a component that breaks the corpus's rules": 1}
 
 

@@ -12,10 +12,11 @@ Modes    without user prompts every round is an outer loop, and there are twice 
          (adaptation at test time) every round is an inner loop, from each user prompt that stayed.
 Cost     n evaluations of its task for each user prompt, n * (user prompts kept) of each task for each system prompt, n
          of each task for the best ones together; 2 (c_u parts + c_s) calls of the proposer a round.
-Departs  a reply that cannot be used is asked for once more and then dropped, where the code takes the error's text for
-         a prompt; means are over tasks, not over prompts; without failures nothing is asked, and a round of that
-         kind is the last; a request shows the prompts once and not again with every failure; one draw of training
-         examples is used by all rounds, as in the code, but the final choice is on dev.
+Departs  a reply without tags is asked for once more, and what cannot be used is dropped, where the code takes the
+         error's text for a prompt; of two blocks the last counts, for models draft first; means are over tasks, not
+         over prompts; without failures nothing is asked, and a round of that kind is the last; a request shows the
+         prompts once and not again with every failure; one draw of training examples is used by all rounds, as in the
+         code, but the final choice is on dev.
 Left out the paper's two other writers, from pairs of input and output and by evolution, which it found worse.
 """
 
@@ -28,6 +29,7 @@ from typing import ClassVar
 from promptopt.arguments import told
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.optimizers.metaspo.search import SystemPromptSearch
+from promptopt.optimizers.metaspo.settings import OnTaskError
 from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -89,6 +91,8 @@ class MetaSPO:
     """Adapt to a task: keep the system prompt, improve the user prompts alone (the paper's test-time adaptation)."""
     outer_only: bool = False
     """Keep the user prompts of several tasks, improve the system prompt alone (the paper's ablation)."""
+    on_task_error: OnTaskError = "stop"
+    """What follows where a task's metric fails. `skip_task`: a loop compares prompts on the others alone. Ours."""
     longest: int = 800
     """Tokens a text may have; one that is longer already may grow by a quarter. Ours."""
     sampling: Sampling = SAMPLING

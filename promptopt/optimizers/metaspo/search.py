@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from promptopt.errors import EvaluatorError
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import Mistake, ask_whole
 from promptopt.operators.rewrite import revisions
@@ -19,67 +20,16 @@ from promptopt.optimizers.metaspo.requests import (
     show_failures,
     system_of,
 )
+from promptopt.optimizers.metaspo.settings import RoundSizes, SearchSettings
 from promptopt.protocols import SeveralTasks
 from promptopt.run import Run
 from promptopt.tasks.parts import editables_of, shown_to
-from promptopt.types import Estimate, Example, Prompt, Proposal, Sampling, Score
+from promptopt.types import Estimate, Example, Prompt, Proposal, Score
 
+Result = TypeVar("Result")
 _WHO = "metaspo"
 _RIGHT = 1.0 - 1e-9
 """The score from which on an answer is right, whatever rounding took off a mean of parts."""
-
-
-class SearchSettings(Protocol):
-    """What a search takes of the method's settings."""
-
-    @property
-    def kept(self) -> int:
-        """User prompts that stay of each part."""
-        ...
-
-    @property
-    def user_failures(self) -> int:
-        """Shown where a user prompt is analysed."""
-        ...
-
-    @property
-    def system_failures(self) -> int:
-        """Of each task, shown where the system prompt is analysed."""
-        ...
-
-    @property
-    def frozen_system(self) -> bool:
-        """Whether the system prompt stays."""
-        ...
-
-    @property
-    def longest(self) -> int:
-        """Tokens a text may have."""
-        ...
-
-    @property
-    def sampling(self) -> Sampling:
-        """How the proposer is asked."""
-        ...
-
-
-class RoundSizes(Protocol):
-    """What a search takes of the plan."""
-
-    @property
-    def users(self) -> int:
-        """New user prompts of a part in a round."""
-        ...
-
-    @property
-    def systems(self) -> int:
-        """New system prompts in a round."""
-        ...
-
-    @property
-    def examples(self) -> int:
-        """Training examples of all tasks together."""
-        ...
 
 
 class SystemPromptSearch:
@@ -105,37 +55,49 @@ class SystemPromptSearch:
         self._scores: dict[tuple[str, ...], list[Score]] = {}
         self._whole: dict[Prompt, float] = {}
         """The worth of every prompt that was scored on all of the sample, in the order they were."""
+        self._left_out: set[str] = set()
+        """The tasks that the loop under way compares nothing on, as their metric failed in it."""
         self._best: Prompt = run.initial
-        self._score_whole(self._best)
+        self._without_failing(lambda: self._score_whole(self._best))
 
     def inner(self) -> bool:
         """Each user prompt is improved under the system prompt as it is; whether anything failed."""
         failed = False
+        self._left_out.clear()
         for part in self.users:
-            base, member = self._best, self._member[part]
-            # At test time every prompt that stayed is a parent, in the search for a system prompt the best one is.
-            # A copy: what is kept changes as the children come in.
-            parents = list(self._kept[part] if self.system is None else self._kept[part][:1])
-            shown: list[tuple[Prompt, str]] = []
-            for text in parents:
-                parent = base.replace(part, text)
-                mistakes = self._mistakes(parent, member)
-                rng, count = self._run.rng("failures"), min(self._method.user_failures, len(mistakes))
-                # Each rewrite is shown failures of its own, or the analyses would all be of the same.
-                drawn = [rng.sample(mistakes, count) for _ in range(self._plan.users)] if mistakes else []
-                shown += [(parent, show_failures(self._run.task, parent, each)) for each in drawn]
-            if not shown:
-                continue
-            failed = True
-            self._run.edit(part)
-            for child in self._written(part, shown):
-                self._mean(child, member)
-                # Beside the parts of `base`, with which the child was scored.
-                self._keep(base, part, child[part])
+            before, best = list(self._kept[part]), self._best
+            try:
+                failed |= self._improved(part)
+            except EvaluatorError as error:
+                self._leave_out(error)
+                self._kept[part], self._best = before, best
         # Of one task the best was scored whole as it was found.
         if failed and len(self._groups) > 1:
-            self._complete()
+            self._without_failing(self._complete)
         return failed
+
+    def _improved(self, part: str) -> bool:
+        """One user prompt is improved under the system prompt as it is; whether anything failed."""
+        base, member = self._best, self._member[part]
+        # At test time every prompt that stayed is a parent, in the search for a system prompt the best one is.
+        # A copy: what is kept changes as the children come in.
+        parents = list(self._kept[part] if self.system is None else self._kept[part][:1])
+        shown: list[tuple[Prompt, str]] = []
+        for text in parents:
+            parent = base.replace(part, text)
+            mistakes = self._mistakes(parent, member)
+            rng, count = self._run.rng("failures"), min(self._method.user_failures, len(mistakes))
+            # Each rewrite is shown failures of its own, or the analyses would all be of the same.
+            drawn = [rng.sample(mistakes, count) for _ in range(self._plan.users)] if mistakes else []
+            shown += [(parent, show_failures(self._run.task, parent, each)) for each in drawn]
+        if not shown:
+            return False
+        self._run.edit(part)
+        for child in self._written(part, shown):
+            self._mean(child, member)
+            # Beside the parts of `base`, with which the child was scored.
+            self._keep(base, part, child[part])
+        return True
 
     def outer(self, *, further: bool = False) -> bool:
         """The system prompt is improved for all user prompts that stayed; whether anything failed.
@@ -143,8 +105,11 @@ class SystemPromptSearch:
         `further`: of a round beyond the plan, which writes no more than can still be scored.
         """
         assert self.system is not None
+        self._left_out.clear()
         incumbent: Prompt = self._best
-        pools = [pool for member in self._groups if (pool := self._mistakes(incumbent, member))]
+        pools = self._without_failing(
+            lambda: [pool for member in self._compared() if (pool := self._mistakes(incumbent, member))]
+        )
         if not pools:
             return False
         self._run.edit(self.system)
@@ -156,16 +121,45 @@ class SystemPromptSearch:
             rng.shuffle(drawn)
             # All from the incumbent, none from another candidate (code).
             shown.append((incumbent, show_failures(self._run.task, incumbent, drawn)))
-        worth = self._meta_score(incumbent)
-        for child in self._written(self.system, shown):
+        self._without_failing(lambda: self._meta_score(incumbent))
+        children = self._written(self.system, shown)
+        self._without_failing(lambda: self._compare(incumbent, children))
+        if self._best != incumbent:
+            self._without_failing(lambda: self._ranked_anew(self._best))
+        return True
+
+    def _compare(self, incumbent: Prompt, children: Sequence[Prompt]) -> None:
+        """The best of the incumbent and the children is the next one."""
+        self._best, worth = incumbent, self._meta_score(incumbent)
+        for child in children:
             found = self._meta_score(child)
             # Strictly: of equals the incumbent stays (code).
             if found > worth:
                 # At once: a budget that ends before the last candidate leaves the best of those that were finished.
                 self._best, worth = child, found
-        if self._best != incumbent:
-            self._ranked_anew(self._best)
-        return True
+
+    def _compared(self) -> list[str]:
+        """The tasks that the loop under way compares prompts on."""
+        return [member for member in self._groups if member not in self._left_out]
+
+    def _without_failing(self, compare: Callable[[], Result]) -> Result:
+        """What `compare` gives; by `skip_task` again without each task whose metric fails, for all prompts alike."""
+        while True:
+            try:
+                return compare()
+            except EvaluatorError as error:
+                self._leave_out(error)
+
+    def _leave_out(self, error: EvaluatorError) -> None:
+        """Compare nothing on the task whose metric failed, until the next loop. Raises the error where that cannot be.
+
+        What was scored is known, so that to compare all anew costs nothing.
+        """
+        failing = [name for name, group in self._groups.items() if error.example_id in {each.id for each in group}]
+        if self._method.on_task_error == "stop" or not set(failing) < set(self._compared()):
+            raise error
+        self._left_out.update(failing)
+        self._run.warn(f"the metric of task {failing[0]!r} failed, and a loop compares prompts without it: {error}")
 
     def _paid_for(self) -> int:
         """New system prompts that can still be scored, as many as are planned at most and one at least."""
@@ -199,6 +193,8 @@ class SystemPromptSearch:
     def _ranked_anew(self, found: Prompt) -> None:
         """Another user prompt may be the best one under a new system prompt."""
         for part in self.users:
+            if self._member[part] in self._left_out:
+                continue
             worth = {text: self._mean(found.replace(part, text), self._member[part]) for text in self._kept[part]}
             self._kept[part].sort(key=lambda text, worth=worth: -worth[text])
             self._best = self._best.replace(part, self._kept[part][0])
@@ -248,7 +244,7 @@ class SystemPromptSearch:
         means: dict[str, float] = {}
         # The whole first: the examples of all tasks in one batch, and what follows pays for the variants alone.
         self._score_whole(prompt)
-        for member in self._groups:
+        for member in self._compared():
             variants = [prompt]
             for part in self.users:
                 if self._member[part] == member:
@@ -259,10 +255,14 @@ class SystemPromptSearch:
 
     def _score_whole(self, prompt: Prompt) -> None:
         if prompt not in self._whole:
-            scored = dict(zip(self._sample, self._run.evaluate([prompt], self._sample)[prompt], strict=True))
-            for member, group in self._groups.items():
-                self._scores[self._key(prompt, member)] = [scored[example] for example in group]
-            self._whole[prompt] = self._over_tasks({member: self._mean(prompt, member) for member in self._groups})
+            compared = self._compared()
+            sample = [example for member in compared for example in self._groups[member]]
+            scored = dict(zip(sample, self._run.evaluate([prompt], sample)[prompt], strict=True))
+            for member in compared:
+                self._scores[self._key(prompt, member)] = [scored[example] for example in self._groups[member]]
+            # Over fewer tasks a mean is another measure.
+            if not self._left_out:
+                self._whole[prompt] = self._over_tasks({member: self._mean(prompt, member) for member in compared})
 
     def _over_tasks(self, means: dict[str, float]) -> float:
         task = self._run.task

@@ -103,13 +103,21 @@ def corpus_of(path: str, texts: Sequence[str]) -> tuple[Component, ...]:
     found: list[Component] = []
     if path:
         try:
-            # A byte order mark, as some editors write, is no part of the first line.
-            found += read_corpus(path, Path(path).read_text("utf-8-sig").splitlines())
-        except (OSError, UnicodeDecodeError) as cause:
-            raise DataError(f"the corpus {path} cannot be read as UTF-8 text ({cause}); check the path") from cause
+            lines = Path(path).read_bytes().split(b"\n")
+        except OSError as cause:
+            raise DataError(f"the corpus {path} cannot be read ({cause}); check the path") from cause
+        found += read_corpus(path, [_decoded(path, number, line) for number, line in enumerate(lines, start=1)])
     for number, text in enumerate(dict.fromkeys(texts), start=1):
         broken = fault(text)
         if broken:
             raise ConfigError(f"the component {text[:60]!r} has {broken}; correct it, or leave it out")
         found.append(Component(f"custom-{number:04}", text, "custom", f"custom-{number:04}"))
     return tuple(found) if found else own_corpus()
+
+
+def _decoded(path: str, number: int, line: bytes) -> str:
+    try:
+        # A byte order mark, as some editors write, is no part of the first line.
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise DataError(f"{path}, line {number}: not UTF-8 text ({cause}); save the file as UTF-8") from cause

@@ -31,10 +31,17 @@ from promptopt.operators.replies import Form
 from promptopt.optimizers.sprig.bandit import Credits
 from promptopt.optimizers.sprig.corpus import Component, closed, corpus_of, fault
 from promptopt.optimizers.sprig.edits import Candidates, ComponentEdit, Parts, enumerated, text_of_parts
-from promptopt.optimizers.sprig.plan import FEWEST_CANDIDATES, SprigPlan, affordable
+from promptopt.optimizers.sprig.plan import FEWEST_CANDIDATES, SprigPlan, affordable, edits_at_most
 from promptopt.optimizers.sprig.population import MOST_COMPONENTS, Population, PopulationSettings
-from promptopt.optimizers.sprig.population_plan import ROUND, PopulationPlan, planned_population
-from promptopt.optimizers.sprig.scoring import prompt_with_components, step_examples, texts_in_list, worth_of
+from promptopt.optimizers.sprig.population_plan import ROUND, TRIES, PopulationPlan, planned_population
+from promptopt.optimizers.sprig.scoring import (
+    OnTaskError,
+    prompt_with_components,
+    scored_or_left_out,
+    step_examples,
+    texts_in_list,
+    worth_of,
+)
 from promptopt.optimizers.sprig.surrogate import RewardModel, ScorePredictor
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -94,6 +101,8 @@ class Sprig:
     """A file of components, a JSON object a line (id, text, category). Empty: the one that comes along."""
     components: tuple[str, ...] = ()
     """Components of one's own, as texts. Any given, or a file, take the place of those that come along."""
+    on_task_error: OnTaskError = "stop"
+    """What follows where a metric fails on a reply. `skip`: the prompt is left out, and the search goes on. Ours."""
     surrogate: ScorePredictor = field(default_factory=RewardModel)
     """Of a population: what ranks it."""
     sampling: Sampling = field(default=SAMPLING)
@@ -165,7 +174,9 @@ class Sprig:
         corpus = corpus_of(self.corpus, self.components)
         if self.search == "population":
             wide = self._of_population(run.room)
-            settings = PopulationSettings(self.components_in(wide), self.longest, self.sampling, self.surrogate)
+            settings = PopulationSettings(
+                self.components_in(wide), self.longest, self.sampling, self.surrogate, self.on_task_error
+            )
             Population(settings, run, wide, corpus).search()
             return
         plan = self._of_beam(run.room)
@@ -190,7 +201,7 @@ class Sprig:
         if self.search == "population":
             most = self._of_population(room)
             prompts = most.data + 1 + most.steps * (most.tried + most.best + 1)
-            asked = most.steps * most.written
+            asked = most.steps * most.written * max(TRIES.values())
             return UpperBounds(prompts * most.examples, asked, asked * self.sampling.max_tokens)
         plan = self._of_beam(room)
         corpus = len(corpus_of(self.corpus, self.components))
@@ -203,17 +214,11 @@ class Sprig:
         longest = min(self.components_in(plan), rounds)
         edits = [0 if plan.candidates is None else plan.candidates] * rounds
         if plan.candidates is None:
-            edits = [_edits(step, corpus if step == 0 else plan.pool, plan) for step in range(plan.steps)]
+            edits = [edits_at_most(step, corpus if step == 0 else plan.pool, plan) for step in range(plan.steps)]
         cells = sum(count + plan.beam for count in edits) * plan.examples
         cells = cells if plan.evaluations is None else min(cells, plan.evaluations)
         asked = plan.beam * longest * rounds if plan.rephrasings else 0
         return UpperBounds(cells, asked, asked * self.sampling.max_tokens)
-
-
-def _edits(step: int, pool: int, plan: SprigPlan) -> int:
-    """Edits of a step whose prompts have `step` components, at most."""
-    beam = 1 if step == 0 else plan.beam
-    return beam * (pool * (step + 1) + step + step * (step - 1) // 2 + plan.rephrasings * step)
 
 
 class _Search:
@@ -257,9 +262,10 @@ class _Search:
             text: prompt_with_components(run, parts)
             for text, parts in ((text_of_parts(parent), parent) for parent in beam)
         }
-        children = self._admitted(found, fresh)
-        prompts |= children
-        matrix = run.evaluate(list(prompts.values()), examples)
+        prompts |= self._admitted(found, fresh)
+        matrix = scored_or_left_out(run, prompts.values(), examples, self._method.on_task_error)
+        scored = frozenset(matrix)
+        prompts = {text: prompt for text, prompt in prompts.items() if prompt in scored}
         worth = {
             text: worth_of(run.task, examples, [score.value for score in matrix[prompt]])
             for text, prompt in prompts.items()
@@ -303,6 +309,8 @@ class _Search:
             # By every way it came about: one candidate may be the addition of several families.
             for edit in edits[text]:
                 parent = text_of_parts(edit.parent)
+                if parent not in worth:
+                    continue
                 # On one draw, so that its luck is in neither; a swap or a rephrasing says nothing of a family.
                 change = worth[text] - worth[parent]
                 if edit.kind == "add":

@@ -47,3 +47,9 @@ def affordable(room: Room, cells: int, examples: int | None, beam: int) -> tuple
         shown //= 2
     steps = max(1, min(STEPS, cells // (shown * (FEWEST_CANDIDATES + beam))))
     return steps, shown, max(FEWEST_CANDIDATES, cells // (steps * shown) - beam)
+
+
+def edits_at_most(step: int, pool: int, plan: SprigPlan) -> int:
+    """Edits of a step whose prompts have `step` components, at most."""
+    beam = 1 if step == 0 else plan.beam
+    return beam * (pool * (step + 1) + step + step * (step - 1) // 2 + plan.rephrasings * step)

@@ -6,11 +6,11 @@ Step     the lower half of the population goes; it is filled again by crossovers
          ones added (2.5 %) or useless ones (1 %). Parents are of the best tenth, partners of the better half. Then some
          members by chance and the best few are scored, and the surrogate learns from these and some older ones.
 Cost     evaluations: (data + steps * (tried + best)) prompts on a draw of examples. Proposer: a call for each child
-         that is written, `written` a step at most.
+         that is written, `written` a step at most; for one that adds parts up to three, where none is of use.
 Departs  the population begins with the corpus's components, each by itself, and prompts by chance; components that the
-         proposer would write beyond its share, or where it is not asked, are drawn from the corpus. A reply that cannot
-         be used is no edit, without a second try. The start is scored on every draw. The surrogate is fitted anew to
-         all that was scored, where the reference goes on training on the last prompts and 50 older ones.
+         proposer would write beyond its share, or where it is not asked, are drawn from the corpus. The start is scored
+         on every draw. The surrogate is fitted anew to all that was scored, where the reference goes on training on the
+         last prompts and 50 older ones.
 """
 
 from __future__ import annotations
@@ -22,8 +22,15 @@ from dataclasses import dataclass, field, is_dataclass
 
 from promptopt.optimizers.sprig.corpus import Component, closed, fault
 from promptopt.optimizers.sprig.edits import Parts, text_of_parts
-from promptopt.optimizers.sprig.population_plan import SHARES, WRITTEN, Operation, PopulationPlan
-from promptopt.optimizers.sprig.scoring import prompt_with_components, step_examples, texts_in_list, worth_of
+from promptopt.optimizers.sprig.population_plan import SHARES, TRIES, WRITTEN, Operation, PopulationPlan
+from promptopt.optimizers.sprig.scoring import (
+    OnTaskError,
+    prompt_with_components,
+    scored_or_left_out,
+    step_examples,
+    texts_in_list,
+    worth_of,
+)
 from promptopt.optimizers.sprig.surrogate import ScoredDraws, ScorePredictor, Weights
 from promptopt.run import Run
 from promptopt.text import Pattern
@@ -66,6 +73,7 @@ class PopulationSettings:
     longest: int
     sampling: Sampling
     surrogate: ScorePredictor
+    on_task_error: OnTaskError = "stop"
 
 
 @dataclass(slots=True)
@@ -129,7 +137,8 @@ class Population:
             proposals.append(Proposal(prompt, (run.initial,), self.operators.get(text_of_parts(parts), "chance")))
         # The start on every draw, as a prompt of no components: the surrogate learns from pairs of one draw.
         kept = [run.initial, *run.admit(proposals)]
-        matrix = run.evaluate(kept, examples)
+        matrix = scored_or_left_out(run, kept, examples, self.method.on_task_error)
+        kept = list(matrix)
         worth = {each: worth_of(run.task, examples, [score.value for score in matrix[each]]) for each in kept}
         best = sorted(kept, key=lambda prompt: -worth[prompt])[: self.plan.best]
         run.record([Estimate(prompt, worth[prompt], len(examples)) for prompt in kept], best)
@@ -189,26 +198,25 @@ class Population:
 
     def written(self, asked: Sequence[tuple[Operation, Parts, Parts]]) -> list[Parts]:
         """The children that the proposer writes; a reply that breaks the corpus's rules is none, and counted."""
-        requests = [
-            REQUEST.render(
-                {
-                    "task": _REQUEST_OF_OPERATION[operation],
-                    "parts": json.dumps([each.text for each in about], ensure_ascii=False),
-                }
-            )
-            for operation, _, about in asked
-        ]
-        replies = self.run.generate([(Message("user", text),) for text in requests], self.method.sampling)
+        texts: dict[int, list[str]] = {}
+        for tried in range(max(TRIES.values())):
+            open_ones = [at for at, (operation, *_) in enumerate(asked) if at not in texts and tried < TRIES[operation]]
+            if not open_ones:
+                break
+            requests = [_request(*asked[at]) for at in open_ones]
+            replies = self.run.generate([(Message("user", text),) for text in requests], self.method.sampling)
+            for at, reply in zip(open_ones, replies, strict=True):
+                # One or two where parts are added, as the request says, and one in the place of others.
+                most = 2 if asked[at][0].startswith("use") else 1
+                own = [closed(" ".join(text.split())) for text in texts_in_list(reply.text)][:most]
+                if own and not any(fault(text) for text in own):
+                    texts[at] = own
+                else:
+                    self.run.reject("sprig: a component that breaks the corpus's rules")
         found: list[Parts] = []
-        for (operation, parent, about), reply in zip(asked, replies, strict=True):
-            # One or two where parts are added, as the request says, and one in the place of others.
-            texts = [closed(" ".join(text.split())) for text in texts_in_list(reply.text)][
-                : 2 if operation.startswith("use") else 1
-            ]
-            if not texts or any(fault(text) for text in texts):
-                self.run.reject("sprig: a component that breaks the corpus's rules")
-                continue
-            new = [self.named(text, about[0] if operation == "rephrase" else None) for text in texts]
+        for at in sorted(texts):
+            operation, parent, about = asked[at]
+            new = [self.named(text, about[0] if operation == "rephrase" else None) for text in texts[at]]
             child = edited(parent, about if operation in ("rephrase", "merge") else (), new)[
                 : self.method.most_components
             ]
@@ -241,6 +249,12 @@ def edited(parent: Parts, gone: Parts, new: Sequence[Component]) -> Parts:
     place = next((at for at, each in enumerate(parent) if each in gone), len(parent))
     rest = [each for each in parent if each not in gone]
     return (*rest[:place], *new, *rest[place:])
+
+
+def _request(operation: Operation, _: Parts, about: Parts) -> str:
+    """What the proposer is asked for a child."""
+    shown = json.dumps([each.text for each in about], ensure_ascii=False)
+    return REQUEST.render({"task": _REQUEST_OF_OPERATION[operation], "parts": shown})
 
 
 def _about(operation: Operation, parent: Parts, rng: random.Random) -> Parts:

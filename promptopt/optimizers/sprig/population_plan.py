@@ -16,6 +16,8 @@ SHARES: dict[Operation, float] = {
 """How often each is drawn; the paper's."""
 WRITTEN: tuple[Operation, ...] = ("rephrase", "merge", "useful", "useless")
 """Those that the proposer writes."""
+TRIES: dict[Operation, int] = {"rephrase": 1, "merge": 1, "useful": 3, "useless": 3}
+"""How often the proposer is asked for a child at most, where its reply breaks the corpus's rules; the code's."""
 DATA = 0.4
 """Share of a budget that goes into what the surrogate learns from before the first step. Ours."""
 STEPS, TRIED, BEST = 25, 100, 10

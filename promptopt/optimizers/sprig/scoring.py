@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterable, Sequence
+from typing import Literal, cast
 
+from promptopt.errors import EvaluatorError
 from promptopt.optimizers.sprig.edits import Parts, text_of_parts
 from promptopt.protocols import SeveralTasks, Task
 from promptopt.run import Run
 from promptopt.text import strip_fence
 from promptopt.thoughts import spoken
-from promptopt.types import Example, Prompt
+from promptopt.types import Example, Prompt, ScoreMatrix
+
+OnTaskError = Literal["stop", "skip"]
+FAILED = "sprig: a metric failed on its replies"
+"""Why a prompt is left out by `skip`."""
 
 
 def prompt_with_components(run: Run, parts: Parts) -> Prompt:
@@ -36,6 +41,28 @@ def step_examples(run: Run, count: int, *, shared: bool) -> list[Example]:
     # As many of each: the objective is over tasks, however many examples they have.
     each = max(1, count // len(groups)) if shared else count
     return [example for group in groups.values() for example in rng.sample(group, min(each, len(group)))]
+
+
+def scored_or_left_out(
+    run: Run, prompts: Iterable[Prompt], examples: Sequence[Example], on_task_error: OnTaskError
+) -> ScoreMatrix:
+    """The scores of the prompts, by `skip` without those that a metric fails on.
+
+    Never averaged over fewer tasks: such a prompt is not ranked at all. Raises EvaluatorError by `stop`, and where it
+    fails on every prompt.
+    """
+    left = list(dict.fromkeys(prompts))
+    while True:
+        try:
+            return run.evaluate(left, examples)
+        except EvaluatorError as error:
+            others = [prompt for prompt in left if prompt.id != error.prompt_id]
+            if on_task_error == "stop" or not others or len(others) == len(left):
+                raise
+            if not run.rejected[FAILED]:
+                run.warn(f"prompts on whose replies a metric fails are left out; the first: {error}")
+            run.reject(FAILED)
+            left = others
 
 
 def worth_of(task: Task, examples: Sequence[Example], values: Sequence[float]) -> float:
