@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from promptopt.arguments import check_fields, told
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.duplicates import outside_groups, without_duplicates, without_shared
 from promptopt.text import counted
-from promptopt.types import Example
+from promptopt.types import Example, digest
 
 _SHARES = (40, 20, 40)
 """Hundredths of the rows that train, dev and test get: a verdict needs as many examples as a search. Ours."""
@@ -168,7 +169,7 @@ def _mixed(examples: Sequence[Example], rng: random.Random, *, stratify: bool) -
 
     Groups that are mixed of several targets come as they do.
     """
-    shuffled = rng.sample(examples, len(examples))
+    shuffled = rng.sample(_in_any_order(examples), len(examples))
     if not stratify:
         return _together(shuffled)
     groups: dict[str, list[Example]] = {}
@@ -182,6 +183,17 @@ def _mixed(examples: Sequence[Example], rng: random.Random, *, stratify: bool) -
         places += [((index + offset) / len(members), number, example) for index, example in enumerate(members)]
     # By the first two alone: examples have no order.
     return _together([example for _, _, example in sorted(places, key=lambda place: place[:2])])
+
+
+def _in_any_order(examples: Sequence[Example]) -> Sequence[Example]:
+    """Where groups hold several examples, the same order however they came: logs are exported in another each time.
+
+    Other data keep their order, by which their splits were always cut.
+    """
+    sizes = Counter(example.group for example in examples if example.group)
+    if not sizes or max(sizes.values()) < 2:
+        return examples
+    return sorted(examples, key=lambda example: digest([example.fields, example.target]))
 
 
 def _together(examples: Sequence[Example]) -> tuple[Example, ...]:

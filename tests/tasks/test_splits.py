@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
@@ -207,6 +208,29 @@ def test_a_group_stands_in_one_split(groups: list[str], official: list[str], see
     named = [{each.group for each in part if each.group} for part in (splits.train, splits.dev, splits.test)]
     assert sum(map(len, named)) == len(set().union(*named))
     check_disjoint(splits.train, splits.dev, splits.test)
+
+
+@settings(deadline=None)
+@given(turns=st.lists(st.integers(1, 6), min_size=40, max_size=40), seed=st.integers(0, 50), order=st.randoms())
+def test_conversations_are_split_alike_in_any_order_of_the_rows(
+    turns: list[int], seed: int, order: random.Random
+) -> None:
+    assume(max(turns) > 1)
+    rows = [
+        Example.of("yes", (), (), "", f"talk {talk}", text=f"turn {turn} of {talk}")
+        for talk, count in enumerate(turns)
+        for turn in range(count)
+    ]
+    shuffled = order.sample(rows, len(rows))
+    found, again = (cut(Pool(tuple(each)), Splits(seed=seed), stratify=False) for each in (rows, shuffled))
+    parts = (found.train, found.dev, found.test)
+
+    assert [set(part) for part in parts] == [set(part) for part in (again.train, again.dev, again.test)]
+    named = [{each.group for each in part} for part in parts]
+    assert sum(map(len, named)) == len(set().union(*named))
+    # The sizes are met, but for the rest of a conversation that a split has cut in two.
+    assert (len(found.dev), len(found.test)) == (len(rows) * 20 // 100, len(rows) * 40 // 100)
+    assert len(rows) - sum(map(len, parts)) <= 2 * 5
 
 
 def test_what_a_groups_end_leaves_out_is_said() -> None:
