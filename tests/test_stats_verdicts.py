@@ -107,3 +107,16 @@ def test_no_interval_of_a_mean_of_bounded_scores_lies_beyond_what_it_can_be(
         assert -1.0 <= low <= found.mean <= high <= 1.0
     mirrored = paired_gain([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0], groups=["", "g", "g", "g"])
     assert max(map(abs, mirrored.ci95)) <= 1.0
+
+
+@pytest.mark.parametrize(("talks", "p_value", "said"), [(6, 0.03125, "better"), (5, 0.0625, "no_evidence")])
+def test_conversations_all_one_way_are_evidence_from_six_on_however_many_turns_they_have(
+    talks: int, p_value: float, said: str
+) -> None:
+    before, after = [0.0] * 10 * talks, [1.0] * 10 * talks
+    gain = paired_gain(before, after, groups=[f"talk {turn // 10}" for turn in range(10 * talks)])
+
+    assert gain.p_value == pytest.approx(p_value, abs=1e-12)
+    assert verdict(gain) == said
+    # Counted by turn, sixty of them would be as sure as anything can be.
+    assert paired_gain(before, after).p_value == pytest.approx(2.0 * 0.5 ** (10 * talks))

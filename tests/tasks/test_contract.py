@@ -102,3 +102,31 @@ def test_what_passes_is_neither_blank_nor_holds_control_characters(text: str) ->
     if broken(text, Contract()) is None:
         assert text.strip()
         assert not any(ord(character) < 32 and character not in "\n\t" for character in text)
+
+
+VIP = "Hi {{name}}, {% if vip %}gold{% endif %}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{% if vip %}Gold, {% endif %}hello {{name}}!", None),
+        ("Hi, {% if vip %}gold{% endif %}", "lost template '{{name}}'"),
+        ("Hi {{name}} {{ user }}, {% if vip %}gold{% endif %}", "added template '{{ user }}'"),
+        ("Hi {{name}} and {{name}}, {% if vip %}gold{% endif %}", "added template '{{name}}'"),
+        ("Hi {{name}}, {% endif %}gold{% if vip %}", "template statements in another order"),
+        ("Hi {{ name }}, {% if vip %}gold{% endif %}", "lost template '{{name}}'"),
+        ("Hi {{name}}, {% if vip %}gold{% endif %} {# note #}", "added template '{# note #}'"),
+        ("Hi {{name}}, {% if vip %}gold{% endif %} ${x}", "added template '${x}'"),
+    ],
+)
+def test_what_a_template_fills_or_runs_stays_as_it_is_and_statements_in_their_order(
+    text: str, reason: str | None
+) -> None:
+    start = Prompt.of(VIP)
+
+    def broken_by(contract: Contract) -> str | None:
+        return contract.broken_by(start.replace("instruction", text), start, "instruction", len)
+
+    assert broken_by(Contract(template=True)) == reason
+    assert broken_by(Contract()) is None
