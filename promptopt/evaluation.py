@@ -76,8 +76,10 @@ class Evaluation:
     def figures(self) -> dict[str, Any]:
         """What was measured and what it took, as JSON."""
         measured = self.measured
+        macro = {} if measured.macro_f1 is None else {"macro_f1": measured.macro_f1}
         return {"score": measured.score, "ci95": list(measured.ci95), "n": measured.n,
-                "unreadable": measured.unreadable, "spent": asdict(self.spent), "paid": asdict(self.paid)}  # fmt: skip
+                "unreadable": measured.unreadable, **macro,
+                "spent": asdict(self.spent), "paid": asdict(self.paid)}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def _evaluated_alone(
     if (refused := crowded(run.task, chosen, models["task"])) is not None:
         raise ConfigError(refused)
     matrix = _as_far_as_allowed(run, chosen, examples)
-    result = _measured_prompt(matrix, chosen)
+    result = _measured_prompt(matrix, chosen, task.labels)
     judge = Criterion(search, models["task"], None).name
     door.lost.tell(run.warn)
     return Evaluation(
@@ -220,8 +222,8 @@ def _evaluated_alone(
     )
 
 
-def _measured_prompt(matrix: ScoreMatrix, prompt: Prompt) -> Measured:
-    result = measured(matrix[prompt], [example.group for example in matrix.examples])
+def _measured_prompt(matrix: ScoreMatrix, prompt: Prompt, labels: Sequence[str]) -> Measured:
+    result = measured(matrix[prompt], matrix.examples, labels)
     if result is None:
         first = matrix[prompt][0]
         raise ConfigError(f"no example has a finite score under this prompt ({first.feedback}); {remedy(first)}")

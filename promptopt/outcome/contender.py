@@ -16,7 +16,8 @@ class Measured:
     """A prompt's mean score on `n` examples, with its 95 % interval, and how many replies could not be read.
 
     `cut`: of the replies that could be read, those that were cut at their length and are not right. `unjudged`: replies
-    whose judge could not be read, beside the `n`.
+    whose judge could not be read, beside the `n`. `macro_f1`: the mean over the task's labels of how well each is told
+    (`stats.classes`), where there are labels and answers: accuracy hides a rare one.
     """
 
     score: float
@@ -25,6 +26,7 @@ class Measured:
     unreadable: int
     cut: int = 0
     unjudged: int = 0
+    macro_f1: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Contender:
                 "cut": test.cut,
                 # Left out where there are none, as in results of before there were judges.
                 **({"unjudged": test.unjudged} if test.unjudged else {}),
+                **({} if test.macro_f1 is None else {"macro_f1": test.macro_f1}),
             },
         }
 

@@ -30,20 +30,25 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class MemberGain:
-    """The gain of one of several tasks on its own `n` test examples, with its 95 % interval. `floor` None: no floor."""
+    """The gain of one of several tasks on its own `n` test examples, with its 95 % interval. `floor` None: no floor.
+
+    `unreadable`: replies of the start and of the winner that hold no answer that could be read.
+    """
 
     task: str
     mean: float
     ci95: tuple[float, float]
     n: int
     floor: Floor | None = None
+    unreadable: tuple[int, int] = (0, 0)
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
         floor = None if self.floor is None else {name: getattr(self.floor, name) for name in ("loss", "held", "bound")}
         # JSON has no infinities, which a single example gives.
         ends = [end if math.isfinite(end) else None for end in self.ci95]
-        return {"task": self.task, "mean": self.mean, "ci95": ends, "n": self.n, "floor": floor}
+        return {"task": self.task, "mean": self.mean, "ci95": ends, "n": self.n, "floor": floor,
+                "unreadable": list(self.unreadable)}  # fmt: skip
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MemberGain:
@@ -51,7 +56,9 @@ class MemberGain:
         low, high = data["ci95"]
         low, high = -math.inf if low is None else low, math.inf if high is None else high
         floor = None if data["floor"] is None else Floor(**data["floor"])
-        return cls(data["task"], data["mean"], (low, high), data["n"], floor)
+        # Older results did not count them.
+        before, after = data.get("unreadable", (0, 0))
+        return cls(data["task"], data["mean"], (low, high), data["n"], floor, (before, after))
 
 
 def of_members(
@@ -68,8 +75,17 @@ def of_members(
         if own:
             # Shown on both sides, as every gain is; the floor alone is held on one.
             gain = gain_of(own)
-            found.append(MemberGain(name, gain.mean, gain.interval, gain.n, _floor(own, task.floor_of(name))))
+            floor = _floor(own, task.floor_of(name))
+            found.append(MemberGain(name, gain.mean, gain.interval, gain.n, floor, _unreadable(own)))
     return tuple(found)
+
+
+def _unreadable(pairs: Sequence[ScoredPair]) -> tuple[int, int]:
+    before, after = (
+        sum(score.judged and not score.parsed for score in side)
+        for side in zip(*((pair.before, pair.after) for pair in pairs), strict=True)
+    )
+    return before, after
 
 
 def _floor(pairs: Sequence[ScoredPair], loss: float | None) -> Floor | None:

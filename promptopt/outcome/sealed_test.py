@@ -13,6 +13,7 @@ from promptopt.outcome.front import whole_text
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.stats import Gain, mean_interval, paired_gain
+from promptopt.stats.classes import Answered, macro_f1
 from promptopt.stats.power import smallest_detectable
 from promptopt.tasks.parts import edited_text
 from promptopt.text import counted
@@ -81,9 +82,12 @@ def compared(
     return paired_gain(before, after, run.seed, alpha=alpha, groups=groups, bounded=bounded)
 
 
-def measured(scores: Sequence[Score], groups: Sequence[str] | None = None) -> Measured | None:
-    """Mean, interval and unreadable count of the scores that are finite, and were judged; None for none."""
-    names = [""] * len(scores) if groups is None else groups
+def measured(scores: Sequence[Score], examples: Sequence[Example] = (), labels: Sequence[str] = ()) -> Measured | None:
+    """Mean, interval and unreadable count of the scores that are finite, and were judged; None for none.
+
+    `examples`: what they are of, whose groups count as one; none where that is not to be told.
+    """
+    names = [example.group for example in examples] if examples else [""] * len(scores)
     # A test that a cap has cut has fewer scores than names.
     pairs = zip(scores, names, strict=False)
     finite = [(score.value, name) for score, name in pairs if score.judged and math.isfinite(score.value)]
@@ -95,8 +99,21 @@ def measured(scores: Sequence[Score], groups: Sequence[str] | None = None) -> Me
     cut = sum(score.parsed and CUT in score.feedback for score in scores)
     interval = mean_interval(values, groups=[name for _, name in finite])
     return Measured(
-        score=sum(values) / len(values), ci95=interval, n=len(values), unreadable=unreadable, cut=cut, unjudged=unjudged
-    )
+        score=sum(values) / len(values), ci95=interval, n=len(values), unreadable=unreadable, cut=cut,
+        unjudged=unjudged, macro_f1=macro_f1(labels, _answered(scores, examples)),
+    )  # fmt: skip
+
+
+def _answered(scores: Sequence[Score], examples: Sequence[Example]) -> list[Answered]:
+    """The right label of each example and the answered one; none at all where scores are of no answers."""
+    pairs = [pair for pair in zip(examples, scores, strict=False) if pair[1].judged]
+    if not all(score.answer or not score.parsed for _, score in pairs):
+        return []
+    # Another right answer counts as the one that the example is of.
+    return [
+        (each.target, None if not score.parsed else each.target if score.value >= 1.0 else score.answer)
+        for each, score in pairs
+    ]
 
 
 def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float) -> str:
@@ -126,7 +143,7 @@ def shown_by(differ: int, dev: int, test: int, alpha: float) -> str:
 def contender(run: Run, prompt: Prompt, allocation: Allocation, test: Measured | None) -> Contender:
     """A prompt with what it scored on dev and test."""
     examples = run.dev[: allocation.dev]
-    dev = measured(_stored_scores(run, prompt, examples), [example.group for example in examples])
+    dev = measured(_stored_scores(run, prompt, examples), examples)
     return Contender(prompt, edited_text(run.task, prompt), dev, test, run.count_tokens(whole_text(prompt)))
 
 

@@ -122,7 +122,8 @@ def _stored_measure(data: Table | None) -> Measured | None:
         return None
     # Older results kept no interval of dev.
     counts = (data["n"], data["unreadable"], data.get("cut", 0), data.get("unjudged", 0))
-    return Measured(data["score"], _stored_interval(data.get("ci95", (math.nan, math.nan))), *counts)
+    interval = _stored_interval(data.get("ci95", (math.nan, math.nan)))
+    return Measured(data["score"], interval, *counts, macro_f1=data.get("macro_f1"))
 
 
 def _estimate(prompt: Prompt, data: Table | None) -> Estimate:

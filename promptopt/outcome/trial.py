@@ -190,9 +190,9 @@ def _result_of_trial(
     seconds: float,
 ) -> Result:
     run, criterion, searched, gain = trial.run, trial.criterion, trial.searched, _test_gain(trial, opened)
-    scores, groups = (opened.before, opened.after), [each.group for each in trial.test[: len(opened.before)]]
+    scores, tested = (opened.before, opened.after), trial.test[: len(opened.before)]
     start, best = (
-        contender(run, prompt, allocation, measured(side, groups))
+        contender(run, prompt, allocation, measured(side, tested, run.task.labels))
         for prompt, side in zip((run.initial, winner), scores, strict=True)
     )
     candidates = tuple(run.candidates())

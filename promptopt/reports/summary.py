@@ -51,6 +51,9 @@ def _scores_table(report: Report) -> str:
         if split == "test":
             rows.append(["  from", _bound(first, 0), _bound(second, 0), "95 % interval"])
             rows.append(["  to", _bound(first, 1), _bound(second, 1), ""])
+        if split == "test" and second is not None and second.get("macro_f1") is not None:
+            before = None if first is None else first.get("macro_f1")
+            rows.append(["  macro-F1", words.score(before), words.score(second["macro_f1"]), "mean over the labels"])
         if _unreadable_count(first) or _unreadable_count(second):
             meaning = "replies without an answer that could be read; each scores 0"
             rows.append(

@@ -102,10 +102,16 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: st
 def members(gains: Iterable[Mapping[str, Any]]) -> list[list[str]]:
     """Rows of a table, with a heading, of the JSON of `MemberGain`s; none where there is none."""
     rows = [
-        [each["task"], points(each["mean"]), " to ".join(map(points, each["ci95"])), count(each["n"]), _floor(each)]
+        [each["task"], points(each["mean"]), " to ".join(map(points, each["ci95"])), count(each["n"]), _remarks(each)]
         for each in gains
     ]
     return [["task", "points", "95 % interval", "examples", ""], *rows] if rows else []
+
+
+def _remarks(member: Mapping[str, Any]) -> str:
+    before, after = member.get("unreadable", (0, 0))
+    unread = f"unreadable: {before} of the start's replies, {after} of the winner's" if before or after else ""
+    return "; ".join(said for said in (_floor(member), unread) if said)
 
 
 def _floor(member: Mapping[str, Any]) -> str:

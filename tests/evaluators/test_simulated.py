@@ -130,6 +130,10 @@ def test_both_prompts_meet_the_same_scenario_and_draw() -> None:
     Simulated(chosen, turns=2).score(cells, door)
     first, other = [request for request, role, _ in door.asked if role == "user"][:2]
     assert first == other
+    # And each of them answers in its own words.
+    assert [request.content[0] for request, role, _ in door.asked if role == "task"][:2] == [
+        Message("system", "You are the assistant."), Message("system", "Be kind."),
+    ]  # type: ignore[index]  # fmt: skip
     assert {repetition for _, role, repetition in door.asked if role != "judge"} == {3}
 
 

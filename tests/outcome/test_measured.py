@@ -130,7 +130,10 @@ def test_a_side_is_measured_by_what_is_a_number_and_its_rest_is_counted() -> Non
     assert (found.score, found.n) == (pytest.approx(4 / 6), 6)
     assert (found.unreadable, found.cut, found.unjudged) == (2, 1, 2)
     assert measured([UNJUDGED, Score(-math.inf)]) is None
-    grouped = measured([Score(float(at % 3 > 0)) for at in range(30)], [f"g{at // 3}" for at in range(40)])
+    grouped = measured(
+        [Score(float(at % 3 > 0)) for at in range(30)],
+        [Example.of("", (), (), "", f"g{at // 3}", text=str(at)) for at in range(40)],
+    )
     alone = measured([Score(float(at % 3 > 0)) for at in range(30)])
     assert grouped is not None
     assert alone is not None
