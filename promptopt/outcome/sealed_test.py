@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from promptopt.errors import BudgetSpent
 from promptopt.evaluators.generation import CUT
 from promptopt.evaluators.simulated import remedy
+from promptopt.outcome.by_judge import panel_disagreement
 from promptopt.outcome.contender import Contender, Measured
 from promptopt.outcome.front import whole_text
 from promptopt.run import Run
@@ -51,6 +52,8 @@ def sealed_test(
         # Both or neither: a matrix is complete, so a cut leaves no example with one score.
         before += matrix[run.initial]
         after += matrix[winner]
+    if disagreement := panel_disagreement(before, after):
+        run.warn(disagreement)
     unjudged = next((score for score in (*before, *after) if not score.judged), None)
     if unjudged is not None and not any(one.judged and other.judged for one, other in zip(before, after, strict=True)):
         run.warn(f"no item of the sealed test was judged ({unjudged.feedback}); {remedy(unjudged)}")

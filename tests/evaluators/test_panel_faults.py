@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,3 +101,32 @@ def test_a_judge_needs_no_right_answers_and_a_metric_is_told_that_it_has_none(tm
 
     assert "no example has a right answer" not in judged_by(Rubric(TASK))
     assert "no example has a right answer" in judged_by(None)
+
+
+@pytest.mark.parametrize(("second", "told"), [("good", False), ("dislikes", True), ("constant", True)])
+def test_judges_that_disagree_on_the_winner_are_told_of(tmp_path: Path, second: str, told: bool) -> None:
+    def dislikes(request: Request) -> str:
+        return json.dumps({"score": 0 if "Please" in text_of(request).rpartition("<<<reply")[2] else 3})
+
+    def kind(request: Request) -> str:
+        return f"Please, {answer(request)}" if "Be kind." in text_of(request) else answer(request)
+
+    class Climb:
+        def optimize(self, run: Any) -> None:
+            run.evaluate([run.initial, run.initial.replace("instruction", "Answer. Be kind.")], run.dev)
+
+        def fingerprint(self) -> dict[str, Any]:
+            return {"climb": 1}
+
+    other = {"good": good, "dislikes": dislikes, "constant": lambda _: SAID["constant"]}[second]
+    judges = Scripted(good, name="scripted/a"), Scripted(other, name="scripted/b")
+    panel = Panel(TASK, Rubric(TASK), Checklist(TASK, ("Is it polite?",)), size=2)
+    models = Models(Scripted(kind, name="scripted/task"), judge=judges)
+    found = optimize(TASK, Climb(), model=models, evaluator=panel, budget=Budget(calls=3_000), store=tmp_path / "s.db")
+    said = [each for each in found.warnings if "the judges of the panel disagree" in each]
+
+    assert found.best.prompt["instruction"] == "Answer. Be kind."
+    assert bool(said) is told
+    if told:
+        assert "judge 1: +0." in said[0]
+        assert ("judge 2: -0." if second == "dislikes" else "judge 2: +0.000") in said[0]
