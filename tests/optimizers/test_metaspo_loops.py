@@ -211,13 +211,22 @@ def test_by_skip_task_a_loop_compares_incumbent_and_candidates_on_the_others_alo
 
 
 def test_by_skip_task_the_user_prompts_of_a_failing_task_stay_and_the_others_are_improved(tmp_path: Path) -> None:
-    task, answer = under(
-        lambda _, user: "thing two" in user and "Text: a" in user, lambda _, user, place: "thing" in user or place > 3
-    )
+    first: list[str] = []
+
+    def failing(_: str, user: str) -> bool:
+        """Of task a the first rewrite is scored, and the second one fails."""
+        if "thing" not in user or "Text: a" not in user:
+            return False
+        written = user.split("\n")[0]
+        first.append(written)
+        return written != first[0]
+
+    task, answer = under(failing, lambda _, user, place: "thing" in user or place > 3)
     method = MetaSPO(preset="paper", rounds=1, users=2, systems=1, examples=8, on_task_error="skip_task")
     result, _, _ = search(tmp_path, method, task, answer, writer("one", "two", "three", "four", "five"))
     kept = result.steps[0].kept[0]
 
+    assert len(set(first)) == 2
     assert kept["user prompt of a"] == "Do a."
     assert kept["user prompt of b"].startswith("Answer the thing")
 
