@@ -22,7 +22,7 @@ from promptopt.outcome.result import Guide, Result, Status
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
 from promptopt.protocols import CallsVary, Model, Optimizer, Role, Surrogate, Task
 from promptopt.run import Run
-from promptopt.run.budget import Allocation, Ledger
+from promptopt.run.budget import Allocation
 from promptopt.run.door import Door
 from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
@@ -96,11 +96,8 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         adopt_criterion(run, searched, criterion)
         if criterion.judge is not None:
             door.exchange_judge()
-        # What is left of tokens and dollars is an estimate, and no reason to promise more.
-        if not allocation.total.metered:
-            allocation = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
-        else:
-            allocation = _fitted(run, trial.door.account.capped, allocation)
+        enlarged = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
+        allocation = _fitted(trial, enlarged) if allocation.total.metered else enlarged
         winner = choose(run, allocation, by_search=by_search)
         opened = _open_test(trial, allocation, winner)
     # A StoreError by kind, but running it again would not help: it must not end as suspended.
@@ -166,13 +163,20 @@ def _test_gain(trial: Trial, opened: _Opened) -> Gain | None:
     return compared(trial.run, trial.test, scores, alpha=opened.look.alpha, bounded=False if nats else None)
 
 
-def _fitted(run: Run, capped: Ledger, allocation: Allocation) -> Allocation:
-    """The allocation that what is left pays for, and a sentence at once where it is less than was promised."""
+def _fitted(trial: Trial, enlarged: Allocation) -> Allocation:
+    """The allocation that what is left pays for, and a sentence at once where it is less than was promised.
+
+    `enlarged`: what the caps on evaluations and calls leave, where there are such.
+    """
+    run, allocation = trial.run, trial.allocation
     reserve = run.end_reserve()
     if reserve is None:
         return allocation
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
-    fitted = reserve.fitted(capped, run.initial, ranked)
+    # Tokens and dollars alone set no number of examples: as many then as there are.
+    counted_down = run.evaluations_left() is not None
+    most = (enlarged.dev, enlarged.test) if counted_down else (len(run.dev), len(trial.test))
+    fitted = reserve.fitted(trial.door.account.capped, run.initial, ranked, most)
     if fitted.test < allocation.test:
         run.warn(
             f"what is left pays for {fitted.test:,} of the {counted(allocation.test, 'test example')} that were set "
@@ -256,9 +260,11 @@ def _warn_of_winner(trial: Trial, winner: Prompt, guide: str) -> None:
         run.warn(f"the teacher was never asked: {trial.method} has none, or made no demonstrations")
     if len(run.candidates()) == 1:
         reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())
-        run.warn(
-            f"the search proposed no usable candidate, so the start is kept ({reasons if reasons else 'no replies'})"
-        )
+        if not reasons:
+            asked = run.spent.proposer_calls
+            # A reply that says its parent again is no failure, and is not counted.
+            reasons = f"{counted(asked, 'reply', 'replies')}, nothing new" if asked else "the proposer was not asked"
+        run.warn(f"the search proposed no usable candidate, so the start is kept ({reasons})")
     ranked = run.ranked()
     if guide and winner == run.initial and ranked and ranked[0].prompt != winner:
         start, best = (run.searched(prompt).mean for prompt in (winner, ranked[0].prompt))

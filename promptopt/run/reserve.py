@@ -75,10 +75,24 @@ class Reserve:
         whole = _less(total.tokens, search.tokens, tokens)
         return replace(search, tokens=None if whole is None else int(whole), usd=_less(total.usd, search.usd, usd))
 
-    def fitted(self, spent: Ledger, start: Prompt, ranked: Sequence[Prompt]) -> Allocation:
+    def too_dear(self, prompt: Prompt, start: Prompt, ranked: Sequence[Estimate], beside: Sequence[Prompt],
+                 spent: Ledger) -> bool:  # fmt: skip
+        """Whether to set aside what `prompt` might take, should it win, costs more than half of what the search has.
+
+        `beside`: what is to be scored with it.
+        """
+        without, with_it = (_left(self.limits(start, ranked, scored), spent) for scored in (beside, [*beside, prompt]))
+        # Where nothing is left nothing is lost by it.
+        return any(before > 0.0 and after < before / 2 for before, after in zip(without, with_it, strict=True))
+
+    def fitted(
+        self, spent: Ledger, start: Prompt, ranked: Sequence[Prompt], most: tuple[int, int] = (0, 0)
+    ) -> Allocation:
         """The allocation that what is left pays for; `ranked`: the candidates, best first.
 
-        Where it is too little, the choice gives way before the test: fewer dev examples, then fewer finalists.
+        Where it is too little, the choice gives way before the test: fewer dev examples, then fewer finalists. Where it
+        is more, by what cells were measured to take, there are more dev examples, then more of the test: `most` of
+        each, at the most.
         """
         allocation = self._allocation
 
@@ -96,8 +110,15 @@ class Reserve:
                 (dev for dev in range(allocation.dev, least - 1, -1) if affordable(finalists, dev, allocation.test)),
                 None,
             )
-            if dev is not None:
+            if dev is None:
+                continue
+            known = self._measured and (allocation.total.usd is None or spent.usd is not None)
+            if not known or (finalists, dev) != (allocation.finalists, allocation.dev):
                 return replace(allocation, finalists=finalists, dev=dev)
+            dev = next((more for more in range(most[0], dev, -1) if affordable(finalists, more, allocation.test)), dev)
+            pairs = range(most[1], allocation.test, -1)
+            test = next((pair for pair in pairs if affordable(finalists, dev, pair)), allocation.test)
+            return replace(allocation, dev=dev, test=test)
         # Not even the least choice leaves the test whole, so now the test is cut too.
         least = min(allocation.dev, 8)
         test = next((test for test in range(allocation.test, 0, -1) if affordable(1, least, test)), 0)
@@ -109,16 +130,26 @@ class Reserve:
         cells = dev * (1 + len(others)) + test * (2 if others else 1)
         # Which finalist wins is not known yet, so the test is priced for the longest.
         read = dev * (first + sum(others)) + test * (first + max(others, default=0.0))
-        measured = self._cells >= MEASURED and self._estimated > 0
-        read *= RESERVE_FACTOR * (self._read / self._estimated if measured else 1.0)
-        written = RESERVE_FACTOR * cells * (self._written / self._cells if measured else self._guess)
+        read *= RESERVE_FACTOR * (self._read / self._estimated if self._measured else 1.0)
+        written = RESERVE_FACTOR * cells * (self._written / self._cells if self._measured else self._guess)
         price = self._price
         return read + written, 0.0 if price is None else read * price.prompt_usd + written * price.completion_usd
+
+    @property
+    def _measured(self) -> bool:
+        """Whether enough cells were scored to say what one takes."""
+        return self._cells >= MEASURED and self._estimated > 0
 
     def _tokens(self, prompt: Prompt) -> float:
         if prompt not in self._known:
             self._known[prompt] = self._reading(prompt)
         return self._known[prompt]
+
+
+def _left(limits: Limits, spent: Ledger) -> tuple[float, float]:
+    """Tokens and dollars that the search still has; 0 of what is not capped."""
+    tokens = 0.0 if limits.tokens is None else float(limits.tokens - spent.tokens)
+    return tokens, 0.0 if limits.usd is None or spent.usd is None else limits.usd - spent.usd
 
 
 def _less(total: float | None, before: float | None, reserve: float) -> float | None:

@@ -28,7 +28,7 @@ from promptopt.run.scoring import CellScorer
 from promptopt.run.snapshots import snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
-from promptopt.tasks.crowding import broken_by, crowded
+from promptopt.tasks.crowding import crowded
 from promptopt.types import (
     Abilities,
     Cell,
@@ -183,14 +183,14 @@ class Run:
     def admit(self, proposals: Sequence[Proposal]) -> list[Prompt]:
         """The proposals that keep the task's contract, each once, in order; the others are counted as rejected.
 
-        Rejected too are those whose demonstrations do not fit the task model's context. A prompt's first proposal is
-        its lineage.
+        Rejected too are those whose demonstrations do not fit the task model's context, and those too long for what a
+        cap on tokens or dollars leaves. A prompt's first proposal is its lineage.
         """
         check_each("run.admit", proposals, Proposal, "Proposal(prompt, (parent,))")
         admitted: dict[Prompt, None] = {}
         for proposal in proposals:
             prompt = proposal.prompt
-            broken = broken_by(self.task, prompt, self._door.models["task"], self.count_tokens)
+            broken = self._scoring.broken_by(self.task, prompt, admitted, self.count_tokens)
             if broken is not None:
                 self.reject(broken)
             elif prompt not in admitted:

@@ -17,8 +17,12 @@ from promptopt.run.first_replies import FirstReplies
 from promptopt.run.rescoring import Recomputing, Redrawing
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoreboard import Scoreboard
+from promptopt.tasks.crowding import broken_by
 from promptopt.text import counted
 from promptopt.types import Cell, Content, Example, Prompt, Reply, Request, Sampling, Score
+
+TOO_DEAR = "too long for its test to be paid for"
+"""Why a candidate is turned away that a cap on tokens or dollars is too small for."""
 
 
 class CellScorer:
@@ -61,6 +65,27 @@ class CellScorer:
         """Cells under way whose calls went out and were answered: a batch of a slow model may take an hour."""
         cells, settled = self._under_way
         return min(cells, max(0, self._door.account.settled_now - settled) // self.evaluator.calls_per_cell)
+
+    def broken_by(
+        self, task: Task, prompt: Prompt, beside: Iterable[Prompt], count_tokens: Callable[[str], int]
+    ) -> str | None:
+        """Which rule a candidate breaks, in a few words: the task's, the model's context, or what caps pay for.
+
+        `beside`: those that are to be scored with it.
+        """
+        broken = broken_by(task, prompt, self._door.models["task"], count_tokens)
+        if broken is not None or self.reserve is None or prompt == self._initial:
+            return broken
+        ranked, spent = self._board.ranked(), self._door.account.capped
+        if not self.reserve.too_dear(prompt, self._initial, ranked, list(beside), spent):
+            return None
+        # A larger cap would let it go on.
+        self._follow_budget()
+        self._warn(
+            "candidates that are much longer than the start are left out: to test one, should it win, would take more "
+            "than half of what the cap on tokens or dollars leaves the search; allow more for them"
+        )
+        return TOO_DEAR
 
     def enter(self, cells: Iterable[Cell], prompts: Sequence[Prompt]) -> None:
         """Score the cells, of `prompts`, and enter their scores. Raises BudgetSpent where a limit cuts them."""

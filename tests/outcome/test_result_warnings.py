@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.random_search import RandomSearch
 from promptopt.run.budget import Budget
 from promptopt.tasks.task import Task
-from promptopt.types import Example
+from promptopt.testing import planted_model, planted_task
+from promptopt.types import Example, Request
 
 
 def test_what_is_to_be_known_of_a_task_is_known_of_its_result(tmp_path: Path) -> None:
@@ -22,3 +26,27 @@ def test_what_is_to_be_known_of_a_task_is_known_of_its_result(tmp_path: Path) ->
     )  # fmt: skip
     assert any("company" in warning for warning in result.warnings)
     assert not any("the test split has only" in warning for warning in result.warnings)
+
+
+def repeating(request: Request) -> str:
+    text = request.content if isinstance(request.content, str) else request.content[-1].content
+    section = text.split('"""')[1].strip() if '"""' in text else "Answer the question."
+    return f"<prompt>{section}</prompt>"
+
+
+@pytest.mark.parametrize(
+    ("method", "evaluations", "why"),
+    [("evoprompt-ga", 140, "replies, nothing new"), ("textgrad", 37, "the proposer was not asked")],
+)
+def test_why_nothing_was_proposed_is_told_as_it_was(method: str, evaluations: int, why: str, tmp_path: Path) -> None:
+    result = optimize(
+        planted_task(),
+        method,
+        model=Models(planted_model(lambda _: 0.5), proposer=Scripted(repeating, name="p")),
+        budget=Budget(evaluations=evaluations),
+        store=tmp_path / "s.db",
+    )
+    [said] = [said for said in result.warnings if "no usable candidate" in said]
+    assert said.endswith(f"{why})")
+    # It said "no replies" of forty.
+    assert (result.spent.proposer_calls > 0) == ("replies" in said)

@@ -58,7 +58,8 @@ def test_the_promised_test_is_held_however_long_candidates_grow(tmp_path: Path, 
     result = search(tmp_path / "s.db", tokens, promised)
     assert result.status == "budget"
     assert result.best.test is not None
-    assert result.best.test.n == promised[0]
+    # What replies were shorter than guessed pays for the rest of the test.
+    assert promised[0] <= result.best.test.n == 60
     assert result.spent.tokens <= tokens
     again = search(tmp_path / "s.db", tokens, promised)
     assert outcome(again) == outcome(result)
@@ -172,3 +173,27 @@ def test_sixteen_cells_of_the_verdicts_kind_replace_the_guess(
     more, written = (2.0, 5.0) if measured else (1.0, 10.0)
     expected = 100_000 - taken([70, 80, 90, 100], more=more, written=written)
     assert left_by(given, [], OTHERS) == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("total", "dev", "test"),
+    [
+        # A cell of the start takes 15 tokens in all, one of the other prompt 105; each counts for a tenth more.
+        (100_000, 60, 300),
+        (45_000, 60, 279),
+        (20_000, 49, 100),
+        (16_000, 19, 100),
+    ],
+)
+@pytest.mark.parametrize("capped", ["tokens", "usd"])
+def test_what_the_search_leaves_goes_to_dev_and_then_to_the_test(total: int, dev: int, test: int, capped: str) -> None:
+    given = reserve(total, None) if capped == "tokens" else reserve(None, total * 1e-6)
+    cells = [Cell(START, Example((("text", str(number)),), "t")) for number in range(16)]
+    used = Ledger(16, 16, 0, 160, 80, usd=240e-6)
+    # What a cell takes is a guess as yet.
+    guessed = given.fitted(used, START, [LONG], (60, 300))
+    given.observe(cells, Ledger(), used)
+    measured = given.fitted(used, START, [LONG], (60, 300))
+    assert (measured.dev, measured.test) == (dev, test)
+    assert guessed.dev <= 40
+    assert guessed.test <= 100
