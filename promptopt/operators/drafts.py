@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 
+from promptopt.operators.exemplars import MARK
 from promptopt.operators.reflect import BESIDE, tag_pattern
 from promptopt.operators.refusals import answers, changes_nothing, concerns_instructions, criticises, refuses
 from promptopt.operators.replies import Form, debris, tidy
@@ -84,7 +85,8 @@ def unusable(
         return "lost placeholder"
     if after - before:
         return "unresolved placeholder"
-    if BESIDE in text:
+    # A parent may hold the mark: it is a tag that people write, too.
+    if BESIDE in text or (MARK in text and MARK not in parent):
         return "repeats the request"
     piece = debris(text, parent, form, own)
     if piece is not None:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from promptopt.evaluators.generation import ANSWER_CHARACTERS
 from promptopt.operators.refusals import refuses
-from promptopt.operators.replies import unthought
+from promptopt.operators.replies import marked_off, unthought
 from promptopt.protocols import Task
 from promptopt.run import Run
 from promptopt.text import find_spans, shorten, strip_fence
@@ -154,6 +154,8 @@ def _ask_once(
     found: list[list[str] | None] = []
     for reply in _generate(run, texts, tag, sampling):
         spans = read_tagged(reply, tag)[-wanted:]
+        if wanted == 1 and not spans and (marked := _reply_text(reply, tag)[0]):
+            spans = [marked]
         if len(spans) < wanted:
             run.reject(f"{who}: {_shortfall(reply, spans)}")
         found.append(None if reply.finish == "rejected" else spans)
@@ -172,10 +174,10 @@ def ask_whole(
 ) -> list[str | None]:
     """For each text one call of the proposer, and what stands in the last `<tag>` of its reply; None for no use.
 
-    A reply without tags is asked for once more, with a reminder; one that is cut short, refused or empty is dropped.
-    `bare`: a whole reply without tags is taken, unless it refuses or is JSON, as small models forget the tags but not
-    the task. `closed`: only complete pairs of tags count. What is dropped is counted under `who`. Equal texts are
-    separate draws.
+    A reply without tags that marks its text off in another way is read by that (`marked_off`). Any other is asked for
+    once more, with a reminder; one that is cut short, refused or empty is dropped. `bare`: a whole reply without tags
+    is taken, unless it refuses or is JSON, as small models forget the tags but not the task. `closed`: only complete
+    pairs of tags count. What is dropped is counted under `who`. Equal texts are separate draws.
     """
     found: list[str | None] = [None] * len(texts)
 
@@ -199,7 +201,7 @@ def _generate(run: Run, texts: Sequence[str], tag: str, sampling: Sampling) -> l
     return [unthought(reply, tag) for reply in run.generate([(Message("user", text),) for text in texts], sampling)]
 
 
-def _reply_text(reply: Reply, tag: str, bare: bool, closed: bool) -> tuple[str | None, str]:
+def _reply_text(reply: Reply, tag: str, bare: bool = False, closed: bool = False) -> tuple[str | None, str]:
     """(text, "") or (None, why not)."""
     if reply.finish not in ("stop", "length"):
         return None, reply.finish
@@ -211,7 +213,10 @@ def _reply_text(reply: Reply, tag: str, bare: bool, closed: bool) -> tuple[str |
         said = strip_fence(reply.text)
         if refuses(said):
             return None, "refusal"
-        if not bare or reply.finish != "stop":
+        marked = marked_off(reply.text) if reply.finish == "stop" and not bare and not closed else None
+        if marked is not None:
+            said = marked
+        elif not bare or reply.finish != "stop":
             return None, _NO_TAGS
         if _JSON.match(said) and said.endswith(("}", "]")):
             return None, "JSON"

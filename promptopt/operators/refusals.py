@@ -130,7 +130,25 @@ def concerns_instructions(texts: Iterable[str]) -> bool:
 
 
 def answers(text: str, labels: Iterable[str]) -> bool:
-    """Whether all that `text` says is one of the labels, or that one of them is the answer: `Output: negative`."""
+    """Whether all that `text` says is one of the labels, or that one of them is the answer: `Output: negative`.
+
+    So does an example with its answer, which a text ends in that gives no second one.
+    """
+    known = {label.strip(_AROUND).casefold() for label in labels} - {""}
+    lines = [line for line in text.splitlines() if line.strip()]
+    given = [_answer_in(line) in known for line in lines]
+    # One of several below each other is one of a list, or of several examples.
+    alone = given[-1:] == [True] and sum(given) == 1
+    return _answer_in(text) in known or (
+        alone and (_states(lines[-1]) or lines[-2].rstrip(" \t*_`").endswith((":", " is")))
+    )
+
+
+def _states(text: str) -> bool:
+    return _STATES_ANSWER.fullmatch(text) is not None
+
+
+def _answer_in(text: str) -> str:
+    """What `text` says the answer is, else all of it."""
     stated = _STATES_ANSWER.fullmatch(text)
-    said = {each.strip(_AROUND).casefold() for each in (text, *([stated["said"]] if stated else ()))}
-    return any(label.strip(_AROUND).casefold() in said for label in labels if label.strip(_AROUND))
+    return (stated["said"] if stated else text).strip(_AROUND).casefold()

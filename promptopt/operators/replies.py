@@ -21,6 +21,8 @@ PIECE_WORDS = 6
 AROUND = 256
 """Tokens for what a model says beside the section that was asked for. Ours."""
 
+BEGINNING = 24
+"""Characters by which a text is known to begin where its reply does. Ours."""
 LAYERS = 64
 """Things around a text that are taken off, at most: of nothing but quotes, a reply would be searched anew for each.
 Ours."""
@@ -73,6 +75,15 @@ _FIELD = re.compile(
 )
 """Labels under which requests show examples, scores and prompts: a text that has one at the head of a line repeats the
 request's form. A rubric's scale, and a score in a form that the prompt asks for, are the prompt's own."""
+_NAMED = re.compile(
+    rf"^[*_#\s>]{{0,6}}(?:here(?:['’]s| is) )?(?:(?:the|your|my|an?)\s+)?(?:{_CHANGED}\s+){{1,2}}{_PROMPT_NOUN}"
+    rf"[*_ ]{{0,3}}:(?!\s*\{{)[*_]{{0,3}}\s*",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""The line in which a model names its text below what it says of the old one."""
+_BLOCK = re.compile(r"```(?:te?xt|plaintext|markdown|md|prompt|xml|json)?[ \t]*\n(?P<text>.*?)\n?[ \t]*```", re.DOTALL)
+"""A fence that may hold a prompt; one of code does not."""
+_INPUT = re.compile(r"[\W_]*text[\W_]*:", re.IGNORECASE)
 _FENCE_LINE = re.compile(r"\A```[^\n`]*\n")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _QUOTE_PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "`": "`", "「": "」", "『": "』"}
@@ -110,6 +121,24 @@ def tidy(text: str, parent: str = "") -> str:
             break
         text = bare
     return text
+
+
+def marked_off(said: str) -> str | None:
+    """The one text that a reply without the tags asked for marks off in another way; None for none, or several.
+
+    By a fence, as JSON, by tags or quotes of its own, or by a line that says what follows: "New instruction:".
+    """
+    block, named = _BLOCK.search(said), list(_NAMED.finditer(said))
+    # Inputs are labelled so as well: what follows is an example.
+    if holds_several(said) or len(named) > 1 or _INPUT.match(said):
+        return None
+    if "```" in said:
+        return tidy(block["text"]) if block is not None and said.count("```") == 2 else None
+    if named:
+        return tidy(said[named[0].end() :])
+    text = tidy(said)
+    # Something stood before the text that is no part of it.
+    return text if text and not said.strip().startswith(text[:BEGINNING]) else None
 
 
 class Form:

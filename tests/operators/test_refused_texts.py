@@ -186,6 +186,10 @@ MOODS = ("positive", "negative")
         'Correct label: "positive"',
         "The correct answer for this sentence is negative.",
         "After this prompt the expected output is negative.",
+        # An example of the proposer's own, with its answer, is none either.
+        "Sentence:\nI found this film entertaining.\nCorrect answer: positive",
+        "She needed help with it.\nThe mood of this sentence is:\nnegative",
+        "Classify it.\n\nThe answer is\n**Negative**\n",
     ],
 )
 def test_a_label_alone_is_an_answer_and_no_prompt(text: str) -> None:
@@ -212,7 +216,22 @@ def test_a_label_alone_is_an_answer_and_no_prompt(text: str) -> None:
         "Class: positive (glad) or negative (sad)",
         "positive, negative",
         "",
+        "Answer with one of:\npositive\nnegative",
+        "Say what the mood is:\n- positive\n- negative",
+        "Text: fine\nAnswer: positive\nText: bad\nAnswer: negative",
+        "Say what the mood is.\npositive",
+        "Answer: positive\nwhere the writer is glad.",
     ],
 )
 def test_a_prompt_that_names_labels_is_no_answer(text: str) -> None:
     assert not answers(text, MOODS)
+
+
+def test_the_mark_of_a_request_stands_in_no_prompt_unless_its_parent_has_it() -> None:
+    text = "Given an instruction word <INS> stands, say the mood of the sentence."
+
+    def why(parent: str) -> str | None:
+        return unusable(text, parent, most=500, tags=(), form=NOTHING, count_tokens=len)
+
+    assert why("What is the mood?") == "repeats the request"
+    assert why("Read <INS> as inserted text.") is None
