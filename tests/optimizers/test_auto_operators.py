@@ -60,8 +60,8 @@ class Operating:
         run.evaluate(elite, run.train[: self.scored])
         operators = Operators(run, 400, None, [run.initial], writings=self.writings)
         self.applicable = operators.applicable(elite, self.worth)
-        credit = Credit({name: float(name == self.operator) for name in NAMES})
-        self.children = operators.children(credit, self.count, elite, self.worth)
+        self.credit = Credit({name: float(name == self.operator) for name in NAMES})
+        self.children = operators.children(self.credit, self.count, elite, self.worth)
 
 
 def operated(
@@ -314,3 +314,18 @@ def test_an_operator_of_which_nothing_is_known_is_taken_to_succeed_half_of_the_t
     assert credit.rate("b") == pytest.approx(1.98 / (0.98 + 1.98))
     credit.reset()
     assert (credit.rate("a"), credit.rate("b")) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("reply", "failures"),
+    [("I would rather not write that.", 0), ("", 3), ("The instruction is incomplete.", 3), ("Answer.", 0)],
+)
+def test_a_call_that_gave_nothing_of_use_is_a_failure_of_its_operator_and_a_repeat_is_none(
+    tmp_path: Path, reply: str, failures: int
+) -> None:
+    method = Operating("rewrite", count=3)
+    operated(tmp_path, method, reply=reply, unusable=() if reply else (1, 2, 3))
+    known = Credit({"rewrite": 1.0})
+    for _ in range(failures):
+        known.note("rewrite", False)
+    assert method.credit.rate("rewrite") == pytest.approx(known.rate("rewrite"))
