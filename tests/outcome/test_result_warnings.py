@@ -34,6 +34,7 @@ def repeating(request: Request) -> str:
     return f"<prompt>{section}</prompt>"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "evaluations", "why"),
     [("evoprompt-ga", 140, "replies, nothing new"), ("textgrad", 37, "the proposer was not asked")],

@@ -47,6 +47,7 @@ def conduct(home: Path, tokens: int, runs: list[Run]) -> Result:
     )
 
 
+@pytest.mark.slow
 def test_one_long_candidate_does_not_end_the_search_of_the_others(tmp_path: Path) -> None:
     runs: list[Run] = []
     small = conduct(tmp_path, 20_000, runs)
