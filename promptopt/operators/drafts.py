@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 
-from promptopt.operators.exemplars import MARK
+from promptopt.operators.exemplars import INSTRUCTION_MARK
 from promptopt.operators.reflect import BESIDE, tag_pattern
 from promptopt.operators.refusals import answers, changes_nothing, concerns_instructions, criticises, refuses
 from promptopt.operators.replies import Form, debris, tidy
@@ -86,7 +86,7 @@ def unusable(
     if after - before:
         return "unresolved placeholder"
     # A parent may hold the mark: it is a tag that people write, too.
-    if BESIDE in text or (MARK in text and MARK not in parent):
+    if BESIDE in text or (INSTRUCTION_MARK in text and INSTRUCTION_MARK not in parent):
         return "repeats the request"
     piece = debris(text, parent, form, own)
     if piece is not None:
