@@ -48,7 +48,6 @@ TESTS = {
     "optimizers/promptquine": [f"{GOLDEN}[promptquine]", "tests/optimizers/promptquine"],
     "optimizers/evoprompt": [f"{GOLDEN}[evoprompt-ga]", f"{GOLDEN}[evoprompt-de]", "tests/optimizers/evoprompt"],
     "optimizers/plum": [f"{GOLDEN}[plum]", "tests/optimizers/plum"],
-    "operators/adam": ["tests/optimizers/rlprompt"],
     "operators/demos": [
         "tests/operators/test_demonstrations.py",
         "tests/tasks/test_crowding.py",

@@ -8,7 +8,10 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 import promptopt
 
@@ -71,25 +74,50 @@ def test_no_object_reaches_into_the_private_parts_of_another() -> None:
     assert silenced == []
 
 
+@pytest.mark.slow
 def test_a_private_name_of_many_files_means_the_same_in_each() -> None:
     places: dict[str, set[str]] = defaultdict(set)
-    for path in sorted((ROOT / "promptopt").rglob("*.py")):
-        for name in _private_names(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, module in _modules():
+        for name in _private_names(module):
             places[name].add(path.relative_to(ROOT).as_posix())
     many = {name: sorted(files) for name, files in places.items() if len(files) > 2}
     assert {name: files for name, files in many.items() if name not in SAME_EVERYWHERE} == {}
     assert set(SAME_EVERYWHERE) <= set(many)
 
 
+@pytest.mark.slow
 def test_a_public_constant_of_many_files_means_the_same_in_each() -> None:
     places: dict[str, set[str]] = defaultdict(set)
-    for path in sorted((ROOT / "promptopt").rglob("*.py")):
-        for name in _names(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, module in _modules():
+        for name in _names(module):
             if re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
                 places[name].add(path.relative_to(ROOT).as_posix())
     many = {name: sorted(files) for name, files in places.items() if len(files) > 2}
     assert {name: files for name, files in many.items() if name not in CONSTANTS_OF_ONE_MEANING} == {}
     assert set(CONSTANTS_OF_ONE_MEANING) <= set(many)
+
+
+@pytest.mark.slow
+def test_what_operators_hold_is_shared_by_two_rooms_or_more() -> None:
+    users: dict[str, set[str]] = defaultdict(set)
+    for path, module in _modules():
+        *room, _ = path.relative_to(ROOT / "promptopt").with_suffix("").parts
+        for node in ast.walk(module):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("promptopt.operators."):
+                user = path.stem if room in (["operators"], ["optimizers"]) else "/".join(room)
+                users[(node.module or "").removeprefix("promptopt.operators.")].add(user)
+    own = {path.stem for path in (ROOT / "promptopt/operators").glob("*.py")} - {"__init__"}
+    assert own == set(users)
+    # What another operator needs is shared as that is.
+    assert {name: sorted(by) for name, by in users.items() if len(by) < 2 and not by & own} == {}
+
+
+@cache
+def _modules() -> tuple[tuple[Path, ast.Module], ...]:
+    """Every file of the package, read once."""
+    return tuple(
+        (path, ast.parse(path.read_text(encoding="utf-8"))) for path in sorted((ROOT / "promptopt").rglob("*.py"))
+    )
 
 
 def _private_names(module: ast.Module) -> Iterator[str]:

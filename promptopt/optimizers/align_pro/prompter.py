@@ -18,9 +18,9 @@ from typing import Any
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.files.checkpoints import quiet, require
-from promptopt.operators.adam import packed, restore
 from promptopt.operators.frozen import files_of, open_frozen
 from promptopt.operators.training import Learned, Sample, Tokens, TrainingBatch
+from promptopt.optimizers.align_pro.adam import packed, restore
 from promptopt.optimizers.align_pro.trained import without_peft
 from promptopt.types import Message
 
