@@ -18,7 +18,7 @@ from promptopt.types import Example, Score
 
 CheckOutcome = Literal["passed", "regression", "inconclusive"]
 FEWEST_OF_A_SLICE = 20
-"""Examples of a slice below which it gets no number of its own. Ours."""
+"""Examples of a slice below which it gets no number of its own. Ours: of 20, a half is known within 22 points."""
 ONE_SIDED = 0.10
 """The two-sided level whose interval has the one-sided level 5 % at its lower end: a margin is held or not on one side
 only."""

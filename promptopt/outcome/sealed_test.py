@@ -21,7 +21,8 @@ from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score
 
 PAIRS_AT_A_TIME = 16
-"""Test examples that start and winner are scored on at a time, where a cap could end the test early. Ours."""
+"""Test examples that start and winner are scored on at a time, where a cap could end the test early. Ours:
+32 requests, half of what is in flight at once by default."""
 
 
 def sealed_test(

@@ -14,9 +14,9 @@ from promptopt.text import counted
 from promptopt.types import Score
 
 FEWEST_ANSWERS = 10
-"""Answers that a correlation says anything of. Ours."""
+"""Answers that a correlation says anything of. Ours: of ten unrelated pairs it has a standard deviation of a third."""
 SUSPICIOUS = 0.5
-"""From which correlation on, the user is told. Ours."""
+"""From which correlation on, the user is told. Ours: a quarter of the variance is then in common."""
 
 
 def held_against(best: Sequence[Score], start: Sequence[Score]) -> str:

@@ -50,7 +50,8 @@ from promptopt.text import counted
 from promptopt.types import Example, Prompt, Proposal, Room, Sampling, UpperBounds
 
 DRY = 3
-"""Rounds of paraphrases without a new one before the search begins again from its best, and then ends. Ours."""
+"""Rounds of paraphrases without a new one before the search begins again from its best, and then ends. Ours: one
+may be chance, and each costs calls."""
 SAMPLING = Sampling(temperature=0.9, top_p=0.9, max_tokens=512)
 MOST_PROPOSING = 100
 """Training examples that candidates are guessed from, at most (code)."""

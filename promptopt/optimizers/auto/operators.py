@@ -20,7 +20,7 @@ from promptopt.types import Example, Prompt, Proposal, Sampling
 MISTAKES = 4
 """Mistakes that a request shows."""
 REMEMBERED = 8
-"""Prompts that a request shows with their scores. Ours."""
+"""Prompts that a request shows with their scores. Ours; OPRO shows 20."""
 GUESSED_FROM = 6
 """Inputs and outputs that an instruction is guessed from. Ours."""
 SHOWABLE = 600

@@ -36,7 +36,8 @@ SETS = 16
 FIRST_CANDIDATES = 4
 """Candidates that are always tried: the start, no demonstrations, labelled ones, one set in the order of the data."""
 DRY = 3
-"""Generations without a new set before the search begins again, and then ends. Ours."""
+"""Generations without a new set before the search begins again, and then ends. Ours: one may be chance, and
+each tries the teacher."""
 TEACHING = Teaching()
 
 

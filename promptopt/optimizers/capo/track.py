@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from promptopt.run import Run
 
 STEP = 0.02
-"""Score that a prompt must cost more than another, about, for its length to decide between them. Ours."""
+"""Score that a prompt must cost more than another, about, for its length to decide between them. Ours, for the
+reason that `dearness` gives."""
 # The t-test of the paper. Corrected for its many looks, it would hardly let anybody leave.
 UNCORRECTED = PairedTest(alpha=0.2, correction="none", population="infinite")
 

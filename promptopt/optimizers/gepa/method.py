@@ -40,7 +40,8 @@ from promptopt.types import Estimate, Example, Prompt, Room, Sampling, Score, Up
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=2048)
 PATIENCE = 20
-"""Iterations in a row that bring no child to be scored before the search ends. Ours."""
+"""Iterations in a row that bring no child to be scored before the search ends. Ours: sixty evaluations, at
+three a minibatch."""
 ENDED_DRY = f"{PATIENCE} iterations in a row gave no new text of use, so the search ended before its budget did"
 PERFECT = "every minibatch had full marks, so there was nothing left to reflect upon: give the task harder examples"
 

@@ -52,7 +52,7 @@ from promptopt.types import Estimate, Example, Prompt, Proposal, Room, Sampling,
 
 PROPOSER = Sampling(temperature=1.0, max_tokens=512)
 SPLIT_FROM = 20
-"""Examples from which on some can be held out at all. Ours."""
+"""Examples from which on some can be held out at all. Ours: of fewer, the code's fifth would be less than four."""
 
 _WHO = "proposer"
 

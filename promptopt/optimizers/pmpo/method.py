@@ -57,12 +57,12 @@ __all__ = ["PMPO", "REWRITER", "Acceptance", "Masking", "Rewriting", "Targets"]
 REST = 3
 """Iterations without a gain for which an example that was used rests. Ours."""
 DRY = 3
-"""Iterations in a row without a prompt that was not scored before, after which the search starts again, or ends.
-Ours."""
+"""Iterations in a row without a prompt that was not scored before, after which the search starts
+again, or ends. Ours: one may be chance, and each costs calls."""
 FIRST_EXAMPLES = 8
 """Examples on which the hardest are looked for first, where a search goes by its budget. Ours."""
 SPLIT_FROM = 20
-"""Examples from which on some can be held out. Ours."""
+"""Examples from which on some can be held out. Ours, as in OPRO here: a fifth of fewer would be less than four."""
 FEWEST_EXAMPLES = 3
 """Examples below which the search is known to write the examples into the prompt. Paper: with one it does."""
 MASKING, REWRITING, ACCEPTANCE, TARGETS = Masking(), Rewriting(), Acceptance(), Targets()

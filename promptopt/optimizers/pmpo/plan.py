@@ -17,7 +17,7 @@ REWRITER = Sampling(temperature=0.9, top_p=0.95, max_tokens=2048)
 PARTS_LEFT_OUT = 1
 """Parts that are left out, by the budget. Ours: on planted tasks at 500 and 1,000 evaluations 0 and 2 gained less."""
 HARD = 2
-"""Examples that are shown to the rewriter in turn, by the budget. Ours."""
+"""Examples that are shown to the rewriter in turn, by the budget. Ours; the paper shows 3."""
 SPARE = 3
 """Iterations that are made at most for each that is planned: rewrites that are missing, and known cells, cost
 nothing."""

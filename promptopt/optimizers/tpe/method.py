@@ -46,7 +46,8 @@ FORM = Form(PROPOSE, *TIPS)
 TRIALS = 2
 """Trials for each new instruction by the budget. Ours."""
 DRY = 3
-"""Rounds without a new instruction before the search begins again, and then ends. Ours."""
+"""Rounds without a new instruction before the search begins again, and then ends. Ours: one may be
+chance, and each costs calls."""
 
 
 @dataclass(frozen=True, slots=True)
