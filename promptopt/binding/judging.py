@@ -64,18 +64,23 @@ def check_judge_of(check: Evaluator, models: Mapping[Role, Model]) -> Model | No
     named = models.get("check_judge")
     if named is None:
         return None
+    refuse_idle_check_judge(check, named.name, models["judge"].name)
+    return named
+
+
+def refuse_idle_check_judge(check: Evaluator, named: str, judge: str) -> None:
+    """Raise ConfigError where nobody would ask the check judge called `named`, or it is the judge itself."""
     judges = check.judges if isinstance(check, Judging) else ()
     if judges != ("judge",):
         asks = "asks several judges already" if judges else "asks no judge"
         raise ConfigError(
-            f"{named.name!r} is named as the check judge, and what the verdict is by {asks}; leave --check-judge out"
+            f"{named!r} is named as the check judge, and what the verdict is by {asks}; leave --check-judge out"
         )
-    if named.name == models["judge"].name:
+    if named == judge:
         raise ConfigError(
-            f"the check judge is the judge, {named.name!r}, so it checks nothing; name one of another family with "
+            f"the check judge is the judge, {named!r}, so it checks nothing; name one of another family with "
             f"--check-judge"
         )
-    return named
 
 
 def without_check(check: Evaluator, models: Mapping[Role, Model]) -> str:

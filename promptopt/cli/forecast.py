@@ -9,6 +9,7 @@ from typing import Any
 
 from promptopt.binding.config import RunConfig
 from promptopt.binding.evaluator import recast, verdict_evaluator
+from promptopt.binding.judging import refuse_idle_check_judge
 from promptopt.binding.models import addresses_of
 from promptopt.binding.plan import ends_nothing, room_for, too_little
 from promptopt.binding.settings import build_optimizer
@@ -127,7 +128,7 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     addresses = addresses_of(models_of(config), evaluator, check)
     checked = config.model if config.check_model is None else config.check_model
     proposer = proposer_of(config)
-    judge = proposer if config.judge is None else config.judge.partition(",")[0].strip()
+    judge = _judge(config, check, proposer)
     specs = {"task": config.model, "proposer": proposer, "check": checked, "judge": judge,
              **_other_roles(config, evaluator, proposer)}  # fmt: skip
     prices = prices_at(specs, addresses)
@@ -166,6 +167,14 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
         _warnings((*own.warnings, unasked, too_little(optimizer, room), ends_nothing(budget.usd, prices.values()))),
         _rounds(optimizer, room), without_price(roles), look, alpha, evaluations, spread,
     )  # fmt: skip
+
+
+def _judge(config: RunConfig, check: Evaluator, proposer: str) -> str:
+    """The judge's name, the first of several. Raises ConfigError where the check judge has nothing to check."""
+    judge = proposer if config.judge is None else config.judge.partition(",")[0].strip()
+    if config.check_judge is not None:
+        refuse_idle_check_judge(check, config.check_judge, judge)
+    return judge
 
 
 def _method_and_task(config: RunConfig, given: Task) -> tuple[Optimizer, Task]:

@@ -159,9 +159,10 @@ def test_a_check_judge_has_the_last_word(
     # 120 items under two prompts, and those of the final choice.
     assert models["judge-b"].calls > 2 * 120 > models["judge"].calls > 0
     options = ("--model", "scripted/task", "--judge", "scripted/judge", "--check-judge", "scripted/judge")
-    refused = invoke("optimize", "--task", judged_task, "--method", "climb", *options)
-    assert refused.exit_code == 2
-    assert "so it checks nothing" in refused.stderr
+    for dry in ((), ("--dry-run",)):
+        refused = invoke("optimize", "--task", judged_task, "--method", "climb", *options, *dry)
+        assert refused.exit_code == 2
+        assert "so it checks nothing" in refused.stderr
     options = (*options[:4], "--check-judge", "scripted/judge-b", "--max-evaluations", "400", "--dry-run", "--json")
     seen = invoke("optimize", "--task", judged_task, "--method", "climb", *options)
     assert seen.exit_code == 0, seen.stderr
