@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, cast
@@ -16,7 +16,7 @@ from promptopt.dspy.wire import MAX_TOKENS, TEMPERATURE, answered, asked, reply_
 from promptopt.errors import BackendError, ConfigError
 from promptopt.programs.handle import ModelHandle
 from promptopt.protocols import Model
-from promptopt.types import Content, Message, Reply, Request, digest
+from promptopt.types import Content, Message, Reply, Request, Sampling, digest
 
 CLIENT_KEYS = frozenset(
     ("api_key", "api_base", "base_url", "headers", "extra_headers", "timeout", "api_version", "organization", "project",
@@ -26,6 +26,15 @@ CLIENT_KEYS = frozenset(
 
 SAMPLED_BY = frozenset(("temperature", "top_p", "max_tokens", "stop"))
 """Settings that a request of promptopt's carries; the others are the LM's own, which asks by them itself."""
+
+NAMED = "_promptopt_named"
+"""Where an LM of somebody's own class keeps what its calls name."""
+
+SET = " as set"
+"""Behind the name of a model that is asked at its own temperature."""
+
+THINKING = 16_000
+"""Tokens that OpenAI's reasoning models are left, as what they think counts: DSPy makes none with fewer."""
 
 HANDLE: contextvars.ContextVar[ModelHandle | None] = contextvars.ContextVar("promptopt dspy handle", default=None)
 """What the cell under way asks the model through."""
@@ -151,6 +160,15 @@ def inside(lm: LM | None, route: str = "") -> LM:
     return dspy.LM(model=name, cache=False, num_retries=0, **engines, **settings)
 
 
+def asked_by(lm: LM, settings: Mapping[str, Any]) -> LM:
+    """A copy of an LM that is asked by further settings, as where a call names them."""
+    made = lm.copy(**settings)
+    if not isinstance(made, dspy.LM):
+        # A class of somebody's own is handed what a call names; what it was made with, it looks up itself.
+        setattr(made, NAMED, dict(settings))
+    return made
+
+
 def route_of(lm: LM) -> str:
     """A name for an LM that tells it from others: what it is, how it is set, and where it is served."""
     settings = {name: repr(value) for name, value in sorted(lm.kwargs.items()) if name not in CLIENT_KEYS}
@@ -177,19 +195,19 @@ class DspyModel:
         more: Mapping[str, LM] | None = None,
         *,
         threads: int = 8,
-        own: bool = False,
+        own: Collection[str] = (),
     ) -> None:
         """`lm`: what is asked where a request names no route. `others`: by route; `more`: those that come up meanwhile.
 
-        `threads`: requests in flight. `own`: where an LM was made with a temperature or a cap on a reply, these
-        take the place of what is asked for. So they do in DSPy, where another LM is put in place.
+        `threads`: requests in flight. `own`: of `temperature` and `max_tokens` those that an LM was made with take the
+        place of what is asked for. So they do in DSPy, where another LM is put in place.
         """
         self._lms = {"": lm.copy(cache=False), **{route_of(each): each.copy(cache=False) for each in others}}
         self._more: Mapping[str, LM] = {} if more is None else more
         self._threads = threads
         routes = [route_of(lm), *(route for route in self._lms if route and route != route_of(lm))]
         self._own = own
-        self.name = f"dspy/{'+'.join(routes)}{' as set' if own else ''}"
+        self.name = f"dspy/{'+'.join(routes)}{' as set' if 'temperature' in own else ''}"
 
     def generate(
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
@@ -244,18 +262,7 @@ class DspyModel:
 
     def _one(self, request: Request) -> Reply:
         lm, sampling = self._lm(request.route), request.sampling
-        config: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
-        if self._own:
-            config |= {name: value for name in config if (value := lm.kwargs.get(name)) is not None}
-        # What the LM leaves to its server stays so: what is sent is what it sends by itself.
-        if lm.kwargs.get("temperature") is None and sampling.temperature == TEMPERATURE:
-            del config["temperature"]
-        if not lm.kwargs.get("max_tokens") and sampling.max_tokens == MAX_TOKENS:
-            del config["max_tokens"]
-        if sampling.top_p != 1.0:
-            config["top_p"] = sampling.top_p
-        if sampling.stop:
-            config["stop"] = list(sampling.stop)
+        config = {**getattr(lm, NAMED, {}), **_differing(lm, sampling, self._own)}
         if lm.kwargs.get("n"):
             config["n"] = 1
         # Never put back: each call is made in a thread of this model's own.
@@ -269,6 +276,35 @@ class DspyModel:
                 if any(word in type(cause).__name__ for word in ("ContextWindow", "ContextLength")):
                     return Reply(str(cause), "rejected", served=self.name)
                 raise
+
+
+def _differing(lm: LM, sampling: Sampling, own: Collection[str]) -> dict[str, Any]:
+    """What a call is given: where it differs from how the LM is set, or from what that leaves to its server.
+
+    All else the LM sends by itself, whatever its class makes of that. `own`: where it is set, that stays.
+    """
+    # OpenAI's reasoning models have another name for it, and refuse both.
+    thinking = "max_completion_tokens" in lm.kwargs
+    cap = "max_completion_tokens" if thinking else "max_tokens"
+    stop: Any = lm.kwargs.get("stop")
+    # For each: what is wanted, how the LM is set, and what its server does by itself.
+    settings: dict[str, tuple[Any, Any, Any]] = {
+        "temperature": (sampling.temperature, lm.kwargs.get("temperature"), TEMPERATURE),
+        cap: (sampling.max_tokens, lm.kwargs.get(cap) or None, MAX_TOKENS),
+        "top_p": (sampling.top_p, lm.kwargs.get("top_p"), 1.0),
+        "stop": (list(sampling.stop) or None, [stop] if isinstance(stop, str) else list(stop or ()) or None, None),
+    }
+    found = {
+        name: wanted
+        for name, (wanted, given, usual) in settings.items()
+        if wanted != (usual if given is None else given)
+    }
+    for name in own:
+        if settings[cap if name == "max_tokens" else name][1] is not None:
+            found.pop(cap if name == "max_tokens" else name, None)
+    if thinking and found.get(cap, THINKING) < max(THINKING, settings[cap][1] or 0):
+        found.pop(cap, None)
+    return found
 
 
 def _response(lm: LM, content: Content, config: dict[str, Any]) -> Any:

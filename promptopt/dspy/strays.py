@@ -9,8 +9,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promptopt.dspy.every_call import is_plain, watch_every_call
-from promptopt.dspy.lm import ASKING, HANDLE, AsyncCellEngine, CellEngine, inside
+from promptopt.dspy.every_call import (
+    NOT_KEPT,
+    USUAL,
+    Given,
+    Named,
+    is_plain,
+    settings_of,
+    watch_every_call,
+    without_settings,
+)
+from promptopt.dspy.lm import ASKING, HANDLE, AsyncCellEngine, CellEngine, ModelEngine, asked_by, inside, route_of
 from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy, lm15
 from promptopt.errors import ConfigError
 
@@ -22,6 +31,7 @@ GIVE_IT = "the program asks the LM {!r} by itself, {}; give it to a predictor be
 UNCOUNTED = "so those calls are not counted, capped or replayed"
 BY_THREAD = "the LM {!r} was asked from a thread that no cell is known by, {}; ask it where the program is called"
 BY_METRIC = "the metric asks the LM {!r}, which is not the one in use, {}; a cap on calls does not hold for them"
+NOT_SENT = "the program asks for {}, which {}; it is asked without"
 NO_TEXT = "the LM {!r} is asked for more than a text, as with images or tools, {}"
 
 
@@ -63,12 +73,16 @@ _UNDER_WAY = _UnderWay()
 class Strays:
     """What programs ask apart from the LMs that were known when the run began."""
 
-    def __init__(self, route: Callable[[LM], str] | None) -> None:
-        """`route`: how the run's model is told which LM is meant; None: it can ask no other."""
+    def __init__(self, route: Callable[[LM], str] | None, known: Mapping[str, LM] | None = None) -> None:
+        """`route`: how the run's model is told which LM is meant; None: it can ask no other.
+
+        `known`: by route those that it asks from the first; without any, a model of promptopt's answers for all.
+        """
         self.lms: dict[str, LM] = {}
         """LMs that programs put in place themselves, by route: the run asks them, and counts them like the others."""
         self._route = route
-        self._twins: dict[int, tuple[LM, LM]] = {}
+        self._known: Mapping[str, LM] = {} if known is None else known
+        self._twins: dict[str, LM] = {}
         self._direct: dict[str, None] = {}
         self._threads = False
         watch_every_call(_asked_instead)
@@ -103,7 +117,37 @@ class Strays:
             raise ConfigError("the LM was asked outside of its cell, from a thread of the program's own")
         return self._twin(dspy.settings.lm)
 
-    def instead(self, lm: LM, place: _Place, given: Sequence[Any], named: Mapping[str, Any]) -> LM:
+    def as_asked(self, lm: LM, given: Given, named: Named) -> tuple[LM, Given, Named]:
+        """A call of an LM of the run's: where it names settings that no request carries, an LM that is made with them.
+
+        So they are sent, and a reply is stored under them.
+        """
+        wanted = settings_of(lm, given, named)
+        source = self._source(lm)
+        # What such an LM sends anyhow, or leaves to its server, stands in the request.
+        of_request = [name for name in USUAL if source is None or source.kwargs.get(name) is not None]
+        wanted = {name: value for name, value in wanted.items() if name not in of_request}
+        if not wanted:
+            return lm, given, named
+        for name in sorted(NOT_KEPT.intersection(wanted)):
+            self._direct[NOT_SENT.format(name, "no reply of a run holds")] = None
+            del wanted[name]
+        given, named = without_settings(lm, given, named)
+        if source is not None:
+            made = asked_by(source, wanted)
+            return (lm if route_of(made) == route_of(source) else self._twin(made)), given, named
+        for name in sorted(wanted):
+            self._direct[NOT_SENT.format(name, "a model of promptopt's does not take")] = None
+        held = {name: None for name in wanted if name in lm.kwargs}
+        return (lm.copy(**held) if held else lm), given, named
+
+    def _source(self, lm: LM) -> LM | None:
+        """The user's own LM behind one of the run's; None where a model of promptopt's answers."""
+        route = str(getattr(getattr(lm, "engine", None), "route", ""))
+        found = self._known.get(route, self.lms.get(route))
+        return None if self._route is None or isinstance(getattr(found, "engine", None), ModelEngine) else found
+
+    def instead(self, lm: LM, place: _Place, given: Given, named: Named) -> LM:
         """What a call of `lm` goes to: the run, as far as it can ask for that; else the LM itself, which is noted."""
         why = ""
         if place.judging:
@@ -125,29 +169,36 @@ class Strays:
         if self._route is None:
             self.note(given, GIVE_IT)
             return given
-        if id(given) not in self._twins:
+        # By what it is, as a program may make one for every call.
+        kind = route_of(given)
+        if kind not in self._twins:
             route = self._route(given)
             self.lms.setdefault(route, given.copy(cache=False))
-            # With the LM itself, so that its id goes to no other one.
-            self._twins[id(given)] = (inside(given, route), given)
-        return self._twins[id(given)][0]
+            self._twins[kind] = inside(given, route)
+        return self._twins[kind]
 
     def said(self) -> Sequence[str]:
         """What a user should know of it, in sentences."""
         return [*([THREADS] if self._threads else []), *self._direct]
 
 
-def _asked_instead(lm: LM, given: Sequence[Any], named: Mapping[str, Any]) -> LM:
-    """What a call of any LM of DSPy's goes to."""
-    if ASKING.get() or isinstance(lm, _Guard) or _uses_our_engine(lm):
-        return lm
+def _asked_instead(lm: LM, given: Given, named: Named) -> tuple[LM, Given, Named]:
+    """What a call of any LM of DSPy's goes to, with what that is given."""
     place = _PLACE.get()
+    if ASKING.get():
+        return lm, given, named
+    if isinstance(lm, _Guard):
+        # With settings that its engine would not be handed, the LM that is meant is asked itself.
+        meant = place is not None and HANDLE.get() is not None and settings_of(lm, given, named)
+        return (place.strays.meant() if place is not None and meant else lm), given, named
+    if _uses_our_engine(lm):
+        return (lm, given, named) if place is None else place.strays.as_asked(lm, given, named)
     if place is not None:
-        return place.strays.instead(lm, place, given, named)
+        return place.strays.instead(lm, place, given, named), given, named
     # It may be a thread of the program's, or of the user's own beside the run: nothing tells them apart.
     for strays in _UNDER_WAY.runs():
         strays.note(lm, BY_THREAD)
-    return lm
+    return lm, given, named
 
 
 class _Guard(dspy.LM):

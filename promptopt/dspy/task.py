@@ -75,7 +75,7 @@ def bind(
         gold=cells.gold,
         metric=check_metric(metric),
         lm=lm,
-        strays=Strays(_route(student, lm)),
+        strays=Strays(_route(student, lm), _known(student, lm)),
     )
     evaluator = ProgramEvaluator(
         AsyncDspyProgram(program) if is_async(student) else program,
@@ -109,6 +109,13 @@ def _with_demos(task: Task) -> Layout:
     before, mark, after = task.layouts[0].text.partition(f"\n\n{task.fields[0]}: ")
     inputs = "".join(f"{name}: {{{name}}}\n" for name in task.fields)
     return Layout("program", text=f"{before}\n\n{{demos}}{mark.lstrip()}{after}", demo=f"{inputs}{{target}}\n\n")
+
+
+def _known(student: Module, lm: LM | None) -> dict[str, LM]:
+    """By route the LMs that the program asks of those there are; none where a model of promptopt's answers for all."""
+    if lm is None:
+        return {}
+    return {"": lm, **{route_of(each.lm): each.lm for _, each in student.named_predictors() if each.lm is not None}}
 
 
 def _route(student: Module, lm: LM | None) -> Callable[[LM], str] | None:

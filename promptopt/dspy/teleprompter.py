@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
 from promptopt.text import counted
 
+AS_SET = ("max_tokens", "temperature")
+"""What a teacher answers by as it is set; a proposer by the first, as it may have to think before it writes."""
 CACHE_OFF = "DSPy's own cache is switched off for the run: promptopt's store answers what was asked before"
 
 
@@ -151,7 +153,7 @@ class PromptOpt(Teleprompter):
         result = optimize(
             bound.task,
             self.method,
-            model=Models(task, proposer=_model(self.proposer), teacher=_model(teaching, own=True)),
+            model=Models(task, proposer=_model(self.proposer, own=AS_SET[:1]), teacher=_model(teaching, own=AS_SET)),
             budget=self.budget,
             seed=self.seed,
             store=self.store,
@@ -219,8 +221,10 @@ def _teacher(named: Any, program: Module | None, student: Module) -> tuple[Any, 
     return (lms[0] if named is None else named), said
 
 
-def _model(given: Any, others: Sequence[LM] = (), more: Mapping[str, LM] | None = None, *, own: bool = False) -> Any:
-    """LMs of DSPy's as one model of ours; one of ours, alone, as the model that it is."""
+def _model(
+    given: Any, others: Sequence[LM] = (), more: Mapping[str, LM] | None = None, *, own: Collection[str] = ()
+) -> Any:
+    """LMs of DSPy's as one model of ours; one of ours, alone, as the model that it is. `own`: as of `DspyModel`."""
     if not isinstance(given, dspy.BaseLM):
         return given
     engine = getattr(given, "engine", None)

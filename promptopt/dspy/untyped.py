@@ -21,6 +21,8 @@ lm15: Any = import_module("dspy.lm15")
 serialized: Any = import_module("dspy.adapters.utils").serialize_for_json
 as_an_adapters: Any = import_module("dspy.clients._deprecation").adapter_message_call
 """(LM, messages): while they are sent, they pass for an adapter's, which DSPy does not warn of."""
+request_kwargs: Any = import_module("dspy.clients.lm15_boundary").request_kwargs
+"""(request, "chat"): what it is sent by, by OpenAI's names, with its messages."""
 Teleprompter: Any = import_module("dspy.teleprompt").Teleprompter
 
 Module: TypeAlias = Any

@@ -25,6 +25,7 @@ class Server:
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
+        self.name = "some"
         kept = self.bodies
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,7 +51,7 @@ class Server:
 
     def lm(self, **settings: Any) -> Any:
         url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
-        return dspy.LM("openai/some", api_base=url, api_key="none", cache=False, **settings)
+        return dspy.LM(f"openai/{self.name}", api_base=url, api_key="none", cache=False, **settings)
 
 
 @pytest.fixture

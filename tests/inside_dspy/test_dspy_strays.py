@@ -131,9 +131,14 @@ def a_loop_of_its_own(self, question):
     return self.answer(question=question)
 
 
+def in_a_form(self, question):
+    OWN["lm"](question, response_format={"type": "json_object"})
+    return self.answer(question=question)
+
+
 METERED = (
     set_and_put_back, set_in_forward, named_in_the_call, asked_itself, a_copy_of_it, a_new_one,
-    a_predictor_made_meanwhile, a_tool, an_adapter, a_loop_of_its_own,
+    a_predictor_made_meanwhile, a_tool, an_adapter, a_loop_of_its_own, in_a_form,
 )  # fmt: skip
 
 
@@ -200,8 +205,8 @@ def with_an_image(self, question):
     return self.answer(question=question)
 
 
-def in_a_form(self, question):
-    OWN["lm"](question, response_format={"type": "json_object"})
+def with_its_certainty(self, question):
+    OWN["lm"](question, logprobs=True)
     return self.answer(question=question)
 
 
@@ -225,7 +230,7 @@ def predicts(gold, prediction, trace=None):
             *(with_an_image, right, "the LM 'own' is asked for more than a text, as with images or tools, so those"),
             marks=pytest.mark.filterwarnings("ignore:Passing OpenAI-style"),
         ),
-        (in_a_form, right, "is asked for more than a text"),
+        (with_its_certainty, right, "is asked for more than a text"),
         (None, asks, "the metric asks the LM 'own', which is not the one in use, so those calls are not counted"),
         (None, predicts, "the metric asks the LM 'own'"),
     ],
