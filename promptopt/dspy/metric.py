@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -30,10 +31,11 @@ Records = Sequence[tuple[str, tuple[Any, Any, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a prediction is worth, and what was said of it."""
+    """What a prediction is worth, what was said of it, and whether its run may be shown as a demonstration."""
 
     value: float
     feedback: str
+    teaches: bool = True
 
 
 def check_metric(metric: object) -> Metric:
@@ -59,10 +61,15 @@ def judged(metric: Metric, gold: Any, prediction: Any, records: Records, cell: t
     value, feedback = _score_and_feedback(
         metric, _called(metric, [gold, prediction, None, None, None], taken, cell), gold, cell
     )
+    trace, teaches = [entry for _, entry in records], True
+    if value > 0 and looks_at_trace(metric):
+        # With a trace, as DSPy's bootstrapping calls it: by custom it is strict then.
+        strict = _called(metric, [gold, prediction, trace, None, None], taken, cell)
+        teaches = _score_and_feedback(metric, strict, gold, cell)[0] > 0
     if feedback or taken is None or taken < 5:
-        return Judgement(value, feedback)
+        return Judgement(value, feedback, teaches)
     # GEPA's form: asked once more for each predictor, with its own calls; the value counts the first time only.
-    trace, said = [entry for _, entry in records], dict[str, None]()
+    said = dict[str, None]()
     for name in dict.fromkeys(name for name, _ in records):
         own = [entry for other, entry in records if other == name]
         _, more = _score_and_feedback(
@@ -70,7 +77,20 @@ def judged(metric: Metric, gold: Any, prediction: Any, records: Records, cell: t
         )
         if more:
             said[more] = None
-    return Judgement(value, "\n".join(said))
+    return Judgement(value, "\n".join(said), teaches)
+
+
+def looks_at_trace(metric: Metric) -> bool:
+    """Whether a metric does anything with the trace that it is given; not where that cannot be seen."""
+    called: Any = inspect.unwrap(metric) if inspect.isroutine(metric) else getattr(metric, "__call__", metric)  # noqa: B004
+    code = getattr(called, "__code__", None)
+    taken = _arity(metric)
+    if code is None or (taken is not None and taken < 3):
+        return False
+    parameters = list(inspect.signature(metric).parameters.values())
+    # The third, or what holds any number of them.
+    names = [each.name for each in parameters if each in parameters[2:3] or each.kind is each.VAR_POSITIONAL]
+    return any(each.argval in names and each.opname.startswith("LOAD") for each in dis.get_instructions(code))
 
 
 def _called(metric: Metric, given: list[Any], taken: int | None, cell: tuple[str, str]) -> Any:

@@ -137,7 +137,7 @@ class DspyProgram:
             fields_as_lines(_prediction_fields(prediction)),
             feedback=found.feedback,
             trace=trace,
-            demonstration=demos_as_text(calls) if any(called) else "",
+            demonstration=(demos_as_text(calls) if any(called) else None) if found.teaches else "",
         )
 
     def kept_copy(self, prompt: Prompt) -> Copy:

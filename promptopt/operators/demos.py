@@ -85,7 +85,7 @@ def demonstrate(run: Run, prompt: Prompt, examples: Sequence[Example], threshold
 
 def trimmed_reply(score: Score) -> str:
     """The reply that was scored, trimmed, as a demonstration can show it: without what was thought before it."""
-    return score.demonstration if score.demonstration else written(score.output).strip()
+    return written(score.output).strip() if score.demonstration is None else score.demonstration
 
 
 def shows_turns(task: Task, layout: str = "") -> bool:

@@ -45,7 +45,7 @@ class Score:
     `judged`: False where a judge was asked and failed (unreadable, refused): such a cell has no value of its own; a run
     takes it for what other prompts are worth there, and a verdict leaves it out. `parts`: what the value is made of.
     `asked`: False where a program worked it out without a model, so that no text of the prompt had a part in it.
-    `demonstration`: what the cell shows as a demonstration, where that is not `output`.
+    `demonstration`: what the cell shows as a demonstration, where that is not `output`; empty: it is to be none.
     """
 
     value: float
@@ -58,7 +58,7 @@ class Score:
     judged: bool = True
     parts: tuple[tuple[str, float], ...] = ()
     asked: bool = True
-    demonstration: str = ""
+    demonstration: str | None = None
 
     @property
     def dense(self) -> float:

@@ -15,7 +15,9 @@ pydantic = pytest.importorskip("pydantic", reason="DSPy brings it")
 from promptopt.dspy import PromptOpt  # noqa: E402
 from promptopt.dspy.demos import demos_as_text, show  # noqa: E402
 from promptopt.dspy.lm import DspyModel  # noqa: E402
+from promptopt.dspy.metric import looks_at_trace  # noqa: E402
 from promptopt.dspy.task import Data, bind  # noqa: E402
+from promptopt.operators.demos import trimmed_reply  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
 from promptopt.types import Cell, Example  # noqa: E402
 from tests.inside_dspy.scripted import Engine, Two, examples, lm, right  # noqa: E402
@@ -166,3 +168,51 @@ def test_what_was_asked_of_predictors_that_are_no_part_is_left_out() -> None:
     assert json.loads(demos_as_text([("", {"x": 1}), ("plan", {"y": {"b", "a"}})])) == {
         "calls": {"plan": {"y": '["a", "b"]'}}
     }
+
+
+def strict(gold, prediction, trace=None):
+    # As DSPy's pages have it: with a trace, only what may be shown is right.
+    return right(gold, prediction) and (trace is None or "1" not in gold.question)
+
+
+def forwards(gold, prediction, trace=None, pred_name=None, pred_trace=None):
+    return strict(gold, prediction, trace)
+
+
+class Strict:
+    def __call__(self, gold, prediction, trace=None):
+        return dspy.Prediction(score=strict(gold, prediction, trace), feedback="")
+
+
+@pytest.mark.parametrize("metric", [strict, forwards, Strict(), lambda *given: strict(*given)])
+def test_what_a_metric_refuses_with_a_trace_counts_and_is_no_demonstration(metric, tmp_path: Path) -> None:
+    class Right(Engine):
+        def write(self, system, user, request):
+            outputs = re.findall(r"`\[\[ ## (\w+) ## \]\]`", user)
+            return "\n\n".join(f"[[ ## {name} ## ]]\n{'yes' if name == 'answer' else 'text'}" for name in outputs)
+
+    with dspy.context(lm=lm(Right())):
+        bound = bind(Two(), Data(examples(30)), metric, lm=dspy.settings.lm)
+        cells = [Cell(bound.task.initial, example) for example in bound.task.train]
+        scores = bound.task.scored_by.score(cells, Door(DspyModel(dspy.settings.lm)))
+    assert {score.value for score in scores} == {1.0}
+    shown = {cell.example["question"] for cell, score in zip(cells, scores, strict=True) if trimmed_reply(score)}
+    assert shown == {cell.example["question"] for cell in cells if "1" not in cell.example["question"]}
+
+
+@pytest.mark.parametrize(
+    ("metric", "looks"),
+    [
+        (strict, True),
+        (Strict(), True),
+        (forwards, True),
+        (right, False),
+        (lambda gold, prediction: 1.0, False),
+        (lambda gold, prediction, trace=None: any(each for each in [1] if trace), True),
+        (dspy.evaluate.answer_exact_match, False),
+        (lambda *given: 1.0 if given[2] else 0.5, True),
+        (max, False),
+    ],
+)
+def test_a_metric_is_asked_a_second_time_only_where_it_looks_at_the_trace(metric, looks: bool) -> None:
+    assert looks_at_trace(metric) == looks
