@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,11 @@ class PromptOptWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What promptopt says of an optimised program, on test examples that the search never saw."""
+    """What promptopt says of an optimised program, on test examples that the search never saw.
+
+    It stays where it is made: a program that is saved whole (`save_program=True`) is loaded without it, and without
+    promptopt.
+    """
 
     result: Result
     """The whole result, with its lineage and its ledgers."""
@@ -61,6 +65,18 @@ class Outcome:
         """All of the result as a text, and what the result itself does not say."""
         more = [each for each in self.said if each not in self.result.warnings]
         return "\n".join([self.result.report(), *more])
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        """None, to whoever loads it."""
+        return type(None), ()
+
+    def __deepcopy__(self, memo: object) -> Outcome:
+        """Itself: a copy of the program is the same program."""
+        return self
+
+    def __copy__(self) -> Outcome:
+        """As `__deepcopy__`."""
+        return self
 
     def __str__(self) -> str:
         """The verdict, the winner and the run, in three lines."""

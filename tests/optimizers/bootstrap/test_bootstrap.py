@@ -144,6 +144,8 @@ def test_a_set_is_filled_up_with_bare_examples_that_the_teacher_did_not_write(tm
     [demos] = teach(tmp_path, Teaching(labelled=4), only(1, 3, 4), 2).sets
     assert [demo.target for demo in demos] == ["Let me think. yes"] * 2 + ["yes"] * 2
     assert not {demo["question"] for demo in demos[2:]} & {"question 1 .", "question 3 ."}
+    [every] = teach(tmp_path / "all", Teaching(labelled=6), only(1, 3, 4), 2).sets
+    assert sorted(demo["question"] for demo in every[2:]) == [f"question {number} ." for number in (2, 4, 5, 6)]
 
 
 def test_no_bootstrapped_demonstrations_cost_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
-from promptopt.testing import planted_task
+from promptopt.testing import planted_task, uniform
 from promptopt.types import Example, Prompt, Reply, Request
 from tests.optimizers.gepa.gepa_searches import never, search, section_of, text_of
 
@@ -67,6 +67,14 @@ def test_a_text_of_the_pool_is_not_scored_again(tmp_path: Path) -> None:
     spent = [step.spent.evaluations for step in searched.result.steps]
     assert spent[0] == 26
     assert spent[-1] <= spent[0] + 6
+    assert len([each for each in searched.result.steps[-1].pool if each.count == 10]) == 2
+
+
+def test_a_child_that_is_in_the_pool_already_is_counted_as_that(tmp_path: Path) -> None:
+    better = lambda instruction, question: "Say" in instruction and uniform(question) < 0.5  # noqa: E731
+    method = GEPA(rounds=8, pareto=10, draw=replace(GEPA().draw, rule="epsilon", epsilon=1.0))
+    searched = search(tmp_path, method, better, lambda _: "<prompt>Say yes.</prompt>", seed=3)
+    assert searched.result.rejected["reflector: in the pool already"] > 0
     assert len([each for each in searched.result.steps[-1].pool if each.count == 10]) == 2
 
 

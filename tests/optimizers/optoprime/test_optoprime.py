@@ -58,6 +58,14 @@ def test_a_text_that_no_output_was_made_from_is_not_offered(tmp_path: Path) -> N
     assert len(result.lineage) == 1
 
 
+def test_a_value_for_a_text_that_was_not_used_changes_nothing_and_is_counted(tmp_path: Path) -> None:
+    workflow = Workflow(lambda prompt, question: (0.0, ""))
+    reply = "".join(named("Take it.").replace("instruction", name) for name in ("unused", "answer"))
+    result, _ = search(tmp_path, ONE, lambda _: reply, task=workflow_task(), evaluator=workflow)
+    assert result.rejected == {"optimizer: unknown variable": 1}
+    assert result.lineage[1].prompt == START.replace("answer", "Take it.")
+
+
 def test_the_problem_shows_code_once_and_the_values_of_every_example(tmp_path: Path) -> None:
     workflow = Workflow(lambda prompt, question: (0.25, f"{question} was missed"))
     _, asked = search(tmp_path, ONE, lambda _: "NO CHANGE", task=workflow_task(), evaluator=workflow)
@@ -179,6 +187,8 @@ def test_nothing_that_a_reply_holds_is_executed(tmp_path: Path) -> None:
     code = f"__import__('pathlib').Path({str(tmp_path / 'ran')!r}).write_text('x')"
     result, _ = search(tmp_path, ONE, lambda _: named(code))
     assert result.lineage[1].prompt["instruction"] == code
+    # In what is no JSON, and is read as a table of Python's.
+    search(tmp_path / "table", ONE, lambda _: f"{{'instruction': {code}}}")
     assert not (tmp_path / "ran").exists()
 
 
