@@ -67,7 +67,7 @@ def _read_score(given: Score) -> tuple[Score | None, str]:
     value = value if isinstance(value, int | float) else as_float(value)
     for name in ("output", "answer", "feedback", "demonstration"):
         text: object = getattr(given, name)
-        if not isinstance(text, str):
+        if not isinstance(text, str) and not (text is None and name == "demonstration"):
             return None, f"it gave a Score whose {name} is {_shown_without_addresses(text)}, and that is a text"
     trace = cast("object", given.trace)
     if not isinstance(trace, Sequence):
