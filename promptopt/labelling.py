@@ -181,9 +181,9 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     # Entered before anything is worked out: whoever sees the verdict has looked.
     number = _number(record, name, kept.scorer, looks)
     powered = powered_gain(items, rest, alpha=level(number))
-    asked = len(labels.by_item) + labels.blank
     remarks = [
-        *_remarks_on_labels(labels, asked, powered, kept),
+        *_remarks_on_labels(labels, powered, kept),
+        *_remarks_on_rows(record.id, kept, labels),
         *(_alike(items, labels.kind) if kept.scorer == METRIC else ()),
     ]
     return Labelled(
@@ -245,9 +245,23 @@ def _alike(items: Sequence[Item], kind: Kind) -> list[str]:
     ]
 
 
-def _remarks_on_labels(labels: HumanLabels, asked: int, powered: Powered, kept: KeptPairs) -> tuple[str, ...]:
+def _remarks_on_rows(run: str, kept: KeptPairs, labels: HumanLabels) -> list[str]:
+    """A sentence on rows that are gone: a sheet is the beginning of one order, so a gap in it was made by hand."""
+    order = [MARK + pair.item for pair in drawn(run, kept.pairs, len(kept.pairs))]
+    last = max((at for at, item in enumerate(order) if item in labels.asked), default=-1)
+    gone = sum(item not in labels.asked for item in order[:last])
+    if not gone:
+        return []
+    are, those = ("is", "that was") if gone == 1 else ("are", "those were")
+    return [
+        f"{counted(gone, 'row')} of the sheet {are} missing; if {those} left out because of what stood there, the verdict "
+        f"leans"
+    ]
+
+
+def _remarks_on_labels(labels: HumanLabels, powered: Powered, kept: KeptPairs) -> tuple[str, ...]:
     said: list[str] = []
-    blank = asked - len(labels.by_item)
+    blank, asked = labels.blank, len(labels.asked)
     if blank:
         said.append(
             f"{counted(blank, 'row')} of {asked} {'has' if blank == 1 else 'have'} no label; if those were left out "

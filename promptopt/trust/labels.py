@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from promptopt.errors import DataError
+from promptopt.text import counted
 from promptopt.trust.agreement import agreement, alpha
 
 Side = tuple[float, float]
@@ -18,7 +19,9 @@ Kind = Literal["better", "scores"]
 
 POOR = 0.2
 """Alpha below which people agree hardly more than by chance (the lowest of Landis and Koch's steps, 1977)."""
-_FIRST_OR_SECOND = re.compile(r"(?:reply )?([ab])(?: (?:is )?(?:the )?better(?: one| reply)?)?")
+_FIRST_OR_SECOND = re.compile(r"(?:reply[ _])?([ab])(?: (?:is )?(?:the )?better(?: one| reply)?| ?>{1,2} ?(?!\1)[ab])?")
+_LOOK_ALIKES = str.maketrans("аαвβ", "aabb")
+"""Letters of other keyboards that nobody can tell from A and B once they are written as capitals, in small ones."""
 _TIES = ("tie", "tied", "a tie", "draw", "equal", "equally good", "same", "the same", "both", "neither",
          "no difference", "=")  # fmt: skip
 _GRADE = re.compile(r"-?\d{1,6}(?:[.,]\d{1,6})?")
@@ -26,12 +29,17 @@ _GRADE = re.compile(r"-?\d{1,6}(?:[.,]\d{1,6})?")
 
 @dataclass(frozen=True, slots=True)
 class HumanLabels:
-    """The words of people by item, each person's once. `blank`: items without one. `people`: those who labelled."""
+    """The words of people by item, each person's once. `asked`: the items of the sheets. `people`: those who labelled."""
 
     by_item: Mapping[str, tuple[Side, ...]]
-    blank: int
+    asked: frozenset[str]
     people: tuple[str, ...]
     kind: Kind
+
+    @property
+    def blank(self) -> int:
+        """How many items of the sheets nobody has labelled."""
+        return len(self.asked - self.by_item.keys())
 
     def side(self, item: str) -> Side:
         """The mean of what people say of an item."""
@@ -58,21 +66,24 @@ class Agreement:
     def sentence(self) -> str:
         """What that means for a verdict."""
         measure = "alpha is undefined, as all say the same" if self.alpha is None else f"alpha {self.alpha:.2f}"
-        said = f"{self.items} items were labelled by several people, who agree in {self.share:.0%} ({measure})"
+        were = f"{counted(self.items, 'item')} {'was' if self.items == 1 else 'were'}"
+        said = f"{were} labelled by several people, who agree in {self.share:.0%} ({measure})"
         if self.share == 1.0:
             return f"{said}."
-        poor = self.alpha is not None and self.alpha < POOR
+        # One item tells nothing of people: any two differ somewhere.
+        poor = self.items > 1 and self.alpha is not None and self.alpha < POOR
         advice = ": hardly more than by chance; say in the criteria what decides, and label again" if poor else ""
         return f"{said}; where they differ their mean counts{advice}."
 
 
 @dataclass(slots=True)
 class _SoFar:
-    """What was read so far."""
+    """What was read so far. `people`: as each first wrote their name."""
 
     sides: dict[str, dict[str, Side]] = field(default_factory=dict[str, dict[str, Side]])
     asked: set[str] = field(default_factory=set[str])
     kinds: dict[Kind, str] = field(default_factory=dict[Kind, str])
+    people: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def read_labels(
@@ -113,6 +124,8 @@ def read_labels(
         named = _cell_of(row, "labeler")
         # A sheet without names is one person's.
         person = named if named else place.rpartition(", row ")[0]
+        # Who writes `ann` in one row and `Ann ` in another is one person, of two minds or not.
+        person = read.people.setdefault(" ".join(unicodedata.normalize("NFKC", person).casefold().split()), person)
         before = read.sides.setdefault(item, {}).setdefault(person, side)
         if before != side:
             raise DataError(f"{place}: {person!r} says something else of {item!r} than in an earlier row; keep one")
@@ -124,7 +137,7 @@ def read_labels(
     people = dict.fromkeys(person for sides in read.sides.values() for person in sides)
     by_item = {item: tuple(sides.values()) for item, sides in read.sides.items()}
     kind: Kind = "scores" if "scores" in read.kinds else "better"
-    return HumanLabels(by_item, len(read.asked - by_item.keys()), tuple(people), kind)
+    return HumanLabels(by_item, frozenset(read.asked), tuple(people), kind)
 
 
 def _check_place(place: str, row: Mapping[str, Any], pair: tuple[str, str] | None, every: Collection[str]) -> None:
@@ -182,6 +195,8 @@ def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None,
 def _choice(better: str) -> float | None:
     """The worth of reply A where it was compared with B; None for what nobody knows the meaning of."""
     plain = unicodedata.normalize("NFKC", better).casefold().strip(" .,;:!()[]\"'*")
+    if len(plain) == 1:
+        plain = plain.translate(_LOOK_ALIKES)
     found = _FIRST_OR_SECOND.fullmatch(plain)
     if found is not None:
         return 1.0 if found[1] == "a" else 0.0

@@ -124,6 +124,24 @@ def test_few_labels_are_people_alone_and_scores_will_do(run: str, invoke: Invoke
 
 
 @pytest.mark.slow
+def test_rows_that_are_gone_from_a_sheet_are_told_of_and_a_shorter_sheet_is_none(
+    run: str, invoke: Invoke, workplace: Path
+) -> None:
+    invoke("label", run, "-n", "60", "--out", "sheet.csv")
+    rows = rows_of(workplace / "sheet.csv")
+
+    def remarks(name: str, kept: list[dict[str, str]]) -> str:
+        done = filled(workplace / name, kept, manners)
+        return " ".join(json.loads(invoke("verdict", run, "--labels", done, "--json").stdout)["remarks"])
+
+    assert "missing" not in remarks("first.jsonl", rows[:30])
+    assert "3 rows of the sheet are missing; if those were left out because of" in remarks(
+        "gaps.jsonl", [*rows[:7], *rows[10:30]]
+    )
+    assert "1 row of the sheet is missing" in remarks("gap.jsonl", rows[1:30][::-1])
+
+
+@pytest.mark.slow
 def test_people_who_disagree_are_averaged_and_told_of(run: str, invoke: Invoke, workplace: Path) -> None:
     invoke("label", run, "-n", "60", "--out", "sheet.csv")
     rows = rows_of(workplace / "sheet.csv")

@@ -38,7 +38,7 @@ def test_a_tie_is_one_in_any_spelling(said: str) -> None:
     assert better(said) == (0.5, 0.5)
 
 
-@pytest.mark.parametrize("said", ["1", "left", "AB", "A/B", "A or B", "not A", "good", "yes", "no", "C", "?"])
+@pytest.mark.parametrize("said", ["1", "left", "AB", "A/B", "A > A", "A or B", "not A", "good", "yes", "no", "C", "?"])
 def test_what_may_mean_either_is_refused_with_its_row(said: str) -> None:
     with pytest.raises(DataError, match=r"s\.csv, row 2: better is .*; write A, B or tie"):
         better(said)
@@ -58,6 +58,32 @@ def test_rows_without_anything_are_none_and_blank_ones_are_counted_by_item() -> 
     # Whom one person left out, another may have labelled.
     both = read({"item": "item-2", "better": "", "labeler": "Ann"}, {"item": "item-2", "better": "B", "labeler": "Bob"})
     assert both.blank == 0
+
+
+@pytest.mark.parametrize("said", ["reply_a", "A > B", "a>b", "A>>B", "А", "Α"])
+def test_what_a_column_is_called_and_letters_of_other_keyboards_name_a_reply(said: str) -> None:
+    assert better(said) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("said", ["reply_b", "B > A", "В", "Β"])
+def test_so_they_do_for_the_other_reply(said: str) -> None:
+    assert better(said) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("again", ["ann", " Ann ", "ANN", "Ａnn"])
+def test_one_person_whose_name_is_spelt_in_two_ways_is_one_person(again: str) -> None:
+    rows = ({"item": "item-1", "better": "A", "labeler": "Ann"}, {"item": "item-1", "better": "B", "labeler": again})
+    with pytest.raises(DataError, match="row 3: .Ann. says something else of .item-1."):
+        read(*rows)
+    assert read(rows[0], {**rows[1], "better": "A"}).people == ("Ann",)
+
+
+def test_one_item_tells_nothing_of_how_far_people_agree() -> None:
+    rows = ({"item": "item-1", "better": "A", "labeler": "Ann"}, {"item": "item-1", "better": "B", "labeler": "Bob"})
+    together = read(*rows).together()
+    assert together is not None
+    assert together.sentence().startswith("1 item was labelled by several people, who agree in 0%")
+    assert "by chance" not in together.sentence()
 
 
 REPLIES = {"item-1": ("It left\nyesterday.", "=No."), "item-2": ("Yes.", "Yes."), "item-3": ("'Soon'", "Late.")}
