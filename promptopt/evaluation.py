@@ -20,7 +20,7 @@ from promptopt.evaluators.judging import left_out_of
 from promptopt.evaluators.simulated import remedy
 from promptopt.operators.policy_marks import refuse_unfilled
 from promptopt.outcome.contender import Measured
-from promptopt.outcome.criterion import Criterion, by_judge
+from promptopt.outcome.criterion import Criterion, by_judge, by_task, unjudged_tasks
 from promptopt.outcome.looks import Look, level_of, look_ahead, look_at, look_in_parts
 from promptopt.outcome.result import RunVerdict
 from promptopt.outcome.sealed_test import measured
@@ -42,8 +42,9 @@ class Evaluation:
     """What one prompt scores on one split. `scores` are in the order of `examples`.
 
     `look`: which look at the sealed examples this was, where the split is the test; `next_look`: the one that shows
-    something new after it. `judged`: the scores are a judge's word, in whole or in part. `by_role`: `spent` by the role
-    of the model that was asked. `tries_lost`: those that the server may have counted beside `spent`; a warning says so.
+    something new after it. `judged`: the scores are a judge's word, in whole or in part; of several tasks not those of
+    `unjudged_tasks`. `by_task`: what scores each of them, where each has its own. `by_role`: `spent` by the role of the
+    model that was asked. `tries_lost`: those that the server may have counted beside `spent`; a warning says so.
     """
 
     task: str
@@ -59,6 +60,8 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
     look: Look | None = None
     judged: bool = False
+    unjudged_tasks: frozenset[str] = frozenset()
+    by_task: Mapping[str, str] = field(default_factory=dict[str, str])
     by_role: Mapping[Role, Ledger] = field(default_factory=dict[Role, Ledger])
     next_look: Look | None = None
     tries_lost: int = 0
@@ -217,6 +220,8 @@ def _evaluated_alone(
         warnings=(*run.warnings, *left_out_of(matrix[chosen])),
         look=None,
         judged=by_judge(search),
+        unjudged_tasks=unjudged_tasks(search),
+        by_task=by_task(search),
         by_role=dict(door.account.by_role),
         tries_lost=door.lost.count,
     )

@@ -254,8 +254,8 @@ def _remarks_on_rows(run: str, kept: KeptPairs, labels: HumanLabels) -> list[str
         return []
     are, those = ("is", "that was") if gone == 1 else ("are", "those were")
     return [
-        f"{counted(gone, 'row')} of the sheet {are} missing; if {those} left out because of what stood there, the verdict "
-        f"leans"
+        f"{counted(gone, 'row')} of the sheet {are} missing; if {those} left out because of what stood there, the "
+        f"verdict leans"
     ]
 
 

@@ -21,6 +21,7 @@ from promptopt.evaluators.own_judges import OWN_JUDGES
 from promptopt.evaluators.weighted import ALONE, Weighted
 from promptopt.protocols import Metric, Reader
 from promptopt.stats import paired_gain
+from promptopt.tasks.contract import Contract
 from promptopt.tasks.gate import EVERY, Gate
 from promptopt.tasks.layout import USER_PROMPT, UserPrompt
 from promptopt.tasks.parts import with_user_prompts
@@ -82,7 +83,8 @@ def several_tasks(
             f"which one is to be improved with --system FILE"
         )
     start = system if system is not None else starts[0] if starts else START_PROMPT
-    return _composed_task(tasks, start, kind, shares, floor)
+    whole = _composed_task(tasks, start, kind, shares, floor)
+    return replace(whole, contract=_contract_of_all(tasks), gate=_gate_of_all(tasks, whole.gate))
 
 
 @checked
@@ -143,6 +145,24 @@ def _composed_task(
         objective=kind,
         weights=shares,
     )  # fmt: skip
+
+
+def _contract_of_all(tasks: Sequence[Task]) -> Contract:
+    """What each task wants of its system prompt, which is the one of all. Clauses on user prompts are theirs alone."""
+    own = [
+        replace(task.contract, placeholders=(), frozen_parts=(), parts=())
+        for task in tasks
+        if _own_system(task) is not None
+    ]
+    # Tasks cut from the logs of one bot mostly say the same.
+    return Contract(further=tuple(each for at, each in enumerate(own) if each != Contract() and each not in own[:at]))
+
+
+def _gate_of_all(tasks: Sequence[Task], floors: Gate) -> Gate:
+    """With what each task asks of replies: of its own alone."""
+    must_pass = tuple(example for task in tasks for example in map(_converting(task), task.gate.must_pass))
+    asked = {task.name: replace(task.gate, must_pass=()) for task in tasks}
+    return replace(floors, must_pass=must_pass, members={name: gate for name, gate in asked.items() if gate != Gate()})
 
 
 def _judge_of_all(tasks: Sequence[Task]) -> Mapping[str, Any]:
@@ -217,6 +237,11 @@ def _own_system(task: Task) -> str | None:
 
 def _converted(task: Task) -> tuple[tuple[Example, ...], ...]:
     """The splits of a task as chats behind a system prompt that is still to come."""
+    return tuple(tuple(map(_converting(task), split)) for split in (task.train, task.dev, task.test))
+
+
+def _converting(task: Task) -> Callable[[Example], Example]:
+    """What makes an example of a task one of several tasks'. Raises ConfigError for a task that cannot be one."""
     own = _own_system(task)
     slots = [name for name in task.fields if f"{{{name}}}" in task.initial[task.editable]]
     if options_of(task, "simulated"):
@@ -245,7 +270,7 @@ def _converted(task: Task) -> tuple[tuple[Example, ...], ...]:
             example.demands,
         )  # fmt: skip
 
-    return tuple(tuple(map(made, split)) for split in (task.train, task.dev, task.test))
+    return made
 
 
 def _as_user(content: tuple[Message, ...]) -> tuple[Message, ...]:

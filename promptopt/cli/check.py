@@ -150,7 +150,8 @@ def _new_prompt(task: Task, prompt: str, laid_out: Task) -> tuple[Task, Prompt]:
 
 def _check_as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
     told = [{name: value for name, value in asdict(each).items() if value is not None} for each in checked.decisions]
-    return {"task": checked.task, "model": checked.model, "evaluator": checked.evaluator, "outcome": outcome,
+    return {"task": checked.task, "model": checked.model, "evaluator": checked.evaluator,
+            **({"by_task": dict(checked.by_task)} if checked.by_task else {}), "outcome": outcome,
             "exit_code": code, "decisions": told,
             "look": None if checked.look is None else asdict(checked.look),
             "next_look": None if checked.next_look is None else asdict(checked.next_look)}  # fmt: skip
@@ -165,7 +166,7 @@ def _check_as_text(checked: Checked, outcome: str) -> str:
     rows = [[each.name, each.outcome, each.message] for each in checked.decisions]
     if why := deciding(checked.decisions):
         said = f"{said} {'Why' if outcome == 'regression' else 'Open'}: {', '.join(each.name for each in why)}."
-    head = f"{checked.task}, {checked.counted()}, {checked.evaluator} on {checked.model}"
+    head = f"{checked.task}, {checked.counted()}, {checked.scored_by()} on {checked.model}"
     return "\n\n".join(filter(None, [said, head, words.columns(rows), checked.looked()]))
 
 
@@ -173,7 +174,8 @@ def _write_reports(checked: Checked, junit: Path | None, summary: Path | None, *
     from promptopt.reports.junit import junit as as_junit
     from promptopt.reports.pull_request import pull_request
 
-    _write_report(junit, as_junit(f"promptopt {checked.task}", checked.decisions))
+    scored = {f"evaluator of {task}": name for task, name in checked.by_task.items()}
+    _write_report(junit, as_junit(f"promptopt {checked.task}", checked.decisions, scored))
     _write_report(summary, pull_request(checked, examples=examples))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,11 +32,12 @@ def check_prompt(
     from promptopt.cli.evaluate import Wanted, scored
     from promptopt.cli.slot_spelling import as_given, misspelt_slot
     from promptopt.models.tokens import estimate_tokens
+    from promptopt.outcome.decisions import must_pass
     from promptopt.reports.pull_request import Checked
 
     old, new = prompts
     # Before anything is asked: a schema that is none costs nothing to find.
-    breaks = _schema_fault(task)
+    schemas = _schema_faults(task)
     count = partial(estimate_tokens, model=config.model)
     whole = to_score(task, same=old == new)
     layout = "" if whole.layout is None else whole.layout.name
@@ -52,8 +53,9 @@ def check_prompt(
     judged = after.judged and not bars.accept_judge
     decisions = [
         *_of_prompt(task, old, new, count, misspelt_slot(task, given)),
-        *_of_scores(task, tested, bars, judged=judged, same=old == new),
-        *_of_examples(task, pairs, breaks, judged=judged),
+        *_of_scores(task, tested, bars, judged=judged, unjudged=after.unjudged_tasks, same=old == new),
+        *_of_schemas(pairs, schemas),
+        *must_pass(task.gate.must_pass, pairs, judged=judged, unjudged=after.unjudged_tasks),
         *_of_attacks(config, task, prompts, quiet=quiet),
     ]
     texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
@@ -65,7 +67,7 @@ def check_prompt(
         task.name, after.model, after.evaluator, (shown[0], shown[1]),
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
         tuple(decisions), tuple(tested), after.look, after.next_look,
-        sum(example in own for example in whole.test), old == new,
+        sum(example in own for example in whole.test), old == new, after.by_task,
     )  # fmt: skip
 
 
@@ -89,7 +91,9 @@ def _of_prompt(
     return [contract, *(scan if scan else [Decision("scan", "passed", "no leak, and no words to a judge")])]
 
 
-def _of_scores(task: Task, pairs: Sequence[ScoredPair], bars: Bars, *, judged: bool, same: bool) -> list[Decision]:
+def _of_scores(
+    task: Task, pairs: Sequence[ScoredPair], bars: Bars, *, judged: bool, unjudged: frozenset[str], same: bool
+) -> list[Decision]:
     from promptopt.outcome.decisions import Decision, non_inferior, of_slices, shown_better
 
     # A prompt is no worse than itself, however few examples there are.
@@ -98,8 +102,27 @@ def _of_scores(task: Task, pairs: Sequence[ScoredPair], bars: Bars, *, judged: b
     score = non_inferior("score", pairs, bars.margin, judged=judged)
     return [
         shown_better(score) if bars.better else score,
-        *of_slices(pairs, task.gate.largest_loss, judged=judged),
+        *of_slices(pairs, task.gate.largest_loss, judged=judged, unjudged=unjudged),
+        *_of_members_slices(task, pairs, judged=judged, unjudged=unjudged),
     ]
+
+
+def _of_members_slices(
+    task: Task, pairs: Sequence[ScoredPair], *, judged: bool, unjudged: frozenset[str]
+) -> list[Decision]:
+    """The slices that each of several tasks has of its own, and bears a loss of."""
+    from promptopt.outcome.decisions import of_slices
+
+    found: list[Decision] = []
+    for name, gate in task.gate.members.items():
+        own = [
+            replace(pair, example=pair.example.source)
+            for pair in pairs
+            if pair.example.slice == name and pair.example.source is not None
+        ]
+        said = of_slices(own, gate.largest_loss, judged=judged and name not in unjudged)
+        found += [replace(each, name=f"{name}: {each.name}") for each in said]
+    return found
 
 
 def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *, quiet: bool) -> list[Decision]:
@@ -118,25 +141,28 @@ def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *
     return list(found)
 
 
-def _schema_fault(task: Task) -> Callable[[str], str] | None:
-    """What says how a reply breaks the task's schema; None where it has none. Raises ConfigError for what is none."""
-    if not task.gate.schema:
-        return None
+def _schema_faults(task: Task) -> dict[str, Callable[[str], str]]:
+    """What says how a reply breaks a schema: the task's, under no name, or that of each of several tasks.
+
+    Raises ConfigError for what is no schema.
+    """
+    schemas = {"": task.gate.schema, **{name: gate.schema for name, gate in task.gate.members.items()}}
+    if not any(schemas.values()):
+        return {}
     from promptopt.evaluators.schema import schema_fault
 
-    return schema_fault(task.gate.schema)
+    return {name: schema_fault(schema) for name, schema in schemas.items() if schema}
 
 
-def _of_examples(
-    task: Task, pairs: Sequence[ScoredPair], breaks: Callable[[str], str] | None, *, judged: bool
-) -> list[Decision]:
-    from promptopt.outcome.decisions import keeps_schema, must_pass
+def _of_schemas(pairs: Sequence[ScoredPair], schemas: Mapping[str, Callable[[str], str]]) -> list[Decision]:
+    from promptopt.outcome.decisions import keeps_schema
 
     found: list[Decision] = []
-    if breaks is not None:
-        faults = [(bool(breaks(each.before.output)), bool(breaks(each.after.output))) for each in pairs]
-        found.append(keeps_schema(faults))
-    return [*found, *must_pass(task.gate.must_pass, pairs, judged=judged)]
+    for name, breaks in schemas.items():
+        own = [each for each in pairs if not name or each.example.slice == name]
+        faults = [(bool(breaks(each.before.output)), bool(breaks(each.after.output))) for each in own]
+        found.append(keeps_schema(faults, f"{name}: output schema" if name else "output schema"))
+    return found
 
 
 def _with_must_pass(task: Task) -> Task:

@@ -105,7 +105,11 @@ def said_in(reply: str) -> str:
 
 
 def shown_input(example: Example) -> str:
-    """The input as a judge and a person read it: the text of its one field, or each field by its name."""
+    """The input as a judge and a person read it: the text of its one field, or each field by its name.
+
+    Of several tasks it is what its own task would show: what is sent holds the user prompt, which is being searched.
+    """
+    example = example if example.source is None else example.source
     if len(example.fields) == 1:
         return example.fields[0][1]
     return "\n\n".join(f"{name}:\n{value}" for name, value in example.fields)
@@ -244,8 +248,8 @@ class Watch:
         # A judge that goes by the place of a reply is told of in `note_swap`.
         if new and len(self.heard) == FIRST_CELLS and not self.turned and len(self.seen) == 1:
             ask.warn(
-                f"{self.who} said {said} of each of the first {FIRST_CELLS} different replies, so it tells nothing "
-                f"apart; name another judge, or say in its criteria what tells good from bad"
+                f"{self.who} said {said} of each of the first {FIRST_CELLS} different replies: unless these are all as "
+                f"good, it tells nothing apart; name another judge, or say in its criteria what tells good from bad"
             )
 
     def note_swap(self, agrees: bool, ask: Ask) -> None:

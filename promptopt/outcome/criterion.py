@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from promptopt.evaluators.own_judges import OwnJudges
 from promptopt.models.prices import Price
 from promptopt.protocols import Evaluator, Judging, Model
 
@@ -34,6 +36,17 @@ class Criterion:
 def by_judge(evaluator: Evaluator) -> bool:
     """Whether a score is a judge's word, in whole or in part: without labels on the very replies it decides nothing."""
     return isinstance(evaluator, Judging) and bool(evaluator.judges)
+
+
+def by_task(evaluator: Evaluator) -> Mapping[str, str]:
+    """What scores the examples of each of several tasks, by the tasks' names; empty where one evaluator scores all."""
+    return {name: name_of(each) for name, each in evaluator.of.items()} if isinstance(evaluator, OwnJudges) else {}
+
+
+def unjudged_tasks(evaluator: Evaluator) -> frozenset[str]:
+    """Those of several tasks whose scores are no judge's word, though others' are."""
+    of = evaluator.of if isinstance(evaluator, OwnJudges) else {}
+    return frozenset(name for name, each in of.items() if not by_judge(each))
 
 
 def name_of(evaluator: Evaluator) -> str:

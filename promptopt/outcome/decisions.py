@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -121,9 +121,13 @@ def shown_better(score: Decision) -> Decision:
 
 
 def of_slices(
-    pairs: Sequence[ScoredPair], largest_loss: Mapping[str, float], *, judged: bool = False
+    pairs: Sequence[ScoredPair],
+    largest_loss: Mapping[str, float],
+    *,
+    judged: bool = False,
+    unjudged: Collection[str] = (),
 ) -> list[Decision]:
-    """A decision for each slice that a loss is borne of; `judged`: as in `non_inferior`."""
+    """A decision for each slice that a loss is borne of; `judged`: as in `non_inferior`, but for those `unjudged`."""
     slices: dict[str, list[ScoredPair]] = {}
     for pair in pairs:
         if pair.example.slice:
@@ -142,12 +146,18 @@ def of_slices(
             what = f"{counted(len(held), 'example')}, and a number needs {FEWEST_OF_A_SLICE}: give more of this slice"
             found.append(Decision(f"slice {name}", "inconclusive", what))
             continue
-        found.append(non_inferior(f"slice {name}", held, margin, judged=judged))
+        found.append(non_inferior(f"slice {name}", held, margin, judged=judged and name not in unjudged))
     return found
 
 
-def must_pass(examples: Sequence[Example], pairs: Sequence[ScoredPair], *, judged: bool = False) -> list[Decision]:
-    """A decision for each example that has to pass, whatever the mean does; `judged`: as in `non_inferior`.
+def must_pass(
+    examples: Sequence[Example],
+    pairs: Sequence[ScoredPair],
+    *,
+    judged: bool = False,
+    unjudged: Collection[str] = (),
+) -> list[Decision]:
+    """A decision for each example that has to pass, whatever the mean does; `judged`, `unjudged`: as in `of_slices`.
 
     One that is in no pair was not asked, as where a cap came first: it is inconclusive.
     """
@@ -158,7 +168,7 @@ def must_pass(examples: Sequence[Example], pairs: Sequence[ScoredPair], *, judge
         if pair is None:
             found.append(Decision(name, "inconclusive", "it was not asked: a cap came first"))
         else:
-            found.append(_passes(name, pair, judged=judged))
+            found.append(_passes(name, pair, judged=judged and example.slice not in unjudged))
     return found
 
 
@@ -176,11 +186,11 @@ def _passes(name: str, pair: ScoredPair, *, judged: bool) -> Decision:
     return Decision(name, "passed" if right else "regression", said)
 
 
-def keeps_schema(faults: Sequence[tuple[bool, bool]]) -> Decision:
+def keeps_schema(faults: Sequence[tuple[bool, bool]], name: str = "output schema") -> Decision:
     """Whether the replies of the new prompt keep the schema as often as the old one's; each fault: (before, after)."""
     old, new = (sum(pair[side] for pair in faults) for side in (0, 1))
     shown = f"{counted(new, 'reply', 'replies')} of {len(faults)} break it, {old} did before"
-    return Decision("output schema", "regression" if new > old else "passed", shown)
+    return Decision(name, "regression" if new > old else "passed", shown)
 
 
 def _judged_pairs(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 from promptopt.outcome.decisions import Decision
@@ -12,8 +12,8 @@ _FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 takes in no form."""
 
 
-def junit(suite: str, decisions: Sequence[Decision]) -> str:
-    """The XML. A regression is a failure, and what is inconclusive is skipped.
+def junit(suite: str, decisions: Sequence[Decision], properties: Mapping[str, str] | None = None) -> str:
+    """The XML. A regression is a failure, and what is inconclusive is skipped. `properties`: of all, by their names.
 
     The same decisions give the same bytes: no time, no host.
     """
@@ -22,6 +22,10 @@ def junit(suite: str, decisions: Sequence[Decision]) -> str:
     )
     counts = {"tests": str(len(decisions)), "failures": str(failures), "errors": "0", "skipped": str(skipped)}
     root, inner = _suite(suite, counts)
+    if properties:
+        told = ElementTree.SubElement(inner, "properties")
+        for name, value in properties.items():
+            ElementTree.SubElement(told, "property", {"name": _clean(name), "value": _clean(value)})
     for decision in decisions:
         named = {"classname": _clean(suite), "name": _clean(decision.name)}
         case = ElementTree.SubElement(inner, "testcase", named)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from promptopt.outcome.decisions import CheckOutcome, Decision, ScoredPair, deciding, overall
 from promptopt.outcome.looks import Look, look_said
@@ -37,6 +37,7 @@ class Checked:
     `cost`: what each prompt's replies took on the test: tokens read and written, and dollars where prices are known.
     `look`: which look at the test examples the comparison was; `next_look`: the one that shows something new after it.
     `wanted`: the test examples that there are, where it is known: a cap may come first. `same`: both are one prompt.
+    `by_task`: what scores each of several tasks, where each has its own.
     """
 
     task: str
@@ -51,6 +52,12 @@ class Checked:
     next_look: Look | None = None
     wanted: int = 0
     same: bool = False
+    by_task: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def scored_by(self, marked: Callable[[str], str] = str) -> str:
+        """What scored the replies; of several tasks that each have their own, each by its name."""
+        own = ", ".join(f"{marked(task)} by {marked(name)}" for task, name in self.by_task.items())
+        return own if own else marked(self.evaluator)
 
     def counted(self) -> str:
         """How many examples were scored, and of how many where a cap came first."""
@@ -72,7 +79,8 @@ def pull_request(checked: Checked, *, examples: bool = True) -> str:
     why = ", ".join(_code(each.name) for each in deciding(checked.decisions))
     sections = [
         f"## promptopt: {_OUTCOME_WORDS[outcome]}\n\n{_VERDICTS[outcome]}{f' By: {why}.' if why else ''}",
-        f"Task {_code(checked.task)}, {checked.counted()}. Scored by {_code(checked.evaluator)} on "
+        f"Task {_code(checked.task)}, {checked.counted()}. Scored{':' if checked.by_task else ' by'} "
+        f"{checked.scored_by(_code)} on "
         f"{_code(checked.model)}.",
         _decisions(checked.decisions),
         checked.looked(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -79,8 +78,7 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
                     f"which lacks {{{name}}}; add it there, or say what their turns hold: "
                     f'demos = {{ user = "…", assistant = "…" }}'
                 )
-    # Without the cap on tokens: no model is known here that could count them.
-    broken = replace(task.contract, max_tokens=None).broken_by(task.initial, task.initial, task.editables, len)
+    broken = task.contract.without_cap().broken_by(task.initial, task.initial, task.editables, len)
     # Of several parts each keeps what it began with, so a span that none of them begins with would be lost unseen.
     lost = None if len(task.editables) == 1 else task.contract.missing([task.initial[part] for part in task.editables])
     if lost is not None:

@@ -26,7 +26,8 @@ class Contract:
     of a template language (`{{ … }}`, `{% … %}`, `${…}`) stay those of the start, verbatim, statements in their order.
     `pattern`: a regular expression that an editable part has a match of; empty: any text. `parts`: the clauses of those
     editable parts that have some of their own, in the place of these. `may_contain`: words that are no finding, where
-    the scan of a prompt would else name them.
+    the scan of a prompt would else name them. `further`: contracts that hold beside this one, as those of several tasks
+    under one prompt.
     """
 
     placeholders: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Contract:
     pattern: str = ""
     parts: tuple[tuple[str, Contract], ...] = ()
     may_contain: tuple[str, ...] = ()
+    further: tuple[Contract, ...] = ()
 
     def broken_by(
         self, prompt: Prompt, initial: Prompt, editable: str | Sequence[str], count_tokens: Callable[[str], int]
@@ -50,18 +52,34 @@ class Contract:
         own = dict(self.parts)
         for part in editables:
             text, before = given.get(part, ""), start.get(part, "")
-            clauses = own.get(part, self)
-            broken = (
-                ("empty" if not text.strip() else _unprintable(text))
-                or self._changed_part(start, given)
-                or clauses._placeholder(before, text)
-                or clauses._template(before, text)
-                or clauses._of_part(before, len(editables))._spans(text)
-            )
+            broken = ("empty" if not text.strip() else _unprintable(text)) or self._changed_part(start, given)
+            for clauses in own.get(part, self)._together():
+                broken = (
+                    broken
+                    or clauses._placeholder(before, text)
+                    or clauses._template(before, text)
+                    or clauses._of_part(before, len(editables))._spans(text)
+                )
             if broken is not None:
                 return broken
-        long = (own.get(part, self)._too_long(given[part], count_tokens) for part in editables)
+        long = (
+            clauses._too_long(given[part], count_tokens)
+            for part in editables
+            for clauses in own.get(part, self)._together()
+        )
         return next((each for each in long if each is not None), None)
+
+    def _together(self) -> tuple[Contract, ...]:
+        return (self, *self.further)
+
+    def without_cap(self) -> Contract:
+        """The same clauses without those on tokens: where no model is known, nobody can count them."""
+        return replace(self, max_tokens=None, further=tuple(each.without_cap() for each in self.further))
+
+    def kept_spans(self) -> tuple[str, ...]:
+        """The spans that have to stay, each once."""
+        spans = (span for each in self._together() for span in (*each.frozen, *each.must_contain))
+        return tuple(filter(None, dict.fromkeys(spans)))
 
     def _of_part(self, before: str, parts: int) -> Contract:
         """The clauses on one of several parts: it keeps those spans that it began with."""
@@ -75,19 +93,19 @@ class Contract:
 
     def missing(self, texts: Sequence[str]) -> str | None:
         """The first span that some editable part has to hold and none of `texts` does."""
-        spans = (*self.frozen, *self.must_contain)
-        return next(
-            (span for span in spans if not any(_composed_text(span) in _composed_text(text) for text in texts)), None
-        )
+        held = [_composed_text(text) for text in texts]
+        lost = (span for span in self.kept_spans() if not any(_composed_text(span) in text for text in held))
+        return next(lost, None)
 
     def allowed_in(self, part: str) -> tuple[str, ...]:
         """The words that are no finding in an editable part."""
-        return dict(self.parts).get(part, self).may_contain
+        return tuple(word for each in dict(self.parts).get(part, self)._together() for word in each.may_contain)
 
     def to_json(self) -> list[object]:
         """What a fingerprint is made of; without `may_contain`, which no search goes by."""
         own = [[part, clauses.to_json()] for part, clauses in self.parts]
-        further = {"template": self.template, "pattern": self.pattern, "parts": own}
+        beside = [each.to_json() for each in self.further]
+        further = {"template": self.template, "pattern": self.pattern, "parts": own, "further": beside}
         # What a contract does not have is left out: fingerprints of tasks made before there was such a clause stay.
         kept = {name: value for name, value in further.items() if value}
         return [self.placeholders, self.frozen, self.must_contain, self.must_not_contain, self.max_tokens,

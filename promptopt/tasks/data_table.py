@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -155,9 +156,11 @@ def must_pass_contents(path: Path, source: Source, seed: int) -> Pool:
 
     They need not: each decides for itself. Raises DataError for what cannot be read so.
     """
-    if source.turns is None and not source.scenarios:
-        first = next(iter(read_rows(path)), None)
-        absent = {name: None for name in ("slice", "group") if first is None or getattr(source, name) not in first}
-        source = replace(source, **absent)
+    if not source.scenarios:
+        # Of chats a row need not have what another has.
+        rows = read_rows(path) if source.turns is not None else itertools.islice(read_rows(path), 1)
+        known = {name for row in rows for name in row}
+        names = ("slice", "group") if source.turns is None else ("slice",)
+        source = replace(source, **{name: None for name in names if getattr(source, name) not in known})
     found = file_contents(path, source, seed)
     return Pool(found.examples, warnings=found.warnings)

@@ -17,8 +17,10 @@ class Gate:
 
     `schema`: a JSON Schema, as JSON, that each reply keeps; empty: any reply. `must_pass`: examples whose score has to
     be 1, as few as a person can read. `largest_loss`: by slice (`*`: each) the loss of mean score borne at most.
+    `members`: what each of several tasks asks of the replies to its own examples.
     """
 
     schema: str = ""
     must_pass: tuple[Example, ...] = field(default=(), repr=False)
     largest_loss: Mapping[str, float] = field(default_factory=dict[str, float])
+    members: Mapping[str, Gate] = field(default_factory=dict[str, "Gate"], repr=False)

@@ -29,7 +29,7 @@ _GRADE = re.compile(r"-?\d{1,6}(?:[.,]\d{1,6})?")
 
 @dataclass(frozen=True, slots=True)
 class HumanLabels:
-    """The words of people by item, each person's once. `asked`: the items of the sheets. `people`: those who labelled."""
+    """The words of people by item, each person's once. `asked`: items of the sheets. `people`: those who labelled."""
 
     by_item: Mapping[str, tuple[Side, ...]]
     asked: frozenset[str]
@@ -85,6 +85,10 @@ class _SoFar:
     kinds: dict[Kind, str] = field(default_factory=dict[Kind, str])
     people: dict[str, str] = field(default_factory=dict[str, str])
 
+    def person(self, name: str) -> str:
+        """Who it is: whoever writes `ann` in one row and `Ann ` in another is one, of two minds or not."""
+        return self.people.setdefault(" ".join(unicodedata.normalize("NFKC", name).casefold().split()), name)
+
 
 def read_labels(
     rows: Iterable[tuple[str, Mapping[str, Any]]],
@@ -121,11 +125,8 @@ def read_labels(
         _check_place(place, row, known.get(item), every)
         first, second = found
         side = (second, first) if winner_first[item] else (first, second)
-        named = _cell_of(row, "labeler")
         # A sheet without names is one person's.
-        person = named if named else place.rpartition(", row ")[0]
-        # Who writes `ann` in one row and `Ann ` in another is one person, of two minds or not.
-        person = read.people.setdefault(" ".join(unicodedata.normalize("NFKC", person).casefold().split()), person)
+        person = read.person(_cell_of(row, "labeler") or place.rpartition(", row ")[0])
         before = read.sides.setdefault(item, {}).setdefault(person, side)
         if before != side:
             raise DataError(f"{place}: {person!r} says something else of {item!r} than in an earlier row; keep one")

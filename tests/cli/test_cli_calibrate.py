@@ -96,7 +96,7 @@ def test_a_judge_that_is_taken_in_is_told_of_where_it_sees_no_difference() -> No
 @pytest.mark.parametrize(
     ("word", "said"),
     [("Quite a nice reply, I think.", "could not be read (such as: it said 'Quite a nice reply"),
-     ('{"score": 2}', "so it tells nothing apart")],
+     ('{"score": 2}', "unless these are all as good, it tells nothing apart")],
 )  # fmt: skip
 def test_what_is_wrong_with_a_judge_is_told_while_it_is_held_to_the_test(
     word: str,

@@ -73,7 +73,7 @@ def test_so_they_do_for_the_other_reply(said: str) -> None:
 @pytest.mark.parametrize("again", ["ann", " Ann ", "ANN", "Ａnn"])
 def test_one_person_whose_name_is_spelt_in_two_ways_is_one_person(again: str) -> None:
     rows = ({"item": "item-1", "better": "A", "labeler": "Ann"}, {"item": "item-1", "better": "B", "labeler": again})
-    with pytest.raises(DataError, match="row 3: .Ann. says something else of .item-1."):
+    with pytest.raises(DataError, match=r"row 3: .Ann. says something else of .item-1."):
         read(*rows)
     assert read(rows[0], {**rows[1], "better": "A"}).people == ("Ann",)
 

@@ -215,8 +215,8 @@ def test_a_judge_that_cannot_be_read_or_says_the_same_of_all_is_told_of() -> Non
     door = ask('{"score": 5}')
     Rubric(TASK).score(cells(25), door)
     assert door.warned == [
-        "the judge said 5 of 5 of each of the first 20 different replies, so it tells nothing apart; name another "
-        "judge, or say in its criteria what tells good from bad"
+        "the judge said 5 of 5 of each of the first 20 different replies: unless these are all as good, it tells "
+        "nothing apart; name another judge, or say in its criteria what tells good from bad"
     ]
 
 

@@ -69,3 +69,31 @@ def test_several_right_answers_and_demands_of_every_reply_are_theirs_too(tmp_pat
     common = f"{asked}\n[[demands]]\nwords_at_most = 5\n"
     (example,) = written(tmp_path, common, {"text": "vital", "label": "good", "asks": ["y"]}).gate.must_pass
     assert [demand.kind for demand in example.demands] == ["says", "words_at_most"]
+
+
+CHATS = """
+instruction = "Help."
+metric = "exact"
+[data]
+file = "data.jsonl"
+turns = "last"
+slice = "language"
+[contract]
+must_pass = "vital.jsonl"
+"""
+
+
+def chat(said: str, **more: str) -> dict[str, object]:
+    turns = [{"role": "user", "content": said}, {"role": "assistant", "content": f"Of {said}."}]
+    return {"messages": turns, **more}
+
+
+@pytest.mark.parametrize(
+    ("rows", "slices"),
+    [([chat("a")], [""]), ([chat("a"), chat("b", language="fr")], ["", "fr"]), ([chat("a", language="fr")], ["fr"])],
+)
+def test_conversations_need_no_slice_either(tmp_path: Path, rows: list[dict[str, object]], slices: list[str]) -> None:
+    for name, held in (("data", [chat(f"item {n}", language="de") for n in range(60)]), ("vital", rows)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in held), encoding="utf-8")
+    (tmp_path / "chats.toml").write_text(CHATS, encoding="utf-8")
+    assert [example.slice for example in load_task(str(tmp_path / "chats.toml")).gate.must_pass] == slices

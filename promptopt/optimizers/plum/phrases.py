@@ -163,8 +163,7 @@ def protected(text: str, frozen: Sequence[str] = ()) -> list[Span]:
 
 def frozen_texts(task: Task) -> tuple[str, ...]:
     """The texts that the task's contract wants to stay."""
-    contract = contract_in(task)
-    return tuple(filter(None, dict.fromkeys([*contract.frozen, *contract.must_contain])))
+    return contract_in(task).kept_spans()
 
 
 def unspaced(character: str) -> bool:
