@@ -45,8 +45,9 @@ def by_task(evaluator: Evaluator) -> Mapping[str, str]:
 
 def unjudged_tasks(evaluator: Evaluator) -> frozenset[str]:
     """Those of several tasks whose scores are no judge's word, though others' are."""
-    of = evaluator.of if isinstance(evaluator, OwnJudges) else {}
-    return frozenset(name for name, each in of.items() if not by_judge(each))
+    if not isinstance(evaluator, OwnJudges):
+        return frozenset()
+    return frozenset(name for name, each in evaluator.of.items() if not by_judge(each))
 
 
 def name_of(evaluator: Evaluator) -> str:
