@@ -247,7 +247,7 @@ def _alike(items: Sequence[Item], kind: Kind) -> list[str]:
 
 def _remarks_on_rows(run: str, kept: KeptPairs, labels: HumanLabels) -> list[str]:
     """A sentence on rows that are gone: a sheet is the beginning of one order, so a gap in it was made by hand."""
-    order = [MARK + pair.item for pair in drawn(run, kept.pairs, len(kept.pairs))]
+    order = [ID_PREFIX + pair.item for pair in drawn(run, kept.pairs, len(kept.pairs))]
     last = max((at for at, item in enumerate(order) if item in labels.asked), default=-1)
     gone = sum(item not in labels.asked for item in order[:last])
     if not gone:

@@ -1,10 +1,11 @@
 """Models run by transformers in this process, on the CPU or a GPU: `hf/FOLDER`, `hf/FILE.gguf`, `hf/NAME-ON-THE-HUB`.
 
 The keys and values of a candidate's text are computed once and shared by all its examples, and an example's by all the
-alternatives scored after it. In float32, results do not depend on order, on company, or on how batches are made,
-beyond 1e-4 nats a token; a GPU gives what the CPU gives. In half precision, a GPU's default where the checkpoint is
-kept so, rounding moves them with the batch. In bfloat16 that is up to 0.13 nats a token (SmolLM2-135M on an H100),
-which can turn a close comparison. Ask for `dtype="float32"` where that matters.
+alternatives scored after it. Where candidates stand after the example, they share the example's. In float32, results do
+not depend on order, on company, or on how batches are made, beyond 1e-4 nats a token; a GPU gives what the CPU gives.
+In half precision, a GPU's default where the checkpoint is kept so, rounding moves them with the batch. In bfloat16 that
+is up to 0.13 nats a token (SmolLM2-135M on an H100), which can turn a close comparison. Ask for `dtype="float32"` where
+that matters.
 """
 
 from __future__ import annotations
