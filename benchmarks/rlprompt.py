@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,32 +21,18 @@ from pathlib import Path
 from benchmarks import rlprompt_inputs as inputs
 from benchmarks import rlprompt_planted as planted
 from benchmarks import rlprompt_real as real
+from benchmarks import rlprompt_speed as speed
+from benchmarks.rlprompt_page import RESULTS, write
 from benchmarks.rlprompt_real import machine
 
-RESULTS = Path(__file__).parent / "results"
-PARTS = RESULTS / "rlprompt.json"
 STEPS = 300
 """Of a training of `real` without a preset."""
-
-
-def write(part: str, lines: Sequence[str]) -> None:
-    """Put a part into the results, in the place of what it said before."""
-    known: dict[str, list[str]] = json.loads(PARTS.read_text()) if PARTS.exists() else {}
-    known[part] = list(lines)
-    PARTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    text = ["# RLPrompt", ""]
-    for name in ("planted", "inputs", "speed", "real"):
-        if name in known:
-            text += [*known[name], ""]
-    (RESULTS / "rlprompt.md").write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")
-    print("\n".join(lines))
 
 
 def run_planted(chosen: argparse.Namespace) -> None:
     begun = time.perf_counter()
     outcomes = planted.run(chosen.seeds, chosen.processes)
     write(
-        "planted",
         [
             "## Planted: the best three of fifty words",
             "",
@@ -68,7 +53,6 @@ def run_planted(chosen: argparse.Namespace) -> None:
 def run_inputs(chosen: argparse.Namespace) -> None:
     outcomes = inputs.run(chosen.seeds)
     write(
-        "inputs",
         [
             "## Planted: two kinds of inputs that want opposite prompts",
             "",
@@ -86,44 +70,26 @@ def run_inputs(chosen: argparse.Namespace) -> None:
 
 
 def run_speed(chosen: argparse.Namespace) -> None:
-    """Rewards of one step: 8 prompts on 16 examples of sst-2's form, the prompt before the input and after it."""
-    from promptopt.types import ScoreRequest
-
     model = real.model_of(real.located(chosen.model), chosen.device)
-    prompts = [f" word{number} of the great film {number}" for number in range(8)]
-    inputs = [f"the film number {number} is a long story that nobody who saw it forgets" for number in range(16)]
-    ways = {
-        "prompt first": [(f"{p}\nSentence: {x}\nSentiment:", len(p)) for p in prompts for x in inputs],
-        "input first": [(f"Sentence: {x}\n{p}\nSentiment:", len(x) + 11) for x in inputs for p in prompts],
-    }
-    lines = [
-        "## Speed: rewards a second",
-        "",
-        f"{machine(chosen.device)}, {datetime.date.today()}; one step: 8 prompts on 16 inputs.",
-        "",
-        "| layout | one call, shared | one call, unshared | a call a reward | ratios |",
-        "|---|---|---|---|---|",
-    ]
-    for name, texts in ways.items():
-        labels = (" negative", " positive")
-        shared = [ScoreRequest(text, labels, length) for text, length in texts]
-        apart = [ScoreRequest(text, labels, 0) for text, _ in texts]
-        list(model.score(shared[:2]))
-        rates: list[float] = []
-        for requests, at_once in ((shared, len(shared)), (apart, len(apart)), (apart[:32], 1)):
-            begun = time.perf_counter()
-            for first in range(0, len(requests), at_once):
-                list(model.score(requests[first : first + at_once]))
-            rates.append(len(requests) / (time.perf_counter() - begun))
-        lines.append(
-            f"| {name} | {rates[0]:.1f} | {rates[1]:.1f} | {rates[2]:.1f} | {rates[0] / rates[1]:.1f} and "
-            f"{rates[0] / rates[2]:.1f} |"
-        )
-    write("speed", lines)
+    lines = speed.table(model, chosen.device)
+    seconds = "seconds of one core" if chosen.device == "cpu" else "seconds"
+    write(
+        [
+            "## Speed: rewards a second",
+            "",
+            f"`python -m benchmarks.rlprompt speed --device {chosen.device}`, {datetime.date.today()}, "
+            f"{machine(chosen.device)}, {real.located(chosen.model).rpartition('/')[2]}, float32, by {seconds}; steps "
+            f"of {speed.PROMPTS} prompts of three words on {speed.INPUTS} articles of agnews. In brackets: tokens that "
+            "go through the model for a reward. Unshared: padded batches of whole texts. Ratios: a later step over the "
+            "three ways at the right.",
+            "",
+            *lines,
+        ],
+    )
 
 
 def run_real(chosen: argparse.Namespace) -> None:
-    write("real", real.conduct(chosen))
+    write(real.conduct(chosen))
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -136,6 +102,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--dtype", default="float32", help="of real's target; tf32 is faster on a GPU")
     parser.add_argument("--steps", type=int, help="of each training: default 300, or the preset's")
     parser.add_argument("--preset", choices=("cpu-small", "smoke"), help="of real, in the place of 5 tokens")
+    parser.add_argument("--layout", choices=("text", "input-first"), default="text", help="of real: text has it last")
     parser.add_argument("--tasks", nargs="+", choices=real.TASKS, default=real.TASKS)
     parser.add_argument("--runs", nargs="+", type=int, default=(0, 1, 2), help="seeds of real")
     parser.add_argument("--ways", nargs="+", choices=real.WAYS, default=real.WAYS, help="of real")

@@ -16,6 +16,12 @@ from typing import Any
 TASKS = ("sst-2", "agnews")
 MANUAL = {"sst-2": "Is this film review negative or positive?", "agnews": "What is this news story about?"}
 """Prompts that a person wrote, once."""
+INPUT_FIRST = {
+    "sst-2": "{answer_format}\n\nSentence: {text}\n{instruction}",
+    "agnews": "{answer_format}\n\nArticle: {text}\n{instruction}",
+}
+"""The paper's order for models that read from left to right: the label follows the prompt. All prompts share an input's
+keys and values, so that a reward costs a prompt's tokens and no more."""
 STAGES = (("empty prompt", "manual prompt"), ("rlprompt", "random prompts"), ("rlprompt, rloo", "apo"))
 """Ways to a prompt. All runs of a stage come before the next one's: what is cut short holds whole pairs."""
 WAYS = tuple(way for stage in STAGES for way in stage)
@@ -102,10 +108,11 @@ def conduct(chosen: argparse.Namespace) -> list[str]:
 
 
 def size_of(chosen: argparse.Namespace) -> str:
-    """Of each training, and what its target computes in, as its rows and the table say it."""
+    """Of each training, and what its target computes in and reads, as its rows and the table say it."""
     named = [f"--preset {chosen.preset}"] if chosen.preset else []
     named += [f"--steps {chosen.steps}"] if chosen.steps is not None else []
     named += [f"--dtype {chosen.dtype}"] if chosen.dtype != "float32" else []
+    named += [f"--layout {chosen.layout}"] if chosen.layout != "text" else []
     return " ".join(named)
 
 
@@ -127,10 +134,13 @@ def real_row(key: Key, path: str, model: Any, chosen: argparse.Namespace) -> Row
     from promptopt.evaluation import evaluate
     from promptopt.run.budget import Budget
     from promptopt.tasks.catalogue import load_task
+    from promptopt.tasks.layout import Layout
     from promptopt.tasks.splits import Splits
 
     name, seed, way = key
     task = load_task(name, splits=Splits(test=chosen.test, seed=seed)).with_layout("text")
+    if chosen.layout == "input-first":
+        task = replace(task, layout=Layout("input first", text=INPUT_FIRST[name]))
     memory, begun = Memory(chosen.device), time.monotonic()
     curve: tuple[str, ...] = ()
     if way in STAGES[0]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import rlprompt_real
+from benchmarks import rlprompt_page, rlprompt_real
 from benchmarks.rlprompt_real import Row
 from promptopt.types import Room
 
@@ -15,7 +16,7 @@ from promptopt.types import Room
 def chosen(**given: Any) -> argparse.Namespace:
     usual: dict[str, Any] = {
         "preset": "cpu-small", "steps": 300, "runs": (0, 1), "tasks": rlprompt_real.TASKS, "ways": rlprompt_real.WAYS,
-        "test": 400, "device": "cpu", "dtype": "float32",
+        "test": 400, "device": "cpu", "dtype": "float32", "layout": "text",
     }  # fmt: skip
     return argparse.Namespace(**usual | given)
 
@@ -43,6 +44,7 @@ def test_apo_is_run_where_there_is_a_number_of_evaluations_to_give_it(preset: st
         ({"preset": "cpu-small", "steps": 150}, "--preset cpu-small --steps 150"),
         ({"preset": None, "steps": 300}, "--steps 300"),
         ({"preset": "smoke", "steps": None, "dtype": "tf32"}, "--preset smoke --dtype tf32"),
+        ({"steps": None, "layout": "input-first"}, "--preset cpu-small --layout input-first"),
     ],
 )
 def test_runs_of_other_sizes_and_precisions_are_told_apart(given: dict[str, Any], size: str) -> None:
@@ -70,3 +72,13 @@ def test_the_table_pairs_each_way_with_random_prompts_of_its_task_and_seed() -> 
     table = rlprompt_real.real_table(rows, "here/model", chosen())
     assert "| rlprompt | 0.800 (1) | 0.600 (1) | +0.150 ± 0.050 | 100 | 2.0 | 1.50 |" in table
     assert "one GPU" in table[2]
+
+
+def test_a_part_takes_the_place_of_its_kind_and_what_a_person_wrote_below_it_stays(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    for lines in (["## Speed", "", "slow"], ["## Real", "", "few"]):
+        rlprompt_page.write(lines, page)
+    page.write_text(page.read_text().replace("slow\n", "slow\n\n### Why\n\nsaid by hand\n"))
+    rlprompt_page.write(["## Speed", "", "fast"], page)
+    expected = "# RLPrompt\n\n## Speed\n\nfast\n\n### Why\n\nsaid by hand\n\n## Real\n\nfew\n"
+    assert page.read_text() == expected
