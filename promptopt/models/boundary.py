@@ -58,8 +58,8 @@ def continuation_start(context: Sequence[int], whole: Sequence[int]) -> tuple[in
     return start, start < len(context)
 
 
-def common_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many leading tokens two texts have in common."""
+def common_length(first: Sequence[object], second: Sequence[object]) -> int:
+    """How many leading tokens, or characters, two texts have in common."""
     shorter = min(len(first), len(second))
     if first[:shorter] == second[:shorter]:  # nearly always, and compared at once
         return shorter

@@ -231,7 +231,7 @@ def test_the_mark_of_a_request_stands_in_no_prompt_unless_its_parent_has_it() ->
     text = "Given an instruction word <INS> stands, say the mood of the sentence."
 
     def why(parent: str) -> str | None:
-        return unusable(text, parent, most=500, tags=(), form=NOTHING, count_tokens=len)
+        return unusable(text, parent, most=500, tags=(), form=UNKNOWN_FORM, count_tokens=len)
 
     assert why("What is the mood?") == "repeats the request"
     assert why("Read <INS> as inserted text.") is None
