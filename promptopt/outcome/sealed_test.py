@@ -104,11 +104,11 @@ def measured(scores: Sequence[Score], examples: Sequence[Example] = (), labels: 
     interval = mean_interval(values, groups=[name for _, name in finite])
     return Measured(
         score=sum(values) / len(values), ci95=interval, n=len(values), unreadable=unreadable, cut=cut,
-        unjudged=unjudged, macro_f1=macro_f1(labels, _answered(scores, examples)),
+        unjudged=unjudged, macro_f1=macro_f1(labels, _answered_labels(scores, examples)),
     )  # fmt: skip
 
 
-def _answered(scores: Sequence[Score], examples: Sequence[Example]) -> list[Answered]:
+def _answered_labels(scores: Sequence[Score], examples: Sequence[Example]) -> list[Answered]:
     """The right label of each example and the answered one; none at all where scores are of no answers."""
     pairs = [pair for pair in zip(examples, scores, strict=False) if pair[1].judged]
     if not all(score.answer or not score.parsed for _, score in pairs):

@@ -25,7 +25,7 @@ def test_the_start_on_dev_by_default(invoke: Invoke, task_file: str) -> None:
     assert found["prompt"] == START
     assert found["split"] == "dev"
     (entry,) = found["layouts"]
-    assert set(entry) == {"layout", "score", "ci95", "n", "unreadable", "spent", "paid"}
+    assert set(entry) == {"layout", "score", "ci95", "n", "unreadable", "macro_f1", "spent", "paid"}
     assert entry["n"] == 48
     assert entry["ci95"][0] < entry["score"] < entry["ci95"][1]
 

@@ -115,10 +115,10 @@ def test_full_disk_suspends_and_running_again_goes_on(tmp_path: Path) -> None:
             if model.calls > 70 and statement.startswith(("INSERT", "UPDATE")):
                 raise sqlite3.OperationalError("database or disk is full")
 
-        event.listen(store.engine, "before_cursor_execute", fail)
+        event.listen(store.database, "before_cursor_execute", fail)
         stopped = conduct(store, model=model)
-        event.remove(store.engine, "before_cursor_execute", fail)
-        with store.engine.connect() as connection:
+        event.remove(store.database, "before_cursor_execute", fail)
+        with store.database.connect() as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM claims").scalar() == 0
     assert stopped.status == "suspended"
     assert "the disk is full: free some space and run the same command again" in stopped.reason

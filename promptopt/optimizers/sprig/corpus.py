@@ -106,7 +106,7 @@ def corpus_of(path: str, texts: Sequence[str]) -> tuple[Component, ...]:
             lines = Path(path).read_bytes().split(b"\n")
         except OSError as cause:
             raise DataError(f"the corpus {path} cannot be read ({cause}); check the path") from cause
-        found += read_corpus(path, [_decoded(path, number, line) for number, line in enumerate(lines, start=1)])
+        found += read_corpus(path, [_utf8_line(path, number, line) for number, line in enumerate(lines, start=1)])
     for number, text in enumerate(dict.fromkeys(texts), start=1):
         broken = fault(text)
         if broken:
@@ -115,7 +115,7 @@ def corpus_of(path: str, texts: Sequence[str]) -> tuple[Component, ...]:
     return tuple(found) if found else own_corpus()
 
 
-def _decoded(path: str, number: int, line: bytes) -> str:
+def _utf8_line(path: str, number: int, line: bytes) -> str:
     try:
         # A byte order mark, as some editors write, is no part of the first line.
         return line.decode("utf-8-sig")

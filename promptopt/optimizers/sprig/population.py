@@ -203,7 +203,7 @@ class Population:
             open_ones = [at for at, (operation, *_) in enumerate(asked) if at not in texts and tried < TRIES[operation]]
             if not open_ones:
                 break
-            requests = [_request(*asked[at]) for at in open_ones]
+            requests = [_operation_request(*asked[at]) for at in open_ones]
             replies = self.run.generate([(Message("user", text),) for text in requests], self.method.sampling)
             for at, reply in zip(open_ones, replies, strict=True):
                 # One or two where parts are added, as the request says, and one in the place of others.
@@ -251,7 +251,7 @@ def edited(parent: Parts, gone: Parts, new: Sequence[Component]) -> Parts:
     return (*rest[:place], *new, *rest[place:])
 
 
-def _request(operation: Operation, _: Parts, about: Parts) -> str:
+def _operation_request(operation: Operation, _: Parts, about: Parts) -> str:
     """What the proposer is asked for a child."""
     shown = json.dumps([each.text for each in about], ensure_ascii=False)
     return REQUEST.render({"task": _REQUEST_OF_OPERATION[operation], "parts": shown})

@@ -16,7 +16,7 @@ from promptopt.thoughts import spoken
 from promptopt.types import Example, Prompt, ScoreMatrix
 
 OnTaskError = Literal["stop", "skip"]
-FAILED = "sprig: a metric failed on its replies"
+METRIC_FAILED = "sprig: a metric failed on its replies"
 """Why a prompt is left out by `skip`."""
 
 
@@ -59,9 +59,9 @@ def scored_or_left_out(
             others = [prompt for prompt in left if prompt.id != error.prompt_id]
             if on_task_error == "stop" or not others or len(others) == len(left):
                 raise
-            if not run.rejected[FAILED]:
+            if not run.rejected[METRIC_FAILED]:
                 run.warn(f"prompts on whose replies a metric fails are left out; the first: {error}")
-            run.reject(FAILED)
+            run.reject(METRIC_FAILED)
             left = others
 
 
