@@ -38,7 +38,6 @@ def tag(said: str) -> str:
     return re.findall(r"<\s*/?\s*([a-z_]+)\s*>", said)[-1]
 
 
-@pytest.mark.slow
 def test_ours_keeps_to_the_calls_of_the_original_and_both_are_scored_on_what_nobody_saw() -> None:
     given = bench("support-intent", 0, 10)
     assert [len(part) for part in (given.train, given.dev, given.held)] == [TRAIN + TEST, DEV, 10]

@@ -107,7 +107,7 @@ def test_several_tokens_are_scored_from_left_to_right() -> None:
 
 def test_two_masks_are_none_of_ours() -> None:
     [found] = scored([ScoreRequest("[MASK] is [MASK]", ("green",))])
-    ids = tiny()._plan(ScoreRequest("[MASK] is [MASK]", ("green",))).reads[0][0].tokens
+    ids = tiny()._schedule(ScoreRequest("[MASK] is [MASK]", ("green",))).reads[0][0].tokens
     assert ids.count(tiny()._tokenizer.mask_token_id) == 1
     assert len(found.continuations[0].logprobs) == 1
 
