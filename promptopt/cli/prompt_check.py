@@ -15,7 +15,7 @@ from promptopt.types import HISTORY
 
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
-    from promptopt.outcome.decisions import Bars, Decision, ScoredPair
+    from promptopt.outcome.decisions import AskedSlice, Bars, Decision, ScoredPair
     from promptopt.reports.pull_request import Checked
     from promptopt.tasks.task import Task
     from promptopt.types import Example, Prompt
@@ -94,33 +94,32 @@ def _of_prompt(
 def _of_scores(
     task: Task, pairs: Sequence[ScoredPair], bars: Bars, *, judged: bool, unjudged: frozenset[str], same: bool
 ) -> list[Decision]:
-    from promptopt.outcome.decisions import Decision, non_inferior, of_slices, shown_better
+    from promptopt.outcome.decisions import Decision, decided, non_inferior, shown_better, slices_asked
 
     # A prompt is no worse than itself, however few examples there are.
     if same:
         return [Decision("score", "inconclusive" if bars.better else "passed", "both are the same prompt")]
     score = non_inferior("score", pairs, bars.margin, judged=judged)
-    return [
-        shown_better(score) if bars.better else score,
-        *of_slices(pairs, task.gate.largest_loss, judged=judged, unjudged=unjudged),
-        *_of_members_slices(task, pairs, judged=judged, unjudged=unjudged),
-    ]
+    slices = slices_asked(pairs, task.gate.largest_loss, judged=judged, unjudged=unjudged)
+    slices += _of_members_slices(task, pairs, judged=judged, unjudged=unjudged)
+    # Together, as each of them may look worse by chance.
+    return [shown_better(score) if bars.better else score, *decided(slices)]
 
 
 def _of_members_slices(
     task: Task, pairs: Sequence[ScoredPair], *, judged: bool, unjudged: frozenset[str]
-) -> list[Decision]:
+) -> list[Decision | AskedSlice]:
     """The slices that each of several tasks has of its own, and bears a loss of."""
-    from promptopt.outcome.decisions import of_slices
+    from promptopt.outcome.decisions import slices_asked
 
-    found: list[Decision] = []
+    found: list[Decision | AskedSlice] = []
     for name, gate in task.gate.members.items():
         own = [
             replace(pair, example=pair.example.source)
             for pair in pairs
             if pair.example.slice == name and pair.example.source is not None
         ]
-        said = of_slices(own, gate.largest_loss, judged=judged and name not in unjudged)
+        said = slices_asked(own, gate.largest_loss, judged=judged and name not in unjudged)
         found += [replace(each, name=f"{name}: {each.name}") for each in said]
     return found
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from promptopt.comparison.cells import FLOOR, Row, Tested
 from promptopt.outcome.result import RunVerdict
 from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
+from promptopt.stats.families import holm
 
 ERRORS = 2.0
 """Standard errors that a mean must be away from zero, to be called above or below it."""
@@ -124,16 +125,6 @@ def _items_by_occurrence(row: Row) -> dict[tuple[str, int], Tested]:
         found[each.key, seen[each.key]] = each
         seen[each.key] += 1
     return found
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values, in the order given (Holm 1979): the k-th smallest of m times (m - k + 1), never falling."""
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = highest
-    return adjusted
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from promptopt.comparison.statistics import holm
 from promptopt.evaluation import Evaluation, compare
 from promptopt.stats import ALPHA, Gain, Verdict
+from promptopt.stats.families import holm
 
 
 @dataclass(frozen=True, slots=True)

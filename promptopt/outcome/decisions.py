@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from promptopt.evaluators.judging import MOST_UNREAD
-from promptopt.stats import Gain, paired_gain
+from promptopt.stats import ALPHA, Gain, paired_gain
 from promptopt.tasks.gate import EVERY
 from promptopt.text import counted
 from promptopt.types import Example, Score
@@ -50,6 +50,17 @@ class ScoredPair:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedSlice:
+    """A slice that bears a loss of `margin`, and is decided together with others (`decided`)."""
+
+    name: str
+    pairs: Sequence[ScoredPair]
+    margin: float
+    judged: bool = False
+    """As in `non_inferior`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bars:
     """What the score has to hold: the loss that is borne, whether a gain has to be shown, whether a judge decides."""
 
@@ -70,12 +81,15 @@ def deciding(decisions: Sequence[Decision]) -> list[Decision]:
     return [decision for decision in decisions if decision.outcome == outcome != "passed"]
 
 
-def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judged: bool = False) -> Decision:
+def non_inferior(
+    name: str, pairs: Sequence[ScoredPair], margin: float, *, judged: bool = False, among: int = 1
+) -> Decision:
     """Whether the new prompt loses no more than `margin` on average: the lower end of the one-sided 95 % interval.
 
     It is a regression where the whole two-sided 95 % interval is below zero and the margin is not held. Scores of minus
     infinity count against the prompt that has them (`stats.paired_gain`): where they decide, the loss is a share of the
-    examples. `judged`: the scores are a judge's word, which decides nothing.
+    examples. `judged`: the scores are a judge's word, which decides nothing. `among`: how many such questions it is one
+    of, each of which may look like a loss by chance.
     """
     told = _judged_pairs(pairs)
     gain = _paired_gain(told, ONE_SIDED)
@@ -92,18 +106,29 @@ def non_inferior(name: str, pairs: Sequence[ScoredPair], margin: float, *, judge
         return Decision(name, "inconclusive", f"a judge says {shown}; {_UNTRUSTED}", gain)
     if low > -margin:
         return Decision(name, "passed", f"{least}: no loss of {100 * margin:g} points or more", gain)
-    if high < -margin:
+    alone = (high < -margin, gain.ci95[1] < 0)
+    beyond, worse = alone if among == 1 or not any(alone) else _sure_losses(told, margin, among)
+    if beyond:
         most = f"{mean} (one-sided 95 %: {bound_said(high, -margin)} or less), {size}"
         return Decision(name, "regression", f"{most}: a loss of more than {100 * margin:g} points", gain)
     open_ = f"a loss of {100 * margin:g} points is not ruled out (one-sided 95 %: {bound_said(low, -margin)} or more)"
     # Worse for sure, if perhaps by less than the margin: more examples would not mend that.
-    if gain.ci95[1] < 0:
+    if worse:
         return Decision(name, "regression", f"{shown}: worse, and {open_}", gain)
+    if any(alone):
+        chance = "alone it would be a regression, but one of several may look so by chance: give more examples of it"
+        return Decision(name, "inconclusive", f"{shown}: {chance}", gain)
     return Decision(
         name, "inconclusive",
         f"{least}: a loss of {100 * margin:g} points is not ruled out; these examples hold a margin of "
         f"{100 * max(0.0, -low):.1f} points, so give more of them", gain,
     )  # fmt: skip
+
+
+def _sure_losses(pairs: Sequence[ScoredPair], margin: float, among: int) -> tuple[bool, bool]:
+    """Whether more than `margin` is lost for sure, and whether anything is, as one of `among` such claims."""
+    most, two_sided = (_paired_gain(pairs, level / among).interval[1] for level in (ONE_SIDED, ALPHA))
+    return most < -margin, two_sided < 0
 
 
 def shown_better(score: Decision) -> Decision:
@@ -128,11 +153,22 @@ def of_slices(
     unjudged: Collection[str] = (),
 ) -> list[Decision]:
     """A decision for each slice that a loss is borne of; `judged`: as in `non_inferior`, but for those `unjudged`."""
+    return decided(slices_asked(pairs, largest_loss, judged=judged, unjudged=unjudged))
+
+
+def slices_asked(
+    pairs: Sequence[ScoredPair],
+    largest_loss: Mapping[str, float],
+    *,
+    judged: bool = False,
+    unjudged: Collection[str] = (),
+) -> list[Decision | AskedSlice]:
+    """The slices of `of_slices` that scores decide, and the decision of each that they cannot."""
     slices: dict[str, list[ScoredPair]] = {}
     for pair in pairs:
         if pair.example.slice:
             slices.setdefault(pair.example.slice, []).append(pair)
-    found: list[Decision] = []
+    found: list[Decision | AskedSlice] = []
     if EVERY in largest_loss and not slices:
         what = "largest_loss is of slices, and no example is of one: name their column as slice under [data]"
         found.append(Decision("slices", "inconclusive", what))
@@ -146,8 +182,34 @@ def of_slices(
             what = f"{counted(len(held), 'example')}, and a number needs {FEWEST_OF_A_SLICE}: give more of this slice"
             found.append(Decision(f"slice {name}", "inconclusive", what))
             continue
-        found.append(non_inferior(f"slice {name}", held, margin, judged=judged and name not in unjudged))
+        found.append(AskedSlice(f"slice {name}", held, margin, judged and name not in unjudged))
     return found
+
+
+def decided(asked: Sequence[Decision | AskedSlice]) -> list[Decision]:
+    """All of `asked` in order, its slices decided so that chance alone seldom makes any of them red (Holm 1979).
+
+    Where nothing is worse, 5 % of gates at most have a red slice, however many slices there are. To pass, each holds
+    its margin at 5 % by itself, as all of them have to.
+    """
+    found: dict[int, Decision] = {}
+    open_: dict[int, AskedSlice] = {}
+    for at, each in enumerate(asked):
+        if isinstance(each, Decision):
+            found[at] = each
+        elif each.judged:
+            found[at] = non_inferior(each.name, each.pairs, each.margin, judged=True)
+        else:
+            open_[at] = each
+    # Those that are worse for sure are no longer among the ones that may look so by chance.
+    while open_:
+        again = {at: non_inferior(each.name, each.pairs, each.margin, among=len(open_)) for at, each in open_.items()}
+        found.update(again)
+        worse = {at for at, each in again.items() if each.outcome == "regression"}
+        if not worse:
+            break
+        open_ = {at: each for at, each in open_.items() if at not in worse}
+    return [found[at] for at in range(len(asked))]
 
 
 def must_pass(

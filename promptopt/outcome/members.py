@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from promptopt.outcome.decisions import ScoredPair, bound_said, gain_of, non_inferior
+from promptopt.outcome.decisions import AskedSlice, Decision, ScoredPair, bound_said, decided, gain_of
 from promptopt.protocols import Task
+from promptopt.stats import ALPHA, Gain
+from promptopt.stats.families import holm
 from promptopt.tasks.task import Task as OwnTask
 from promptopt.types import Example, Score
 
 Held = Literal["held", "broken", "open"]
+Claim = Literal["better", "worse", ""]
 _HELD_BY_OUTCOME: Mapping[str, Held] = {"passed": "held", "regression": "broken", "inconclusive": "open"}
 
 
@@ -32,7 +35,8 @@ class Floor:
 class MemberGain:
     """The gain of one of several tasks on its own `n` test examples, with its 95 % interval. `floor` None: no floor.
 
-    `unreadable`: replies of the start and of the winner that hold no answer that could be read.
+    `unreadable`: replies of the start and of the winner that hold no answer that could be read. `claim`: what is sure
+    of this task as one of several, by Holm's correction over all of them; empty where nothing is.
     """
 
     task: str
@@ -41,6 +45,7 @@ class MemberGain:
     n: int
     floor: Floor | None = None
     unreadable: tuple[int, int] = (0, 0)
+    claim: Claim = ""
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -48,7 +53,7 @@ class MemberGain:
         # JSON has no infinities, which a single example gives.
         ends = [end if math.isfinite(end) else None for end in self.ci95]
         return {"task": self.task, "mean": self.mean, "ci95": ends, "n": self.n, "floor": floor,
-                "unreadable": list(self.unreadable)}  # fmt: skip
+                "unreadable": list(self.unreadable), "claim": self.claim}  # fmt: skip
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MemberGain:
@@ -56,9 +61,10 @@ class MemberGain:
         low, high = data["ci95"]
         low, high = -math.inf if low is None else low, math.inf if high is None else high
         floor = None if data["floor"] is None else Floor(**data["floor"])
-        # Older results did not count them.
+        # Older results have neither.
         before, after = data.get("unreadable", (0, 0))
-        return cls(data["task"], data["mean"], (low, high), data["n"], floor, (before, after))
+        claim = data.get("claim", "")
+        return cls(data["task"], data["mean"], (low, high), data["n"], floor, (before, after), claim)
 
 
 def of_members(
@@ -69,15 +75,23 @@ def of_members(
         return ()
     # A test that a cap cut short has fewer scores than examples.
     pairs = [ScoredPair(*each) for each in zip(examples, before, after, strict=False)]
-    found: list[MemberGain] = []
-    for name in task.members:
-        own = [pair for pair in pairs if pair.example.slice == name]
-        if own:
-            # Shown on both sides, as every gain is; the floor alone is held on one.
-            gain = gain_of(own)
-            floor = _floor(own, task.floor_of(name))
-            found.append(MemberGain(name, gain.mean, gain.interval, gain.n, floor, _unreadable(own)))
-    return tuple(found)
+    own = {name: [pair for pair in pairs if pair.example.slice == name] for name in task.members}
+    own = {name: held for name, held in own.items() if held}
+    # Shown on both sides, as every gain is; the floor alone is held on one.
+    gains = {name: gain_of(held) for name, held in own.items()}
+    claims, floors = _claims(gains), _floors(own, {name: task.floor_of(name) for name in own})
+    return tuple(
+        MemberGain(name, gain.mean, gain.interval, gain.n, floors.get(name), _unreadable(own[name]), claims[name])
+        for name, gain in gains.items()
+    )
+
+
+def _claims(gains: Mapping[str, Gain]) -> dict[str, Claim]:
+    adjusted = holm([gain.p_value for gain in gains.values()])
+    return {
+        name: "" if p_value >= ALPHA else "better" if gain.mean > 0 else "worse"
+        for (name, gain), p_value in zip(gains.items(), adjusted, strict=True)
+    }
 
 
 def _unreadable(pairs: Sequence[ScoredPair]) -> tuple[int, int]:
@@ -88,12 +102,16 @@ def _unreadable(pairs: Sequence[ScoredPair]) -> tuple[int, int]:
     return before, after
 
 
-def _floor(pairs: Sequence[ScoredPair], loss: float | None) -> Floor | None:
-    if loss is None:
-        return None
-    decision = non_inferior("", pairs, loss)
-    # `non_inferior` gives one with every decision.
+def _floors(own: Mapping[str, Sequence[ScoredPair]], losses: Mapping[str, float | None]) -> dict[str, Floor]:
+    asked = [AskedSlice(name, own[name], loss) for name, loss in losses.items() if loss is not None]
+    return {each.name: _floor(each.margin, found) for each, found in zip(asked, decided(asked), strict=True)}
+
+
+def _floor(loss: float, decision: Decision) -> Floor:
+    # One about scores has it always.
     assert decision.gain is not None
     least, most = decision.gain.interval
-    said = f"{bound_said(most, -loss)} or less" if most < -loss else f"{bound_said(least, -loss)} or more"
-    return Floor(loss, _HELD_BY_OUTCOME[decision.outcome], said)
+    held = _HELD_BY_OUTCOME[decision.outcome]
+    beyond = held == "broken" and most < -loss
+    said = f"{bound_said(most, -loss)} or less" if beyond else f"{bound_said(least, -loss)} or more"
+    return Floor(loss, held, said)

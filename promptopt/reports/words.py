@@ -111,7 +111,18 @@ def members(gains: Iterable[Mapping[str, Any]]) -> list[list[str]]:
 def _remarks(member: Mapping[str, Any]) -> str:
     before, after = member.get("unreadable", (0, 0))
     unread = f"unreadable: {before} of the start's replies, {after} of the winner's" if before or after else ""
-    return "; ".join(said for said in (_floor(member), unread) if said)
+    return "; ".join(said for said in (_claim(member), _floor(member), unread) if said)
+
+
+def _claim(member: Mapping[str, Any]) -> str:
+    """What is sure of one of several tasks, whose intervals are each of that task alone."""
+    # Older results do not say it.
+    claim = member.get("claim")
+    if claim:
+        return f"{claim}, sure among all tasks"
+    low, high = member["ci95"]
+    apart = (low is not None and low > 0) or (high is not None and high < 0)
+    return "may be chance, as one of several tasks" if claim == "" and apart else ""
 
 
 def _floor(member: Mapping[str, Any]) -> str:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.comparison.statistics import chance_of, holm, leads_of, levels, pairs_of, ranks_of
+from promptopt.comparison.statistics import chance_of, leads_of, levels, pairs_of, ranks_of
 from promptopt.stats import ALPHA, level
+from promptopt.stats.families import holm
 from tests.comparison.rows import failed, row
 
 

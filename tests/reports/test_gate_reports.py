@@ -245,7 +245,36 @@ def test_the_floors_of_several_tasks_are_told_as_a_table_and_survive_a_file() ->
     assert heading[:4] == ["task", "points", "95 % interval", "examples"]
     assert first[:2] == ["a", "-30.0"]
     assert "its floor of 2 points is broken (one-sided 95 %: " in first[4]
-    assert third[4] == ""
+    # Without a floor, only what is sure of the task.
+    assert third[4] == "better, sure among all tasks"
+
+
+@pytest.mark.parametrize(("mended", "said"), [(6, "may be chance, as one of several tasks"), (20, "better, sure")])
+def test_what_is_sure_of_one_task_is_so_among_all_of_them(mended: int, said: str) -> None:
+    names = tuple("abcde")
+    task = replace(planted_task(), members=names, weights=(0.2,) * 5)
+    examples = [replace(Example.of("t", text=f"{name} {at}"), slice=name) for name in names for at in range(30)]
+    before = [Score(0.0 if example.slice == "a" else 1.0) for example in examples]
+    after = [Score(1.0 if each.slice != "a" or at < mended else 0.0) for at, each in enumerate(examples)]
+    gains = of_members(task, examples, before, after)
+    # Six one way are sure of one task, and not of one among five.
+    assert gains[0].ci95[0] > 0
+    assert [each.claim for each in gains] == ["better" if mended == 20 else "", "", "", "", ""]
+    rows = words.members([each.to_json() for each in gains])[1:]
+    assert rows[0][4].startswith(said)
+    assert [row[4] for row in rows[1:]] == [""] * 4
+
+
+def test_a_floor_is_not_broken_by_what_one_of_many_tasks_shows_by_chance() -> None:
+    names = tuple("abcdefgh")
+    task = replace(planted_task(), members=names, weights=(0.125,) * 8, gate=Gate(largest_loss={"*": 0.05}))
+    examples = [replace(Example.of("t", text=f"{name} {at}"), slice=name) for name in names for at in range(30)]
+    before = [Score(1.0) for _ in examples]
+    after = [Score(0.0 if at < 6 else 1.0) for at, _ in enumerate(examples)]
+    (first, *_) = of_members(task, examples, before, after)
+    assert first.floor is not None
+    assert (first.floor.held, first.floor.bound.endswith("or more")) == ("open", True)
+    assert first.claim == ""
 
 
 def test_a_task_with_one_test_example_has_no_bounds() -> None:
