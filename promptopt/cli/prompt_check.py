@@ -103,7 +103,7 @@ def _of_scores(
     slices = slices_asked(pairs, task.gate.largest_loss, judged=judged, unjudged=unjudged)
     slices += _of_members_slices(task, pairs, judged=judged, unjudged=unjudged)
     # Together, as each of them may look worse by chance.
-    return [shown_better(score) if bars.better else score, *decided(slices)]
+    return [shown_better(score, pairs) if bars.better else score, *decided(slices)]
 
 
 def _of_members_slices(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from promptopt.evaluators.judging import MOST_UNREAD
-from promptopt.protocols import JUDGES, Role
+from promptopt.outcome.panels import gains_by_judge, place_of
 from promptopt.reports import words
 from promptopt.stats import ROUNDING
 from promptopt.text import counted
@@ -25,18 +24,10 @@ def too_few_judged(before: Sequence[Score], after: Sequence[Score]) -> bool:
 
 def panel_disagreement(before: Sequence[Score], after: Sequence[Score]) -> str:
     """A sentence where only some judges of a panel see a gain; nothing where all do or none does, or for one judge."""
-    seen: dict[str, list[float]] = {}
-    for one, other in zip(before, after, strict=True):
-        parts = dict(one.parts)
-        for name, value in other.parts:
-            if name in JUDGES and name in parts:
-                seen.setdefault(name, []).append(value - parts[name])
-    gains = {name: math.fsum(each) / len(each) for name, each in seen.items()}
-    gaining = sum(gain > ROUNDING for gain in gains.values())
-    if not 0 < gaining < len(gains):
+    gains = gains_by_judge(before, after)
+    if all(gain.mean > ROUNDING for gain in gains.values()) or not any(g.mean > ROUNDING for g in gains.values()):
         return ""
-    said = ", ".join(f"judge {JUDGES.index(cast('Role', name)) + 1}: {words.difference(gain)}"
-                     for name, gain in gains.items())  # fmt: skip
+    said = ", ".join(f"{place_of(name)}: {words.difference(gain.mean)}" for name, gain in gains.items())
     return (
         f"the judges of the panel disagree on whether the winner is better ({said}): a gain that only some of them see "
         f"may be no more than their taste; have people label pairs (`promptopt label`)"

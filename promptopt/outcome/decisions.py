@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from promptopt.evaluators.judging import MOST_UNREAD
+from promptopt.outcome.panels import dissent, gains_by_judge, unseen_gain
 from promptopt.stats import ALPHA, Gain, paired_gain
 from promptopt.tasks.gate import EVERY
 from promptopt.text import counted
@@ -89,17 +90,28 @@ def non_inferior(
     It is a regression where the whole two-sided 95 % interval is below zero and the margin is not held. Scores of minus
     infinity count against the prompt that has them (`stats.paired_gain`): where they decide, the loss is a share of the
     examples. `judged`: the scores are a judge's word, which decides nothing. `among`: how many such questions it is one
-    of, each of which may look like a loss by chance.
+    of, each of which may look like a loss by chance. Where a judge of a panel contradicts the mean of all, it is
+    inconclusive.
     """
     told = _judged_pairs(pairs)
+    found = _by_mean(name, told, margin, left_out=len(pairs) - len(told), judged=judged, among=among)
+    if judged or found.outcome == "inconclusive":
+        return found
+    said = dissent(_gains_by_judge(told), margin, worse=found.outcome == "regression")
+    return replace(found, outcome="inconclusive", message=f"{found.message}; but {said}") if said else found
+
+
+def _by_mean(
+    name: str, told: Sequence[ScoredPair], margin: float, *, left_out: int, judged: bool, among: int
+) -> Decision:
+    """As `non_inferior`, whatever single judges say; `left_out`: pairs that could not be judged."""
     gain = _paired_gain(told, ONE_SIDED)
     low, high = gain.interval
     mean, two_sided = f"{_points(gain.mean)} points", f"95 %: {_points(gain.ci95[0])} to {_points(gain.ci95[1])}"
     size = f"n = {gain.n}{_impossible(told)}"
     shown = f"{mean} ({two_sided}), {size}"
     least = f"{mean} (one-sided 95 %: {bound_said(low, -margin)} or more), {size}"
-    left_out = len(pairs) - len(told)
-    if left_out > MOST_UNREAD * len(pairs):
+    if left_out > MOST_UNREAD * (len(told) + left_out):
         lost = counted(left_out, "reply", "replies")
         return Decision(name, "inconclusive", f"{lost} could not be judged: {shown}", gain)
     if judged:
@@ -131,16 +143,20 @@ def _sure_losses(pairs: Sequence[ScoredPair], margin: float, among: int) -> tupl
     return most < -margin, two_sided < 0
 
 
-def shown_better(score: Decision) -> Decision:
+def shown_better(score: Decision, pairs: Sequence[ScoredPair] = ()) -> Decision:
     """`score`, of `non_inferior`, where a gain is required: no loss is inconclusive without a gain.
 
-    A gain is shown where the whole two-sided 95 % interval is above zero, the reverse of a regression.
+    A gain is shown where the whole two-sided 95 % interval is above zero, the reverse of a regression. `pairs`: what
+    `score` is of, as each judge of a panel has to see the gain.
     """
     if score.outcome != "passed" or score.gain is None:
         return score
     low, high = score.gain.ci95
     shown = f"{_points(score.gain.mean)} points (95 %: {bound_said(low, 0.0)} to {_points(high)}), n = {score.gain.n}"
     if low > 0:
+        said = unseen_gain(_gains_by_judge(_judged_pairs(pairs)))
+        if said:
+            return Decision(score.name, "inconclusive", f"{shown}: better is required, and {said}", score.gain)
         return Decision(score.name, "passed", f"{shown}: better", score.gain)
     return Decision(score.name, "inconclusive", f"{shown}: no gain is shown, and better is required", score.gain)
 
@@ -269,6 +285,11 @@ def _paired_gain(pairs: Sequence[ScoredPair], alpha: float) -> Gain:
     # Minus infinity stays in: it counts against the prompt that has it, as in every verdict.
     before, after = [pair.before.value for pair in pairs], [pair.after.value for pair in pairs]
     return paired_gain(before, after, alpha=alpha, groups=[pair.example.group for pair in pairs])
+
+
+def _gains_by_judge(pairs: Sequence[ScoredPair]) -> dict[str, Gain]:
+    groups = [pair.example.group for pair in pairs]
+    return gains_by_judge([pair.before for pair in pairs], [pair.after for pair in pairs], groups)
 
 
 def _impossible(pairs: Sequence[ScoredPair]) -> str:
