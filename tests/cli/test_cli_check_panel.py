@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from command_line import Invoke
-from judging import BETTER, judge, polite
+from judging import BETTER, judge
 
 from promptopt.models.scripted import Scripted
 

@@ -12,6 +12,7 @@ from typing import cast
 
 from promptopt.tasks.reading.chat_desks import DESK_CONVERSATIONS, DESK_HOOKS, DESK_MESSAGES, is_liveagent
 from promptopt.tasks.reading.json_objects import list_of_tables, table_of
+from promptopt.tasks.reading.opik import table_row, trace_with_spans
 from promptopt.tasks.reading.speakers import plain_text
 
 Row = Mapping[str, object]
@@ -191,4 +192,6 @@ def _items_in_order(row: Row) -> Row | None:
 
 HOOKS: tuple[Form, ...] = DESK_HOOKS
 MESSAGES: tuple[Form, ...] = (_twilio, _ada, _kore, _freshchat, _cognigy, _hubspot, *DESK_MESSAGES)
-CONVERSATIONS: tuple[Form, ...] = (_help_scout, _voiceflow, _genesys, _items_in_order, *DESK_CONVERSATIONS)
+CONVERSATIONS: tuple[Form, ...] = (
+    trace_with_spans, table_row, _help_scout, _voiceflow, _genesys, _items_in_order, *DESK_CONVERSATIONS,
+)  # fmt: skip
