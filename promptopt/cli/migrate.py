@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,9 +115,11 @@ def _show_dry_run(config: RunConfig, task: Any, old: Any, names: list[str], *, j
 
 
 def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) -> None:
+    from promptopt.binding.models import open_models
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import models_of
     from promptopt.migration import freeze
+    from promptopt.migration.leaving import end_said
 
     # What an old model answered cannot be asked again once it is gone: such a file is never written over.
     if path.exists():
@@ -129,6 +132,8 @@ def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) 
         models = replace(models_of(config), task=old)
         count = freeze(task, path, model=models, seed=config.seed, interrupt=interrupt)
     say(f"{counted(count, 'reply', 'replies')} are in {path}; --reference {path} stands for the model from now on")
+    if end := end_said(open_models(models).by_role["task"], date.today()):
+        say(f"Warning: {end}")
 
 
 def _moved(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from promptopt.api import optimize
@@ -16,6 +17,7 @@ from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
 from promptopt.migration.board import Board, Failure, by_target, mute, silence
 from promptopt.migration.freezing import all_examples, answers_under_start
+from promptopt.migration.leaving import leaving
 from promptopt.migration.moved import Cost, Migration, OnModel
 from promptopt.outcome.looks import level_of
 from promptopt.outcome.result import Result
@@ -109,6 +111,7 @@ class _Mover:
         found = zip(board.names, searches, strict=True)
         remarks = by_target({name: search.warnings for name, search in found if search is not None})
         moved = board.moved(searches)
+        ends = leaving(self._opened(self.roles.task), [self._opened(each) for each in board.targets], date.today())
         looks = [reference.look, last.look] if pairs else [reference.look]
         return Migration(
             task=task.name,
@@ -123,7 +126,7 @@ class _Mover:
             matrix={prompt.id: tuple(row) for prompt, row in board.rows.items()},
             warnings=tuple(
                 dict.fromkeys(
-                    [*reference.warnings, *remarks, *board.remarks(), *board.found_elsewhere(moved, self.margin)]
+                    [*ends, *reference.warnings, *remarks, *board.remarks(), *board.found_elsewhere(moved, self.margin)]
                 )
             ),
             looks=tuple(look for look in looks if look is not None),

@@ -21,6 +21,7 @@ Models (`protocols.models`):
 - `Segmenter`: cuts a text into its own tokens at no cost. Called by the run, for methods that edit tokens.
 - `Inexact`: may trade exactness for speed. Asked by the run's owner once the search has ended, for the exact model.
 - `LosesTries`: may have its server count tries without a reply. Asked by the run, which says how many at its end.
+- `Leaving`: may say until when it is served. Asked by a migration, of the old model and of the new ones.
 - `LocalAware`: knows whether it runs on this machine. Asked at binding, for the price of a call.
 
 The door (`protocols.asking`):
@@ -93,6 +94,7 @@ from promptopt.protocols.models import (
     JUDGES,
     Bounded,
     Inexact,
+    Leaving,
     LocalAware,
     LosesTries,
     Model,
@@ -159,6 +161,7 @@ __all__ = [
     "Inexact",
     "JudgedTask",
     "Judging",
+    "Leaving",
     "LocalAware",
     "LosesTries",
     "Metric",

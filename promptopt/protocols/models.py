@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from typing import Literal, Protocol, runtime_checkable
 
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
@@ -158,6 +159,18 @@ class LosesTries(Protocol):
     @property
     def tries_lost(self) -> int:
         """How many such tries there were so far."""
+        ...
+
+
+@runtime_checkable
+class Leaving(Protocol):
+    """A model whose server may say until when it is served.
+
+    Asked by a migration: what is to be kept of the old model is kept while it answers.
+    """
+
+    def announced_end(self) -> date | None:
+        """The day on which it ends; None where none is announced, or it cannot be asked."""
         ...
 
 

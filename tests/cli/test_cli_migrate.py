@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,24 @@ def test_a_model_that_is_gone_answers_from_its_file(
     assert (again["targets"], again["matrix"]) == (first["targets"], first["matrix"])
     done = invoke("migrate", "--task", task_file, *OPTIONS, "--reference", "old.jsonl", "--to", "x/new", "--seed", "1")
     assert (done.exit_code, "freeze it anew" in done.stderr) == (1, True)
+
+
+class Ending(Scripted):
+    """A model whose server says that it is served until 2099."""
+
+    def announced_end(self) -> date:
+        return date(2099, 1, 31)
+
+
+def test_a_model_that_is_served_for_some_time_only_is_told_of(
+    moved: Callable[..., dict[str, Any]], models: dict[str, Scripted], invoke: Invoke, task_file: str
+) -> None:
+    models["old"] = Ending(right, name="x/old")
+    found = moved("--from", "x/old", "--to", "x/same", "--margin", "0.05")
+    (said,) = (each for each in found["warnings"] if "is served until" in each)
+    assert said.startswith("x/old is served until 2099-01-31, for ")
+    done = invoke("migrate", "--task", task_file, "--from", "x/old", "--freeze", "ending.jsonl", "--quiet")
+    assert "Warning: x/old is served until 2099-01-31" in done.stderr
 
 
 @pytest.mark.slow

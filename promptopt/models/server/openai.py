@@ -12,11 +12,13 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from promptopt.errors import ConfigError, RequestRefused
 from promptopt.models.server.dispatch import Dispatcher
 from promptopt.models.server.http import Channel, Server
+from promptopt.models.server.leaving import announced_end
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.retrying import RETRY_POLICY, RetryPolicy
 from promptopt.models.server.scoring import Scorer
@@ -163,6 +165,10 @@ class OpenAIModel:
     def count_tokens(self, text: str) -> int:
         """An estimate: servers do not tell beforehand."""
         return estimate_tokens(text, self._model)
+
+    def announced_end(self) -> date | None:
+        """See `Leaving`."""
+        return announced_end(self._server)
 
     @property
     def tries_lost(self) -> int:
