@@ -25,6 +25,11 @@ def test_a_panel_whose_judges_disagree_decides_nothing_even_where_it_may(
     alike = invoke(*base, "--prompt", BETTER, *sizes)
     assert alike.exit_code == 0, alike.stdout + alike.stderr
 
+    # One that sees no difference contradicts nobody, and is no judge that sees the gain that is required.
+    models["judge-e"] = judge(lambda _: json.dumps({"reason": "alike", "score": 1}), "judge-e")
+    blind = (*base[:-1], judges.replace("judge-c", "judge-e"), "--prompt", BETTER, *sizes)
+    assert [invoke(*blind, *more).exit_code for more in ((), ("--require", "better"))] == [0, 5]
+
     models["judge-d"] = judge(rude, "judge-d")
     apart = invoke(*base[:-1], judges.replace("judge-c", "judge-d"), "--prompt", BETTER, *sizes)
     assert apart.exit_code == 5, apart.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,18 @@ def test_whatever_a_user_says_arrives_byte_for_byte(texts: list[str], name: str)
     content, _ = layout(Example.chat(spoken, "t", "", (), name=name))
 
     assert content == (Message("system", f"You talk to {name}."), *spoken)
+
+
+@pytest.mark.parametrize(
+    "spoken", ["{{name}}", "{name} {order}", "${name} $name", "{% if vip %}{{ name }}{% endif %}", "{# {history}"]
+)
+def test_templates_in_what_a_user_says_or_is_called_are_no_templates(spoken: str) -> None:
+    turns = [Message("user", f"I am {spoken}."), Message("assistant", spoken), Message("user", f"{spoken}\r\n")]
+    examples = [Example.chat(turns, "Hello.", f"c{at}", (), name=f"{spoken} {at}", order="7") for at in range(40)]
+    task = Task.from_examples(examples, prompt="Hi {{name}}, your order is {{order}}.")
+    for number, example in enumerate(examples):
+        content, _ = task.render(task.initial, example)
+        assert content == (Message("system", f"Hi {spoken} {number}, your order is 7."), *turns)
 
 
 def test_chats_given_as_examples_get_the_layout_of_chats_and_keep_the_spelling_of_variables() -> None:
