@@ -45,13 +45,19 @@ def watch_every_call(instead: Instead) -> None:
                 setattr(kind, name, _watched(own, name, instead))
 
 
+def whole_request(given: Given, named: Named) -> LMRequest | None:
+    """The request that a call is given whole, which DSPy sends as it stands; None where it is given texts."""
+    prompt = given[0] if given else named.get("prompt", named.get("request"))
+    return prompt if isinstance(prompt, dspy.lm15.Request) else None
+
+
 def is_plain(given: Given, named: Named) -> bool:
     """Whether a call asks for a text by texts, and for nothing else."""
     if not (BEYOND_TEXT | NOT_KEPT).isdisjoint(name for name, value in named.items() if value is not None):
         return False
-    prompt = given[0] if given else named.get("prompt", named.get("request"))
-    if isinstance(prompt, dspy.lm15.Request):
-        return _is_text(prompt)
+    request = whole_request(given, named)
+    if request is not None:
+        return _is_text(request)
     messages: Any = named.get("messages")
     told: list[Any] = [] if messages is None else list(messages)
     return all(_is_message(each) for each in told)
@@ -59,10 +65,10 @@ def is_plain(given: Given, named: Named) -> bool:
 
 def settings_of(lm: LM, given: Given, named: Named) -> dict[str, Any]:
     """What a call of an LM of the run's is to be asked by, beyond what a request of promptopt's carries."""
-    prompt = given[0] if given else named.get("prompt", named.get("request"))
-    if isinstance(prompt, dspy.lm15.Request):
+    request = whole_request(given, named)
+    if request is not None:
         # It is sent as it stands, without what the LM was made with.
-        asked_by: Named = request_kwargs(prompt, "chat")
+        asked_by: Named = request_kwargs(request, "chat")
     else:
         # Those of a copy that a program made, as `lm.copy(seed=7)`; the run's own has none.
         asked_by = {**lm.kwargs, **named}
@@ -76,13 +82,13 @@ def settings_of(lm: LM, given: Given, named: Named) -> dict[str, Any]:
 
 def without_settings(lm: LM, given: Given, named: Named) -> tuple[Given, Named]:
     """The same call with those settings alone that a request of promptopt's carries."""
-    prompt = given[0] if given else named.get("prompt", named.get("request"))
-    if isinstance(prompt, dspy.lm15.Request):
-        config = prompt.config
+    request = whole_request(given, named)
+    if request is not None:
+        config = request.config
         kept = dspy.lm15.Config(
             temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens, stop=config.stop
         )
-        bare = replace(prompt, config=kept)
+        bare = replace(request, config=kept)
         rest = {name: value for name, value in named.items() if name in ("cache", "rollout_id")}
         return (bare,), rest
     own = {name: value for name, value in lm.kwargs.items() if name in PASSED}

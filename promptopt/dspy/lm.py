@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import Any, cast
 
 from promptopt.binding.models import open_models
+from promptopt.dspy.history import without_history
 from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy, lm15
 from promptopt.dspy.wire import MAX_TOKENS, TEMPERATURE, answered, asked, reply_of
 from promptopt.errors import BackendError, ConfigError
@@ -151,13 +152,13 @@ def inside(lm: LM | None, route: str = "") -> LM:
     if isinstance(given, dspy.LM):
         # Some, as `extra_body`, DSPy gives to no engine but its own.
         bare = given.copy(cache=False, num_retries=0, **{key: None for key in given.kwargs if key not in SAMPLED_BY})
-        return bare.copy(**engines)
+        return without_history(bare.copy(**engines))
     settings: dict[str, Any] = {"temperature": 0.0, "max_tokens": MAX_TOKENS}
     name = "promptopt"
     if lm is not None:
         name = lm.model
         settings = {key: value for key, value in lm.kwargs.items() if key in SAMPLED_BY and value is not None}
-    return dspy.LM(model=name, cache=False, num_retries=0, **engines, **settings)
+    return without_history(dspy.LM(model=name, cache=False, num_retries=0, **engines, **settings))
 
 
 def asked_by(lm: LM, settings: Mapping[str, Any]) -> LM:
@@ -167,6 +168,11 @@ def asked_by(lm: LM, settings: Mapping[str, Any]) -> LM:
         # A class of somebody's own is handed what a call names; what it was made with, it looks up itself.
         setattr(made, NAMED, dict(settings))
     return made
+
+
+def unset(lm: LM) -> LM:
+    """A copy of an LM that sends what it is asked by, and nothing that it was made with but its connection."""
+    return lm.copy(**{name: None for name in lm.kwargs if name not in CLIENT_KEYS})
 
 
 def route_of(lm: LM) -> str:

@@ -17,9 +17,20 @@ from promptopt.dspy.every_call import (
     is_plain,
     settings_of,
     watch_every_call,
+    whole_request,
     without_settings,
 )
-from promptopt.dspy.lm import ASKING, HANDLE, AsyncCellEngine, CellEngine, ModelEngine, asked_by, inside, route_of
+from promptopt.dspy.lm import (
+    ASKING,
+    HANDLE,
+    AsyncCellEngine,
+    CellEngine,
+    ModelEngine,
+    asked_by,
+    inside,
+    route_of,
+    unset,
+)
 from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy, lm15
 from promptopt.errors import ConfigError
 
@@ -33,6 +44,9 @@ BY_THREAD = "the LM {!r} was asked from a thread that no cell is known by, {}; a
 BY_METRIC = "the metric asks the LM {!r}, which is not the one in use, {}; a cap on calls does not hold for them"
 NOT_SENT = "the program asks for {}, which {}; it is asked without"
 NO_TEXT = "the LM {!r} is asked for more than a text, as with images or tools, {}"
+
+MADE_FOR_IT = "_promptopt_made_for_a_request"
+"""What marks an LM that was made for a request that is given whole: its settings are that one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,7 @@ class Strays:
         """LMs that programs put in place themselves, by route: the run asks them, and counts them like the others."""
         self._route = route
         self._known: Mapping[str, LM] = {} if known is None else known
-        self._twins: dict[str, LM] = {}
+        self._twins: dict[tuple[str, bool], LM] = {}
         self._direct: dict[str, None] = {}
         self._threads = False
         watch_every_call(_asked_instead)
@@ -123,11 +137,15 @@ class Strays:
         So they are sent, and a reply is stored under them.
         """
         wanted = settings_of(lm, given, named)
-        source = self._source(lm)
+        source = known = self._source(lm)
+        whole = isinstance(known, dspy.LM) and whole_request(given, named) is not None
+        if whole and not hasattr(lm, MADE_FOR_IT):
+            # DSPy sends it as it stands, without what the LM was made with.
+            source = unset(known)
         # What such an LM sends anyhow, or leaves to its server, stands in the request.
         of_request = [name for name in USUAL if source is None or source.kwargs.get(name) is not None]
         wanted = {name: value for name, value in wanted.items() if name not in of_request}
-        if not wanted:
+        if not wanted and source is known:
             return lm, given, named
         for name in sorted(NOT_KEPT.intersection(wanted)):
             self._direct[NOT_SENT.format(name, "no reply of a run holds")] = None
@@ -135,7 +153,7 @@ class Strays:
         given, named = without_settings(lm, given, named)
         if source is not None:
             made = asked_by(source, wanted)
-            return (lm if route_of(made) == route_of(source) else self._twin(made)), given, named
+            return (lm if route_of(made) == route_of(known) else self._twin(made, whole=whole)), given, named
         for name in sorted(wanted):
             self._direct[NOT_SENT.format(name, "a model of promptopt's does not take")] = None
         held = {name: None for name in wanted if name in lm.kwargs}
@@ -165,16 +183,19 @@ class Strays:
         """An LM that is asked directly, to be told of."""
         self._direct[why.format(str(lm.model), UNCOUNTED)] = None
 
-    def _twin(self, given: LM) -> LM:
+    def _twin(self, given: LM, *, whole: bool = False) -> LM:
         if self._route is None:
             self.note(given, GIVE_IT)
             return given
         # By what it is, as a program may make one for every call.
-        kind = route_of(given)
+        kind = route_of(given), whole
         if kind not in self._twins:
             route = self._route(given)
             self.lms.setdefault(route, given.copy(cache=False))
-            self._twins[kind] = inside(given, route)
+            made = inside(given, route)
+            if whole:
+                setattr(made, MADE_FOR_IT, True)
+            self._twins[kind] = made
         return self._twins[kind]
 
     def said(self) -> Sequence[str]:
@@ -188,8 +209,9 @@ def _asked_instead(lm: LM, given: Given, named: Named) -> tuple[LM, Given, Named
     if ASKING.get():
         return lm, given, named
     if isinstance(lm, _Guard):
-        # With settings that its engine would not be handed, the LM that is meant is asked itself.
-        meant = place is not None and HANDLE.get() is not None and settings_of(lm, given, named)
+        # With settings that its engine would not be handed, or a whole request, the LM that is meant is asked itself.
+        apart = settings_of(lm, given, named) or whole_request(given, named) is not None
+        meant = place is not None and HANDLE.get() is not None and apart
         return (place.strays.meant() if place is not None and meant else lm), given, named
     if _uses_our_engine(lm):
         return (lm, given, named) if place is None else place.strays.as_asked(lm, given, named)

@@ -92,10 +92,45 @@ def test_what_a_call_names_is_sent_within_a_run_and_replayed(
     assert len(server.bodies) == asked >= 10
 
 
-def test_what_a_request_of_dspys_names_is_sent_within_a_run(server: Server, tmp_path: Path) -> None:  # noqa: F811
-    searched(tmp_path, asking(a_request_of_its_own), server.lm())
-    wanted = {"model": "some", "seed": 3, "frequency_penalty": 0.5, "temperature": 0.1}
-    assert all(body == wanted for body in server.bodies), server.bodies[0]
+def a_bare_request(self: Any, question: str) -> Any:
+    lm = dspy.settings.lm
+    said = lm(dspy.lm15.Request(model=lm.model, messages=(dspy.lm15.Message.user(question),)))
+    return dspy.Prediction(answer="yes" if "yes" in said.message.text else "no")
+
+
+@pytest.mark.parametrize("forward", [a_request_of_its_own, a_bare_request])
+@pytest.mark.parametrize(
+    "made_with",
+    [{}, {"temperature": 0.7, "top_p": 0.9, "max_tokens": 50, "stop": ["#"], "seed": 7, "presence_penalty": 0.25}],
+    ids=["bare", "set"],
+)
+def test_a_request_of_dspys_is_sent_within_a_run_as_it_stands(
+    server: Server,  # noqa: F811
+    tmp_path: Path,
+    forward: Forward,
+    made_with: dict[str, Any],
+) -> None:
+    student, lm = asking(forward), server.lm(**made_with)
+    with dspy.context(lm=lm):
+        student(question="alone")
+    alone = server.bodies.pop()
+    # DSPy sends nothing that the LM was made with.
+    assert not {"top_p", "max_tokens", "max_completion_tokens", "stop", "presence_penalty"} & {*alone}
+    best = searched(tmp_path, student, lm)
+    assert best.promptopt.result.start.test.score == 1.0
+    assert len(server.bodies) == best.promptopt.result.spent.evaluations >= 10
+    assert all(body == alone for body in server.bodies), (alone, server.bodies[0])
+
+
+def the_last_call(self: Any, question: str) -> Any:
+    found, lm = self.answer(question=question), dspy.settings.lm
+    assert (lm.history, lm.history[0:]) == ([], [])
+    return dspy.Prediction(answer=found.answer, tokens=lm.history[-1]["usage"])
+
+
+def test_a_program_that_reads_the_history_of_its_lm_is_told_why_there_is_none(server: Server, tmp_path: Path) -> None:  # noqa: F811
+    said = searched(tmp_path, asking(the_last_call), server.lm()).promptopt.result.warnings
+    assert any("lm.history is empty within a run of promptopt" in each for each in said), said
 
 
 def test_replies_are_stored_under_what_their_call_names(server: Server, tmp_path: Path) -> None:  # noqa: F811
