@@ -79,11 +79,13 @@ class Merges:
         return True
 
     def find(self, pool: CandidatePool) -> Merge | None:
-        """A merge of two survivors of the fronts that the task allows, or None."""
+        """A merge of two survivors of the fronts that the task allows, or None.
+
+        Of prompts with one editable text none: no two can have changed different ones.
+        """
         prompts, means = pool.prompts, pool.means
         among = list(survivors(pool.fronts, means))
-        # The start and two of its line at least; with one text no two can have changed different ones.
-        if len(among) < 2 or len(prompts) < 3 or len(self._parts) < 2:
+        if len(among) < 2:
             return None
         forebears = _forebears(pool.parents)
         for _ in range(MERGE_DRAWS):
@@ -121,9 +123,11 @@ class Merges:
         """A common ancestor that neither is worse than and from which they changed different texts; by its mean."""
         fit = [
             each
-            # Sorted, as the draw below goes by place, and sets have no order to rely on.
-            for each in sorted(forebears[first] & forebears[second])
-            if (first, second, each) not in self._triples
+            # By number, as the draw below goes by place, and sets have no order to rely on.
+            for each in range(first)
+            if each in forebears[first]
+            and each in forebears[second]
+            and (first, second, each) not in self._triples
             and means[each] <= min(means[first], means[second])
             and self._desirable(prompts[first], prompts[second], prompts[each])
         ]

@@ -146,6 +146,9 @@ def test_a_set_is_filled_up_with_bare_examples_that_the_teacher_did_not_write(tm
     assert not {demo["question"] for demo in demos[2:]} & {"question 1 .", "question 3 ."}
     [every] = teach(tmp_path / "all", Teaching(labelled=6), only(1, 3, 4), 2).sets
     assert sorted(demo["question"] for demo in every[2:]) == [f"question {number} ." for number in (2, 4, 5, 6)]
+    # Where there is room for more than there are, no draw can miss what was solved.
+    [all_of_them] = teach(tmp_path / "room", Teaching(labelled=10), only(1, 3, 4), 2).sets
+    assert sorted(demo["question"] for demo in all_of_them) == [f"question {number} ." for number in range(1, 7)]
 
 
 def test_no_bootstrapped_demonstrations_cost_nothing(tmp_path: Path) -> None:
@@ -308,7 +311,9 @@ def test_the_start_competes_with_its_own_demonstrations(tmp_path: Path) -> None:
     task = replace(task, initial=task.initial.with_demos(demos))
     result = search(tmp_path, SMALL, task=task)
     assert kinds(result)[:2] == ["", "none"]
-    assert result.steps[-1].pool[0].prompt.demos
+    assert task.initial in [each.prompt for each in result.steps[0].pool]
+    # Another set is of two that think, as is not shown what it does not say.
+    assert result.best.prompt == task.initial
 
 
 def test_no_sets_is_bootstrapping_alone(tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ def test_a_parent_with_full_marks_is_not_reflected_upon_unless_told(tmp_path: Pa
     assert searched.requests == []
     told = replace(SMALL, reflect=Reflecting(skip_perfect=False))
     assert len(search(tmp_path / "told", told, lambda *_: True).requests) == 3
+    low = replace(SMALL, reflect=Reflecting(perfect=0.0))
+    assert search(tmp_path / "low", low, never).requests == []
 
 
 def test_the_lineage_and_the_survivors_are_recorded(tmp_path: Path) -> None:

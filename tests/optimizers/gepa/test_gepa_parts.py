@@ -177,6 +177,25 @@ def test_a_merge_takes_each_change_of_a_common_ancestor_once() -> None:
     assert finder.find(SPECIALISTS) is None, "the same triple never twice"
 
 
+def test_a_text_that_both_changed_is_drawn_once_where_both_are_as_good() -> None:
+    three = [Prompt((("instruction", a), ("two", b), ("three", c))) for a, b, c in ("aaa", "bba", "cac")]
+    standing = pool([(three[0], ()), (three[1], (0,)), (three[2], (0,))], [(0, 0), (1, 0), (0, 1)])
+    finder = Merges(stub(), Merging(), PARTS)
+    assert finder.find(standing) is not None
+    assert finder.find(standing) is None, "the same triple never twice, though another draw gives another prompt"
+
+
+def test_a_prompt_that_two_ancestors_lead_to_is_built_once() -> None:
+    # From the elder both changed the first text, and the better one's is taken; from the younger only that one did.
+    members = [(X, ()), (of("x1", "y"), (0,)), (of("x2", "y"), (1,)), (of("x1", "y2"), (1,))]
+    standing = pool(members, [(0, 0, 0), (0, 0, 0), (1, 1, 0), (0, 0, 1)])
+    finder = Merges(stub(), Merging(), ("one", "two"))
+    found = finder.find(standing)
+    assert found is not None
+    assert found.prompt == of("x2", "y2")
+    assert finder.find(standing) is None
+
+
 @pytest.mark.parametrize(
     ("members", "rows"),
     [

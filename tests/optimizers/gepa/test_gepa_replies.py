@@ -14,7 +14,7 @@ from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import planted_task, uniform
 from promptopt.types import Example, Prompt, Reply, Request
-from tests.optimizers.gepa.gepa_searches import never, search, section_of, text_of
+from tests.optimizers.gepa.gepa_searches import never, numbered, search, section_of, text_of
 
 BASIS = "Use the text {hint} and answer the question. It is good."
 
@@ -83,6 +83,13 @@ def test_as_many_iterations_in_a_row_without_a_child_end_the_search(tmp_path: Pa
     assert len(searched.result.steps) == PATIENCE
     assert len(searched.requests) == 2 * PATIENCE
     assert any("no new text of use" in warning for warning in searched.result.warnings)
+
+
+def test_iterations_without_a_child_count_from_the_last_one_that_brought_one(tmp_path: Path) -> None:
+    # One reply in ten is of use, so that there are many without a child and never so many in a row.
+    write = numbered(lambda number, text: f"{text} take {number}" if number % 10 == 9 else "")
+    searched = search(tmp_path, GEPA(rounds=3 * PATIENCE, pareto=10), never, write)
+    assert len(searched.result.steps) == 3 * PATIENCE
 
 
 def test_a_request_shows_the_text_every_example_of_the_minibatch_and_what_must_stay(tmp_path: Path) -> None:

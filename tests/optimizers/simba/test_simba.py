@@ -174,6 +174,17 @@ def test_a_target_that_is_always_wrong_has_no_winner_but_the_start(tmp_path: Pat
     result, _, _ = search(tmp_path, replace(ONE, rounds=9), answer=lambda _: "no")
     assert result.best.prompt == Prompt.of(START)
     assert result.steps[-1].kept == (Prompt.of(START),)
+    # A wrong reply is no demonstration, and shows nothing that advice could be drawn from.
+    assert len(result.lineage) == 1
+
+
+def test_of_equal_winners_the_earliest_goes_on_and_that_is_the_start(tmp_path: Path) -> None:
+    # Runs differ, so that there are candidates; without a temperature all are wrong alike.
+    chance = lambda request: "yes" if request.sampling.temperature and (request.seed or 0) % 2 else "no"  # noqa: E731
+    result, _, _ = search(tmp_path, replace(ONE, rounds=3), answer=chance)
+    assert len(result.steps[-1].pool) > 1
+    assert {each.mean for each in result.steps[-1].pool} == {0.0}
+    assert result.steps[-1].kept == (Prompt.of(START),)
 
 
 def varied(prompt: Prompt, question: str) -> tuple[float, str]:
