@@ -17,6 +17,7 @@ from promptopt.optimizers.mipro.method import MIPRO, Proposing
 from promptopt.optimizers.mipro.plan import MIPROPlan
 from promptopt.outcome.result import Result
 from promptopt.run import Run
+from promptopt.run.budget import Budget
 from promptopt.selection.parzen import Parzen
 from promptopt.tasks.task import Task
 from promptopt.testing import feature_accuracy, planted_model, planted_task, split_planted
@@ -24,11 +25,12 @@ from promptopt.types import Example, Prompt
 from tests.optimizers.mipro.test_mipro import START, WORDS, author
 
 
-def search(home: Path, method: MIPRO, task: Task, model: Scripted) -> Result:
+def search(home: Path, method: MIPRO, task: Task, model: Scripted, budget: Budget | None = None) -> Result:
     return optimize(
         task,
         method,
         model=Models(model, proposer=Scripted(author, name="proposer")),
+        budget=budget,
         store=home / "store.db",
     )
 
@@ -44,6 +46,15 @@ def test_only_combinations_that_were_scored_in_full_meet_the_start_on_dev(tmp_pa
     assert len(tried) > len(full) > 1
     on_dev = {split_planted(request)[0] for request in model.log if asks(request, task.dev)}
     assert on_dev == {prompt["instruction"] for prompt in full}
+
+
+def test_a_search_that_is_cut_before_another_full_score_ends_with_the_start(tmp_path: Path) -> None:
+    method = MIPRO(preset="paper", trials=8, sets=1, minibatch=6, propose=Proposing(instructions=9))
+    task, model = planted_task(), planted_model(feature_accuracy(WORDS, base=0.3))
+    result = search(tmp_path, method, task, model, Budget(evaluations=140))
+    assert (result.status, len(result.steps)) == ("budget", 0)
+    assert len(result.lineage) > 1
+    assert {split_planted(request)[0] for request in model.log if asks(request, task.dev)} == {START}
 
 
 @pytest.mark.slow
