@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from promptopt.dspy import texts
 from promptopt.dspy.untyped import Gold, Module, dspy
+from promptopt.operators.recorded_calls import CALLS, recorded_calls
 from promptopt.types import Example, digest
-
-DEMO_TABLE = "calls"
-"""The one name of the table that a demonstration is written as, so that no right answer is taken for one."""
 
 
 def fields_as_lines(fields: Mapping[str, Any]) -> str:
@@ -25,30 +23,13 @@ def demos_as_text(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     for name, fields in calls:
         if name:
             by_name.setdefault(name, []).append({key: texts.plain(value) for key, value in fields.items()})
-    return json.dumps({DEMO_TABLE: {name: _one_of(found) for name, found in by_name.items()}}, ensure_ascii=False)
+    return json.dumps({CALLS: {name: _one_of(found) for name, found in by_name.items()}}, ensure_ascii=False)
 
 
 def _one_of(calls: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Of several calls of a predictor the last, or as often another, as in DSPy's BootstrapFewShot; drawn by them."""
     drawn = int(digest(calls), 16)
     return calls[-1] if drawn % 2 or len(calls) == 1 else calls[drawn // 2 % (len(calls) - 1)]
-
-
-def _stored_demos(text: str) -> Mapping[str, Mapping[str, Any]] | None:
-    """What `demos_as_text` wrote, else None."""
-    try:
-        found: Any = json.loads(text)
-    # A right answer may be any text.
-    except (ValueError, RecursionError):
-        return None
-    if (
-        not isinstance(found, dict)
-        or list(cast("dict[str, Any]", found)) != [DEMO_TABLE]
-        or not isinstance(found[DEMO_TABLE], dict)
-    ):
-        return None
-    calls = cast("dict[str, Any]", found[DEMO_TABLE])
-    return calls if all(isinstance(each, dict) for each in calls.values()) else None
 
 
 def show(module: Module, demos: Sequence[Example], gold: Mapping[tuple[tuple[str, str], ...], Gold]) -> None:
@@ -61,7 +42,7 @@ def show(module: Module, demos: Sequence[Example], gold: Mapping[tuple[tuple[str
         inputs, outputs = list(predictor.signature.input_fields), list(predictor.signature.output_fields)
         complete: list[Gold] = []
         for demo in demos:
-            calls = _stored_demos(demo.target)
+            calls = recorded_calls(demo.target)
             known = gold.get(demo.fields)
             given: Mapping[str, Any] = {} if known is None else dict(known.items())
             fields = given if calls is None else calls.get(name, {})

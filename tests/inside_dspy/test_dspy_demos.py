@@ -17,10 +17,12 @@ from promptopt.dspy.demos import demos_as_text, show  # noqa: E402
 from promptopt.dspy.lm import DspyModel  # noqa: E402
 from promptopt.dspy.metric import looks_at_trace  # noqa: E402
 from promptopt.dspy.task import Data, bind  # noqa: E402
+from promptopt.operators.bootstrapping import Teaching  # noqa: E402
 from promptopt.operators.demos import trimmed_reply  # noqa: E402
+from promptopt.optimizers.mipro.method import MIPRO, Proposing  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
 from promptopt.types import Cell, Example  # noqa: E402
-from tests.inside_dspy.scripted import Engine, Two, examples, lm, right  # noqa: E402
+from tests.inside_dspy.scripted import Engine, Two, examples, lm, right, text_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
 
@@ -137,6 +139,31 @@ def test_every_predictor_of_a_program_is_taught_by_its_own_calls(tmp_path: Path)
     assert [{*demo.keys()} for demo in best.plan.demos[:1]] == [{"question", "plan"}]
     assert [{*demo.keys()} for demo in best.solve.predict.demos[:1]] == [{"question", "plan", "reasoning", "answer"}]
     assert best.promptopt.verdict == "better"
+
+
+@pytest.mark.slow
+def test_a_proposer_is_shown_of_what_was_solved_the_calls_of_the_predictor_it_writes_for(tmp_path: Path) -> None:
+    class Writes(Engine):
+        def write(self, system, user, request):
+            return f"<summary>Sums.</summary><prompt>Do it {self.calls} times.</prompt>"
+
+    writer = Writes()
+    method = MIPRO(
+        preset="paper", trials=1, sets=4, minibatch=6, scored=12,
+        teach=Teaching(bootstrapped=2, labelled=2), propose=Proposing(instructions=3),
+    )  # fmt: skip
+    with dspy.context(lm=lm(Engine())):
+        PromptOpt(method, metric=right, proposer=lm(writer), store=tmp_path / "store.db").compile(
+            Two(), trainset=examples(60)
+        )
+    told = [text_of(request)[1] for request in writer.requests]
+    solved = [text.split("Inputs that were solved:")[1] for text in told if "Inputs that were solved:" in text]
+    assert len(solved) == 8  # two of each predictor, in two requests
+    # As DSPy's own proposer is: a field a line, and nothing of how a demonstration is kept.
+    assert all('"calls"' not in text for text in solved)
+    assert sum(re.search(r"question: q\d+\nplan: text\n\n", text) is not None for text in solved) == 4
+    whole = r"question: q\d+\nplan: text\nreasoning: text\nanswer: yes\n\n"
+    assert sum(re.search(whole, text) is not None for text in solved) == 4
 
 
 def test_of_several_calls_of_a_predictor_one_is_shown_the_last_about_as_often_as_the_others() -> None:

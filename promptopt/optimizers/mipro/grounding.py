@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from promptopt.operators.grounded import TIPS, proposal_request
 from promptopt.operators.quotes import Quotes
+from promptopt.operators.recorded_calls import show_solved
 from promptopt.operators.reflect import FIELD, ask_whole, show_example
 from promptopt.operators.rewrite import revisions
 from promptopt.optimizers.mipro.requests import (
@@ -69,6 +70,12 @@ def _shown_examples(examples: Sequence[Example]) -> str:
     return "\n\n".join(show_example(example) for example in examples)
 
 
+def _solved(demos: Sequence[Example], part: str) -> str:
+    """What was solved, of a program the calls of the part alone (code); empty where there are none."""
+    found = [text for demo in demos if (text := show_solved(demo, part))]
+    return "\n\n".join([SOLVED, *found, ""]) if found else ""
+
+
 def demos_for(number: int, sets: Sequence[Sequence[Example]]) -> list[Example]:
     """Up to three demonstrations that the teacher wrote, for proposal `number`: from its set on, then from the first.
 
@@ -106,7 +113,7 @@ def instructions_for(
             task,
             run.initial,
             run.count_tokens,
-            examples=f"{SOLVED}\n\n{_shown_examples(demos)}\n\n" if demos else NONE_SOLVED,
+            examples=_solved(demos, part) or NONE_SOLVED,
             tip=tip,
             longest=longest,
             grounds=f"{DATA}{summary}\n\n{ground}" if summary else ground,
@@ -123,10 +130,7 @@ def _grounds(
 ) -> list[str]:
     """For each proposal what the proposer says of the program, and of the part in it."""
     program = _program(run, example)
-    requests = [
-        DESCRIBE.render({"program": program, "demos": f"{SOLVED}\n\n{_shown_examples(demos)}\n\n" if demos else ""})
-        for demos in shown
-    ]
+    requests = [DESCRIBE.render({"program": program, "demos": _solved(demos, part)}) for demos in shown]
     described = ask_whole(run, requests, TAG, sampling, "program")
     requests = [
         ROLE.render(
