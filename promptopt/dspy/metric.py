@@ -111,7 +111,8 @@ def _score_and_feedback(metric: Metric, found: Any, gold: Any, cell: tuple[str, 
         found = found["score"] if "score" in found else f"a {type(found).__name__} without a score"
     found = unboxed(found)
     value = as_float(found) if isinstance(found, Real | Decimal) else math.nan
-    if math.isnan(value) or not 0.0 <= value <= 1.0:
+    # NaN is in no range.
+    if not 0.0 <= value <= 1.0:
         raise EvaluatorError(
             f"the metric {callable_name(metric)!r} gave {found!r:.80}; give a number in [0, 1], True or False, or "
             f"dspy.Prediction(score=…, feedback=…), on {_first_input(gold)}",

@@ -22,7 +22,7 @@ from promptopt.operators.demos import trimmed_reply  # noqa: E402
 from promptopt.optimizers.mipro.method import MIPRO, Proposing  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
 from promptopt.types import Cell, Example  # noqa: E402
-from tests.inside_dspy.scripted import Engine, Two, examples, lm, right, text_of  # noqa: E402
+from tests.inside_dspy.scripted import Door, Engine, Two, examples, lm, right, text_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
 
@@ -71,19 +71,6 @@ STUDENTS = {
     "typed outputs in JSON": (lambda: dspy.Predict(Typed), TypedEngine, dspy.JSONAdapter),
     "a value like a field": (lambda: dspy.ChainOfThought(Typed), TypedEngine, dspy.ChatAdapter),
 }
-
-
-class Door:
-    """Asks the model as it stands."""
-
-    def __init__(self, model: DspyModel) -> None:
-        self.model = model
-
-    def __call__(self, requests, *, repetition=0):
-        return [reply for _, reply in sorted(self.model.generate(requests), key=lambda pair: pair[0])]
-
-    def warn(self, sentence: str) -> None:
-        raise AssertionError(sentence)
 
 
 def asked_by(program, engine) -> list[Any]:

@@ -143,6 +143,18 @@ def test_a_call_from_a_thread_of_its_own_does_not_go_past_the_run(tmp_path: Path
     assert best.answer.lm is None
 
 
+@pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
+def test_a_predictors_own_lm_is_not_asked_from_a_thread_of_the_programs_either(tmp_path: Path) -> None:
+    own, student = Engine(), Threaded()
+    student.answer.lm = lm(own)
+    with dspy.context(lm=lm(Engine())):
+        best = PromptOpt("random", metric=right, budget=Budget(evaluations=60), store=tmp_path / "store.db").compile(
+            student, trainset=examples(60)
+        )
+    assert own.calls == 0
+    assert best.promptopt.result.start.test.score == 0.0
+
+
 class Stronger(One):
     def __init__(self, other) -> None:
         super().__init__()

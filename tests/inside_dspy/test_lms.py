@@ -14,11 +14,13 @@ dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dsp
 from dspy.utils.dummies import DummyLM  # noqa: E402
 
 from promptopt.dspy import PromptOpt, lm_of  # noqa: E402
-from promptopt.dspy.lm import route_of  # noqa: E402
+from promptopt.dspy.lm import DspyModel, route_of  # noqa: E402
+from promptopt.dspy.task import Data, bind  # noqa: E402
 from promptopt.errors import ConfigError  # noqa: E402
 from promptopt.models.scripted import Scripted  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
-from tests.inside_dspy.scripted import Engine, examples, lm, right  # noqa: E402
+from promptopt.types import Cell  # noqa: E402
+from tests.inside_dspy.scripted import Door, Engine, examples, lm, right  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
 
@@ -67,6 +69,11 @@ def test_a_reply_that_only_json_can_be_read_from_is_two_calls_and_one_record(tmp
     assert best.promptopt.result.start.test.score == 1.0
     assert spent.calls == engine.calls
     assert spent.calls - spent.proposer_calls == 2 * spent.evaluations
+    with dspy.context(lm=lm(engine)):
+        bound = bind(dspy.Predict("question -> answer"), Data(examples(12)), right, lm=dspy.settings.lm)
+        cells = [Cell(bound.task.initial, example) for example in bound.task.train]
+        scores = bound.task.scored_by.score(cells, Door(DspyModel(dspy.settings.lm)))
+    assert {len(score.trace) for score in scores} == {1}
 
 
 def test_a_reply_that_nothing_can_be_read_from_costs_its_cell(tmp_path: Path) -> None:
@@ -186,6 +193,7 @@ def test_an_lm_that_fails_suspends_the_run_and_the_next_goes_on(tmp_path: Path) 
 
     stopped = compiled(tmp_path, dspy.Predict("question -> answer"), lm(Failing()))
     assert stopped.promptopt.result.status == "suspended"
+    assert "the server is gone" in stopped.promptopt.result.reason
     engine = Engine()
     resumed = compiled(tmp_path, dspy.Predict("question -> answer"), lm(engine))
     assert resumed.promptopt.result.status == "finished"
