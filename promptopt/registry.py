@@ -57,6 +57,10 @@ def module_of(name: str, what: str) -> Any:
     try:
         return import_module(name)
     except (ImportError, ValueError) as cause:
+        missing = cause.name if isinstance(cause, ModuleNotFoundError) and cause.name else name
+        # What the module itself imports, and not the module or a package that holds it.
+        if name != missing and not name.startswith(f"{missing}."):
+            raise ConfigError(f"{what} needs the module {missing!r}, which is not installed; install it") from cause
         raise ConfigError(
             f"{what} cannot be imported: {cause}; write it as module:name, and put the module's folder on PYTHONPATH"
         ) from cause

@@ -14,7 +14,7 @@ from promptopt.errors import ConfigError, UnknownName
 from promptopt.models.providers import Access, Provider, scoring_forms
 from promptopt.models.scripted import Scripted
 from promptopt.models.specs import check_spec
-from promptopt.registry import entries, load, names
+from promptopt.registry import entries, load, module_of, names
 
 
 def test_our_own_methods_are_registered_as_any_plugin_is() -> None:
@@ -49,6 +49,18 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plugin_that_raises_is_said_to_be_broken() -> None:
     with pytest.raises(ConfigError, match=r"the method 'broken' \(broken_plugin:X\) cannot be imported: boom"):
         load("optimizers", "broken")
+
+
+def test_what_a_module_of_the_users_imports_is_told_apart_from_the_module_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needy.py").write_text("import not_there.at_all")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match="it needs the module 'not_there', which is not installed; install it"):
+        module_of("needy", "it")
+    for name in ("no_such_module", "no_such_package.inner"):
+        with pytest.raises(ConfigError, match="put the module's folder on PYTHONPATH"):
+            module_of(name, "it")
 
 
 @pytest.mark.usefixtures("broken")
