@@ -20,7 +20,7 @@ from promptopt.evaluators.judging import left_out_of
 from promptopt.evaluators.simulated import remedy
 from promptopt.operators.policy_marks import refuse_unfilled
 from promptopt.outcome.contender import Measured
-from promptopt.outcome.criterion import Criterion, by_judge, by_task, unjudged_tasks
+from promptopt.outcome.criterion import Criterion, by_judge, by_task, scored_by, unjudged_tasks
 from promptopt.outcome.looks import Look, level_of, look_ahead, look_at, look_in_parts
 from promptopt.outcome.result import RunVerdict
 from promptopt.outcome.sealed_test import measured
@@ -70,9 +70,10 @@ class Evaluation:
         """The score in a line, and below it what is to be known."""
         low, high = self.measured.ci95
         unreadable = f", {self.measured.unreadable} unreadable" if self.measured.unreadable else ""
+        by = scored_by(f"by {self.evaluator}", self.by_task)
         first = (
             f"{self.measured.score:.3f} on {counted(self.measured.n, f'{self.split} example')} of {self.task} (95 % "
-            f"interval {low:.3f} to {high:.3f}{unreadable}), by {self.evaluator} on {self.model}"
+            f"interval {low:.3f} to {high:.3f}{unreadable}), {by} on {self.model}"
         )
         return "\n".join([first, *(f"Warning: {normalise(warning)}" for warning in self.warnings)])
 

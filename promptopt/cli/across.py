@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from promptopt.binding.config import RunConfig
+from promptopt.cli.layouts_shown import scorer
 from promptopt.cli.output import show, show_json
 from promptopt.cli.side_by_side import Compared, as_table
 from promptopt.errors import ConfigError
@@ -53,7 +54,7 @@ def across(
         ]
         first = found[0]
         show_json({"task": first.task, "prompt": first.prompt[asked.task.editable], "prompt_id": first.prompt.id,
-                   "evaluator": first.evaluator, "split": asked.split, "models": entries})  # fmt: skip
+                   **scorer(first), "split": asked.split, "models": entries})  # fmt: skip
         return
     title = f": one prompt on {counted(len(found), 'model')}"
     show(as_table(found, against, title, Compared("models", "first", "model", [shortened(model) for model in models])))

@@ -13,7 +13,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.across import PromptOnSplit, across
-from promptopt.cli.layouts_shown import entry, layouts_json, layouts_table
+from promptopt.cli.layouts_shown import entry, layouts_json, layouts_table, scorer
 from promptopt.cli.output import (
     interruptible,
     say,
@@ -164,16 +164,12 @@ def _foresee(
 
 def _with_judge(config: RunConfig, task: Task) -> RunConfig:
     """With the judge that `optimize` would ask, where one is asked and none is named."""
-    from promptopt.binding.evaluator import bind_evaluator
     from promptopt.binding.models import default_proposer
-    from promptopt.cli.request import evaluator_of
-    from promptopt.protocols import Judging, Simulating
+    from promptopt.cli.request import asks_judge
 
     if config.judge is not None or config.judge_base_url is not None:
         return config
-    guide = bind_evaluator(evaluator_of(config, task), task)
-    judged = isinstance(guide, Simulating) or (isinstance(guide, Judging) and len(guide.judges) > 0)
-    return replace(config, judge=default_proposer(config.model)) if judged else config
+    return replace(config, judge=default_proposer(config.model)) if asks_judge(config, task) else config
 
 
 def _beside(config: RunConfig) -> list[str]:
@@ -308,7 +304,7 @@ def _compare(
              **entry(name, evaluation), "against_first": versus}
             for (name, evaluation), versus in zip(found, [None, *gains], strict=True)
         ]  # fmt: skip
-        show_json({"task": first.task, "model": first.model, "evaluator": first.evaluator, "split": split,
+        show_json({"task": first.task, "model": first.model, **scorer(first), "split": split,
                    "prompts": entries})  # fmt: skip
         return
     named = Compared(

@@ -21,12 +21,18 @@ def layouts_json(found: Sequence[tuple[str, Evaluation]], task: Task) -> dict[st
     return {
         "task": first.task,
         "model": first.model,
-        "evaluator": first.evaluator,
+        **scorer(first),
         "split": first.split,
         "prompt": edited_text(task, first.prompt),
         "prompt_id": first.prompt.id,
         "layouts": [entry(name, evaluation) for name, evaluation in found],
     }
+
+
+def scorer(evaluation: Evaluation) -> dict[str, Any]:
+    """What scored it, as JSON; of several tasks that each have their own, that of each beside it."""
+    own = {"by_task": dict(evaluation.by_task)} if evaluation.by_task else {}
+    return {"evaluator": evaluation.evaluator, **own}
 
 
 def entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
@@ -38,6 +44,7 @@ def entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
 
 def layouts_table(found: Sequence[tuple[str, Evaluation]]) -> str:
     """A row a layout, the best first, with what the numbers mean."""
+    from promptopt.outcome.criterion import scored_by
     from promptopt.outcome.looks import look_said
     from promptopt.reports import words
 
@@ -52,7 +59,7 @@ def layouts_table(found: Sequence[tuple[str, Evaluation]]) -> str:
         )  # fmt: skip
     examples = counted(first.measured.n, f"{first.split} example")
     lines = [
-        f"{first.task}, {examples}, {first.evaluator} on {first.model}",
+        f"{first.task}, {examples}, {scored_by(first.evaluator, first.by_task)} on {first.model}",
         "",
         words.columns(rows, right=(1, 2, 3, 4, 5)),
         "",

@@ -192,6 +192,20 @@ def alone(config: RunConfig, name: str) -> Task:
     return task_of(dataclasses.replace(config, task=name, system=None, objective=None, weights=None))
 
 
+def without_judge(config: RunConfig) -> RunConfig:
+    """The options without those on who judges."""
+    return dataclasses.replace(config, judge=None, judge_base_url=None, judge_served_as=None, judge_api_key_env=None)
+
+
+def asks_judge(config: RunConfig, task: Task) -> bool:
+    """Whether what scores the task's examples asks a judge."""
+    from promptopt.binding.evaluator import bind_evaluator
+    from promptopt.protocols import Judging, Simulating
+
+    guide = bind_evaluator(evaluator_of(config, task), task)
+    return isinstance(guide, Simulating) or (isinstance(guide, Judging) and len(guide.judges) > 0)
+
+
 def of_scoring(config: RunConfig) -> RunConfig:
     """The options of scoring after a search: the caps are those of the search, and its settings are no evaluator's."""
     own = {name: value for name, value in config.settings.items() if name.startswith(_EVALUATOR)}

@@ -34,6 +34,7 @@ def gain_cells(gain: Gain, verdict: str) -> list[str]:
 
 def as_table(found: Sequence[Evaluation], against: Sequence[PromptComparison], title: str, named: Compared) -> str:
     """`title`: what stands beside the task's name and the number of examples."""
+    from promptopt.outcome.criterion import scored_by
     from promptopt.reports import words
 
     first = found[0]
@@ -52,7 +53,7 @@ def as_table(found: Sequence[Evaluation], against: Sequence[PromptComparison], t
     # A pair that a judge could not read is in no test, so the least of them is told.
     examples = counted(min([first.measured.n, *(each.gain.n for each in against)]), f"{first.split} example")
     lines = [
-        f"{first.task}, the same {examples}, {first.evaluator}{title}",
+        f"{first.task}, the same {examples}, {scored_by(first.evaluator, first.by_task)}{title}",
         "",
         words.columns(rows, right=tuple(range(1, 8))),
         "",

@@ -147,10 +147,11 @@ def _searched_and_judged(
     from promptopt.binding.suite import under_system
     from promptopt.cli.request import alone
 
+    config, of_target = _judged_where_asked(config, targets)
     task, run, best = _searched(config, quiet)
     start, system = task.initial[task.editable], best[task.editable]
     found: list[Unseen] = []
-    for target in targets:
+    for target, config in of_target.items():
         own = alone(config, target)
         whole = under_system(own, start)
         prompts = [(whole, whole.initial), (whole, whole.initial.replace(whole.editable, system))]
@@ -159,6 +160,23 @@ def _searched_and_judged(
         reworded = _reworded(config, own, (start, system), rivals, user_prompts, quiet) if user_prompts else None
         found.append(Unseen(own.name, task.members, start, system, as_it_is, adapted, reworded))
     return found
+
+
+def _judged_where_asked(config: RunConfig, targets: Sequence[str]) -> tuple[RunConfig, dict[str, RunConfig]]:
+    """The options of the search and those of each unseen task, without a judge where others alone ask one.
+
+    A run warns of a judge that nobody asks, and here one judge is named for all.
+    """
+    from promptopt.cli.request import alone, asks_judge, of_scoring, task_of, without_judge
+
+    scoring = of_scoring(config)
+    asking = {target: asks_judge(scoring, alone(config, target)) for target in targets}
+    searching = asks_judge(scoring, task_of(config))
+    if not searching and not any(asking.values()):
+        # Nobody asks it, which is to be said.
+        return config, dict.fromkeys(targets, config)
+    spared = without_judge(config)
+    return config if searching else spared, {target: config if asks else spared for target, asks in asking.items()}
 
 
 def _searched(config: RunConfig, quiet: bool) -> tuple[Task, str, Prompt]:

@@ -65,8 +65,6 @@ def summary(found: Sequence[Unseen]) -> dict[str, Any]:
 
 def unseen_as_text(found: Sequence[Unseen], method: str, model: str) -> str:
     """A table with a row for each unseen task, and what was found."""
-    from promptopt.stats import verdict
-
     rows = [["unseen task", "", "start", "found", "difference", "from", "to", "p", "level", "verdict", "run"]]
     for each in found:
         kinds = [("as it is", each.as_it_is), *([("adapted", each.adapted)] if each.adapted is not None else [])]
@@ -78,9 +76,7 @@ def unseen_as_text(found: Sequence[Unseen], method: str, model: str) -> str:
         if each.reworded is not None:
             told = each.reworded
             kind = counted(told.start.n, "user prompt")
-            rows.append(
-                _result_row(each.task, kind, (told.start.mean, told.found.mean), told.gain, verdict(told.gain), "")
-            )
+            rows.append(_result_row(each.task, kind, (told.start.mean, told.found.mean), told.gain, told.verdict, ""))
     lines = [
         f"System prompts by {method} on {model}, judged on the test examples of tasks that were not seen",
         "",

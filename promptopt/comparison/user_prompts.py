@@ -24,6 +24,7 @@ from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import ask_whole, show_example
 from promptopt.operators.replies import Form, tidy
 from promptopt.outcome.looks import level_of
+from promptopt.outcome.result import RunVerdict
 from promptopt.protocols import Evaluator
 from promptopt.run import Run
 from promptopt.run.budget import Budget
@@ -66,12 +67,21 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class UnderUserPrompts:
-    """Two system prompts under the same user prompts. `gain`: of the second, each example's mean over user prompts."""
+    """Two system prompts under the same user prompts. `gain`: of the second, each example's mean over user prompts.
+
+    `judged`: the scores are a judge's word, which decides nothing.
+    """
 
     texts: tuple[str, ...]
     start: Spread
     found: Spread
     gain: Gain
+    judged: bool = False
+
+    @property
+    def verdict(self) -> RunVerdict:
+        """What the gain says at its own level; `undecided` where only a judge says so."""
+        return "undecided" if self.judged else verdict(self.gain)
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -81,7 +91,7 @@ class UnderUserPrompts:
             for name, each in (("start", self.start), ("found", self.found))
         }
         told = {"mean": gain.mean, "ci95": list(gain.ci95), "p_value": gain.p_value, "n": gain.n,
-                "verdict": verdict(gain)}  # fmt: skip
+                "verdict": self.verdict}  # fmt: skip
         return {"texts": list(self.texts), **spreads, "gain": told}
 
 
@@ -160,17 +170,21 @@ def under_user_prompts(
     """What the second of two system prompts gains over user prompts; an evaluation of each under each, in order.
 
     An example counts once, by its mean over the user prompts: what it is scored under several of them is no more data.
+    One that a judge could not read under some of them counts for nothing. Raises ConfigError where none is left.
     """
-    examples = start[0].examples
     alpha = level_of([each.look for each in (*start, *found)], rivals)
-    before, after = (_means(each) for each in (start, found))
-    gain = paired_gain(before, after, seed, alpha=alpha, groups=[example.group for example in examples])
-    return UnderUserPrompts(tuple(texts), _score_spread(start), _score_spread(found), gain)
-
-
-def _means(evaluations: Sequence[Evaluation]) -> list[float]:
-    columns = zip(*([score.value for score in each.scores] for each in evaluations), strict=True)
-    return [math.fsum(column) / len(column) for column in columns]
+    rows = zip(start[0].examples, *(each.scores for each in (*start, *found)), strict=True)
+    kept = [(example, scores) for example, *scores in rows if all(score.judged for score in scores)]
+    if not kept:
+        raise ConfigError(f"the judge could read no example under all {len(texts)} user prompts; name another")
+    half = len(start)
+    before, after = (
+        [math.fsum(score.value for score in side) / half for side in sides]
+        for sides in ([scores[:half] for _, scores in kept], [scores[half:] for _, scores in kept])
+    )
+    gain = paired_gain(before, after, seed, alpha=alpha, groups=[example.group for example, _ in kept])
+    judged = any(each.judged for each in (*start, *found))
+    return UnderUserPrompts(tuple(texts), _score_spread(start), _score_spread(found), gain, judged)
 
 
 def _score_spread(evaluations: Sequence[Evaluation]) -> Spread:

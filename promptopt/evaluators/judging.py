@@ -104,12 +104,14 @@ def said_in(reply: str) -> str:
     return "" if said is None else said.strip()
 
 
-def shown_input(example: Example) -> str:
-    """The input as a judge and a person read it: the text of its one field, or each field by its name.
+def as_in_its_task(example: Example) -> Example:
+    """An example of one of several tasks as its own task has it: what is sent holds the user prompt being searched."""
+    return example if example.source is None else example.source
 
-    Of several tasks it is what its own task would show: what is sent holds the user prompt, which is being searched.
-    """
-    example = example if example.source is None else example.source
+
+def shown_input(example: Example) -> str:
+    """The input as a judge and a person read it: the text of its one field, or each field by its name."""
+    example = as_in_its_task(example)
     if len(example.fields) == 1:
         return example.fields[0][1]
     return "\n\n".join(f"{name}:\n{value}" for name, value in example.fields)

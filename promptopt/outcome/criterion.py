@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from promptopt.evaluators.own_judges import OwnJudges
+from promptopt.evaluators.own_judges import OWN_JUDGES, OwnJudges
 from promptopt.models.prices import Price
 from promptopt.protocols import Evaluator, Judging, Model
 
@@ -48,6 +48,21 @@ def unjudged_tasks(evaluator: Evaluator) -> frozenset[str]:
     if not isinstance(evaluator, OwnJudges):
         return frozenset()
     return frozenset(name for name, each in evaluator.of.items() if not by_judge(each))
+
+
+def judged_of(members: Sequence[str], evaluator: Evaluator) -> frozenset[str]:
+    """Those of several tasks whose scores are a judge's word."""
+    return frozenset(members) - unjudged_tasks(evaluator) if by_judge(evaluator) else frozenset()
+
+
+def scored_by(evaluator: str, own: Mapping[str, str], marked: Callable[[str], str] = str) -> str:
+    """What scored the replies, in words: `evaluator`, or what scores each of several tasks, by its name."""
+    return ", ".join(f"{marked(task)} by {marked(name)}" for task, name in own.items()) if own else marked(evaluator)
+
+
+def in_words(evaluator: str) -> str:
+    """An evaluator's name as a person reads it."""
+    return "each task's own judge or metric" if evaluator == OWN_JUDGES else evaluator
 
 
 def name_of(evaluator: Evaluator) -> str:

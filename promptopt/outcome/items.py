@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from promptopt.evaluators.judging import as_in_its_task
 from promptopt.outcome.looks import example_keys
 from promptopt.types import Example, Score
 
@@ -16,6 +17,7 @@ class SealedItem:
     """One example of the sealed test, and what start and winner scored on it.
 
     `key`: tells examples apart by their inputs (`looks.example_keys`), whatever run, seed or split they come from.
+    `fields`: the input as its own task has it, where that is one of several: what is sent holds the user prompt too.
     """
 
     key: str
@@ -44,8 +46,10 @@ def sealed_items(
     # A cap may have cut the test.
     scored = examples[: len(before)]
     return tuple(
-        SealedItem(key=key, fields=example.fields, target=example.target, group=example.group, start=old, best=new)
-        for key, example, old, new in zip(example_keys(scored), scored, before, after, strict=True)
+        SealedItem(key=key, fields=shown.fields, target=shown.target, group=example.group, start=old, best=new)
+        for key, example, shown, old, new in zip(
+            example_keys(scored), scored, map(as_in_its_task, scored), before, after, strict=True
+        )
     )
 
 

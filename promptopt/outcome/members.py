@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from promptopt.stats.families import holm
 from promptopt.tasks.task import Task as OwnTask
 from promptopt.types import Example, Score
 
-Held = Literal["held", "broken", "open"]
+Held = Literal["held", "broken", "open", "undecided"]
 Claim = Literal["better", "worse", ""]
 _HELD_BY_OUTCOME: Mapping[str, Held] = {"passed": "held", "regression": "broken", "inconclusive": "open"}
 
@@ -23,7 +23,8 @@ _HELD_BY_OUTCOME: Mapping[str, Held] = {"passed": "held", "regression": "broken"
 class Floor:
     """The loss that is borne of a task, from 0 to 1, and what became of it.
 
-    `bound`: that end of the one-sided 95 % interval which decides, in words and points.
+    `held`: `undecided` where a judge alone scores the task. `bound`: that end of the one-sided 95 % interval which
+    decides, in words and points.
     """
 
     loss: float
@@ -36,7 +37,8 @@ class MemberGain:
     """The gain of one of several tasks on its own `n` test examples, with its 95 % interval. `floor` None: no floor.
 
     `unreadable`: replies of the start and of the winner that hold no answer that could be read. `claim`: what is sure
-    of this task as one of several, by Holm's correction over all of them; empty where nothing is.
+    of this task as one of several, by Holm's correction over all of them; empty where nothing is, None where a judge
+    alone scores it, and decides nothing.
     """
 
     task: str
@@ -45,7 +47,7 @@ class MemberGain:
     n: int
     floor: Floor | None = None
     unreadable: tuple[int, int] = (0, 0)
-    claim: Claim = ""
+    claim: Claim | None = ""
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -68,9 +70,17 @@ class MemberGain:
 
 
 def of_members(
-    task: Task, examples: Sequence[Example], before: Sequence[Score], after: Sequence[Score]
+    task: Task,
+    examples: Sequence[Example],
+    before: Sequence[Score],
+    after: Sequence[Score],
+    *,
+    judged: Collection[str] = (),
 ) -> tuple[MemberGain, ...]:
-    """One for each task that has test examples, where `task` is several; else none."""
+    """One for each task that has test examples, where `task` is several; else none.
+
+    `judged`: the tasks whose scores are a judge's word, by which no floor is decided.
+    """
     if not isinstance(task, OwnTask):
         return ()
     # A test that a cap cut short has fewer scores than examples.
@@ -79,9 +89,10 @@ def of_members(
     own = {name: held for name, held in own.items() if held}
     # Shown on both sides, as every gain is; the floor alone is held on one.
     gains = {name: gain_of(held) for name, held in own.items()}
-    claims, floors = _claims(gains), _floors(own, {name: task.floor_of(name) for name in own})
+    claims = _claims({name: gain for name, gain in gains.items() if name not in judged})
+    floors = _floors(own, {name: task.floor_of(name) for name in own}, judged)
     return tuple(
-        MemberGain(name, gain.mean, gain.interval, gain.n, floors.get(name), _unreadable(own[name]), claims[name])
+        MemberGain(name, gain.mean, gain.interval, gain.n, floors.get(name), _unreadable(own[name]), claims.get(name))
         for name, gain in gains.items()
     )
 
@@ -102,16 +113,21 @@ def _unreadable(pairs: Sequence[ScoredPair]) -> tuple[int, int]:
     return before, after
 
 
-def _floors(own: Mapping[str, Sequence[ScoredPair]], losses: Mapping[str, float | None]) -> dict[str, Floor]:
-    asked = [AskedSlice(name, own[name], loss) for name, loss in losses.items() if loss is not None]
-    return {each.name: _floor(each.margin, found) for each, found in zip(asked, decided(asked), strict=True)}
+def _floors(
+    own: Mapping[str, Sequence[ScoredPair]], losses: Mapping[str, float | None], judged: Collection[str]
+) -> dict[str, Floor]:
+    asked = [AskedSlice(name, own[name], loss, name in judged) for name, loss in losses.items() if loss is not None]
+    return {
+        each.name: _floor(each.margin, found, judged=each.judged)
+        for each, found in zip(asked, decided(asked), strict=True)
+    }
 
 
-def _floor(loss: float, decision: Decision) -> Floor:
+def _floor(loss: float, decision: Decision, *, judged: bool) -> Floor:
     # One about scores has it always.
     assert decision.gain is not None
     least, most = decision.gain.interval
-    held = _HELD_BY_OUTCOME[decision.outcome]
-    beyond = held == "broken" and most < -loss
+    held: Held = "undecided" if judged else _HELD_BY_OUTCOME[decision.outcome]
+    beyond = held in ("broken", "undecided") and most < -loss
     said = f"{bound_said(most, -loss)} or less" if beyond else f"{bound_said(least, -loss)} or more"
     return Floor(loss, held, said)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.by_judge import too_few_judged
-from promptopt.outcome.criterion import Criterion, by_judge
+from promptopt.outcome.criterion import Criterion, by_judge, judged_of
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.front import front
 from promptopt.outcome.items import sealed_items
 from promptopt.outcome.judge_trust import trust_in
 from promptopt.outcome.looks import Look, Shown, look_ahead, look_at, looked_at
-from promptopt.outcome.members import of_members
+from promptopt.outcome.members import MemberGain, of_members
 from promptopt.outcome.own_probes import OwnProbe, Replied, probe_own, with_own
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status
@@ -229,8 +229,15 @@ def _result_of_trial(
         warnings=(*_of_task(run.task, criterion), *run.warnings),
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.account.by_role.items()},
-        members=() if winner == run.initial else of_members(run.task, trial.test, *scores),
+        members=() if winner == run.initial else _members(trial, scores),
     )  # fmt: skip
+
+
+def _members(trial: Trial, scores: tuple[Sequence[Score], Sequence[Score]]) -> tuple[MemberGain, ...]:
+    """What the winner gains on each of several tasks."""
+    task = trial.run.task
+    judged = judged_of(getattr(task, "members", ()), trial.criterion.evaluator)
+    return of_members(task, trial.test, *scores, judged=judged)
 
 
 def _of_task(task: Task, criterion: Criterion) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from promptopt.evaluators.judging import as_in_its_task
+from promptopt.outcome.criterion import scored_by
 from promptopt.outcome.decisions import CheckOutcome, Decision, ScoredPair, deciding, overall
 from promptopt.outcome.looks import Look, look_said
 from promptopt.reports import words
@@ -56,8 +58,7 @@ class Checked:
 
     def scored_by(self, marked: Callable[[str], str] = str) -> str:
         """What scored the replies; of several tasks that each have their own, each by its name."""
-        own = ", ".join(f"{marked(task)} by {marked(name)}" for task, name in self.by_task.items())
-        return own if own else marked(self.evaluator)
+        return scored_by(self.evaluator, self.by_task, marked)
 
     def counted(self) -> str:
         """How many examples were scored, and of how many where a cap came first."""
@@ -138,7 +139,7 @@ def _change(pair: ScoredPair) -> tuple[float, str]:
 
 
 def _pair_as_markdown(pair: ScoredPair) -> str:
-    fields = "\n".join(f"{name}: {_shortened(value)}" for name, value in pair.example.fields)
+    fields = "\n".join(f"{name}: {_shortened(value)}" for name, value in as_in_its_task(pair.example).fields)
     expected = f"\nexpected: {_shortened(pair.example.target)}" if pair.example.target else ""
     told = (
         f"{fields}{expected}\nold ({pair.before.value:.2f}): {_shortened(pair.before.output)}\n"

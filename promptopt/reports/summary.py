@@ -5,6 +5,7 @@ Everything here reads the JSON of a `Result` (the contract of `--json`), so that
 
 from __future__ import annotations
 
+from promptopt.outcome.criterion import in_words
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
 from promptopt.text import counted, normalise
@@ -188,8 +189,8 @@ def _guide(report: Report) -> list[str]:
         if search["evaluator"] in ("loss", "preference"):
             numbers += " (nats, higher is better)"
     return [
-        f"The search went by {search['evaluator']} on {search['model']}{numbers}; dev and test are by "
-        f"{report['evaluator']} on {report['model']}."
+        f"The search went by {in_words(search['evaluator'])} on {search['model']}{numbers}; dev and test are by "
+        f"{in_words(report['evaluator'])} on {report['model']}."
     ]
 
 

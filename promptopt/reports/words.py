@@ -129,6 +129,8 @@ def _floor(member: Mapping[str, Any]) -> str:
     floor = member["floor"]
     if floor is None:
         return ""
+    if floor["held"] == "undecided":
+        return f"its floor of {100 * floor['loss']:g} points is not decided: a judge says {floor['bound']}"
     return f"its floor of {100 * floor['loss']:g} points is {floor['held']} (one-sided 95 %: {floor['bound']})"
 
 

@@ -382,8 +382,9 @@ def test_that_a_judge_decides_nothing_is_said_below_the_table(invoke: Invoke, ta
     for name in ("red", "green", "blue"):
         with (tasks / f"{name}.toml").open("a", encoding="utf-8") as file:
             file.write(f'[judge.rubric]\ncriteria = "{RUBRIC}"\n')
-    judged = ("--evaluator", "rubric", "--judge", "scripted")
+    judged = ("--evaluator", "rubric", "--judge", "scripted", "--user-prompts", "2")
     shown = invoke("unseen", *CAPS, "--task", "red.toml,green.toml,blue.toml", *judged)
     assert shown.exit_code == 0, shown.output
-    assert shown.stdout.count("undecided") == 3
+    assert shown.stdout.count("undecided") == 6
+    assert " better" not in shown.stdout
     assert "Undecided: this is what a judge says, and without labels on these very replies" in shown.stdout

@@ -9,8 +9,9 @@ import pytest
 
 from promptopt.errors import ConfigError
 from promptopt.outcome.items import sealed_items
+from promptopt.outcome.looks import example_keys
 from promptopt.outcome.pairs import ReplyPair, scored_pairs
-from promptopt.types import Example, Score
+from promptopt.types import Example, Message, Score
 
 
 def report(before: list[Score], after: list[Score], *, same: bool = False) -> dict[str, Any]:
@@ -53,6 +54,15 @@ def test_where_labels_would_say_nothing_of_the_scores_it_is_told(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         scored_pairs(report(before, after))
+
+
+def test_an_item_of_one_of_several_tasks_is_shown_as_its_own_task_has_it() -> None:
+    own = Example.of("t", text="Where is the bus?")
+    sent = Example((), "t", messages=(Message("user", "Say where.\n\nWhere is the bus?"),), slice="bus", source=own)
+    items = sealed_items([sent], [Score(0.0, "a")], [Score(1.0, "b")])
+    (pair,) = scored_pairs({"items": [each.to_json() for each in items], "evaluator": "exact"}).pairs
+    assert pair.input == "Where is the bus?"
+    assert [each.key for each in items] == example_keys([sent])
 
 
 def test_one_side_with_replies_is_enough_and_both_ends_of_the_scale_are_in_it() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptopt.errors import ConfigError
+from promptopt.outcome.criterion import in_words
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
 from promptopt.reports.curves import points_of
@@ -163,8 +164,10 @@ def _facts(asked: ReportedRun) -> tuple[tuple[str, str], ...]:
     report = asked.report
     search: Any = report.get("search") or {}
     known = [("task", report["task"]), ("method", report["method"]), ("seed", report["seed"]),
-             ("model", report["model"]), ("proposer", report["proposer"]), ("verdict by", report["evaluator"]),
-             ("search by", search.get("evaluator", "-")), ("read in layout", report["best"].get("layout", "")),
+             ("model", report["model"]), ("proposer", report["proposer"]),
+             ("verdict by", in_words(report["evaluator"])),
+             ("search by", in_words(search.get("evaluator", "-"))),
+             ("read in layout", report["best"].get("layout", "")),
              ("status", report["status"]), ("why", report["reason"]),
              ("time, last session", words.duration(report["wall_s"])), ("promptopt", asked.version)]  # fmt: skip
     if report.get("earlier") is not None:

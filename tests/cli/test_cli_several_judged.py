@@ -1,0 +1,96 @@
+"""Several tasks of which a judge scores some and a metric others: what each command says of both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Invoke, text_of
+from typer.testing import Result
+
+from promptopt.models.scripted import Scripted
+from promptopt.types import Request
+
+START = "You are the desk of Nordsee."
+FOUND = "You are the desk of Nordsee. Thank people."
+SIZES = ("--train", "20", "--dev", "20", "--test", "40")
+UNASKED = "nothing here asks one"
+TASKS = {"inn": True, "ferry": True, "depot": False, "quay": False}
+
+
+@pytest.fixture(autouse=True)
+def tasks(models: dict[str, Scripted]) -> None:
+    """The four, a model that thanks where it is told to, and a judge of thanks."""
+    for name, judged in TASKS.items():
+        asked = [{"role": "user", "content": f"{name}: where is number {number} ?"} for number in range(80)]
+        rows = [
+            {"messages": [each, {"role": "assistant", "content": f"Thanks, {at}"}]} for at, each in enumerate(asked)
+        ]
+        Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        scored = f'[judge]\ncriteria = "Is the desk of the {name} kind?"\nlow = 0\nhigh = 2\n' if judged else ""
+        metric = "" if judged else 'metric = "exact"\n'
+        Path(f"{name}.toml").write_text(
+            f'instruction = "{START}"\nmax_tokens = 32\n{metric}[data]\nfile = "{name}.jsonl"\n'
+            f'turns = "last"\n{scored}',
+            encoding="utf-8",
+        )
+
+    def answer(request: Request) -> str:
+        text = text_of(request)
+        if "Improve" in text:
+            return FOUND
+        number = text.rpartition("number ")[2].split(" ")[0]
+        return f"Thanks, {number}" if "Thank people" in text else f"It is {number}"
+
+    def judge(request: Request) -> str:
+        return json.dumps({"score": 2 * ("Thanks" in text_of(request).rpartition("<<<reply ")[2])})
+
+    models["task"], models["judge"] = Scripted(answer, name="scripted/task"), Scripted(judge, name="scripted/judge")
+
+
+def run(invoke: Invoke, command: str, tasks: str, *more: str) -> Result:
+    named = ",".join(f"{name}.toml" for name in tasks.split(","))
+    done = invoke(command, "--task", named, "--model", "scripted/task", "--judge", "scripted/judge", *SIZES, *more)
+    assert done.exit_code == 0, done.stderr
+    return done
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seen", "unseen", "told"), [("inn,ferry", "depot", 0), ("depot,quay", "inn", 0), ("depot,quay", "depot_2", 3)]
+)
+def test_a_judge_that_some_of_the_tasks_ask_is_not_called_unasked(
+    invoke: Invoke, seen: str, unseen: str, told: int
+) -> None:
+    rows = Path("depot.jsonl").read_text(encoding="utf-8").replace("depot: where", "shed: where")
+    Path("depot_2.jsonl").write_text(rows, encoding="utf-8")
+    Path("depot_2.toml").write_text(
+        Path("depot.toml").read_text(encoding="utf-8").replace("depot.jsonl", "depot_2.jsonl"), encoding="utf-8"
+    )
+    done = run(invoke, "unseen", seen, "--on", f"{unseen}.toml", "--method", "climb", "--max-evaluations", "100")
+    assert (done.stderr.count(UNASKED) > 0) == (told > 0), done.stderr
+
+
+@pytest.mark.slow
+def test_a_floor_that_rests_on_a_judge_alone_is_not_decided(invoke: Invoke) -> None:
+    caps = ("--method", "climb", "--floor", "0.2", "--max-evaluations", "300")
+    done = json.loads(run(invoke, "optimize", "inn,depot", *caps, "--json").stdout)
+    assert FOUND in done["best"]["prompt"]
+    assert {each["task"]: each["floor"]["held"] for each in done["members"]} == {"inn": "undecided", "depot": "held"}
+    shown = run(invoke, "optimize", "inn,depot", *caps).stdout
+    assert "its floor of 20 points is not decided: a judge says" in shown
+    assert "its floor of 20 points is held" in shown
+    judged = json.loads(run(invoke, "optimize", "inn,ferry", *caps, "--json").stdout)
+    assert {each["floor"]["held"] for each in judged["members"]} == {"undecided"}
+
+
+@pytest.mark.slow
+def test_what_scores_each_task_is_said_by_its_name(invoke: Invoke) -> None:
+    alone = run(invoke, "evaluate", "inn,depot")
+    beside = run(invoke, "evaluate", "inn,depot", "--prompt", START, "--prompt", FOUND)
+    told = json.loads(run(invoke, "evaluate", "inn,depot", "--prompt", START, "--prompt", FOUND, "--json").stdout)
+    for shown in (alone, beside):
+        assert "inn by rubric, depot by generation" in shown.stdout
+        assert "own_judges" not in shown.stdout
+    assert told["by_task"] == {"inn": "rubric", "depot": "generation"}
