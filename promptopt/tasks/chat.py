@@ -20,6 +20,7 @@ from promptopt.tasks.masking import Masker
 from promptopt.tasks.reading.chat_rows import Reading, conversations_of, is_log
 from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, ScoredTurns, examples_of, refusals, usable
 from promptopt.tasks.reading.files import read_rows
+from promptopt.tasks.reading.own_names import in_usual_names
 from promptopt.tasks.reading.row_numbers import row_at
 from promptopt.text import counted, normalise, shorten
 from promptopt.types import ChatRole
@@ -137,9 +138,13 @@ def _malformed_calls(path: Path, cleaned: Sequence[Cleaned]) -> list[str]:
 
 def _read_conversations(logs: Logs) -> Reading:
     """The conversations, with their demands where those are meant: a log may have a member of that name by chance."""
+    # What is a log by its own names needs no others, and a file may be long.
+    own = bool(logs.speakers) and not holds_chats(logs.data)
+    usual = in_usual_names(list(read_rows(logs.data)), logs.speakers, logs.group_by) if own else None
 
     def read(demands: str | None) -> Reading:
-        return conversations_of(enumerate(read_rows(logs.data), start=1), logs.speakers, logs.group_by, demands)
+        rows = read_rows(logs.data) if usual is None else map(usual, read_rows(logs.data))
+        return conversations_of(enumerate(rows, start=1), logs.speakers, logs.group_by, demands)
 
     # Read twice where it has to be: what stands under that name is known only once it was read.
     reading = read(DEMANDS)

@@ -15,6 +15,7 @@ from promptopt.tasks.reading.columns import ColumnRoles, Row, as_names, listed_c
 from promptopt.tasks.reading.conversations import messages_in
 from promptopt.tasks.reading.files import examples_from, read_rows
 from promptopt.tasks.reading.headers import looks_like_data
+from promptopt.tasks.reading.json_objects import list_of_tables
 from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.splits import SHARED, Pool
 from promptopt.tasks.target_kinds import TargetGuess, guess_of
@@ -112,10 +113,16 @@ def _answers_of(
     if target is None or (input is None and not rejected):
         raise ConfigError(
             f"which columns of {path} are input and target? it has {listed_columns(row)}; name both (only data with "
-            f"'chosen' and 'rejected' explains itself)"
+            f"'chosen' and 'rejected' explains itself){_or_who_speaks(row)}"
             f"{'; the first row looks like data: write one with names above it' if looks_like_data(path, row) else ''}"
         )
     return target, rejected
+
+
+def _or_who_speaks(row: Row) -> str:
+    """What else such a row may be: a turn with its conversation, or a list of turns, by names that nobody knows."""
+    turns = len(row) > 2 or any(list_of_tables(value) for value in row.values())
+    return "; if it is a log of chats, say who speaks: --speaker NAME=user --speaker OTHER=assistant" if turns else ""
 
 
 def _asked_of(path: Path, row: Row) -> dict[str, str]:

@@ -6,7 +6,8 @@ Strict where `conversations.py` is not: what cannot be sent to a model as it was
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -34,6 +35,10 @@ _ROLE_OF_CLASS: Mapping[str, str] = {"humanmessage": "human", "aimessage": "ai",
 """The classes of LangChain's messages."""
 _CONTENT_FIELDS = ("content", "value", "tool_calls", "function_call", "parts", "blocks")
 """Members of which a model's message has one."""
+_LONGEST_NAME = 40
+"""Characters of a speaker's name. Ours."""
+_MOST_NAMES = 5
+"""Unknown speakers of one conversation that are told. Ours."""
 _TURN_END_TOKEN = re.compile(r"\s*(?:<\|(?:endoftext|im_end|eot_id|end|return)\|>|</s>|<end_of_turn>)\s*\Z")
 """The mark with which a model ends, where a log has it in the text."""
 # So many letters of it: a text that only speaks of such addresses holds fewer.
@@ -68,8 +73,14 @@ def placed_messages(
     if speakers is not None:
         named = {name.casefold(): role for name, role in speakers.items()}
     found: list[tuple[Message, int]] = []
+    unknown: dict[str, None] = {}
     for place, entry in enumerate(entries):
-        for message in _messages(entry, named):
+        try:
+            spoken = _messages(entry, named)
+        except _UnknownSpeaker as cause:
+            unknown[cause.name] = None
+            continue
+        for message in spoken:
             written_out = _WRITTEN_OUT.search(message.content)
             if written_out:
                 raise Unusable(f"a text holds the bytes of an {written_out[1]} (images, sounds and files are not read)")
@@ -80,7 +91,31 @@ def placed_messages(
                 found[-1] = replace(before, tool_calls=(*before.tool_calls, *message.tool_calls)), first
             else:
                 found.append((message, place))
+    if unknown:
+        raise Unusable(_unknown_said(list(unknown)[:_MOST_NAMES], {message.role for message, _ in found}))
     return tuple(found)
+
+
+class _UnknownSpeaker(Unusable):
+    """One whom nobody knows, by `name`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def _unknown_said(names: Sequence[str], known: Collection[ChatRole]) -> str:
+    """Who of a conversation nobody knows, and what to type: whoever speaks first asks, where no user is known."""
+    roles = ["assistant" if at or "user" in known else "user" for at in range(len(names))]
+    shown = ", ".join(repr(name[:_LONGEST_NAME]) for name in names)
+    # A longer one is no name, and cut it would be another.
+    typed = " ".join(
+        f"--speaker {shlex.quote(f'{name}={role}')}"
+        for name, role in zip(names, roles, strict=True)
+        if len(name) <= _LONGEST_NAME
+    )
+    said = f"the speaker {shown} is unknown" if len(names) == 1 else f"the speakers {shown} are unknown"
+    return f"{said} (say who {'it is' if len(names) == 1 else 'they are'}, such as {typed})" if typed else said
 
 
 def answered_by_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -98,7 +133,7 @@ def role_of(said: str, speakers: Mapping[str, ChatRole]) -> ChatRole:
     if not name:
         raise Unusable("a turn does not say who speaks (fill in its role, or leave the conversation out)")
     if role is None:
-        raise Unusable(f"the speaker {said[:40]!r} is unknown (say who it is: --speaker {said.strip()[:40]!r}=user)")
+        raise _UnknownSpeaker(said.strip())
     return role
 
 

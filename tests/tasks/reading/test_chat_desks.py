@@ -142,7 +142,9 @@ def test_desks_are_read_as_they_were_said_without_what_no_customer_saw(
 def test_who_speaks_in_a_chat_of_liveagent_is_asked_for_where_no_mail_tells(tmp_path: Path) -> None:
     chat = [group("C", "c1", ("c1", "M", ASKED), ("a1", "M", ANSWERED))]
     reading = read(tmp_path / "chat.json", chat)
-    assert list(reading.refused) == ["the speaker 'c1' is unknown (say who it is: --speaker 'c1'=user)"]
+    assert list(reading.refused) == [
+        "the speakers 'c1', 'a1' are unknown (say who they are, such as --speaker c1=user --speaker a1=assistant)"
+    ]
     told = conversations_of(enumerate(read_rows(tmp_path / "chat.json")), {"c1": "user", "a1": "assistant"})
     assert said(told) == [FOUR[:2]]
 
