@@ -171,6 +171,9 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
         table = {"role": kind, **{name: value for name, value in cast("dict[str, object]", inner).items()
                                   if name != "type"}}  # fmt: skip
     said = table.get("role", table.get("from", table.get("type")))
+    if said == "placeholder" and not any(name in table for name in _CONTENT_FIELDS):
+        # Langfuse's prompts have them, and `name` them.
+        raise Unusable(f"the place {str(table.get('name'))[:40]!r} for messages is not filled (log what was sent)")
     if not isinstance(said, str):
         raise Unusable(f"an entry is no message ({shortened_entry(entry)})")
     content = _message_content(table)

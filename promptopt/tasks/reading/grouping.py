@@ -50,8 +50,7 @@ def group_of(row: Row, number: int, group_by: str | None) -> str | None:
             raise Unusable(f"it has no {group_by!r} to group by")
         return found
     # LangSmith calls the project of a run its session.
-    of_project = "run_type" in row and ("trace_id" in row or "dotted_order" in row)
-    own = {key: value for key, value in row.items() if not (of_project and key == "session_id")}
+    own = {key: value for key, value in row.items() if not ("run_type" in row and key == "session_id")}
     for names in (SESSIONS, ("session", "thread"), _TRACES):
         for place in (own, *list(places(row))[1:]):
             named = {joined_words(key): value for key, value in place.items()}

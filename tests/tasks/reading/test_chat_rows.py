@@ -206,6 +206,14 @@ def test_a_result_of_a_tool_may_be_any_json(content: object) -> None:
     assert json.loads(only({"messages": rows}).messages[3].content) == content
 
 
+def test_a_place_for_messages_that_nothing_fills_is_no_speaker() -> None:
+    row = {"messages": [{"role": "user", "content": "hi"}, {"type": "placeholder", "name": "history"}, LAST]}
+    assert list(read(row).refused) == ["the place 'history' for messages is not filled (log what was sent)"]
+    assert "'placeholder' is unknown" in next(
+        iter(read({"messages": [{"role": "placeholder", "content": "x"}]}).refused)
+    )
+
+
 def test_an_unknown_speaker_is_named_and_can_be_told() -> None:
     row = {"messages": [{"role": "user", "content": "hi"}, {"role": "narrator", "content": "Later."}]}
     (reason,) = read(row).refused

@@ -26,6 +26,7 @@ HELLO = turns("Hi", "Hello!")
     [
         ({"run_type": "llm", "trace_id": "t", "session_id": "project"}, "t"),
         ({"run_type": "llm", "trace_id": "t", "session_id": "project", "extra": {"metadata": {"thread_id": "s"}}}, "s"),
+        ({"run_type": "llm", "session_id": "project"}, "row 1"),
         ({"trace_id": "t", "session_id": "s"}, "s"),
         ({"traceId": "t"}, "t"),
         ({"span_attributes": {"type": "llm"}, "root_span_id": "r"}, "r"),
