@@ -5,7 +5,8 @@ evaluator = "rubric"     or checklist, versus, equivalence, panel, weighted; by 
 criteria, file, levels, low, high, reference, reasons, draws, score_by     of a rubric; `file` beside the task file
 items, weights, critical                                                    of a checklist
 by, size                                                                    of a panel
-[judge.weights] [judge.rubric] [judge.checklist] [judge.clauses]            of a mix
+[judge.rubric] [judge.checklist] [judge.versus] [judge.panel]               the same, each in a table of its own
+[judge.weights] [judge.clauses]                                             of a mix
 """
 
 from __future__ import annotations
@@ -22,32 +23,52 @@ _OF_PANEL = ("by", "size")
 
 
 def judge_of(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings as evaluators read them. Raises DataError for a file that cannot be read, ConfigError for two."""
+    """The settings as evaluators read them. Raises DataError for a file that cannot be read.
+
+    Raises ConfigError for a rubric said twice, and where what several evaluators ask is said, and not which is meant.
+    """
     if not table:
         return {}
     plain = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
     nested = {name: dict(cast("Mapping[str, Any]", value)) for name, value in table.items() if name not in plain}
-    named = str(plain.pop("evaluator", _judge_kind(plain, nested)))
+    named = str(plain.pop("evaluator")) if "evaluator" in plain else _judge_kind(path, plain, nested)
     # A list of weights is a checklist's; as a table, those of a mix, they are among `nested`.
     checklist = {name: plain.pop(name) for name in (*_OF_CHECKLIST, "weights") if name in plain}
-    panel = {name: plain.pop(name) for name in _OF_PANEL if name in plain}
+    panel = {**{name: plain.pop(name) for name in _OF_PANEL if name in plain}, **nested.pop("panel", {})}
+    versus = _with_criteria(path, nested.pop("versus", {}))
     rubric = _with_criteria(path, {**plain, **nested.pop("rubric", {})})
     # Said once for the judge, whichever way it is asked.
     shared = {name: value for name, value in rubric.items() if name in ("reference", "max_tokens")}
     found: dict[str, Any] = {"evaluator": named, **nested}
     found["rubric"] = rubric
     found["checklist"] = {**shared, **checklist, **nested.get("checklist", {})}
-    found["versus"] = {name: rubric[name] for name in ("criteria", "reference", "max_tokens") if name in rubric}
+    pairwise = {name: rubric[name] for name in ("criteria", "reference", "max_tokens") if name in rubric}
+    found["versus"] = {**pairwise, **versus}
     found["panel"] = panel
     return {name: _frozen(value) for name, value in found.items()}
 
 
-def _judge_kind(plain: Mapping[str, Any], nested: Mapping[str, Any]) -> str:
+def _judge_kind(path: Path, plain: Mapping[str, Any], nested: Mapping[str, Any]) -> str:
+    """The evaluator that is meant where none is named."""
     if "weights" in nested:
         return "weighted"
-    if "size" in plain or "by" in plain:
+    if "clauses" in nested:
+        raise ConfigError(f"{path}: [judge.clauses] count in a mix alone; say with [judge.weights] how much")
+    given = {
+        "rubric": "criteria" in plain or "file" in plain or "rubric" in nested,
+        "checklist": "items" in plain or "checklist" in nested,
+        "versus": "versus" in nested,
+    }
+    asked = [name for name, said in given.items() if said]
+    # A panel says with `by` which of them its judges are asked.
+    if "size" in plain or "by" in plain or "panel" in nested:
         return "panel"
-    return "checklist" if "items" in plain and "criteria" not in plain and "file" not in plain else "rubric"
+    if len(asked) > 1:
+        raise ConfigError(
+            f"{path}: [judge] says what {' and '.join(asked)} ask, and not which is meant; add evaluator = "
+            f'"{asked[0]}" or another, or mix them with [judge.weights]'
+        )
+    return asked[0] if asked else "rubric"
 
 
 def _with_criteria(path: Path, rubric: dict[str, Any]) -> dict[str, Any]:

@@ -182,6 +182,20 @@ class _ChecklistTable(TypedDict, total=False):
 
 
 @_strict
+class _VersusTable(TypedDict, total=False):
+    criteria: _Filled
+    file: _Path
+    reference: bool
+    max_tokens: _Count
+
+
+@_strict
+class _PanelTable(TypedDict, total=False):
+    by: Literal["rubric", "checklist"]
+    size: Annotated[int, Field(ge=2, le=5), "a whole number from 2 to 5"]
+
+
+@_strict
 class _ClausesTable(TypedDict, total=False):
     must_contain: _Texts
     must_not_contain: _Texts
@@ -198,15 +212,15 @@ class _WeightsTable(TypedDict, total=False):
 
 
 @_strict
-class _JudgeTable(_RubricTable, total=False):
+class _JudgeTable(_RubricTable, _PanelTable, total=False):
     evaluator: Literal["generation", "rubric", "checklist", "versus", "equivalence", "panel", "weighted"]
     items: _Items
     weights: Annotated[list[_Weight], "a list of numbers, one for each item"] | _WeightsTable
     critical: Annotated[list[_Count], "a list of the numbers of items, from 1"]
-    by: Literal["rubric", "checklist"]
-    size: Annotated[int, Field(ge=2, le=5), "a whole number from 2 to 5"]
     rubric: _RubricTable
     checklist: _ChecklistTable
+    versus: _VersusTable
+    panel: _PanelTable
     clauses: _ClausesTable
 
 

@@ -84,8 +84,11 @@ def _functions(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _companions(path: Path, table: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     """The files of any text, a private key's or a process's environment too, that the task would have read."""
-    for key, name in (("[judge] file", "file"), ("[contract] output_schema", "output_schema")):
-        named = table.get(key.split("]")[0][1:], {}).get(name)
+    judge = table.get("judge", {})
+    own = {f"judge.{name}": each for name, each in judge.items() if isinstance(each, Mapping)}
+    rubrics = [(f"[{name}] file", each.get("file")) for name, each in {"judge": judge, **own}.items()]
+    schema = ("[contract] output_schema", table.get("contract", {}).get("output_schema"))
+    for key, named in (*rubrics, schema):
         if isinstance(named, str) and "\0" not in named:
             yield key, path.parent / named
 

@@ -244,7 +244,15 @@ SCHEMA = NAMED + '[contract]\noutput_schema = "{}"\n'
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("text", "key"), [(RUBRIC, r"\[judge\] file"), (SCHEMA, r"\[contract\] output_schema")])
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (RUBRIC, r"\[judge\] file"),
+        (SCHEMA, r"\[contract\] output_schema"),
+        (RUBRIC.replace("[judge]", "[judge.rubric]"), r"\[judge.rubric\] file"),
+        (RUBRIC.replace("[judge]", "[judge.versus]"), r"\[judge.versus\] file"),
+    ],
+)
 @pytest.mark.parametrize("named", ["../secret", "{outside}", "link", "sub/../../secret"])
 def test_a_rubric_or_schema_outside_the_folder_is_not_read_unasked(
     tmp_path: Path, text: str, key: str, named: str
