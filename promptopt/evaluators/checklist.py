@@ -118,7 +118,7 @@ class Checklist:
             found = dict(zip(order, word.read, strict=True))
             # In the order of the items, whatever order the judge saw.
             kept = [found[at] for at in range(len(self.items))]
-            self.watches[role].note(reply, "".join("-+"[each] for each in kept), "", ask)
+            self.watches[role].note(reply, ", ".join("yes" if each else "no" for each in kept), "", ask)
             scores.append(self._scored(reply, kept, word.reason))
         return scores
 

@@ -63,12 +63,13 @@ class Mask:
         """`text` masked; the slots of a template in it stay."""
         # The longest first: a first name would be taken out of a whole one, and leave the rest.
         for value in sorted(self.personal, key=lambda each: (-len(each), each)):
-            for whole in dict.fromkeys((value, _untitled(value))):
+            for whole in dict.fromkeys((value, _untitled(value), _in_order(_untitled(value)))):
                 text = self._listed(text, pattern_of(whole), value, self.personal[value])
         # Whole names first, everywhere: then the parts by which people call each other.
         for value, kind in self.personal.items():
             for part in _parts_of_name(value, kind):
-                text = self._listed(text, re.compile(rf"(?<!\w){re.escape(part)}(?!\w)"), value, kind)
+                spelt = re.sub("['’]", "['’]", re.escape(part))
+                text = self._listed(text, re.compile(rf"(?<!\w){spelt}(?!\w)"), value, kind)
         own = self.masker.own.casefold()
         pieces: list[str] = []
         past = 0
@@ -122,9 +123,24 @@ def _untitled(value: str) -> str:
     return " ".join(words) if len(words) > 1 else value
 
 
+def _in_order(value: str) -> str:
+    """`Lee, Ann` as people write it elsewhere."""
+    last, comma, first = value.partition(",")
+    return f"{first.strip()} {last.strip()}" if comma and first.strip() and "," not in first else value
+
+
 def _parts_of_name(value: str, kind: str) -> list[str]:
-    """The words of a whole name by which somebody may be called alone."""
-    words = _untitled(value).split()
+    """The words of a whole name by which somebody may be called alone, in the cases in which names are written."""
+    words = [word.strip(",;.") for word in _untitled(value).split()]
     if _NAME_KIND not in kind.casefold() or len(words) < 2:
         return []
-    return [word for word in words if len(word) > 2 and word[0].isupper() and word.replace("-", "").isalpha()]
+    # Of a name in small letters all words are names; elsewhere such a one is `van`.
+    small = not any(word[:1].isupper() for word in words)
+    called = [
+        word
+        for word in words
+        if len(word) > 2 and (small or word[0].isupper()) and re.sub(r"['’-]", "", word).isalpha()
+    ]
+    return list(
+        dict.fromkeys(each for word in called for each in (word[0].upper() + word[1:], word.capitalize(), word.upper()))
+    )

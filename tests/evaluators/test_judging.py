@@ -220,6 +220,12 @@ def test_a_judge_that_cannot_be_read_or_says_the_same_of_all_is_told_of() -> Non
     ]
 
 
+def test_what_a_checklist_says_of_all_is_told_in_words() -> None:
+    door = ask(yes_no(True, False, True))
+    Checklist(TASK, ("one?", "two?", "three?")).score(cells(25), door)
+    assert any("the judge said yes, no, yes of each of the first 20" in told for told in door.warned), door.warned
+
+
 def test_a_judge_that_says_the_same_of_equal_replies_is_not_complained_of() -> None:
     door = ask('{"score": 5}', replies=lambda _: "Yes.")
     Rubric(TASK).score(cells(60), door)
