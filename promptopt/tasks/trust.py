@@ -84,10 +84,14 @@ def _functions(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _companions(path: Path, table: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     """The files of any text, a private key's or a process's environment too, that the task would have read."""
-    judge = table.get("judge", {})
-    own = {f"judge.{name}": each for name, each in judge.items() if isinstance(each, Mapping)}
-    rubrics = [(f"[{name}] file", each.get("file")) for name, each in {"judge": judge, **own}.items()]
-    schema = ("[contract] output_schema", table.get("contract", {}).get("output_schema"))
+    judge: Mapping[str, Any] = table.get("judge", {})
+    own = {
+        f"judge.{name}": cast("Mapping[str, Any]", each) for name, each in judge.items() if isinstance(each, Mapping)
+    }
+    rubrics: list[tuple[str, Any]] = [
+        (f"[{name}] file", each.get("file")) for name, each in {"judge": judge, **own}.items()
+    ]
+    schema: tuple[str, Any] = ("[contract] output_schema", table.get("contract", {}).get("output_schema"))
     for key, named in (*rubrics, schema):
         if isinstance(named, str) and "\0" not in named:
             yield key, path.parent / named
