@@ -103,6 +103,7 @@ TESTS = {
     "operators/losses": ["tests/operators/test_losses.py", f"{GOLDEN}[pmpo]"],
     "operators/masks": ["tests/operators/test_masks.py", f"{GOLDEN}[pmpo]"],
     "operators/quotes": ["tests/operators/test_quotes.py", f"{GOLDEN}[ape]"],
+    "operators/recorded_calls": ["tests/operators/test_recorded_calls.py"],
     "operators/reflect": ["tests/operators/test_reflect.py", f"{GOLDEN}[apo]", "tests/optimizers/apo"],
     "operators/replies": ["tests/operators/test_replies.py"],
     "operators/rewrite": [

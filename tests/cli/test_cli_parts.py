@@ -116,7 +116,7 @@ def test_a_name_that_is_no_program_is_refused_with_a_sentence(
         ("name = input('who? ')\n", "line 1 of {path} raises EOFError"),
         ("import sys\nsys.exit('bye')\n", "line 2 of {path} raises SystemExit: bye"),
         ("def program(:\n", "line 1 of {path} raises SyntaxError"),
-        ("import no_such_library\n", "No module named 'no_such_library'"),
+        ("import no_such_library\n", "needs the module 'no_such_library', which is not installed; install it"),
     ],
 )
 @pytest.mark.parametrize("as_metric", [False, True], ids=["program", "metric"])
