@@ -229,11 +229,11 @@ def _result_of_trial(
         warnings=(*_of_task(run.task, criterion), *run.warnings),
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.account.by_role.items()},
-        members=() if winner == run.initial else _members(trial, scores),
+        members=() if winner == run.initial else _member_gains(trial, scores),
     )  # fmt: skip
 
 
-def _members(trial: Trial, scores: tuple[Sequence[Score], Sequence[Score]]) -> tuple[MemberGain, ...]:
+def _member_gains(trial: Trial, scores: tuple[Sequence[Score], Sequence[Score]]) -> tuple[MemberGain, ...]:
     """What the winner gains on each of several tasks."""
     task = trial.run.task
     judged = judged_of(getattr(task, "members", ()), trial.criterion.evaluator)

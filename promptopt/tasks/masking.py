@@ -63,7 +63,7 @@ class Mask:
         """`text` masked; the slots of a template in it stay."""
         # The longest first: a first name would be taken out of a whole one, and leave the rest.
         for value in sorted(self.personal, key=lambda each: (-len(each), each)):
-            for whole in dict.fromkeys((value, _untitled(value), _in_order(_untitled(value)))):
+            for whole in dict.fromkeys((value, _untitled(value), _given_name_first(_untitled(value)))):
                 text = self._listed(text, pattern_of(whole), value, self.personal[value])
         # Whole names first, everywhere: then the parts by which people call each other.
         for value, kind in self.personal.items():
@@ -123,7 +123,7 @@ def _untitled(value: str) -> str:
     return " ".join(words) if len(words) > 1 else value
 
 
-def _in_order(value: str) -> str:
+def _given_name_first(value: str) -> str:
     """`Lee, Ann` as people write it elsewhere."""
     last, comma, first = value.partition(",")
     return f"{first.strip()} {last.strip()}" if comma and first.strip() and "," not in first else value
