@@ -23,7 +23,7 @@ CAPS = ("--max-evaluations", "200", "--model", "scripted", "--method", "climb")
 
 @pytest.fixture
 def model() -> Scripted:
-    """Right in half of the examples, and in all of them under a system prompt that says `carefully`."""
+    """Right in half of the examples, of green in a quarter, and in all under a system prompt that says `carefully`."""
 
     # The first breaks the contract, the second is said twice.
     written = chain(("Tell me of it.", "Name it.", "Name it.", "Name it slowly.", "Speak thoroughly."), repeat("Say."))
@@ -41,7 +41,8 @@ def model() -> Scripted:
         if "<prompt>" in text:
             return f"<prompt>{FOUND if 'serve many' in text else 'Say thoroughly what it is.'}</prompt>"
         item = text.rpartition("item ")[2].split()
-        right = "carefully" in text or "thoroughly" in text or int(item[0]) % 4 < 2
+        known = 1 if "green item" in text else 2
+        right = "carefully" in text or "thoroughly" in text or int(item[0]) % 4 < known
         return item[1] if right else "none"
 
     return Scripted(answer, name="scripted/one")
