@@ -50,6 +50,12 @@ def test_without_labels_or_answers_there_is_none() -> None:
     assert macro_f1(("yes", "no"), []) is None
 
 
+def test_a_label_that_is_neither_right_nor_answered_anywhere_takes_nothing_off() -> None:
+    assert macro_f1(("yes", "no", "maybe"), BALANCED) == 1.0
+    # Answered once it is there, and nobody was right by it.
+    assert macro_f1(("yes", "no", "maybe"), [*BALANCED[1:], ("yes", "maybe")]) == pytest.approx((18 / 19 + 1 + 0) / 3)
+
+
 def test_a_label_that_is_always_said_of_a_rare_other_is_seen() -> None:
     answered = [("no", "no")] * 18 + [("yes", "no")] * 2
     assert macro_f1(("yes", "no"), answered) == pytest.approx(36 / 38 / 2)

@@ -21,5 +21,12 @@ def f1_of(label: str, answered: Iterable[Answered]) -> float:
 
 
 def macro_f1(labels: Sequence[str], answered: Sequence[Answered]) -> float | None:
-    """The mean of `f1_of` over the labels that a task declares: what cannot be read is no label more. None for none."""
-    return sum(f1_of(label, answered) for label in labels) / len(labels) if labels and answered else None
+    """The mean of `f1_of` over those of a task's labels that are right or answered somewhere; None without labels.
+
+    What cannot be read is no label more. Where none of the labels is there it is 0.
+    """
+    if not labels or not answered:
+        return None
+    # Few examples may lack a rare label, which nobody can then be asked for.
+    there = [label for label in labels if any(label in pair for pair in answered)]
+    return sum(f1_of(label, answered) for label in there) / len(there) if there else 0.0
