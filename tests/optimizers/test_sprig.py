@@ -17,7 +17,7 @@ from promptopt.binding.models import Models
 from promptopt.errors import ConfigError, DataError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.sprig.bandit import Credits
-from promptopt.optimizers.sprig.corpus import CATEGORIES, Component, fault, own_corpus, read_corpus
+from promptopt.optimizers.sprig.corpus import CATEGORIES, Component, corpus_of, fault, own_corpus, read_corpus
 from promptopt.optimizers.sprig.edits import Candidates, ComponentEdit, enumerated, text_of_parts
 from promptopt.optimizers.sprig.method import Sprig, texts_in_list
 from promptopt.optimizers.sprig.plan import SprigPlan, affordable
@@ -243,6 +243,16 @@ def test_an_empty_corpus_and_a_bad_component_are_errors_before_any_call(tmp_path
             Sprig(**wrong)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="line 2: not UTF-8 text"):
         Sprig(corpus=str(tmp_path / "latin.jsonl"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["unix", "windows", "old mac"])
+def test_a_corpus_is_read_whatever_ends_its_lines(end: str, tmp_path: Path) -> None:
+    # Within a text it is part of it, though other readers take it for the end of a line.
+    lines = [json.dumps({"id": name, "text": f"Be {name}\u2028now.", "category": "style"}, ensure_ascii=False)
+             for name in ("kind", "brief")]  # fmt: skip
+    (tmp_path / "own.jsonl").write_bytes("".join(f"{line}{end}" for line in lines).encode("utf-8-sig"))
+    found = corpus_of(str(tmp_path / "own.jsonl"), ())
+    assert [each.text for each in found] == ["Be kind\u2028now.", "Be brief\u2028now."]
 
 
 @pytest.mark.parametrize(

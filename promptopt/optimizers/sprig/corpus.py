@@ -103,7 +103,7 @@ def corpus_of(path: str, texts: Sequence[str]) -> tuple[Component, ...]:
     found: list[Component] = []
     if path:
         try:
-            lines = Path(path).read_bytes().split(b"\n")
+            lines = Path(path).read_bytes().splitlines()
         except OSError as cause:
             raise DataError(f"the corpus {path} cannot be read ({cause}); check the path") from cause
         found += read_corpus(path, [_utf8_line(path, number, line) for number, line in enumerate(lines, start=1)])
