@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
@@ -61,6 +63,13 @@ def test_every_command_and_option_says_what_it_does(name: str, invoke: Invoke) -
     assert result.exit_code == 0
     # A line that ends in "..." is a description too long for the list of commands.
     assert "...\n" not in result.stdout.partition("Commands:")[2]
+
+
+def test_the_help_of_evaluator_names_each_that_comes_along(invoke: Invoke) -> None:
+    said = next(parameter.help for parameter in dict(commands())["optimize"].params if parameter.name == "evaluator")
+    own = [found.name for found in entry_points(group="promptopt.evaluators") if found.value.startswith("promptopt.")]
+    assert len(own) > 5
+    assert [name for name in own if name not in re.findall(r"[a-z_]+", said)] == []
 
 
 @pytest.mark.parametrize(
