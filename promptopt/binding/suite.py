@@ -16,7 +16,7 @@ from promptopt.arguments import checked
 from promptopt.errors import ConfigError
 from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import Generation, reader_of, writes_decimal_commas
-from promptopt.evaluators.judging import options_of
+from promptopt.evaluators.judging import as_in_its_task, options_of
 from promptopt.evaluators.own_judges import OWN_JUDGES
 from promptopt.evaluators.weighted import ALONE, Weighted
 from promptopt.protocols import Metric, Reader
@@ -48,8 +48,7 @@ class ByTask:
         answer = read(reply)
         if answer is None:
             return Score(0.0, reply, parsed=False, feedback="no answer could be read")
-        # As the task's own metric knows it: by its fields, and not laid out as messages.
-        found = metric(answer, example if example.source is None else example.source)
+        found = metric(answer, as_in_its_task(example))
         if isinstance(found, Score):
             return replace(found, output=reply, answer=answer)
         value, feedback = found if isinstance(found, tuple) else (float(found), "")

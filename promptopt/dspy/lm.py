@@ -31,9 +31,6 @@ SAMPLED_BY = frozenset(("temperature", "top_p", "max_tokens", "stop"))
 NAMED = "_promptopt_named"
 """Where an LM of somebody's own class keeps what its calls name."""
 
-SET = " as set"
-"""Behind the name of a model that is asked at its own temperature."""
-
 THINKING = 16_000
 """Tokens that OpenAI's reasoning models are left, as what they think counts: DSPy makes none with fewer."""
 

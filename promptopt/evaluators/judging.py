@@ -105,7 +105,10 @@ def said_in(reply: str) -> str:
 
 
 def as_in_its_task(example: Example) -> Example:
-    """An example of one of several tasks as its own task has it: what is sent holds the user prompt being searched."""
+    """An example of one of several tasks as its own metric and judge know it, and people read it.
+
+    It is laid out as messages, which hold the user prompt that is being searched.
+    """
     return example if example.source is None else example.source
 
 

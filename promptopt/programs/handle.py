@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 
 from promptopt.errors import ConfigError
@@ -131,10 +131,6 @@ class ModelHandle:
     def sampling(self) -> Sampling:
         """What is used where a call names none."""
         return self._sampling
-
-    def with_sampling(self, **changes: Any) -> Sampling:
-        """The handle's own sampling with some of it changed, to be handed to a call."""
-        return replace(self._sampling, **changes)
 
 
 def _checked_content(given: object) -> Content:

@@ -58,6 +58,13 @@ def searched(home: Path, student: dspy.Module, lm: Any, **given: Any) -> Any:
         )
 
 
+def sent_alone(server: Server, student: dspy.Module, lm: Any) -> dict[str, Any]:  # noqa: F811
+    """What the server is sent where the program runs by itself."""
+    with dspy.context(lm=lm):
+        student(question="alone")
+    return server.bodies.pop()
+
+
 @pytest.mark.parametrize(
     "forward",
     [
@@ -81,9 +88,7 @@ def test_what_a_call_names_is_sent_within_a_run_and_replayed(
     made_with: dict[str, Any],
 ) -> None:
     student, lm = asking(forward), server.lm(**made_with)
-    with dspy.context(lm=lm):
-        student(question="alone")
-    alone = server.bodies.pop()
+    alone = sent_alone(server, student, lm)
     best = searched(tmp_path, student, lm)
     assert best.promptopt.result.start.test.score == 1.0
     assert all(body == alone for body in server.bodies), (alone, server.bodies[0])
@@ -111,9 +116,7 @@ def test_a_request_of_dspys_is_sent_within_a_run_as_it_stands(
     made_with: dict[str, Any],
 ) -> None:
     student, lm = asking(forward), server.lm(**made_with)
-    with dspy.context(lm=lm):
-        student(question="alone")
-    alone = server.bodies.pop()
+    alone = sent_alone(server, student, lm)
     # DSPy sends nothing that the LM was made with.
     assert not {"top_p", "max_tokens", "max_completion_tokens", "stop", "presence_penalty"} & {*alone}
     best = searched(tmp_path, student, lm)
