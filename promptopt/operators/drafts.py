@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from promptopt.operators.exemplars import INSTRUCTION_MARK
+from promptopt.operators.other_words import PLACEHOLDER
 from promptopt.operators.reflect import BESIDE, tag_pattern
 from promptopt.operators.refusals import answers, changes_nothing, concerns_instructions, criticises, refuses
 from promptopt.operators.replies import Form, debris, tidy
@@ -18,8 +19,6 @@ _STRUCTURE = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos)>", re.IGNORECASE
 )
 """What chat templates read as the end of a message, or the start of another."""
-_PLACEHOLDER = re.compile(r"(?<![\\A-Za-z0-9_}^])\{\{?\s*([^\W\d]\w*)\s*\}\}?")
-r"""`{name}` and `{{ name }}`, but not the braces of \boxed{answer} or x^{n}. Chinese has no blank before it."""
 SAME = "same as its parent"
 """Why a text is of no use that says nothing new."""
 _UNFILLED = re.compile(
@@ -40,7 +39,7 @@ def texts_beside_prompt(task: Task, prompt: Prompt) -> list[str]:
 
 def placeholders(text: str) -> list[str]:
     """The placeholders in a text as they stand there, each once, in order."""
-    return list(dict.fromkeys(found.group() for found in _PLACEHOLDER.finditer(text)))
+    return list(dict.fromkeys(found.group() for found in PLACEHOLDER.finditer(text)))
 
 
 def edit_limit(section: str, longest: int, count_tokens: Callable[[str], int]) -> int:
@@ -80,7 +79,7 @@ def unusable(
     if criticises(text) and not (criticises(parent) or concerns_instructions((parent, *own))):
         return "criticises its parent"
     # By name: braces may be doubled or hold blanks, and stand for the same input.
-    before, after = set(_PLACEHOLDER.findall(parent)), set(_PLACEHOLDER.findall(text))
+    before, after = set(PLACEHOLDER.findall(parent)), set(PLACEHOLDER.findall(text))
     if before - after:
         return "lost placeholder"
     if after - before:

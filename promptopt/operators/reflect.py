@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from promptopt.evaluators.generation import ANSWER_CHARACTERS
+from promptopt.operators.other_words import rewrites
 from promptopt.operators.refusals import refuses
 from promptopt.operators.replies import marked_off, unthought
 from promptopt.protocols import Task
@@ -129,7 +130,8 @@ _JSON = re.compile(r"\{|\[(?!\w{1,24}\])")
 def ask(run: Run, texts: Sequence[str], tag: str, wanted: int, sampling: Sampling, who: str) -> list[list[str]]:
     """For each text one call of the proposer, and the spans between its `<tag>` and `</tag>`: at most `wanted`.
 
-    Calls that gave fewer are asked once more, together, with a reminder of the contract; then what there is counts.
+    Calls that gave fewer are asked once more, together, with a reminder of the contract; then what there is counts. One
+    that was cut before any tag is not.
     Every reply that falls short is counted as rejected, under `who`. Equal texts are separate draws.
     """
     found = _ask_once(run, texts, tag, wanted, sampling, who)
@@ -150,7 +152,7 @@ def _reminder(tag: str, wanted: int) -> str:
 def _ask_once(
     run: Run, texts: Sequence[str], tag: str, wanted: int, sampling: Sampling, who: str
 ) -> list[list[str] | None]:
-    """The spans of each reply; None where the request can never fit the model, so that asking again is futile."""
+    """The spans of each reply; None where asking again is futile: it can never fit, or was cut before any."""
     found: list[list[str] | None] = []
     for reply in _generate(run, texts, tag, sampling):
         spans = read_tagged(reply, tag)[-wanted:]
@@ -158,7 +160,9 @@ def _ask_once(
             spans = [marked]
         if len(spans) < wanted:
             run.reject(f"{who}: {_shortfall(reply, spans)}")
-        found.append(None if reply.finish == "rejected" else spans)
+        # The same cap would cut the next thought, or ramble, too.
+        untold = reply.finish == "length" and not tag_pattern((tag,)).search(reply.text)
+        found.append(None if untold or reply.finish == "rejected" else spans)
     return found
 
 
@@ -169,22 +173,25 @@ def ask_whole(
     sampling: Sampling,
     who: str,
     *,
+    parents: Sequence[str] = (),
     bare: bool = False,
     closed: bool = False,
 ) -> list[str | None]:
     """For each text one call of the proposer, and what stands in the last `<tag>` of its reply; None for no use.
 
-    A reply without tags that marks its text off in another way is read by that (`marked_off`). Any other is asked for
-    once more, with a reminder; one that is cut short, refused or empty is dropped. `bare`: a whole reply without tags
-    is taken, unless it refuses or is JSON, as small models forget the tags but not the task. `closed`: only complete
-    pairs of tags count. What is dropped is counted under `who`. Equal texts are separate draws.
+    A reply without tags that marks its text off in another way is read by that (`marked_off`), and one that is nothing
+    but another wording of the text that it was to rewrite (`parents`, one for each) as it stands. Any other is asked
+    for once more, with a reminder; one that is cut short, refused or empty is dropped. `bare`: a whole reply without
+    tags is taken, unless it refuses or is JSON, as small models forget the tags but not the task. `closed`: only
+    complete pairs of tags count. What is dropped is counted under `who`. Equal texts are separate draws.
     """
     found: list[str | None] = [None] * len(texts)
 
     def take(indices: Sequence[int], asked: Sequence[str]) -> list[int]:
         untagged: list[int] = []
         for index, reply in zip(indices, _generate(run, asked, tag, sampling), strict=True):
-            found[index], why = _reply_text(reply, tag, bare, closed)
+            parent = parents[index] if parents else ""
+            found[index], why = _reply_text(reply, tag, bare=bare, closed=closed, parent=parent)
             if why:
                 run.reject(f"{who}: {why}")
             if why == _NO_TAGS:
@@ -201,7 +208,9 @@ def _generate(run: Run, texts: Sequence[str], tag: str, sampling: Sampling) -> l
     return [unthought(reply, tag) for reply in run.generate([(Message("user", text),) for text in texts], sampling)]
 
 
-def _reply_text(reply: Reply, tag: str, bare: bool = False, closed: bool = False) -> tuple[str | None, str]:
+def _reply_text(
+    reply: Reply, tag: str, *, bare: bool = False, closed: bool = False, parent: str = ""
+) -> tuple[str | None, str]:
     """(text, "") or (None, why not)."""
     if reply.finish not in ("stop", "length"):
         return None, reply.finish
@@ -213,11 +222,15 @@ def _reply_text(reply: Reply, tag: str, bare: bool = False, closed: bool = False
         said = strip_fence(reply.text)
         if refuses(said):
             return None, "refusal"
-        marked = marked_off(reply.text) if reply.finish == "stop" and not bare and not closed else None
-        if marked is not None:
-            said = marked
-        elif not bare or reply.finish != "stop":
-            return None, _NO_TAGS
+        # A thought or a ramble that met the cap meets it again: nobody pays for it twice.
+        if reply.finish != "stop":
+            return None, _shortfall(reply, ())
+        if not bare:
+            marked = None if closed else marked_off(reply.text)
+            plain = rewrites(reply.text, parent) if marked is None and not closed else marked
+            if plain is None:
+                return None, _NO_TAGS
+            said = plain
         if _JSON.match(said) and said.endswith(("}", "]")):
             return None, "JSON"
         if _PAGE.match(said):

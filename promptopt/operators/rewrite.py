@@ -34,12 +34,13 @@ def rewrites(
 ) -> list[Prompt | None]:
     """For each (parent, request) the parent with its editable part exchanged for what was written; None for no use.
 
-    The last complete `tag` pair of a reply counts; a reply without tags is asked for once more (`bare`, `closed`: as in
-    `reflect.ask_whole`). A text is dropped where it is empty, cut short or a refusal, or loses or adds a placeholder.
-    So is one of more than `longest` tokens, or a quarter more than a parent that is long itself. So is one that holds
-    one of the tags (`tags`: others of the contract), or repeats the request (`form`: what that says by itself). What is
-    dropped is counted under `who`. Labels, scores and quotes around a text are taken off, and every reply has space for
-    the longest parent. A text equal to its parent gives the parent. Equal requests are separate draws.
+    The last complete `tag` pair of a reply counts; a reply without tags is asked for once more, unless it is plainly
+    its parent in other words (`bare`, `closed`: as in `reflect.ask_whole`). A text is dropped where it is empty, cut
+    short or a refusal, or loses or adds a placeholder. So is one of more than `longest` tokens, or a quarter more than
+    a parent that is long itself. So is one that holds one of the tags (`tags`: others of the contract), or repeats the
+    request (`form`: what that says by itself). What is dropped is counted under `who`. Labels, scores and quotes around
+    a text are taken off, and every reply has space for the longest parent. A text equal to its parent gives the parent.
+    Equal requests are separate draws.
     """
     editable = run.task.editable
     texts = _generated_rewrites(
@@ -120,7 +121,8 @@ def _generated_rewrites(
     # Each section once: a count may have to ask an engine.
     sections = dict.fromkeys(parent[part] for parent, part, _ in asked)
     sampling = sized(sampling, max(map(run.count_tokens, sections), default=0))
-    texts = ask_whole(run, [request for _, _, request in asked], tag, sampling, who, bare=bare, closed=closed)
+    requests, parents = [request for *_, request in asked], [parent[part] for parent, part, _ in asked]
+    texts = ask_whole(run, requests, tag, sampling, who, parents=parents, bare=bare, closed=closed)
     found: list[str | None] = []
     for (parent, part, _), text in zip(asked, texts, strict=True):
         if text is None:

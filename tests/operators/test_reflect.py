@@ -204,10 +204,10 @@ def test_only_a_reply_without_tags_is_asked_for_again() -> None:
 
 
 def test_a_bare_reply_is_taken_where_it_may_be_one() -> None:
-    run = FakeRun("Answer well.", '["Answer well."]', "I cannot do that.", Reply("Answer", "length"), "Answer now.")
+    run = FakeRun("Answer well.", '["Answer well."]', "I cannot do that.", Reply("Answer", "length"))
     found = ask_whole(run, list("pqrs"), "reason", SAMPLING, "critic", bare=True)
-    assert found == ["Answer well.", None, None, "Answer now."]
-    assert run.rejected == {"critic: JSON": 1, "critic: refusal": 1, "critic: no tags": 1}
+    assert found == ["Answer well.", None, None, None]
+    assert run.rejected == {"critic: JSON": 1, "critic: refusal": 1, "critic: cut at length": 1}
 
 
 @pytest.mark.parametrize(

@@ -310,7 +310,7 @@ class OPRO:
         found = list[Proposal]()
         sampling = sized(sampling, run.count_tokens(start))
         # Independent samples of one request (paper): equal requests are counted draws.
-        for text in ask_whole(run, [meta] * plan.breadth, TAG, sampling, _WHO):
+        for text in ask_whole(run, [meta] * plan.breadth, TAG, sampling, _WHO, parents=[start] * plan.breadth):
             if text is None:
                 continue
             polished = polish(tidy(text, start))

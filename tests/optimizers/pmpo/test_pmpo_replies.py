@@ -67,7 +67,7 @@ def test_replies_off_their_form(tmp_path: Path, reply: Reply, reasons: dict[str,
         ('{"prompt": "Answer the question well."}', {"rewriter: JSON": 4}),
         ("  ", {"rewriter: empty": 4}),
         ("word " * 2000, {"rewriter: too long": 4}),
-        (Reply("Answer the question", "length"), {"rewriter: no tags": 8}),
+        (Reply("Answer the question", "length"), {"rewriter: cut at length": 4}),
     ],
 )
 def test_the_short_form_takes_replies_without_tags(tmp_path: Path, reply, reasons: dict[str, int]) -> None:
