@@ -22,6 +22,10 @@ BEST = "best policy"
 """What the best weights are kept under, by the digest that they follow from (`Training.state`)."""
 
 
+NO_LOSS = "the loss was no number"
+"""What a line of the record says of an update that changed nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What a policy wrote.
@@ -191,7 +195,13 @@ class Training:
         event = _Event(batch, digest([self.state, batch.said()]))
         told = json.loads(self._run.memo("policy update", step, event.after))
         self._add(event)
-        return Learned(**{name: math.nan if value is None else value for name, value in told.items()})
+        learned = Learned(**{name: math.nan if value is None else value for name, value in told.items()})
+        marked = len(self._events) - 1
+        if learned.diverged and marked in self._marks and marked > 0:
+            # Weights that are kept are known to be good by the next loss alone: these led to one that is no number.
+            del self._marks[marked]
+            self._open_anew()
+        return learned
 
     def mark(self) -> None:
         """Keep the weights of now, in the place of those kept before."""
@@ -216,13 +226,16 @@ class Training:
         place = next(place for place in range(len(self._history), -1, -1) if self._after(place) == state)
         self._events = self._history[:place]
         if self._applied > place:
-            # There is no way back but to begin anew, from the weights kept for that place or an earlier one.
-            self._policy = self._fresh = None
-            self._applied = 0
+            self._open_anew()
 
     def back(self) -> None:
-        """Return to the last mark, and learn half as fast from there."""
+        """Return to the last mark whose weights gave a loss, and learn half as fast from there."""
         self._add(_Event(None, digest([self.state, "back"])))
+
+    def _open_anew(self) -> None:
+        # There is no other way back: from the weights kept for the place that is wanted, or for an earlier one.
+        self._policy = self._fresh = None
+        self._applied = 0
 
     @property
     def name(self) -> str:

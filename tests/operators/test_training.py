@@ -215,6 +215,38 @@ def test_a_training_that_diverged_goes_back_to_the_last_mark_at_half_the_rate() 
     assert policy.rate == resumed.rate == 0.5
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_kept_weights_that_led_to_no_number_are_not_gone_back_to(killed: bool) -> None:
+    run, opened = FakeRun({}, Artifacts()), list[Counting]()
+
+    def another() -> Counting:
+        opened.append(Counting(fails_at=(3,)))
+        return opened[-1]
+
+    def trained() -> Training:
+        training = Training(run, another, "spec")  # type: ignore[arg-type]
+        training.learn(batch(1))
+        training.mark()
+        training.learn(batch(2))
+        # Kept, and sick: what is learned from there has no loss.
+        training.mark()
+        return training
+
+    training = trained()
+    if killed:
+        training = trained()
+        assert training.greedy().text == "[1, 2] at 1.0 for ''"
+    assert training.learn(batch(3)).diverged
+    training.back()
+    assert training.greedy().text == "[1] at 0.5 for ''"
+    # A replay comes to the same.
+    again = trained()
+    assert again.learn(batch(3)).diverged
+    again.back()
+    assert again.state == training.state
+    assert again.sample(5, 1)[0].text == "[1] ()"
+
+
 def test_the_best_weights_stay_while_others_are_kept_and_are_gone_back_to() -> None:
     run, opened = FakeRun({}, Artifacts()), list[Counting]()
 

@@ -22,7 +22,7 @@ from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.models.files.checkpoints import check_installed
 from promptopt.operators.drafts import SAME, edit_limit, unusable
 from promptopt.operators.replies import Form, tidy
-from promptopt.operators.training import Learned, Policy, Sample, Tokens, Training, TrainingBatch
+from promptopt.operators.training import NO_LOSS, Learned, Policy, Sample, Tokens, Training, TrainingBatch
 from promptopt.optimizers.align_pro.answers import ANSWERS, answers
 from promptopt.optimizers.align_pro.settings import TrainingSettings
 from promptopt.optimizers.align_pro.weighing import check_scale, round_note, weighed
@@ -262,13 +262,14 @@ class Trained:
 
     def _retreated(self) -> bool:
         """After a loss that is no number: back to the last weights at half the rate, once."""
-        if self._diverged:
+        again, self._diverged = self._diverged, True
+        # Also where it ends: what is taken away, and writes the text of the end, are weights that were good.
+        self._training.back()
+        if again:
             self._run.warn(
                 "the loss was no number again, so training ended; the rewrites found before stand: set train.rate lower"
             )
             return False
-        self._diverged = True
-        self._training.back()
         self._run.warn("the loss was no number: training went back to the last kept weights, at half the rate")
         return True
 
@@ -329,5 +330,5 @@ class Trained:
         order = self._ranked()
         reward = f"reward {sum(rewards) / len(rewards):.3f}, " if rewards else ""
         best = self._run.estimate(order[0], self._batch)
-        note = f"{what}, {reward}entropy {learned.entropy:.2f}, KL {learned.kl:.3f} nats, best {best.mean:.3f}"
-        self._run.record([best], order[:1], note)
+        told = NO_LOSS if learned.diverged else f"entropy {learned.entropy:.2f}, KL {learned.kl:.3f} nats"
+        self._run.record([best], order[:1], f"{what}, {reward}{told}, best {best.mean:.3f}")

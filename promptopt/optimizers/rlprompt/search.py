@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from promptopt.evaluators.style_reward import maxima_of
-from promptopt.operators.training import Learned, Sample, Tokens, Training, TrainingBatch
+from promptopt.operators.training import NO_LOSS, Learned, Sample, Tokens, Training, TrainingBatch
 from promptopt.optimizers.rlprompt.entries import Entry, Group, groups
 from promptopt.optimizers.rlprompt.inputs import PerInput
 from promptopt.optimizers.rlprompt.opening import open_policy, without_seeds
@@ -239,12 +239,13 @@ class PolicySearch:
     def _retreated(self) -> bool:
         """After a loss that is no number: back to the last weights at half the rate, once."""
         self._diverged += 1
+        # Also where it ends: the greedy prompt of the end is written by weights that were good.
+        self._training.back()
         if self._diverged > 1:
             self._run.warn(
                 "the loss was no number again, so training ended; the prompts found before stand: set learn.rate lower"
             )
             return False
-        self._training.back()
         self._run.warn("the loss was no number: training went back to the last kept weights, at half the rate")
         return True
 
@@ -257,9 +258,10 @@ class PolicySearch:
         order = self._ranking.order()
         best = run.estimate(order[0], held)
         reward = f"reward {math.fsum(rewards) / len(rewards):.1f}, " if rewards else ""
+        told = NO_LOSS if learned.diverged else f"entropy {learned.entropy:.2f}, kl {learned.kl:.2f}"
         note = (
             f"{number + 1} of {self._plan.promised(number + 1, run.evaluations_left())} updates, {reward}"
-            f"entropy {learned.entropy:.2f}, kl {learned.kl:.2f}, best dev {self._ranking.accuracy(order[0]):.2f}"
+            f"{told}, best dev {self._ranking.accuracy(order[0]):.2f}"
         )
         pool = [run.estimate(prompt, held) for prompt in self._ranking]
         self._ranking.offer(order)

@@ -159,6 +159,8 @@ def test_a_loss_that_is_no_number_goes_back_at_half_the_rate_once(tmp_path: Path
     twice = search(tmp_path / "twice", replace(SMALL, writer=Books(fails_at=(6, 7, 8, 9))))
     assert any("so training ended" in warning for warning in twice.warnings)
     assert twice.best.test is not None
+    # It ends with the weights that it went back to, which were good.
+    assert MADE[-1].log[-2:] == ["restore", "greedy"]
 
 
 def test_a_fit_whose_loss_is_no_number_twice_ends_the_training_and_tells_the_steps_it_took(tmp_path: Path) -> None:
@@ -166,6 +168,8 @@ def test_a_fit_whose_loss_is_no_number_twice_ends_the_training_and_tells_the_ste
     assert any("so training ended" in warning for warning in result.warnings)
     assert MADE[-1].log.count("learn") == 2
     assert any(step.note.startswith("2 steps of fitting") for step in result.steps)
+    assert not any("nan" in step.note for step in result.steps)
+    assert any("the loss was no number" in step.note for step in result.steps)
     assert not any(step.note.startswith("step ") for step in result.steps)
 
 
