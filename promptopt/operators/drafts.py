@@ -12,6 +12,7 @@ from promptopt.operators.refusals import answers, changes_nothing, concerns_inst
 from promptopt.operators.replies import Form, debris, tidy
 from promptopt.protocols import Task
 from promptopt.run import Run
+from promptopt.tasks.contract import contract_in
 from promptopt.text import normalise
 from promptopt.types import Prompt, Proposal
 
@@ -46,6 +47,16 @@ def edit_limit(section: str, longest: int, count_tokens: Callable[[str], int]) -
     """Tokens that an edit of `section` may have: `longest`, or a quarter more than the section has."""
     # An edit of a text that is longer than that already needs room for what it keeps.
     return max(longest, count_tokens(section) * 5 // 4)
+
+
+def words_allowed(task: Task, part: str, section: str, longest: int, count_tokens: Callable[[str], int]) -> int:
+    """The words that a request for an edit of `section`, the text of `part`, states as the most.
+
+    By `edit_limit`, and by what the task's contract allows: a text beyond that would be refused after it was paid for.
+    """
+    most, cap = edit_limit(section, longest, count_tokens), contract_in(task).most_tokens(part)
+    # A token is about three quarters of a word; two thirds leave a margin.
+    return max(1, (most if cap is None else min(most, cap)) * 2 // 3)
 
 
 def unusable(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from promptopt.operators.drafts import edit_limit
+from promptopt.operators.drafts import words_allowed
 from promptopt.operators.reflect import show_task
 from promptopt.protocols import Task
 from promptopt.text import Pattern
@@ -59,7 +59,6 @@ def proposal_request(
             "section": section,
             "examples": examples,
             "tip": tip,
-            # A token is about three quarters of a word; two thirds leave a margin.
-            "words": str(max(1, edit_limit(section, longest, count_tokens) * 2 // 3)),
+            "words": str(words_allowed(task, task.editable, section, longest, count_tokens)),
         }
     )

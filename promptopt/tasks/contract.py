@@ -97,6 +97,11 @@ class Contract:
         lost = (span for span in self.kept_spans() if not any(_composed_text(span) in text for text in held))
         return next(lost, None)
 
+    def most_tokens(self, part: str) -> int | None:
+        """The most tokens that an editable part may have; None for no cap."""
+        own = dict(self.parts).get(part, self)
+        return min((each.max_tokens for each in own._together() if each.max_tokens is not None), default=None)
+
     def allowed_in(self, part: str) -> tuple[str, ...]:
         """The words that are no finding in an editable part."""
         return tuple(word for each in dict(self.parts).get(part, self)._together() for word in each.may_contain)

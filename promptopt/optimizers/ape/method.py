@@ -27,6 +27,7 @@ from typing import ClassVar
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.operators.demos import draw
+from promptopt.operators.drafts import words_allowed
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import show_example
 from promptopt.operators.rewrite import TAG, again, rewrites
@@ -262,13 +263,12 @@ class APE:
         slots = [slot for name, _ in pairs[0].fields if (slot := f"{{{name}}}") in section]
         where = f" It has {' and '.join(slots)}, spelt like that, where the input goes." if slots else ""
         return FORWARD.render(
-            {"pairs": "\n\n".join(map(show_example, pairs)), "placeholders": where, "words": str(self._words)}
+            {"pairs": "\n\n".join(map(show_example, pairs)), "placeholders": where, "words": str(self._words(run))}
         )
 
-    @property
-    def _words(self) -> int:
-        # A token is about three quarters of a word; two thirds leave a margin.
-        return max(1, self.propose.longest * 2 // 3)
+    def _words(self, run: Run) -> int:
+        # No text is rewritten that could be longer than that already.
+        return words_allowed(run.task, run.task.editable, "", self.propose.longest, len)
 
     def _paraphrases(
         self, run: Run, best: Sequence[Prompt], quotes: Quotes, found: dict[str, Prompt], writings: int = 1
@@ -280,7 +280,7 @@ class APE:
         return self._admitted(run, best, written, "paraphraser", [""] * len(best), quotes, found)
 
     def _paraphrased(self, run: Run, prompts: Sequence[Prompt]) -> list[Prompt | None]:
-        editable, words = run.task.editable, str(self._words)
+        editable, words = run.task.editable, str(self._words(run))
         asked = [(each, PARAPHRASE.render({"section": each[editable], "words": words})) for each in prompts]
         return self._written(run, asked, "paraphraser")
 

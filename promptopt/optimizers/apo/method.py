@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeVar
 
 from promptopt.arguments import told
-from promptopt.operators.drafts import Drafts, edit_limit
+from promptopt.operators.drafts import Drafts, edit_limit, words_allowed
 from promptopt.operators.dry_spells import Dryness
 from promptopt.operators.reflect import Mistake, ask, find_mistakes, show_task
 from promptopt.operators.replies import sized
@@ -222,7 +222,7 @@ class APO:
             (parent, group, reason) for (parent, group), found in zip(shown, reasons, strict=True) for reason in found
         ]
         # A step against the gradient: the editor is given one reason, with the mistakes that led to it (paper).
-        metas = [self._editor(run, *gradient, most[gradient[0]]) for gradient in gradients]
+        metas = [self._editor(run, *gradient) for gradient in gradients]
         sections = [parent[editable] for parent in mistakes]
         sampling = self._sized(run, sections, expand.edits)
         edits = ask(run, metas, "instruction", expand.edits, sampling, "editor")
@@ -266,24 +266,24 @@ class APO:
             }
         )
 
-    def _editor(self, run: Run, parent: Prompt, group: Sequence[Mistake], reason: str, most: int) -> str:
-        count = self.expand.edits
+    def _editor(self, run: Run, parent: Prompt, group: Sequence[Mistake], reason: str) -> str:
+        count, editable = self.expand.edits, run.task.editable
+        words = words_allowed(run.task, editable, parent[editable], self.expand.longest, run.count_tokens)
         advice, form = REWRITE, "..."
         if self.expand.editing == "append":
             advice = LABEL_RULES if run.task.labels else OTHER_RULES
             # Chosen by what models of 0.5 and 1.5 billion parameters made of it.
-            form = f"{parent[run.task.editable]}\n- If ..."
+            form = f"{parent[editable]}\n- If ..."
         return EDITOR.render(
             {
                 "task": show_task(run.task, parent),
-                "section": parent[run.task.editable],
-                "mistakes": show_traced(run.task.editable, group),
+                "section": parent[editable],
+                "mistakes": show_traced(editable, group),
                 "reason": reason,
                 "advice": advice,
                 "form": form,
                 "count": "" if count == 1 else f" in {count} different ways, each",
-                # A token is about three quarters of a word; two thirds leave a margin.
-                "words": str(most * 2 // 3),
+                "words": str(words),
             }
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptopt.operators.drafts import edit_limit
+from promptopt.operators.drafts import words_allowed
 from promptopt.operators.exemplars import INSTRUCTION_MARK, show_place
 from promptopt.operators.reflect import Mistake, show_task
 from promptopt.operators.replies import Form
@@ -121,7 +121,6 @@ class Requests:
     def _filled(self, pattern: Pattern, parent: Prompt, other: str = "", shown: str = "") -> str:
         run = self._run
         section = parent[run.task.editable]
-        # A token is about three quarters of a word; two thirds leave a margin.
-        words = edit_limit(section, self._longest, run.count_tokens) * 2 // 3
+        words = words_allowed(run.task, run.task.editable, section, self._longest, run.count_tokens)
         values = {"task": show_task(run.task, parent), "section": section, "other": other, "shown": shown}
         return pattern.render({**values, "words": str(words)})

@@ -29,7 +29,7 @@ from typing import ClassVar, Literal
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.operators.demos import demonstrate, draw, fitting, inherit, set_aside, shows_demos, with_target
-from promptopt.operators.drafts import edit_limit
+from promptopt.operators.drafts import words_allowed
 from promptopt.operators.reflect import show_task
 from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.capo.plan import ITERATIONS, CAPOPlan
@@ -300,9 +300,9 @@ class CAPO:
         return rewrites(run, asked, self.breed.sampling, who=who, longest=self.breed.longest, form=FORM)
 
     def _request(self, run: Run, pattern: Pattern, parent: Prompt, texts: Mapping[str, str]) -> str:
-        most = edit_limit(parent[run.task.editable], self.breed.longest, run.count_tokens)
-        # A token is about three quarters of a word; two thirds leave a margin.
-        return pattern.render({"task": show_task(run.task, parent), "words": str(most * 2 // 3), **texts})
+        editable = run.task.editable
+        words = words_allowed(run.task, editable, parent[editable], self.breed.longest, run.count_tokens)
+        return pattern.render({"task": show_task(run.task, parent), "words": str(words), **texts})
 
 
 def _parent_pair(rng: random.Random, population: Sequence[Prompt]) -> tuple[Prompt, Prompt]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptopt.operators.drafts import edit_limit, placeholders
+from promptopt.operators.drafts import placeholders, words_allowed
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import Mistake, show_task
 from promptopt.operators.rewrite import revisions
@@ -96,7 +96,6 @@ class Reflector:
                 "section": section,
                 "records": show_records(part, records),
                 "keep": f"{KEEP_PLACES}{', '.join(kept)}." if kept else "",
-                # A token is about three quarters of a word; two thirds leave a margin.
-                "words": str(max(1, edit_limit(section, self._longest, self._run.count_tokens) * 2 // 3)),
+                "words": str(words_allowed(self._run.task, part, section, self._longest, self._run.count_tokens)),
             }
         )

@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from promptopt.arguments import told
 from promptopt.operators.cells_left import require_cells
-from promptopt.operators.drafts import edit_limit, texts_beside_prompt, unusable
+from promptopt.operators.drafts import edit_limit, texts_beside_prompt, unusable, words_allowed
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.replies import sized, tidy
 from promptopt.optimizers.optoprime.problem import Memory, Problem
@@ -150,7 +150,7 @@ class OptoPrime:
             return []
         names = problem.names
         longest = max(run.count_tokens(current[name]) for name in names)
-        words = [max(1, edit_limit(current[name], self.longest, run.count_tokens) * 2 // 3) for name in names]
+        words = [words_allowed(run.task, name, current[name], self.longest, run.count_tokens) for name in names]
         request = problem.render(focused(run.task, names[0]), current, memory, words)
         # One reply may hold a new value for each.
         sampling = sized(self.sampling, longest * len(names))

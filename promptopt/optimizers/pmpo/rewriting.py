@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptopt.operators.drafts import Drafts, edit_limit
+from promptopt.operators.drafts import Drafts, edit_limit, words_allowed
 from promptopt.operators.losses import Losses
 from promptopt.operators.masks import TAGS, Effect, show_effects, summarise
 from promptopt.operators.quotes import Quotes
@@ -37,7 +37,8 @@ def rewrites_of(
     sampling = sized(how.sampling, run.count_tokens(section))
     most = edit_limit(section, how.longest, run.count_tokens)
     # n draws of one request for each example: equal requests are counted.
-    metas = [_meta(run, how.form, best.prompt, effects, example, most) for example in hard for _ in range(count)]
+    words = words_allowed(run.task, editable, section, how.longest, run.count_tokens)
+    metas = [_meta(run, how.form, best.prompt, effects, example, words) for example in hard for _ in range(count)]
     bare = how.form == "short"
     replies = ask_whole(run, metas, "prompt", sampling, "rewriter", bare=bare)
     scored = [*shortened, *(estimate.prompt for step in run.steps for estimate in step.pool)]
@@ -56,7 +57,7 @@ def rewrites_of(
     return run.admit(drafts.proposals())
 
 
-def _meta(run: Run, form: str, prompt: Prompt, effects: Sequence[Effect], example: Example, most: int) -> str:
+def _meta(run: Run, form: str, prompt: Prompt, effects: Sequence[Effect], example: Example, words: int) -> str:
     task = show_task(run.task, prompt)
     return (FULL if form == "full" else SHORT).render(
         {
@@ -65,8 +66,7 @@ def _meta(run: Run, form: str, prompt: Prompt, effects: Sequence[Effect], exampl
             "section": prompt[run.task.editable],
             "effects": show_effects(effects) if effects else UNDIVIDED,
             "example": show_example(example),
-            # A token is about three quarters of a word; two thirds leave a margin.
-            "words": str(most * 2 // 3),
+            "words": str(words),
         }
     )
 

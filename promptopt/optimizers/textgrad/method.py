@@ -23,7 +23,7 @@ from typing import ClassVar, Literal
 
 from promptopt.arguments import told
 from promptopt.operators.cells_left import require_cells
-from promptopt.operators.drafts import edit_limit
+from promptopt.operators.drafts import words_allowed
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.reflect import show_task
 from promptopt.operators.rewrite import revisions
@@ -206,8 +206,7 @@ class TextGrad:
                 if self.constraints
                 else "",
                 "history": f"{HISTORY_HEAD}{recalled}\n" if shown else "",
-                # A token is about three quarters of a word; two thirds leave a margin.
-                "words": str(max(1, edit_limit(section, self.longest, run.count_tokens) * 2 // 3)),
+                "words": str(words_allowed(run.task, part, section, self.longest, run.count_tokens)),
             }
         )
 
