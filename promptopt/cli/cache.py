@@ -23,11 +23,13 @@ def info(json: options.AsJson = False) -> None:
     """Show where the store is, and what it holds."""
     from promptopt.reports import words
     from promptopt.store.runs import Store
+    from promptopt.store.tables import MEMO
 
     with Store() as store:
         held = list(store.cache.calls_by_model())
         rows = [["model", "calls", "size"]]
-        rows += [[model, words.count(calls), words.size(octets)] for model, calls, octets in held]
+        named = [("no model: work that runs keep" if model == MEMO else model, *more) for model, *more in held]
+        rows += [[model, words.count(calls), words.size(octets)] for model, calls, octets in named]
         runs = len(store.runs())
         where = store.where
     if json:

@@ -27,6 +27,7 @@ from promptopt.store.cache import Cache
 from promptopt.store.call_keys import call_key
 from promptopt.store.claims import Claims
 from promptopt.store.journal import Journal
+from promptopt.store.tables import MEMO
 from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, canonical
 
 
@@ -182,13 +183,13 @@ class Door:
     def memo(self, name: str, inputs: Sequence[str], compute: Callable[[], str]) -> str:
         """`compute()` once for these inputs, then what the store holds; journaled like a call, and never charged."""
         text = canonical([name, *inputs])
-        key = call_key("memo", text, "memo")
+        key = call_key(MEMO, text, MEMO)
         if self.journal is not None:
             self.journal.follow([key], self._cache.request, [text])
         found = self._cache.get([key])
         if key not in found:
             # Read back as replies are: where another process stored its own first, that one counts.
-            self._cache.put(key, "memo", text, canonical(compute()))
+            self._cache.put(key, MEMO, text, canonical(compute()))
             self._cache.flush()
             found = self._cache.get([key])
         try:

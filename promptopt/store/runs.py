@@ -23,7 +23,7 @@ from promptopt.store.database_errors import sentences
 from promptopt.store.journal import Journal
 from promptopt.store.looks import Looks
 from promptopt.store.run_locks import held, is_held, tells_held
-from promptopt.store.tables import BLOBS, CALLS, JOURNAL, RUN_ORDER, RUNS
+from promptopt.store.tables import BLOBS, CALLS, JOURNAL, MEMO, RUN_ORDER, RUNS
 from promptopt.types import canonical
 
 DAMAGED = "damaged"
@@ -49,8 +49,10 @@ TOUCH = sql.text(
     "ON CONFLICT (run) DO UPDATE SET position = excluded.position"
 )
 ONE = sql.text("SELECT * FROM runs WHERE id = :id")
+# Each call once, as a run is charged for it. A memo stands in a journal too, and is no call.
 ANSWERED = sql.text(
-    "SELECT count(*) FROM journal JOIN calls ON calls.key = journal.key WHERE journal.run IN (:search, :final)"
+    "SELECT count(DISTINCT journal.key) FROM journal JOIN calls ON calls.key = journal.key "
+    "WHERE journal.run IN (:search, :final) AND calls.model <> :memo"
 )
 
 
@@ -112,8 +114,9 @@ class Store:
 
         Of a batch that was broken off the journal has all, and the store what was answered.
         """
+        asked = {"search": run_id, "final": run_id + FINAL, "memo": MEMO}
         with sentences(self.where), self.database.connect() as connection:
-            return int(connection.execute(ANSWERED, {"search": run_id, "final": run_id + FINAL}).scalar_one())
+            return int(connection.execute(ANSWERED, asked).scalar_one())
 
     def last(self, run_id: str) -> Mapping[str, Any] | None:
         """The result that an earlier execution of exactly this run left; None where there is none."""
@@ -221,8 +224,9 @@ class Store:
         """Drop the calls that no run's journal needs, and what no run keeps; returns how many calls."""
         with sentences(self.where), self.database.begin() as connection:
             # Calls of `evaluate` and `explain` stand in no journal and go too; asking again brings them back.
-            needed = sql.select(JOURNAL.c.key)
-            gone = connection.execute(sql.delete(CALLS).where(CALLS.c.key.not_in(needed)))
+            unneeded = CALLS.c.key.not_in(sql.select(JOURNAL.c.key))
+            gone = connection.execute(sql.delete(CALLS).where(unneeded, CALLS.c.model != MEMO))
+            connection.execute(sql.delete(CALLS).where(unneeded))
             connection.execute(sql.delete(BLOBS).where(BLOBS.c.run.not_in(sql.select(RUNS.c.id))))
         if self.database.dialect.name == "sqlite":
             # VACUUM works outside of transactions only. PostgreSQL does it by itself.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sql
 
+MEMO = "memo"
+"""What stands for the model in a row that no model answered: heavy work that a run would rather not do again."""
 VERSION = 1
 """Of the tables below. A store of a newer version is refused, not guessed at."""
 METADATA = sql.MetaData()

@@ -14,6 +14,7 @@ from promptopt.api import optimize
 from promptopt.models.scripted import Scripted
 from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
+from promptopt.store.tables import MEMO
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 
 
@@ -115,6 +116,17 @@ def test_export_refuses_another_layout(
     assert result.exit_code == 2
     assert "layout" in result.stderr
     assert START not in result.stdout
+
+
+def test_work_that_runs_keep_counts_as_no_call(invoke: Invoke, workplace: Path) -> None:
+    with Store() as store:
+        store.cache.put(b"k" * 32, MEMO, '["heavy"]', '"done"')
+        store.cache.put(b"c" * 32, "some/model", "{}", "{}")
+    shown = invoke("cache", "info").stdout
+    assert "no model: work that runs keep" in shown
+    assert "memo" not in shown
+    assert invoke("cache", "gc").stdout == "dropped 1 call that no run needs\n"
+    assert "It holds no calls yet." in invoke("cache", "info").stdout
 
 
 @pytest.mark.slow

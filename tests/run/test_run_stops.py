@@ -18,6 +18,7 @@ from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
 from promptopt.run import Run
 from promptopt.run.budget import Budget
+from promptopt.run.events import Event, Planned
 from promptopt.store.runs import Store
 from promptopt.testing import feature_accuracy, outcome, planted_model, planted_task
 from promptopt.types import Request
@@ -126,3 +127,25 @@ def test_full_disk_suspends_and_running_again_goes_on(tmp_path: Path) -> None:
 
 
 # Law 7: the journal checks
+
+
+def test_a_run_goes_on_after_the_calls_that_it_was_charged_for(tmp_path: Path) -> None:
+    """What is asked twice is one call, and work that is kept is none, though a journal has a line for each."""
+
+    @dataclass(frozen=True)
+    class Repeats:
+        def optimize(self, run: Run) -> None:
+            run.evaluate([run.initial], run.train[:5])
+            run.memo("heavy", lambda: "done")
+            # Looked at again as another method would, past what the run remembers of its cells.
+            run.rescore(run.initial, run.train[:5], 0.0, 1)
+            run.rescore(run.initial, run.train[:5], 0.0, 2)
+
+    told: list[Event] = []
+    first = conduct(tmp_path / "s.db", optimizer=Repeats(), observers=[told.append])
+    with Store(tmp_path / "s.db") as store:
+        assert store.recorded(first.run_id) == first.spent.calls
+        lines = store.journal(first.run_id).recorded
+    assert lines > 15
+    conduct(tmp_path / "s.db", optimizer=Repeats(), observers=[told.append])
+    assert [event.recorded for event in told if isinstance(event, Planned)] == [0, first.spent.calls]
