@@ -48,6 +48,8 @@ def show(module: Module, demos: Sequence[Example], gold: Mapping[tuple[tuple[str
             fields = given if calls is None else calls.get(name, {})
             if all(each in fields for each in inputs) and any(each in fields for each in outputs):
                 kept = {each: fields[each] for each in [*inputs, *outputs] if each in fields}
-                complete.append(dspy.Example(**kept).with_inputs(*inputs))
+                # As DSPy's optimizers mark what a program wrote: its own MIPROv2 shows its proposer no other.
+                own = {} if calls is None else {"augmented": True}
+                complete.append(dspy.Example(**own, **kept).with_inputs(*inputs))
         if complete:
             predictor.demos = complete

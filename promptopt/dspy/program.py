@@ -12,13 +12,14 @@ from typing import Any, cast
 from promptopt.dspy.demos import demos_as_text, fields_as_lines, show
 from promptopt.dspy.lm import HANDLE, inside, route_of
 from promptopt.dspy.metric import Metric, judged
+from promptopt.dspy.source import call_form, own_classes, source_text
 from promptopt.dspy.strays import Strays
 from promptopt.dspy.untyped import LM, Gold, Module, dspy
 from promptopt.errors import ConfigError
 from promptopt.programs.evaluator import FAILED
 from promptopt.programs.handle import ModelHandle
 from promptopt.programs.outputs import without_addresses
-from promptopt.types import Example, Prompt, Score, TracedCall, digest
+from promptopt.types import Example, ProgramText, Prompt, Score, TracedCall, digest
 
 COPIES_KEPT = 64
 """Configured copies that are kept: more than any round scores side by side."""
@@ -93,14 +94,26 @@ class DspyProgram:
         return module
 
     def fingerprint(self) -> str:
-        """A digest of the module: its class and source, its predictors with fields, demonstrations and LMs, the metric.
+        """A digest of the module: its classes with their source, its predictors with all they hold, and the metric.
 
-        What the metric and the module call in turn is not looked at.
+        What the metric and the module call in turn, other than modules in it, is not looked at.
         """
         lms = [None if each.lm is None else route_of(each.lm) for _, each in self.student.named_predictors()]
-        return digest(
-            [_source_identity(type(self.student)), predictors_as_json(self.student), lms, _source_identity(self.metric)]
-        )
+        inner = [_source_identity(kind) for kind in own_classes(self.student) if kind is not type(self.student)]
+        made_of = [
+            _source_identity(type(self.student)),
+            predictors_as_json(self.student),
+            lms,
+            _source_identity(self.metric),
+        ]
+        return digest([*made_of, inner] if inner else made_of)
+
+    def program_text(self) -> ProgramText:
+        """The module's own source, and by part the form of the predictor whose instructions it is."""
+        source, predictors = source_text(self.student), dict(self.student.named_predictors())
+        forms = {slot.part: call_form(predictors[slot.predictor]) for slot in self.slots}
+        # A predictor alone is told of by its fields, and small proposers copy the form as their instruction.
+        return ProgramText(source, forms if source else {})
 
     def said(self) -> Sequence[str]:
         """What the run could not ask in the program's place, in sentences."""
@@ -168,6 +181,10 @@ class AsyncDspyProgram:
     def fingerprint(self) -> str:
         """As `DspyProgram`."""
         return self.program.fingerprint()
+
+    def program_text(self) -> ProgramText:
+        """As `DspyProgram`."""
+        return self.program.program_text()
 
     def said(self) -> Sequence[str]:
         """As `DspyProgram`."""

@@ -10,12 +10,13 @@ from promptopt.errors import BudgetSpent, ConfigError, CutShort
 from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import Generation
 from promptopt.programs.asking import OneByOne, Waiting, through
-from promptopt.programs.handle import Program, TellsOfItself
+from promptopt.programs.handle import Program, TellsItsText, TellsOfItself
 from promptopt.programs.lockstep import in_lockstep
+from promptopt.programs.source import source_of
 from promptopt.programs.worker import Finished, Rules
 from promptopt.protocols import Ask, Metric, Reader, Task
 from promptopt.text import counted, shorten
-from promptopt.types import Cell, Content, Example, Reply, Sampling, Score, TracedCall
+from promptopt.types import Cell, Content, Example, ProgramText, Reply, Sampling, Score, TracedCall
 
 FAILED = "the program failed: "
 """How the feedback on a cell begins whose program gave no output."""
@@ -113,6 +114,11 @@ class ProgramEvaluator:
 
         in_lockstep(self.program, cells, Rules(self.most_calls, self.seconds, self.sampling), OneByOne(unanswered))
         return list(first.values())
+
+    def program_text(self) -> ProgramText:
+        """The program as it says itself how it reads, or its source."""
+        program: object = self.program
+        return program.program_text() if isinstance(program, TellsItsText) else ProgramText(source_of(self.program))
 
     def fingerprint(self) -> Mapping[str, Any]:
         """The metric, and the program as its own `fingerprint()` says, or by name, with a digest of its source."""

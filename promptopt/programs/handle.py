@@ -13,6 +13,7 @@ from promptopt.types import (
     Content,
     Example,
     Message,
+    ProgramText,
     Prompt,
     Reply,
     Request,
@@ -38,6 +39,15 @@ class TellsOfItself(Protocol):
 
     def said(self) -> Sequence[str]:
         """What a user should know so far, in sentences."""
+        ...
+
+
+@runtime_checkable
+class TellsItsText(Protocol):
+    """A program that says itself how it reads, as one whose source is not its own."""
+
+    def program_text(self) -> ProgramText:
+        """The program as people read it."""
         ...
 
 

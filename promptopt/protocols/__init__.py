@@ -42,6 +42,7 @@ Evaluators (`protocols.evaluators`):
 - `Evaluator`: gives every (prompt, example) cell a score, asking a model. Called by the run, a batch at a time.
 - `CallsVary`: an evaluator whose cells take more calls or fewer. Asked where a cap on calls might cut a test.
 - `BeginsCells`: an evaluator whose cells ask first what it makes. Asked where the first request of a run is refused.
+- `RunsProgram`: an evaluator that runs a program in every cell. Asked for `Run.abilities`: proposers may be shown it.
 - `Forcing`: an evaluator of given texts, which must fit the context. Asked at binding, and by `--dry-run`.
 - `Contrasting`: an evaluator that compares what is right with what is wrong. Asked at binding, for `Run.abilities`.
 - `Reducing`: an evaluator of given texts that says how it combines their tokens. Asked for `Run.abilities`.
@@ -86,6 +87,7 @@ from promptopt.protocols.evaluators import (
     Grading,
     Judging,
     Reducing,
+    RunsProgram,
     Simulating,
     SuitsModel,
     Surrogate,
@@ -174,6 +176,7 @@ __all__ = [
     "Reducing",
     "ReportsAlternatives",
     "Role",
+    "RunsProgram",
     "ScoresOnly",
     "SearchPlan",
     "Segmenter",

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from promptopt.protocols.asking import Ask
 from promptopt.protocols.models import Model, Role
-from promptopt.types import Cell, Content, Example, Score
+from promptopt.types import Cell, Content, Example, ProgramText, Score
 
 
 @runtime_checkable
@@ -29,6 +29,15 @@ class BeginsCells(Protocol):
 
         Asked where a model refuses the first request of a run, to see whether it takes others.
         """
+        ...
+
+
+@runtime_checkable
+class RunsProgram(Protocol):
+    """An evaluator that runs a program in every cell. Asked for `Run.abilities`: proposers may be shown it."""
+
+    def program_text(self) -> ProgramText:
+        """The program as people read it."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promptopt.evaluators.generation import Generation
-from promptopt.protocols import Contrasting, Evaluator, Forcing, Reducing, Surrogate, Task
+from promptopt.protocols import Contrasting, Evaluator, Forcing, Reducing, RunsProgram, Surrogate, Task
 from promptopt.run.budget import Limits
 from promptopt.tasks.parts import counts_of
 from promptopt.types import Abilities, Room
@@ -20,6 +20,7 @@ def abilities_of(guide: Evaluator) -> Abilities:
         sums=isinstance(guide, Reducing) and guide.reduction == "sum",
         stands_in=stands_in,
         parts=not (forces or stands_in or named),
+        program=guide.program_text() if isinstance(guide, RunsProgram) else None,
     )
 
 

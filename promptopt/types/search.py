@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from promptopt.arguments import told, told_by_name
 from promptopt.types.prompts import Example, Prompt
@@ -76,7 +76,8 @@ class Abilities:
 
     `forces`: it scores given texts. `contrasts`: it compares what is right with what is wrong. `sums`: it adds up the
     log-probabilities of all tokens, whatever the length. `stands_in`: start and winner are compared by something else.
-    `parts`: its scores may say what they are made of (`Score.parts`).
+    `parts`: its scores may say what they are made of (`Score.parts`). `program`: what it runs in every cell, if that is
+    a program.
     """
 
     forces: bool
@@ -84,6 +85,19 @@ class Abilities:
     sums: bool
     stands_in: bool
     parts: bool = False
+    program: ProgramText | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramText:
+    """A program as people read it: text to be shown, and never run.
+
+    `source`: in Python; empty where there is none to be had. `modules`: by part what asks with it and what that is
+    given and gives, as `Predict(question) -> answer`; a part may be missing.
+    """
+
+    source: str
+    modules: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @told

@@ -28,7 +28,7 @@ from promptopt.errors import ConfigError
 from promptopt.operators.bootstrapping import Teacher, Teaching, labelled
 from promptopt.operators.demos import draw, shows_demos, unlike
 from promptopt.operators.quotes import Quotes
-from promptopt.optimizers.mipro.grounding import FURTHER, instructions_for, summary_of
+from promptopt.optimizers.mipro.grounding import FURTHER, Grounds, instructions_for, summary_of
 from promptopt.optimizers.mipro.plan import FULL_EVERY, Given, MIPROPlan, trials_plan
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -54,7 +54,8 @@ class Proposing:
     """Examples that it looks at at once for that. Code."""
     aware: bool | None = None
     """Whether it describes the program and the text's place in it, two calls more for each proposal. None: under a
-    budget where there are several texts, else always. Code: always."""
+    budget where there are several texts, else always. False: nothing is said of the program, and no source of one is
+    shown. Code: always."""
     longest: int = 400
     """Tokens that a text may have; one that is longer already may grow by a quarter. Ours."""
     sampling: Sampling = SAMPLING
@@ -185,6 +186,8 @@ class MIPRO:
             aware = len(parts) > 1 or self.preset == "paper" or run.room.cells() is None
         summary = summary_of(run, shown, settings.batch, settings.sampling) if settings.summary else ""
         quotes = Quotes(shown, run.task.labels)
+        program = None if settings.aware is False else run.abilities.program
+        known = Grounds(summary, program, shown[0] if aware else None)
         return {
             part: instructions_for(
                 run,
@@ -192,8 +195,7 @@ class MIPRO:
                 plan.instructions,
                 written,
                 quotes,
-                summary=summary,
-                example=shown[0] if aware else None,
+                known=known,
                 longest=settings.longest,
                 sampling=settings.sampling,
             )

@@ -46,9 +46,7 @@ Write them in this form:
     ("observed",),
 )
 DESCRIBE = Pattern(
-    """A program asks a language model. This is what it lays before the model, with the input filled in:
-
-{program}
+    """A program asks a language model. {program}
 
 {demos}Describe in two or three sentences what the program is for, and how it seems to go about it.
 Write them in this form:
@@ -56,9 +54,7 @@ Write them in this form:
     ("program", "demos"),
 )
 ROLE = Pattern(
-    """A program asks a language model. This is what it lays before the model, with the input filled in:
-
-{program}
+    """A program asks a language model. {program}
 
 What the program is for: {described}
 
@@ -66,15 +62,18 @@ One of its texts is named {part}:
 ---
 {section}
 ---
-Say in one or two sentences what this text is for in the program.
+{module}Say in one or two sentences what this text is for in the program.
 Write them in this form:
 <summary>...</summary>""",
-    ("program", "described", "part", "section"),
+    ("program", "described", "part", "section", "module"),
 )
+LAID_OUT = "This is what it lays before the model, with the input filled in:"
+CODE = "This is the program, in Python:"
 DATA = "What the data are like: "
+MODULE = "The model is asked by it as "
 PROGRAM = "What the program is for: "
 PART = "What this instruction is for in it: "
 SOLVED = "Inputs that were solved:"
 NONE_SOLVED = "There are no examples to be shown.\n\n"
 TAG = "summary"
-FORM = Form(PROPOSE, DATA, PROGRAM, PART, SOLVED, NONE_SOLVED, *TIPS)
+FORM = Form(PROPOSE, DATA, CODE, PROGRAM, MODULE, PART, SOLVED, NONE_SOLVED, *TIPS)
