@@ -18,6 +18,7 @@ from promptopt.cli.forecast_table import (
     within_dollars,
     without_price,
 )
+from promptopt.cli.program_calls import as_measured
 from promptopt.cli.rehearsal import rehearse_headroom, rehearse_scores, rehearse_user_prompts
 from promptopt.cli.request import alone, budget_of, evaluator_of, models_of, of_scoring, proposer_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known
@@ -224,7 +225,10 @@ def _scoring(
     played = rehearse_scores(asked, specs, caps, config.seed, attacked, split)
     if played is None:
         return cells, roles
-    return played.evaluations, [as_rehearsed(role, played.roles, prices[role.role]) for role in roles]
+    found = [as_rehearsed(role, played.roles, prices[role.role]) for role in roles]
+    speed, together = speed_of(config, proposer_of(config)), None if caps.calls is None else len(wanted) * caps.calls
+    found, evaluations, _ = as_measured(found, played.evaluations, None, evaluator, speed, Budget(calls=together))
+    return evaluations or 0, found
 
 
 def _capped(examples: int, budget: Budget, calls_per_cell: int) -> int:
@@ -254,8 +258,8 @@ def _forecast_table(
     spread: ForecastRange | None = None,
 ) -> ForecastTable:
     together = in_all(roles)
-    speed, runs = speed_of(config, proposer_of(config))
+    speed = speed_of(config, proposer_of(config))
     return ForecastTable(
-        named, *evaluations, together, minutes_of(together, speed), runs, without_price(together),
+        named, *evaluations, together, minutes_of(together, speed), speed, without_price(together),
         tuple(warnings), spread,
     )  # fmt: skip

@@ -25,11 +25,12 @@ from promptopt.cli.forecast_table import (
     within_dollars,
     without_price,
 )
+from promptopt.cli.program_calls import as_measured, unmeasured
 from promptopt.cli.rehearsal import played
 from promptopt.cli.request import evaluator_of, models_of, proposer_of, search_budget, settings_of, task_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
 from promptopt.cli.run_words import smallest_gain_line
-from promptopt.cli.speed import speed_of
+from promptopt.cli.speed import Speed, speed_of
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.looks import looked_at, units_of
@@ -65,7 +66,7 @@ class Forecast:
     """What stand-ins found, about as long as what is found; the start where the search could not be played."""
     roles: tuple[RoleForecast, ...]
     minutes: float | None
-    speed_from: int
+    speed: Speed
     allocation: Allocation
     smallest_gain: float
     warnings: tuple[str, ...]
@@ -106,7 +107,7 @@ class Forecast:
 
     def describe(self) -> str:
         """The forecast for people."""
-        lines = [role_table(self.roles), "", time_said(self.minutes, self.speed_from, self.roles)]
+        lines = [role_table(self.roles), "", time_said(self.minutes, self.speed, self.roles)]
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
         lines.append(sentence(self.allocation.describe()))
@@ -154,17 +155,18 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     roles.append(proposing(proposer, proposals, shown, written, prices["proposer"]))
     roles += _judges((judge, config.check_judge), (searching, final), (cells, arranged.reserve.evaluations), prices)
     roles += players(specs, prices)
-    winner, evaluations = own.initial, None if cells is None else cells + arranged.reserve.evaluations
-    spread = None
+    evaluations = None if cells is None else cells + arranged.reserve.evaluations
     if taken := played(own, optimizer, specs, (evaluator, check), (budget, arranged), config.seed, cells):
         roles = within_dollars([as_rehearsed(role, taken.roles, prices[role.role]) for role in roles], budget.usd)
-        evaluations, winner, spread = taken.evaluations, taken.winner, taken.spread
-    speed, runs = speed_of(config, proposer)
+        evaluations = taken.evaluations
+    winner, spread = (own.initial, None) if taken is None else (taken.winner, taken.spread)
+    speed = speed_of(config, proposer)
+    roles, evaluations, spread = as_measured(roles, evaluations, spread, evaluator, speed, budget)
     look, alpha = look_of(sealed := task.test[: arranged.test])
-    return Forecast(
-        config, own, winner, tuple(roles), minutes_of(roles, speed), runs, arranged,
+    return Forecast(config, own, winner, tuple(roles), minutes_of(roles, speed), speed, arranged,
         smallest_detectable(units_of(sealed), alpha=alpha),
-        _warnings((*own.warnings, unasked, too_little(optimizer, room), ends_nothing(budget.usd, prices.values()))),
+        _warnings((*own.warnings, unasked, too_little(optimizer, room), ends_nothing(budget.usd, prices.values()),
+                   unmeasured(evaluator, speed))),
         _rounds(optimizer, room), without_price(roles), look, alpha, evaluations, spread,
     )  # fmt: skip
 

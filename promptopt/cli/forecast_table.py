@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from promptopt.cli.forecast_range import ForecastRange
 from promptopt.cli.roles import RoleForecast, sum_known
-from promptopt.cli.speed import ENOUGH_CALLS
+from promptopt.cli.speed import ENOUGH_CALLS, Speed
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import provider_of
 from promptopt.models.server.address import is_this_machine
@@ -31,7 +31,7 @@ class ForecastTable:
     made_of: str
     roles: tuple[RoleForecast, ...]
     minutes: float | None
-    speed_from: int
+    speed: Speed
     unpriced: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     spread: ForecastRange | None = None
@@ -62,7 +62,7 @@ class ForecastTable:
             else f"About {self.evaluations:,} evaluations"
         )
         told = "No evaluation" if self.evaluations == 0 else told
-        lines = [role_table(self.roles), "", time_said(self.minutes, self.speed_from, self.roles)]
+        lines = [role_table(self.roles), "", time_said(self.minutes, self.speed, self.roles)]
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
         return "\n".join([*lines, f"{told}: {self.made_of}.", *closing(self.unpriced, self.warnings)])
@@ -86,7 +86,7 @@ def role_table(roles: Sequence[RoleForecast]) -> str:
     return words.columns([*rows, _role_row(total)], right=(1, 2, 3, 4))
 
 
-def time_said(minutes: float | None, speed_from: int, roles: Sequence[RoleForecast]) -> str:
+def time_said(minutes: float | None, speed: Speed, roles: Sequence[RoleForecast]) -> str:
     """How long it takes, in a sentence."""
     if sum_known([role.calls for role in roles]) == 0:
         return "Time: none, as nothing is asked."
@@ -97,8 +97,11 @@ def time_said(minutes: float | None, speed_from: int, roles: Sequence[RoleForeca
             f"Time: unknown (no earlier run with this model paid for {ENOUGH_CALLS} calls or more, which would say "
             f"how fast it is)."
         )
-    runs = counted(speed_from, "earlier run")
-    return f"Time: about {words.duration(60 * minutes)}, at the speed of {runs} with this model."
+    runs = counted(speed.runs, "earlier run")
+    told = f"Time: about {words.duration(60 * minutes)}"
+    if speed.of_task:
+        return f"{told}, by the calls of {runs} of this task with this model."
+    return f"{told}, at the speed of {runs} with this model on other tasks, and by how long replies are taken to be."
 
 
 def closing(unpriced: Sequence[str], warnings: Sequence[str]) -> list[str]:
@@ -163,10 +166,13 @@ def within_dollars(roles: Sequence[RoleForecast], usd: float | None) -> list[Rol
     return [times(role, usd / total) for role in roles]
 
 
-def minutes_of(roles: Sequence[RoleForecast], speed: float | None) -> float | None:
-    """Minutes, at so many tokens a second; None where the speed or the tokens are unknown."""
+def minutes_of(roles: Sequence[RoleForecast], speed: Speed) -> float | None:
+    """Minutes, by the calls of earlier runs of the task, else by tokens; None where the speed or these are unknown."""
+    calls = sum_known([role.calls for role in roles])
+    if speed.seconds_per_call is not None:
+        return None if calls is None else calls * speed.seconds_per_call / 60
     tokens = sum_known([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
-    return None if speed is None or tokens is None else tokens / speed / 60
+    return None if speed.tokens_per_s is None or tokens is None else tokens / speed.tokens_per_s / 60
 
 
 def without_price(roles: Sequence[RoleForecast]) -> tuple[str, ...]:

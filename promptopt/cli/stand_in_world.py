@@ -24,6 +24,12 @@ _GOOD, _IDLE = ("facts", "order", "cause", "scope", "tone"), ("dates", "names", 
 """What helps, and what hurts a little: were all of it good, a longer prompt would always be a better one."""
 ADDED_WORDS = (*_GOOD, *_IDLE)
 """What stands behind a verb of `VERBS` in the clauses that a proposer adds."""
+_FIELD = re.compile(r"`\[\[ ## (\w+) ## \]\]`")
+"""A field that DSPy asks a model for, in the form of its `ChatAdapter`."""
+_COMPLETED = "completed"
+"""What DSPy has a reply end in."""
+_WORKING = "This follows from what is asked, step by step: first what it is about, then what that means for the answer."
+"""What stands in every field but the last, as the reasoning of a `ChainOfThought` does. Ours: about its length."""
 WORD = re.compile(r"\w+")
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
 
@@ -36,6 +42,14 @@ def flat(content: Content) -> str:
 def _last_input(example: Example) -> str:
     """What comes last of an example in what is read."""
     return example.messages[-1].content if example.messages else example.fields[-1][1]
+
+
+def in_fields(text: str, said: str) -> str:
+    """The reply, in the fields that a request of DSPy's asks for: a program reads no other. Else as it is."""
+    fields = [name for name in dict.fromkeys(_FIELD.findall(text)) if name != _COMPLETED]
+    values = [_WORKING] * (len(fields) - 1) + [said]
+    told = [f"[[ ## {name} ## ]]\n{value}" for name, value in zip(fields, values, strict=False)]
+    return "\n\n".join([*told, f"[[ ## {_COMPLETED} ## ]]"]) if fields else said
 
 
 def room(start: str) -> int:
@@ -111,7 +125,7 @@ class World:
         said = (
             target if (target and hard < share) or not others else random.Random(f"{text}{request.seed}").choice(others)
         )
-        return said if said else f"A reply of some words, number {int(1000 * hard)}."
+        return in_fields(text, said if said else f"A reply of some words, number {int(1000 * hard)}.")
 
     def _hardness(self, value: str, text: str) -> float:
         """By the example, wherever it stands; by the whole request for those on which prompts differ by luck."""

@@ -68,8 +68,10 @@ class StandIn:
         for index, request in until_stopped(requests, stopping):
             text = self.answer(request)
             most = request.sampling.max_tokens
-            # Only its length says that a model reasons before it answers.
-            thought = min(LONGEST_THOUGHT, most // 2) if self.scored and most >= LONG_REPLY else 0
+            # Only its length says that a model reasons before it answers. In fields it does so in one of them, and its
+            # cap is what an LM is given that has none.
+            thinks = self.scored and most >= LONG_REPLY and not text.startswith("[[ ## ")
+            thought = min(LONGEST_THOUGHT, most // 2) if thinks else 0
             used = min(most, self.count_tokens(text) + thought)
             read = self.count_tokens(flat(request.content))
             self._count(read, used)

@@ -18,6 +18,7 @@ from promptopt.cli.forecast import Forecast
 from promptopt.cli.forecast_range import ForecastRange
 from promptopt.cli.forecast_table import time_said
 from promptopt.cli.roles import RoleForecast
+from promptopt.cli.speed import Speed
 from promptopt.models.scripted import Scripted
 
 MODEL = ("--model", "scripted/x")
@@ -155,7 +156,7 @@ def test_who_is_never_asked_has_no_row_and_the_time_says_what_is_lacking(
 
 def test_of_unknown_calls_the_time_is_unknown() -> None:
     role = RoleForecast("task", "scripted/x", None, None, None, None)
-    assert time_said(None, 0, [role]) == "Time: unknown, as the calls are."
+    assert time_said(None, Speed(), [role]) == "Time: unknown, as the calls are."
 
 
 @pytest.mark.parametrize(
