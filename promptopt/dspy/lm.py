@@ -37,6 +37,9 @@ THINKING = 16_000
 HANDLE: contextvars.ContextVar[ModelHandle | None] = contextvars.ContextVar("promptopt dspy handle", default=None)
 """What the cell under way asks the model through."""
 
+JUDGING: contextvars.ContextVar[bool] = contextvars.ContextVar("promptopt dspy judging", default=False)
+"""Whether it is the metric of the cell that asks."""
+
 ASKING: contextvars.ContextVar[bool] = contextvars.ContextVar("promptopt dspy asking", default=False)
 """Whether it is the run that asks an LM."""
 
@@ -56,7 +59,8 @@ class CellEngine:
         """One call. Raises ConfigError where no cell is under way, and for what is no text."""
         content, sampling = asked(request)
         # A module that is awaited may well call a predictor without an `await`: with any LM that works.
-        return answered(request, _handle().now(content, sampling, route=self.route))
+        reply = _handle().now(content, sampling, route=self.route, judging=JUDGING.get())
+        return answered(request, reply)
 
     def stream(self, request: LMRequest) -> Iterator[Any]:
         """The reply in one piece, as events of a stream: what is recorded comes whole. Raises as `complete`."""
@@ -80,7 +84,7 @@ class AsyncCellEngine:
     async def complete(self, request: LMRequest) -> LMResponse:
         """One call. Raises ConfigError as `CellEngine`."""
         content, sampling = asked(request)
-        found = _handle()(content, sampling, route=self.route)
+        found = _handle()(content, sampling, route=self.route, judging=JUDGING.get())
         # A module that is not awaited may run a loop of its own (`asyncio.run`, `dspy.syncify`).
         return answered(request, await found if inspect.isawaitable(found) else found)
 

@@ -23,6 +23,7 @@ from promptopt.dspy.every_call import (
 from promptopt.dspy.lm import (
     ASKING,
     HANDLE,
+    JUDGING,
     AsyncCellEngine,
     CellEngine,
     ModelEngine,
@@ -118,11 +119,12 @@ class Strays:
     @contextmanager
     def judging(self) -> Generator[None]:
         """While the metric of the cell is asked: a judge's LM answers for itself, whatever model is searched on."""
-        before = _PLACE.set(_Place(self, threading.get_ident(), judging=True))
+        before, asking = _PLACE.set(_Place(self, threading.get_ident(), judging=True)), JUDGING.set(True)
         try:
             yield
         finally:
             _PLACE.reset(before)
+            JUDGING.reset(asking)
 
     def meant(self) -> LM:
         """The LM that the program put in place, as the run asks it. Raises ConfigError where no cell is under way."""

@@ -123,19 +123,21 @@ class ModelHandle:
         part: str = "",
         shared: int = 0,
         route: str = "",
+        judging: bool = False,
     ) -> Any:
         """The reply to a text, or to chat messages (`Message`, `(role, text)`, or a table of `role` and `content`).
 
         `sampling`: the evaluator's, if None. `part`: the prompt part that stands in the content, for traces; where it
-        is not given, it is looked for. `shared`, `route`: as in `Request`. Equal sampled requests of a cell are
-        separate draws, equal greedy ones are one call. Raises ConfigError for a content of another kind.
+        is not given, it is looked for. `shared`, `route`, `judging`: as in `Request`. Equal sampled requests of a cell
+        are separate draws, equal greedy ones are one call. Raises ConfigError for a content of another kind.
         """
         chosen = self._sampling if sampling is None else sampling
-        return self._answer(Request(_checked_content(content), chosen, shared=shared, route=route), part)
+        request = Request(_checked_content(content), chosen, shared=shared, route=route, judging=judging)
+        return self._answer(request, part)
 
-    def now(self, content: Content, sampling: Sampling, *, route: str = "") -> Reply:
+    def now(self, content: Content, sampling: Sampling, *, route: str = "", judging: bool = False) -> Reply:
         """The reply itself, where what asks cannot await: all else of an async program waits for it too."""
-        return self._now(Request(content, sampling, route=route), "")
+        return self._now(Request(content, sampling, route=route, judging=judging), "")
 
     @property
     def sampling(self) -> Sampling:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from promptopt.protocols import Role
 from promptopt.run.door import Door
@@ -63,9 +64,15 @@ class Redrawing:
     def each(
         self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
     ) -> Iterator[Reply]:
-        """As the door; what is asked of the task model is asked of the model of `self.role`."""
-        asked = self.role if role == "task" else role
-        return self.door.each(self._warm(requests, role), draws, role=asked, repetition=repetition)
+        """As the door; what is asked of the task model is asked of the model of `self.role`, unless it judges."""
+        # In the order asked, as a cap cuts: those side by side that go to one model.
+        for judging, group in groupby(zip(requests, draws, strict=True), key=lambda pair: pair[0].judging):
+            together, drawn = zip(*group, strict=True)
+            if judging:
+                yield from self.door.each(together, drawn, role=role, repetition=repetition)
+            else:
+                asked = self.role if role == "task" else role
+                yield from self.door.each(self._warm(together, role), drawn, role=asked, repetition=repetition)
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """As the door: given texts are not drawn."""

@@ -58,7 +58,8 @@ class Request:
     the key where there are any. `seed`: set by the run from the draw; not part of the key. `schema`: a JSON Schema, as
     JSON, that the reply is to keep where the engine can see to that; elsewhere what the content asks for has to do.
     Empty: any reply. `route`: which of several models is asked, where one stands for several (the LMs of a program);
-    empty otherwise.
+    empty otherwise. `judging`: the task model is asked what a reply is worth, and answers whoever wrote that; not part
+    of the key.
     """
 
     content: Content
@@ -69,6 +70,7 @@ class Request:
     schema: str = ""
     route: str = ""
     common: int = 0
+    judging: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_messages(self.content)
