@@ -39,6 +39,8 @@ def number_in(text: str) -> str:
 def answer(request: Request) -> str:
     """A shop's reply, the politer the longer the prompt; as a judge, a score by the words of the reply."""
     text = text_of(request)
+    if "items" in request.schema:
+        return '{"items": ["Does it say sorry?", "Is it short?"]}'
     if request.schema:
         return judged(request, text.rpartition("<<<reply ")[2].partition("\n")[2])
     if "order number" not in text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,10 @@ from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import FAILED, interruptible, say, show, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
-from promptopt.text import counted, normalise
+from promptopt.text import counted, normalise, shorten
 
 if TYPE_CHECKING:
+    from promptopt.drafting import Draft
     from promptopt.judges import Judged
     from promptopt.tasks.task import Task
 
@@ -23,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Hold a judge against people's scores, or put it to the test.",
+    help="Hold a judge against people's scores, put it to the test, or draft its checklist.",
 )
 
 _RUN_OPTIONS = (
@@ -94,6 +96,73 @@ def check(
         show("\n".join([_title(found), *lines, *map(_warned, found.warnings)]))
     if not all(each.passed for each in found.found):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+@options.from_config(
+    "task", "model", "base_url", "served_as", "api_key_env", "concurrency", "requests_per_minute", "proposer",
+    "proposer_base_url", "proposer_served_as", "proposer_api_key_env", "data", "seed", "max_calls", "max_tokens",
+    "max_usd", "max_minutes",
+)  # fmt: skip
+def draft(
+    given: dict[str, Any],
+    *,
+    count: Annotated[int, typer.Option("-n", metavar="N", help="Items that are asked for, at most.")] = 8,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A new .toml file; default: checklist-TASK.toml.")
+    ] = None,
+    trust: options.Trust = False,
+    json: options.AsJson = False,
+    quiet: options.Quietly = False,
+) -> None:
+    """Have a model draft a checklist for a person to accept.
+
+    It is shown the start prompt, the rubric and some training examples. Nothing goes by its items before somebody has
+    put them into the task file.
+    """
+    from promptopt.cli.models import make_ready
+    from promptopt.cli.request import budget_of, merged, models_of, proposer_of, task_of, with_task
+    from promptopt.drafting import draft as drafted
+    from promptopt.places import write_whole, writing
+    from promptopt.types.identity import without_surrogates
+
+    config = with_task(merged(RunConfig(), given))
+    task = task_of(config, trust=trust)
+    path = _new_draft(task, out)
+    make_ready([config.model, proposer_of(config)], quiet=quiet)
+    with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
+        found = drafted(task, count=count, model=models_of(config), budget=budget_of(config), seed=config.seed,
+                        interrupt=interrupt)  # fmt: skip
+    with writing(path, "--out"):
+        write_whole(path, without_surrogates(found.text))
+    if json:
+        show_json(_draft_json(found, path))
+        return
+    left = [f"left out {shorten(normalise(item), 100)!r}: {why}" for item, why in found.refused]
+    title = (
+        f"{path} holds {counted(len(found.items), 'item')} by {found.model}, {counted(found.paid.calls, 'call')} paid; "
+        f"nothing goes by them before you have put those that you accept into the task file"
+    )
+    show("\n".join([title, *found.items, *left, *map(_warned, found.warnings)]))
+
+
+def _new_draft(task: Task, out: Path | None) -> Path:
+    """Where the draft goes. Raises ConfigError for what is there already: it may be a task file, or edited."""
+    stem = re.sub(r"[^\w-]+", "-", task.name).strip("-")
+    path = Path(f"checklist-{stem}.toml") if out is None else out
+    if path.suffix.lower() != ".toml":
+        raise ConfigError(f"--out {str(path)!r} ends in {path.suffix!r}; name a .toml file")
+    if path.exists():
+        raise ConfigError(f"{str(path)!r} is there already, and may be edited; name another file with --out")
+    return path
+
+
+def _draft_json(found: Draft, path: Path) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"task": found.task, "model": found.model, "file": str(path), "items": list(found.items),
+            "refused": [{"item": item, "why": why} for item, why in found.refused], "spent": asdict(found.spent),
+            "paid": asdict(found.paid), "warnings": list(found.warnings)}  # fmt: skip
 
 
 @contextmanager

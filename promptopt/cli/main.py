@@ -26,7 +26,7 @@ COMMANDS: dict[str, str] = {
     "unseen": "Search a system prompt on some tasks, and judge it on tasks that the search did not see.",
     "headroom": "Say whether optimization can pay, before it is paid for.",
     "explain": "Say which pieces of a prompt help, which hurt, and which do nothing, with standard errors.",
-    "judges": "Hold a judge against people's scores, or put it to the test.",
+    "judges": "Hold a judge against people's scores, put it to the test, or draft its checklist.",
     "label": "Write a blind sheet of a run's replies, for people to say which is better.",
     "verdict": "Say whether a run's winner is better, by the labels of people and its judge or metric.",
     "migrate": "Move a prompt to other models, and test that it is no worse there.",

@@ -13,7 +13,22 @@ _COMMON_WORDS = frozenset({"yes", "no", "true", "false", "none", "good", "bad", 
 
 
 def given_away(questions: Sequence[str], examples: Sequence[Example], labels: Collection[str] = ()) -> str:
-    """A sentence on the first answer that the criteria name, and how many; empty where they name none.
+    """A sentence on the longest answer that the criteria name, and how many; empty where they name none."""
+    named = named_answers(questions, examples, labels)
+    if not named:
+        return ""
+    answer, found = max(named.items(), key=lambda item: len(item[0]))
+    others = f", and the answers of others ({len(named)} answers in all)" if len(named) > 1 else ""
+    return (
+        f"what the judge is asked to go by names {shorten(answer, 60)!r}, the answer of example {found[0].id}{others}; "
+        f"unless that is chance, write criteria that hold for any example: a target can be shown as the reference"
+    )
+
+
+def named_answers(
+    questions: Sequence[str], examples: Sequence[Example], labels: Collection[str] = ()
+) -> dict[str, list[Example]]:
+    """The answers that stand in `questions`, each with the examples that it is right for.
 
     Case and punctuation do not count. Labels, one letter, one digit, and what more than a tenth of the examples share
     are named for other reasons.
@@ -26,13 +41,5 @@ def given_away(questions: Sequence[str], examples: Sequence[Example], labels: Co
             heard = " ".join(spoken_words(answer))
             if len(heard) > 1 and heard not in ignored and (heard in holders or f" {heard} " in said):
                 holders.setdefault(heard, []).append(example)
-    named = {answer: found for answer, found in holders.items() if len(found) == 1
-             or len(found) <= COMMON * len(examples)}  # fmt: skip
-    if not named:
-        return ""
-    answer, found = max(named.items(), key=lambda item: len(item[0]))
-    others = f", and the answers of others ({len(named)} answers in all)" if len(named) > 1 else ""
-    return (
-        f"what the judge is asked to go by names {shorten(answer, 60)!r}, the answer of example {found[0].id}{others}; "
-        f"unless that is chance, write criteria that hold for any example: a target can be shown as the reference"
-    )
+    return {answer: found for answer, found in holders.items() if len(found) == 1
+            or len(found) <= COMMON * len(examples)}  # fmt: skip

@@ -33,6 +33,7 @@ _SCORE_LINE = re.compile(
 )
 _CHOICE_LINE = re.compile(r"^[\W_]*(?:better|winner|choice|preferred|verdict)[\W_]*[:=]([^\n]{1,20})$", re.I | re.M)
 _ITEM_LINE = re.compile(r"^[\W_]*(\d{1,3})[\W_]+(\w+)\W*$", re.MULTILINE)
+_LISTED_LINE = re.compile(r"^[ \t]*(?:\d{1,3}[.):]|[-*•])[ \t]+(\S[^\n]*)$", re.MULTILINE)
 _TRUE = frozenset({"yes", "true", "y", "1"})
 _FALSE = frozenset({"no", "false", "n", "0"})
 _CHOICES: dict[str, Choice] = {
@@ -95,6 +96,30 @@ def choice_in(text: str) -> Choice | None:
                 return _CHOICES.get(_word(found[name]))
     lines = cast("list[str]", _CHOICE_LINE.findall(said))
     return _CHOICES.get(_word(lines[-1] if lines else said))
+
+
+def items_in(text: str) -> list[str]:
+    """The items of a list that a model wrote: those of its JSON, else its lines that are numbered or marked."""
+    said = spoken(text)
+    if said is None:
+        return []
+    for found in _objects(said):
+        if isinstance(found.get("items"), list):
+            return _texts_of(cast("list[object]", found["items"]))
+    try:
+        bare, _ = _DECODER.raw_decode(said, said.index("["))
+    except (ValueError, RecursionError):
+        bare = None
+    if isinstance(bare, list):
+        return _texts_of(cast("list[object]", bare))
+    return [each.strip() for each in _LISTED_LINE.findall(said)]
+
+
+def _texts_of(items: Sequence[object]) -> list[str]:
+    """The texts of a list, whose entries may also be objects that hold theirs."""
+    held = [next(iter(cast("dict[object, object]", each).values()), "") if isinstance(each, dict) else each
+            for each in items]  # fmt: skip
+    return [each.strip() for each in held if isinstance(each, str) and each.strip()]
 
 
 def reason_in(text: str) -> str:
