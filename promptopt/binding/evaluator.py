@@ -39,6 +39,8 @@ from promptopt.text import counted
 from promptopt.types import Content, Example
 
 AnyTask = TypeVar("AnyTask", bound=Task)
+_READS_JUDGE = ("rubric", "checklist", "versus", "equivalence", "panel", "weighted")
+"""Evaluators that a `[judge]` table says something of."""
 ROOM = 512
 """Tokens left free beside the start prompt and its example, for what a search adds and a chat template writes."""
 
@@ -93,25 +95,29 @@ def bind_evaluator(evaluator: str | Evaluator | None, task: Task, optimizer: Opt
         return Simulated.for_task(task)
     if evaluator is None and isinstance(optimizer, ChoosesEvaluator):
         evaluator = optimizer.evaluator_for(task)
-    if evaluator is None and options_of(task, OWN_JUDGES):
-        return OwnJudges.for_task(task)
+    if options_of(task, OWN_JUDGES) and (evaluator is None or evaluator in _READS_JUDGE):
+        # Each by what its own task says: one evaluator for all would find nothing said.
+        return OwnJudges(task) if evaluator is None else OwnJudges(task, str(evaluator))
     if evaluator is None and isinstance(task, JudgedTask) and task.judge:
         evaluator = str(task.judge["evaluator"])
     if evaluator is None:
         from promptopt.evaluators.generation import Generation
 
         return Generation.for_task(task)
-    if isinstance(evaluator, str):
-        from promptopt.registry import load
+    return one_evaluator(evaluator, task) if isinstance(evaluator, str) else _checked_evaluator(evaluator)
 
-        made: Any = load("evaluators", evaluator)
-        if not callable(getattr(made, "for_task", None)):
-            raise ConfigError(
-                f"the evaluator {evaluator!r} is registered as {made!r}, which cannot be made for a task; register a "
-                f"class with a classmethod for_task(task)"
-            )
-        evaluator = cast("Evaluator", made.for_task(task))
-    return _checked_evaluator(evaluator)
+
+def one_evaluator(name: str, task: Task) -> Evaluator:
+    """The evaluator of this name, one for all examples of the task. Raises UnknownName and ConfigError."""
+    from promptopt.registry import load
+
+    made: Any = load("evaluators", name)
+    if not callable(getattr(made, "for_task", None)):
+        raise ConfigError(
+            f"the evaluator {name!r} is registered as {made!r}, which cannot be made for a task; register a "
+            f"class with a classmethod for_task(task)"
+        )
+    return _checked_evaluator(cast("Evaluator", made.for_task(task)))
 
 
 def _checked_evaluator(evaluator: Evaluator) -> Evaluator:

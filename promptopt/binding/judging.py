@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from promptopt.binding.passed_over import passed_over
 from promptopt.errors import ConfigError
 from promptopt.evaluators.giveaway import given_away
 from promptopt.protocols import Evaluator, Judging, Model, Role, Simulating, Task
@@ -36,6 +37,7 @@ def remarks_on_judge(
     return [
         *said,
         *([] if judging or any(map(_may_ask, evaluators)) else _unasked_judge(models)),
+        *passed_over(evaluators, task),
         *_remarks_on_user(evaluators, models),
     ]
 

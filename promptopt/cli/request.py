@@ -82,19 +82,26 @@ def evaluator_of(config: RunConfig, task: Task, optimizer: Optimizer | None = No
 
     Its settings are the user's, on top of those that the task ships for it.
     """
-    from promptopt.binding.evaluator import bind_evaluator
+    from promptopt.binding.evaluator import bind_evaluator, one_evaluator
     from promptopt.binding.models import judge_specs
     from promptopt.binding.settings import adjust
+    from promptopt.evaluators.own_judges import OwnJudges
     from promptopt.outcome.criterion import name_of
 
     made = bind_evaluator(config.evaluator, task, optimizer)
     given = {
         name.removeprefix(_EVALUATOR): value for name, value in config.settings.items() if name.startswith(_EVALUATOR)
     }
+    # Who names three judges means a panel of three.
+    size = None if config.judge is None else len(judge_specs(config.judge))
+    if isinstance(made, OwnJudges) and made.named:
+        if not given:
+            return dataclasses.replace(made, size=size) if made.named == "panel" else made
+        # What is set is set for all tasks, so one evaluator asks it of all.
+        made = one_evaluator(made.named, task)
     shipped = flat_settings(task.settings.get(name_of(made), {}))
-    if name_of(made) == "panel" and config.judge is not None:
-        # Who names three judges means a panel of three.
-        shipped["size"] = len(judge_specs(config.judge))
+    if name_of(made) == "panel" and size is not None:
+        shipped["size"] = size
     return adjust(made, {**shipped, **given}, "evaluator")
 
 

@@ -24,13 +24,23 @@ class OwnJudges:
     """Each example's score is what the evaluator of its own task says, asked of the same judge."""
 
     task: Task
+    named: str = ""
+    """The evaluator that asks for all of them, each by what its own task says of it; empty: the one each says."""
+    size: int | None = None
+    """Of a panel that is named, as many judges as are named too; None: what each task says."""
     of: Mapping[str, Evaluator] = field(init=False, repr=False, compare=False)
     """The evaluator of each task, by its name."""
 
     def __post_init__(self) -> None:
         # Made here, so that where the task is exchanged (for one without its test), no part keeps the other.
         tables = cast("Any", self.task).judge[OWN_JUDGES]
-        object.__setattr__(self, "of", {name: _made(self.task, table) for name, table in tables.items()})
+        object.__setattr__(self, "of", {name: _made(self.task, self._told(table)) for name, table in tables.items()})
+
+    def _told(self, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a task says of its judge, with what is named over it."""
+        named = {"evaluator": self.named} if self.named else {}
+        sized = {} if self.size is None else {"panel": {**table.get("panel", {}), "size": self.size}}
+        return {**table, **named, **sized}
 
     @classmethod
     def for_task(cls, task: Task) -> Self:

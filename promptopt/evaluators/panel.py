@@ -46,7 +46,11 @@ class Panel:
     @classmethod
     def for_task(cls, task: Task) -> Self:
         """With what the task says of its judge. Raises ConfigError for what does not fit together."""
-        return cls(task, Rubric.for_task(task), Checklist.for_task(task), **options_of(task, "panel"))
+        rubric, checklist = Rubric.for_task(task), Checklist.for_task(task)
+        # Where the task says one thing alone, its judges are asked that.
+        by = "checklist" if checklist.items and not rubric.criteria else "rubric"
+        options: dict[str, Any] = {"by": by, **options_of(task, "panel")}
+        return cls(task, rubric, checklist, **options)
 
     @property
     def judges(self) -> tuple[Role, ...]:

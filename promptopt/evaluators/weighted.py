@@ -48,8 +48,16 @@ class Weighted:
     def for_task(cls, task: Task) -> Self:
         """With what the task says of its judge. Raises ConfigError for what does not fit together."""
         parts = (Rubric.for_task(task), Checklist.for_task(task), Clauses(**options_of(task, "clauses")))
-        weights = options_of(task, "weights")
-        return cls(task, *parts, **({"weights": cast("Mapping[str, float]", weights)} if weights else {}))
+        weights = cast("Mapping[str, float]", options_of(task, "weights"))
+        # Nobody has said what counts: what the task says, and its metric.
+        listed, judged = len(parts[1].items) > 0, parts[0].criteria != ""
+        said = [*(["rubric"] if judged or not listed else []), *(["checklist"] if listed else []), "metric"]
+        return cls(task, *parts, weights=weights if weights else dict.fromkeys(said, 1.0))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Those that count."""
+        return tuple(self._weights)
 
     @property
     def judges(self) -> tuple[Role, ...]:

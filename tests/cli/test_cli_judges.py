@@ -170,3 +170,20 @@ def test_a_check_judge_has_the_last_word(
     assert roles["check_judge"]["model"] == "scripted/judge-b"
     assert roles["check_judge"]["calls"] > 0
     assert roles["judge"]["calls"] > 0
+
+
+@pytest.mark.parametrize(
+    ("command", "more"), [("evaluate", ()), ("check", ("--prompt", BETTER)), ("optimize", ("--method", "climb"))]
+)
+def test_what_a_task_file_says_of_its_judge_beside_another_evaluator_is_told(
+    judged_task: str, invoke: Invoke, models: dict[str, Scripted], command: str, more: tuple[str, ...]
+) -> None:
+    models["judge"] = judge(lambda _: '{"answers": {"1": "yes"}}', "yes")
+    options = ("--model", "scripted/task", "--judge", "scripted/judge", "--train", "20", "--dev", "20", "--test", "20")
+    items = ("--evaluator", "checklist", "--set", 'evaluator.items=["Is it kind?"]')
+    done = invoke(command, "--task", judged_task, *options, *items, *more)
+    said = (
+        "[judge] of task 'polite' says the criteria of a rubric, and nothing here goes by that: scores are by "
+        "checklist; name rubric with --evaluator to go by it"
+    )
+    assert done.stderr.count(said) == 1, done.output

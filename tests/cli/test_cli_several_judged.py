@@ -94,3 +94,32 @@ def test_what_scores_each_task_is_said_by_its_name(invoke: Invoke) -> None:
         assert "inn by rubric, depot by generation" in shown.stdout
         assert "own_judges" not in shown.stdout
     assert told["by_task"] == {"inn": "rubric", "depot": "generation"}
+
+
+@pytest.mark.slow
+def test_an_evaluator_named_for_several_tasks_asks_each_its_own_criteria_but_where_one_is_set_for_all(
+    invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    heard: list[str] = []
+
+    def judge(request: Request) -> str:
+        heard.append(text_of(request))
+        return '{"score": 1, "answers": {"1": "yes"}}'
+
+    for name in ("judge", "judge-b"):
+        models[name] = Scripted(judge, name=f"scripted/{name}")
+    done = run(invoke, "evaluate", "inn,ferry", "--evaluator", "rubric")
+    assert {text.partition("Is the desk of the ")[2].split(" ")[0] for text in heard} == {"inn", "ferry"}
+    assert "nothing here goes by that" not in done.stderr
+    heard.clear()
+    done = run(invoke, "evaluate", "inn,ferry", "--evaluator", "rubric", "--set", "evaluator.criteria=Is it short?")
+    assert all("Is it short?" in text and "desk of the" not in text.partition("<<<")[0] for text in heard)
+    assert "[judge] of task 'inn' says" not in done.stderr
+    heard.clear()
+    run(invoke, "evaluate", "inn,ferry", "--evaluator", "panel", "--judge", "scripted/judge,scripted/judge-b")
+    assert len(heard) == 2 * 20
+    heard.clear()
+    told = run(
+        invoke, "evaluate", "inn,depot", "--evaluator", "checklist", "--set", 'evaluator.items=["Is it?"]'
+    ).stderr
+    assert "[judge] of task 'inn' says the criteria of a rubric, and nothing here goes by that" in told

@@ -16,6 +16,7 @@ from promptopt.binding.suite import several_tasks
 from promptopt.errors import ConfigError
 from promptopt.evaluation import evaluate
 from promptopt.evaluators.own_judges import OwnJudges
+from promptopt.evaluators.rubric import Rubric
 from promptopt.judges import probe, scale_of
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.judge_trust import remember, trust_in
@@ -88,9 +89,17 @@ def test_what_it_takes_and_says_is_that_of_all_and_follows_the_task() -> None:
     assert {cast("Any", each).task.test for each in follows.of.values()} == {()}
 
 
-def test_a_judge_named_for_all_goes_before_those_of_the_tasks() -> None:
-    several = several_tasks([task("kind", KIND), task("short", SHORT)])
-    assert bind_evaluator("rubric", several).fingerprint()["criteria"] == ""
+def test_an_evaluator_named_for_all_asks_each_by_what_its_own_task_says() -> None:
+    several = several_tasks([task("kind", KIND), task("short", SHORT), task("listed", LISTED), task("metric", {})])
+    made = bind_evaluator("rubric", several)
+    assert isinstance(made, OwnJudges)
+    asked = {name: (each.criteria, each.high) for name, each in made.of.items() if isinstance(each, Rubric)}
+    assert asked == {"kind": ("Is it kind?", 5), "short": ("Is it short?", 3), "listed": ("", 5), "metric": ("", 5)}
+    panel = bind_evaluator("panel", several)
+    assert isinstance(panel, OwnJudges)
+    assert {each.fingerprint()["size"] for each in replace(panel, size=2).of.values()} == {2}
+    assert replace(panel, size=2).judges == ("judge", "judge_2")
+    assert bind_evaluator("generation", several).fingerprint()["evaluator"] == "generation"
 
 
 def test_the_trust_in_them_is_that_in_the_least_trusted() -> None:
