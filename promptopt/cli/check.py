@@ -153,6 +153,7 @@ def _check_as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
     return {"task": checked.task, "model": checked.model, "evaluator": checked.evaluator,
             **({"by_task": dict(checked.by_task)} if checked.by_task else {}), "outcome": outcome,
             "exit_code": code, "decisions": told,
+            **({} if checked.length is None else {"length_matched": checked.length.to_json()}),
             "look": None if checked.look is None else asdict(checked.look),
             "next_look": None if checked.next_look is None else asdict(checked.next_look)}  # fmt: skip
 
@@ -167,7 +168,8 @@ def _check_as_text(checked: Checked, outcome: str) -> str:
     if why := deciding(checked.decisions):
         said = f"{said} {'Why' if outcome == 'regression' else 'Open'}: {', '.join(each.name for each in why)}."
     head = f"{checked.task}, {checked.counted()}, {checked.scored_by()} on {checked.model}"
-    return "\n\n".join(filter(None, [said, head, words.columns(rows), checked.looked()]))
+    length = "" if checked.length is None else checked.length.sentence()
+    return "\n\n".join(filter(None, [said, head, words.columns(rows), length, checked.looked()]))
 
 
 def _write_reports(checked: Checked, junit: Path | None, summary: Path | None, *, examples: bool) -> None:

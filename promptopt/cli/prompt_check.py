@@ -16,6 +16,7 @@ from promptopt.types import HISTORY
 if TYPE_CHECKING:
     from promptopt.evaluation import Evaluation
     from promptopt.outcome.decisions import AskedSlice, Bars, Decision, ScoredPair
+    from promptopt.outcome.length_matched import LengthMatched
     from promptopt.reports.pull_request import Checked
     from promptopt.tasks.task import Task
     from promptopt.types import Example, Prompt
@@ -68,7 +69,18 @@ def check_prompt(
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
         tuple(decisions), tuple(tested), after.look, after.next_look,
         sum(example in own for example in whole.test), old == new, after.by_task,
+        _of_length(after, tested) if old != new else None,
     )  # fmt: skip
+
+
+def _of_length(scored: Evaluation, pairs: Sequence[ScoredPair]) -> LengthMatched | None:
+    """The judge's gain where length plays no part; of several tasks on those that a judge scores."""
+    from promptopt.outcome.length_matched import length_matched
+
+    if not scored.judged or scored.evaluator == "simulated":
+        return None
+    own = [pair for pair in pairs if pair.example.slice not in scored.unjudged_tasks]
+    return length_matched((pair.before, pair.after, pair.example.group) for pair in own)
 
 
 def _of_prompt(

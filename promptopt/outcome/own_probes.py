@@ -18,6 +18,7 @@ from promptopt.errors import BudgetSpent
 from promptopt.evaluators.judging import said_in
 from promptopt.evaluators.own_judges import OwnJudges
 from promptopt.outcome.criterion import by_judge
+from promptopt.outcome.length_matched import LONGER, alike
 from promptopt.protocols import Ask, Evaluator, Grading
 from promptopt.trust.probes import HIGHER, PROBES, ProbeResult, found_in
 from promptopt.types import Example, Score
@@ -26,8 +27,6 @@ ITEMS = 20
 """Test items that each kind is made for at most, as in `promptopt judges check`."""
 LEAST_ITEMS = 10
 """Items below which nothing is said: one reply that a judge misreads would be a tenth. Ours."""
-LONGER = 1.25
-"""How many times as long the winner's replies are before length is spoken of; within it two are of one length. Ours."""
 LONG = 200
 """Characters that the winner's replies have in the mean before length is spoken of. Ours: below it a word is a lot."""
 _OWN_PROBE_NAMES = ("elsewhere", "padding", "formatting", "authority")
@@ -168,18 +167,17 @@ def _of_length(replied: Replied) -> str:
     gain = fmean([after - before for (_, before), (_, after) in pairs])
     if lengths[1] <= max(LONGER * lengths[0], LONG * len(pairs)) or gain <= HIGHER:
         return ""
-    alike = [after - before for (old, before), (new, after) in pairs
-             if old != new and len(old) <= LONGER * len(new) and len(new) <= LONGER * len(old)]  # fmt: skip
+    matched = [after - before for (old, before), (new, after) in pairs if alike(old, new)]
     longer = f"the winner's replies are {lengths[1] / lengths[0]:.1f} times as long as the start's"
-    if len(alike) < LEAST_ITEMS:
+    if len(matched) < LEAST_ITEMS:
         return (
             f"{longer}, and hardly two of them are of one length, so how much of what the judge likes is length cannot "
             f"be told; judges like length (arXiv:2404.04475)"
         )
     # Most of the gain is there where length plays no part, so it is not for the length.
-    if fmean(alike) > gain / 2.0:
+    if fmean(matched) > gain / 2.0:
         return ""
     return (
-        f"{longer}; on the {len(alike)} items where both are of about one length the judge's gain is "
-        f"{fmean(alike):+.2f}, on all {gain:+.2f}: it may like the length alone"
+        f"{longer}; on the {len(matched)} items where both are of about one length the judge's gain is "
+        f"{fmean(matched):+.2f}, on all {gain:+.2f}: it may like the length alone"
     )

@@ -13,6 +13,7 @@ from promptopt.arguments import checked
 from promptopt.outcome.contender import Contender, finite_ends
 from promptopt.outcome.front import Tradeoff
 from promptopt.outcome.items import SealedItem
+from promptopt.outcome.length_matched import length_matched
 from promptopt.outcome.looks import Look
 from promptopt.outcome.members import MemberGain
 from promptopt.outcome.sentence import three_lines
@@ -192,7 +193,16 @@ class Result:
             "spent_by_role": {role: asdict(ledger) for role, ledger in self.by_role.items()},
             "members": [member.to_json() for member in self.members],
             "earlier": None if self.earlier is None else self.earlier.to_json(),
+            **self._of_length(),
         }
+
+    def _of_length(self) -> dict[str, Any]:
+        """A judge's gain where length plays no part; nothing for any other verdict."""
+        alike = self.best.prompt == self.start.prompt
+        if self.basis != "judge" or alike or self.evaluator == "simulated":
+            return {}
+        found = length_matched((item.start, item.best, item.group) for item in self.items)
+        return {} if found is None else {"length_matched": found.to_json()}
 
     @classmethod
     @checked

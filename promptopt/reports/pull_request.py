@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from promptopt.evaluators.judging import as_in_its_task
 from promptopt.outcome.criterion import scored_by
 from promptopt.outcome.decisions import CheckOutcome, Decision, ScoredPair, deciding, overall
+from promptopt.outcome.length_matched import LengthMatched
 from promptopt.outcome.looks import Look, look_said
 from promptopt.reports import words
 from promptopt.text import counted, shorten, visible
@@ -39,7 +40,8 @@ class Checked:
     `cost`: what each prompt's replies took on the test: tokens read and written, and dollars where prices are known.
     `look`: which look at the test examples the comparison was; `next_look`: the one that shows something new after it.
     `wanted`: the test examples that there are, where it is known: a cap may come first. `same`: both are one prompt.
-    `by_task`: what scores each of several tasks, where each has its own.
+    `by_task`: what scores each of several tasks, where each has its own. `length`: the gain where length plays no part,
+    where a judge scores.
     """
 
     task: str
@@ -55,6 +57,7 @@ class Checked:
     wanted: int = 0
     same: bool = False
     by_task: Mapping[str, str] = field(default_factory=dict[str, str])
+    length: LengthMatched | None = None
 
     def scored_by(self, marked: Callable[[str], str] = str) -> str:
         """What scored the replies; of several tasks that each have their own, each by its name."""
@@ -84,6 +87,7 @@ def pull_request(checked: Checked, *, examples: bool = True) -> str:
         f"{checked.scored_by(_code)} on "
         f"{_code(checked.model)}.",
         _decisions(checked.decisions),
+        "" if checked.length is None else checked.length.sentence(),
         checked.looked(),
         "### The change\n\n" + _fenced(_diff(*checked.texts), "diff"),
         *([_examples(checked.pairs)] if examples else []),

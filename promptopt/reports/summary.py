@@ -6,6 +6,7 @@ Everything here reads the JSON of a `Result` (the contract of `--json`), so that
 from __future__ import annotations
 
 from promptopt.outcome.criterion import in_words
+from promptopt.outcome.length_matched import from_report
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
 from promptopt.text import counted, normalise
@@ -20,6 +21,7 @@ def summarise(report: Report, *, exports: bool = True, again: bool = True) -> st
     sections = [
         _verdict(report),
         _scores_table(report),
+        _length(report),
         _members(report),
         _prompts(report),
         _front(report),
@@ -34,6 +36,12 @@ def _verdict(report: Report) -> str:
     """The verdict, and below it which look at the test it is."""
     # Which look it is stands with every verdict, and deserves a line.
     return verdict_line(report).replace(". This is ", ".\nThis is ")
+
+
+def _length(report: Report) -> str:
+    """What the judge's gain is where length plays no part."""
+    found = from_report(report)
+    return "" if found is None else found.sentence()
 
 
 def _scores_table(report: Report) -> str:

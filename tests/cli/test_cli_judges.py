@@ -187,3 +187,42 @@ def test_what_a_task_file_says_of_its_judge_beside_another_evaluator_is_told(
         "checklist; name rubric with --evaluator to go by it"
     )
     assert done.stderr.count(said) == 1, done.output
+
+
+def wordy(text: str) -> str:
+    """The taste of a judge that likes long replies, whatever they say."""
+    said = text.rpartition("<<<reply ")[2].partition("\n")[2].partition("\n")[0]
+    return json.dumps({"score": 2 if len(said) > 14 else 1})
+
+
+def test_a_judges_gain_is_told_on_replies_of_one_length_too(
+    search: Callable[..., dict[str, Any]],
+    judged_task: str,
+    invoke: Invoke,
+    models: dict[str, Scripted],
+    workplace: Path,
+) -> None:
+    models["judge"] = judge(wordy)
+    found = search()
+    held = found["length_matched"]
+    assert (held["n"], held["mean"], held["ci95"]) == (0, None, None)
+    assert held["of_differing"] == 0.5
+    assert 1.5 < held["longer"] < 2.0
+    said = invoke("runs", "show", found["run_id"]).stdout
+    line = f"Only 0 of the {held['differing']} pairs of replies that differ are of about one length"
+    assert line in said
+    base = ("check", "--task", judged_task, "--model", "scripted/task", "--judge", "scripted/judge", "--prompt", BETTER)
+    done = invoke(*base, "--train", "20", "--dev", "20", "--test", "40", "--summary", "summary.md")
+    assert (
+        done.exit_code,
+        "are of about one length: how much of the gain is length cannot be told" in done.stdout,
+    ) == (
+        5,
+        True,
+    )
+    assert "Length: the new replies are 1." in (workplace / "summary.md").read_text(encoding="utf-8")
+    shown = json.loads(invoke(*base, "--train", "20", "--dev", "20", "--test", "40", "--json").stdout)
+    assert shown["length_matched"]["n"] == 0
+    # Of a metric nothing is told of length.
+    by_metric = invoke(*base, "--train", "20", "--dev", "20", "--test", "40", "--evaluator", "generation", "--json")
+    assert "length_matched" not in json.loads(by_metric.stdout)

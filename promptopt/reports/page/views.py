@@ -9,6 +9,7 @@ from typing import Any
 
 from promptopt.errors import ConfigError
 from promptopt.outcome.criterion import in_words
+from promptopt.outcome.length_matched import from_report
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
 from promptopt.reports.curves import points_of
@@ -219,7 +220,9 @@ def _gain_words(report: Report) -> str:
     if gain is None:
         return "-"
     low, high = ("unknown" if end is None else words.difference(end) for end in gain["ci95"])
-    return f"{words.difference(gain['mean'])} (95 % interval {low} to {high}; {words.p_value(gain['p_value'])})"
+    said = f"{words.difference(gain['mean'])} (95 % interval {low} to {high}; {words.p_value(gain['p_value'])})"
+    matched = from_report(report)
+    return said if matched is None else f"{said}. {matched.sentence().rstrip('.')}"
 
 
 def _search(candidate: Mapping[str, Any]) -> float | None:
