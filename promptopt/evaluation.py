@@ -75,14 +75,15 @@ class Evaluation:
             f"{self.measured.score:.3f} on {counted(self.measured.n, f'{self.split} example')} of {self.task} (95 % "
             f"interval {low:.3f} to {high:.3f}{unreadable}), {by} on {self.model}"
         )
-        return "\n".join([first, *(f"Warning: {normalise(warning)}" for warning in self.warnings)])
+        return "\n".join(
+            [first, *self.measured.told(), *(f"Warning: {normalise(warning)}" for warning in self.warnings)]
+        )
 
     def figures(self) -> dict[str, Any]:
         """What was measured and what it took, as JSON."""
         measured = self.measured
-        macro = {} if measured.macro_f1 is None else {"macro_f1": measured.macro_f1}
         return {"score": measured.score, "ci95": list(measured.ci95), "n": measured.n,
-                "unreadable": measured.unreadable, **macro,
+                "unreadable": measured.unreadable, **measured.further(),
                 "spent": asdict(self.spent), "paid": asdict(self.paid)}  # fmt: skip
 
 

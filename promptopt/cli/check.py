@@ -153,9 +153,16 @@ def _check_as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
     return {"task": checked.task, "model": checked.model, "evaluator": checked.evaluator,
             **({"by_task": dict(checked.by_task)} if checked.by_task else {}), "outcome": outcome,
             "exit_code": code, "decisions": told,
+            **_played_as_json(checked),
             **({} if checked.length is None else {"length_matched": checked.length.to_json()}),
             "look": None if checked.look is None else asdict(checked.look),
             "next_look": None if checked.next_look is None else asdict(checked.next_look)}  # fmt: skip
+
+
+def _played_as_json(checked: Checked) -> dict[str, Any]:
+    sides = zip(("old", "new"), checked.conversations, strict=True)
+    found = {name: each.to_json() for name, each in sides if each is not None}
+    return {"conversations": found} if found else {}
 
 
 def _check_as_text(checked: Checked, outcome: str) -> str:
@@ -169,7 +176,7 @@ def _check_as_text(checked: Checked, outcome: str) -> str:
         said = f"{said} {'Why' if outcome == 'regression' else 'Open'}: {', '.join(each.name for each in why)}."
     head = f"{checked.task}, {checked.counted()}, {checked.scored_by()} on {checked.model}"
     length = "" if checked.length is None else checked.length.sentence()
-    return "\n\n".join(filter(None, [said, head, words.columns(rows), length, checked.looked()]))
+    return "\n\n".join(filter(None, [said, head, words.columns(rows), length, checked.played(), checked.looked()]))
 
 
 def _write_reports(checked: Checked, junit: Path | None, summary: Path | None, *, examples: bool) -> None:

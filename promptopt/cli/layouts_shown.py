@@ -65,6 +65,9 @@ def layouts_table(found: Sequence[tuple[str, Evaluation]]) -> str:
         "",
         "From and to: 95 % interval. Unreadable: replies without an answer that could be read; each scores 0.",
     ]
+    for name, each in found:
+        if each.measured.conversations is not None:
+            lines.append(f"Conversations, {name}: {each.measured.conversations.sentence()}.")
     looks = [(each.look, each.next_look) for _, each in found if each.look is not None and each.next_look is not None]
     if looks:
         last = max((look for look, _ in looks), key=lambda look: look.number)

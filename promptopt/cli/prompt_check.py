@@ -70,6 +70,7 @@ def check_prompt(
         tuple(decisions), tuple(tested), after.look, after.next_look,
         sum(example in own for example in whole.test), old == new, after.by_task,
         _of_length(after, tested) if old != new else None,
+        (before.measured.conversations, after.measured.conversations),
     )  # fmt: skip
 
 

@@ -61,7 +61,9 @@ class Utterance:
     problem: str = ""
 
 
-def persona_request(scenario: str, talk: Sequence[Message], *, again: bool = False) -> Request:
+def persona_request(
+    scenario: str, talk: Sequence[Message], *, again: bool = False, sampling: Sampling = SAMPLING
+) -> Request:
     """What the model is asked for the user's next message. `again`: it gave none the first time.
 
     What was said stands in it as data. With the roles turned round instead, small models fall back to being the
@@ -70,7 +72,7 @@ def persona_request(scenario: str, talk: Sequence[Message], *, again: bool = Fal
     said = [fenced("customer" if each.role == "user" else "assistant", each.content) for each in talk]
     asked = [_NEXT_MESSAGE if talk else _FIRST, *([_AGAIN] if again else [])]
     told = "\n\n".join([fenced("scenario of the customer", scenario), *said, " ".join(asked)])
-    return Request((Message("system", _ABOUT), Message("user", told)), SAMPLING, shared=len(_ABOUT))
+    return Request((Message("system", _ABOUT), Message("user", told)), sampling, shared=len(_ABOUT))
 
 
 def utterance_in(reply: Reply, heard: str = "") -> Utterance:

@@ -25,22 +25,36 @@ from promptopt.errors import BudgetSpent, ConfigError, CutShort
 from promptopt.evaluators.checklist import Checklist
 from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.judge_reply import answers_in
-from promptopt.evaluators.judging import FIRST_CELLS, MOST_UNREAD, OFF_SCALE, consult, options_of, said_in, unusable
+from promptopt.evaluators.judging import (
+    DRAWN,
+    FIRST_CELLS,
+    MOST_UNREAD,
+    OFF_SCALE,
+    consult,
+    options_of,
+    said_in,
+    unusable,
+)
 from promptopt.evaluators.panel import Panel
-from promptopt.evaluators.persona import LOOP, VERSION, loops, persona_request, utterance_in
+from promptopt.evaluators.persona import LOOP, SAMPLING, VERSION, loops, persona_request, utterance_in
 from promptopt.evaluators.persona_check import check_request
 from promptopt.evaluators.rubric import Rubric
+from promptopt.evaluators.talk_figures import joined
 from promptopt.evaluators.talks import Talk, assistant_said, replies_of, scenario_in, scene, so_far, unplayed
 from promptopt.evaluators.tools import CALL_CHARACTERS, Answered, answered, heard
 from promptopt.evaluators.weighted import Weighted
 from promptopt.protocols import Ask, Role, Task
 from promptopt.text import counted, shorten
-from promptopt.types import HISTORY, Cell, Message, Reply, Request, Score, transcript
+from promptopt.types import HISTORY, Cell, Message, Reply, Request, Sampling, Score, transcript
 
 TURNS = 4
 """Messages of the user at most, where nobody says."""
 CALLS_A_TURN = 4
 """Replies of a turn that call tools at most, where nobody says: ours; who looks something up and acts on it needs 2."""
+MOST_DRAWS = 20
+"""Times that a scenario is played at most: each costs what the first does. Ours."""
+APART = 100
+"""Between the numbers of two draws of a scenario: as many repetitions of a cell find room there."""
 COHORT = 64
 """Conversations that go on side by side: what a server is asked at once by default. Those before are scored already
 where a limit cuts the next ones."""
@@ -84,6 +98,10 @@ class Simulated:
     """Who plays, where the run names nobody; empty: the proposer."""
     calls: int = CALLS_A_TURN
     """Replies of the assistant in one turn that call tools at most; one more ends the conversation at 0."""
+    draws: int = 1
+    """How often each scenario is played; a user who is played several times is sampled."""
+    passes: float = 1.0
+    """The score from which on a conversation has passed, where each scenario is played several times."""
     grader: _Grader | None = field(init=False, repr=False, compare=False)
     _left_out: list[str] = field(default_factory=list[str], init=False, repr=False, compare=False)
     _unfit: list[str] = field(default_factory=list[str], init=False, repr=False, compare=False)
@@ -93,6 +111,11 @@ class Simulated:
             raise ConfigError(f"a simulated user with {self.turns} turns says nothing; give 1 or more")
         if self.calls < 1:
             raise ConfigError(f"a turn with {self.calls} calls of tools gets no result of any; give 1 or more")
+        if not 1 <= self.draws <= MOST_DRAWS or not 0.0 < self.passes <= 1.0:
+            raise ConfigError(
+                f"each scenario is played {self.draws} times and passes from {self.passes:g} on; give draws from 1 "
+                f"to {MOST_DRAWS}, and passes above 0 and up to 1"
+            )
         if self.by not in (*_GRADERS, METRIC):
             raise ConfigError(
                 f"a simulated conversation cannot be scored by {self.by!r}; name one of {', '.join(_GRADERS)} under "
@@ -114,12 +137,17 @@ class Simulated:
     @property
     def judge_calls(self) -> int:
         """Those of the score, and whether the user kept to the scenario."""
-        return 2 + (0 if self.grader is None else self.grader.judge_calls)
+        return self.draws * (2 + (0 if self.grader is None else self.grader.judge_calls))
 
     @property
     def calls_per_cell(self) -> int:
         """Two of the user's model and one of the task model a turn, those after calls of tools, and the judge's."""
-        return (3 + (self.calls if self._offers else 0)) * self.turns + self.judge_calls
+        return self.draws * (3 + (self.calls if self._offers else 0)) * self.turns + self.judge_calls
+
+    @property
+    def _sampling(self) -> Sampling:
+        """How users are played: greedily once, and else drawn."""
+        return SAMPLING if self.draws == 1 else replace(SAMPLING, temperature=DRAWN)
 
     @property
     def _offers(self) -> bool:
@@ -136,8 +164,10 @@ class Simulated:
         scored = Generation.for_task(self.task) if self.grader is None else self.grader
         # Only where there are tools: what was measured before there were any is the same measure still.
         tools = {"calls": self.calls} if self._offers else {}
+        # What is played once is what it was before more could be.
+        drawn = {"draws": self.draws} if self.draws > 1 else {}
         return {"evaluator": "simulated", "turns": self.turns, "played": VERSION, "by": dict(scored.fingerprint()),
-                **tools}  # fmt: skip
+                **tools, **drawn}  # fmt: skip
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises CutShort with what was scored where a limit cuts the batch.
@@ -150,12 +180,20 @@ class Simulated:
                 "promptopt.tasks.scenario(goal, …), or give the task file a [simulation]"
             )
         scores: list[Score] = []
-        for begin in range(0, len(cells), COHORT):
+        together = max(1, COHORT // self.draws)
+        for begin in range(0, len(cells), together):
+            talks = [unplayed(each) for cell in cells[begin : begin + together] for each in self._draws_of(cell)]
             try:
-                scores += self._played([unplayed(cell) for cell in cells[begin : begin + COHORT]], ask)
+                found = self._played(talks, ask)
+                rows = [found[at : at + self.draws] for at in range(0, len(found), self.draws)]
+                scores += found if self.draws == 1 else [joined(row, self.passes) for row in rows]
             except BudgetSpent as spent:
                 raise CutShort(str(spent), dict(enumerate(scores))) from spent
         return scores
+
+    def _draws_of(self, cell: Cell) -> list[Cell]:
+        """The cell as often as its scenario is played; what is drawn anew for a repetition lies far from a draw."""
+        return [replace(cell, repetition=cell.repetition + APART * draw) for draw in range(self.draws)]
 
     def _played(self, talks: Sequence[Talk], ask: Ask) -> list[Score]:
         for _ in range(self.turns):
@@ -177,7 +215,10 @@ class Simulated:
         # A scenario with an opening has the user's first message already.
         waiting = [talk for talk in talks if not talk.messages or talk.messages[-1].role != "user"]
         for again in (False, True):
-            requests = [persona_request(scenario_in(talk.cell), heard(talk.messages), again=again) for talk in waiting]
+            requests = [
+                persona_request(scenario_in(talk.cell), heard(talk.messages), again=again, sampling=self._sampling)
+                for talk in waiting
+            ]
             left: list[Talk] = []
             for talk, reply in zip(waiting, replies_of(waiting, requests, ask, "user"), strict=True):
                 said = utterance_in(reply, talk.messages[-1].content if talk.messages else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from promptopt.evaluators.talk_figures import figures_of
 from promptopt.protocols import Ask, Role
 from promptopt.types import HISTORY, Cell, Example, Message, Reply, Request, Score, transcript
 
@@ -42,7 +43,8 @@ class Talk:
 
     def settle(self, score: Score) -> None:
         """It has this score, and goes on no more."""
-        self.score, self.over = replace(score, output=transcript(self.messages)), True
+        parts = (*score.parts, *figures_of(self.messages, ended=self.ends))
+        self.score, self.over = replace(score, output=transcript(self.messages), parts=parts), True
 
 
 def scenario_in(cell: Cell) -> str:

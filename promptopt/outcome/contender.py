@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from promptopt.outcome.conversations import Conversations
 from promptopt.tasks.demos import demo_to_json
 from promptopt.tasks.layouts import named_layout
 from promptopt.types import Prompt
@@ -18,6 +19,7 @@ class Measured:
     `cut`: of the replies that could be read, those that were cut at their length and are not right. `unjudged`: replies
     whose judge could not be read, beside the `n`. `macro_f1`: the mean over the task's labels of how well each is told
     (`stats.classes`), where there are labels and answers: accuracy hides a rare one.
+    `conversations`: what those were like that were played.
     """
 
     score: float
@@ -27,6 +29,16 @@ class Measured:
     cut: int = 0
     unjudged: int = 0
     macro_f1: float | None = None
+    conversations: Conversations | None = None
+
+    def told(self) -> list[str]:
+        """What conversations were like, as a line; none where none was played."""
+        return [] if self.conversations is None else [f"Conversations: {self.conversations.sentence()}."]
+
+    def further(self) -> dict[str, Any]:
+        """As JSON what not every task has."""
+        macro = {} if self.macro_f1 is None else {"macro_f1": self.macro_f1}
+        return {**macro, **({} if self.conversations is None else {"conversations": self.conversations.to_json()})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ class Contender:
                 "cut": test.cut,
                 # Left out where there are none, as in results of before there were judges.
                 **({"unjudged": test.unjudged} if test.unjudged else {}),
-                **({} if test.macro_f1 is None else {"macro_f1": test.macro_f1}),
+                **test.further(),
             },
         }
 

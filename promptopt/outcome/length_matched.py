@@ -67,7 +67,7 @@ def length_matched(pairs: Iterable[tuple[Score, Score, str]]) -> LengthMatched |
         return None
     matched = [row for row in differing if alike(row[0], row[1])]
     gain = _gain_of(matched) if len(matched) >= LEAST_MATCHED else None
-    read, written = (sum(len(row[side]) for row in differing) for side in (0, 1))
+    read, written = sum(len(row[0]) for row in differing), sum(len(row[1]) for row in differing)
     return LengthMatched(
         mean=None if gain is None else gain.mean,
         ci95=None if gain is None else gain.ci95,

@@ -10,6 +10,7 @@ from promptopt.evaluators.generation import CUT
 from promptopt.evaluators.simulated import remedy
 from promptopt.outcome.by_judge import panel_disagreement
 from promptopt.outcome.contender import Contender, Measured
+from promptopt.outcome.conversations import conversations_in
 from promptopt.outcome.front import whole_text
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
@@ -105,6 +106,7 @@ def measured(scores: Sequence[Score], examples: Sequence[Example] = (), labels: 
     return Measured(
         score=sum(values) / len(values), ci95=interval, n=len(values), unreadable=unreadable, cut=cut,
         unjudged=unjudged, macro_f1=macro_f1(labels, _answered_labels(scores, examples)),
+        conversations=conversations_in(scores),
     )  # fmt: skip
 
 

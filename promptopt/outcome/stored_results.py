@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from promptopt.errors import DataError
 from promptopt.outcome.contender import Contender, Measured
+from promptopt.outcome.conversations import Conversations
 from promptopt.outcome.front import Tradeoff
 from promptopt.outcome.items import items_from
 from promptopt.outcome.looks import Look
@@ -123,7 +124,14 @@ def _stored_measure(data: Table | None) -> Measured | None:
     # Older results kept no interval of dev.
     counts = (data["n"], data["unreadable"], data.get("cut", 0), data.get("unjudged", 0))
     interval = _stored_interval(data.get("ci95", (math.nan, math.nan)))
-    return Measured(data["score"], interval, *counts, macro_f1=data.get("macro_f1"))
+    played = data.get("conversations")
+    return Measured(
+        data["score"],
+        interval,
+        *counts,
+        macro_f1=data.get("macro_f1"),
+        conversations=None if played is None else Conversations.from_json(played),
+    )
 
 
 def _estimate(prompt: Prompt, data: Table | None) -> Estimate:

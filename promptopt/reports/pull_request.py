@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from promptopt.evaluators.judging import as_in_its_task
+from promptopt.outcome.conversations import Conversations
 from promptopt.outcome.criterion import scored_by
 from promptopt.outcome.decisions import CheckOutcome, Decision, ScoredPair, deciding, overall
 from promptopt.outcome.length_matched import LengthMatched
@@ -41,7 +42,7 @@ class Checked:
     `look`: which look at the test examples the comparison was; `next_look`: the one that shows something new after it.
     `wanted`: the test examples that there are, where it is known: a cap may come first. `same`: both are one prompt.
     `by_task`: what scores each of several tasks, where each has its own. `length`: the gain where length plays no part,
-    where a judge scores.
+    where a judge scores. `conversations`: what those were like that were played under each prompt.
     """
 
     task: str
@@ -58,6 +59,7 @@ class Checked:
     same: bool = False
     by_task: Mapping[str, str] = field(default_factory=dict[str, str])
     length: LengthMatched | None = None
+    conversations: tuple[Conversations | None, Conversations | None] = (None, None)
 
     def scored_by(self, marked: Callable[[str], str] = str) -> str:
         """What scored the replies; of several tasks that each have their own, each by its name."""
@@ -71,6 +73,14 @@ class Checked:
         if number >= self.wanted:
             return counted(number, "example")
         return f"{number:,} of {counted(self.wanted, 'example')} (a cap came first)"
+
+    def played(self) -> str:
+        """What the conversations were like, a line for each prompt; nothing where none was played."""
+        return "\n".join(
+            f"Conversations under the {name} prompt: {each.sentence()}."
+            for name, each in zip(("old", "new"), self.conversations, strict=True)
+            if each is not None
+        )
 
     def looked(self) -> str:
         """Which look it was, and what the next one needs; nothing where none is known."""
@@ -88,6 +98,8 @@ def pull_request(checked: Checked, *, examples: bool = True) -> str:
         f"{_code(checked.model)}.",
         _decisions(checked.decisions),
         "" if checked.length is None else checked.length.sentence(),
+        # Two lines of Markdown are one paragraph.
+        checked.played().replace("\n", "\n\n"),
         checked.looked(),
         "### The change\n\n" + _fenced(_diff(*checked.texts), "diff"),
         *([_examples(checked.pairs)] if examples else []),

@@ -5,6 +5,9 @@ Everything here reads the JSON of a `Result` (the contract of `--json`), so that
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from promptopt.outcome.criterion import in_words
 from promptopt.outcome.length_matched import from_report
 from promptopt.outcome.sentence import Report, verdict_line
@@ -63,12 +66,33 @@ def _scores_table(report: Report) -> str:
         if split == "test" and second is not None and second.get("macro_f1") is not None:
             before = None if first is None else first.get("macro_f1")
             rows.append(["  macro-F1", words.score(before), words.score(second["macro_f1"]), "mean over the labels"])
+        if split == "test":
+            rows += _conversation_rows(first, second)
         if _unreadable_count(first) or _unreadable_count(second):
             meaning = "replies without an answer that could be read; each scores 0"
             rows.append(
                 ["  unreadable", words.count(_unreadable_count(first)), words.count(_unreadable_count(second)), meaning]
             )
     return words.columns(rows, right=(1, 2))
+
+
+def _conversation_rows(first: Report | None, second: Report | None) -> list[list[str]]:
+    """What played conversations were like, and how sure one is to pass each of several times."""
+    sides: list[Mapping[str, Any]] = [{} if each is None else each.get("conversations", {}) for each in (first, second)]
+    rows = [
+        [f"  {name}", *(words.score(side.get(key)) for side in sides), meaning]
+        for name, key, meaning in (
+            ("turns", "turns", "messages of the user"),
+            ("ended", "ended", "share that the user brought to an end"),
+            ("asked again", "repeated_questions", "questions of the assistant, in a conversation"),
+        )
+        if any(key in side for side in sides)
+    ]
+    hats: list[Sequence[float]] = [side.get("pass_hat", ()) for side in sides]
+    for at in range(max(map(len, hats), default=0)):
+        shares = (words.score(hat[at] if at < len(hat) else None) for hat in hats)
+        rows.append([f"  pass^{at + 1}", *shares, f"that {at + 1} of {at + 1} draws of a scenario pass"])
+    return rows
 
 
 def _seen(report: Report) -> str:

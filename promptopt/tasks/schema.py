@@ -109,6 +109,8 @@ class _SimulationTable(TypedDict, total=False):
     model: _Filled
     variables: _Texts
     calls: Annotated[int, Field(ge=1, le=50), "a whole number from 1 to 50"]
+    draws: Annotated[int, Field(ge=1, le=20), "a whole number from 1 to 20"]
+    passes: Annotated[float, Field(gt=0, le=1), Strict(False), "a number above 0, up to 1"]
     tools: Annotated[list[dict[str, Any]], "a list of schemas: [[simulation.tools]] tables"]
     results: Annotated[list[dict[str, Any]], "a list of results: [[simulation.results]] tables"]
 

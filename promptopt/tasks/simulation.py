@@ -6,6 +6,7 @@ model         who plays, where --user-model names nobody
 variables     members of the rows that fill slots of the prompt
 tools         schemas of the tools on offer; results: what they give (`tasks.tool_results`); of all scenarios
 calls         replies of a turn that call tools at most
+draws         how often each scenario is played; passes: the score from which on a conversation has passed
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ CRITERIA = (
     "it says right, by its own words and by what the user told it, and does it ask for nothing twice?"
 )
 """What a conversation is graded by where the task file names neither a judge nor a metric."""
-_SETTINGS = (("turns", "turns"), ("user_model", "model"), ("calls", "calls"))
+_SETTINGS = (("turns", "turns"), ("user_model", "model"), ("calls", "calls"), ("draws", "draws"), ("passes", "passes"))
 """What the evaluator calls its settings, and the table."""
 
 

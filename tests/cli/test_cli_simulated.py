@@ -183,3 +183,44 @@ def test_a_model_without_a_name_is_refused(simulated: str, invoke: Invoke, optio
     done = invoke("optimize", "--task", simulated, *ASKED, option, name)
     assert done.exit_code == 2
     assert f"{option} is {name!r}, which names no model; name one, or leave {option} out" in done.stderr
+
+
+@pytest.mark.slow
+def test_how_sure_a_scenario_is_to_pass_again_stands_beside_the_mean(
+    simulated: str, invoke: Invoke, workplace: Path
+) -> None:
+    (workplace / simulated).write_text(f"{TOML}draws = 3\n")
+    sizes = ("--train", "10", "--dev", "10", "--test", "12")
+    done = invoke("evaluate", "--task", simulated, *ASKED, *sizes, "--prompt", KIND)
+    assert done.exit_code == 0, done.stderr
+    assert (
+        "Conversations, chat: 2.0 messages of the user, 0 % ended by the user, 0.0 questions asked again; passes 1 of "
+        "1: 1.000, 2 of 2: 1.000, 3 of 3: 1.000." in done.stdout
+    )
+    set_to = ("--set", "evaluator.draws=2", "--json")
+    found = json.loads(invoke("evaluate", "--task", simulated, *ASKED, *sizes, *set_to).stdout)["layouts"][0]
+    assert found["n"] == 10
+    assert found["conversations"] == {
+        "turns": 2.0, "ended": 0.0, "repeated_questions": 0.0, "tool_calls": 0.0, "pass_hat": [0.0, 0.0]
+    }  # fmt: skip
+    gate = ("check", "--task", simulated, "--prompt", KIND, *ASKED, *sizes)
+    done = invoke(*gate, "--summary", "summary.md")
+    for text in (done.stdout, (workplace / "summary.md").read_text(encoding="utf-8")):
+        assert "Conversations under the old prompt: 2.0 messages" in text
+        assert "passes 1 of 1: 1.000" in text
+    both = json.loads(invoke(*gate, "--json").stdout)["conversations"]
+    assert (both["old"]["pass_hat"], both["new"]["pass_hat"]) == ([0.0] * 3, [1.0] * 3)
+    run = json.loads(invoke("optimize", "--task", simulated, "--method", "climb", *ASKED, *sizes, "--json").stdout)
+    assert run["start"]["test"]["conversations"]["pass_hat"] == [0.0] * 3
+    said = invoke("runs", "show", run["run_id"]).stdout
+    assert re.search(r"pass\^3 +0\.000 +\d\.\d{3}  that 3 of 3 draws of a scenario pass", said)
+    assert re.search(r"turns +2\.000 +2\.000  messages of the user", said)
+
+
+@pytest.mark.parametrize("line", ["draws = 0", "draws = 21", "passes = 0", "passes = 1.5", "draws = 1.5"])
+def test_draws_out_of_range_are_told_with_their_file(
+    simulated: str, invoke: Invoke, workplace: Path, line: str
+) -> None:
+    (workplace / simulated).write_text(f"{TOML}{line}\n")
+    done = invoke("evaluate", "--task", simulated, *ASKED)
+    assert (done.exit_code, line.split()[0] in done.stderr) == (2, True)
