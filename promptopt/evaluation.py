@@ -34,7 +34,7 @@ from promptopt.tasks.crowding import crowded
 from promptopt.tasks.layout import USER_PROMPT
 from promptopt.tasks.parts import shown_to
 from promptopt.text import counted, normalise
-from promptopt.types import Example, Prompt, Score, ScoreMatrix
+from promptopt.types import Example, Prompt, Score, ScoreMatrix, Weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class Evaluation:
     by_role: Mapping[Role, Ledger] = field(default_factory=dict[Role, Ledger])
     next_look: Look | None = None
     tries_lost: int = 0
+    weigh: Weigh = "turn"
 
     def __str__(self) -> str:
         """The score in a line, and below it what is to be known."""
@@ -205,16 +206,14 @@ def _evaluated_alone(
     if (refused := crowded(run.task, chosen, models["task"])) is not None:
         raise ConfigError(refused)
     matrix = _as_far_as_allowed(run, chosen, examples)
-    result = _measured_prompt(matrix, chosen, task.labels)
-    judge = Criterion(search, models["task"], None).name
     door.lost.tell(run.warn)
     return Evaluation(
         task=task.name,
         model=models["task"].name,
-        evaluator=judge,
+        evaluator=Criterion(search, models["task"], None).name,
         split=split,
         prompt=chosen,
-        measured=result,
+        measured=_measured_prompt(matrix, chosen, task.labels),
         examples=matrix.examples,
         scores=tuple(matrix[chosen]),
         spent=door.account.spent,
@@ -226,11 +225,12 @@ def _evaluated_alone(
         by_task=by_task(search),
         by_role=dict(door.account.by_role),
         tries_lost=door.lost.count,
+        weigh=matrix.weigh,
     )
 
 
 def _measured_prompt(matrix: ScoreMatrix, prompt: Prompt, labels: Sequence[str]) -> Measured:
-    result = measured(matrix[prompt], matrix.examples, labels)
+    result = measured(matrix[prompt], matrix.examples, labels, matrix.weigh)
     if result is None:
         first = matrix[prompt][0]
         raise ConfigError(f"no example has a finite score under this prompt ({first.feedback}); {remedy(first)}")
@@ -279,15 +279,15 @@ def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int
     that of the look where the split is the test. Raises ConfigError where no example is shared.
     """
     known = dict(zip(first.examples, first.scores, strict=True))
-    both = [(each, known[each].value, score.value)
+    both = [(each.group, known[each].value, score.value)
             for each, score in zip(second.examples, second.scores, strict=True)
             if each in known and known[each].judged and score.judged]  # fmt: skip
     # Scores by two evaluators have no difference.
     if not both or first.evaluator != second.evaluator:
         raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
-    before, after = [value for _, value, _ in both], [value for _, _, value in both]
+    groups, before, after = zip(*both, strict=True)
     alpha = level_of((first.look, second.look), rivals)
-    gain = paired_gain(before, after, seed, alpha=alpha, groups=[each.group for each, _, _ in both])
+    gain = paired_gain(before, after, seed, alpha=alpha, groups=groups, weigh=second.weigh)
     return PromptComparison(gain, rivals, first.judged or second.judged)
 
 

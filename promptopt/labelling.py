@@ -29,7 +29,7 @@ from promptopt.tasks.reading.row_numbers import where_is
 from promptopt.text import counted
 from promptopt.trust.labels import HumanLabels, Kind, preference, read_labels, sheet_rows
 from promptopt.trust.powered import LEAST_LABELS, Item, Powered, powered_gain
-from promptopt.types import Example, canonical, digest
+from promptopt.types import Example, Weigh, canonical, digest
 from promptopt.types.identity import without_surrogates
 
 COLUMNS: tuple[str, ...] = ("item", "input", "reply_a", "reply_b", "better", "score_a", "score_b", "labeler", "comment")
@@ -180,7 +180,7 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     name = digest(sorted([item, *map(list, sides)] for item, sides in labels.by_item.items()))
     # Entered before anything is worked out: whoever sees the verdict has looked.
     number = _number(record, name, kept.scorer, looks)
-    powered = powered_gain(items, rest, alpha=level(number))
+    powered = powered_gain(items, rest, alpha=level(number), weigh=_weigh_of(record))
     remarks = [
         *_remarks_on_labels(labels, powered, kept),
         *_remarks_on_rows(record.id, kept, labels),
@@ -194,6 +194,11 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
         remarks=tuple(remarks),
         scorer=kept.scorer,
     )
+
+
+def _weigh_of(record: RunRecord) -> Weigh:
+    """What counts once in the run's means."""
+    return "turn" if record.result is None else record.result.get("weigh", "turn")
 
 
 def _labelled_and_unlabelled(

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from promptopt.binding.settings import Setting, flat_settings, wrong_type
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.models.files.catalogue import PROPOSER
+from promptopt.types import Weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,10 @@ class RunConfig:
     objective: Annotated[str | None, Said("Several tasks: mean (default), weighted, or worst.")] = None
     weights: Annotated[str | None, Said("Several tasks: a number for each.", "N,N,N")] = None
     floor: Annotated[float | None, Said("Several tasks: the loss that each may have, from 0 to 1.")] = None
+    weigh: Annotated[
+        Weigh | None,
+        Said("What counts once in a mean score: each turn, or each conversation; default: as the task says, or turn."),
+    ] = None
     method: Annotated[str, Said("How to search (`promptopt methods list`); default: auto.")] = ""
     model: Annotated[str, Said("The model that answers the task; default: embedded.")] = "embedded"
     proposer: Annotated[

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from promptopt.arguments import checked
+from promptopt.binding.shares import common_weigh, cut_to_shares
 from promptopt.errors import ConfigError
 from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import Generation, reader_of, writes_decimal_commas
@@ -28,7 +29,7 @@ from promptopt.tasks.parts import with_user_prompts
 from promptopt.tasks.prompt_text import chat_layouts
 from promptopt.tasks.sealing import without_test
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Message, Prompt, Score, digest
+from promptopt.types import Example, Message, Prompt, Score, Weigh, digest
 
 Objective = Literal["mean", "weighted", "worst"]
 OBJECTIVES: tuple[Objective, ...] = ("mean", "weighted", "worst")
@@ -117,7 +118,8 @@ def _composed_task(
         raise ConfigError("the system prompt is empty; write at least one sentence")
     converted = [_converted(task) for task in tasks]
     _check_apart(tasks, converted)
-    cut = [_cut([parts[split] for parts in converted], shares) for split in range(3)]
+    weigh = common_weigh(tasks)
+    cut = [cut_to_shares([parts[split] for parts in converted], shares, weigh) for split in range(3)]
     # One cap for all: a shorter one would cut the replies of the task that needs most.
     longest = max(tasks, key=lambda task: task.sampling.max_tokens).sampling
     names = tuple(task.name for task in tasks)
@@ -137,12 +139,13 @@ def _composed_task(
         gate=Gate(largest_loss={} if floor is None else {EVERY: floor}),
         warnings=(
             *dict.fromkeys(f"{task.name}: {warning}" for task in tasks for warning in task.warnings),
-            *_unheld(floor, names, cut[2]),
+            *_unheld(floor, names, cut[2], weigh),
         ),
         judge=_judge_of_all(tasks),
         members=names,
         objective=kind,
         weights=shares,
+        weigh=weigh,
     )  # fmt: skip
 
 
@@ -184,13 +187,14 @@ def _own_judge(task: Task) -> Mapping[str, Any]:
     return {**task.judge, ALONE: Generation.for_task(task).fingerprint()}
 
 
-def _unheld(floor: float | None, names: Sequence[str], test: Sequence[Example]) -> list[str]:
+def _unheld(floor: float | None, names: Sequence[str], test: Sequence[Example], weigh: Weigh) -> list[str]:
     """A sentence for each task whose floor its test could not hold if both prompts gave equal replies to all of it."""
     said: list[str] = []
     for name in names if floor is not None else ():
-        scores = [0.0 for example in test if example.slice == name]
+        groups = [example.group for example in test if example.slice == name]
+        scores = [0.0] * len(groups)
         # One-sided at 5 %, as floors are decided.
-        least = -paired_gain(scores, scores, alpha=0.1).interval[0]
+        least = -paired_gain(scores, scores, alpha=0.1, groups=groups, weigh=weigh).interval[0]
         if floor is not None and floor < least:
             said.append(
                 f"{name}: its {len(scores)} test examples cannot hold a floor of {100 * floor:g} points, whatever the "
@@ -322,23 +326,6 @@ def _check_apart(tasks: Sequence[Task], converted: Sequence[tuple[tuple[Example,
                         f"the tasks {other!r} and {task.name!r} ask the same, such as {example['history'][:60]!r}, so "
                         f"one would be trained on what the other tests; leave one of them out"
                     )
-
-
-def _cut(splits: Sequence[tuple[Example, ...]], shares: Sequence[float]) -> tuple[Example, ...]:
-    """As many examples of each task as its share says, all mixed in turn; the tasks with too few set the size."""
-    unit = min(len(split) / share for split, share in zip(splits, shares, strict=True))
-    # One example at least: with none a task would be left out in silence.
-    kept = [split[: max(1, int(unit * share))] for split, share in zip(splits, shares, strict=True)]
-    longest = max(map(len, kept))
-    # In turn, so that the first examples of a split are of all tasks, whatever takes only some.
-    places = sorted(
-        (
-            (place * longest / len(split), number, place)
-            for number, split in enumerate(kept)
-            for place in range(len(split))
-        )
-    )
-    return tuple(kept[number][place] for _, number, place in places)
 
 
 def _scoring(task: Task) -> tuple[Reader, Metric]:

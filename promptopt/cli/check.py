@@ -38,7 +38,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 @options.from_config(
-    "task", "system", "objective", "weights", "floor", "model", "base_url", "served_as", "api_key_env",
+    "task", "system", "objective", "weights", "floor", "weigh", "model", "base_url", "served_as", "api_key_env",
     "concurrency", "requests_per_minute", "judge", "user_model",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
     "seed", "max_calls", "max_usd", "max_minutes", "dry_run", "inconclusive", "require",

@@ -31,7 +31,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 @options.from_config(
-    "task", "model", "proposer", "judge", "check_judge", "user_model", "teacher", "base_url", "served_as",
+    "task", "weigh", "model", "proposer", "judge", "check_judge", "user_model", "teacher", "base_url", "served_as",
     "api_key_env", "proposer_base_url", "proposer_served_as", "proposer_api_key_env", "judge_base_url",
     "judge_served_as", "judge_api_key_env", "concurrency", "requests_per_minute", "evaluator", "check_model",
     "check_evaluator", "data", "train", "dev", "test", "max_evaluations", "max_calls", "max_tokens", "max_usd",

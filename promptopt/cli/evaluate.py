@@ -58,7 +58,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(cls=options.Grouped)
 @options.from_config(
-    "task", "system", "objective", "weights", "floor", "base_url", "served_as", "api_key_env",
+    "task", "system", "objective", "weights", "floor", "weigh", "base_url", "served_as", "api_key_env",
     "concurrency", "requests_per_minute", "judge", "user_model",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
     "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes", "dry_run",

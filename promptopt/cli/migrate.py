@@ -30,10 +30,10 @@ GO_ON = "Once that is mended, run the same command again: it goes on with these,
 
 @app.command()
 @options.from_config(
-    "task", "method", "proposer", "judge", "user_model", "base_url", "served_as", "api_key_env", "proposer_base_url",
-    "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as", "judge_api_key_env",
-    "concurrency", "requests_per_minute", "evaluator", "data", "train", "dev", "test", "seed", "max_evaluations",
-    "max_calls", "max_tokens", "max_usd", "max_minutes", "settings", "dry_run",
+    "task", "weigh", "method", "proposer", "judge", "user_model", "base_url", "served_as", "api_key_env",
+    "proposer_base_url", "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as",
+    "judge_api_key_env", "concurrency", "requests_per_minute", "evaluator", "data", "train", "dev", "test", "seed",
+    "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes", "settings", "dry_run",
 )  # fmt: skip
 def migrate(
     given: dict[str, Any],
@@ -220,10 +220,11 @@ def _explained(found: Migration) -> list[str]:
     """What the cells hold, and which looks at the test it took, those of the searches among them."""
     from promptopt.outcome.looks import look_said
 
+    once = " Each group of examples counts once." if found.reference.weigh == "conversation" else ""
     sure = f"{100 * (1 - found.targets[0].old.gain.alpha):.4g} %"
     shared = f": all verdicts share the level of look {found.looks[0].number} at the test" if found.looks else ""
     lines = [f"Each: the gain on the old model with the old prompt, and its interval ({sure}{shared}). No worse: all "
-             f"of it above -{found.margin:g}. Marked *: a prompt on the model that it is for."]  # fmt: skip
+             f"of it above -{found.margin:g}. Marked *: a prompt on the model that it is for.{once}"]  # fmt: skip
     searched = [target.search.look for target in found.targets if target.search and target.search.look]
     if found.looks and found.next_look is not None:
         lines.append(look_said([*found.looks, *searched], found.next_look))
@@ -271,6 +272,7 @@ def _migration_as_json(found: Migration) -> dict[str, Any]:
         "task": found.task,
         "evaluator": found.evaluator,
         "basis": "judge" if found.judged else "metric",
+        "weigh": found.reference.weigh,
         "margin": found.margin,
         "n": found.n,
         "done": found.done,

@@ -108,15 +108,17 @@ def _of_scores(
     task: Task, pairs: Sequence[ScoredPair], bars: Bars, *, judged: bool, unjudged: frozenset[str], same: bool
 ) -> list[Decision]:
     from promptopt.outcome.decisions import Decision, decided, non_inferior, shown_better, slices_asked
+    from promptopt.stats.design import Design
 
     # A prompt is no worse than itself, however few examples there are.
     if same:
         return [Decision("score", "inconclusive" if bars.better else "passed", "both are the same prompt")]
-    score = non_inferior("score", pairs, bars.margin, judged=judged)
-    slices = slices_asked(pairs, task.gate.largest_loss, judged=judged, unjudged=unjudged)
+    design = Design(task.weigh)
+    score = non_inferior("score", pairs, bars.margin, judged=judged, design=design)
+    slices = slices_asked(pairs, task.gate.largest_loss, judged=judged, unjudged=unjudged, design=design)
     slices += _of_members_slices(task, pairs, judged=judged, unjudged=unjudged)
     # Together, as each of them may look worse by chance.
-    return [shown_better(score, pairs) if bars.better else score, *decided(slices)]
+    return [shown_better(score, pairs, design) if bars.better else score, *decided(slices)]
 
 
 def _of_members_slices(
@@ -124,6 +126,7 @@ def _of_members_slices(
 ) -> list[Decision | AskedSlice]:
     """The slices that each of several tasks has of its own, and bears a loss of."""
     from promptopt.outcome.decisions import slices_asked
+    from promptopt.stats.design import Design
 
     found: list[Decision | AskedSlice] = []
     for name, gate in task.gate.members.items():
@@ -132,7 +135,7 @@ def _of_members_slices(
             for pair in pairs
             if pair.example.slice == name and pair.example.source is not None
         ]
-        said = slices_asked(own, gate.largest_loss, judged=judged and name not in unjudged)
+        said = slices_asked(own, gate.largest_loss, judged=judged and name not in unjudged, design=Design(task.weigh))
         found += [replace(each, name=f"{name}: {each.name}") for each in said]
     return found
 

@@ -167,6 +167,11 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
     `trust`: the user trusts the content of this file or module, which is remembered; an option of the command line
     alone, since a config file may be a stranger's too.
     """
+    task = _named_task(config, trust=trust)
+    return task if config.weigh is None else dataclasses.replace(task, weigh=config.weigh)
+
+
+def _named_task(config: RunConfig, *, trust: bool) -> Task:
     from promptopt.binding.suite import adapting
     from promptopt.cli.programs import load_program, names_program
     from promptopt.tasks.catalogue import load_task
@@ -180,7 +185,10 @@ def task_of(config: RunConfig, *, trust: bool = False) -> Task:
     if len(names) > 1:
         if config.data is not None:
             raise ConfigError("--data takes the place of one task's examples; leave it out for several tasks")
-        return _several(config, [load_task(name, splits=splits, trust=trust, own_user=own_user) for name in names])
+        tasks = [load_task(name, splits=splits, trust=trust, own_user=own_user) for name in names]
+        # Before they are cut to their shares, which are of what counts once.
+        return _several(config, [each if config.weigh is None else dataclasses.replace(each, weigh=config.weigh)
+                                 for each in tasks])  # fmt: skip
     given = [name for name in ("objective", "weights", "floor") if getattr(config, name) is not None]
     if given:
         raise ConfigError(f"--{given[0]} is for several tasks under one system prompt, as --task a,b,c; leave it out")

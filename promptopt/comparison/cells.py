@@ -12,6 +12,7 @@ from promptopt.errors import PromptoptError
 from promptopt.outcome.sentence import Report
 from promptopt.reports.curves import Point, points_of
 from promptopt.run.budget import Ledger
+from promptopt.types import Weigh
 
 FLOOR = "random"
 """The method that every table has: what a search must beat at the same budget."""
@@ -49,9 +50,9 @@ class Row:
     """What a cell came to. `status`: as of a result, or `failed`; `why`: a sentence where it is not finished.
 
     `nats`, `judged`: whether it is scored by a loss, or by a judge, whose word decides no verdict.
-    `items`: empty where the test was not opened. `look`: which look at its test this was. `tokens`: of the winner.
-    `curve`: score against what was spent. `seconds`, `paid`: of this execution, the only figures that differ when the
-    same is run again.
+    `items`: empty where the test was not opened. `weigh`: what counts once in their mean. `look`: which look at its
+    test this was. `tokens`: of the winner. `curve`: score against what was spent. `seconds`, `paid`: of this execution,
+    the only figures that differ when the same is run again.
     """
 
     cell: TableCell
@@ -65,6 +66,7 @@ class Row:
     nats: bool = False
     judged: bool = False
     look: int | None = None
+    weigh: Weigh = "turn"
     items: tuple[Tested, ...] = ()
     spent: Ledger = NOTHING_SPENT
     paid: Ledger = NOTHING_SPENT
@@ -82,6 +84,7 @@ class Row:
         # Without the names, which would be most of the file.
         curve = [list(asdict(point).values()) for point in self.curve]
         kept = {name: getattr(self, name) for name in _PLAIN_FIELDS}
+        kept |= {} if self.weigh == "turn" else {"weigh": self.weigh}
         return {**asdict(self.cell), **kept, "items": items, "spent": asdict(self.spent), "paid": asdict(self.paid),
                 "curve": curve}  # fmt: skip
 
@@ -107,6 +110,8 @@ def row_from(data: Mapping[str, Any]) -> Row:
     return Row(
         TableCell(data["task"], data["method"], data["model"], data["seed"]),
         **{name: data[name] for name in _PLAIN_FIELDS},
+        # What is the default is not written.
+        weigh=data.get("weigh", "turn"),
         items=items,
         spent=Ledger(**data["spent"]),
         paid=Ledger(**data["paid"]),
@@ -131,6 +136,7 @@ def row_of(cell: TableCell, report: Report) -> Row:
         nats=report["evaluator"] in LOSSES,
         judged=report.get("basis") == "judge",
         look=None if look is None else look["number"],
+        weigh=report.get("weigh", "turn"),
         items=tuple(
             Tested(each["key"], each["group"], _score(each["start"]["value"]), _score(after["value"]))
             for each, after in items

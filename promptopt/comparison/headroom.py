@@ -186,7 +186,7 @@ def _explored(task: Task, on: Callable[[Task], Run]) -> _Found:
     run = on(task)
     examples = run.dev[:START_EXAMPLES]
     own = run.evaluate([run.initial], examples)[run.initial]
-    start = measured(own, examples)
+    start = measured(own, examples, weigh=run.weigh)
     if start is None:
         raise ConfigError(f"no dev example has a finite score under the start ({own[0].feedback})")
     # Before the other runs: each of them gets what those before it have left of the caps.

@@ -20,6 +20,7 @@ from promptopt.comparison.cells import FLOOR, Row, Tested
 from promptopt.outcome.result import RunVerdict
 from promptopt.stats import ALPHA, Gain, level, paired_gain, verdict
 from promptopt.stats.families import holm
+from promptopt.types import Weigh, group_means
 
 ERRORS = 2.0
 """Standard errors that a mean must be away from zero, to be called above or below it."""
@@ -47,8 +48,14 @@ def gain_of(rows: Sequence[Row], alpha: float = ALPHA) -> Gain:
         [each.best for row in rows for each in row.items],
         alpha=alpha,
         groups=_groups_of(rows),
+        weigh=weigh_of_rows(rows),
         bounded=False if any(row.nats for row in rows) else None,
     )
+
+
+def weigh_of_rows(rows: Sequence[Row]) -> Weigh:
+    """What counts once in a mean over all of them: conversations, where a task of theirs says so."""
+    return "conversation" if any(row.weigh == "conversation" for row in rows) else "turn"
 
 
 def verdict_of(row: Row, alpha: float = ALPHA) -> RunVerdict:
@@ -96,6 +103,7 @@ def pairs_of(rows: Sequence[Row], methods: Sequence[str]) -> tuple[MethodPair, .
             [other[item][0] for item in common],
             [own[item][0] for item in common],
             groups=[own[item][1] for item in common],
+            weigh=weigh_of_rows(rows),
             bounded=False if nats else None,
         )
         found.append(MethodPair(first, second, gain))
@@ -226,9 +234,10 @@ def scores_of(rows: Sequence[Row]) -> dict[tuple[str, str, int], dict[str, float
     scores: dict[tuple[str, str, int], dict[str, float]] = {}
     for block, tests in blocks.items():
         shared = set.intersection(*map(set, tests.values()))
+        weighs = weigh_of_rows([row for row in rows if row.cell.task == block[0]])
         told = {key for key in shared if any(math.isfinite(items[key].best) for items in tests.values())}
         scores[block] = {
-            method: _mean_or_infinity([each.best for key, each in items.items() if not shared or key in told])
+            method: _mean_or_infinity([each for key, each in items.items() if not shared or key in told], weighs)
             for method, items in tests.items()
         }
     return scores
@@ -241,15 +250,34 @@ def ranks_in(block: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(block, map(float, rankdata([-score for score in block.values()])), strict=True))
 
 
-def _mean_or_infinity(values: Sequence[float]) -> float:
-    """The mean; minus infinity where one of them is, or there is none."""
-    return math.fsum(values) / len(values) if values else -math.inf
+def _mean_or_infinity(items: Sequence[Tested], weigh: Weigh) -> float:
+    """What winners score on these; minus infinity where one of them does, or there is none."""
+    values = [each.best for each in items]
+    return mean_of(values, [each.group for each in items], weigh) if all(map(math.isfinite, values)) else -math.inf
 
 
-def mean_of(values: Sequence[float]) -> float:
-    """The mean of the finite ones; minus infinity where there is none, so that it ranks last."""
-    finite = [value for value in values if math.isfinite(value)]
-    return math.fsum(finite) / len(finite) if finite else -math.inf
+def mean_of(values: Sequence[float], groups: Sequence[str] = (), weigh: Weigh = "turn") -> float:
+    """The mean of the finite ones; minus infinity where there is none, so that it ranks last.
+
+    `groups`: of each value, where conversations are weighed.
+    """
+    names = groups if groups else [""] * len(values)
+    finite = [(value, name) for value, name in zip(values, names, strict=True) if math.isfinite(value)]
+    if not finite:
+        return -math.inf
+    shown = [value for value, _ in finite]
+    counted = group_means(shown, [name for _, name in finite]) if weigh == "conversation" else shown
+    return math.fsum(counted) / len(counted)
+
+
+def winner_mean(row: Row) -> float:
+    """What the winner of a row scores."""
+    return mean_of([each.best for each in row.items], [each.group for each in row.items], row.weigh)
+
+
+def start_mean(row: Row) -> float:
+    """What the start of a row scores."""
+    return mean_of([each.start for each in row.items], [each.group for each in row.items], row.weigh)
 
 
 @dataclass(frozen=True, slots=True)

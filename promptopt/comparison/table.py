@@ -21,7 +21,10 @@ from promptopt.comparison.statistics import (
     mean_of,
     pairs_of,
     ranks_of,
+    start_mean,
     verdict_of,
+    weigh_of_rows,
+    winner_mean,
 )
 from promptopt.stats import ALPHA, Gain, mean_interval
 
@@ -100,9 +103,9 @@ class Comparison:
         found: dict[str, dict[str, float]] = {}
         for task in self.tasks:
             own = [row for row in self.rows if row.cell.task == task and row.measured]
-            scores = {START: [mean_of([each.start for each in row.items]) for row in own]}
+            scores = {START: [start_mean(row) for row in own]}
             for row in own:
-                scores.setdefault(row.cell.method, []).append(mean_of([each.best for each in row.items]))
+                scores.setdefault(row.cell.method, []).append(winner_mean(row))
             found[task] = {name: fmean(values) for name, values in scores.items() if values}
         return found
 
@@ -184,17 +187,15 @@ def _method(name: str, rows: Sequence[Row], alphas: Mapping[str, float]) -> Meth
     # Grouped by example: several seeds and models that saw one are no further draws of it.
     finite = [(each.best, f"{row.cell.task}/{each.group if each.group else each.key}")
               for row in measured for each in row.items if math.isfinite(each.best)]  # fmt: skip
-    values = [value for value, _ in finite]
+    values, groups, weigh = [value for value, _ in finite], [group for _, group in finite], weigh_of_rows(measured)
     lengths = [row.tokens for row in measured if row.tokens is not None]
     dollars = [row.spent.usd for row in measured if row.spent.usd is not None]
     return Method(
         name=name,
         runs=len(rows),
         left=len(rows) - len(measured),
-        score=mean_of(values) if values else None,
-        ci95=mean_interval(values, groups=[group for _, group in finite], bounded=_bounded(measured))
-        if values
-        else None,
+        score=mean_of(values, groups, weigh) if values else None,
+        ci95=mean_interval(values, groups=groups, weigh=weigh, bounded=_bounded(measured)) if values else None,
         gain=gain_of(measured),
         verdicts=counts,
         evaluations=fmean([row.spent.evaluations for row in measured]),
@@ -262,8 +263,8 @@ def _cell_json(row: Row, alphas: Mapping[str, float]) -> dict[str, Any]:
         "run_id": row.run_id,
         "prompt_id": row.prompt_id,
         "prompt": row.prompt,
-        "start": mean_of([each.start for each in row.items]) if row.measured else None,
-        "best": mean_of([each.best for each in row.items]) if row.measured else None,
+        "start": start_mean(row) if row.measured else None,
+        "best": winner_mean(row) if row.measured else None,
         "n": len(row.items),
         "gain": _gain_json(gain),
         "verdict": None if gain is None else verdict_of(row, alpha),

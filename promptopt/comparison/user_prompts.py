@@ -182,7 +182,8 @@ def under_user_prompts(
         [math.fsum(score.value for score in side) / half for side in sides]
         for sides in ([scores[:half] for _, scores in kept], [scores[half:] for _, scores in kept])
     )
-    gain = paired_gain(before, after, seed, alpha=alpha, groups=[example.group for example, _ in kept])
+    groups = [example.group for example, _ in kept]
+    gain = paired_gain(before, after, seed, alpha=alpha, groups=groups, weigh=found[0].weigh)
     judged = any(each.judged for each in (*start, *found))
     return UnderUserPrompts(tuple(texts), _score_spread(start), _score_spread(found), gain, judged)
 

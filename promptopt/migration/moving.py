@@ -317,7 +317,7 @@ def _paired(reference: Evaluation, found: Evaluation, alpha: float) -> Gain:
     rows = zip(reference.scores, found.scores, found.examples, strict=True)
     read = [(old.value, new.value, example.group) for old, new, example in rows if old.judged and new.judged]
     before, after = [old for old, _, _ in read], [new for _, new, _ in read]
-    return paired_gain(before, after, alpha=alpha, groups=[name for *_, name in read])
+    return paired_gain(before, after, alpha=alpha, groups=[name for *_, name in read], weigh=found.weigh)
 
 
 def _cost(found: Evaluation, model: Model) -> Cost:

@@ -9,9 +9,10 @@ from promptopt.evaluators.judging import MOST_UNREAD
 from promptopt.outcome.panels import gains_by_judge, place_of
 from promptopt.reports import words
 from promptopt.stats import ROUNDING
+from promptopt.stats.design import Design
 from promptopt.text import counted
 from promptopt.trust.calibration import COEFFICIENT_KEY
-from promptopt.types import Score
+from promptopt.types import Score, Weigh
 
 Report = Mapping[str, Any]
 
@@ -22,9 +23,11 @@ def too_few_judged(before: Sequence[Score], after: Sequence[Score]) -> bool:
     return lost > MOST_UNREAD * len(before)
 
 
-def panel_disagreement(before: Sequence[Score], after: Sequence[Score]) -> str:
+def panel_disagreement(
+    before: Sequence[Score], after: Sequence[Score], groups: Sequence[str] = (), weigh: Weigh = "turn"
+) -> str:
     """A sentence where only some judges of a panel see a gain; nothing where all do or none does, or for one judge."""
-    gains = gains_by_judge(before, after)
+    gains = gains_by_judge(before, after, groups, Design(weigh))
     if all(gain.mean > ROUNDING for gain in gains.values()) or not any(g.mean > ROUNDING for g in gains.values()):
         return ""
     said = ", ".join(f"{place_of(name)}: {words.difference(gain.mean)}" for name, gain in gains.items())

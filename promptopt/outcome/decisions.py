@@ -12,7 +12,8 @@ from typing import Literal
 
 from promptopt.evaluators.judging import MOST_UNREAD
 from promptopt.outcome.panels import dissent, gains_by_judge, unseen_gain
-from promptopt.stats import ALPHA, Gain, paired_gain
+from promptopt.stats import ALPHA, EACH_ONCE, Gain
+from promptopt.stats.design import PLAIN, Design
 from promptopt.tasks.gate import EVERY
 from promptopt.text import counted
 from promptopt.types import Example, Score
@@ -58,7 +59,8 @@ class AskedSlice:
     pairs: Sequence[ScoredPair]
     margin: float
     judged: bool = False
-    """As in `non_inferior`."""
+    design: Design = PLAIN
+    """Both as in `non_inferior`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +85,39 @@ def deciding(decisions: Sequence[Decision]) -> list[Decision]:
 
 
 def non_inferior(
-    name: str, pairs: Sequence[ScoredPair], margin: float, *, judged: bool = False, among: int = 1
+    name: str,
+    pairs: Sequence[ScoredPair],
+    margin: float,
+    *,
+    judged: bool = False,
+    among: int = 1,
+    design: Design = PLAIN,
 ) -> Decision:
     """Whether the new prompt loses no more than `margin` on average: the lower end of the one-sided 95 % interval.
 
     It is a regression where the whole two-sided 95 % interval is below zero and the margin is not held. Scores of minus
     infinity count against the prompt that has them (`stats.paired_gain`): where they decide, the loss is a share of the
     examples. `judged`: the scores are a judge's word, which decides nothing. `among`: how many such questions it is one
-    of, each of which may look like a loss by chance. Where a judge of a panel contradicts the mean of all, it is
-    inconclusive.
+    of, each of which may look like a loss by chance. `design`: how both are compared. Where a judge of a panel
+    contradicts the mean of all, it is inconclusive.
     """
     told = _judged_pairs(pairs)
-    found = _by_mean(name, told, margin, left_out=len(pairs) - len(told), judged=judged, among=among)
+    asked = AskedSlice(name, told, margin, judged, design)
+    found = _by_mean(asked, left_out=len(pairs) - len(told), among=among)
     if judged or found.outcome == "inconclusive":
         return found
-    said = dissent(_gains_by_judge(told), margin, worse=found.outcome == "regression")
+    said = dissent(_gains_by_judge(told, design), margin, worse=found.outcome == "regression")
     return replace(found, outcome="inconclusive", message=f"{found.message}; but {said}") if said else found
 
 
-def _by_mean(
-    name: str, told: Sequence[ScoredPair], margin: float, *, left_out: int, judged: bool, among: int
-) -> Decision:
-    """As `non_inferior`, whatever single judges say; `left_out`: pairs that could not be judged."""
-    gain = _paired_gain(told, ONE_SIDED)
+def _by_mean(asked: AskedSlice, *, left_out: int, among: int) -> Decision:
+    """As `non_inferior`, whatever single judges say; `left_out`: pairs that could not be judged, beside those asked."""
+    name, told, margin, judged = asked.name, asked.pairs, asked.margin, asked.judged
+    gain = _paired_gain(told, ONE_SIDED, asked.design)
     low, high = gain.interval
     mean, two_sided = f"{_points(gain.mean)} points", f"95 %: {_points(gain.ci95[0])} to {_points(gain.ci95[1])}"
-    size = f"n = {gain.n}{_impossible(told)}"
+    once = f", each of {gain.units} groups counting once" if gain.test.endswith(EACH_ONCE) else ""
+    size = f"n = {gain.n}{once}{_impossible(told)}"
     shown = f"{mean} ({two_sided}), {size}"
     least = f"{mean} (one-sided 95 %: {bound_said(low, -margin)} or more), {size}"
     if left_out > MOST_UNREAD * (len(told) + left_out):
@@ -119,7 +128,7 @@ def _by_mean(
     if low > -margin:
         return Decision(name, "passed", f"{least}: no loss of {100 * margin:g} points or more", gain)
     alone = (high < -margin, gain.ci95[1] < 0)
-    beyond, worse = alone if among == 1 or not any(alone) else _sure_losses(told, margin, among)
+    beyond, worse = alone if among == 1 or not any(alone) else _sure_losses(asked, among)
     if beyond:
         most = f"{mean} (one-sided 95 %: {bound_said(high, -margin)} or less), {size}"
         return Decision(name, "regression", f"{most}: a loss of more than {100 * margin:g} points", gain)
@@ -137,13 +146,13 @@ def _by_mean(
     )  # fmt: skip
 
 
-def _sure_losses(pairs: Sequence[ScoredPair], margin: float, among: int) -> tuple[bool, bool]:
-    """Whether more than `margin` is lost for sure, and whether anything is, as one of `among` such claims."""
-    most, two_sided = (_paired_gain(pairs, level / among).interval[1] for level in (ONE_SIDED, ALPHA))
-    return most < -margin, two_sided < 0
+def _sure_losses(asked: AskedSlice, among: int) -> tuple[bool, bool]:
+    """Whether more than the margin is lost for sure, and whether anything is, as one of `among` such claims."""
+    ends = [_paired_gain(asked.pairs, level / among, asked.design).interval[1] for level in (ONE_SIDED, ALPHA)]
+    return ends[0] < -asked.margin, ends[1] < 0
 
 
-def shown_better(score: Decision, pairs: Sequence[ScoredPair] = ()) -> Decision:
+def shown_better(score: Decision, pairs: Sequence[ScoredPair] = (), design: Design = PLAIN) -> Decision:
     """`score`, of `non_inferior`, where a gain is required: no loss is inconclusive without a gain.
 
     A gain is shown where the whole two-sided 95 % interval is above zero, the reverse of a regression. `pairs`: what
@@ -154,7 +163,7 @@ def shown_better(score: Decision, pairs: Sequence[ScoredPair] = ()) -> Decision:
     low, high = score.gain.ci95
     shown = f"{_points(score.gain.mean)} points (95 %: {bound_said(low, 0.0)} to {_points(high)}), n = {score.gain.n}"
     if low > 0:
-        said = unseen_gain(_gains_by_judge(_judged_pairs(pairs)))
+        said = unseen_gain(_gains_by_judge(_judged_pairs(pairs), design))
         if said:
             return Decision(score.name, "inconclusive", f"{shown}: better is required, and {said}", score.gain)
         return Decision(score.name, "passed", f"{shown}: better", score.gain)
@@ -178,6 +187,7 @@ def slices_asked(
     *,
     judged: bool = False,
     unjudged: Collection[str] = (),
+    design: Design = PLAIN,
 ) -> list[Decision | AskedSlice]:
     """The slices of `of_slices` that scores decide, and the decision of each that they cannot."""
     slices: dict[str, list[ScoredPair]] = {}
@@ -198,7 +208,7 @@ def slices_asked(
             what = f"{counted(len(held), 'example')}, and a number needs {FEWEST_OF_A_SLICE}: give more of this slice"
             found.append(Decision(f"slice {name}", "inconclusive", what))
             continue
-        found.append(AskedSlice(f"slice {name}", held, margin, judged and name not in unjudged))
+        found.append(AskedSlice(f"slice {name}", held, margin, judged and name not in unjudged, design))
     return found
 
 
@@ -214,18 +224,22 @@ def decided(asked: Sequence[Decision | AskedSlice]) -> list[Decision]:
         if isinstance(each, Decision):
             found[at] = each
         elif each.judged:
-            found[at] = non_inferior(each.name, each.pairs, each.margin, judged=True)
+            found[at] = _of_slice(each)
         else:
             open_[at] = each
     # Those that are worse for sure are no longer among the ones that may look so by chance.
     while open_:
-        again = {at: non_inferior(each.name, each.pairs, each.margin, among=len(open_)) for at, each in open_.items()}
+        again = {at: _of_slice(each, among=len(open_)) for at, each in open_.items()}
         found.update(again)
         worse = {at for at, each in again.items() if each.outcome == "regression"}
         if not worse:
             break
         open_ = {at: each for at, each in open_.items() if at not in worse}
     return [found[at] for at in range(len(asked))]
+
+
+def _of_slice(asked: AskedSlice, among: int = 1) -> Decision:
+    return non_inferior(asked.name, asked.pairs, asked.margin, judged=asked.judged, among=among, design=asked.design)
 
 
 def must_pass(
@@ -276,20 +290,20 @@ def _judged_pairs(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:
     return [pair for pair in pairs if pair.before.judged and pair.after.judged]
 
 
-def gain_of(pairs: Sequence[ScoredPair]) -> Gain:
+def gain_of(pairs: Sequence[ScoredPair], design: Design = PLAIN) -> Gain:
     """The gain over those pairs whose judge, where one was asked, could be read; its interval is the 95 % one."""
-    return _paired_gain(_judged_pairs(pairs), 0.05)
+    return _paired_gain(_judged_pairs(pairs), ALPHA, design)
 
 
-def _paired_gain(pairs: Sequence[ScoredPair], alpha: float) -> Gain:
+def _paired_gain(pairs: Sequence[ScoredPair], alpha: float, design: Design) -> Gain:
     # Minus infinity stays in: it counts against the prompt that has it, as in every verdict.
     before, after = [pair.before.value for pair in pairs], [pair.after.value for pair in pairs]
-    return paired_gain(before, after, alpha=alpha, groups=[pair.example.group for pair in pairs])
+    return design.gain(before, after, [pair.example.group for pair in pairs], alpha)
 
 
-def _gains_by_judge(pairs: Sequence[ScoredPair]) -> dict[str, Gain]:
+def _gains_by_judge(pairs: Sequence[ScoredPair], design: Design) -> dict[str, Gain]:
     groups = [pair.example.group for pair in pairs]
-    return gains_by_judge([pair.before for pair in pairs], [pair.after for pair in pairs], groups)
+    return gains_by_judge([pair.before for pair in pairs], [pair.after for pair in pairs], groups, design)
 
 
 def _impossible(pairs: Sequence[ScoredPair]) -> str:

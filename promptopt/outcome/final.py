@@ -22,10 +22,10 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
 
     `by_search`: whether what the search measured is what the verdict is by. If not, dev alone counts. If so, right and
     wrong of both phases make one belief (`run.posterior`), and dev examples go to those it cannot tell apart: see
-    `_narrowed`. Three things rule that out: graded scores, a finalist with more than MOST_SEEN looks, and a loss that
-    stands in. Then all are scored on the same dev examples, and what the search knows counts beside dev
-    (`worth.pooled`). Ties go to the shorter prompt, then to the earlier. Where the budget does not even score the
-    start, the start is kept.
+    `_narrowed`. Four things rule that out: graded scores, conversations that count once each, a finalist with more
+    than MOST_SEEN looks, and a loss that stands in. Then all are scored on the same dev examples, and what the search
+    knows counts beside dev (`worth.pooled`). Ties go to the shorter prompt, then to the earlier. Where the budget does
+    not even score the start, the start is kept.
     """
     run.begin_phase("dev")
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
@@ -33,6 +33,8 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
     seen = [[score.value for _, score in run.seen(prompt, evidence)] for prompt in finalists]
     # The posterior's noise is that of right and wrong: of graded scores it would believe too little.
     few = all(len(values) <= MOST_SEEN and {0.0, 1.0}.issuperset(values) for values in seen)
+    # The mean of a conversation is a graded score.
+    few = few and run.weigh == "turn"
     if by_search and few and not run.abilities.stands_in:
         cells = (len(finalists) + 1) * min(allocation.dev, len(run.dev))
         # A quarter of the cells shows each of them an example, or they are no more than are promised. Tokens and

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from promptopt.outcome.decisions import AskedSlice, Decision, ScoredPair, bound_said, decided, gain_of
 from promptopt.protocols import Task
 from promptopt.stats import ALPHA, Gain
+from promptopt.stats.design import Design
 from promptopt.stats.families import holm
 from promptopt.tasks.task import Task as OwnTask
 from promptopt.types import Example, Score
@@ -88,9 +89,11 @@ def of_members(
     own = {name: [pair for pair in pairs if pair.example.slice == name] for name in task.members}
     own = {name: held for name, held in own.items() if held}
     # Shown on both sides, as every gain is; the floor alone is held on one.
-    gains = {name: gain_of(held) for name, held in own.items()}
+    design = Design(task.weigh)
+    gains = {name: gain_of(held, design) for name, held in own.items()}
     claims = _claims({name: gain for name, gain in gains.items() if name not in judged})
-    floors = _floors(own, {name: task.floor_of(name) for name in own}, judged)
+    losses = {name: loss for name in own if (loss := task.floor_of(name)) is not None}
+    floors = _floors([AskedSlice(name, own[name], loss, name in judged, design) for name, loss in losses.items()])
     return tuple(
         MemberGain(name, gain.mean, gain.interval, gain.n, floors.get(name), _unreadable(own[name]), claims.get(name))
         for name, gain in gains.items()
@@ -113,10 +116,7 @@ def _unreadable(pairs: Sequence[ScoredPair]) -> tuple[int, int]:
     return before, after
 
 
-def _floors(
-    own: Mapping[str, Sequence[ScoredPair]], losses: Mapping[str, float | None], judged: Collection[str]
-) -> dict[str, Floor]:
-    asked = [AskedSlice(name, own[name], loss, name in judged) for name, loss in losses.items() if loss is not None]
+def _floors(asked: Sequence[AskedSlice]) -> dict[str, Floor]:
     return {
         each.name: _floor(each.margin, found, judged=each.judged)
         for each, found in zip(asked, decided(asked), strict=True)

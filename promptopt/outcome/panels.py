@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import cast
 
 from promptopt.protocols import JUDGES, Role
-from promptopt.stats import ROUNDING, Gain, paired_gain
+from promptopt.stats import ALPHA, ROUNDING, Gain
+from promptopt.stats.design import PLAIN, Design
 from promptopt.types import Score
 
 _SEEN_ALIKE = "people decide on the replies of a search (`promptopt label`)"
 
 
-def gains_by_judge(before: Sequence[Score], after: Sequence[Score], groups: Sequence[str] = ()) -> dict[str, Gain]:
+def gains_by_judge(
+    before: Sequence[Score], after: Sequence[Score], groups: Sequence[str] = (), design: Design = PLAIN
+) -> dict[str, Gain]:
     """What each judge of a panel says the new prompt gains, on what it could read; nothing for one judge."""
-    names = list(groups) or [""] * len(before)
+    names = groups if groups else [""] * len(before)
     rows: dict[str, list[tuple[float, float, str]]] = {}
     for one, other, group in zip(before, after, names, strict=True):
         parts = dict(one.parts)
@@ -22,7 +25,7 @@ def gains_by_judge(before: Sequence[Score], after: Sequence[Score], groups: Sequ
             if name in JUDGES and name in parts:
                 rows.setdefault(name, []).append((parts[name], value, group))
     columns = {name: list(zip(*each, strict=True)) for name, each in rows.items()}
-    found = {name: paired_gain(old, new, groups=of) for name, (old, new, of) in columns.items()}
+    found = {name: design.gain(old, new, of, ALPHA) for name, (old, new, of) in columns.items()}
     return found if len(found) > 1 else {}
 
 

@@ -24,7 +24,7 @@ from promptopt.run.events import StepDone
 from promptopt.stats import Gain, Verdict
 from promptopt.tasks.demos import demo_to_json
 from promptopt.tasks.layouts import named_layout
-from promptopt.types import Estimate, Prompt
+from promptopt.types import Estimate, Prompt, Weigh
 from promptopt.types.identity import without_surrogates
 
 Status = Literal["finished", "budget", "suspended"]
@@ -111,6 +111,8 @@ class Result:
     """The sealed test, item by item; none while suspended, and in results of older versions."""
     by_role: Mapping[str, Ledger] = field(default_factory=dict[str, Ledger], repr=False)
     """The calls, tokens and dollars of `spent`, by the role of the model that was asked."""
+    weigh: Weigh = "turn"
+    """What counts once in a mean score: each example, or each group of them."""
     members: tuple[MemberGain, ...] = ()
     """The gain on each of several tasks; empty for one task, and where the start won."""
     earlier: Bought | None = None
@@ -170,9 +172,8 @@ class Result:
                 "test": gain.test,
                 "n": gain.n,
             },
-            "look": None
-            if gain is None or look is None
-            else {**asdict(look), "interval": finite_ends(gain.interval), "units": gain.units},
+            "look": None if gain is None or look is None else _look_json(look, gain),
+            **({} if self.weigh == "turn" else {"weigh": self.weigh}),
             "basis": self.basis,
             "trust": self.trust,
             "pairs": self.pairs,
@@ -220,6 +221,10 @@ class Result:
         text = without_surrogates(json.dumps(self.to_json(), indent=2, ensure_ascii=False))
         write_whole(target, text + "\n")
         return target
+
+
+def _look_json(look: Look, gain: Gain) -> dict[str, Any]:
+    return {**asdict(look), "interval": finite_ends(gain.interval), "units": gain.units}
 
 
 def _candidate_json(candidate: Candidate) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from promptopt.stats.classes import Answered, macro_f1
 from promptopt.stats.power import smallest_detectable
 from promptopt.tasks.parts import edited_text
 from promptopt.text import counted
-from promptopt.types import Example, Prompt, Score
+from promptopt.types import Example, Prompt, Score, Weigh, mean_of
 
 PAIRS_AT_A_TIME = 16
 """Test examples that start and winner are scored on at a time, where a cap could end the test early. Ours:
@@ -54,7 +54,7 @@ def sealed_test(
         # Both or neither: a matrix is complete, so a cut leaves no example with one score.
         before += matrix[run.initial]
         after += matrix[winner]
-    if disagreement := panel_disagreement(before, after):
+    if disagreement := panel_disagreement(before, after, [each.group for each in chosen[: len(before)]], run.weigh):
         run.warn(disagreement)
     unjudged = next((score for score in (*before, *after) if not score.judged), None)
     if unjudged is not None and not any(one.judged and other.judged for one, other in zip(before, after, strict=True)):
@@ -84,13 +84,16 @@ def compared(
             f"winner (a log-probability of minus infinity); they count against it, and are not in its mean"
         )
     groups = [examples[at].group for at in judged]
-    return paired_gain(before, after, run.seed, alpha=alpha, groups=groups, bounded=bounded)
+    return paired_gain(before, after, run.seed, alpha=alpha, groups=groups, weigh=run.weigh, bounded=bounded)
 
 
-def measured(scores: Sequence[Score], examples: Sequence[Example] = (), labels: Sequence[str] = ()) -> Measured | None:
+def measured(
+    scores: Sequence[Score], examples: Sequence[Example] = (), labels: Sequence[str] = (), weigh: Weigh = "turn"
+) -> Measured | None:
     """Mean, interval and unreadable count of the scores that are finite, and were judged; None for none.
 
-    `examples`: what they are of, whose groups count as one; none where that is not to be told.
+    `examples`: what they are of, whose groups count as one; none where that is not to be told. `weigh`: what counts
+    once in the mean.
     """
     names = [example.group for example in examples] if examples else [""] * len(scores)
     # A test that a cap has cut has fewer scores than names.
@@ -98,13 +101,13 @@ def measured(scores: Sequence[Score], examples: Sequence[Example] = (), labels: 
     finite = [(score.value, name) for score, name in pairs if score.judged and math.isfinite(score.value)]
     if not finite:
         return None
-    values = [value for value, _ in finite]
+    values, groups = [value for value, _ in finite], [name for _, name in finite]
     unreadable = sum(score.judged and not score.parsed for score in scores)
     unjudged = sum(not score.judged for score in scores)
     cut = sum(score.parsed and CUT in score.feedback for score in scores)
-    interval = mean_interval(values, groups=[name for _, name in finite])
+    interval = mean_interval(values, groups=groups, weigh=weigh)
     return Measured(
-        score=sum(values) / len(values), ci95=interval, n=len(values), unreadable=unreadable, cut=cut,
+        score=mean_of(values, groups, weigh), ci95=interval, n=len(values), unreadable=unreadable, cut=cut,
         unjudged=unjudged, macro_f1=macro_f1(labels, _answered_labels(scores, examples)),
         conversations=conversations_in(scores),
     )  # fmt: skip
@@ -149,7 +152,7 @@ def shown_by(differ: int, dev: int, test: int, alpha: float) -> str:
 def contender(run: Run, prompt: Prompt, allocation: Allocation, test: Measured | None) -> Contender:
     """A prompt with what it scored on dev and test."""
     examples = run.dev[: allocation.dev]
-    dev = measured(_stored_scores(run, prompt, examples), examples)
+    dev = measured(_stored_scores(run, prompt, examples), examples, weigh=run.weigh)
     return Contender(prompt, edited_text(run.task, prompt), dev, test, run.count_tokens(whole_text(prompt)))
 
 

@@ -131,7 +131,8 @@ def _items_words(report: Report) -> str:
     counts = [report[side]["test"]["n"] for side in ("start", "best")]
     most, look = max(counts), report.get("look")
     units = most if look is None else look["units"]
-    grouped = f" in {counted(units, 'group')}" if units < most else ""
+    once = ", each counting once," if report.get("weigh") == "conversation" else ""
+    grouped = f" in {counted(units, 'group')}{once}" if units < most else ""
     finite = (
         "" if min(counts) == most else f" ({words.count(counts[0])} and {words.count(counts[1])} with a finite score)"
     )

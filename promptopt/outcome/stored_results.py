@@ -68,6 +68,7 @@ def _result_of(data: Table) -> Result:
         best=best,
         # Older results are all by a metric.
         basis=data.get("basis", "metric"),
+        weigh=data.get("weigh", "turn"),
         trust=data.get("trust"),
         pairs=data.get("pairs", ""),
         gain=None if data["gain"] is None else _stored_gain(data["gain"], look, count),

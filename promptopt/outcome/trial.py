@@ -196,7 +196,7 @@ def _result_of_trial(
     run, criterion, searched, gain = trial.run, trial.criterion, trial.searched, _test_gain(trial, opened)
     scores, tested = (opened.before, opened.after), trial.test[: len(opened.before)]
     start, best = (
-        contender(run, prompt, allocation, measured(side, tested, run.task.labels))
+        contender(run, prompt, allocation, measured(side, tested, run.task.labels, run.weigh))
         for prompt, side in zip((run.initial, winner), scores, strict=True)
     )
     candidates = tuple(run.candidates())
@@ -229,6 +229,7 @@ def _result_of_trial(
         warnings=(*_of_task(run.task, criterion), *run.warnings),
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.account.by_role.items()},
+        weigh=run.weigh,
         members=() if winner == run.initial else _member_gains(trial, scores),
     )  # fmt: skip
 

@@ -37,6 +37,7 @@ Tasks (`protocols.tasks`):
 - `BringsEvaluator`: a task that is scored by an evaluator of its own. Asked at binding, where the user names none.
 - `SeveralTasks`: a task that is several under one prompt. Asked by methods that rank prompts by all of them.
 - `JudgedTask`: a task that is scored by a judge. Asked at binding, where nobody names another evaluator.
+- `WeighedTask`: a task that says what counts once in its mean scores. Asked by the run and by its verdict.
 
 Evaluators (`protocols.evaluators`):
 - `Evaluator`: gives every (prompt, example) cell a score, asking a model. Called by the run, a batch at a time.
@@ -133,6 +134,7 @@ from promptopt.protocols.tasks import (
     SeveralParts,
     SeveralTasks,
     Task,
+    WeighedTask,
 )
 
 __all__ = [
@@ -189,4 +191,5 @@ __all__ = [
     "Task",
     "TextScorer",
     "Tokenizer",
+    "WeighedTask",
 ]

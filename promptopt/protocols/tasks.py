@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from promptopt.protocols.evaluators import Evaluator
-from promptopt.types import Content, Example, Prompt, Sampling, Score
+from promptopt.types import Content, Example, Prompt, Sampling, Score, Weigh
 
 Metric = Callable[[str, Example], float | tuple[float, str] | Score]
 """(answer, example) to a value in [0, 1], alone or with feedback, or to a whole Score; the answer is what the task's
@@ -140,4 +140,14 @@ class JudgedTask(Protocol):
     @property
     def judge(self) -> Mapping[str, Any]:
         """The evaluator's name under `evaluator`, and by its name the settings of each; empty for a metric alone."""
+        ...
+
+
+@runtime_checkable
+class WeighedTask(Protocol):
+    """A task that says what counts once in its mean scores. Asked by the run and by its verdict."""
+
+    @property
+    def weigh(self) -> Weigh:
+        """Every turn, or every conversation."""
         ...

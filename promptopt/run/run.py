@@ -29,6 +29,7 @@ from promptopt.run.snapshots import snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
 from promptopt.tasks.crowding import crowded
+from promptopt.tasks.weighing import weigh_of
 from promptopt.types import (
     Abilities,
     Cell,
@@ -69,17 +70,16 @@ class Run:
         `sealed`: the ids of examples that nothing is asked on before the test.
         """
         self.seed = seed
+        self.weigh = weigh_of(task)
         self.initial, self.train, self.dev = task.initial, task.train, task.dev
         self.room = room_in(door.account.limits, evaluator, task) if room is None else room
         """What the search is granted, for methods that plan; the same throughout."""
         self.artifacts = Artifacts(door.blobs, "" if door.journal is None else door.journal.run_id)
         self._door = door
-        self._observers = tuple(observers)
-        self._final_journal = final_journal
-        self._turns = PartTurns(task)
-        self._streams = RandomStreams(seed)
+        self._observers, self._final_journal = tuple(observers), final_journal
+        self._turns, self._streams = PartTurns(task), RandomStreams(seed)
         self._proposing = ProposerCalls(door, self.warn)
-        self._board = Scoreboard(task.initial, task.train, task.dev)
+        self._board = Scoreboard(task.initial, task.train, task.dev, self.weigh)
         self._scoring = CellScorer(
             task, evaluator, door, self._board, reserve=reserve, warn=self.warn, follow_budget=self.follow_budget
         )
@@ -121,7 +121,7 @@ class Run:
         self._check_asked(examples)
         check_each("run.evaluate", prompts, Prompt, "prompt")
         self._scoring.enter(self._board.unscored(prompts, tuple(dict.fromkeys(examples)), repetition), prompts)
-        return ScoreMatrix(examples, {prompt: self._board.row(prompt, examples, repetition) for prompt in prompts})
+        return self._board.matrix(prompts, examples, repetition)
 
     def evaluate_each(self, pairs: Sequence[tuple[Prompt, Example]]) -> list[Score]:
         """Score every prompt on its own example, in one batch and in order; else as `evaluate`."""

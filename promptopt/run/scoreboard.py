@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from promptopt.run.posterior import DRIFT, Posterior, beliefs
 from promptopt.run.worth import worths
-from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score
+from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score, ScoreMatrix, Weigh, mean_of
 
 RELATIVES = 150
 """Prompts that a posterior holds beside those it is asked about and their forebears: the latest. All of a small search,
@@ -35,9 +35,12 @@ class Candidate:
 class Scoreboard:
     """Every prompt that was proposed or scored, with every score; asks nothing."""
 
-    def __init__(self, initial: Prompt, train: Sequence[Example], dev: Sequence[Example]) -> None:
-        """The start is known from the first."""
+    def __init__(
+        self, initial: Prompt, train: Sequence[Example], dev: Sequence[Example], weigh: Weigh = "turn"
+    ) -> None:
+        """The start is known from the first. `weigh`: what counts once in means."""
         self.initial = initial
+        self.weigh: Weigh = weigh
         self.train = tuple(train)
         self.dev = tuple(dev)
         self._cells: dict[Prompt, dict[str, Score]] = {}
@@ -103,6 +106,10 @@ class Scoreboard:
         known = self._cells.get(prompt, {})
         return [known[name] for name in _cell_names(examples, repetition)]
 
+    def matrix(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> ScoreMatrix:
+        """The rows of these prompts."""
+        return ScoreMatrix(examples, {prompt: self.row(prompt, examples, repetition) for prompt in prompts}, self.weigh)
+
     def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt], *, others: bool = True) -> None:
         """See `Run.rank_by`."""
         self._ranking, self._others = tuple(examples), others
@@ -113,8 +120,10 @@ class Scoreboard:
         known = self._cells.get(prompt)
         if not known:
             return Estimate(prompt, float("nan"), 0)
-        values = [known[name].value for name in _cell_names(examples, repetition) if name in known]
-        return Estimate(prompt, sum(values) / len(values) if values else float("nan"), len(values))
+        named = zip(examples, _cell_names(examples, repetition), strict=True)
+        found = [(known[name].value, example.group) for example, name in named if name in known]
+        values, groups = [value for value, _ in found], [group for _, group in found]
+        return Estimate(prompt, mean_of(values, groups, self.weigh) if found else float("nan"), len(found))
 
     def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None, *, repetition: int = 0) -> list[Seen]:
         """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
@@ -178,7 +187,7 @@ class Scoreboard:
 
         `prior`: the worth of a start that was scored on none of them.
         """
-        names = dict.fromkeys(_cell_names(examples, 0))
+        names = dict(zip(_cell_names(examples, 0), (example.group for example in examples), strict=True))
         known = {
             prompt: {name: score.dense for name, score in scores.items() if name in names}
             for prompt, scores in self._cells.items()
@@ -186,7 +195,8 @@ class Scoreboard:
         # Steps are taken by dense scores; where the start stands is what the verdict will measure it by.
         start = self.estimate(self.initial, examples)
         level = start.mean if start.count else prior
-        return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level)
+        groups = names if self.weigh == "conversation" else None
+        return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level, groups)
 
     def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = (), repetition: int = 0) -> Posterior:
         """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from promptopt.types import Prompt, Proposal
+from promptopt.types import Prompt, Proposal, group_means
 
 SHRINK = 10
 """Examples' worth of its parent that every candidate is drawn towards: a handful of lucky examples outranks nobody."""
@@ -14,22 +14,36 @@ MOST_SEEN = 80
 
 Values = Mapping[str, float]
 """The score of a prompt on each example it has seen, by the example's id."""
+Groups = Mapping[str, str] | None
+"""The group of each example by its id, where each group counts once; None: each example does."""
 
 
-def step_worth(own: Values, parent: Values, of_parent: float) -> float:
+def step_worth(own: Values, parent: Values, of_parent: float, groups: Groups = None) -> float:
     """worth(p) = worth(parent) + sum of the differences on examples that both have seen / (their number + SHRINK).
 
     Where they share none, the mean of what `own` has seen, drawn towards the parent as far.
     """
-    shared = [name for name in own if name in parent]
+    shared = {name: own[name] - parent[name] for name in own if name in parent}
     if shared:
-        # `fsum`, for sums in another order of examples must tie to the last digit.
-        return of_parent + math.fsum(own[name] - parent[name] for name in shared) / (len(shared) + SHRINK)
-    return (math.fsum(own.values()) + SHRINK * of_parent) / (len(own) + SHRINK)
+        return of_parent + _sum_of(shared, groups) / (len(shared) + SHRINK)
+    return (_sum_of(own, groups) + SHRINK * of_parent) / (len(own) + SHRINK)
+
+
+def _sum_of(values: Values, groups: Groups) -> float:
+    """Their sum; where groups count once, the mean over these, times the number of values."""
+    # `fsum`, for sums in another order of examples must tie to the last digit.
+    if groups is None or not values:
+        return math.fsum(values.values())
+    means = group_means(list(values.values()), [groups[name] for name in values])
+    return len(values) * math.fsum(means) / len(means)
 
 
 def worths(
-    prompts: Iterable[Prompt], lineage: Mapping[Prompt, Proposal], known: Mapping[Prompt, Values], of_start: float
+    prompts: Iterable[Prompt],
+    lineage: Mapping[Prompt, Proposal],
+    known: Mapping[Prompt, Values],
+    of_start: float,
+    groups: Groups = None,
 ) -> dict[Prompt, float]:
     """The worth of every prompt, given in the order they came up; that of the first, the start, is given.
 
@@ -54,7 +68,7 @@ def worths(
         forebears[prompt] = parent
         if all(map(math.isfinite, own.values())):
             seen = {name: value for name, value in known.get(parent, nothing).items() if math.isfinite(value)}
-            found[prompt] = step_worth(own, seen, found[parent])
+            found[prompt] = step_worth(own, seen, found[parent], groups)
         else:
             found[prompt] = -math.inf
     return found

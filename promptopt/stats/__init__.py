@@ -16,6 +16,7 @@ from typing import Literal
 
 from promptopt.errors import ConfigError
 from promptopt.stats.shares import binary_interval, share_interval, sign_test
+from promptopt.types import Weigh, group_means, mean_of
 
 ALPHA = 0.05
 """Two-sided: a gain that is not there is called better once in forty comparisons, and worse as often."""
@@ -34,6 +35,11 @@ UNSEEN = 2.0
 
 ENOUGH_UNITS = 100
 """Units below which `UNSEEN` grows, as `ENOUGH_UNITS` / n: few items show little of their own spread."""
+
+IMPOSSIBLE = "McNemar exact, on items impossible for one prompt"
+"""What the test is called where such items decide."""
+EACH_ONCE = ", each group counting once"
+"""Behind the name of a test of a mean over groups."""
 
 Verdict = Literal["better", "no_evidence", "worse"]
 
@@ -77,6 +83,7 @@ def paired_gain(
     *,
     alpha: float = ALPHA,
     groups: Sequence[str] | None = None,
+    weigh: Weigh = "turn",
     bounded: bool | None = None,
 ) -> Gain:
     """What `after` gains on `before`, scored on the same items in the same order, at the two-sided level `alpha`.
@@ -84,7 +91,8 @@ def paired_gain(
     Scores of 0 and 1 only: exact McNemar test, and an interval that excludes zero exactly where p < alpha (see
     `shares.binary_interval`). Other scores: Gaffke's test and interval of the mean (`means`), which need to know how
     bad an item can be: `bounded` says whether scores lie in [0, 1] (None: they do where all of these do). `groups`: a
-    name for each item; items of one name ("" is none) were drawn together and count as one (`_units`).
+    name for each item; items of one name ("" is none) were drawn together and count as one (`_units`). `weigh`: whether
+    the gain is the mean over items, or over their groups.
 
     A score of minus infinity is a text that is impossible under a prompt. One after but not before outweighs every
     finite gain, and six before but not after outweigh every finite loss. The verdict is then by the items that one
@@ -100,26 +108,34 @@ def paired_gain(
         anything = (-1.0, 1.0)
         return Gain(mean=0.0, ci95=anything, p_value=1.0, test="none", n=0, units=0, alpha=alpha, interval=anything)
     names = [""] * n if groups is None else groups
-    won, lost = _impossible_only_in(before, after), _impossible_only_in(after, before)
-    if any(lost) or sum(won) >= FEWEST_ONE_WAY:
-        differences, binary = [float(win) - float(loss) for win, loss in zip(won, lost, strict=True)], True
-        test, reach = "McNemar exact, on items impossible for one prompt", 1.0
-    else:
-        differences = [
-            0.0 if math.isinf(old) or math.isinf(new) else new - old for old, new in zip(before, after, strict=True)
-        ]
-        scores = [*before, *after]
-        binary, test = _are_binary(scores), "McNemar exact"
-        reach = 1.0 if _are_bounded(scores, bounded) else math.inf
-    units, largest = _units(differences, names)
+    differences, binary, test = differences_of(before, after)
+    # Of items that are impossible for one prompt the mean is a share.
+    reach = 1.0 if test == IMPOSSIBLE or _are_bounded([*before, *after], bounded) else math.inf
+    units, largest = _units(differences, names, weigh)
     # Groups of several sizes, or whose items differ, have sums with more than a sign: Gaffke's test takes those.
     if binary and all(abs(abs(unit) - largest) < ROUNDING or abs(unit) < ROUNDING for unit in units):
-        found = _binary_gain(units, largest, math.fsum(differences) / n, test, alpha, n)
+        found = _binary_gain(units, largest, mean_of(differences, names, weigh), test, alpha, n)
     else:
         farthest = reach if math.isfinite(reach) else _reach(differences, [*before, *after], len(units))
         found = _mean_gain(units, largest * farthest, alpha, n)
+    if weigh == "conversation" and len(units) < n:
+        found = replace(found, test=f"{found.test}{EACH_ONCE}")
     # A group above the mean size counts more than 1, so an end may lie beyond what a mean can be.
     return replace(found, ci95=_clipped(found.ci95, reach), interval=_clipped(found.interval, reach))
+
+
+def differences_of(before: Sequence[float], after: Sequence[float]) -> tuple[list[float], bool, str]:
+    """Item by item after - before; whether all of them are of scores of 0 and 1; and the test of those.
+
+    Where items that are impossible for one prompt alone decide (`paired_gain`), a difference is one of these.
+    """
+    won, lost = _impossible_only_in(before, after), _impossible_only_in(after, before)
+    if any(lost) or sum(won) >= FEWEST_ONE_WAY:
+        return [float(win) - float(loss) for win, loss in zip(won, lost, strict=True)], True, IMPOSSIBLE
+    differences = [
+        0.0 if math.isinf(old) or math.isinf(new) else new - old for old, new in zip(before, after, strict=True)
+    ]
+    return differences, _are_binary([*before, *after]), "McNemar exact"
 
 
 def _impossible_only_in(one: Sequence[float], other: Sequence[float]) -> list[bool]:
@@ -165,12 +181,14 @@ def _mean_gain(units: Sequence[float], reach: float, alpha: float, n: int) -> Ga
     )
 
 
-def _units(values: Sequence[float], groups: Sequence[str]) -> tuple[list[float], float]:
+def _units(values: Sequence[float], groups: Sequence[str], weigh: Weigh) -> tuple[list[float], float]:
     """One value for each independent unit, whose mean is that of `values`, and the most that a unit counts as.
 
     A group's value is the sum over its items, divided by the mean size of all groups; an item without a group is one
-    of its own.
+    of its own. Where conversations are weighed, it is the mean over its items.
     """
+    if weigh == "conversation":
+        return group_means(values, groups), 1.0
     sums: dict[str | int, list[float]] = {}
     for place, (value, name) in enumerate(zip(values, groups, strict=True)):
         sums.setdefault(name if name else place, []).append(value)
@@ -230,11 +248,16 @@ def wilson(mean: float, n: int) -> tuple[float, float]:
 
 
 def mean_interval(
-    values: Sequence[float], seed: int = 0, *, groups: Sequence[str] | None = None, bounded: bool | None = None
+    values: Sequence[float],
+    seed: int = 0,
+    *,
+    groups: Sequence[str] | None = None,
+    weigh: Weigh = "turn",
+    bounded: bool | None = None,
 ) -> tuple[float, float]:
     """95 % interval of the mean: Wilson where all values are 0 or 1, else Gaffke's (`means`). (0, 1) for no values.
 
-    `seed`, `groups`, `bounded`: as in `paired_gain`. Raises ConfigError for values that are no finite numbers.
+    `seed`, `groups`, `weigh`, `bounded`: as in `paired_gain`. Raises ConfigError for values that are no finite numbers.
     """
     _check_finite(values)
     if not values:
@@ -243,7 +266,7 @@ def mean_interval(
     within = _are_bounded(values, bounded)
     # A reach is counted from zero, and losses lie anywhere: so from the middle of what was seen.
     middle = 0.0 if within else (max(values) + min(values)) / 2.0
-    units, largest = _units([value - middle for value in values], names)
+    units, largest = _units([value - middle for value in values], names, weigh)
     # Rows of one group are no independent draws, so a share of them is not binomial.
     if _are_binary(values) and len(units) == len(values):
         return wilson(math.fsum(values) / len(values), len(values))

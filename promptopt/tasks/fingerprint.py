@@ -21,6 +21,8 @@ def fingerprint_of(task: Task) -> Mapping[str, Any]:
     return {
         **origin,
         **(several if task.members else {}),
+        # What is the default was not said by earlier versions.
+        **({} if task.weigh == "turn" else {"weigh": task.weigh}),
         "name": task.name,
         "description": task.description,
         "initial": task.initial.id,

@@ -243,6 +243,7 @@ class TaskTable(TypedDict, total=False):
     ]
     parts: Annotated[dict[_Filled, _Text], "a table of texts"]
     splits: _Splits
+    weigh: Literal["turn", "conversation"]
     demands: Annotated[list[dict[str, Any]], "a list of demands: [[demands]] tables"]
     data: _Data
     simulation: _SimulationTable

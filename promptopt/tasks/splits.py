@@ -167,41 +167,44 @@ def _check_enough(
 def _mixed(examples: Sequence[Example], rng: random.Random, *, stratify: bool) -> tuple[Example, ...]:
     """Shuffled, groups as a whole; stratified, every slice holds the targets in nearly the same proportions.
 
-    Groups that are mixed of several targets come as they do.
+    A group that is mixed of several targets goes by the one that most of it has.
     """
-    shuffled = rng.sample(_in_any_order(examples), len(examples))
+    units = _drawn_together(examples)
+    shuffled = rng.sample(units, len(units))
     if not stratify:
-        return _together(shuffled)
-    groups: dict[str, list[Example]] = {}
-    for example in shuffled:
-        groups.setdefault(example.target, []).append(example)
-    # The k-th of n examples of a target belongs at (k + u) / n of the way through; u differs by target.
-    places: list[tuple[float, int, Example]] = []
-    for number, target in enumerate(sorted(groups)):
+        return tuple(example for unit in shuffled for example in unit)
+    strata: dict[str, list[Sequence[Example]]] = {}
+    for unit in shuffled:
+        strata.setdefault(_common_target(unit), []).append(unit)
+    # The k-th of n units of a target belongs at (k + u) / n of the way through; u differs by target.
+    places: list[tuple[float, int, Sequence[Example]]] = []
+    for number, target in enumerate(sorted(strata)):
         offset = rng.random()
-        members = groups[target]
-        places += [((index + offset) / len(members), number, example) for index, example in enumerate(members)]
+        members = strata[target]
+        places += [((index + offset) / len(members), number, unit) for index, unit in enumerate(members)]
     # By the first two alone: examples have no order.
-    return _together([example for _, _, example in sorted(places, key=lambda place: place[:2])])
+    return tuple(example for *_, unit in sorted(places, key=lambda place: place[:2]) for example in unit)
 
 
-def _in_any_order(examples: Sequence[Example]) -> Sequence[Example]:
-    """Where groups hold several examples, the same order however they came: logs are exported in another each time.
+def _drawn_together(examples: Sequence[Example]) -> Sequence[Sequence[Example]]:
+    """Groups, and examples without one, each to be drawn as likely as any other, however many examples it has.
 
+    Where groups hold several examples, in the same order however they came: logs are exported in another each time.
     Other data keep their order, by which their splits were always cut.
     """
     sizes = Counter(example.group for example in examples if example.group)
     if not sizes or max(sizes.values()) < 2:
-        return examples
-    return sorted(examples, key=lambda example: digest([example.fields, example.target]))
-
-
-def _together(examples: Sequence[Example]) -> tuple[Example, ...]:
-    """The same order, but every group at the place of its first example."""
+        return [(example,) for example in examples]
     groups: dict[str | int, list[Example]] = {}
-    for number, example in enumerate(examples):
+    for number, example in enumerate(sorted(examples, key=lambda each: digest([each.fields, each.target]))):
         groups.setdefault(example.group if example.group else number, []).append(example)
-    return tuple(example for group in groups.values() for example in group)
+    return list(groups.values())
+
+
+def _common_target(unit: Sequence[Example]) -> str:
+    counts = Counter(example.target for example in unit)
+    # Of equally frequent ones the first by name, whatever the order of the rows.
+    return min(counts, key=lambda target: (-counts[target], target))
 
 
 def _take(

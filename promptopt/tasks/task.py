@@ -25,7 +25,7 @@ from promptopt.tasks.reading.columns import Columns
 from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.spelling import other_mark, respelt
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, cut
-from promptopt.types import Content, Example, Prompt, Sampling
+from promptopt.types import Content, Example, Prompt, Sampling, Weigh
 
 _RENDERINGS = 256
 """Prompts whose compiled layouts are kept; more than any round scores side by side."""
@@ -61,8 +61,8 @@ class Task:
     inputs that are not spelt `{name}`, for exports. `members`: the names of the tasks that this one is made of
     (`binding/suite.py`), by the slices of their examples; `objective` and `weights` make one number of their means.
     `judge`: the evaluator that asks a judge and its settings, for
-    tasks that have no metric of their own (`tasks/judge_table.py`). Two tasks that could score a prompt differently
-    differ in `fingerprint()`.
+    tasks that have no metric of their own (`tasks/judge_table.py`). `weigh`: what counts once in a mean, each example
+    or each group of them. Two tasks that could score a prompt differently differ in `fingerprint()`.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Task:
     members: tuple[str, ...] = ()
     objective: str = "mean"
     weights: tuple[float, ...] = ()
+    weigh: Weigh = "turn"
     fields: tuple[str, ...] = field(init=False, repr=False)
     placeholders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
     _renderings: dict[str, Rendering] = field(init=False, repr=False, default_factory=dict[str, Rendering])

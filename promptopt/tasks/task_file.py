@@ -4,6 +4,7 @@ A file is data: what it would import or download needs the user's consent (`task
 the registry alone.
 
 name, description, labels, metric, answer, max_tokens, stop, instruction
+weigh         what counts once in a mean: `turn` (each example, the default), or `conversation` (each group of them)
 editable      the part that is edited, or a list of them; `instruction`, if not given
 [parts]       further prompt parts: `answer_format`, `system`; frozen where `editable` does not name them
 [splits]      train, dev, test: default sizes
@@ -207,6 +208,7 @@ def _task(path: Path, table: Table, pool: Pool, source: Source, splits: Splits, 
         pool=pool,
         settings=cast("dict[str, Table]", table.get("settings", {})),
         judge=judged_simulation(table, judge_of(path, table.get("judge", {}))),
+        weigh=table.get("weigh", "turn"),
     )
     wanted = {name: getattr(splits, name) for name in ("train", "dev", "test")}
     chosen = {name: default.get(name) if size is None else size for name, size in wanted.items()}

@@ -27,6 +27,7 @@ from typing import Literal
 
 from promptopt.errors import ConfigError
 from promptopt.stats import ALPHA, ROUNDING, Gain, paired_gain
+from promptopt.types import Weigh
 
 LEAST_LABELS = 50
 """Labels below which people alone are counted: t covers 94 to 96 % from there on (`benchmarks/judges.py`)."""
@@ -85,28 +86,34 @@ def powered_gain(
     rest: Sequence[tuple[float, str]],
     *,
     alpha: float = ALPHA,
+    weigh: Weigh = "turn",
     least: int = LEAST_LABELS,
     differing: int = DIFFERING,
 ) -> Powered:
     """What people say that the winner gains on the start, with the help of a judge.
 
     `rest`: the judge's difference and the group of each item without a label; those of a labelled group are left out.
-    `alpha`: the two-sided level of the verdict. `least`, `differing`: see `LEAST_LABELS`, `DIFFERING`. Raises
-    ConfigError without a label.
+    `alpha`: the two-sided level of the verdict. `weigh`: whether the gain is the mean over items, or over their groups.
+    `least`, `differing`: see `LEAST_LABELS`, `DIFFERING`. Raises ConfigError without a label.
     """
     if not labelled:
         raise ConfigError("there are no labels; fill in the sheet that `promptopt label` wrote")
     known = {item.group for item in labelled if item.group}
     others = [(value, group) for value, group in rest if group not in known]
-    units = _units((item.group, item.people, item.judge) for item in labelled)
-    free = _units((group, 0.0, value) for value, group in others)
+    units = _units(((item.group, item.people, item.judge) for item in labelled), weigh)
+    free = _units(((group, 0.0, value) for value, group in others), weigh)
     # Where few differ the mean is a sum of few wins: at 20 labels t held the truth in 47 % of trials, and the exact
     # test of people alone in all (benchmarks/results/judges.md).
     moved = sum(abs(item.people) > ROUNDING for item in labelled)
     # A variance needs two units on either side.
     if len(labelled) < least or moved < differing or len(free) < 2 or len(units) < 2:
         return Powered(
-            gain=_people_alone(labelled, alpha), basis="labels", labelled=len(labelled), judged=0, weight=0.0, worth=1.0
+            gain=_people_alone(labelled, alpha, weigh),
+            basis="labels",
+            labelled=len(labelled),
+            judged=0,
+            weight=0.0,
+            worth=1.0,
         )
     # In the order of the module's equations: l, the gain, and the root of the variance.
     weight = _weight(units, free)
@@ -121,15 +128,15 @@ def powered_gain(
     )
 
 
-def _people_alone(labelled: Sequence[Item], alpha: float) -> Gain:
+def _people_alone(labelled: Sequence[Item], alpha: float, weigh: Weigh) -> Gain:
     groups = [item.group for item in labelled]
     preferences = all(item.start == 0.5 and item.winner in (0.0, 0.5, 1.0) for item in labelled)
     if not preferences:
         sides = [item.start for item in labelled], [item.winner for item in labelled]
-        return paired_gain(*sides, alpha=alpha, groups=groups, bounded=True)
+        return paired_gain(*sides, alpha=alpha, groups=groups, weigh=weigh, bounded=True)
     # Wins and losses as 0 and 1, for which the exact test of McNemar is made; a win is worth half beyond a tie.
     before, after = [float(item.people < 0.0) for item in labelled], [float(item.people > 0.0) for item in labelled]
-    found = paired_gain(before, after, alpha=alpha, groups=groups)
+    found = paired_gain(before, after, alpha=alpha, groups=groups, weigh=weigh)
     ends = [(low / 2.0, high / 2.0) for low, high in (found.ci95, found.interval)]
     return replace(found, mean=found.mean / 2.0, ci95=ends[0], interval=ends[1])
 
@@ -147,13 +154,15 @@ def _tested(mean: float, error: float, units: int, count: int, alpha: float) -> 
     )
 
 
-def _units(items: Iterable[tuple[str, float, float]]) -> list[_Unit]:
-    """Items without a group are units of their own."""
+def _units(items: Iterable[tuple[str, float, float]], weigh: Weigh) -> list[_Unit]:
+    """Items without a group are units of their own; a group that counts once is one item, their mean."""
     found: dict[str | int, _Unit] = {}
     for place, (group, people, judge) in enumerate(items):
         name = group if group else place
         old = found.get(name, _Unit(0.0, 0.0, 0))
         found[name] = _Unit(old.people + people, old.judge + judge, old.size + 1)
+    if weigh == "conversation":
+        return [_Unit(each.people / each.size, each.judge / each.size, 1) for each in found.values()]
     return list(found.values())
 
 

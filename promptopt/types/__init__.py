@@ -43,6 +43,7 @@ from promptopt.types.search import (
     UpperBounds,
 )
 from promptopt.types.tools import ToolResult
+from promptopt.types.weighing import Weigh, group_means, mean_of
 
 __all__ = [
     "FORBIDS",
@@ -74,9 +75,12 @@ __all__ = [
     "ToolResult",
     "TracedCall",
     "UpperBounds",
+    "Weigh",
     "canonical",
     "content_to_json",
     "digest",
+    "group_means",
+    "mean_of",
     "messages_to_json",
     "tool_names",
     "tools_of",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from promptopt.arguments import told, told_by_name
 from promptopt.types.prompts import Example, Prompt
+from promptopt.types.weighing import Weigh, mean_of
 
 
 @told
@@ -171,9 +172,12 @@ class Room:
 class ScoreMatrix:
     """The scores of every prompt on every example, in the order asked: `matrix[prompt][j]` belongs to example j."""
 
-    def __init__(self, examples: Sequence[Example], rows: Mapping[Prompt, Sequence[Score]]) -> None:
-        """`rows` holds, for each prompt, one score for each example, in the order of `examples`."""
+    def __init__(
+        self, examples: Sequence[Example], rows: Mapping[Prompt, Sequence[Score]], weigh: Weigh = "turn"
+    ) -> None:
+        """`rows` holds, for each prompt, one score for each example, in order; `weigh`: what counts once in means."""
         self.examples = tuple(examples)
+        self.weigh: Weigh = weigh
         self._rows = dict(rows)
 
     @property
@@ -196,8 +200,8 @@ class ScoreMatrix:
 
     def means(self) -> dict[Prompt, float]:
         """The mean value of every prompt. Empty `examples` give NaN."""
-        count = len(self.examples)
+        groups = [example.group for example in self.examples]
         return {
-            prompt: sum(score.value for score in row) / count if count else float("nan")
+            prompt: mean_of([score.value for score in row], groups, self.weigh) if groups else float("nan")
             for prompt, row in self._rows.items()
         }

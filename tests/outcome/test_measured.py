@@ -14,7 +14,7 @@ from promptopt.evaluators.generation import CUT
 from promptopt.outcome.sealed_test import PAIRS_AT_A_TIME, compared, measured, sealed_test, shown_by
 from promptopt.run import Run
 from promptopt.stats import ALPHA, paired_gain
-from promptopt.types import Example, Prompt, Score
+from promptopt.types import Example, Prompt, Score, Weigh
 
 START, WINNER = Prompt.of("start"), Prompt.of("winner")
 UNJUDGED = Score(0.0, judged=False, feedback="prose")
@@ -32,6 +32,7 @@ class Given:
     left: int = 1_000
     initial: Prompt = START
     seed: int = 0
+    weigh: Weigh = "turn"
     final_repetition: int = 3
     asked: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
     said: list[str] = field(default_factory=list[str])

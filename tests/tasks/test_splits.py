@@ -262,3 +262,11 @@ def test_official_splits_of_one_group_keep_it_in_the_one_nearest_to_the_test(str
     named = [{each.group for each in part} for part in (splits.train, splits.dev, splits.test)]
     assert named == [{"c"}, {"b", "d"}, {"a", "e"}]
     assert "3 examples left out of dev: others of the same group stand in another split" in splits.warnings
+
+
+@pytest.mark.parametrize("stratify", [False, True])
+def test_a_long_group_is_drawn_as_seldom_as_a_short_one(stratify: bool) -> None:
+    rows = tuple(grouped(3 * number, "long" if number < 40 else f"{number}") for number in range(49))
+    firsts = [cut(Pool(rows), Splits(seed=seed), stratify=stratify).test[0].group for seed in range(300)]
+    # One of ten groups, though it has four fifths of the rows.
+    assert 10 <= firsts.count("long") <= 55
