@@ -58,7 +58,7 @@ class RunConfig:
             "FILE-or-text",
         ),
     ] = None
-    objective: Annotated[str | None, Said("Several tasks: mean (default), weighted, or worst.")] = None
+    objective: Annotated[str | None, Said("Several tasks: mean (default), weighted, worst, or floors.")] = None
     weights: Annotated[str | None, Said("Several tasks: a number for each.", "N,N,N")] = None
     floor: Annotated[float | None, Said("Several tasks: the loss that each may have, from 0 to 1.")] = None
     weigh: Annotated[

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from promptopt.binding.floors import check_floors
 from promptopt.binding.identity import method_name
 from promptopt.models.prices import Price
 from promptopt.outcome.criterion import Criterion
 from promptopt.protocols import Evaluator, Optimizer, Planning, Role, Task
 from promptopt.run.budget import Allocation, Budget, allocate
+from promptopt.run.floors import goes_by_floors
 from promptopt.run.reserve import Reserve
 from promptopt.tasks.parts import counts_of
 from promptopt.text import counted
 from promptopt.types import Content, Prompt, Room
 
+BESIDE = 10
+"""Of so many evaluations one is set aside for the start, which floors are held against, on each example once. Ours."""
 DEFAULT_EVALUATIONS = 2_000
 """What a search may spend where nobody said: 480 of them pay for a test that finds a gain of 10 points. Ours."""
 
@@ -95,8 +99,12 @@ def _writing(task: Task) -> float:
 
 
 def room_for(arranged: Allocation, task: Task, evaluator: Evaluator) -> Room:
-    """What the division grants a search by `evaluator`."""
-    return Room(arranged.granted, arranged.search.calls, evaluator.calls_per_cell, len(task.train), len(task.dev),
+    """What the division grants a search by `evaluator`. Raises ConfigError where its test holds no floor."""
+    check_floors(task, task.test[: arranged.test])
+    granted = arranged.granted
+    if granted is not None and goes_by_floors(task):
+        granted -= min(len(task.train), granted // BESIDE)
+    return Room(granted, arranged.search.calls, evaluator.calls_per_cell, len(task.train), len(task.dev),
                 *counts_of(task))  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from promptopt.arguments import checked
+from promptopt.binding.floors import check_floors
 from promptopt.binding.shares import common_weigh, cut_to_shares
 from promptopt.errors import ConfigError
 from promptopt.evaluators import metrics
@@ -21,7 +22,6 @@ from promptopt.evaluators.judging import as_in_its_task, options_of
 from promptopt.evaluators.own_judges import OWN_JUDGES
 from promptopt.evaluators.weighted import ALONE, Weighted
 from promptopt.protocols import Metric, Reader
-from promptopt.stats import paired_gain
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.gate import EVERY, Gate
 from promptopt.tasks.layout import USER_PROMPT, UserPrompt
@@ -31,8 +31,8 @@ from promptopt.tasks.sealing import without_test
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Message, Prompt, Score, Weigh, digest
 
-Objective = Literal["mean", "weighted", "worst"]
-OBJECTIVES: tuple[Objective, ...] = ("mean", "weighted", "worst")
+Objective = Literal["mean", "weighted", "worst", "floors"]
+OBJECTIVES: tuple[Objective, ...] = ("mean", "weighted", "worst", "floors")
 START_PROMPT = "You are a helpful assistant."
 """The system prompt where no task brings one and none is given; the one that searches over system prompts begin at."""
 
@@ -72,7 +72,9 @@ def several_tasks(
     `objective`: what a search goes by where it can: the mean of the tasks' means, weighted by `weights`, or the worst
     task's (of ten and more that of the worst fifth). The splits of the tasks are cut so that the mean over examples is
     the (weighted) mean over tasks. `floor`: the loss that each task may have (`promptopt check` sees to it, and reports
-    of runs tell it). Raises ConfigError for tasks that cannot stand under one prompt, and for two of one name.
+    of runs tell it). By the objective `floors` a search goes by it too, and nothing is better unless all are held
+    (`run/floors.py`). Raises ConfigError for tasks that cannot stand under one prompt, for two of one name, and for a
+    floor that their test cannot hold.
     """
     kind = _checked_objective(objective, tasks, weights, floor)
     shares = tuple(weights) if weights else (1.0,) * len(tasks)
@@ -84,6 +86,7 @@ def several_tasks(
         )
     start = system if system is not None else starts[0] if starts else START_PROMPT
     whole = _composed_task(tasks, start, kind, shares, floor)
+    check_floors(whole, whole.test)
     return replace(whole, contract=_contract_of_all(tasks), gate=_gate_of_all(tasks, whole.gate))
 
 
@@ -137,10 +140,7 @@ def _composed_task(
         answer="text",
         sampling=longest,
         gate=Gate(largest_loss={} if floor is None else {EVERY: floor}),
-        warnings=(
-            *dict.fromkeys(f"{task.name}: {warning}" for task in tasks for warning in task.warnings),
-            *_unheld(floor, names, cut[2], weigh),
-        ),
+        warnings=tuple(dict.fromkeys(f"{task.name}: {warning}" for task in tasks for warning in task.warnings)),
         judge=_judge_of_all(tasks),
         members=names,
         objective=kind,
@@ -187,22 +187,6 @@ def _own_judge(task: Task) -> Mapping[str, Any]:
     return {**task.judge, ALONE: Generation.for_task(task).fingerprint()}
 
 
-def _unheld(floor: float | None, names: Sequence[str], test: Sequence[Example], weigh: Weigh) -> list[str]:
-    """A sentence for each task whose floor its test could not hold if both prompts gave equal replies to all of it."""
-    said: list[str] = []
-    for name in names if floor is not None else ():
-        groups = [example.group for example in test if example.slice == name]
-        scores = [0.0] * len(groups)
-        # One-sided at 5 %, as floors are decided.
-        least = -paired_gain(scores, scores, alpha=0.1, groups=groups, weigh=weigh).interval[0]
-        if floor is not None and floor < least:
-            said.append(
-                f"{name}: its {len(scores)} test examples cannot hold a floor of {100 * floor:g} points, whatever the "
-                f"prompt: {100 * least:.1f} at best, where nothing changes; give more examples, or a larger floor"
-            )
-    return said
-
-
 def _checked_objective(
     objective: str, tasks: Sequence[Task], weights: Sequence[float], floor: float | None
 ) -> Objective:
@@ -215,8 +199,11 @@ def _checked_objective(
         raise ConfigError(f"two tasks are named {twice!r}; give each once, or rename one of them in its task file")
     if len(tasks) < 2:
         raise ConfigError(f"several tasks need two or more, and there is {names[0] if names else 'none'}")
-    if (kind == "weighted") != bool(weights):
+    # Floors are held under a mean, which may be weighted.
+    if (kind == "weighted") != bool(weights) and not (kind == "floors" and weights):
         raise ConfigError("--objective weighted and --weights go together: a number for each task, as --weights 2,1,1")
+    if kind == "floors" and floor is None:
+        raise ConfigError("--objective floors goes by the loss that each task may have; give it, as --floor 0.05")
     if weights and len(weights) != len(tasks):
         raise ConfigError(f"--weights has {len(weights)} numbers for {len(tasks)} tasks; give one above 0 for each")
     wrong = [weight for weight in weights if not 0 < weight < math.inf]

@@ -9,6 +9,7 @@ from typing import Any
 
 from promptopt.binding.config import RunConfig
 from promptopt.binding.evaluator import recast, verdict_evaluator
+from promptopt.binding.floors import least_floors
 from promptopt.binding.judging import refuse_idle_check_judge
 from promptopt.binding.models import addresses_of
 from promptopt.binding.plan import ends_nothing, room_for, too_little
@@ -29,7 +30,7 @@ from promptopt.cli.program_calls import as_measured, unmeasured
 from promptopt.cli.rehearsal import played
 from promptopt.cli.request import evaluator_of, models_of, proposer_of, search_budget, settings_of, task_of
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, usd_of
-from promptopt.cli.run_words import smallest_gain_line
+from promptopt.cli.run_words import least_floors_line, smallest_gain_line
 from promptopt.cli.speed import Speed, speed_of
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
@@ -83,6 +84,11 @@ class Forecast:
     """The least and the most of it, where a single figure cannot stand for both."""
 
     @property
+    def least_floors(self) -> dict[str, float]:
+        """By task, the least floor that its test can hold; empty where none is asked for."""
+        return least_floors(self.task, self.task.test[: self.allocation.test])
+
+    @property
     def systems(self) -> tuple[str, str]:
         """The text under search before and after."""
         return self.task.initial[self.task.editable], self.winner[self.task.editable]
@@ -100,6 +106,7 @@ class Forecast:
             "minutes": self.minutes,
             "reserve": asdict(self.allocation.reserve),
             "smallest_gain": self.smallest_gain,
+            "least_floors": self.least_floors,
             "look": {"number": self.look, "alpha": self.alpha},
             "rounds": self.rounds,
             "warnings": list(self.warnings),
@@ -112,6 +119,8 @@ class Forecast:
             lines.append(sentence(self.spread.describe()))
         lines.append(sentence(self.allocation.describe()))
         lines.append(sentence(smallest_gain_line(self.allocation.test, self.smallest_gain, len(self.task.test))))
+        if self.least_floors:
+            lines.append(sentence(least_floors_line(self.least_floors)))
         if self.look > 1:
             lines.append(sentence(looked_at(self.look, self.alpha)))
         if self.rounds:

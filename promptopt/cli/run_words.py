@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from promptopt.outcome.looks import looked_at
 from promptopt.run.events import Planned
@@ -36,6 +37,12 @@ def opening_lines(event: Planned) -> list[str]:
     elif event.recorded:
         lines.append(f"going on after {counted(event.recorded, 'call')} of an earlier execution, free of charge")
     return lines
+
+
+def least_floors_line(floors: Mapping[str, float]) -> str:
+    """The smallest floor of each of several tasks that its test can hold."""
+    least = ", ".join(f"{100 * floor:.1f} points on {name}" for name, floor in floors.items())
+    return f"the smallest floors that the test can hold, where nothing changes: {least}"
 
 
 def smallest_gain_line(test: int, gain: float, held: int = 0) -> str:

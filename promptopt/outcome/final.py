@@ -10,6 +10,7 @@ from promptopt.outcome.criterion import Criterion
 from promptopt.protocols import Inexact
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
+from promptopt.run.floors import goes_by_floors
 from promptopt.run.worth import MOST_SEEN, pooled
 from promptopt.types import Estimate, Example, Prompt, Request
 
@@ -66,6 +67,9 @@ def _narrowed(run: Run, contenders: Sequence[Prompt], cells: int) -> Prompt:
             break
         begun, left = begun + share, left - len(alive) * len(examples)
         alive = _by_belief(run, contenders, alive)[: math.ceil(len(alive) / 2)]
+        if goes_by_floors(run.task) and run.initial not in alive:
+            # What is lost shows against the start alone: among prompts that lose the same, examples look hard.
+            alive.append(run.initial)
     # Where the budget did not even score the start there is nothing to be better than.
     if not _looked(run, run.initial, run.dev):
         return run.initial

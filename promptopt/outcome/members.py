@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from promptopt.outcome.decisions import AskedSlice, Decision, ScoredPair, bound_said, decided, gain_of
 from promptopt.protocols import Task
-from promptopt.stats import ALPHA, Gain
+from promptopt.run.floors import goes_by_floors
+from promptopt.stats import ALPHA, Gain, Verdict
 from promptopt.stats.design import Design
 from promptopt.stats.families import holm
 from promptopt.tasks.task import Task as OwnTask
@@ -68,6 +69,12 @@ class MemberGain:
         before, after = data.get("unreadable", (0, 0))
         claim = data.get("claim", "")
         return cls(data["task"], data["mean"], (low, high), data["n"], floor, (before, after), claim)
+
+
+def within_floors(verdict: Verdict, members: Sequence[MemberGain], task: Task) -> Verdict:
+    """The verdict on a winner; where the search went by floors nothing is better that does not hold all of them."""
+    held = all(member.floor is None or member.floor.held == "held" for member in members)
+    return "no evidence" if verdict == "better" and goes_by_floors(task) and not held else verdict
 
 
 def of_members(

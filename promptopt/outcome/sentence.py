@@ -13,6 +13,10 @@ from promptopt.outcome.by_labels import of_labels
 from promptopt.reports import words
 from promptopt.text import counted, normalise
 
+_NOT_BETTER = {
+    "worse": "the best one found is worse",
+    "no evidence": "no evidence that the best one found is better",
+}
 Report = Mapping[str, Any]
 """The object of `Result.to_json()`."""
 
@@ -59,12 +63,23 @@ def verdict_line(report: Report) -> str:
         return (
             f"Better: {before} -> {after} {on} ({numbers}). {_broken_floors(report)}{_look_sentence(report)}".rstrip()
         )
-    said = (
-        "the best one found is worse"
-        if report["verdict"] == "worse"
-        else "no evidence that the best one found is better"
-    )
-    return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers}). {_look_sentence(report)}".rstrip()
+    unheld = _unheld_floors(report)
+    said = "the best one found is better in the mean" if unheld else _NOT_BETTER[report["verdict"]]
+    return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers}){unheld}. {_look_sentence(report)}".rstrip()
+
+
+def _unheld_floors(report: Report) -> str:
+    """Of a gain that is sure and yet no verdict: the floors that are not held, by which the search went."""
+    gain, look = report["gain"], report.get("look")
+    if report["verdict"] != "no evidence" or look is None or gain["mean"] <= 0 or gain["p_value"] >= look["alpha"]:
+        return ""
+    floors = [(each["task"], each["floor"]) for each in report.get("members", ())]
+    unheld = [
+        f"the floor of {task} ({100 * floor['loss']:g} points) is {floor['held']} (one-sided 95 %: {floor['bound']})"
+        for task, floor in floors
+        if floor and floor["held"] != "held"
+    ]
+    return f", but {' and '.join(unheld)}" if unheld else ""
 
 
 def _broken_floors(report: Report) -> str:

@@ -15,7 +15,7 @@ from promptopt.outcome.front import front
 from promptopt.outcome.items import sealed_items
 from promptopt.outcome.judge_trust import trust_in
 from promptopt.outcome.looks import Look, Shown, look_ahead, look_at, looked_at
-from promptopt.outcome.members import MemberGain, of_members
+from promptopt.outcome.members import MemberGain, of_members, within_floors
 from promptopt.outcome.own_probes import OwnProbe, Replied, probe_own, with_own
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status
@@ -202,6 +202,7 @@ def _result_of_trial(
     candidates = tuple(run.candidates())
     # A judge that leans calls the new prompt better in 998 of 1,000 simulated runs (benchmarks/results/judges.md).
     undecided = winner != run.initial and (by_judge(criterion.evaluator) or too_few_judged(*scores))
+    members = () if winner == run.initial else _member_gains(trial, scores)
     return Result(
         run_id=trial.id,
         task=run.task.name,
@@ -220,7 +221,7 @@ def _result_of_trial(
         basis="judge" if by_judge(criterion.evaluator) else "metric",
         trust=with_own(trust_in(criterion.evaluator, _asked_by(criterion, trial.door.models)), opened.probes),
         pairs=opened.pairs,
-        verdict=None if gain is None else "undecided" if undecided else verdict(gain),
+        verdict=None if gain is None else "undecided" if undecided else within_floors(verdict(gain), members, run.task),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
         spent=trial.door.account.spent, paid=trial.door.account.paid, wall_s=seconds,
         lineage=candidates,
@@ -230,7 +231,7 @@ def _result_of_trial(
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.account.by_role.items()},
         weigh=run.weigh,
-        members=() if winner == run.initial else _member_gains(trial, scores),
+        members=members,
     )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ Tasks (`protocols.tasks`):
 - `SeveralParts`: a task that may have several editable parts. Asked by the run, which turns to another after a round.
 - `BringsEvaluator`: a task that is scored by an evaluator of its own. Asked at binding, where the user names none.
 - `SeveralTasks`: a task that is several under one prompt. Asked by methods that rank prompts by all of them.
+- `HoldsFloors`: a task that is several, none of which is given up. Asked by the run, when a search begins.
 - `JudgedTask`: a task that is scored by a judge. Asked at binding, where nobody names another evaluator.
 - `WeighedTask`: a task that says what counts once in its mean scores. Asked by the run and by its verdict.
 
@@ -128,7 +129,9 @@ from promptopt.protocols.tasks import (
     METRICS,
     READERS,
     BringsEvaluator,
+    HoldsFloors,
     JudgedTask,
+    MemberFloor,
     Metric,
     Reader,
     SeveralParts,
@@ -162,12 +165,14 @@ __all__ = [
     "Evaluator",
     "Forcing",
     "Grading",
+    "HoldsFloors",
     "Inexact",
     "JudgedTask",
     "Judging",
     "Leaving",
     "LocalAware",
     "LosesTries",
+    "MemberFloor",
     "Metric",
     "Model",
     "Optimizer",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from promptopt.protocols.evaluators import Evaluator
 from promptopt.types import Content, Example, Prompt, Sampling, Score, Weigh
@@ -127,6 +127,30 @@ class SeveralTasks(Protocol):
 
     def worth(self, means: Mapping[str, float]) -> float:
         """What a prompt is worth whose mean scores on the tasks are these: what a search goes by."""
+        ...
+
+
+class MemberFloor(NamedTuple):
+    """What a search bears to lose on one of several tasks: `margin`; `share`: that of the task in the mean of all."""
+
+    margin: float
+    share: float
+
+
+@runtime_checkable
+class HoldsFloors(Protocol):
+    """A task that is several under one prompt, of which a search gives none up for the others.
+
+    Asked by the run, which scores the start on whatever a candidate is scored on (`run/floors.py`).
+    """
+
+    @property
+    def floors(self) -> Mapping[str, MemberFloor]:
+        """By task; empty where a search goes by something else."""
+        ...
+
+    def member_of(self, example: Example) -> str:
+        """As of `SeveralTasks`."""
         ...
 
 

@@ -32,7 +32,6 @@ from promptopt.tasks.crowding import crowded
 from promptopt.tasks.weighing import weigh_of
 from promptopt.types import (
     Abilities,
-    Cell,
     Content,
     Estimate,
     Example,
@@ -125,9 +124,8 @@ class Run:
 
     def evaluate_each(self, pairs: Sequence[tuple[Prompt, Example]]) -> list[Score]:
         """Score every prompt on its own example, in one batch and in order; else as `evaluate`."""
-        cells = [Cell(*pair) for pair in dict.fromkeys(pairs) if not self.estimate(pair[0], [pair[1]]).count]
         self._check_asked(example for _, example in pairs)
-        self._scoring.enter(cells, [prompt for prompt, _ in pairs])
+        self._scoring.enter(self._board.lacking(pairs), [prompt for prompt, _ in pairs])
         return [score for prompt, example in pairs for score in self._board.row(prompt, [example], 0)]
 
     def refused(self, prompt: Prompt, example: Example) -> str | None:
@@ -321,6 +319,7 @@ class Run:
     def begin_phase(self, name: str, reason: str = "") -> None:
         """Mark the change from the search to the final choice, and from there to the sealed test."""
         self._phase = name
+        self._board.begin_phase(name, self.task)
         self.tell(PhaseBegun(name, reason))
 
     def candidates(self) -> list[Candidate]:

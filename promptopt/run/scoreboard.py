@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
+from promptopt.protocols import Task
+from promptopt.run.floors import Known, Shortfalls, shortfalls_of
 from promptopt.run.posterior import DRIFT, Posterior, beliefs
-from promptopt.run.worth import worths
+from promptopt.run.worth import Values, worths
 from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score, ScoreMatrix, Weigh, mean_of
 
 RELATIVES = 150
@@ -55,6 +58,13 @@ class Scoreboard:
         self._ranking: tuple[Example, ...] = ()
         self._order: dict[Prompt, int] = {}
         self._others = True
+        self._shortfalls: Shortfalls | None = None
+        self._told = False
+
+    def begin_phase(self, name: str, task: Task) -> None:
+        """From a search on, prompts of a task with floors rank by them; scores are shown so in the search alone."""
+        self._shortfalls = shortfalls_of(task, (*self.train, *self.dev))
+        self._told = self._shortfalls is not None and name == "search"
 
     def propose(self, proposal: Proposal) -> None:
         """Take note of where a prompt comes from; its first proposal counts."""
@@ -103,7 +113,7 @@ class Scoreboard:
 
     def row(self, prompt: Prompt, examples: Sequence[Example], repetition: int) -> list[Score]:
         """The scores of a prompt on examples that it was scored on."""
-        known = self._cells.get(prompt, {})
+        known = self._shown(prompt) if self._told else self._cells.get(prompt, {})
         return [known[name] for name in _cell_names(examples, repetition)]
 
     def matrix(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> ScoreMatrix:
@@ -116,8 +126,14 @@ class Scoreboard:
         self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
-        """The mean over those of `examples` that `prompt` was scored on."""
-        known = self._cells.get(prompt)
+        """The mean over those of `examples` that `prompt` was scored on, as a search goes by it."""
+        return self._mean(prompt, self._shown(prompt), examples, repetition)
+
+    def measured(self, prompt: Prompt, examples: Sequence[Example]) -> Estimate:
+        """The mean over those of `examples` that `prompt` was scored on, whatever floors say of it."""
+        return self._mean(prompt, self._cells.get(prompt, {}), examples, 0)
+
+    def _mean(self, prompt: Prompt, known: Known, examples: Sequence[Example], repetition: int) -> Estimate:
         if not known:
             return Estimate(prompt, float("nan"), 0)
         named = zip(examples, _cell_names(examples, repetition), strict=True)
@@ -125,9 +141,18 @@ class Scoreboard:
         values, groups = [value for value, _ in found], [group for _, group in found]
         return Estimate(prompt, mean_of(values, groups, self.weigh) if found else float("nan"), len(found))
 
+    def _shown(self, prompt: Prompt) -> Known:
+        known = self._cells.get(prompt, {})
+        if self._shortfalls is None or prompt == self.initial:
+            return known
+        # By the evaluator that scores now alone, as the price is.
+        own = self._alike.get(prompt, {})
+        shown = self._shortfalls.shown(own, self._alike.get(self.initial, {}))
+        return known if shown is own else {**known, **shown}
+
     def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None, *, repetition: int = 0) -> list[Seen]:
         """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
-        known = self._cells.get(prompt, {})
+        known = self._shown(prompt) if self._told else self._cells.get(prompt, {})
         among = self.train if examples is None else examples
         named = zip(among, _cell_names(among, repetition), strict=True)
         return [(example, known[name]) for example, name in named if name in known]
@@ -139,7 +164,7 @@ class Scoreboard:
             Candidate(
                 self._lineage.get(prompt, Proposal(prompt, operator="given")),
                 self.searched(prompt),
-                self.estimate(prompt, self.dev),
+                self.measured(prompt, self.dev),
             )
             for prompt in order
         ]
@@ -147,7 +172,7 @@ class Scoreboard:
     def searched(self, prompt: Prompt) -> Estimate:
         """What the search knows of a prompt: its mean over the examples it ranks by, or over train."""
         # A minibatch beside the ranking set would move the mean of those alone that were shown it.
-        return self.estimate(prompt, self._ranking if self._ranking else self.train)
+        return self.measured(prompt, self._ranking if self._ranking else self.train)
 
     def ranked(self) -> list[Estimate]:
         """Every candidate that was scored at all, best first: the method's own order, then any others.
@@ -195,8 +220,20 @@ class Scoreboard:
         # Steps are taken by dense scores; where the start stands is what the verdict will measure it by.
         start = self.estimate(self.initial, examples)
         level = start.mean if start.count else prior
+        order = list(dict.fromkeys([*self._lineage, *self._cells]))
         groups = names if self.weigh == "conversation" else None
-        return worths(dict.fromkeys([*self._lineage, *self._cells]), self._lineage, known, level, groups)
+        found = worths(order, self._lineage, known, level, groups)
+        if self._shortfalls is None:
+            return found
+
+        def estimated(of_member: Sequence[Values]) -> list[float]:
+            # As the start stands at `level` above: at the mean of its own scores there.
+            begun = of_member[0].values()
+            start = math.fsum(begun) / len(begun) if begun else prior
+            return list(worths(order, self._lineage, dict(zip(order, of_member, strict=True)), start, groups).values())
+
+        prices = self._shortfalls.prices([known.get(prompt, {}) for prompt in order], 0, estimated)
+        return {prompt: worth - price for (prompt, worth), price in zip(found.items(), prices, strict=True)}
 
     def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = (), repetition: int = 0) -> Posterior:
         """What `prompts`, the latest others, and the forebears of both are worth by all their scores on train.
@@ -212,12 +249,14 @@ class Scoreboard:
         place = {name: number for number, name in enumerate(held)}
         cells = {*_cell_names(self.evidence(), 0), *_cell_names(dev, repetition)} if dev else self._train_names
         known = [_among(self._dense.get(name, {}), cells) for name in held]
+        parents = [[place[each] for each in self._forebears.get(name, behind_start)] for name in held]
         # In the search a drift costs more than it saves: what leads down so far is then tried no further.
-        mean, deviation = beliefs(
-            [[place[each] for each in self._forebears.get(name, behind_start)] for name in held],
-            known,
-            DRIFT if dev else 0.0,
-        )
+        drift = DRIFT if dev else 0.0
+        mean, deviation = beliefs(parents, known, drift)
+        if self._shortfalls is not None:
+            start = place[self.initial.id]
+            prices = self._shortfalls.prices(known, start, lambda of_member: beliefs(parents, of_member, drift)[0])
+            mean = [own - price for own, price in zip(mean, prices, strict=True)]
         told = [(placed[name], number) for name, number in place.items() if name in asked or name in self._dense]
         return Posterior(
             {prompt: mean[number] for prompt, number in told}, {prompt: deviation[number] for prompt, number in told}
@@ -239,11 +278,18 @@ class Scoreboard:
 
     def unscored(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> Iterator[Cell]:
         """The cells without a score, prompt by prompt."""
-        for prompt in dict.fromkeys(prompts):
+        # Beside whatever a candidate is scored on, the start: floors are held against it on the same examples.
+        for prompt in dict.fromkeys([self.initial, *prompts] if self._told else prompts):
             known = self._cells.setdefault(prompt, {})
             for example, name in zip(examples, _cell_names(examples, repetition), strict=True):
                 if name not in known:
                     yield Cell(prompt, example, repetition)
+
+    def lacking(self, pairs: Sequence[tuple[Prompt, Example]]) -> list[Cell]:
+        """The cells without a score, each prompt on its own example."""
+        beside = (self.initial,) if self._told else ()
+        wanted = dict.fromkeys((prompt, example) for own, example in pairs for prompt in (*beside, own))
+        return [Cell(*pair) for pair in wanted if not self.estimate(pair[0], [pair[1]]).count]
 
 
 def _cell_names(examples: Sequence[Example], repetition: int) -> list[str]:

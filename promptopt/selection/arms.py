@@ -83,9 +83,11 @@ class Arms:
                 batches.setdefault((start, stop), []).append(arm)
         # Arms that stand equally far are asked together: one batch a stretch, not one an arm.
         for (start, stop), members in batches.items():
-            scores = self._run.evaluate([self.prompts[arm] for arm in members], self.sample[start:stop])
+            self._run.evaluate([self.prompts[arm] for arm in members], self.sample[start:stop])
             for arm in members:
-                self._values[arm].extend(scores.values(self.prompts[arm]))
+                # All of them anew: by floors of several tasks, what is lost on an example depends on the others.
+                known = self._run.seen(self.prompts[arm], self.sample[:stop])
+                self._values[arm] = [score.value for _, score in known]
 
     def spread(self) -> None:
         """Spend what is left evenly; with less than one evaluation an arm, the first arms get one each."""

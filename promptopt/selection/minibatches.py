@@ -20,7 +20,9 @@ class Minibatches:
         """The mean over `examples`, which are scored and kept."""
         values = self._run.evaluate([prompt], examples).values(prompt)
         # By example: one that was drawn twice counts once (the code takes the mean over minibatches).
-        self._values.setdefault(prompt, {}).update(zip(examples, values, strict=True))
+        known = list(dict.fromkeys([*self._values.get(prompt, {}), *examples]))
+        # All of them anew: by floors of several tasks, what is lost on an example depends on the others.
+        self._values[prompt] = {example: score.value for example, score in self._run.seen(prompt, known)}
         return math.fsum(values) / len(values)
 
     def mean(self, prompt: Prompt) -> float:

@@ -23,6 +23,8 @@ def fingerprint_of(task: Task) -> Mapping[str, Any]:
         **(several if task.members else {}),
         # What is the default was not said by earlier versions.
         **({} if task.weigh == "turn" else {"weigh": task.weigh}),
+        # By which a search goes; by the others' it does not.
+        **({"floors": {name: floor.margin for name, floor in task.floors.items()}} if task.floors else {}),
         "name": task.name,
         "description": task.description,
         "initial": task.initial.id,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from promptopt.protocols import MemberFloor
 from promptopt.types import Example
 
 EVERY = "*"
@@ -24,3 +25,13 @@ class Gate:
     must_pass: tuple[Example, ...] = field(default=(), repr=False)
     largest_loss: Mapping[str, float] = field(default_factory=dict[str, float])
     members: Mapping[str, Gate] = field(default_factory=dict[str, "Gate"], repr=False)
+
+    def loss_of(self, name: str) -> float | None:
+        """The loss of a slice that is borne; None: nobody said."""
+        return self.largest_loss.get(name, self.largest_loss.get(EVERY))
+
+
+def floors_of(gate: Gate, members: Sequence[str], weights: Sequence[float]) -> dict[str, MemberFloor]:
+    """What a search bears to lose on each of several tasks, of those weights."""
+    losses = [(name, gate.loss_of(name), weight) for name, weight in zip(members, weights, strict=True)]
+    return {name: MemberFloor(loss, weight / sum(weights)) for name, loss, weight in losses if loss is not None}

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 from promptopt.arguments import check_fields, checked, told
 from promptopt.digits import is_number
 from promptopt.errors import ConfigError, DataError, UnknownName
-from promptopt.protocols import Evaluator, Metric, Reader
+from promptopt.protocols import Evaluator, MemberFloor, Metric, Reader
 from promptopt.tasks.consistency import check_answers, check_prompt, check_targets, common_fields, targets_said
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.duplicates import check_disjoint
 from promptopt.tasks.fingerprint import fingerprint_of
-from promptopt.tasks.gate import EVERY, Gate
+from promptopt.tasks.gate import Gate, floors_of
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.layouts import layout_of
 from promptopt.tasks.parts import check_editables, named_parts
@@ -218,11 +218,16 @@ class Task:
 
     def floor_of(self, member: str) -> float | None:
         """The loss that a member may have; None: nobody said."""
-        return self.gate.largest_loss.get(member, self.gate.largest_loss.get(EVERY))
+        return self.gate.loss_of(member)
 
     def member_of(self, example: Example) -> str:
         """The name of the task that an example is of, where this one is several; else empty."""
         return example.slice if self.members else ""
+
+    @property
+    def floors(self) -> Mapping[str, MemberFloor]:
+        """What a search bears to lose on each of several tasks; empty where its objective is another."""
+        return floors_of(self.gate, self.members, self.weights) if self.objective == "floors" else {}
 
     def worth(self, means: Mapping[str, float]) -> float:
         """What a prompt is worth by its mean on each member: the mean, weighted by `weights`, or that of the worst."""

@@ -151,7 +151,7 @@ def test_a_search_over_several_tasks_tells_each_gain_and_floor(tmp_path: Path) -
         system, asked = (message.content for message in request.content)
         return "yes" if "exactly" in system and "Do a." in asked else "no"
 
-    both = several_tasks([task("a"), task("b")], floor=0.05)
+    both = several_tasks([task("a"), task("b")], floor=0.15)
     method = Sprig(components=("Please answer exactly now.", "Please answer gladly now."), rephrasings=0)
     result = optimize(both, method, model=Scripted(answer), budget=Budget(evaluations=400), store=tmp_path / "s.db")
 
@@ -225,18 +225,34 @@ def test_one_task_and_several_without_user_prompts_are_left_as_they_are() -> Non
     assert with_user_prompts(talks) is talks
 
 
-def test_a_floor_that_no_test_of_the_size_can_hold_is_told_beforehand() -> None:
-    def floors(floor: float | None) -> list[str]:
-        both = several_tasks([task("a"), task("b")], floor=floor)
-        return [warning for warning in both.warnings if "floor" in warning]
+def test_a_floor_that_no_test_of_the_size_can_hold_is_refused_with_the_least_that_can() -> None:
+    def whole(floor: float | None) -> Task:
+        return several_tasks([task("a"), task("b")], floor=floor)
 
-    assert floors(None) == floors(0.5) == []
-    told = floors(0.01)
-    assert [each.partition(":")[0] for each in told] == ["a", "b"]
-    assert "test examples cannot hold a floor of 1 points, whatever the prompt: " in told[0]
-    # What is said to be the least is held where nothing changes.
-    least = float(told[0].rpartition(" at best")[0].rpartition(" ")[2]) / 100 + 0.001
-    count = int(told[0].split()[2])
-    pairs = [ScoredPair(Example.of("", text=str(n)), Score(1.0), Score(1.0)) for n in range(count)]
-    assert non_inferior("", pairs, least).outcome == "passed"
-    assert non_inferior("", pairs, least - 0.002).outcome == "inconclusive"
+    whole(None), whole(0.5)
+    with pytest.raises(ConfigError, match="the floor cannot be held, whatever the prompt: ") as refused:
+        whole(0.01)
+    told = str(refused.value)
+    assert [f"20 test examples of {name} hold" in told for name in "ab"] == [True, True]
+    # What is said to be enough is held where nothing changes, and less is not.
+    enough = float(told.rpartition("--floor ")[2])
+    whole(enough)
+    pairs = [ScoredPair(Example.of("", text=str(n)), Score(1.0), Score(1.0)) for n in range(20)]
+    assert non_inferior("", pairs, enough).outcome == "passed"
+    assert non_inferior("", pairs, enough - 0.002).outcome == "inconclusive"
+
+
+def test_floors_as_an_objective_want_a_floor_and_may_be_weighted() -> None:
+    with pytest.raises(ConfigError, match="--objective floors goes by the loss that each task may have"):
+        several_tasks([task("a"), task("b")], objective="floors")
+    whole = several_tasks([task("a"), task("b")], objective="floors", weights=(2, 1), floor=0.4)
+    assert whole.floors == {"a": (0.4, 2 / 3), "b": (0.4, 1 / 3)}
+    assert several_tasks([task("a"), task("b")], floor=0.4).floors == {}
+
+
+def test_a_floor_is_part_of_a_search_that_goes_by_it_and_of_no_other() -> None:
+    def described(objective: str, floor: float) -> Any:
+        return several_tasks([task("a"), task("b")], objective=objective, floor=floor).fingerprint()
+
+    assert described("floors", 0.3) != described("floors", 0.4)
+    assert described("mean", 0.3) == described("mean", 0.4)

@@ -43,9 +43,13 @@ class Landscape:
     def asked(self) -> int:
         return sum(len(arms) * len(columns) for arms, columns in self.log)
 
-    def seen(self, arm: int) -> list[int]:
+    def columns_of(self, arm: int) -> list[int]:
         """The examples `arm` was scored on, in order."""
         return [column for arms, columns in self.log if arm in arms for column in columns]
+
+    def seen(self, prompt: Prompt, examples: Sequence[Example]) -> list[tuple[Example, Score]]:
+        """As `Run.seen`: of examples that were all asked about."""
+        return [(example, self._rows[self.arm[prompt]][self._column[example]]) for example in examples]
 
     def rng(self, stream: str) -> random.Random:
         assert stream == "selection"

@@ -63,7 +63,7 @@ def test_an_impossible_score_after_the_first_look_is_last(keep: int) -> None:
         scores[2, 7] = -np.inf
         landscape = Landscape(scores)
         order = select(landscape, 48, keep, first=2, step=12)
-        if 7 in landscape.seen(2):
+        if 7 in landscape.columns_of(2):
             assert order[-1] == 2
 
 
@@ -73,7 +73,7 @@ def test_those_that_are_kept_are_looked_at_against_those_that_are_not() -> None:
     shares = np.array([0.1, 0.1, 0.1, 0.75, 0.8, 0.85])
     landscape = Landscape(generator.random((6, 300)) < shares[:, None])
     select(landscape, 700, keep=2)
-    counts = [len(landscape.seen(arm)) for arm in range(6)]
+    counts = [len(landscape.columns_of(arm)) for arm in range(6)]
     assert min(counts[3:]) > max(counts[:3])
 
 

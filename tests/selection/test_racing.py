@@ -219,12 +219,12 @@ def test_a_budget_too_small_for_all_goes_to_the_best():
     scores = np.random.default_rng(1).permuted(np.repeat([[1.0] * 6 + [0.0] * 4, [1.0] * 5 + [0.0] * 5], 20, 1), axis=1)
     rows = np.concatenate([scores, scores[::-1], scores, scores[::-1]])
     landscape, ranked = race(Racing(budget=400, block=10), rows)
-    counts = [len(landscape.seen(arm)) for arm in range(8)]
+    counts = [len(landscape.columns_of(arm)) for arm in range(8)]
     assert landscape.asked <= 400
     assert max(counts) >= 80
     assert ranked[0].count == max(counts)
     stopped, _ = race(Racing(budget=400, block=10, short="stop"), rows)
-    assert max(len(stopped.seen(arm)) for arm in range(8)) <= 60
+    assert max(len(stopped.columns_of(arm)) for arm in range(8)) <= 60
 
 
 @pytest.mark.parametrize(

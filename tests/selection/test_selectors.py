@@ -58,7 +58,7 @@ def test_laws(make, data):
     assert sorted(order) == list(range(arms))
     assert landscape.asked <= budget
     for arm, estimate in zip(order, estimates, strict=True):
-        seen = landscape.seen(arm)
+        seen = landscape.columns_of(arm)
         assert estimate.count == len(seen) == len(set(seen))
         if seen:
             assert estimate.mean == pytest.approx(scores[arm, seen].mean(), abs=1e-9)
@@ -73,8 +73,8 @@ def test_laws(make, data):
         return
     kept = [estimate.mean for estimate in estimates[: min(keep, evaluated)]]
     assert kept == sorted(kept, reverse=True)
-    longest = max((landscape.seen(arm) for arm in order), key=len)
-    assert all(landscape.seen(arm) == longest[: len(landscape.seen(arm))] for arm in order)
+    longest = max((landscape.columns_of(arm) for arm in order), key=len)
+    assert all(landscape.columns_of(arm) == longest[: len(landscape.columns_of(arm))] for arm in order)
 
 
 @pytest.mark.slow
