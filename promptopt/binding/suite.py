@@ -29,7 +29,7 @@ from promptopt.tasks.parts import with_user_prompts
 from promptopt.tasks.prompt_text import chat_layouts
 from promptopt.tasks.sealing import without_test
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Message, Prompt, Score, Weigh, digest
+from promptopt.types import Example, Message, Prompt, Score, digest
 
 Objective = Literal["mean", "weighted", "worst", "floors"]
 OBJECTIVES: tuple[Objective, ...] = ("mean", "weighted", "worst", "floors")

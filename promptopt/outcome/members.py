@@ -74,7 +74,7 @@ class MemberGain:
 def within_floors(verdict: Verdict, members: Sequence[MemberGain], task: Task) -> Verdict:
     """The verdict on a winner; where the search went by floors nothing is better that does not hold all of them."""
     held = all(member.floor is None or member.floor.held == "held" for member in members)
-    return "no evidence" if verdict == "better" and goes_by_floors(task) and not held else verdict
+    return "no_evidence" if verdict == "better" and goes_by_floors(task) and not held else verdict
 
 
 def of_members(

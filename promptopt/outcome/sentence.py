@@ -15,7 +15,7 @@ from promptopt.text import counted, normalise
 
 _NOT_BETTER = {
     "worse": "the best one found is worse",
-    "no evidence": "no evidence that the best one found is better",
+    "no_evidence": "no evidence that the best one found is better",
 }
 Report = Mapping[str, Any]
 """The object of `Result.to_json()`."""
@@ -71,7 +71,7 @@ def verdict_line(report: Report) -> str:
 def _unheld_floors(report: Report) -> str:
     """Of a gain that is sure and yet no verdict: the floors that are not held, by which the search went."""
     gain, look = report["gain"], report.get("look")
-    if report["verdict"] != "no evidence" or look is None or gain["mean"] <= 0 or gain["p_value"] >= look["alpha"]:
+    if report["verdict"] != "no_evidence" or look is None or gain["mean"] <= 0 or gain["p_value"] >= look["alpha"]:
         return ""
     floors = [(each["task"], each["floor"]) for each in report.get("members", ())]
     unheld = [

@@ -155,7 +155,7 @@ def test_what_is_better_in_the_mean_is_not_better_where_a_floor_is_not_held(tmp_
 
     mean, floors = verdict_of("mean"), verdict_of("floors")
     assert (mean.best.prompt, mean.verdict) == (floors.best.prompt, "better")
-    assert floors.verdict == "no evidence"
+    assert floors.verdict == "no_evidence"
     assert [each.floor and each.floor.held for each in floors.members] == ["broken", "held"]
     said = str(floors).partition("\n")[0]
     assert said.startswith("Keep your prompt: the best one found is better in the mean (")
