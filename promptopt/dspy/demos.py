@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from promptopt.dspy import texts
@@ -46,10 +46,18 @@ def show(module: Module, demos: Sequence[Example], gold: Mapping[tuple[tuple[str
             known = gold.get(demo.fields)
             given: Mapping[str, Any] = {} if known is None else dict(known.items())
             fields = given if calls is None else calls.get(name, {})
-            if all(each in fields for each in inputs) and any(each in fields for each in outputs):
+            if is_complete(predictor, fields):
                 kept = {each: fields[each] for each in [*inputs, *outputs] if each in fields}
                 # As DSPy's optimizers mark what a program wrote: its own MIPROv2 shows its proposer no other.
                 own = {} if calls is None else {"augmented": True}
                 complete.append(dspy.Example(**own, **kept).with_inputs(*inputs))
         if complete:
             predictor.demos = complete
+
+
+def is_complete(predictor: Any, fields: Collection[str]) -> bool:
+    """Whether a demonstration with these fields is one for a predictor: it has all inputs, and an output at least."""
+    signature = predictor.signature
+    return all(each in fields for each in signature.input_fields) and any(
+        each in fields for each in signature.output_fields
+    )

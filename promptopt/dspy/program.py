@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from promptopt.dspy.demos import demos_as_text, fields_as_lines, show
+from promptopt.dspy.demos import demos_as_text, fields_as_lines, is_complete, show
 from promptopt.dspy.lm import HANDLE, inside, route_of
 from promptopt.dspy.metric import Metric, judged
 from promptopt.dspy.source import call_form, own_classes, source_text
@@ -112,8 +112,10 @@ class DspyProgram:
         """The module's own source, and by part the form of the predictor whose instructions it is."""
         source, predictors = source_text(self.student), dict(self.student.named_predictors())
         forms = {slot.part: call_form(predictors[slot.predictor]) for slot in self.slots}
+        _, first = next(iter(self.gold.values()))
+        bare = any(is_complete(each, first.keys()) for each in predictors.values())
         # A predictor alone is told of by its fields, and small proposers copy the form as their instruction.
-        return ProgramText(source, forms if source else {})
+        return ProgramText(source, forms if source else {}, shows_bare=bare)
 
     def said(self) -> Sequence[str]:
         """What the run could not ask in the program's place, in sentences."""

@@ -36,8 +36,9 @@ from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy, lm15
 from promptopt.errors import ConfigError
 
 THREADS = (
-    "the program asks the LM from threads of its own (dspy.Parallel, dspy.asyncify, a pool): those are refused, and a "
-    "cell is worth what the program makes of that; have it ask in the thread it is called in, or await (`aforward`)"
+    "the program asks the LM from threads of its own (dspy.Parallel, dspy.asyncify, dspy.streamify, a pool): those are "
+    "refused, and a cell is worth what the program makes of that; have it ask in the thread it is called in, or await "
+    "(`aforward`)"
 )
 GIVE_IT = "the program asks the LM {!r} by itself, {}; give it to a predictor before the run (`predictor.lm = …`)"
 UNCOUNTED = "so those calls are not counted, capped or replayed"

@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 
 from promptopt.errors import ConfigError
+from promptopt.operators.recorded_calls import recorded_calls
 from promptopt.protocols import Task
 from promptopt.run import Run
 from promptopt.thoughts import written
@@ -37,8 +38,26 @@ def draw(rng: random.Random, pool: Sequence[Example], count: int) -> list[Exampl
     return rng.sample(pool, min(count, len(pool)))
 
 
+def showable(run: Run, demos: Sequence[Example]) -> list[Example]:
+    """The demonstrations that the task can show; the user is told of others, which would count and change nothing."""
+    program = run.abilities.program
+    if program is None or program.shows_bare:
+        return list(demos)
+    kept = [demo for demo in demos if recorded_calls(demo.target) is not None]
+    if len(kept) < len(demos):
+        run.warn(
+            "examples with their right answer alone are no demonstrations here: they lack what the program's "
+            "predictors give each other, so what the program wrote itself is shown alone"
+        )
+    return kept
+
+
 def fitting(run: Run, prompt: Prompt, demos: Sequence[Example]) -> list[Example]:
-    """The leading demonstrations that fit the task model's context beside the prompt; the user is told of others."""
+    """The leading demonstrations that can be shown, and fit the task model's context beside the prompt.
+
+    The user is told of others.
+    """
+    demos = showable(run, demos)
     kept = list(demos)
     while run.crowded(prompt.with_demos(kept)) is not None:
         # From the end: callers put first what matters most.

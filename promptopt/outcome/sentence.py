@@ -10,6 +10,7 @@ from typing import Any
 
 from promptopt.outcome.by_judge import of_judge, of_left_out
 from promptopt.outcome.by_labels import of_labels
+from promptopt.programs.evaluator import FAILED
 from promptopt.reports import words
 from promptopt.text import counted, normalise
 
@@ -121,6 +122,11 @@ def _without_numbers(report: Report) -> str:
     start, best = report["start"], report["best"]
     on = f"on {words.count(best['test']['n'])} sealed test items"
     if _all_useless(report):
+        if why := _failure(report):
+            return (
+                f"No verdict on any prompt: {FAILED}{why}, as on most of {words.count(best['test']['n'])} sealed test "
+                f"items. That is no fault of a prompt: mend the program on one example before a search is paid for."
+            )
         return (
             f"No verdict on any prompt: every reply {on} was cut short or could not be read. Raise the task's "
             f"max_tokens (a thinking model needs thousands), give it another answer reader, or rank its layouts with "
@@ -158,6 +164,13 @@ def _all_useless(report: Report) -> bool:
     """Whether no reply to a test item says anything, under either prompt."""
     sides = [report[side]["test"] for side in ("start", "best")]
     return all(each is not None and _useless(each) >= each["n"] for each in sides)
+
+
+def _failure(report: Report) -> str:
+    """Why the program failed under the start, where it did so on most test items; empty otherwise."""
+    said = [str(item["start"]["feedback"]) for item in report.get("items", ()) if not item["start"]["parsed"]]
+    failed = [feedback.removeprefix(FAILED) for feedback in said if feedback.startswith(FAILED)]
+    return " ".join(failed[0].split()).rstrip(".;") if 2 * len(failed) > report["start"]["test"]["n"] else ""
 
 
 def _useless(measured: Mapping[str, Any]) -> int:

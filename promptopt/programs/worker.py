@@ -22,8 +22,8 @@ from promptopt.types import Reply, Request, Sampling
 
 UNDECLARED = "; a program that awaits is declared `async def`"
 OTHER_THREAD = (
-    "it asked the model from a thread of its own; ask where it runs, or await (in DSPy: without dspy.Parallel and "
-    "dspy.asyncify)"
+    "it asked the model from a thread of its own; ask where it runs, or await (in DSPy: without dspy.Parallel, "
+    "dspy.asyncify and dspy.streamify)"
 )
 REFUSED = 100
 """Calls of a cell that is over which are answered by an exception; a program that goes on is left standing. Ours."""

@@ -94,11 +94,13 @@ class ProgramText:
     """A program as people read it: text to be shown, and never run.
 
     `source`: in Python; empty where there is none to be had. `modules`: by part what asks with it and what that is
-    given and gives, as `Predict(question) -> answer`; a part may be missing.
+    given and gives, as `Predict(question) -> answer`; a part may be missing. `shows_bare`: whether it can show an
+    example with its right answer alone; otherwise it shows what it wrote itself, with all that came in between.
     """
 
     source: str
     modules: Mapping[str, str] = field(default_factory=dict[str, str])
+    shows_bare: bool = True
 
 
 @told

@@ -47,6 +47,14 @@ class Engine:
         return self
 
 
+class Writes(Engine):
+    """A proposer that answers every request in all tags that it names."""
+
+    def write(self, system, user, request):
+        tags = re.findall(r"<\s*([a-z_]+)\s*>", user)
+        return "".join(f"<{tag}>Answer it carefully, {self.calls}.</{tag}>" for tag in dict.fromkeys(tags))
+
+
 class Door:
     """Asks the model as it stands."""
 

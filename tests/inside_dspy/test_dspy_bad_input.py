@@ -141,7 +141,10 @@ class InAnotherThread(One):
     ("student", "why"),
     [
         (Pieces, "it gave back a generator; end `forward` with `return`, and leave out `yield`"),
-        (InAnotherThread, "ask where it runs, or await (in DSPy: without dspy.Parallel and dspy.asyncify)"),
+        (
+            InAnotherThread,
+            "or await (in DSPy: without dspy.Parallel, dspy.asyncify and dspy.streamify)",
+        ),
     ],
 )
 def test_a_module_that_gives_no_prediction_is_told_of_and_its_metric_is_not_blamed(

@@ -12,6 +12,9 @@ import pytest
 dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
 pydantic = pytest.importorskip("pydantic", reason="DSPy brings it")
 
+from promptopt.api import optimize  # noqa: E402
+from promptopt.binding.models import Models  # noqa: E402
+from promptopt.binding.session import Session  # noqa: E402
 from promptopt.dspy import PromptOpt  # noqa: E402
 from promptopt.dspy.demos import demos_as_text, show  # noqa: E402
 from promptopt.dspy.lm import DspyModel  # noqa: E402
@@ -21,8 +24,9 @@ from promptopt.operators.bootstrapping import Teaching  # noqa: E402
 from promptopt.operators.demos import trimmed_reply  # noqa: E402
 from promptopt.optimizers.mipro.method import MIPRO, Proposing  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
-from promptopt.types import Cell, Example  # noqa: E402
-from tests.inside_dspy.scripted import Door, Engine, Two, examples, lm, right, text_of  # noqa: E402
+from promptopt.run.events import Event, StepDone  # noqa: E402
+from promptopt.types import Cell, Example, Prompt  # noqa: E402
+from tests.inside_dspy.scripted import Door, Engine, Two, Writes, examples, lm, right, text_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
 
@@ -184,6 +188,33 @@ def test_what_was_asked_of_predictors_that_are_no_part_is_left_out() -> None:
     assert json.loads(demos_as_text([("", {"x": 1}), ("plan", {"y": {"b", "a"}})])) == {
         "calls": {"plan": {"y": '["a", "b"]'}}
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["auto", "bootstrap", "capo", "mipro", "simba", "tpe"])
+def test_no_method_tries_an_example_that_no_predictor_of_a_program_can_show(method: str, tmp_path: Path) -> None:
+    tried: set[Prompt] = set()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepDone):
+            tried.update(each.prompt for each in event.pool)
+
+    # Neither predictor is complete without the plan, which no example has.
+    bound = bind(Two(), Data(examples(90)), right, lm=None)
+    optimize(
+        bound.task, method, model=Models(*(DspyModel(lm(each, cache=False)) for each in (Engine(), Writes()))),
+        budget=Budget(evaluations=200), store=tmp_path / "store.db", session=Session([watch]),
+    )  # fmt: skip
+    assert tried
+    for prompt in tried:
+        shown = [predictor.demos for predictor in bound.configured(prompt).predictors()]
+        assert any(shown) == bool(prompt.demos)
+        assert not prompt.demos or len(shown[0]) == len(prompt.demos)
+
+
+def test_of_one_predictor_an_example_with_its_answer_is_a_demonstration() -> None:
+    for student, bare in ((dspy.ChainOfThought("question -> answer"), True), (Two(), False)):
+        assert bind(student, Data(examples(40)), right, lm=None).program.program_text().shows_bare == bare
 
 
 def strict(gold, prediction, trace=None):

@@ -18,7 +18,7 @@ from promptopt.optimizers.mipro.method import MIPRO, Proposing  # noqa: E402
 from promptopt.outcome.result import Result  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
 from promptopt.testing import uniform  # noqa: E402
-from tests.inside_dspy.scripted import Engine, Two, examples, lm, text_of  # noqa: E402
+from tests.inside_dspy.scripted import Engine, Two, Writes, examples, lm, text_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
 BUDGET = Budget(evaluations=90)
@@ -41,12 +41,6 @@ class Judged(Engine):
         if "JSON" in user:
             return "{" + ", ".join(f'"{name}": "{values[name]}"' for name in dict.fromkeys(outputs)) + "}"
         return "\n\n".join(f"[[ ## {name} ## ]]\n{values[name]}" for name in dict.fromkeys(outputs))
-
-
-class Writes(Engine):
-    def write(self, system, user, request):
-        tags = re.findall(r"<\s*([a-z_]+)\s*>", user)
-        return "".join(f"<{tag}>Answer it carefully, {self.calls}.</{tag}>" for tag in dict.fromkeys(tags))
 
 
 def judging(gold: Any, prediction: Any, trace: object = None) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from promptopt.errors import ConfigError
 from promptopt.operators.bootstrapping import Teacher, Teaching, labelled, teacher_of
-from promptopt.types import Example, Prompt, Proposal, Score, ScoreMatrix
+from promptopt.types import Abilities, Example, Prompt, Proposal, Score, ScoreMatrix
 
 EXAMPLES = [Example.of(f"answer {number}", question=f"question {number}") for number in range(6)]
 Reply = Callable[[Example, int], Score]
@@ -25,6 +25,7 @@ class FakeRun:
     """Keeps what was asked: ("evaluate", numbers) or ("rescore", numbers, temperature, draw, role)."""
 
     initial = Prompt.of("Start.")
+    abilities = Abilities(forces=False, contrasts=False, sums=False, stands_in=False)
 
     def __init__(self, reply: Reply = right, *, named: Sequence[str] = ("task",), most: int = 99, through: int = 99):
         self.reply, self.named, self.most, self.through = reply, named, most, through

@@ -25,7 +25,7 @@ from promptopt.operators.demos import (
 from promptopt.run import Run
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Message, Prompt, Request, Score, ScoreMatrix
+from promptopt.types import Abilities, Example, Message, Prompt, Request, Score, ScoreMatrix
 
 EXAMPLES = [
     Example.of(str(number), (f"{number}.0",), ("0",), f"It says {number}. So {number}.", text=f"n{number}")
@@ -77,7 +77,8 @@ def told(most: int) -> tuple[Any, list[str]]:
     """A run whose model has room for so many demonstrations, and what the user is told."""
     warnings: list[str] = []
     crowded = lambda prompt: None if len(prompt.demos) <= most else "too long"  # noqa: E731
-    return SimpleNamespace(crowded=crowded, warn=warnings.append), warnings
+    knows = Abilities(forces=False, contrasts=False, sums=False, stands_in=False)
+    return SimpleNamespace(crowded=crowded, warn=warnings.append, abilities=knows), warnings
 
 
 def test_demonstrations_that_fit_stay_and_the_user_is_told_of_none_but_those_left_out() -> None:

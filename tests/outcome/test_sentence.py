@@ -10,10 +10,11 @@ from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
 from promptopt.outcome.sentence import three_lines
+from promptopt.programs import program_task
 from promptopt.protocols import Optimizer
 from promptopt.run import Run
 from promptopt.testing import feature_accuracy, planted_model, planted_task
-from promptopt.types import Proposal, Reply
+from promptopt.types import Example, Prompt, Proposal, Reply
 from tests.rewrites import Rewrites
 
 
@@ -83,6 +84,20 @@ def test_unreadable_replies_are_said_early_and_at_the_end(tmp_path: Path) -> Non
     assert str(result).startswith("No verdict on any prompt: every reply on 60 sealed test items was cut short")
     (early,) = [warning for warning in result.warnings if "first 20 replies" in warning]
     assert "raise the task's max_tokens, now 256" in early
+
+
+def test_a_program_that_failed_everywhere_is_said_by_its_reason_and_not_by_what_replies_lack(tmp_path: Path) -> None:
+    def program(prompt: Prompt, example: Example, ask: object) -> str:
+        raise ValueError(f"no index for {example['question']}")
+
+    task = program_task(
+        [Example.of("yes", question=f"q{number}") for number in range(40)], prompt={"solve": "Do it."}, program=program
+    )
+    result = optimize(task, Idle(), model=Scripted(lambda _: "yes", name="agrees"), store=tmp_path / "s.db")
+    said = str(result).splitlines()[0]
+    assert said.startswith("No verdict on any prompt: the program failed: it raised ValueError: no index for q")
+    assert "mend the program on one example" in said
+    assert "max_tokens" not in said
 
 
 def test_a_floor_that_is_broken_is_said_with_the_verdict(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from promptopt.operators.demos import draw, shows_demos, shows_turns, trimmed_reply, unlike, with_target
+from promptopt.operators.demos import draw, showable, shows_demos, shows_turns, trimmed_reply, unlike, with_target
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.auto.credit import Credit
@@ -303,7 +303,7 @@ class Operators:
             reply = trimmed_reply(own[example.id]) if example.id in own else ""
             worth_showing = reply and reply != example.target and run.count_tokens(reply) <= LONGEST_REPLY
             found.append(Example(example.fields, reply) if worth_showing else with_target(example))
-        return found
+        return showable(run, found)
 
 
 def evenly(rng: random.Random, pool: Sequence[Example], demos: Sequence[Example], count: int) -> list[Example]:
