@@ -117,8 +117,6 @@ def adapting(task: Task, system: str) -> Task:
 def _composed_task(
     tasks: Sequence[Task], start: str, kind: Objective, shares: tuple[float, ...], floor: float | None
 ) -> Task:
-    if not start.strip():
-        raise ConfigError("the system prompt is empty; write at least one sentence")
     converted = [_converted(task) for task in tasks]
     _check_apart(tasks, converted)
     weigh = common_weigh(tasks)
@@ -218,10 +216,13 @@ def _checked_objective(
 
 def _own_system(task: Task) -> str | None:
     """The system prompt that a task of chats is about; None where it has none."""
-    content, _ = task.render(task.initial, task.train[0])
+    own = task.initial[task.editable]
+    # An empty one is not sent, so what stands where it would be is seen by another text.
+    shown = own if own.strip() else START_PROMPT
+    content, _ = task.render(task.initial.replace(task.editable, shown), task.train[0])
     # A system message that holds more than the edited part is layout, and stays with its task.
-    if isinstance(content, tuple) and content[0].role == "system" and content[0].content == task.initial[task.editable]:
-        return content[0].content
+    if isinstance(content, tuple) and content[0].role == "system" and content[0].content == shown:
+        return own
     return None
 
 
@@ -252,7 +253,7 @@ def _converting(task: Task) -> Callable[[Example], Example]:
                 f"task {task.name!r} fills variables into its system prompt, and one over several tasks has none; "
                 f"leave it out, or write the text in their place"
             )
-        rest = _as_user(content) if own is None else content[1:]
+        rest = _as_user(content) if own is None else content[1:] if own.strip() else content
         # Groups of two tasks may have one name by chance.
         group = f"{task.name}/{example.group}" if example.group else ""
         return Example(

@@ -232,8 +232,8 @@ def predictors_as_json(module: Module) -> list[Any]:
     ]
 
 
-def slots_of(module: Module, wanted: Sequence[str] | None) -> tuple[list[Slot], dict[str, str], list[str]]:
-    """The slots of the predictors that are edited, the start text of every part, and sentences on those that are not.
+def slots_of(module: Module, wanted: Sequence[str] | None) -> tuple[list[Slot], dict[str, str]]:
+    """The slots of the predictors that are edited, and the start text of every part; empty where there is none yet.
 
     `wanted`: predictors by name; None: all. The tool list of a ReAct module stays behind the text that is edited.
     Raises ConfigError for names that are none, and where nothing can be edited.
@@ -246,20 +246,15 @@ def slots_of(module: Module, wanted: Sequence[str] | None) -> tuple[list[Slot], 
         raise ConfigError(f"the program has no predictor {unknown!r}; it has {', '.join(predictors)}")
     fixed, slots = _tool_lists(module), list[Slot]()
     texts: dict[str, str] = {}
-    said: list[str] = []
     for name, predictor in predictors.items():
         if wanted is not None and name not in wanted:
             continue
         behind = fixed.get(id(predictor), "")
-        text = str(predictor.signature.instructions).removesuffix(behind)
-        if not text.strip():
-            said.append(f"the predictor {name!r} has no instructions, so it stays as it is; give its signature some")
-            continue
         slots.append(Slot(name, name, behind))
-        texts[name] = text
+        texts[name] = str(predictor.signature.instructions).removesuffix(behind)
     if not slots:
-        raise ConfigError("; ".join(said) if said else "no predictor is named; leave `predictors` out to edit all")
-    return slots, texts, said
+        raise ConfigError("no predictor is named; leave `predictors` out to edit all")
+    return slots, texts
 
 
 def _tool_lists(module: Module) -> dict[int, str]:

@@ -66,8 +66,8 @@ def bind(
         raise ConfigError(f"the program is {student!r:.80}; give a dspy.Module")
     # Before anything is asked: every prompt is given to a copy.
     copied(student)
-    slots, texts, said = slots_of(student, predictors)
-    splits, more = divided(data.train, data.val, data.test, seed)
+    slots, texts = slots_of(student, predictors)
+    splits, said = divided(data.train, data.val, data.test, seed)
     cells = cells_of(splits, taken=texts)
     program = DspyProgram(
         student=student,
@@ -82,7 +82,6 @@ def bind(
         sampling=Sampling(max_tokens=MAX_TOKENS),
         calls_per_cell=len(student.named_predictors()) if calls_per_cell is None else calls_per_cell,
     )
-    said += more
     rows = [example for split in cells.splits.values() for example in split]
     # Any splits will do: those of the data are put in below.
     made = program_task(rows, prompt=texts, name=type(student).__name__, max_tokens=MAX_TOKENS, splits=Splits(1, 1, 1))

@@ -119,6 +119,9 @@ def analyse(
     """
     editable = run.task.editable
     text = prompt[editable]
+    if not text.strip():
+        # Nobody is asked to take nothing apart.
+        return []
     segments = fallback_segments(text, most) if sampling is None else _segments(run, text, most, sampling)
     without = {segment: prompt.replace(editable, ablate(text, segment, mode)) for segment in segments}
     # A part that holds the only place for the input cannot go, whatever its loss.

@@ -111,7 +111,7 @@ def three_lines(report: Report) -> str:
         [
             # A reason, or a remark on labels, may hold line breaks.
             normalise(verdict_line(report)),
-            f"Prompt {best['prompt_id']}{kept}: {words.one_line(best['prompt'], 100)}",
+            f"Prompt {best['prompt_id']}{kept}: {words.one_line(best['prompt'], 100) or '(empty)'}",
             f"Run {report['run_id']}: {report['method']} on {report['task']}, {took}; its report() says more",
         ]
     )

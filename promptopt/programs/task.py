@@ -67,6 +67,3 @@ def program_task(
 def _check_parts(start: Prompt) -> None:
     if not start.texts:
         raise ConfigError("program_task: the prompt has no parts; give it some, as {'answer': 'Answer the question.'}")
-    empty = next((part for part, text in start.texts if not text.strip()), None)
-    if empty is not None:
-        raise ConfigError(f"program_task: the prompt part {empty!r} is empty; say in it what the model is to do")

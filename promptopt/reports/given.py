@@ -14,7 +14,7 @@ from promptopt.tasks.inline import inlined
 from promptopt.tasks.parts import editables_of, shown_to
 from promptopt.tasks.spelling import respelt
 from promptopt.tasks.task import Task
-from promptopt.types import Prompt, digest
+from promptopt.types import HISTORY, Prompt, digest
 
 
 def prompt_from_parts(parts: Mapping[str, str], demos: Sequence[Mapping[str, Any]], layout: str = "") -> Prompt:
@@ -89,6 +89,10 @@ def _from_json(task: Task, text: str) -> tuple[Task, Prompt]:
 
 def _editable_part(task: Task, text: str) -> str | None:
     """The editable part of a whole pattern in the task's layout, or None where `text` is no such pattern."""
+    # Without a system prompt what is written is the conversation alone, which is no text of one.
+    bare = export(export_of(task, task.initial.replace(task.editable, "")), "txt")
+    if HISTORY in task.fields and text.strip() == bare.strip():
+        return ""
     # No text holds its own digest.
     mark = f"<<{task.editable}:{digest(text)}>>"
     # `marks=()`: the text was respelt to `{name}`, so the pattern it is held against has to be spelt like that too.

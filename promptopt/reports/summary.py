@@ -151,7 +151,7 @@ def _front(report: Report) -> str:
     places = dict.fromkeys(round(step * (len(points) - 1) / (FRONT - 1)) for step in range(FRONT))
     rows = [["tokens", "score", "score against length, by the search's own examples"]]
     for point in (points[place] for place in places):
-        text = words.one_line(texts[point["prompt_id"]])
+        text = words.one_line(texts[point["prompt_id"]]) or "(empty)"
         mark = " (best)" if point["prompt_id"] == report["best"]["prompt_id"] else ""
         rows.append([words.count(point["tokens"]), words.score(point["score"]), f"{point['prompt_id']}{mark} {text}"])
     return words.columns(rows, right=(0, 1))

@@ -141,6 +141,8 @@ def points(value: float | None) -> str:
 
 def block(text: str, indent: str = "    ") -> str:
     """A text set off from the left, every line of it; control characters shown, so that none moves the cursor."""
+    if not text.strip():
+        return f"{indent}(empty)"
     shown = "".join(letter if letter.isprintable() or letter in "\n\t" else f"\\x{ord(letter):02x}" for letter in text)
     return "\n".join((indent + line).rstrip() for line in shown.split("\n"))
 

@@ -159,8 +159,6 @@ def _system_prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -
         logged.setdefault(each.system, []).append(each.conversation.row)
     shown = [text for text in logged if text.strip()]
     if system is not None:
-        if not system.strip():
-            raise ConfigError("the system prompt is empty; write at least one sentence that says what the bot is for")
         # A log may hold the prompt as it was sent, its variables filled in: that is the same prompt.
         template = template_of(system)
         others = {text: len(rows) for text, rows in logged.items()
@@ -174,7 +172,8 @@ def _system_prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -
         return system.replace("\r\n", "\n").strip(), [told if told else note] if count else []
     if not shown:
         raise ConfigError(
-            f"{path}: no conversation has a system message; give the prompt in use today with --system FILE"
+            f"{path}: no conversation has a system message; give the prompt in use today with --system FILE, an empty "
+            f"file where the bot has none"
         )
     if len(shown) > 1:
         first, second = (_first_difference(shown[place], shown[1 - place]) for place in (0, 1))

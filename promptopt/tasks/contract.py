@@ -52,7 +52,9 @@ class Contract:
         own = dict(self.parts)
         for part in editables:
             text, before = given.get(part, ""), start.get(part, "")
-            broken = ("empty" if not text.strip() else _unprintable(text)) or self._changed_part(start, given)
+            broken = ("empty" if before.strip() and not text.strip() else _unprintable(text)) or self._changed_part(
+                start, given
+            )
             for clauses in own.get(part, self)._together():
                 broken = (
                     broken

@@ -237,7 +237,7 @@ class TaskTable(TypedDict, total=False):
     answer: _Filled
     max_tokens: _Count
     stop: _Texts
-    instruction: typing.Required[_Filled]
+    instruction: typing.Required[_Text]
     editable: Annotated[
         _Filled | Annotated[list[_Filled], Field(min_length=1)], "texts: a part's name, or a list of them"
     ]

@@ -25,7 +25,7 @@ from promptopt.tasks.reading.columns import Columns
 from promptopt.tasks.several_answers import several_right
 from promptopt.tasks.spelling import other_mark, respelt
 from promptopt.tasks.splits import DEFAULT_SPLITS, Pool, Splits, cut
-from promptopt.types import Content, Example, Prompt, Sampling, Weigh
+from promptopt.types import HISTORY, Content, Example, Prompt, Sampling, Weigh
 
 _RENDERINGS = 256
 """Prompts whose compiled layouts are kept; more than any round scores side by side."""
@@ -289,6 +289,9 @@ class Task:
 
         A text with slots must lay the input out as one of the task's layouts does. Raises ConfigError.
         """
+        if not text.strip() and HISTORY in self.fields:
+            # A chat without a system prompt is one.
+            return self.initial.replace(self.editable, "")
         text = respelt((text.replace("\r\n", "\n"),), self.fields).texts[0]
         placeholders = self.placeholders.get(self.editable, ())
         if placeholders:

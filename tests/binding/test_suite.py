@@ -124,7 +124,6 @@ def test_without_any_system_prompt_it_begins_at_the_usual_one() -> None:
             for weight in (0, -2, math.inf, math.nan)
         ),
         ([task("a"), task("b")], {"floor": 2.0}, "from 0 to 1"),
-        ([task("a"), task("b")], {"system": " "}, "the system prompt is empty"),
         ([task("a"), task("b", layout=Layout("text", text="{instruction} {text}"))], {}, "one text to be continued"),
     ],
 )  # fmt: skip
@@ -240,6 +239,22 @@ def test_a_floor_that_no_test_of_the_size_can_hold_is_refused_with_the_least_tha
     pairs = [ScoredPair(Example.of("", text=str(n)), Score(1.0), Score(1.0)) for n in range(20)]
     assert non_inferior("", pairs, enough).outcome == "passed"
     assert non_inferior("", pairs, enough - 0.002).outcome == "inconclusive"
+
+
+def test_a_bot_without_a_system_prompt_stands_among_several_tasks() -> None:
+    both = several_tasks([task("a"), chats("b", "")])
+    shown = {both.member_of(example): both.render(both.initial, example)[0] for example in both.test}
+    spoken = both.initial.replace("instruction", "Be kind.")
+    behind = {both.member_of(example): both.render(spoken, example)[0] for example in both.test}
+
+    # As each task would send it alone, and with a system prompt before it.
+    assert both.initial["instruction"] == ""
+    assert [[each.role for each in shown[name]] for name in "ab"] == [["user"], ["user"]]
+    assert [[each.role for each in behind[name]] for name in "ab"] == [["system", "user"], ["system", "user"]]
+    assert [behind[name][1:] for name in "ab"] == [shown[name] for name in "ab"]
+    assert several_tasks([task("a"), task("b")], system=" ").initial["instruction"] == ""
+    with pytest.raises(ConfigError, match=r"the tasks bring 2 system prompts, such as '' and 'Be kind\.'"):
+        several_tasks([chats("b", ""), chats("c", "Be kind.")])
 
 
 def test_floors_as_an_objective_want_a_floor_and_may_be_weighted() -> None:

@@ -164,7 +164,7 @@ def double(number: int) -> int:
 def test_a_module_that_writes_code_keeps_what_stands_behind_the_text_that_is_edited() -> None:
     student = dspy.CodeAct(dspy.Signature("question -> answer", "Answer it."), tools=[double])
     whole = student.codeact.signature.instructions
-    slots, texts, _ = slots_of(student, None)
+    slots, texts = slots_of(student, None)
     [acting] = [slot for slot in slots if slot.predictor == "codeact"]
     assert texts["codeact"] == "Answer it."
     assert texts["codeact"] + acting.fixed == whole

@@ -77,6 +77,21 @@ def test_a_text_that_stands_for_a_policy_never_gets_into_a_program(tmp_path: Pat
         compiled(tmp_path, dspy.ChainOfThought("question -> answer"), Engine(), method=Marks())
 
 
+def test_a_signature_without_instructions_is_given_some(tmp_path: Path) -> None:
+    class Bare(dspy.Signature):
+        """"""
+
+        question = dspy.InputField()
+        answer = dspy.OutputField()
+
+    engine = Engine()
+    best = compiled(tmp_path, dspy.Predict(Bare), engine)
+
+    assert Bare.instructions == ""
+    assert best.promptopt.verdict == "better"
+    assert any(word in best.signature.instructions for word in engine.good)
+
+
 def test_the_instructions_become_better_and_a_verdict_says_so(whole) -> None:
     _, engine, student, best = whole
     assert best.promptopt.verdict == "better"

@@ -264,7 +264,7 @@ def test_a_task_file_says_that_demonstrations_are_turns(tmp_path: Path, said: st
         (MINIMAL + "colour = 1", "no data key is named 'colour'"),
         ("instructions = 'x'\n" + MINIMAL, "no key is named 'instructions'; did you mean 'instruction'"),
         (MINIMAL.replace("instruction", "instructon"), "no key is named 'instructon'; did you mean 'instruction'"),
-        (MINIMAL.replace("Classify.", " "), "instruction is ' ', expected a text"),
+        (MINIMAL.replace("Classify.", " "), "the prompt is empty; write at least one sentence"),
         (MINIMAL.replace('file = "rows.csv"', ""), "needs exactly one of file, home and generator"),
         (MINIMAL.replace("rows", "row"), r"there is no file .*row\.csv"),
         (MINIMAL.replace('"b"]', '"c"]'), "the target 'b', which is none of the labels"),

@@ -9,11 +9,13 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from promptopt.operators.nothing_there import refuse_empty
 from promptopt.optimizers.plum.neighbours import EDITS_TRIED, Editing, Editor
 from promptopt.optimizers.plum.points import Scores, Scoring, scores_by
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.selection.generations import Fixed, Fresh, Preset, fresh
+from promptopt.tasks.parts import editables_of
 from promptopt.types import Room, UpperBounds
 
 NEIGHBOURS = 10
@@ -94,6 +96,7 @@ class PhraseSearch(Protocol):
 
 def parts_of_search(run: Run, settings: PhraseSearch, plan: PhrasePlan) -> tuple[Editor, Scores, Patience]:
     """What draws neighbours, what scores them, and what ends the search."""
+    refuse_empty((run.initial[part] for part in editables_of(run.task)), "rearranges")
     # By its budget a search goes on after the first variants of a phrase are used up.
     renewed = isinstance(plan.way, Fresh)
     return Editor(run, settings.edit, renewed=renewed), scores_by(run, settings.score, plan.way), Patience(plan)

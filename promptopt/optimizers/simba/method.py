@@ -257,7 +257,7 @@ class SIMBA:
                 section = source[name]
                 added = tidy(value, section)
                 # Below the text, which stays: advice is added, and nothing is rewritten (code).
-                text = f"{section}\n\n{added}"
+                text = f"{section}\n\n{added}" if section.strip() else added
                 most = edit_limit(section, self.longest, run.count_tokens)
                 own = texts_beside_prompt(focused(run.task, name), source)
                 why = (

@@ -26,7 +26,7 @@ def prompt_with_components(run: Run, parts: Parts) -> Prompt:
     if not parts:
         return run.initial
     # To a start of several lines the components are one more paragraph.
-    between = "\n\n" if "\n" in start else " "
+    between = "\n\n" if "\n" in start else " " if start.strip() else ""
     return run.initial.replace(run.task.editable, f"{start}{between}{text_of_parts(parts)}")
 
 
