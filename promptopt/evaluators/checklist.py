@@ -20,9 +20,10 @@ from promptopt.evaluators.judging import (
     consult,
     graded,
     options_of,
-    said_in,
     sampled,
     shown_input,
+    shown_reply,
+    told_more,
     unjudged,
 )
 from promptopt.protocols import Ask, Role, Task
@@ -48,6 +49,10 @@ class Checklist:
     """Whether the judge is shown the target, as one good answer of many."""
     max_tokens: int = 512
     """Tokens of a judge's reply."""
+    show_system: bool = False
+    """Whether the judge is shown the system prompt above the reply; if not, no prompt can argue its own case."""
+    share_rubric: bool = False
+    """Whether whoever writes prompts is told what the judge goes by, beside its reasons: prompts fit it then."""
     watches: Watches = field(default_factory=Watches, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -90,19 +95,20 @@ class Checklist:
             "critical": list(self.critical),
             "asked": [self.reference, self.max_tokens],
             "read": VERSION,
+            **told_more(show_system=self.show_system, share_rubric=self.share_rubric),
         }
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises ConfigError where there are no items."""
         self._check()
-        return graded(self.task, cells, ask, self.grade)
+        return graded(self.task, cells, ask, self.grade, show_system=self.show_system)
 
     def grade(self, replies: Sequence[tuple[Example, str]], ask: Ask, role: Role = "judge") -> list[Score]:
         """The score of each reply, whoever wrote it. Raises as `score` does."""
         self._check()
         orders = [self._order(example) for example, _ in replies]
         requests = [
-            self._question(order).request(self._shown(example), [("reply", said_in(reply))])
+            self._question(order).request(self._shown(example), shown_reply(reply))
             for (example, reply), order in zip(replies, orders, strict=True)
         ]
 
@@ -129,7 +135,8 @@ class Checklist:
             value = 0.0
         broken = [item for item, each in zip(self.items, kept, strict=True) if not each]
         why = f" ({reason})" if reason else ""
-        feedback = f"the judge says no to: {'; '.join(broken)}{why}" if broken else ""
+        shared = f" (the judge goes by: {'; '.join(self.items)})" if self.share_rubric else ""
+        feedback = f"the judge says no to: {'; '.join(broken)}{why}{shared}" if broken else ""
         parts = tuple((item, float(each)) for item, each in zip(self.items, kept, strict=True))
         return Score(value, reply, f"{sum(kept)} of {len(kept)}", feedback=feedback, parts=parts)
 

@@ -2,8 +2,8 @@
 
 A judge reads the criteria first, the input next, the reply last: what all candidates share is a prefix. Input and reply
 stand between marks that nobody who wrote them could know (spotlighting: Hines et al. 2024, arXiv:2403.14720). It never
-sees the prompt: a prompt must not be able to argue its own case. It is told nothing of who wrote a reply, and nothing
-of what its word is for.
+sees the prompt, but by `show_system`: a prompt must not be able to argue its own case. It is told nothing of who wrote
+a reply, and nothing of what its word is for.
 """
 
 from __future__ import annotations
@@ -87,14 +87,53 @@ def unusable(reply: Reply) -> Score | None:
     return None
 
 
+class Under(str):
+    """A reply that knows the system prompt it was given under, for a judge that is shown it (`show_system`)."""
+
+    system: str
+
+    @classmethod
+    def of(cls, task: Task, cell: Cell, reply: str) -> Under:
+        """What the task model was told above the input of the cell; nothing where it was told nothing there."""
+        made = cls(reply)
+        content, _ = task.render(cell.prompt, cell.example)
+        made.system = content[0].content if not isinstance(content, str) and content[0].role == "system" else ""
+        return made
+
+
+def told_more(*, show_system: bool, share_rubric: bool) -> dict[str, bool]:
+    """What judge and proposer are told beyond the default, for a fingerprint; those of runs without it stay."""
+    told = {"show_system": show_system, "share_rubric": share_rubric}
+    return {name: value for name, value in told.items() if value}
+
+
+def shown_reply(reply: str) -> list[tuple[str, str]]:
+    """A reply as a judge is shown it, behind the system prompt where that is shown too."""
+    system = reply.system if isinstance(reply, Under) else ""
+    # Behind what all candidates share, for it differs with them.
+    above = [("system prompt that the reply was given under", system)] if system else []
+    return [*above, ("reply", said_in(reply))]
+
+
 def graded(
-    task: Task, cells: Sequence[Cell], ask: Ask, grade: Callable[[Sequence[tuple[Example, str]], Ask], list[Score]]
+    task: Task,
+    cells: Sequence[Cell],
+    ask: Ask,
+    grade: Callable[[Sequence[tuple[Example, str]], Ask], list[Score]],
+    *,
+    show_system: bool = False,
 ) -> list[Score]:
     """The task model's reply to each cell, and what `grade` makes of it; of what holds no answer the least."""
     replies = drawn(task, cells, ask)
     scores = [unusable(reply) for reply in replies]
     shown = [at for at, score in enumerate(scores) if score is None]
-    found = dict(zip(shown, grade([(cells[at].example, replies[at].written) for at in shown], ask), strict=True))
+    written = [
+        (cells[at].example, Under.of(task, cells[at], replies[at].written) if show_system else replies[at].written)
+        for at in shown
+    ]
+    # A plain text again, which knows nothing of a prompt.
+    judged = [replace(score, output=str(score.output)) for score in grade(written, ask)]
+    found = dict(zip(shown, judged, strict=True))
     return [found[at] if score is None else score for at, score in enumerate(scores)]
 
 

@@ -78,7 +78,7 @@ class Panel:
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises ConfigError as one judge's evaluator does."""
-        return graded(self.task, cells, ask, self.grade)
+        return graded(self.task, cells, ask, self.grade, show_system=self._asked.show_system)
 
     def grade(self, replies: Sequence[tuple[Example, str]], ask: Ask, role: Role = "judge") -> list[Score]:
         """The score of each reply, whoever wrote it; `role` says nothing here, as all judges are asked."""

@@ -23,9 +23,10 @@ from promptopt.evaluators.judging import (
     consult,
     graded,
     options_of,
-    said_in,
     sampled,
     shown_input,
+    shown_reply,
+    told_more,
     unjudged,
 )
 from promptopt.protocols import Ask, Role, Task
@@ -63,6 +64,10 @@ class Rubric:
     """How often the judge is asked; several answers are drawn, and their mean counts."""
     max_tokens: int = 512
     """Tokens of a judge's reply; a judge that thinks needs thousands."""
+    show_system: bool = False
+    """Whether the judge is shown the system prompt above the reply; if not, no prompt can argue its own case."""
+    share_rubric: bool = False
+    """Whether whoever writes prompts is told what the judge goes by, beside its reasons: prompts fit it then."""
     watches: Watches = field(default_factory=Watches, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -118,19 +123,20 @@ class Rubric:
             "scale": [self.low, self.high],
             "asked": [self.score_by, self.reference, self.reasons, self.draws, self.max_tokens],
             "read": VERSION,
+            **told_more(show_system=self.show_system, share_rubric=self.share_rubric),
         }
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
         """One score a cell, in order. Raises ConfigError where an expected score is asked of a judge without one."""
         # Before the task model is asked: a judge that cannot do it would be found out only once replies are paid for.
         self._expects(ask, "judge")
-        return graded(self.task, cells, ask, self.grade)
+        return graded(self.task, cells, ask, self.grade, show_system=self.show_system)
 
     def grade(self, replies: Sequence[tuple[Example, str]], ask: Ask, role: Role = "judge") -> list[Score]:
         """The score of each reply, whoever wrote it. Raises as `score` does."""
         expects = self._expects(ask, role)
         question = self._question(expects)
-        requests = [question.request(self._shown(example), [("reply", said_in(reply))]) for example, reply in replies]
+        requests = [question.request(self._shown(example), shown_reply(reply)) for example, reply in replies]
 
         def read(reply: Reply) -> float | None:
             if expects:
@@ -158,7 +164,8 @@ class Rubric:
         value = (mean - self.low) / (self.high - self.low)
         reason = next((word.reason for word in words if word.reason), "")
         why = f": {reason}" if reason else ""
-        feedback = "" if value >= 1.0 else f"the judge gave {said}{why}"
+        shared = f" (the judge goes by: {' '.join((self._criteria, *self.levels))})" if self.share_rubric else ""
+        feedback = "" if value >= 1.0 else f"the judge gave {said}{why}{shared}"
         return Score(value, reply, f"{mean:.3g}", feedback=feedback)
 
     def _shown(self, example: Example) -> list[tuple[str, str]]:
@@ -166,6 +173,10 @@ class Rubric:
         if self.reference and example.target:
             shown.append(("one good answer, others may be as good", example.target))
         return shown
+
+    @property
+    def _criteria(self) -> str:
+        return self.criteria if self.criteria else CRITERIA
 
     @property
     def _tokens(self) -> bool:
@@ -192,7 +203,7 @@ class Rubric:
             [
                 "You grade a reply to an input, by these criteria.",
                 "",
-                self.criteria if self.criteria else CRITERIA,
+                self._criteria,
                 "",
                 f"The score is a whole number from {self.low} to {self.high}:",
                 *named,

@@ -10,7 +10,7 @@ from promptopt.errors import ConfigError, UnknownName
 from promptopt.evaluators.checklist import Checklist
 from promptopt.evaluators.clauses import Clauses
 from promptopt.evaluators.generation import Generation
-from promptopt.evaluators.judging import drawn, options_of, unusable
+from promptopt.evaluators.judging import Under, drawn, options_of, unusable
 from promptopt.evaluators.rubric import Rubric
 from promptopt.protocols import Ask, Role, Task
 from promptopt.types import Cell, Example, Reply, Score
@@ -95,7 +95,7 @@ class Weighted:
         replies = drawn(self.task, cells, ask)
         scores = [unusable(reply) for reply in replies]
         shown = [at for at, score in enumerate(scores) if score is None]
-        mixed = self._mixed([cells[at] for at in shown], [replies[at] for at in shown], ask, "judge")
+        mixed = self._mixed([cells[at] for at in shown], [replies[at] for at in shown], ask, "judge", drawn_here=True)
         found = dict(zip(shown, mixed, strict=True))
         return [found[at] if score is None else score for at, score in enumerate(scores)]
 
@@ -104,13 +104,18 @@ class Weighted:
         cells = [Cell(self.task.initial, example) for example, _ in replies]
         return self._mixed(cells, [Reply(reply) for _, reply in replies], ask, role)
 
-    def _mixed(self, cells: Sequence[Cell], replies: Sequence[Reply], ask: Ask, role: Role) -> list[Score]:
+    def _mixed(
+        self, cells: Sequence[Cell], replies: Sequence[Reply], ask: Ask, role: Role, *, drawn_here: bool = False
+    ) -> list[Score]:
+        """`drawn_here`: under the prompts of the cells, which a judge may be shown; else whoever wrote them."""
         texts = [(cell.example, reply.written) for cell, reply in zip(cells, replies, strict=True)]
+        under = [(cell.example, Under.of(self.task, cell, text)) for cell, (_, text) in zip(cells, texts, strict=True)]
         # In the order of `PARTS`, however the weights were written: a replay asks in the same order.
         rows: dict[str, list[Score]] = {}
         for name in self._weights:
             if name in self._asked:
-                rows[name] = self._asked[name].grade(texts, ask, role)
+                shows = drawn_here and self._asked[name].show_system
+                rows[name] = self._asked[name].grade(under if shows else texts, ask, role)
             elif name == "metric":
                 rows[name] = [self._metric.judge(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
             else:

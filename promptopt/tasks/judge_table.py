@@ -3,6 +3,7 @@
 evaluator = "rubric"     or checklist, versus, equivalence, panel, weighted; by default the one whose settings are given
                          or "generation": the task goes by its metric, and asks a judge only where one is named
 criteria, file, levels, low, high, reference, reasons, draws, score_by     of a rubric; `file` beside the task file
+show_system, share_rubric                                                   of a rubric and of a checklist
 items, weights, critical                                                    of a checklist
 by, size                                                                    of a panel
 [judge.rubric] [judge.checklist] [judge.versus] [judge.panel]               the same, each in a table of its own
@@ -20,6 +21,7 @@ from promptopt.tasks.companions import companion_text
 
 _OF_CHECKLIST = ("items", "critical")
 _OF_PANEL = ("by", "size")
+_SHARED = ("reference", "max_tokens", "show_system", "share_rubric")
 
 
 def judge_of(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def judge_of(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     versus = _with_criteria(path, nested.pop("versus", {}))
     rubric = _with_criteria(path, {**plain, **nested.pop("rubric", {})})
     # Said once for the judge, whichever way it is asked.
-    shared = {name: value for name, value in rubric.items() if name in ("reference", "max_tokens")}
+    shared = {name: value for name, value in rubric.items() if name in _SHARED}
     found: dict[str, Any] = {"evaluator": named, **nested}
     found["rubric"] = rubric
     found["checklist"] = {**shared, **checklist, **nested.get("checklist", {})}

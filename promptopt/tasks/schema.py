@@ -172,6 +172,8 @@ class _RubricTable(TypedDict, total=False):
     reasons: bool
     draws: _Count
     max_tokens: _Count
+    show_system: bool
+    share_rubric: bool
 
 
 @_strict
@@ -181,6 +183,8 @@ class _ChecklistTable(TypedDict, total=False):
     critical: Annotated[list[_Count], "a list of the numbers of items, from 1"]
     reference: bool
     max_tokens: _Count
+    show_system: bool
+    share_rubric: bool
 
 
 @_strict
