@@ -20,7 +20,15 @@ from promptopt.cli.forecast_table import (
 )
 from promptopt.cli.program_calls import as_measured
 from promptopt.cli.rehearsal import rehearse_headroom, rehearse_scores, rehearse_user_prompts
-from promptopt.cli.request import alone, budget_of, evaluator_of, models_of, of_scoring, proposer_of
+from promptopt.cli.request import (
+    alone,
+    budget_of,
+    evaluator_of,
+    models_of,
+    of_scoring,
+    proposer_of,
+    without_objective,
+)
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known
 from promptopt.cli.speed import speed_of
 from promptopt.protocols import Evaluator, Simulating
@@ -184,7 +192,7 @@ def _on_target(
     wanted = [(whole, whole.initial.replace(whole.editable, system)) for system in systems]
     further: list[Forecast] = []
     if adapt:
-        single = replace(config, task=target, objective=None, weights=None)
+        single = without_objective(config, target)
         further = [forecast(replace(single, system=system)) for system in systems]
         wanted += [(each.task, each.winner) for each in further]
     roles: list[RoleForecast] = []

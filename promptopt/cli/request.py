@@ -204,7 +204,12 @@ def _named_task(config: RunConfig, *, trust: bool) -> Task:
 
 def alone(config: RunConfig, name: str) -> Task:
     """One of several tasks as it stands by itself, with the same splits."""
-    return task_of(dataclasses.replace(config, task=name, system=None, objective=None, weights=None))
+    return task_of(dataclasses.replace(without_objective(config, name), system=None))
+
+
+def without_objective(config: RunConfig, task: str) -> RunConfig:
+    """The same options for these tasks, without those on what is made of several."""
+    return dataclasses.replace(config, task=task, objective=None, weights=None, floor=None)
 
 
 def without_judge(config: RunConfig) -> RunConfig:

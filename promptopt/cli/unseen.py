@@ -29,7 +29,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 @options.from_config(
-    "task", "system", "objective", "weights", "method", "settings", "evaluator", "model", "proposer", "judge",
+    "task", "system", "objective", "weights", "floor", "method", "settings", "evaluator", "model", "proposer", "judge",
     "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as", "proposer_api_key_env",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "concurrency", "requests_per_minute",
     "train", "dev", "test", "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
@@ -91,7 +91,7 @@ def unseen(
 
 def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]]]:
     """What is searched, and the tasks that it is judged on. Raises ConfigError for tasks that cannot stand together."""
-    from promptopt.cli.request import names_in, task_names, task_of
+    from promptopt.cli.request import names_in, task_names, task_of, without_objective
 
     names = task_names(config)
     targets = [] if on is None else names_in(on, "--on")
@@ -106,7 +106,7 @@ def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]
     if len(names) < 2:
         raise ConfigError("a system prompt is searched on two tasks or more; name them as --task a,b")
     # Before anything is paid for: two of one name, tasks that ask the same, and those that can stand under no prompt.
-    task_of(replace(config, task=",".join([*names, *targets]), objective=None, weights=None))
+    task_of(without_objective(config, ",".join([*names, *targets])))
     # Weights are counted and read as they were given, before each search gets those of its own tasks.
     task_of(config)
     if on is not None:
@@ -192,7 +192,9 @@ def _searched(config: RunConfig, quiet: bool) -> tuple[Task, str, Prompt]:
 
 def _adapted(config: RunConfig, target: str, systems: tuple[str, str], rivals: int, quiet: bool) -> OnUnseenTask:
     """User prompts searched under either system prompt, at the same caps, and held against each other."""
-    asked = replace(config, task=target, objective=None, weights=None)
+    from promptopt.cli.request import without_objective
+
+    asked = without_objective(config, target)
     found = [_searched(replace(asked, system=system), quiet) for system in systems]
     return _judged(config, [(task, best) for task, _, best in found], rivals, tuple(run for _, run, _ in found), quiet)
 

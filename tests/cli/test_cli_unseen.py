@@ -83,6 +83,13 @@ def seen_by(model: Scripted) -> list[str]:
     return [text_of(request) for request in model.log if "item" in text_of(request)]
 
 
+def test_each_search_goes_by_floors_where_they_are_the_objective(invoke: Invoke, tasks: Path) -> None:
+    floors = ("--task", "red.toml,green.toml,blue.toml", "--objective", "floors", "--floor", "0.3")
+
+    assert all(each["system"] == FOUND for each in unseen(invoke, *floors)["unseen"])
+    assert invoke("unseen", *CAPS, *floors, "--adapt", "--dry-run").exit_code == 0
+
+
 @pytest.mark.slow
 def test_each_task_is_left_out_once_and_judged_by_what_the_others_found_and_again_nothing_is_asked(
     invoke: Invoke, tasks: Path, model: Scripted
