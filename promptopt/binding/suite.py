@@ -197,6 +197,10 @@ def _checked_objective(
         raise ConfigError(f"two tasks are named {twice!r}; give each once, or rename one of them in its task file")
     if len(tasks) < 2:
         raise ConfigError(f"several tasks need two or more, and there is {names[0] if names else 'none'}")
+    bare = [(task.name, split) for task in tasks for split in ("train", "dev", "test") if not getattr(task, split)]
+    if bare:
+        # Left out of a split in silence, a task would be given up without anybody's knowing.
+        raise ConfigError(f"task {bare[0][0]!r} has no {bare[0][1]} examples; give it some, or leave it out")
     # Floors are held under a mean, which may be weighted.
     if (kind == "weighted") != bool(weights) and not (kind == "floors" and weights):
         raise ConfigError("--objective weighted and --weights go together: a number for each task, as --weights 2,1,1")

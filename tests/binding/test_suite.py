@@ -257,6 +257,12 @@ def test_a_bot_without_a_system_prompt_stands_among_several_tasks() -> None:
         several_tasks([chats("b", ""), chats("c", "Be kind.")])
 
 
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_a_task_without_examples_of_a_split_is_refused_by_its_name(split: str) -> None:
+    with pytest.raises(ConfigError, match=f"task 'b' has no {split} examples; give it some, or leave it out"):
+        several_tasks([task("a"), replace(task("b"), **{split: ()})])
+
+
 def test_floors_as_an_objective_want_a_floor_and_may_be_weighted() -> None:
     with pytest.raises(ConfigError, match="--objective floors goes by the loss that each task may have"):
         several_tasks([task("a"), task("b")], objective="floors")
