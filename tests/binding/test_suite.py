@@ -228,7 +228,8 @@ def test_a_floor_that_no_test_of_the_size_can_hold_is_refused_with_the_least_tha
     def whole(floor: float | None) -> Task:
         return several_tasks([task("a"), task("b")], floor=floor)
 
-    whole(None), whole(0.5)
+    whole(None)
+    whole(0.5)
     with pytest.raises(ConfigError, match="the floor cannot be held, whatever the prompt: ") as refused:
         whole(0.01)
     told = str(refused.value)

@@ -21,7 +21,7 @@ from promptopt.run.budget import Budget
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
-from promptopt.types import Example, Message, Request
+from promptopt.types import Content, Example, Message, Request
 
 WORDS = ("twice", "exactly", "kindly", "then")
 EDITING = (*(name for name in registry.names("optimizers") if name.startswith("plum-")), "promptquine", "tapruning")
@@ -40,9 +40,9 @@ def bot() -> Task:
     return Task.from_examples(examples, prompt="", name="bot", splits=Splits(40, 30, 50))
 
 
-def worth(content: object) -> int:
+def worth(content: Content) -> int:
     """How many of the good words its system prompt has; an empty one is never sent."""
-    assert isinstance(content, tuple)
+    assert not isinstance(content, str)
     system = [message.content for message in content if message.role == "system"]
     assert all(text.strip() for text in system)
     return sum(word in "".join(system) for word in WORDS[:3])
@@ -53,7 +53,7 @@ def answer(request: Request) -> str:
     return "yes" if uniform(str(request.content[-1]), *draws) < 0.3 + 0.2 * worth(request.content) else "no"
 
 
-def chances(content: object, _text: str) -> list[float]:
+def chances(content: Content, _text: str) -> list[float]:
     return [-2.0 + 0.5 * worth(content) - 0.1 * uniform(str(content)), -0.1]
 
 
