@@ -76,9 +76,8 @@ class Evaluation:
             f"{self.measured.score:.3f} on {counted(self.measured.n, f'{self.split} example')} of {self.task} (95 % "
             f"interval {low:.3f} to {high:.3f}{unreadable}), {by} on {self.model}"
         )
-        return "\n".join(
-            [first, *self.measured.told(), *(f"Warning: {normalise(warning)}" for warning in self.warnings)]
-        )
+        warnings = (f"Warning: {normalise(warning)}" for warning in self.warnings)
+        return "\n".join([first, *self.measured.told(), *warnings])
 
     def figures(self) -> dict[str, Any]:
         """What was measured and what it took, as JSON."""

@@ -275,6 +275,8 @@ def _remarks_on_labels(labels: HumanLabels, powered: Powered, kept: KeptPairs) -
     together = labels.together()
     if together is not None:
         said.append(together.sentence().rstrip("."))
+    if labels.apart:
+        said.append(labels.apart)
     scorer = kept.scorer
     if powered.basis == "labels" and powered.labelled < min(LEAST_LABELS, len(kept.pairs)):
         said.append(

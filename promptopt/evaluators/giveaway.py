@@ -8,6 +8,8 @@ from promptopt.evaluators.leak import COMMON, spoken_words
 from promptopt.text import shorten
 from promptopt.types import Example
 
+SEVERAL = 3
+"""Answers from which on naming one alone is no naming of all classes. Ours."""
 _COMMON_WORDS = frozenset({"yes", "no", "true", "false", "none", "good", "bad", "correct", "wrong", "right"})
 """Answers that criteria name for other reasons."""
 
@@ -19,8 +21,11 @@ def given_away(questions: Sequence[str], examples: Sequence[Example], labels: Co
         return ""
     answer, found = max(named.items(), key=lambda item: len(item[0]))
     others = f", and the answers of others ({len(named)} answers in all)" if len(named) > 1 else ""
+    whose = f"example {found[0].id}{others}"
+    if len(found) > 1:
+        whose = f"{len(found)} of {len(examples)} examples{others}"
     return (
-        f"what the judge is asked to go by names {shorten(answer, 60)!r}, the answer of example {found[0].id}{others}; "
+        f"what the judge is asked to go by names {shorten(answer, 60)!r}, the answer of {whose}; "
         f"unless that is chance, write criteria that hold for any example: a target can be shown as the reference"
     )
 
@@ -31,7 +36,7 @@ def named_answers(
     """The answers that stand in `questions`, each with the examples that it is right for.
 
     Case and punctuation do not count. Labels, one letter, one digit, and what more than a tenth of the examples share
-    are named for other reasons.
+    are named for other reasons: but for one of several answers that are as common, where it alone is named.
     """
     said = f" {' '.join(word for text in questions for word in spoken_words(text))} "
     ignored = {" ".join(spoken_words(label)) for label in labels} | _COMMON_WORDS
@@ -41,5 +46,9 @@ def named_answers(
             heard = " ".join(spoken_words(answer))
             if len(heard) > 1 and heard not in ignored and (heard in holders or f" {heard} " in said):
                 holders.setdefault(heard, []).append(example)
-    return {answer: found for answer, found in holders.items() if len(found) == 1
+    rare = {answer: found for answer, found in holders.items() if len(found) == 1
             or len(found) <= COMMON * len(examples)}  # fmt: skip
+    kinds = {" ".join(spoken_words(example.target)) for example in examples}
+    alone = len(holders) == 1 and not rare and len(kinds) >= SEVERAL
+    # Who names what is right for most speaks of the rule, and not of a row.
+    return holders if alone and all(2 * len(found) < len(examples) for found in holders.values()) else rare

@@ -17,6 +17,8 @@ Side = tuple[float, float]
 """What one person says of one pair: the worth of the start's reply and of the winner's, in [0, 1]."""
 Kind = Literal["better", "scores"]
 
+OPPOSITE = -0.5
+"""Alpha below which people do not differ by chance. Ours."""
 POOR = 0.2
 """Alpha below which people agree hardly more than by chance (the lowest of Landis and Koch's steps, 1977)."""
 _FIRST_OR_SECOND = re.compile(r"(?:reply[ _])?([ab])(?: (?:is )?(?:the )?better(?: one| reply)?| ?>{1,2} ?(?!\1)[ab])?")
@@ -24,6 +26,10 @@ _LOOK_ALIKES = str.maketrans("аαвβ", "aabb")
 """Letters of other keyboards that nobody can tell from A and B once they are written as capitals, in small ones."""
 _TIES = ("tie", "tied", "a tie", "draw", "equal", "equally good", "same", "the same", "both", "neither",
          "no difference", "=")  # fmt: skip
+MOSTLY = 0.7
+"""Share of pairs of labels above which people are mostly of one mind. Ours."""
+LEAST_SHARED = 10
+"""Items that a person shares with others before they are said to stand apart. Ours."""
 _GRADE = re.compile(r"-?\d{1,6}(?:[.,]\d{1,6})?")
 
 
@@ -35,6 +41,8 @@ class HumanLabels:
     asked: frozenset[str]
     people: tuple[str, ...]
     kind: Kind
+    apart: str = ""
+    """A sentence on one person who says otherwise than the others do among themselves; empty where there is none."""
 
     @property
     def blank(self) -> int:
@@ -73,6 +81,9 @@ class Agreement:
         # One item tells nothing of people: any two differ somewhere.
         poor = self.items > 1 and self.alpha is not None and self.alpha < POOR
         advice = ": hardly more than by chance; say in the criteria what decides, and label again" if poor else ""
+        # Less than by chance, on so many: not of two minds, but of opposite ones.
+        if self.items >= LEAST_SHARED and self.alpha is not None and self.alpha < OPPOSITE:
+            advice = ": they say the opposite of one another, as where somebody took A for B; ask them, and label again"
         return f"{said}; where they differ their mean counts{advice}."
 
 
@@ -138,7 +149,30 @@ def read_labels(
     people = dict.fromkeys(person for sides in read.sides.values() for person in sides)
     by_item = {item: tuple(sides.values()) for item, sides in read.sides.items()}
     kind: Kind = "scores" if "scores" in read.kinds else "better"
-    return HumanLabels(by_item, frozenset(read.asked), tuple(people), kind)
+    return HumanLabels(by_item, frozenset(read.asked), tuple(people), kind, _apart(read.sides, list(people)))
+
+
+def _apart(sides: Mapping[str, Mapping[str, Side]], people: Sequence[str]) -> str:
+    """Whoever mostly says the opposite of the others; a person who took A for B does.
+
+    The others are two or more, and mostly of one mind: of two people who differ nobody knows which is right.
+    """
+    for person in people if len(people) > 2 else ():
+        own: list[float] = []
+        rest: list[tuple[float, float]] = []
+        for said in sides.values():
+            signs = {name: _sign(side) for name, side in said.items()}
+            others = [sign for name, sign in signs.items() if name != person]
+            rest += itertools.combinations(others, 2)
+            own += [signs[person] * sign for sign in others] if person in signs else []
+        against = sum(each < 0.0 for each in own)
+        if len(own) >= LEAST_SHARED and 2 * against > len(own) and agreement(rest) > MOSTLY:
+            return (
+                f"{person!r} says the opposite of the others in {against} of {counted(len(own), 'pair')} of labels, "
+                f"and these agree among themselves in {agreement(rest):.0%}: ask whether they took A for B, or read "
+                f"the criteria otherwise"
+            )
+    return ""
 
 
 def _check_place(place: str, row: Mapping[str, Any], pair: tuple[str, str] | None, every: Collection[str]) -> None:

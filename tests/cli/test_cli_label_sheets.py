@@ -86,6 +86,38 @@ def test_one_item_tells_nothing_of_how_far_people_agree() -> None:
     assert "by chance" not in together.sentence()
 
 
+def sheet_of(words: dict[str, str], count: int = 12) -> HumanLabels:
+    """What people say of so many items: a letter each, an item after the other, and the same again."""
+    rows = [
+        ("s.csv, row 2", {"item": f"item {at}", "better": said[at % len(said)], "labeler": name})
+        for name, said in words.items()
+        for at in range(count)
+    ]
+    return read_labels(rows, {f"item {at}": True for at in range(count)}, None)
+
+
+def test_one_person_who_says_the_opposite_of_all_others_is_named() -> None:
+    found = sheet_of({"Ann": "AABB", "Bob": "BBAA", "Cem": "AABB", "Dee": "AABA"})
+    assert found.apart.startswith("'Bob' says the opposite of the others in 33 of 36 pairs of labels, and these agree ")
+    assert found.apart.endswith("in 83%: ask whether they took A for B, or read the criteria otherwise")
+    assert sheet_of({"Ann": "AABB", "Cem": "AABB", "Dee": "AABA"}).apart == ""
+    # Of two nobody knows who is right, and a few items tell nothing of anybody.
+    assert sheet_of({"Ann": "AABB", "Bob": "BBAA"}).apart == ""
+    assert sheet_of({"Ann": "AABB", "Bob": "BBAA", "Cem": "AABB"}, count=4).apart == ""
+    # Where the others are not of one mind, nobody stands apart.
+    assert sheet_of({"Ann": "AABB", "Bob": "BBAA", "Cem": "ABAB"}).apart == ""
+
+
+def test_two_people_of_opposite_minds_are_not_called_of_two_by_chance() -> None:
+    together = sheet_of({"Ann": "AABB", "Bob": "BBAA"}).together()
+    assert together is not None
+    said = together.sentence()
+    assert said.endswith("opposite of one another, as where somebody took A for B; ask them, and label again.")
+    few = sheet_of({"Ann": "AABB", "Bob": "BBAA"}, count=4).together()
+    assert few is not None
+    assert "opposite" not in few.sentence()
+
+
 REPLIES = {"item-1": ("It left\nyesterday.", "=No."), "item-2": ("Yes.", "Yes."), "item-3": ("'Soon'", "Late.")}
 
 

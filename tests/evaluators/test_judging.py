@@ -13,7 +13,6 @@ from fake_task import FakeAsk, FakeTask
 from promptopt.errors import ConfigError, UnknownName
 from promptopt.evaluators.checklist import Checklist
 from promptopt.evaluators.clauses import Clauses
-from promptopt.evaluators.giveaway import given_away
 from promptopt.evaluators.judge_reply import answers_in, choice_in, score_in
 from promptopt.evaluators.panel import Panel
 from promptopt.evaluators.rubric import Rubric
@@ -380,15 +379,3 @@ def test_every_judge_is_an_evaluator_that_says_what_it_asks() -> None:
         assert json.loads(json.dumps(evaluator.fingerprint())) == evaluator.fingerprint()
     assert isinstance(Rubric(TASK).score([], ask("")), list)
     assert Score(1.0).judged
-
-
-# What a judge is told
-
-
-def test_criteria_that_name_an_answer_are_told_of() -> None:
-    examples = [Example.of(word, text=f"{word}?") for word in ("Paris", "Rome", "yes", "4", "no", "blue whale")]
-    assert "names 'paris', the answer of example" in given_away(("The answer is PARIS.",), examples)
-    assert "(2 answers in all)" in given_away(("Paris or Rome?",), examples)
-    assert "blue whale" in given_away(("kind", "a blue-whale?"), examples)
-    assert given_away(("Score 4 for yes, 0 for no; be kind.",), examples) == ""
-    assert given_away(("Is it Paris?",), examples, labels=("Paris",)) == ""
