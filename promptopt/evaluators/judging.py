@@ -36,6 +36,8 @@ FIRST_CELLS = 20
 """Cells after which it is said that a judge tells nothing apart, or cannot be read. Ours."""
 MOST_UNREAD = 0.05
 """Share of cells without a score from which on it is said; above it a verdict is withheld too. Ours."""
+ABOUT_THE_SAME = 0.03
+"""Share of a scale within which all that a judge says is about the same. Ours: a seventh of a level of 0 to 5."""
 CONSISTENT = 0.75
 """Share of pairs below which a judge goes by their order. Ours."""
 PAIRS_BEFORE_WARNING = 8
@@ -257,21 +259,22 @@ def sampled(draws: int, max_tokens: int) -> Sampling:
 class Watch:
     """Counts what one judge says, and speaks once where it is of no use.
 
-    `seen`: what it said, as often. `heard`: the replies that it said it of. `failed`: by why it could not be read.
-    `swapped`: of pairs shown both ways round, in how many it kept to its choice, and in how many not. `told`: whether
-    that was said. `who`: what the judge is called.
+    `seen`: what it said, as often; `values`: what that is worth, in [0, 1], where it is a number. `heard`: the replies
+    that it said it of. `failed`: by why it could not be read. `kept`, `turned`: of pairs shown both ways round, in how
+    many it kept to its choice, and in how many not. `told`: whether that was said. `who`: what the judge is called.
     """
 
     who: str = ALONE
     seen: Counter[str] = field(default_factory=Counter[str])
     heard: set[str] = field(default_factory=set[str])
     failed: Counter[str] = field(default_factory=Counter[str])
+    values: list[float] = field(default_factory=list[float])
     kept: int = 0
     turned: int = 0
     told: bool = False
 
-    def note(self, reply: str, said: str | None, problem: str, ask: Ask) -> None:
-        """One cell: what it said of a reply, or why that could not be read."""
+    def note(self, reply: str, said: str | None, problem: str, ask: Ask, value: float | None = None) -> None:
+        """One cell: what it said of a reply, or why that could not be read; `value`: where that is a number's."""
         # Of equal replies every judge says the same, and has told nothing of itself.
         new = said is not None and reply not in self.heard
         if said is None:
@@ -279,6 +282,7 @@ class Watch:
         else:
             self.seen[said] += 1
             self.heard.add(reply)
+        self.values += [] if value is None else [value]
         failed, cells = self.failed.total(), self.failed.total() + self.seen.total()
         # Exactly then, so that it is said once.
         if cells == FIRST_CELLS and failed > MOST_UNREAD * FIRST_CELLS:
@@ -290,10 +294,14 @@ class Watch:
                 f"{lost}; name another judge, or {other}"
             )
         # A judge that goes by the place of a reply is told of in `note_swap`.
-        if new and len(self.heard) == FIRST_CELLS and not self.turned and len(self.seen) == 1:
+        # Means under log-probabilities are never quite the same.
+        narrow = len(self.seen) == 1 or (bool(self.values) and max(self.values) - min(self.values) < ABOUT_THE_SAME)
+        if new and len(self.heard) == FIRST_CELLS and not self.turned and narrow:
+            about = "" if len(self.seen) == 1 else "about "
             ask.warn(
-                f"{self.who} said {said} of each of the first {FIRST_CELLS} different replies: unless these are all as "
-                f"good, it tells nothing apart; name another judge, or say in its criteria what tells good from bad"
+                f"{self.who} said {about}{said} of each of the first {FIRST_CELLS} different replies: unless these are "
+                f"all as good, it tells nothing apart; name another judge, or say in its criteria what tells good from "
+                f"bad"
             )
 
     def note_swap(self, agrees: bool, ask: Ask) -> None:

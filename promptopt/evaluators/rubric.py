@@ -160,8 +160,8 @@ class Rubric:
             return unjudged(reply, words[0].problem)
         mean = sum(scores) / len(scores)
         said = f"{mean:.3g} of {self.high}"
-        self.watches[role].note(reply, said, "", ask)
         value = (mean - self.low) / (self.high - self.low)
+        self.watches[role].note(reply, said, "", ask, value)
         reason = next((word.reason for word in words if word.reason), "")
         why = f": {reason}" if reason else ""
         shared = f" (the judge goes by: {' '.join((self._criteria, *self.levels))})" if self.share_rubric else ""

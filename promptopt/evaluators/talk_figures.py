@@ -16,7 +16,6 @@ from promptopt.text import normalise
 from promptopt.types import Message, Score
 
 TURNS, ENDED, REPEATED, TOOL_CALLS = "turns", "ended by the user", "questions asked again", "calls of tools"
-FIGURES = (TURNS, ENDED, REPEATED, TOOL_CALLS)
 """What `Score.parts` calls them."""
 DRAWS, PASSED = "draws", "draws that passed"
 LEAST_WORDS = 3

@@ -219,6 +219,19 @@ def test_a_judge_that_cannot_be_read_or_says_the_same_of_all_is_told_of() -> Non
     ]
 
 
+@pytest.mark.parametrize(("spread", "told"), [(0.1, True), (0.4, False)])
+def test_means_that_hardly_differ_are_the_same_of_all(spread: float, told: bool) -> None:
+    shares = (0.5 + spread * step / 24 for step in range(25))
+
+    def about_four(_: str) -> Reply:
+        share = next(shares)
+        return Reply("4", tokens=(Token("4", 0.0, log(("4", share), ("5", 1.0 - share))),))
+
+    door = ask(about_four, scores=True)
+    Rubric(TASK).score(cells(25), door)
+    assert any("said about 4.4" in said and "different replies" in said for said in door.warned) == told, door.warned
+
+
 def test_what_a_checklist_says_of_all_is_told_in_words() -> None:
     door = ask(yes_no(True, False, True))
     Checklist(TASK, ("one?", "two?", "three?")).score(cells(25), door)
