@@ -247,8 +247,9 @@ def _items_table(task: Task, model: str, items: Sequence[str]) -> str:
     else:
         where = "Strike and correct items, and copy the table that is left into your task file."
     other = str(judge.get("evaluator", "checklist"))
-    # Criteria beside items want to be told which is meant.
-    beside = f'# Your [judge] is a {other} now. Put evaluator = "checklist" under it, or mix both with [judge.weights].'
+    # What is asked beside items wants to be told which is meant.
+    now = "Your task goes by its metric" if other == "generation" else f"Your [judge] is a {other}"
+    beside = f'# {now} now. Put evaluator = "checklist" under [judge], or mix both with [judge.weights].'
     lines = [
         f"# Drafted by {normalise(model)} for the task {normalise(task.name)}. Nothing goes by this file.",
         f"# {where}",

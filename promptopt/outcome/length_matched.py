@@ -25,7 +25,7 @@ class LengthMatched:
     """The gain on pairs of about one length, beside that on all pairs that differ.
 
     `pairs`, `differing`: how many there are of both; `ci95`: of the matched gain. `mean` and `ci95` are None below
-    `LEAST_MATCHED` pairs. `longer`: how many times as long as the old replies the new ones are, over all pairs.
+    `LEAST_MATCHED` pairs. `longer`: how many times as long as the old replies the new ones are, where they differ.
     """
 
     mean: float | None

@@ -53,7 +53,7 @@ def test_items_are_drafted_into_a_file_and_nothing_goes_by_them(
     assert said.splitlines()[1:] == [POLITE, NEXT]
     text = (workplace / "checklist-polite.toml").read_text(encoding="utf-8")
     assert tomllib.loads(text) == {"judge": {"checklist": {"items": [POLITE, NEXT]}}}
-    assert 'Your [judge] is a rubric now. Put evaluator = "checklist" under it' in text
+    assert '# Your [judge] is a rubric now. Put evaluator = "checklist" under [judge], or mix' in text
     assert load_task_file(workplace / judged_task).judge == before.judge
     # Only who drafts was asked: of the prompt, the rubric and training examples, and never of the test.
     assert (models["task"].calls, models["judge"].calls, models["writer"].calls) == (0, 0, 1)
@@ -76,6 +76,15 @@ def test_what_a_person_accepts_is_what_the_judge_is_asked(
     with_judge(workplace, bare + accepted)
     task = load_task_file(workplace / judged_task)
     assert (task.judge["evaluator"], task.judge["checklist"]["items"]) == ("checklist", (POLITE,))
+
+
+def test_a_task_that_goes_by_its_metric_is_told_so(
+    judged_task: str, invoke: Invoke, writer: list[str], workplace: Path
+) -> None:
+    text = (workplace / judged_task).read_text(encoding="utf-8").replace("[judge]", 'target = "best"\n[judge]')
+    (workplace / judged_task).write_text(f'{text}evaluator = "generation"\n', encoding="utf-8")
+    drafted(invoke)
+    assert "# Your task goes by its metric now." in (workplace / "checklist-polite.toml").read_text(encoding="utf-8")
 
 
 def test_the_same_draft_again_is_paid_for_once_and_overwrites_nothing(
