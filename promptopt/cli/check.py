@@ -19,6 +19,7 @@ from promptopt.places import write_whole, writing
 from promptopt.types.identity import without_surrogates
 
 if TYPE_CHECKING:
+    from promptopt.outcome.decisions import Bars
     from promptopt.reports.pull_request import Checked
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
@@ -41,7 +42,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "task", "system", "objective", "weights", "floor", "weigh", "model", "base_url", "served_as", "api_key_env",
     "concurrency", "requests_per_minute", "judge", "user_model",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
-    "seed", "max_calls", "max_usd", "max_minutes", "dry_run", "inconclusive", "require",
+    "seed", "max_calls", "max_usd", "max_minutes", "dry_run", "inconclusive", "require", "sequential",
     settings="A setting of the evaluator.",
 )  # fmt: skip
 def check(
@@ -66,13 +67,13 @@ def check(
     options, 3 suspended. docs/check.md has a workflow to copy.
     """
     from promptopt.cli.request import merged, prompt_from, task_of, with_task
-    from promptopt.outcome.decisions import Bars, overall
+    from promptopt.outcome.decisions import overall
 
     prompt, baseline = _the_one("--prompt", prompts), _the_one("--baseline", baselines) if baselines else None
     _check_places(junit, summary)
-    dry_run, better = bool(given.pop("dry_run")), given.pop("require") == "better"
+    dry_run = bool(given.pop("dry_run"))
     with _failure_reported(*((None, None) if dry_run else (junit, summary))):
-        _check_margin(margin)
+        bars = _bars(given, margin, accept_judge=accept_judge)
         let_pass = given.pop("inconclusive") == "pass"
         config = with_task(merged(RunConfig(), given))
         task = task_of(config, trust=trust)
@@ -86,7 +87,7 @@ def check(
 
             show_forecast(forecast_check(config, to_score(laid_out, same=old == new), (old, new)), as_json=json)
             return
-        bars = Bars(margin, better=better, accept_judge=accept_judge)
+        _check_stops(config, laid_out, bars)
         checked = check_prompt(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
         outcome = overall(checked.decisions)
         code = _code(outcome, let_pass=let_pass)
@@ -155,6 +156,7 @@ def _check_as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
             "exit_code": code, "decisions": told,
             **_played_as_json(checked),
             **({} if checked.length is None else {"length_matched": checked.length.to_json()}),
+            **({"sequential": {"scored": len(checked.pairs), "of": checked.wanted}} if checked.sequential else {}),
             "look": None if checked.look is None else asdict(checked.look),
             "next_look": None if checked.next_look is None else asdict(checked.next_look)}  # fmt: skip
 
@@ -197,9 +199,25 @@ def _the_one(option: str, given: Sequence[str]) -> str:
     return given[0]
 
 
-def _check_margin(margin: float) -> None:
+def _check_stops(config: RunConfig, task: Task, bars: Bars) -> None:
+    """Raise ConfigError for a sequential test that nothing could end."""
+    from promptopt.cli.request import asks_judge
+
+    if bars.sequential and not bars.accept_judge and not task.members and asks_judge(config, task):
+        raise ConfigError(
+            "--sequential stops once it is decided, and a judge's word decides nothing; let it with --accept-judge, or "
+            "leave --sequential out"
+        )
+
+
+def _bars(given: dict[str, Any], margin: float, *, accept_judge: bool) -> Bars:
+    """What the score has to hold, from options that are then no longer among those `given`."""
+    from promptopt.outcome.decisions import Bars
+
+    better, sequential = given.pop("require") == "better", bool(given.pop("sequential"))
     if not 0 <= margin <= 1:
         raise ConfigError(f"--margin {margin:g} is no loss of a mean score; give a number from 0 to 1, such as 0.05")
+    return Bars(margin, better=better, accept_judge=accept_judge, sequential=sequential)
 
 
 def _check_places(*paths: Path | None) -> None:

@@ -206,18 +206,18 @@ def scored(
     failing = _naming(begun, several=len(wanted) > 1)
     with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt), failing:
         evaluations = evaluate_together(
-            _all_asked(wanted, split, where, begun, quiet=quiet),
+            all_asked(wanted, split, where, begun, quiet=quiet),
             split=split, budget=budget_of(config), seed=config.seed,
             interrupt=interrupt, leave_out=left_out if leave_out and len(wanted) > 1 else None,
         )  # fmt: skip
     names = [each.name for place, each in enumerate(wanted) if place not in missing]
     if not quiet:
-        for warning in _warnings_of(evaluations):
+        for warning in warnings_of(evaluations):
             say(f"warning: {normalise(warning)}")
     return list(zip(names, evaluations, strict=True))
 
 
-def _warnings_of(evaluations: Sequence[Evaluation]) -> list[str]:
+def warnings_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """Each once: prompts on one task have most in common. What is counted is counted over all of them."""
     from promptopt.run.lost_tries import lost_tries_told
 
@@ -238,7 +238,7 @@ def _naming(begun: Sequence[str], *, several: bool) -> Generator[None]:
         raise
 
 
-def _all_asked(
+def all_asked(
     wanted: Sequence[Wanted], split: str, where: Elsewhere | None, begun: list[str], *, quiet: bool
 ) -> Iterator[Asked]:
     """What is to be scored, one after the other: models of one configuration are opened once, when it is their turn.

@@ -26,6 +26,9 @@ Inconclusive = Annotated[
     Option("--inconclusive", help="What an inconclusive check is for the exit code: 5, or 0 with a warning."),
 ]
 Required = Annotated[Literal["no worse", "better"], Option("--require", help="What the score has to be shown to be.")]
+Sequential = Annotated[
+    bool, Option("--sequential", help="Score examples in batches, and stop as soon as it is decided.")
+]
 DryRun = Annotated[bool, Option("--dry-run", help="Say what it would take, and ask no model.")]
 OnRay = Annotated[
     str | None,
@@ -48,6 +51,7 @@ _NO_CONFIG_FIELDS = {
     "inconclusive": inspect.Parameter(
         "inconclusive", inspect.Parameter.KEYWORD_ONLY, default="fail", annotation=Inconclusive
     ),
+    "sequential": inspect.Parameter("sequential", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Sequential),
     "require": inspect.Parameter("require", inspect.Parameter.KEYWORD_ONLY, default="no worse", annotation=Required),
 }
 _METAVARS: Mapping[Any, str] = {int: "N", float: "X"}

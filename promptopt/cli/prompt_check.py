@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from promptopt.binding.config import RunConfig
 from promptopt.cli.output import interruptible, say, suspended_by, troubles
 from promptopt.errors import ConfigError
-from promptopt.types import HISTORY
+from promptopt.types import HISTORY, digest
 
 if TYPE_CHECKING:
+    from promptopt.cli.evaluate import Wanted
     from promptopt.evaluation import Evaluation
     from promptopt.outcome.decisions import AskedSlice, Bars, Decision, ScoredPair
     from promptopt.outcome.length_matched import LengthMatched
     from promptopt.reports.pull_request import Checked
+    from promptopt.stats.design import Design
     from promptopt.tasks.task import Task
     from promptopt.types import Example, Prompt
 
@@ -30,7 +32,7 @@ def check_prompt(
 
     `given`: the prompts as they were given, which say how they spell their slots.
     """
-    from promptopt.cli.evaluate import Wanted, scored
+    from promptopt.cli.evaluate import Wanted
     from promptopt.cli.slot_spelling import as_given, misspelt_slot
     from promptopt.models.tokens import estimate_tokens
     from promptopt.outcome.decisions import must_pass
@@ -45,11 +47,9 @@ def check_prompt(
     # Once, where both are the same prompt: `found` then has one entry, which is first and last.
     called = {new: "the new prompt", old: "both prompts" if old == new else "the old prompt"}
     wanted = [Wanted(config, layout, whole, each, called[each]) for each in dict.fromkeys(prompts) if whole.test]
-    found = [evaluation for _, evaluation in scored(wanted, "test", quiet)] if wanted else [_unasked(config, task, new)]
+    found, own = _scored(config, task, wanted, bars, quiet=quiet) if wanted else ([_unasked(config, task, new)], ())
     before, after = found[0], found[-1]
     pairs = _scored_pairs(before, after)
-    # An example that must pass and is none of the test decides for itself alone, and no mean.
-    own = frozenset(task.test)
     tested = [pair for pair in pairs if pair.example in own]
     judged = after.judged and not bars.accept_judge
     decisions = [
@@ -68,9 +68,9 @@ def check_prompt(
         task.name, after.model, after.evaluator, (shown[0], shown[1]),
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
         tuple(decisions), tuple(tested), after.look, after.next_look,
-        sum(example in own for example in whole.test), old == new, after.by_task,
+        sum(map(frozenset(task.test).__contains__, whole.test)), old == new, after.by_task,
         _of_length(after, tested) if old != new else None,
-        (before.measured.conversations, after.measured.conversations),
+        (before.measured.conversations, after.measured.conversations), bars.sequential,
     )  # fmt: skip
 
 
@@ -82,6 +82,54 @@ def _of_length(scored: Evaluation, pairs: Sequence[ScoredPair]) -> LengthMatched
         return None
     own = [pair for pair in pairs if pair.example.slice not in scored.unjudged_tasks]
     return length_matched((pair.before, pair.after, pair.example.group) for pair in own)
+
+
+def _scored(
+    config: RunConfig, task: Task, wanted: Sequence[Wanted], bars: Bars, *, quiet: bool
+) -> tuple[list[Evaluation], frozenset[Example]]:
+    """Both prompts scored, and the examples that means are over.
+
+    An example that must pass and is none of the test decides for itself alone, and no mean.
+    """
+    from promptopt.cli.evaluate import scored
+    from promptopt.outcome.decisions import overall
+    from promptopt.outcome.finished_tests import check_unfinished, enter_finished
+    from promptopt.store.runs import Store
+
+    own = frozenset(task.test)
+    # One prompt twice is scored on examples that must pass, and is no test.
+    pair = _pair_of(config, task, wanted) if len(wanted) > 1 else ""
+    rule = "sequential" if bars.sequential else "fixed"
+    if pair:
+        with Store() as store:
+            check_unfinished(store.looks, pair, rule, task.test)
+    if pair and bars.sequential:
+        from promptopt.cli.sequential import scored_until
+
+        def decided(found: Sequence[Evaluation], reached: frozenset[Example]) -> bool:
+            pairs = [each for each in _scored_pairs(*found) if each.example in reached]
+            judged = found[-1].judged and not bars.accept_judge
+            said = _of_scores(task, pairs, bars, judged=judged, unjudged=found[-1].unjudged_tasks, same=False)
+            return overall(said) != "inconclusive"
+
+        found, own = scored_until(wanted, task.test, decided, quiet=quiet)
+    else:
+        found = [evaluation for _, evaluation in scored(wanted, "test", quiet)]
+    scored_both = [each for each in found[-1].examples if each in own]
+    # What a cap has cut is not over: a higher one goes on with what was planned.
+    if pair and len(scored_both) == len(own):
+        with Store() as store:
+            enter_finished(store.looks, pair, rule, scored_both)
+    return found, own
+
+
+def _pair_of(config: RunConfig, task: Task, wanted: Sequence[Wanted]) -> str:
+    """What is compared, and by what: the prompts, the model and what scores."""
+    from promptopt.cli.request import evaluator_of
+    from promptopt.outcome.criterion import name_of
+
+    by = [config.model, config.base_url, name_of(evaluator_of(config, task)), config.judge]
+    return digest([*by, *([each.prompt.id, each.name] for each in wanted)])
 
 
 def _of_prompt(
@@ -113,20 +161,19 @@ def _of_scores(
     # A prompt is no worse than itself, however few examples there are.
     if same:
         return [Decision("score", "inconclusive" if bars.better else "passed", "both are the same prompt")]
-    design = Design(task.weigh)
+    design = Design(task.weigh, bars.sequential)
     score = non_inferior("score", pairs, bars.margin, judged=judged, design=design)
     slices = slices_asked(pairs, task.gate.largest_loss, judged=judged, unjudged=unjudged, design=design)
-    slices += _of_members_slices(task, pairs, judged=judged, unjudged=unjudged)
+    slices += _of_members_slices(task, pairs, design, judged=judged, unjudged=unjudged)
     # Together, as each of them may look worse by chance.
     return [shown_better(score, pairs, design) if bars.better else score, *decided(slices)]
 
 
 def _of_members_slices(
-    task: Task, pairs: Sequence[ScoredPair], *, judged: bool, unjudged: frozenset[str]
+    task: Task, pairs: Sequence[ScoredPair], design: Design, *, judged: bool, unjudged: frozenset[str]
 ) -> list[Decision | AskedSlice]:
     """The slices that each of several tasks has of its own, and bears a loss of."""
     from promptopt.outcome.decisions import slices_asked
-    from promptopt.stats.design import Design
 
     found: list[Decision | AskedSlice] = []
     for name, gate in task.gate.members.items():
@@ -135,7 +182,7 @@ def _of_members_slices(
             for pair in pairs
             if pair.example.slice == name and pair.example.source is not None
         ]
-        said = slices_asked(own, gate.largest_loss, judged=judged and name not in unjudged, design=Design(task.weigh))
+        said = slices_asked(own, gate.largest_loss, judged=judged and name not in unjudged, design=design)
         found += [replace(each, name=f"{name}: {each.name}") for each in said]
     return found
 

@@ -65,11 +65,15 @@ class AskedSlice:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """What the score has to hold: the loss that is borne, whether a gain has to be shown, whether a judge decides."""
+    """What the score has to hold: the loss that is borne, whether a gain has to be shown, whether a judge decides.
+
+    `sequential`: whether it is decided as soon as it can be.
+    """
 
     margin: float
     better: bool = field(kw_only=True)
     accept_judge: bool = field(kw_only=True)
+    sequential: bool = field(default=False, kw_only=True)
 
 
 def overall(decisions: Sequence[Decision]) -> CheckOutcome:

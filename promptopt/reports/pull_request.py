@@ -42,7 +42,8 @@ class Checked:
     `look`: which look at the test examples the comparison was; `next_look`: the one that shows something new after it.
     `wanted`: the test examples that there are, where it is known: a cap may come first. `same`: both are one prompt.
     `by_task`: what scores each of several tasks, where each has its own. `length`: the gain where length plays no part,
-    where a judge scores. `conversations`: what those were like that were played under each prompt.
+    where a judge scores. `conversations`: what those were like that were played under each prompt. `sequential`:
+    whether it was to end as soon as it was decided.
     """
 
     task: str
@@ -60,19 +61,22 @@ class Checked:
     by_task: Mapping[str, str] = field(default_factory=dict[str, str])
     length: LengthMatched | None = None
     conversations: tuple[Conversations | None, Conversations | None] = (None, None)
+    sequential: bool = False
 
     def scored_by(self, marked: Callable[[str], str] = str) -> str:
         """What scored the replies; of several tasks that each have their own, each by its name."""
         return scored_by(self.evaluator, self.by_task, marked)
 
     def counted(self) -> str:
-        """How many examples were scored, and of how many where a cap came first."""
+        """How many examples were scored, and of how many where it took no more, or a cap came first."""
         number = len(self.pairs)
         if self.same and not number:
             return "no test example scored, as both are the same prompt"
         if number >= self.wanted:
             return counted(number, "example")
-        return f"{number:,} of {counted(self.wanted, 'example')} (a cap came first)"
+        decided = self.sequential and all(each.outcome != "inconclusive" for each in self.decisions if each.gain)
+        why = "decided by these" if decided else "a cap came first"
+        return f"{number:,} of {counted(self.wanted, 'example')} ({why})"
 
     def played(self) -> str:
         """What the conversations were like, a line for each prompt; nothing where none was played."""

@@ -29,7 +29,7 @@ from promptopt.run.snapshots import snapshot
 from promptopt.run.tokenizing import count_tokens, pieces
 from promptopt.store.journal import Journal
 from promptopt.tasks.crowding import crowded
-from promptopt.tasks.weighing import weigh_of
+from promptopt.tasks.weighing import Weigh, weigh_of
 from promptopt.types import (
     Abilities,
     Content,
@@ -69,7 +69,7 @@ class Run:
         `sealed`: the ids of examples that nothing is asked on before the test.
         """
         self.seed = seed
-        self.weigh = weigh_of(task)
+        self.weigh: Weigh = weigh_of(task)
         self.initial, self.train, self.dev = task.initial, task.train, task.dev
         self.room = room_in(door.account.limits, evaluator, task) if room is None else room
         """What the search is granted, for methods that plan; the same throughout."""

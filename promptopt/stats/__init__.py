@@ -31,7 +31,7 @@ ROUNDING = 1e-12
 """Differences of scores that differ by no more are equal: 0.4 - 0.3 and 0.6 - 0.5."""
 
 UNSEEN = 2.0
-"""How far beyond zero an unseen difference of unbounded scores may lie, in spreads of those seen (`_reach`)."""
+"""How far beyond zero an unseen difference of unbounded scores may lie, in spreads of those seen (`reach_of`)."""
 
 ENOUGH_UNITS = 100
 """Units below which `UNSEEN` grows, as `ENOUGH_UNITS` / n: few items show little of their own spread."""
@@ -91,8 +91,8 @@ def paired_gain(
     Scores of 0 and 1 only: exact McNemar test, and an interval that excludes zero exactly where p < alpha (see
     `shares.binary_interval`). Other scores: Gaffke's test and interval of the mean (`means`), which need to know how
     bad an item can be: `bounded` says whether scores lie in [0, 1] (None: they do where all of these do). `groups`: a
-    name for each item; items of one name ("" is none) were drawn together and count as one (`_units`). `weigh`: whether
-    the gain is the mean over items, or over their groups.
+    name for each item; items of one name ("" is none) were drawn together and count as one (`units_in`). `weigh`:
+    whether the gain is the mean over items, or over their groups.
 
     A score of minus infinity is a text that is impossible under a prompt. One after but not before outweighs every
     finite gain, and six before but not after outweigh every finite loss. The verdict is then by the items that one
@@ -110,18 +110,18 @@ def paired_gain(
     names = [""] * n if groups is None else groups
     differences, binary, test = differences_of(before, after)
     # Of items that are impossible for one prompt the mean is a share.
-    reach = 1.0 if test == IMPOSSIBLE or _are_bounded([*before, *after], bounded) else math.inf
-    units, largest = _units(differences, names, weigh)
+    reach = 1.0 if test == IMPOSSIBLE or are_bounded([*before, *after], bounded) else math.inf
+    units, largest = units_in(differences, names, weigh)
     # Groups of several sizes, or whose items differ, have sums with more than a sign: Gaffke's test takes those.
     if binary and all(abs(abs(unit) - largest) < ROUNDING or abs(unit) < ROUNDING for unit in units):
         found = _binary_gain(units, largest, mean_of(differences, names, weigh), test, alpha, n)
     else:
-        farthest = reach if math.isfinite(reach) else _reach(differences, [*before, *after], len(units))
+        farthest = reach if math.isfinite(reach) else reach_of(differences, [*before, *after], len(units))
         found = _mean_gain(units, largest * farthest, alpha, n)
     if weigh == "conversation" and len(units) < n:
         found = replace(found, test=f"{found.test}{EACH_ONCE}")
     # A group above the mean size counts more than 1, so an end may lie beyond what a mean can be.
-    return replace(found, ci95=_clipped(found.ci95, reach), interval=_clipped(found.interval, reach))
+    return replace(found, ci95=clipped(found.ci95, reach), interval=clipped(found.interval, reach))
 
 
 def differences_of(before: Sequence[float], after: Sequence[float]) -> tuple[list[float], bool, str]:
@@ -181,7 +181,7 @@ def _mean_gain(units: Sequence[float], reach: float, alpha: float, n: int) -> Ga
     )
 
 
-def _units(values: Sequence[float], groups: Sequence[str], weigh: Weigh) -> tuple[list[float], float]:
+def units_in(values: Sequence[float], groups: Sequence[str], weigh: Weigh) -> tuple[list[float], float]:
     """One value for each independent unit, whose mean is that of `values`, and the most that a unit counts as.
 
     A group's value is the sum over its items, divided by the mean size of all groups; an item without a group is one
@@ -196,7 +196,7 @@ def _units(values: Sequence[float], groups: Sequence[str], weigh: Weigh) -> tupl
     return [math.fsum(each) / size for each in sums.values()], max(map(len, sums.values())) / size
 
 
-def _reach(differences: Sequence[float], scores: Sequence[float], units: int) -> float:
+def reach_of(differences: Sequence[float], scores: Sequence[float], units: int) -> float:
     """How far from zero a difference may lie that was not seen, where scores have no bounds.
 
     Nothing can be proved of such a mean; what holds in `benchmarks/promise.py` is `UNSEEN` times the spread of the
@@ -212,7 +212,8 @@ def _range_width(values: Sequence[float]) -> float:
     return max(values) - min(values)
 
 
-def _clipped(ends: tuple[float, float], reach: float) -> tuple[float, float]:
+def clipped(ends: tuple[float, float], reach: float) -> tuple[float, float]:
+    """An interval, which reaches no further than a difference can."""
     return (max(-reach, ends[0]), min(reach, ends[1]))
 
 
@@ -263,10 +264,10 @@ def mean_interval(
     if not values:
         return (0.0, 1.0)
     names = [""] * len(values) if groups is None else groups
-    within = _are_bounded(values, bounded)
+    within = are_bounded(values, bounded)
     # A reach is counted from zero, and losses lie anywhere: so from the middle of what was seen.
     middle = 0.0 if within else (max(values) + min(values)) / 2.0
-    units, largest = _units([value - middle for value in values], names, weigh)
+    units, largest = units_in([value - middle for value in values], names, weigh)
     # Rows of one group are no independent draws, so a share of them is not binomial.
     if _are_binary(values) and len(units) == len(values):
         return wilson(math.fsum(values) / len(values), len(values))
@@ -277,7 +278,7 @@ def mean_interval(
         # A group above the mean size counts more than 1, so the end may lie beyond what a mean can be.
         return (low, min(1.0, high))
     # Half a spread from the middle to the ends of what was seen, and UNSEEN spreads beyond them.
-    reach = largest * _reach([], values, len(units)) * (0.5 + UNSEEN)
+    reach = largest * reach_of([], values, len(units)) * (0.5 + UNSEEN)
     low, high = interval(units, -reach, reach, ALPHA)
     return (middle + low, middle + high)
 
@@ -286,7 +287,8 @@ def _are_binary(values: Sequence[float]) -> bool:
     return all(value in (0.0, 1.0) for value in values)
 
 
-def _are_bounded(values: Sequence[float], bounded: bool | None) -> bool:
+def are_bounded(values: Sequence[float], bounded: bool | None) -> bool:
+    """Whether scores lie in [0, 1]; `bounded`: as in `paired_gain`."""
     return all(0.0 <= value <= 1.0 for value in values) and bounded is not False
 
 
