@@ -184,6 +184,7 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
     costs.append([f"old: {reference.model}", *_dear(found.cost)])
     costs += [[f"new: {target.model}", *_dear(target.chosen.cost)] for target in found.targets]
     lines.append(words.columns(costs, right=(1, 2, 3)))
+    lines += ["", words.columns(_faults(found), right=(1, 2, 3))]
     for target in found.targets:
         if not target.kept:
             run = "" if target.search is None else f"; run {target.search.run_id}"
@@ -216,6 +217,18 @@ def _matrix(found: Migration) -> list[list[str]]:
     return rows
 
 
+def _faults(found: Migration) -> list[list[str]]:
+    """What breaks first: replies that are no answers, under the old prompt on each model and under a new one."""
+    from promptopt.migration.moved import Replies
+
+    placed = [(f"old prompt, {found.reference.model}", Replies.of(found.reference.scores))]
+    for target in found.targets:
+        placed.append((f"old prompt, {target.model}", target.old.replies))
+        placed += [] if target.new is None else [(f"new prompt, {target.model}", target.new.replies)]
+    rows = [[f"of {counted(found.n, 'reply', 'replies')}", "refused", "cut", "unreadable"]]
+    return rows + [[name, *map(str, (each.refused, each.cut, each.unreadable))] for name, each in placed]
+
+
 def _explained(found: Migration) -> list[str]:
     """What the cells hold, and which looks at the test it took, those of the searches among them."""
     from promptopt.outcome.looks import look_said
@@ -239,7 +252,8 @@ def _outcome_sentence(placed: OnModel, *, kept: bool, judged: bool) -> str:
         "inferior": f"{prompt} is worse there than the margin allows",
         "open": f"whether {prompt} is no worse there is open: more test examples, or a wider margin, would tell",
     }
-    return f"{by}{said['open' if placed.status is None else placed.status]} ({_gain_cell(placed)})"
+    both_ways = ", and no better by more than the margin either: equivalent" if placed.equivalent and judged else ""
+    return f"{by}{said['open' if placed.status is None else placed.status]}{both_ways} ({_gain_cell(placed)})"
 
 
 def _without_end(reason: str) -> str:
@@ -266,6 +280,7 @@ def _dear(cost: Cost) -> list[str]:
 
 
 def _migration_as_json(found: Migration) -> dict[str, Any]:
+    from promptopt.migration.moved import Replies
     from promptopt.tasks.layouts import named_layout
 
     return {
@@ -277,7 +292,8 @@ def _migration_as_json(found: Migration) -> dict[str, Any]:
         "n": found.n,
         "done": found.done,
         "reference": {"model": found.reference.model, "score": found.reference.measured.score,
-                      "cost_per_thousand": _cost_json(found.cost)},
+                      "cost_per_thousand": _cost_json(found.cost),
+                      "replies": asdict(Replies.of(found.reference.scores))},
         "targets": [
             {"model": target.model, "kept": target.kept, "run_id": target.search.run_id if target.search else None,
              "verdict": target.search.verdict if target.search else None,
@@ -301,7 +317,8 @@ def _placed_json(placed: OnModel) -> dict[str, Any]:
             "unreadable": placed.unreadable,
             "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "interval": list(gain.interval), "alpha": gain.alpha,
                      "n": gain.n},
-            "status": placed.status, "cost_per_thousand": _cost_json(placed.cost)}  # fmt: skip
+            "status": placed.status, "equivalent": placed.equivalent, "replies": asdict(placed.replies),
+            "cost_per_thousand": _cost_json(placed.cost)}  # fmt: skip
 
 
 def _cost_json(cost: Cost) -> dict[str, Any]:

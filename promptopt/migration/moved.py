@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from promptopt.evaluation import Evaluation
+from promptopt.evaluators.generation import CUT, THINKING, UNANSWERED
 from promptopt.outcome.looks import Look
 from promptopt.outcome.result import Result
 from promptopt.stats import Gain
-from promptopt.types import Prompt
+from promptopt.types import Prompt, Score
 
 Inferiority = Literal["non-inferior", "inferior", "open"]
 """`non-inferior`: the whole interval lies above -margin; `inferior`: below it; `open`: neither is sure.
@@ -29,10 +31,41 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Replies:
+    """What breaks first on another model: of `n` replies to the test, those that are refusals, cut, or not to be read.
+
+    Each counts once, as the first of these that it is.
+    """
+
+    n: int = 0
+    refused: int = 0
+    cut: int = 0
+    unreadable: int = 0
+
+    @classmethod
+    def of(cls, scores: Sequence[Score]) -> Replies:
+        """As the evaluator has said of each."""
+        kinds = Counter(_fault(score) for score in scores)
+        return cls(len(scores), kinds["refused"], kinds["cut"], kinds["unreadable"])
+
+
+def _fault(score: Score) -> str:
+    if score.feedback.startswith(UNANSWERED):
+        return "refused"
+    if CUT in score.feedback or score.feedback.startswith(THINKING):
+        return "cut"
+    return "" if score.parsed else "unreadable"
+
+
+NO_REPLIES = Replies()
+
+
+@dataclass(frozen=True, slots=True)
 class OnModel:
     """One prompt on one model, on the test. `gain`: on the old prompt and the old model, item by item.
 
-    `status`: None where no verdict is given: a prompt that was found for another model.
+    `status`: None where no verdict is given: a prompt that was found for another model. `equivalent`: whether the whole
+    interval lies within the margin on both sides (two one-sided tests, Schuirmann 1987).
     """
 
     prompt: Prompt
@@ -42,6 +75,8 @@ class OnModel:
     gain: Gain
     status: Inferiority | None
     cost: Cost
+    replies: Replies = NO_REPLIES
+    equivalent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

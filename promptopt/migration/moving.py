@@ -18,7 +18,7 @@ from promptopt.evaluators.generation import Generation
 from promptopt.migration.board import Board, Failure, by_target, mute, silence
 from promptopt.migration.freezing import all_examples, answers_under_start
 from promptopt.migration.leaving import leaving
-from promptopt.migration.moved import Cost, Migration, OnModel
+from promptopt.migration.moved import Cost, Migration, OnModel, Replies
 from promptopt.outcome.looks import level_of
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator, Model, Optimizer
@@ -260,8 +260,8 @@ class _Mover:
     ) -> OnModel:
         """`found` against the reference; `decided`: whether a verdict is given."""
         gain, status = _paired(reference, found, alpha), None
+        low, high = gain.interval
         if decided:
-            low, high = gain.interval
             status = "non-inferior" if low > -self.margin else "inferior" if high < -self.margin else "open"
         cost = _cost(found, self._opened(model))
         return OnModel(
@@ -272,6 +272,8 @@ class _Mover:
             gain=gain,
             status=status,
             cost=cost,
+            replies=Replies.of(found.scores),
+            equivalent=decided and -self.margin < low and high < self.margin,
         )
 
     def _opened(self, model: str | Model) -> Model:
