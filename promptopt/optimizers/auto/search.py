@@ -31,7 +31,7 @@ from promptopt.run import Run
 from promptopt.run.posterior import Posterior
 from promptopt.selection.depth import depth_at
 from promptopt.selection.generations import looks_of, writings_of
-from promptopt.selection.lineage import by_means, most_hopeful
+from promptopt.selection.lineage import most_hopeful
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
 
@@ -129,8 +129,6 @@ class Auto:
             run.record([*compared, *(run.estimate(each, run.train) for each in elite if each not in known)], elite)
             for child in children:
                 credit.note(child.operator, child.prompt in elite)
-            # A cap may end the search in the next generation: the final choice then goes by this order.
-            run.rank_by(run.train, by_means(belief))
             if over(run, belief, plan.evaluations):
                 return
 
