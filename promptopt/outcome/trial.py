@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.by_judge import too_few_judged
@@ -22,14 +22,15 @@ from promptopt.outcome.result import Guide, Result, Status
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
 from promptopt.protocols import CallsVary, Model, Optimizer, Role, Surrogate, Task
 from promptopt.run import Run
-from promptopt.run.budget import Allocation
+from promptopt.run.budget import Allocation, Ledger
 from promptopt.run.door import Door
+from promptopt.run.reserve import Reserve
 from promptopt.stats import Gain, verdict
 from promptopt.store.looks import Looks
 from promptopt.tasks.consistency import beside_missing_targets
 from promptopt.tasks.splits import beside_test_size
 from promptopt.text import counted
-from promptopt.types import Example, Prompt, Score
+from promptopt.types import Cell, Example, Prompt, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,11 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         if criterion.judge is not None:
             door.exchange_judge()
         enlarged = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
-        allocation = _fitted(trial, enlarged) if allocation.total.metered else enlarged
+        reserve, spent = run.end_reserve(), door.account.spent
+        allocation = enlarged if reserve is None else _fitted(trial, enlarged, reserve)
         winner = choose(run, allocation, by_search=by_search)
+        if reserve is not None:
+            allocation = _grown_test(trial, allocation, reserve, winner, spent)
         opened = _open_test(trial, allocation, winner)
     # A StoreError by kind, but running it again would not help: it must not end as suspended.
     except ReplayDiverged:
@@ -163,15 +167,12 @@ def _test_gain(trial: Trial, opened: _Opened) -> Gain | None:
     return compared(trial.run, trial.test, scores, alpha=opened.look.alpha, bounded=False if nats else None)
 
 
-def _fitted(trial: Trial, enlarged: Allocation) -> Allocation:
+def _fitted(trial: Trial, enlarged: Allocation, reserve: Reserve) -> Allocation:
     """The allocation that what is left pays for, and a sentence at once where it is less than was promised.
 
     `enlarged`: what the caps on evaluations and calls leave, where there are such.
     """
     run, allocation = trial.run, trial.allocation
-    reserve = run.end_reserve()
-    if reserve is None:
-        return allocation
     ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
     # Tokens and dollars alone set no number of examples: as many then as there are.
     counted_down = run.evaluations_left() is not None
@@ -183,6 +184,25 @@ def _fitted(trial: Trial, enlarged: Allocation) -> Allocation:
             f"aside: the candidates are longer than the start, or replies than they were taken to be"
         )
     return fitted
+
+
+def _grown_test(trial: Trial, allocation: Allocation, reserve: Reserve, winner: Prompt, before: Ledger) -> Allocation:
+    """The allocation with more of the test, where the choice took less than was guessed. `before`: spent before it.
+
+    A small cap goes to so few cells of the search that only the choice says what one takes. Nothing of the test was
+    seen by then, so how many examples it has depends on no score of theirs.
+    """
+    run, account = trial.run, trial.door.account
+    ranked = [estimate.prompt for estimate in run.ranked()][: allocation.finalists + 1]
+    cells = [
+        Cell(prompt, example)
+        for prompt in dict.fromkeys([run.initial, *ranked])
+        for example, _ in run.seen(prompt, run.dev, repetition=run.final_repetition)
+    ]
+    reserve.learn(cells, before, account.spent)
+    left = run.evaluations_left()
+    most = len(trial.test) if left is None else min(len(trial.test), left // 2)
+    return replace(allocation, test=reserve.pairs(account.capped, run.initial, winner, allocation.test, most))
 
 
 def _result_of_trial(

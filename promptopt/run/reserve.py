@@ -49,9 +49,14 @@ class Reserve:
 
     def observe(self, cells: Sequence[Cell], before: Ledger, after: Ledger) -> None:
         """Learn from a batch of cells of the search, which the ledger was charged for."""
+        if self._same:
+            self.learn(cells, before, after)
+
+    def learn(self, cells: Sequence[Cell], before: Ledger, after: Ledger) -> None:
+        """Learn from cells that were scored by what the verdict is by."""
         charged = after.evaluations - before.evaluations
         # Cells that were scored before are free, and tell nothing of what a cell takes.
-        if self._same and charged:
+        if charged:
             # Of a batch in which some cells share their calls, each counts for its part.
             estimated = sum(self._tokens(cell.prompt) for cell in cells)
             self._estimated += estimated * charged / len(cells)
@@ -97,11 +102,7 @@ class Reserve:
         allocation = self._allocation
 
         def affordable(finalists: int, dev: int, test: int) -> bool:
-            tokens, usd = self._take(start, ranked[:finalists], dev, test)
-            total = allocation.total
-            return (total.tokens is None or spent.tokens + tokens <= total.tokens) and (
-                total.usd is None or spent.usd is None or spent.usd + usd <= total.usd
-            )
+            return self._pays(spent, self._take(start, ranked[:finalists], dev, test))
 
         for finalists in range(allocation.finalists, 0, -1):
             # Below a quarter, or eight examples, the choice among so many is a guess.
@@ -123,6 +124,21 @@ class Reserve:
         least = min(allocation.dev, 8)
         test = next((test for test in range(allocation.test, 0, -1) if affordable(1, least, test)), 0)
         return replace(allocation, finalists=1, dev=least, test=test)
+
+    def pairs(self, spent: Ledger, start: Prompt, winner: Prompt, least: int, most: int) -> int:
+        """How many test examples, of `most`, what is left after the choice pays for; `least` were promised."""
+        if not self._measured or (self._allocation.total.usd is not None and spent.usd is None):
+            return least
+        others = [] if winner == start else [winner]
+        more = range(most, least, -1)
+        return next((test for test in more if self._pays(spent, self._take(start, others, 0, test))), least)
+
+    def _pays(self, spent: Ledger, taken: tuple[float, float]) -> bool:
+        """Whether the caps let through so many tokens and dollars more."""
+        total, (tokens, usd) = self._allocation.total, taken
+        return (total.tokens is None or spent.tokens + tokens <= total.tokens) and (
+            total.usd is None or spent.usd is None or spent.usd + usd <= total.usd
+        )
 
     def _take(self, start: Prompt, finalists: Sequence[Prompt], dev: int, test: int) -> tuple[float, float]:
         """Tokens and dollars of the final choice, and of the test of the start and the longest finalist."""

@@ -14,11 +14,12 @@ from promptopt.binding.session import Session
 from promptopt.models.prices import Price
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
+from promptopt.run import Run
 from promptopt.run.budget import Allocation, Budget, Ledger, allocate
 from promptopt.run.events import Event, Planned
 from promptopt.run.reserve import Reserve
 from promptopt.testing import feature_accuracy, outcome, planted_model, planted_task
-from promptopt.types import Cell, Estimate, Example, Prompt, Request
+from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Request
 from tests.rewrites import Rewrites
 
 START, LONG = Prompt((("instruction", "short"),)), Prompt((("instruction", "long " * 100),))
@@ -197,3 +198,61 @@ def test_what_the_search_leaves_goes_to_dev_and_then_to_the_test(total: int, dev
     assert (measured.dev, measured.test) == (dev, test)
     assert guessed.dev <= 40
     assert guessed.test <= 100
+
+
+@pytest.mark.parametrize(
+    ("total", "winner", "test"),
+    [
+        # A pair takes 15 tokens of the start and 105 of the winner, a tenth more; a start that wins is asked once.
+        (14_000, LONG, 104),
+        (60_000, LONG, 300),
+        (1_000, LONG, 100),
+        (5_000, START, 288),
+    ],
+)
+@pytest.mark.parametrize("capped", ["tokens", "usd"])
+def test_after_the_choice_the_test_has_what_is_left(total: int, winner: Prompt, test: int, capped: str) -> None:
+    # The search scored by something else, so the choice alone says what a cell takes.
+    given = reserve(total, None, same=False) if capped == "tokens" else reserve(None, total * 1e-6, same=False)
+    used = Ledger(16, 16, 0, 160, 80, usd=240e-6)
+    assert given.pairs(used, START, winner, 100, 300) == 100
+    cells = [Cell(START, Example((("text", str(number)),), "t")) for number in range(16)]
+    given.observe(cells, Ledger(), used)
+    assert given.pairs(used, START, winner, 100, 300) == 100
+    given.learn(cells, Ledger(), used)
+    assert given.pairs(used, START, winner, 100, 300) == test
+
+
+class Few:
+    """A search of a few cells, too few to say what one takes."""
+
+    def optimize(self, run: Run) -> None:
+        better = run.initial.replace("instruction", "Answer the question carefully.")
+        run.evaluate(run.admit([Proposal(better, (run.initial,), "given")]), run.train[:12])
+
+
+def test_a_small_cap_whose_search_scored_little_pays_for_all_of_the_test_that_it_can(tmp_path: Path) -> None:
+    def searched() -> Result:
+        return optimize(
+            planted_task(),
+            Few(),
+            model=planted_model(feature_accuracy(["carefully"], base=0.3, each=0.5)),
+            budget=Budget(tokens=12_000),
+            store=tmp_path / "s.db",
+            session=Session([watch]),
+        )
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Planned):
+            promised.append(event.allocation.test)
+
+    promised: list[int] = []
+    result = searched()
+    assert result.best.test is not None
+    # Replies have one token, and 128 were guessed.
+    assert promised[0] < 20
+    assert result.best.test.n == 60
+    assert result.spent.tokens <= 12_000
+    again = searched()
+    assert outcome(again) == outcome(result)
+    assert again.paid.calls == 0
