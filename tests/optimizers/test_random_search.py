@@ -161,7 +161,7 @@ def test_what_came_before_is_counted_and_neither_scored_again_nor_replaced(tmp_p
 @pytest.mark.parametrize(
     ("reply", "reason", "calls"),
     [
-        ("Answer well.", "no tags", 12),
+        ("I like it more.", "no tags", 12),
         ("I'm sorry, I can't.", "refusal", 6),
         ("", "no tags", 12),
         ("<prompt></prompt>", "empty", 6),

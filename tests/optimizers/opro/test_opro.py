@@ -114,7 +114,7 @@ def test_an_instruction_that_came_before_is_neither_scored_nor_shown_again(tmp_p
 @pytest.mark.parametrize(
     ("reply", "reason", "calls"),
     [
-        ("Answer with 0.90.", "no tags", 16),
+        ("I like 0.90 more.", "no tags", 16),
         ("I'm sorry, I can't do that.", "refusal", 8),
         ("", "no tags", 16),
         ("</instruction>Answer with 0.90.<instruction>", "empty", 8),
