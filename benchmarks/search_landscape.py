@@ -12,13 +12,13 @@ import math
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from statistics import NormalDist
 
 from promptopt.models.scripted import Scripted
-from promptopt.tasks.layout import Layout
+from promptopt.tasks.layout import Layout, Turns
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
 from promptopt.testing import uniform
@@ -36,6 +36,9 @@ LABELS = ("no", "yes")
 LAYOUT = Layout(
     "text", text="{instruction}\n\n{demos}Q: {question}\nA:", demo="Q: {question}\nA: {target}\n\n"
 )  # fmt: skip
+CHAT = Layout("chat", messages=(("user", "{instruction}\n\n{demos}Q: {question}\nA:"),), demos=Turns())
+"""Where demonstrations count as turns."""
+MOST_TURNS = 32
 DEMO_WORDS = 4
 SHARPNESS = 6.0
 """How fast the probability of the right label moves with accuracy minus difficulty, for evaluators that read it."""
@@ -43,7 +46,7 @@ LOWEST, HIGHEST = 0.02, 0.98
 
 _QUESTION = re.compile(r"q\d+")
 _WORD = re.compile(r"\w+")
-_DEMO = re.compile(r"\bQ: q\d+\s+A: (?:no|yes)\b")
+_DEMO = re.compile(r"\bQ: q\d+\s+A:\s+(?:no|yes)\b")
 _CUE = re.compile(r"\s*(?:Q:?)?\s*$")
 
 
@@ -65,7 +68,9 @@ class Kind:
     does nothing, and three words that help. `common`: the share of examples whose difficulty all prompts share.
     `scale`: what every worth is multiplied by. `harmful`: every word that does not help hurts. `needle`: two words that
     hurt a little, and together are worth more than anything else; the proposer does not know them. `skill`: the
-    proposer's; None: as the run says.
+    proposer's; None: as the run says. `turns`: what 32 demonstrations as turns of a chat are worth, fewer as the
+    logarithm of their number; None: they stand in the text. `own`: the deviation of what a text is worth by itself,
+    whatever its words are, so that no child inherits it.
     """
 
     helping: int = 8
@@ -79,6 +84,8 @@ class Kind:
     harmful: bool = False
     needle: bool = False
     skill: float | None = None
+    turns: float | None = None
+    own: float = 0.0
 
 
 KINDS: Mapping[str, Kind] = {
@@ -91,6 +98,10 @@ CHECKS: Mapping[str, Kind] = {
     "needle": Kind(scale=0.6, needle=True),
     "harmful": Kind(harmful=True, skill=0.15),
     "weak": Kind(scale=0.4, common=0.5),
+    # As searches with small models are: rewrites lie within 0.06 of their start, mostly by luck, and demonstrations are
+    # worth much or nothing (benchmarks/results/search-real.md).
+    "taught": Kind(scale=0.3, turns=0.38, own=0.06),
+    "untaught": Kind(scale=0.3, turns=0.0, own=0.06),
 }
 """Tasks of other structure, to be named on the command line: no default was chosen on them, and none may be."""
 BASE, ROOM, CROWDING = 0.35, 36, 0.01
@@ -108,7 +119,8 @@ class Landscape:
 
     `worth`: of a word by itself. `together`: what two words are worth more (or less) than each alone. `before`:
     what it is worth that one stands before another. `hidden`: words that help together, which no proposer knows.
-    Every word beyond ROOM costs CROWDING; each of up to DEMOS intact demonstrations gives DEMO.
+    Every word beyond ROOM costs CROWDING, but not in a chat; each of up to DEMOS intact demonstrations gives DEMO.
+    `turns`, `own`: as of `Kind`.
     """
 
     name: str
@@ -118,6 +130,8 @@ class Landscape:
     start: str
     common: float
     hidden: tuple[str, ...] = ()
+    turns: float | None = None
+    own: float = 0.0
 
     def accuracy(self, text: str) -> float:
         """The true accuracy of a prompt: everything the model reads before the question."""
@@ -130,8 +144,14 @@ class Landscape:
         for (first, then), gain in self.before.items():
             if first in place and then in place and place[first] < place[then]:
                 value += gain
-        value += DEMO * min(DEMOS, len(_DEMO.findall(text)))
-        value -= CROWDING * max(0, len(words) - ROOM)
+        shown = len(_DEMO.findall(text))
+        if self.turns is None:
+            value += DEMO * min(DEMOS, shown) - CROWDING * max(0, len(words) - ROOM)
+        else:
+            value += self.turns * math.log1p(min(MOST_TURNS, shown)) / math.log1p(MOST_TURNS)
+        said = " ".join(text.split())
+        if self.own and said != self.start:
+            value += self.own * NormalDist().inv_cdf(min(1 - 1e-6, max(1e-6, uniform("own", self.name, said))))
         return min(HIGHEST, max(LOWEST, value))
 
     @property
@@ -144,6 +164,8 @@ class Landscape:
     def best_text(self, within: str | None = None) -> str:
         """A prompt of the highest accuracy there is, found by trying every set of words that can help.
 
+        What a text is worth by itself is left out; where demonstrations are turns, as many are shown as count.
+
         `within`: only words of that text, in its order.
         """
         firsts = [word for pair in self.before for word in pair]
@@ -151,12 +173,13 @@ class Landscape:
         order = sorted(useful, key=lambda word: firsts.index(word) if word in firsts else len(firsts))
         if within is not None:
             order = [word for word in _WORD.findall(within) if word in useful]
-        demos = "".join(f"Q: q{number}\nA: yes\n\n" for number in range(DEMOS))
+        shown = range(DEMOS if self.turns is None else MOST_TURNS)
+        demos = "".join(f"Q: q{number}\nA: yes\n\n" for number in shown)
         texts = (
             f"{instruction([*chosen])}\n\n{demos}" for count in range(len(order) + 1)
             for chosen in combinations(order, count)
         )  # fmt: skip
-        return max(texts, key=self.accuracy)
+        return max(texts, key=replace(self, own=0.0).accuracy)
 
     def task(self, *, train: int = 120, dev: int = 40, test: int = 2) -> Task:
         """Numbered questions with the answer yes or no, half and half."""
@@ -165,7 +188,8 @@ class Landscape:
             Example.of(LABELS[number % 2], question=f"q{first + number}") for number in range(train + dev + test)
         ]
         return Task.from_examples(
-            examples, prompt=self.start, name=self.name, labels=LABELS, layout=LAYOUT, metric="exact",
+            examples, prompt=self.start, name=self.name, labels=LABELS, metric="exact",
+            layout=LAYOUT if self.turns is None else CHAT,
             description="Riddles with the answer yes or no.", splits=Splits(train, dev, test),
         )  # fmt: skip
 
@@ -209,9 +233,9 @@ class Landscape:
     def truth(self, task: Task, prompt: Prompt) -> float:
         """The true accuracy of a prompt of `task`, or of one that holds the question's slot itself."""
         text = prompt[task.editable]
-        content = text if "{question}" in text else task.render(prompt, Example.of(question="{question}"))[0]
-        assert isinstance(content, str)
-        return self.accuracy(_CUE.sub("", content.partition("{question}")[0]))
+        if "{question}" in text:
+            return self.accuracy(_CUE.sub("", text.partition("{question}")[0]))
+        return self.accuracy(split(task.render(prompt, Example.of(question="q0"))[0])[0])
 
 
 def split(content: Content) -> tuple[str, str]:
@@ -252,4 +276,5 @@ def plant(kind: str, seed: int) -> Landscape:
     if made.needle:
         worth |= dict.fromkeys(hidden, NEEDLE_ALONE)
         together[idle[0], idle[1]] = NEEDLE
-    return Landscape(f"{kind}-{seed}", worth, together, before, instruction(shown), made.common, hidden)
+    start = instruction(shown)
+    return Landscape(f"{kind}-{seed}", worth, together, before, start, made.common, hidden, made.turns, made.own)

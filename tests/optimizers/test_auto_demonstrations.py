@@ -53,12 +53,20 @@ class Demonstrating:
             self.made[shown] = [(parent, child) for child in operators.children(credit, self.count, [parent], {})]
 
 
-def made(home: Path, layout: Layout, method: Demonstrating, train: int = 60) -> Demonstrating:
-    examples = [Example.of("yes" if n % 2 else "no", question=f"question {n}") for n in range(train + 8)]
+def made(
+    home: Path,
+    layout: Layout,
+    method: Demonstrating,
+    train: int = 60,
+    labels: Sequence[str] = ("no", "yes"),
+    model: Scripted | None = None,
+) -> Demonstrating:
+    answers = labels if labels else ("no", "yes")
+    examples = [Example.of(answers[n % len(answers)], question=f"question {n}") for n in range(train + 8)]
     task = Task.from_examples(
-        examples, prompt="Answer.", labels=("no", "yes"), metric="exact", layout=layout, splits=Splits(train, 4, 4)
+        examples, prompt="Answer.", labels=labels, metric="exact", layout=layout, splits=Splits(train, 4, 4)
     )
-    model = Scripted(lambda _: "yes", name="model")
+    model = Scripted(lambda _: "yes", name="model") if model is None else model
     optimize(task, method, model=Models(model, proposer=model), store=home / "store.db", budget=Budget(evaluations=40))
     return method
 
@@ -97,16 +105,39 @@ def test_half_of_the_training_examples_may_be_shown_and_where_all_are_one_is_dro
     assert len(shown) == 4
 
 
-def test_as_turns_the_first_set_is_one_two_or_four_for_every_answer_and_is_doubled_or_halved(tmp_path: Path) -> None:
+def test_as_turns_the_first_set_is_eight_sixteen_or_all_and_is_doubled_or_halved(tmp_path: Path) -> None:
     found = made(tmp_path, AS_TURNS, Demonstrating((0, 3), count=40), train=120)
     first = [child.prompt.demos for _, child in found.made[0]]
-    assert {len(demos) for demos in first} == {2, 4, 8}
+    assert {len(demos) for demos in first} == {8, 16, 32}
     assert all(2 * sum(demo.target == "yes" for demo in demos) == len(demos) for demos in first)
     assert {changed(*each) for each in found.made[3]} == {("add", 3, 3), ("exchange", 0, 2), ("drop", -2, 1)}
     # Those that stay are the first ones.
     for parent, child in found.made[3]:
         if child.note.startswith("drop"):
             assert child.prompt.demos == parent.demos[:1]
+
+
+@pytest.mark.parametrize(("labels", "sizes"), [(10, {10, 20, 32}), (0, {1, 2, 4})])
+def test_as_turns_a_first_set_has_one_for_every_answer_and_without_labels_is_small(
+    tmp_path: Path, labels: int, sizes: set[int]
+) -> None:
+    names = [f"label {number}" for number in range(labels)]
+    found = made(tmp_path, AS_TURNS, Demonstrating((0,), count=20), train=120, labels=names)
+    first = [child.prompt.demos for _, child in found.made[0]]
+    assert {len(demos) for demos in first} == sizes
+    assert all({demo.target for demo in demos} >= set(names) for demos in first)
+
+
+class Short(Scripted):
+    """A model that holds four demonstrations beside the input, and not eight; a token is a word."""
+
+    context = 8 + 16 * (8 + 2)
+
+
+def test_as_turns_a_set_that_does_not_fit_is_halved_until_it_does(tmp_path: Path) -> None:
+    model = Short(lambda _: "yes", name="model")
+    found = made(tmp_path, AS_TURNS, Demonstrating((0,), count=20), train=120, model=model)
+    assert {len(child.prompt.demos) for _, child in found.made[0]} == {4}
 
 
 @pytest.mark.slow

@@ -28,6 +28,8 @@ SHOWABLE = 600
 IN_TEXT, AS_TURNS = 4, 32
 """Demonstrations at most: in the text they only lengthen it, as turns of the conversation chat models learn from them.
 Support-intent with a model of 0.5B: .20 without, .40 of 8, .48 of 16, .58 of 32."""
+FIRST_TURNS = 8
+"""Turns of the smallest first set where there are labels, or one a label: 500 evaluations seldom double it up. Ours."""
 LONGEST_TARGET, LONGEST_REPLY = 60, 256
 """Tokens of a right answer, and of a reply of the model's own, that is shown as a demonstration."""
 Worths = Mapping[Prompt, float]
@@ -275,7 +277,11 @@ class Operators:
             action = "drop"
         if action == "add":
             more = min(self._step(len(demos), turns), most - len(demos))
-            demos += self._shown(parent, evenly(rng, unused, demos, more))
+            added = self._shown(parent, evenly(rng, unused, demos, more))
+            # A large set of long inputs would be refused whole. Half of it is as even over the answers.
+            while len(added) > 1 and self._run.crowded(parent.with_demos([*demos, *added])) is not None:
+                added = added[: len(added) // 2]
+            demos += added
         elif action == "exchange":
             demos.pop(rng.randrange(len(demos)))
             demos += self._shown(parent, evenly(rng, unused, demos, 1))
@@ -291,8 +297,8 @@ class Operators:
         if not turns or shown:
             return max(1, shown) if turns else 1
         # As turns a first set has one for every answer, fewer would lean towards those that are shown; or two, or four.
-        # What is learned from more of them is so much that small searches have no time to double their way there.
-        return max(1, len(self._run.task.labels)) * self._run.rng("demonstrations").choice((1, 2, 4))
+        labels = len(self._run.task.labels)
+        return max(labels, FIRST_TURNS if labels else 1) * self._run.rng("demonstrations").choice((1, 2, 4))
 
     def _shown(self, parent: Prompt, examples: Sequence[Example]) -> list[Example]:
         """With the model's own reply where that was right and says more than the answer, else with the bare target."""
