@@ -64,6 +64,8 @@ TESTS = {
         "tests/optimizers/mipro",
     ],
     "operators/cells_left": [f"{GOLDEN}[gepa]", "tests/optimizers/gepa"],
+    "operators/nothing_there": ["tests/optimizers/test_empty_start.py"],
+    "operators/other_words": ["tests/operators/test_other_words.py"],
     "operators/frozen": ["tests/operators/test_frozen.py", "tests/optimizers/rlprompt/test_adapter.py"],
     "operators/graph": ["tests/operators/test_graph.py", f"{GOLDEN}[optoprime]", f"{GOLDEN}[textgrad]"],
     "operators/grounded": [

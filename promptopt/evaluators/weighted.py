@@ -109,13 +109,17 @@ class Weighted:
     ) -> list[Score]:
         """`drawn_here`: under the prompts of the cells, which a judge may be shown; else whoever wrote them."""
         texts = [(cell.example, reply.written) for cell, reply in zip(cells, replies, strict=True)]
-        under = [(cell.example, Under.of(self.task, cell, text)) for cell, (_, text) in zip(cells, texts, strict=True)]
+
+        def under() -> list[tuple[Example, str]]:
+            asked = zip(cells, texts, strict=True)
+            return [(cell.example, Under.of(self.task, cell, text)) for cell, (_, text) in asked]
+
         # In the order of `PARTS`, however the weights were written: a replay asks in the same order.
         rows: dict[str, list[Score]] = {}
         for name in self._weights:
             if name in self._asked:
                 shows = drawn_here and self._asked[name].show_system
-                rows[name] = self._asked[name].grade(under if shows else texts, ask, role)
+                rows[name] = self._asked[name].grade(under() if shows else texts, ask, role)
             elif name == "metric":
                 rows[name] = [self._metric.judge(cell, reply) for cell, reply in zip(cells, replies, strict=True)]
             else:

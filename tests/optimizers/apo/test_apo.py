@@ -212,12 +212,6 @@ def test_frozen_parts_stay_byte_for_byte(tmp_path: Path, instruction: str) -> No
         assert question in {f"{example['question']}\nA:" for example in examples}
 
 
-def test_an_empty_instruction_is_refused_before_there_is_a_run() -> None:
-    examples = [Example.of("yes", question=f"question {number}?") for number in range(60)]
-    with pytest.raises(ConfigError, match="empty"):
-        Task.from_examples(examples, prompt=Prompt.of(" "), layout=Layout("own", text="{instruction}{question}"))
-
-
 def test_equal_children_and_copies_of_the_parent_are_evaluated_once(tmp_path: Path) -> None:
     start = planted_task().initial["instruction"]
 
