@@ -26,8 +26,8 @@ STAGES = (("empty prompt", "manual prompt"), ("rlprompt", "random prompts"), ("r
 """Ways to a prompt. All runs of a stage come before the next one's: what is cut short holds whole pairs."""
 WAYS = tuple(way for stage in STAGES for way in stage)
 
-APO_EVALUATIONS = 5_000
-"""An eighth of what 150 steps of `cpu-small` ask for: a sentence costs some eight times the tokens of three."""
+APO_EVALUATIONS = 1_000
+"""What takes some ten minutes of a core: most of that is the proposer, and a sentence costs ten times three words."""
 APO_PROPOSER = "embedded/qwen2.5-coder-0.5b"
 """The policy answers but cannot criticise."""
 
