@@ -44,7 +44,8 @@ class Evaluation:
     `look`: which look at the sealed examples this was, where the split is the test; `next_look`: the one that shows
     something new after it. `judged`: the scores are a judge's word, in whole or in part; of several tasks not those of
     `unjudged_tasks`. `by_task`: what scores each of them, where each has its own. `by_role`: `spent` by the role of the
-    model that was asked. `tries_lost`: those that the server may have counted beside `spent`; a warning says so.
+    model that was asked. `tries_lost`: those that the server may have counted beside `spent`; a warning says so. `cut`:
+    a cap came before the end of the split.
     """
 
     task: str
@@ -66,6 +67,7 @@ class Evaluation:
     next_look: Look | None = None
     tries_lost: int = 0
     weigh: Weigh = "turn"
+    cut: bool = False
 
     def __str__(self) -> str:
         """The score in a line, and below it what is to be known."""
@@ -189,15 +191,7 @@ def _evaluated_alone(
     guide = bind_evaluator(asked.evaluator, task)
     models = open_models(asked.model, guide).by_role
     search = suited(guide, models["task"])
-    run, door = looking(
-        task=task,
-        evaluator=search,
-        models=models,
-        store=store,
-        budget=budget,
-        seed=seed,
-        stop=stopping(budget, begun, interrupt),
-    )
+    run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
     # Of the run's own task, which lacks the examples that cannot be scored.
     examples: tuple[Example, ...] = getattr(run.task, split)
     chosen = prompt_or_start(task, asked.prompt)
@@ -225,6 +219,7 @@ def _evaluated_alone(
         by_role=dict(door.account.by_role),
         tries_lost=door.lost.count,
         weigh=matrix.weigh,
+        cut=len(matrix.examples) < len(examples),
     )
 
 

@@ -59,6 +59,8 @@ def check_prompt(
         *must_pass(task.gate.must_pass, pairs, judged=judged, unjudged=after.unjudged_tasks),
         *_of_attacks(config, task, prompts, quiet=quiet),
     ]
+    # What no prompt can be scored on is not to be.
+    unfit = 0 if before.cut or after.cut else len(own) - len(tested)
     texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
     shown = [
         as_given(task, text, spelt) + (f"\n\n[read in the layout {prompt.layout!r}]" if prompt.layout else "")
@@ -68,7 +70,7 @@ def check_prompt(
         task.name, after.model, after.evaluator, (shown[0], shown[1]),
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
         tuple(decisions), tuple(tested), after.look, after.next_look,
-        sum(map(frozenset(task.test).__contains__, whole.test)), old == new, after.by_task,
+        sum(map(frozenset(task.test).__contains__, whole.test)) - unfit, old == new, after.by_task,
         _of_length(after, tested) if old != new else None,
         (before.measured.conversations, after.measured.conversations), bars.sequential,
     )  # fmt: skip
@@ -89,20 +91,22 @@ def _scored(
 ) -> tuple[list[Evaluation], frozenset[Example]]:
     """Both prompts scored, and the examples that means are over.
 
-    An example that must pass and is none of the test decides for itself alone, and no mean.
+    An example that must pass and is none of the test decides for itself alone, and no mean. One of the test that says
+    the same as such a one is not scored.
     """
     from promptopt.cli.evaluate import scored
     from promptopt.outcome.decisions import overall
     from promptopt.outcome.finished_tests import check_unfinished, enter_finished
     from promptopt.store.runs import Store
 
-    own = frozenset(task.test)
+    drawn = [each for each in wanted[0].task.test if each in frozenset(task.test)]
+    own = frozenset(drawn)
     # One prompt twice is scored on examples that must pass, and is no test.
     pair = _pair_of(config, task, wanted) if len(wanted) > 1 else ""
     rule = "sequential" if bars.sequential else "fixed"
     if pair:
         with Store() as store:
-            check_unfinished(store.looks, pair, rule, task.test)
+            check_unfinished(store.looks, pair, rule, drawn)
     if pair and bars.sequential:
         from promptopt.cli.sequential import scored_until
 
@@ -112,14 +116,16 @@ def _scored(
             said = _of_scores(task, pairs, bars, judged=judged, unjudged=found[-1].unjudged_tasks, same=False)
             return overall(said) != "inconclusive"
 
-        found, own = scored_until(wanted, task.test, decided, quiet=quiet)
+        found, own = scored_until(wanted, drawn, decided, quiet=quiet)
     else:
         found = [evaluation for _, evaluation in scored(wanted, "test", quiet)]
-    scored_both = [each for each in found[-1].examples if each in own]
-    # What a cap has cut is not over: a higher one goes on with what was planned.
-    if pair and len(scored_both) == len(own):
+    cut = any(each.cut for each in found)
+    # What a cap has cut is not over: a higher one goes on with what was planned. A sequential test may go on anyway.
+    if pair and (bars.sequential or not cut):
+        # What no prompt can be scored on was part of it.
+        over = [each for each in drawn if each in (own.intersection(found[-1].examples) if cut else own)]
         with Store() as store:
-            enter_finished(store.looks, pair, rule, scored_both)
+            enter_finished(store.looks, pair, rule, over)
     return found, own
 
 

@@ -58,8 +58,7 @@ def scored_until(
         for reached in drawn_in_batches(drawn):
             # As dev, for nobody is shown it yet: the look is entered for all of it once it is over.
             found = scored([*reached, *beside], "dev")
-            cut = any(len(each.examples) < len(reached) + len(beside) for each in found)
-            if cut or decided(found, frozenset(reached)):
+            if any(each.cut for each in found) or decided(found, frozenset(reached)):
                 break
             if not quiet and len(reached) < len(drawn):
                 say(f"not decided by {len(reached)} examples")

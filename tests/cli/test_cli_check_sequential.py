@@ -112,6 +112,60 @@ def test_a_cap_that_comes_first_ends_it_undecided(invoke: Invoke, task_file: str
     assert "30 of 96 examples (a cap came first)" in done.stdout
 
 
+def test_one_that_a_cap_has_cut_goes_on_as_what_it_began_as(invoke: Invoke, task_file: str) -> None:
+    assert check(invoke, task_file, SAME, "--sequential", "--max-calls", "30").exit_code == 5
+    refused = check(invoke, task_file, SAME)
+    assert refused.exit_code == 2
+    assert "30 of these examples, or as many by a sequential test" in refused.stderr
+    assert scored(check(invoke, task_file, SAME, "--sequential", "--json"))[0] > 30
+
+
+class Short(Scripted):
+    """Its context holds 600 words."""
+
+    context = 600
+
+
+class TestWhereSomeExamplesCannotBeScored:
+    @pytest.fixture
+    def model(self) -> Scripted:
+        def nats(content: Any, continuation: str) -> list[float]:
+            last = str(content).rpartition("item ")[2].split()[0]
+            return [-0.1 * (1 + (int(last) + len(str(content))) % 7)] * len(continuation.split())
+
+        return Short(answer, name="scripted/short", scores=nats)
+
+    def test_it_is_no_cap_that_left_them_out(self, invoke: Invoke, task_file: str, model: Scripted) -> None:
+        data = Path("texts.jsonl")
+        rows = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
+        for row in rows[::8]:
+            row["text"] += " word" * 700
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        by_loss = ("--evaluator", "loss", "--require", "better", "--margin", "1")
+        done = check(invoke, task_file, SAME, *by_loss, "--sequential", "--json")
+        count, whole = scored(done)
+        assert 60 < count == whole < 96, done.stdout
+        plain = check(invoke, task_file, BETTER, *by_loss)
+        assert plain.exit_code == 5, plain.stderr
+        assert "a cap came first" not in plain.stdout
+        assert "by a test of that size" in check(invoke, task_file, BETTER, *by_loss, "--sequential").stderr
+        assert check(invoke, task_file, BETTER, *by_loss).stdout == plain.stdout
+
+
+def test_what_says_the_same_as_an_example_that_must_pass_is_in_no_batch(invoke: Invoke, task_file: str) -> None:
+    vital = [{"text": f"item {at}  {('good', 'bad')[at % 2]}", "label": "good"} for at in range(12)]
+    Path("vital.jsonl").write_text("".join(json.dumps(row) + "\n" for row in vital), encoding="utf-8")
+    path = Path(task_file)
+    path.write_text(path.read_text("utf-8") + '\n[contract]\nmust_pass = "vital.jsonl"\n', encoding="utf-8")
+
+    count, whole = scored(check(invoke, task_file, SAME, "--sequential", "--json", "--require", "better"))
+    assert count == whole < 96
+    # Both kinds of test are over once all that is drawn is scored.
+    assert check(invoke, task_file, BETTER).exit_code == 4
+    assert check(invoke, task_file, BETTER).exit_code == 4
+    assert "by a test of that size" in check(invoke, task_file, BETTER, "--sequential").stderr
+
+
 def test_batches_hold_whole_conversations_in_the_order_of_the_test() -> None:
     examples = [Example.of("x", (), (), "", f"{at % 45}" if at % 45 else "", text=f"{at}") for at in range(135)]
     batches = list(drawn_in_batches(examples))
