@@ -83,7 +83,7 @@ def _of_length(scored: Evaluation, pairs: Sequence[ScoredPair]) -> LengthMatched
     if not scored.judged or scored.evaluator == "simulated":
         return None
     own = [pair for pair in pairs if pair.example.slice not in scored.unjudged_tasks]
-    return length_matched((pair.before, pair.after, pair.example.group) for pair in own)
+    return length_matched(((pair.before, pair.after, pair.example.group) for pair in own), scored.weigh)
 
 
 def _scored(

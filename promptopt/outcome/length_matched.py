@@ -12,7 +12,7 @@ from typing import Any
 
 from promptopt.evaluators.judging import said_in
 from promptopt.stats import Gain, paired_gain
-from promptopt.types import Score
+from promptopt.types import Score, Weigh
 
 LONGER = 1.25
 """How many times as long one of two replies may be that are of about one length. Ours."""
@@ -58,21 +58,24 @@ def alike(old: str, new: str) -> bool:
     return old != new and len(old) <= LONGER * len(new) and len(new) <= LONGER * len(old)
 
 
-def length_matched(pairs: Iterable[tuple[Score, Score, str]]) -> LengthMatched | None:
-    """Of pairs of scores (old, new) with their groups; None where no judged replies differ."""
+def length_matched(pairs: Iterable[tuple[Score, Score, str]], weigh: Weigh = "turn") -> LengthMatched | None:
+    """Of pairs of scores (old, new) with their groups; None where no judged replies differ.
+
+    `weigh`: as in `paired_gain`, of the pairs that are left.
+    """
     rows = [(said_in(old.output), said_in(new.output), old.value, new.value, group)
             for old, new, group in pairs if old.judged and new.judged]  # fmt: skip
     differing = [row for row in rows if row[0] and row[1] and row[0] != row[1]]
     if not differing:
         return None
     matched = [row for row in differing if alike(row[0], row[1])]
-    gain = _gain_of(matched) if len(matched) >= LEAST_MATCHED else None
+    gain = _gain_of(matched, weigh) if len(matched) >= LEAST_MATCHED else None
     read, written = sum(len(row[0]) for row in differing), sum(len(row[1]) for row in differing)
     return LengthMatched(
         mean=None if gain is None else gain.mean,
         ci95=None if gain is None else gain.ci95,
         pairs=len(matched),
-        of_differing=_gain_of(differing).mean,
+        of_differing=_gain_of(differing, weigh).mean,
         differing=len(differing),
         longer=written / read,
     )
@@ -94,5 +97,6 @@ def from_report(report: Mapping[str, Any]) -> LengthMatched | None:
     )
 
 
-def _gain_of(rows: Sequence[tuple[str, str, float, float, str]]) -> Gain:
-    return paired_gain([row[2] for row in rows], [row[3] for row in rows], groups=[row[4] for row in rows])
+def _gain_of(rows: Sequence[tuple[str, str, float, float, str]], weigh: Weigh) -> Gain:
+    groups = [row[4] for row in rows]
+    return paired_gain([row[2] for row in rows], [row[3] for row in rows], groups=groups, weigh=weigh)

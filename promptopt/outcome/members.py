@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from promptopt.outcome.decisions import AskedSlice, Decision, ScoredPair, bound_said, decided, gain_of
-from promptopt.protocols import Task
-from promptopt.run.floors import goes_by_floors
+from promptopt.protocols import HoldsFloors, Task
 from promptopt.stats import ALPHA, Gain, Verdict
 from promptopt.stats.design import Design
 from promptopt.stats.families import holm
@@ -72,9 +71,13 @@ class MemberGain:
 
 
 def within_floors(verdict: Verdict, members: Sequence[MemberGain], task: Task) -> Verdict:
-    """The verdict on a winner; where the search went by floors nothing is better that does not hold all of them."""
-    held = all(member.floor is None or member.floor.held == "held" for member in members)
-    return "no_evidence" if verdict == "better" and goes_by_floors(task) and not held else verdict
+    """The verdict on a winner; where the search went by floors nothing is better that does not hold all of them.
+
+    Of a task that no test example was scored of, as where a cap came first, nothing was held.
+    """
+    held = {member.task for member in members if member.floor is not None and member.floor.held == "held"}
+    floors = task.floors.keys() if isinstance(task, HoldsFloors) else ()
+    return "no_evidence" if verdict == "better" and not held.issuperset(floors) else verdict
 
 
 def of_members(

@@ -202,7 +202,7 @@ class Result:
         alike = self.best.prompt == self.start.prompt
         if self.basis != "judge" or alike or self.evaluator == "simulated":
             return {}
-        found = length_matched((item.start, item.best, item.group) for item in self.items)
+        found = length_matched(((item.start, item.best, item.group) for item in self.items), self.weigh)
         return {} if found is None else {"length_matched": found.to_json()}
 
     @classmethod

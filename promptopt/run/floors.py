@@ -8,11 +8,13 @@ Both means of a task are over the examples of it that the start and the candidat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from promptopt.protocols import HoldsFloors, MemberFloor, Task
-from promptopt.run.worth import Values
+from promptopt.run.worth import Groups, Values
+from promptopt.tasks.weighing import weigh_of
 from promptopt.types import Example, Score
 
 STEEPNESS = 10.0
@@ -30,20 +32,20 @@ def shortfalls_of(task: Task, examples: Iterable[Example]) -> Shortfalls | None:
     """What holds the floors of a task on `examples`; None where a search does not go by any."""
     if not (isinstance(task, HoldsFloors) and task.floors):
         return None
-    return Shortfalls(task.floors, {example.id: task.member_of(example) for example in examples})
+    known = list(examples)
+    groups = {each.id: each.group for each in known} if weigh_of(task) == "conversation" else None
+    return Shortfalls(task.floors, {each.id: task.member_of(each) for each in known}, groups)
 
 
 class Shortfalls:
     """How far prompts fall below the floors of tasks, held against the start."""
 
-    def __init__(self, floors: Mapping[str, MemberFloor], members: Mapping[str, str]) -> None:
-        """`floors`: by task. `members`: by an example's id, the task that it is of; no other example counts."""
-        self._floors, self._members = floors, members
+    def __init__(self, floors: Mapping[str, MemberFloor], members: Mapping[str, str], groups: Groups = None) -> None:
+        """`floors`: by task. `members`: by an example's id, the task that it is of; no other example counts.
 
-    def price(self, own: Known, start: Known) -> float:
-        """What a prompt is worth less on the whole."""
-        losses = self._losses(own, start)
-        return STEEPNESS * math.fsum(self._shortfall(member, _mean(known.values())) for member, known in losses.items())
+        `groups`: as in `worths`.
+        """
+        self._floors, self._members, self._groups = floors, members, groups
 
     def prices(
         self, known: Sequence[Values], start: int, estimated: Callable[[Sequence[Values]], Sequence[float]]
@@ -70,12 +72,13 @@ class Shortfalls:
         """
         less: dict[str, float] = {}
         for member, losses in self._losses(own, start).items():
-            shortfall = self._shortfall(member, _mean(losses.values()))
+            shortfall = self._shortfall(member, self._mean(losses))
             if shortfall:
+                shares = self._shares_in(cell for cell in own if self._member(cell) == member)
                 lost = {cell: loss for cell, loss in losses.items() if loss > 0}
-                cells = sum(self._member(cell) == member for cell in own)
                 # The mean of the task falls by STEEPNESS shortfalls, over its share in the mean of all.
-                each = STEEPNESS * shortfall * cells / self._floors[member].share / math.fsum(lost.values())
+                fall = STEEPNESS * shortfall / self._floors[member].share
+                each = fall / math.fsum(shares[cell] * loss for cell, loss in lost.items())
                 less |= {cell: each * loss for cell, loss in lost.items()}
         return {**own, **{cell: _worth_less(own[cell], price) for cell, price in less.items()}} if less else own
 
@@ -89,17 +92,29 @@ class Shortfalls:
                 found.setdefault(member, {})[cell] = start[cell].value - score.value
         return found
 
+    def _mean(self, values: Values) -> float:
+        shares = self._shares_in(values)
+        return math.fsum(shares[cell] * value for cell, value in values.items())
+
+    def _shares_in(self, cells: Iterable[str]) -> dict[str, float]:
+        """What each of the cells is in their mean: all the same, or those of a group as much as those of another."""
+        named = list(cells)
+        known = {} if self._groups is None else self._groups
+        groups = [group if (group := known.get(_example(cell), "")) else cell for cell in named]
+        sizes = Counter(groups)
+        return {cell: 1.0 / (len(sizes) * sizes[group]) for cell, group in zip(named, groups, strict=True)}
+
     def _member(self, cell: str) -> str:
-        # A further draw of an example is named after it (`scoreboard.py`).
-        return self._members.get(cell.partition("/")[0], "")
+        return self._members.get(_example(cell), "")
 
     def _shortfall(self, member: str, loss: float) -> float:
         # Rounded, for a loss of just the margin is borne, and sums differ in the last digits.
         return max(0.0, round(loss - self._floors[member].margin, 9))
 
 
-def _mean(values: Collection[float]) -> float:
-    return math.fsum(values) / len(values)
+def _example(cell: str) -> str:
+    # A further draw of an example is named after it (`scoreboard.py`).
+    return cell.partition("/")[0]
 
 
 def _tells(score: Score) -> bool:

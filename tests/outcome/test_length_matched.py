@@ -62,3 +62,14 @@ def test_what_it_is_of_and_reads_back() -> None:
     assert alike("a" * 80, "b" * 100)
     assert not alike("a" * 79, "b" * 100)
     assert not alike("same", "same")
+
+
+def test_conversations_count_once_where_the_gain_beside_it_does() -> None:
+    # One long conversation gains, and a short one loses.
+    pairs = [pair(f"yes {at}", f"yea {at}", 0.0, 1.0, "long") for at in range(11)] + [pair("no", "on", 1.0, 0.0, "s")]
+    turns, chats = length_matched(pairs), length_matched(pairs, "conversation")
+    assert turns is not None
+    assert chats is not None
+    assert (turns.mean, turns.of_differing) == (pytest.approx(10 / 12), pytest.approx(10 / 12))
+    assert (chats.mean, chats.of_differing) == (0.0, 0.0)
+    assert chats.pairs == turns.pairs == 12

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,14 @@ import pytest
 from promptopt.api import optimize
 from promptopt.binding.suite import several_tasks
 from promptopt.models.scripted import Scripted
+from promptopt.outcome.members import Floor, MemberGain, within_floors
 from promptopt.outcome.result import Result
 from promptopt.protocols import MemberFloor
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.run.floors import Shortfalls
+from promptopt.run.floors import Shortfalls, shortfalls_of
 from promptopt.tasks import Splits, Task
-from promptopt.types import Example, Proposal, Request, Score
+from promptopt.types import Example, Proposal, Request, Score, mean_of
 
 LOSES_A, GAINS_B, BOTH = "Say less.", "Say more.", "Say it all."
 
@@ -162,8 +165,23 @@ def test_what_is_better_in_the_mean_is_not_better_where_a_floor_is_not_held(tmp_
     assert "but the floor of a (10 points) is broken (one-sided 95 %: " in said
 
 
+def test_a_floor_that_no_test_example_is_of_is_not_held() -> None:
+    held = MemberGain("a", 0.2, (0.1, 0.3), 40, Floor(0.1, "held", "+10.0 or more"))
+    other = replace(held, task="b")
+    assert within_floors("better", [held, other], suite()) == "better"
+    assert within_floors("better", [held], suite()) == "no_evidence"
+    assert within_floors("better", [held], suite("mean")) == "better"
+    assert within_floors("worse", [held], suite()) == "worse"
+
+
 def cells(*values: float, judged: bool = True) -> dict[str, Score]:
     return {f"e{place}": Score(value, judged=judged) for place, value in enumerate(values)}
+
+
+def price(floors: Shortfalls, own: Mapping[str, Score], start: Mapping[str, Score], share: float = 1.0) -> float:
+    """What the mean of the whole falls by, of cells of one task of that share."""
+    shown = floors.shown(own, start)
+    return share * sum(own[cell].value - shown[cell].value for cell in own) / len(own)
 
 
 def test_a_loss_is_counted_on_shared_examples_that_tell_of_one() -> None:
@@ -171,20 +189,25 @@ def test_a_loss_is_counted_on_shared_examples_that_tell_of_one() -> None:
     start = cells(1.0, 1.0)
     lost = cells(0.0, 1.0, 0.0, 0.0)
 
-    assert floors.price(lost, start) == pytest.approx(10 * (0.5 - 0.1))
-    assert floors.price(cells(1.0, 1.0, 0.0, 0.0), start) == 0.0
-    assert floors.price(lost, cells(1.0, judged=False)) == 0.0
-    assert floors.price(cells(float("-inf"), 1.0), start) == 0.0
-    # What is won makes up for what is lost within a task; a loss of just the margin is borne.
-    assert floors.price(cells(0.0, 1.0), cells(1.0, 0.0)) == 0.0
-    assert Shortfalls({"a": MemberFloor(0.5, 1.0)}, {"e0": "a", "e1": "a"}).price(cells(0.0, 1.0), start) == 0.0
+    assert price(floors, lost, start, 0.5) == pytest.approx(10 * (0.5 - 0.1))
+    for own, first in (
+        (cells(1.0, 1.0, 0.0, 0.0), start),
+        (lost, cells(1.0, judged=False)),
+        (cells(float("-inf"), 1.0), start),
+        # What is won makes up for what is lost within a task.
+        (cells(0.0, 1.0), cells(1.0, 0.0)),
+    ):
+        assert floors.shown(own, first) is own
+    # A loss of just the margin is borne.
+    borne = Shortfalls({"a": MemberFloor(0.5, 1.0)}, {"e0": "a", "e1": "a"})
+    assert price(borne, cells(0.0, 1.0), start) == 0.0
 
 
 def test_a_further_draw_counts_for_the_task_of_its_example_and_a_test_example_for_none() -> None:
     floors = Shortfalls({"a": MemberFloor(0.1, 1.0)}, {"e0": "a"})
 
-    assert floors.price({"e0/1": Score(0.0)}, {"e0/1": Score(1.0)}) == pytest.approx(9.0)
-    assert floors.price({"t": Score(0.0)}, {"t": Score(1.0)}) == 0.0
+    assert price(floors, {"e0/1": Score(0.0)}, {"e0/1": Score(1.0)}) == pytest.approx(9.0)
+    assert price(floors, {"t": Score(0.0)}, {"t": Score(1.0)}) == 0.0
 
 
 def test_dense_scores_bear_the_same_price() -> None:
@@ -192,3 +215,31 @@ def test_dense_scores_bear_the_same_price() -> None:
     own = {"e0": Score(0.0, probability=0.4)}
 
     assert floors.shown(own, {"e0": Score(1.0)})["e0"].dense == pytest.approx(0.2 - 9.0)
+
+
+def test_a_conversation_counts_once_in_a_floor_where_it_does_in_the_verdict() -> None:
+    named = {f"e{place}": "a" for place in range(12)}
+    groups = {"e0": "", "e1": "", **{f"e{place}": "long" for place in range(2, 12)}}
+    turns, chats = (Shortfalls({"a": MemberFloor(0.1, 0.5)}, named, each) for each in (None, groups))
+    start = cells(*[1.0] * 12)
+    # One of twelve turns is a third of the conversations; ten of twelve turns are no more.
+    short, long = cells(0.0, *[1.0] * 11), cells(1.0, 1.0, *[0.0] * 10)
+
+    assert turns.shown(short, start) is short
+    for own in (short, long):
+        shown = chats.shown(own, start)
+        values = [shown[f"e{place}"].value for place in range(12)]
+        mean = mean_of(values, list(groups.values()), "conversation")
+        assert mean == pytest.approx(2 / 3 - 10 * (1 / 3 - 0.1) / 0.5)
+
+
+def test_it_is_the_task_that_says_what_counts_once() -> None:
+    turns = suite()
+    own = [each for each in turns.train if each.slice == "a"][:12]
+    chats = [own[0], *(replace(each, group="long") for each in own[1:])]
+    start = {each.id: Score(1.0) for each in chats}
+    lost = {**start, chats[0].id: Score(0.0)}
+    for whole, below in ((turns, False), (replace(turns, weigh="conversation"), True)):
+        floors = shortfalls_of(whole, chats)
+        assert floors is not None
+        assert (floors.shown(lost, start)[chats[0].id].value < 0.0) == below
