@@ -132,9 +132,9 @@ def _scored(
 def _pair_of(config: RunConfig, task: Task, wanted: Sequence[Wanted]) -> str:
     """What is compared, and by what: the prompts, the model and what scores."""
     from promptopt.cli.request import evaluator_of
-    from promptopt.outcome.criterion import name_of
 
-    by = [config.model, config.base_url, name_of(evaluator_of(config, task)), config.judge]
+    # By another rubric or metric it is another test.
+    by = [config.model, config.base_url, dict(evaluator_of(config, task).fingerprint()), config.judge]
     return digest([*by, *([each.prompt.id, each.name] for each in wanted)])
 
 

@@ -192,3 +192,15 @@ def test_a_judge_whose_word_decides_nothing_cannot_end_it(invoke: Invoke, judged
     refused = invoke(*asked, "--sequential")
     assert refused.exit_code == 2
     assert "--accept-judge" in refused.stderr
+
+
+def test_by_another_rubric_it_is_another_test(invoke: Invoke, judged_task: str, models: object) -> None:
+    def by(draws: int, test: int) -> Result:
+        return invoke(
+            "check", "--task", judged_task, "--model", "x/task", "--judge", "x/judge", "--prompt", "Be polite, please.",
+            "--set", f"evaluator.draws={draws}", "--train", "20", "--dev", "20", "--test", f"{test}",
+        )  # fmt: skip
+
+    assert by(1, 30).exit_code == 5
+    assert "which is over" in by(1, 60).stderr
+    assert by(2, 60).exit_code == 5
