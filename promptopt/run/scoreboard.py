@@ -178,14 +178,16 @@ class Scoreboard:
         """Every candidate that was scored at all, best first: the method's own order, then any others.
 
         By what they are believed to be worth (`posterior`); where the method ranks by a set of examples, by their worth
-        on it. Ties to the earlier. A cap that cuts the search therefore loses none of them.
+        on it, and where conversations count once by their worth on all. Ties to the earlier. A cap that cuts the search
+        therefore loses none of them.
         """
         examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
         worth = self.worths(examples)
         chosen = [prompt for prompt in worth if self._others or prompt in self._order]
         scored = [self.estimate(prompt, examples) for prompt in chosen if self._cells.get(prompt)]
         hopeful: list[Prompt] = []
-        if not self._ranking:
+        # A belief is in the share of examples that are right.
+        if not self._ranking and self.weigh == "turn":
             seen = [estimate.prompt for estimate in scored if estimate.count]
             hopeful = sorted(seen, key=lambda prompt: -worth[prompt])[:HOPEFUL]
         belief = self.posterior(hopeful).mean if hopeful else worth

@@ -127,6 +127,25 @@ def test_the_final_choice_and_the_verdict_are_by_what_counts_once(tmp_path: Path
     assert saved.to_json() == result.to_json()
 
 
+class Ranked(Both):
+    """Keeps the order that candidates come in to the final choice."""
+
+    def __init__(self) -> None:
+        self.order: list[Prompt] = []
+
+    def optimize(self, run: Run) -> None:
+        super().optimize(run)
+        self.order = [each.prompt for each in run.ranked()]
+
+
+@pytest.mark.parametrize(("weigh", "first"), [("turn", LONG), ("conversation", SHORT)])
+def test_candidates_rank_by_what_counts_once(tmp_path: Path, weigh: str, first: Prompt) -> None:
+    method = Ranked()
+    optimize(replace(chats_task(), weigh=weigh), method, model=Scripted(answer, name="scripted/chats"),
+             store=tmp_path / "store.db")  # fmt: skip
+    assert method.order[0] == first
+
+
 def test_what_counts_once_is_in_the_fingerprint_and_the_default_is_not() -> None:
     task = chats_task()
     assert "weigh" not in task.fingerprint()
