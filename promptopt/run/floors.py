@@ -3,6 +3,7 @@
     value = mean - 10 * sum over tasks of max(0, (start's mean - margin) - own mean)
 
 Both means of a task are over the examples of it that the start and the candidate were scored on, so none is easier.
+Where each conversation counts once, they are over these, as the verdict's are.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from promptopt.protocols import HoldsFloors, MemberFloor, Task
-from promptopt.run.worth import Groups, Values
+from promptopt.run.worth import Groups, Values, by_group, unit_of
 from promptopt.tasks.weighing import weigh_of
 from promptopt.types import Example, Score
 
@@ -74,11 +75,11 @@ class Shortfalls:
         for member, losses in self._losses(own, start).items():
             shortfall = self._shortfall(member, self._mean(losses))
             if shortfall:
-                shares = self._shares_in(cell for cell in own if self._member(cell) == member)
                 lost = {cell: loss for cell, loss in losses.items() if loss > 0}
+                sizes = Counter(unit_of(cell, self._groups) for cell in own if self._member(cell) == member)
+                counted = math.fsum(loss / sizes[unit_of(cell, self._groups)] for cell, loss in lost.items())
                 # The mean of the task falls by STEEPNESS shortfalls, over its share in the mean of all.
-                fall = STEEPNESS * shortfall / self._floors[member].share
-                each = fall / math.fsum(shares[cell] * loss for cell, loss in lost.items())
+                each = STEEPNESS * shortfall * len(sizes) / self._floors[member].share / counted
                 less |= {cell: each * loss for cell, loss in lost.items()}
         return {**own, **{cell: _worth_less(own[cell], price) for cell, price in less.items()}} if less else own
 
@@ -92,29 +93,17 @@ class Shortfalls:
                 found.setdefault(member, {})[cell] = start[cell].value - score.value
         return found
 
-    def _mean(self, values: Values) -> float:
-        shares = self._shares_in(values)
-        return math.fsum(shares[cell] * value for cell, value in values.items())
-
-    def _shares_in(self, cells: Iterable[str]) -> dict[str, float]:
-        """What each of the cells is in their mean: all the same, or those of a group as much as those of another."""
-        named = list(cells)
-        known = {} if self._groups is None else self._groups
-        groups = [group if (group := known.get(_example(cell), "")) else cell for cell in named]
-        sizes = Counter(groups)
-        return {cell: 1.0 / (len(sizes) * sizes[group]) for cell, group in zip(named, groups, strict=True)}
-
     def _member(self, cell: str) -> str:
-        return self._members.get(_example(cell), "")
+        # A further draw of an example is named after it (`scoreboard.py`).
+        return self._members.get(cell.partition("/")[0], "")
+
+    def _mean(self, losses: Values) -> float:
+        counted = by_group(losses, self._groups).values()
+        return math.fsum(counted) / len(counted)
 
     def _shortfall(self, member: str, loss: float) -> float:
         # Rounded, for a loss of just the margin is borne, and sums differ in the last digits.
         return max(0.0, round(loss - self._floors[member].margin, 9))
-
-
-def _example(cell: str) -> str:
-    # A further draw of an example is named after it (`scoreboard.py`).
-    return cell.partition("/")[0]
 
 
 def _tells(score: Score) -> bool:

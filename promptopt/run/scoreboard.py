@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from promptopt.protocols import Task
 from promptopt.run.floors import Known, Shortfalls, shortfalls_of
 from promptopt.run.posterior import DRIFT, Posterior, beliefs
-from promptopt.run.worth import Values, worths
+from promptopt.run.worth import Groups, Values, by_group, worths
 from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score, ScoreMatrix, Weigh, mean_of
 
 RELATIVES = 150
@@ -54,6 +54,8 @@ class Scoreboard:
         self._placed: dict[str, Prompt] = {initial.id: initial}
         self._forebears: dict[str, tuple[str, ...]] = {initial.id: ()}
         self._dense: dict[str, dict[str, float]] = {}
+        every = (*self.train, *self.dev)
+        self._groups: Groups = {each.id: each.group for each in every} if weigh == "conversation" else None
         self._train_names = frozenset(_cell_names(self.train, 0))
         self._ranking: tuple[Example, ...] = ()
         self._order: dict[Prompt, int] = {}
@@ -230,7 +232,7 @@ class Scoreboard:
 
         def estimated(of_member: Sequence[Values]) -> list[float]:
             # As the start stands at `level` above: at the mean of its own scores there.
-            begun = of_member[0].values()
+            begun = by_group(of_member[0], groups).values()
             start = math.fsum(begun) / len(begun) if begun else prior
             return list(worths(order, self._lineage, dict(zip(order, of_member, strict=True)), start, groups).values())
 
@@ -254,10 +256,14 @@ class Scoreboard:
         parents = [[place[each] for each in self._forebears.get(name, behind_start)] for name in held]
         # In the search a drift costs more than it saves: what leads down so far is then tried no further.
         drift = DRIFT if dev else 0.0
-        mean, deviation = beliefs(parents, known, drift)
+
+        def believed(scores: Sequence[Values]) -> tuple[list[float], list[float]]:
+            return beliefs(parents, [by_group(own, self._groups) for own in scores], drift)
+
+        mean, deviation = believed(known)
         if self._shortfalls is not None:
             start = place[self.initial.id]
-            prices = self._shortfalls.prices(known, start, lambda of_member: beliefs(parents, of_member, drift)[0])
+            prices = self._shortfalls.prices(known, start, lambda of_member: believed(of_member)[0])
             mean = [own - price for own, price in zip(mean, prices, strict=True)]
         told = [(placed[name], number) for name, number in place.items() if name in asked or name in self._dense]
         return Posterior(

@@ -29,6 +29,23 @@ def step_worth(own: Values, parent: Values, of_parent: float, groups: Groups = N
     return (_sum_of(own, groups) + SHRINK * of_parent) / (len(own) + SHRINK)
 
 
+def unit_of(cell: str, groups: Groups) -> str:
+    """What the score of a cell counts to, by the cell's name: itself, or its group, of which every draw is another."""
+    name, _, draw = cell.partition("/")
+    group = groups.get(name, "") if groups else ""
+    return f"{group}/{draw}" if group else cell
+
+
+def by_group(values: Values, groups: Groups) -> Values:
+    """One value for each group, the mean of its values; the values themselves where each example counts once."""
+    if groups is None:
+        return values
+    held: dict[str, list[float]] = {}
+    for cell, value in values.items():
+        held.setdefault(unit_of(cell, groups), []).append(value)
+    return {unit: math.fsum(each) / len(each) for unit, each in held.items()}
+
+
 def _sum_of(values: Values, groups: Groups) -> float:
     """Their sum; where groups count once, the mean over these, times the number of values."""
     # `fsum`, for sums in another order of examples must tie to the last digit.
