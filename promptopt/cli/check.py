@@ -82,12 +82,13 @@ def check(
         if others.layout is not None and others.layout != laid_out.layout:
             # Each is read in its own: the winner of a search may be in another than the prompt in use.
             new = new.in_layout(others.layout.name)
+        _check_stops(config, laid_out, bars)
         if dry_run:
             from promptopt.cli.dry_runs import forecast_check
 
-            show_forecast(forecast_check(config, to_score(laid_out, same=old == new), (old, new)), as_json=json)
+            asked = to_score(laid_out, same=old == new)
+            show_forecast(forecast_check(config, asked, (old, new), sequential=bars.sequential), as_json=json)
             return
-        _check_stops(config, laid_out, bars)
         checked = check_prompt(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
         outcome = overall(checked.decisions)
         code = _code(outcome, let_pass=let_pass)
@@ -201,9 +202,9 @@ def _the_one(option: str, given: Sequence[str]) -> str:
 
 def _check_stops(config: RunConfig, task: Task, bars: Bars) -> None:
     """Raise ConfigError for a sequential test that nothing could end."""
-    from promptopt.cli.request import asks_judge
+    from promptopt.cli.request import asks_judge_of_all
 
-    if bars.sequential and not bars.accept_judge and not task.members and asks_judge(config, task):
+    if bars.sequential and not bars.accept_judge and asks_judge_of_all(config, task):
         raise ConfigError(
             "--sequential stops once it is decided, and a judge's word decides nothing; let it with --accept-judge, or "
             "leave --sequential out"

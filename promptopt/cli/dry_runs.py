@@ -38,8 +38,13 @@ from promptopt.text import counted
 from promptopt.types import HISTORY, Example, Prompt
 
 
-def forecast_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt]) -> ForecastTable:
-    """What scoring the old and the new prompt on the test takes, and attacking both where the task is a chat."""
+def forecast_check(
+    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *, sequential: bool = False
+) -> ForecastTable:
+    """What scoring the old and the new prompt on the test takes, and attacking both where the task is a chat.
+
+    `sequential`: it may stop before all of the test is scored, so this is the most that it takes.
+    """
     different = tuple(dict.fromkeys(prompts))
     if not task.test:
         # One prompt twice: nothing is left to ask.
@@ -50,6 +55,7 @@ def forecast_check(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt]
     # The cap is that of each prompt.
     roles = within_dollars(roles, None if budget.usd is None else len(different) * budget.usd)
     made_of = f"{counted(len(different), 'prompt')} on {counted(len(task.test), 'test example')}"
+    made_of += " at most, as --sequential stops once it is decided" if sequential else ""
     made_of += ", and 50 attacks on each" if attacked is not None else ""
     return _forecast_table(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
 

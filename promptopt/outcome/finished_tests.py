@@ -25,7 +25,7 @@ def check_unfinished(looks: Looks, pair: str, rule: Rule, examples: Sequence[Exa
         shared = looks.ahead(_marks(pair, earlier, examples)).shared
         if not shared:
             continue
-        of = f"{shared} of these examples, or as many" if shared < len(examples) else "these examples"
+        of = f"{shared} of these examples" if shared < len(examples) else "these examples"
         if earlier == "sequential" and rule == "fixed":
             raise ConfigError(
                 f"these prompts were compared on {of} by a sequential test, whose looks are paid for by its own "

@@ -189,9 +189,10 @@ def test_a_judge_whose_word_decides_nothing_cannot_end_it(invoke: Invoke, judged
         "--prompt",
         "Be polite, please.",
     )
-    refused = invoke(*asked, "--sequential")
-    assert refused.exit_code == 2
-    assert "--accept-judge" in refused.stderr
+    for more in ((), ("--dry-run",)):
+        refused = invoke(*asked, "--sequential", *more)
+        assert refused.exit_code == 2
+        assert "--accept-judge" in refused.stderr
 
 
 def test_by_another_rubric_it_is_another_test(invoke: Invoke, judged_task: str, models: object) -> None:
@@ -204,3 +205,10 @@ def test_by_another_rubric_it_is_another_test(invoke: Invoke, judged_task: str, 
     assert by(1, 30).exit_code == 5
     assert "which is over" in by(1, 60).stderr
     assert by(2, 60).exit_code == 5
+
+
+def test_a_dry_run_says_that_it_is_the_most(invoke: Invoke, task_file: str) -> None:
+    asked = ("check", "--task", task_file, "--model", "scripted/x", "--prompt", BETTER, "--dry-run")
+    plain, stopping = invoke(*asked), invoke(*asked, "--sequential")
+    assert "2 prompts on 96 test examples." in plain.stdout
+    assert "2 prompts on 96 test examples at most, as --sequential stops once it is decided." in stopping.stdout

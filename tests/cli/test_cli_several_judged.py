@@ -123,3 +123,12 @@ def test_an_evaluator_named_for_several_tasks_asks_each_its_own_criteria_but_whe
         invoke, "evaluate", "inn,depot", "--evaluator", "checklist", "--set", 'evaluator.items=["Is it?"]'
     ).stderr
     assert "[judge] of task 'inn' says the criteria of a rubric, and nothing here goes by that" in told
+
+
+def test_a_sequential_check_needs_a_task_that_goes_by_its_metric(invoke: Invoke) -> None:
+    """Where a judge scores each of them nothing could end it, as its word decides nothing."""
+    asked = ("--model", "scripted/task", "--judge", "scripted/judge", *SIZES, "--prompt", FOUND, "--sequential")
+    refused = invoke("check", "--task", "inn.toml,ferry.toml", *asked)
+    assert refused.exit_code == 2
+    assert "--accept-judge" in refused.stderr
+    assert invoke("check", "--task", "inn.toml,depot.toml", *asked, "--dry-run").exit_code == 0
