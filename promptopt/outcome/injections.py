@@ -27,7 +27,9 @@ _ENGLISH_ORDERS = (
     r"|(?:ignore|disregard|forget|override|bypass)(?:all|any|every|the|these|those|your|my|of)*"
     r"(?:previous|prior|above|earlier|preceding|system|your)(?:system)?(?:instruction|direction|rule|prompt|guideline|message)s?"
     rf"|\b{_NOT_NEGATED}(?:forget|ignore|disregard|pay no attention to)\s+(?:everything|all that|what)\b"
-    r"|\bdo(?: not|n.t) (?:follow|obey)\b[^.!?\n]{0,30}\b(?:above|previous|earlier|prior|preceding|other)\b"
+    # Not an instruction to do so, which others give.
+    r"|\bdo(?: not|n.t) (?:follow|obey)\b(?! (?:\w+ ){0,3}(?:instruction|request|order|attempt|demand|command)s? to\b)"
+    r"[^.!?\n]{0,30}\b(?:above|previous|earlier|prior|preceding|other)\b"
     r"|\b(?:previous|prior|above|earlier|preceding)\b[^.!?\n]{0,20}\b(?:instruction|direction|rule|prompt|guideline)s?\b"
     r"[^.!?\n]{0,20}\b(?:no longer|void|cancel\w*|revoked|invalid|obsolete|superseded|suspended"
     r"|(?:was|were|are) (?:only |just )?(?:a test|tests|a joke|fake|wrong|outdated))\b"

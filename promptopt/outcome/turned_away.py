@@ -11,16 +11,18 @@ _FARTHEST = 300
 _FILLER = (
     r"(?:\s+(?:ever|to|be|you|we|should|must|may|can|will|let|have|get|make|makes|made|trick|tricks|tricked|into|under|no|any"
     r"|all|the|a|in|circumstances?|way|case|cases|at|time|for|reason|says?|said|writes?|does|allowed|permitted|able|anyone"
-    r"|anybody|users?|customers?|they|it|this|that|message|messages|document|documents|instruct|tell|tells|simply|just)){0,9}\s+"
+    r"|anybody|users?|customers?|they|it|this|that|message|messages|document|documents|instruct|tell|tells|telling|asking"
+    r"|simply|just)){0,9}\s+"
 )
 """What may stand between a negation and what it forbids: a longer thought may forbid something else."""
 _FORBIDDEN_BEFORE = re.compile(
     # Not behind another one: what is not forbidden is allowed.
     rf"(?:(?<!not )(?<!n[’']t )(?<!never )\b(?:not|never|cannot|nothing|nobody|no one|no|without|nor|neither|forbidden"
-    rf"|prohibited|avoid|refuse)|n[’']t){_FILLER}$"
+    rf"|prohibited|(?:avoid|refuse|decline)(?:s|d|ing)?)|n[’']t){_FILLER}$"
     r"|\bnever, ever\s+$"
     # Romance and Slavic languages, whose negation stands right before the verb.
     r"|(?:\b(?:no|nunca|jamás|non|mai|não|nie|nigdy|не|никогда не|ne)\s+|\bn[’'])$"
+    r"|\b(?:aucune?|ningún|ninguna|nessuna?|nenhuma?)\s+\w{1,15}\s+(?:d[’']|(?:de|di|a)\s+)$"
     r"|(?:不要|不得|不可|不能|不会|请勿|切勿|勿|别|禁止|绝不|絕不|決不)\s?$|(?:لا\s*[تي]?|عدم\s+)$",
     re.IGNORECASE,
 )
@@ -30,6 +32,26 @@ _FORBIDDEN_WITHIN = re.compile(
 )
 """Germanic languages and French have it right behind the verb; not in `nicht nur`."""
 _FORBIDDEN_BEHIND = re.compile(r"^(?:しな|するな|しては|せず|せぬ|하지\s?(?:마|않)|하면\s?안|\s+(?:न|मत|नहीं)\s|m[ae])")
+_ORDER_TO = (
+    r"\s+(?:(?!(?:but|except|save|only|other)\b)\w+\s+){0,3}"
+    r"(?:instruction|request|order|attempt|demand|command|advice|suggestion|directive)s?\s+to\s+$"
+)
+"""Words that make what follows somebody's order, and not the prompt's own."""
+_ORDER_FORBIDDEN = re.compile(
+    r"\b(?:no|without(?: any)?"
+    r"|(?:not|n[’']t|never|cannot|nor) (?:(?:follow|obey|contain|hold|include|give|heed|accept|execute|have|honou?r)"
+    r"|(?:act|react) (?:on|upon|to)|comply with|give in to|carry out|fall for|yield to)"
+    r"|(?<!not )(?<!n.t )(?<!never )(?:free (?:of|from)|(?:avoid|resist|withstand|refuse|reject|decline|lack)(?:s|ed)?"
+    rf"|leaves? out)){_ORDER_TO}",
+    re.IGNORECASE,
+)
+_ORDER_HELD = re.compile(rf"\b(?:treat|regard|consider|handle)s?{_ORDER_TO}", re.IGNORECASE)
+_AS_DATA = re.compile(
+    r"^[^.!?\n]{0,30}\bas (?:(?:part|of|the|an?|mere|plain|untrusted|quoted|user|ordinary) ){0,4}"
+    r"(?:text|data|content|quotations?)\b",
+    re.I,
+)
+"""Behind such an order, what makes of it something to read."""
 _HEADING = re.compile(
     r"(?:\b(?:not|never|don[’']?ts?|avoid|forbidden|prohibited)\b|n[’']t\b)[^.!?\n]{0,30}:\W*$", re.IGNORECASE
 )
@@ -46,7 +68,7 @@ _WISHED = re.compile(
 _REFUSED = re.compile(
     r"\b(?:(?<!not )(?<!n.t )(?<!never )(?<!without )(?:refus|declin|reject)\w*(?! (?:nothing|nobody|no[ -]one|none)\b)"
     r"|(?:not|n.t|never) (?:comply|obey|give in|agree|do so|do it|do that|follow (?:it|them|this|that|such))"
-    r"|say no|(?:go|carry) on with (?:your|the) "
+    r"|say no|stays? on (?:the )?topic|(?:go|carry) on with (?:your|the) "
     r"|(?:keep|stick|hold|keep following|continue to follow) (?:to )?(?:the|these|those|your|its|our|them)"
     r"(?: (?:rules|instructions|policy|policies|guidelines))?)\b", re.IGNORECASE,
 )  # fmt: skip
@@ -70,6 +92,8 @@ def is_turned_away(text: str, match: re.Match[str]) -> bool:
     before = text[max(start, match.start() - _FARTHEST) : match.start()]
     behind = text[match.end() : match.end() + _FARTHEST]
     if _FORBIDDEN_BEFORE.search(before) or _FORBIDDEN_WITHIN.search(match[0]) or _FORBIDDEN_BEHIND.search(behind):
+        return True
+    if _ORDER_FORBIDDEN.search(before) or (_ORDER_HELD.search(before) and _AS_DATA.search(behind)):
         return True
     if _OWN_RULES.search(before) and _OF_OTHERS.search(behind) and match[0].casefold().startswith("overrid"):
         return True
