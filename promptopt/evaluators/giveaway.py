@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from fractions import Fraction
 
 from promptopt.evaluators.leak import COMMON, spoken_words
+from promptopt.evaluators.numerals import numbers_named, value
 from promptopt.text import shorten
 from promptopt.types import Example
 
@@ -33,22 +35,44 @@ def given_away(questions: Sequence[str], examples: Sequence[Example], labels: Co
 def named_answers(
     questions: Sequence[str], examples: Sequence[Example], labels: Collection[str] = ()
 ) -> dict[str, list[Example]]:
-    """The answers that stand in `questions`, each with the examples that it is right for.
+    """The answers that stand in `questions`, as examples write them, each with the examples that it is right for.
 
-    Case and punctuation do not count. Labels, one letter, one digit, and what more than a tenth of the examples share
-    are named for other reasons: but for one of several answers that are as common, where it alone is named.
+    Case and punctuation do not count, nor how a number is written: 4.90 is 4.9. Labels, one letter, one digit, and
+    what more than a tenth of the examples share are named for other reasons: but for one of several answers that are
+    as common, where it alone is named.
     """
     said = f" {' '.join(word for text in questions for word in spoken_words(text))} "
-    ignored = {" ".join(spoken_words(label)) for label in labels} | _COMMON_WORDS
+    numbers = frozenset[Fraction]().union(*map(numbers_named, questions))
+    ignored = {_heard(label) for label in labels} | _COMMON_WORDS
     holders: dict[str, list[Example]] = {}
+    written: dict[str, str] = {}
     for example in examples:
         for answer in dict.fromkeys((example.target, *example.accepted)):
-            heard = " ".join(spoken_words(answer))
-            if len(heard) > 1 and heard not in ignored and (heard in holders or f" {heard} " in said):
+            heard = _heard(answer)
+            if (
+                len(heard) > 1
+                and heard not in ignored
+                and (heard in holders or f" {heard} " in said or _number(answer) in numbers)
+            ):
                 holders.setdefault(heard, []).append(example)
+                written.setdefault(heard, " ".join(answer.split()))
     rare = {answer: found for answer, found in holders.items() if len(found) == 1
             or len(found) <= COMMON * len(examples)}  # fmt: skip
-    kinds = {" ".join(spoken_words(example.target)) for example in examples}
+    kinds = {_heard(example.target) for example in examples}
     alone = len(holders) == 1 and not rare and len(kinds) >= SEVERAL
     # Who names what is right for most speaks of the rule, and not of a row.
-    return holders if alone and all(2 * len(found) < len(examples) for found in holders.values()) else rare
+    told = holders if alone and all(2 * len(found) < len(examples) for found in holders.values()) else rare
+    return {written[answer]: found for answer, found in told.items()}
+
+
+def _heard(answer: str) -> str:
+    """What two answers are one by: their number, or their words."""
+    number = _number(answer)
+    return " ".join(spoken_words(answer)) if number is None else str(number)
+
+
+def _number(answer: str) -> Fraction | None:
+    """The number that an answer is, where it is nothing else."""
+    if not all(word.isdigit() for word in spoken_words(answer)):
+        return None
+    return value(answer) or value(answer, comma=True)

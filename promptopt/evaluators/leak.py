@@ -14,8 +14,10 @@ LISTED = 10
 COMMON = 0.1
 """A run of words that more than this share of the examples have is the task's own phrasing, not a leak. Ours."""
 
-_WORD_OR_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|\w+")
+_UNSPACED = r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]"
+_WORD_OR_UNSPACED = re.compile(rf"{_UNSPACED}|\w+")
 """A word; in scripts written without spaces, a character."""
+_BETWEEN_UNSPACED = re.compile(rf"(?<={_UNSPACED}) (?={_UNSPACED})")
 
 
 def find_leaks(text: str, train: Sequence[Example], labels: Collection[str] = (), words: int = 8) -> list[str]:
@@ -86,6 +88,7 @@ def _verbatim_answers(spoken: list[str], train: Sequence[Example], labels: Colle
     joined, vocabulary = f" {' '.join(spoken)} ", set(spoken)
     ignored = {" ".join(spoken_words(label)) for label in labels}
     holders: dict[str, list[Example]] = {}
+    written: dict[str, str] = {}
     for example in train:
         for answer in (example.target, *example.accepted):
             heard = spoken_words(answer)
@@ -95,13 +98,15 @@ def _verbatim_answers(spoken: list[str], train: Sequence[Example], labels: Colle
                 continue
             if folded in holders or f" {folded} " in joined:
                 holders.setdefault(folded, []).append(example)
+                written.setdefault(folded, " ".join(answer.split()))
     found: list[tuple[int, str]] = []
     for answer, examples in holders.items():
         others = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
-        sentence = f'gives away the answer of training example {examples[0].id}{others}: "{_shortened_passage(answer)}"'
+        shown = _shortened_passage(written[answer])
+        sentence = f'gives away the answer of training example {examples[0].id}{others}: "{shown}"'
         found.append((len(answer), sentence))
     return found
 
 
 def _shortened_passage(passage: str) -> str:
-    return shorten(passage, 160)
+    return shorten(_BETWEEN_UNSPACED.sub("", passage), 160)

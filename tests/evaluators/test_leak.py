@@ -69,3 +69,14 @@ def test_a_prompt_that_quotes_any_eight_words_is_caught(words: list[str], start:
     start = min(start, len(words) - 8)
     quoted = " ".join(words[start : start + 8])
     assert find_leaks(f"Note, {quoted}.", [Example.of("x", text=" ".join(words))])
+
+
+def test_passages_are_shown_as_their_scripts_write_them() -> None:
+    asked = "東京から大阪まで新幹線で行く方法を教えてください"
+    examples = [Example.of("のぞみ号の指定席です", text=asked), Example.of("Rue Haute", text="Where?")]
+    (shared,) = find_leaks("まず東京から大阪まで新幹線で", examples)
+    assert '"東京から大阪まで新幹線で"' in shared
+    (answer,) = find_leaks("のぞみ号の指定席です。", examples)
+    assert '"のぞみ号の指定席です"' in answer
+    (named,) = find_leaks("It is rue  haute.", examples)
+    assert '"Rue Haute"' in named
