@@ -110,7 +110,7 @@ def test_items_that_no_judge_should_go_by_are_left_out_with_why(
     text = (workplace / judged_task).read_text(encoding="utf-8")
     (workplace / judged_task).write_text(text.replace("[judge]", 'target = "right"\n[judge]'), encoding="utf-8")
     wrong = {
-        f"Does the reply say please, {right}?": f"it names 'please {right}', the answer of example ",
+        f"Does the reply say please, {right}?": f"it names 'Please, {right}', the answer of example ",
         "Polite, is the reply?": "another item says the same",
         "is the REPLY polite": "another item says the same",
         "Is the reply - polite?!?": "another item says the same",
