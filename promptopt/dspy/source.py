@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from promptopt.dspy.untyped import Module
-from promptopt.programs.source import source_of
+from promptopt.programs.source import own_bases, source_of
 
 
 def own_classes(module: Module) -> list[type[object]]:
     """The classes of a module and of the modules in it, what is used before what uses it; none that DSPy brings."""
     found: dict[type[object], None] = {type(each): None for _, each in module.named_sub_modules()}
-    return [kind for kind in reversed(found) if kind.__module__.partition(".")[0] != "dspy"]
+    return list(dict.fromkeys(kind for each in reversed(found) for kind in own_bases(each, "dspy")))
 
 
 def source_text(module: Module) -> str:
     """The source of those classes, and a line a predictor; empty for a predictor alone, which its fields tell of."""
     lines = [f"{name}: {call_form(predictor)}" for name, predictor in module.named_predictors()]
-    sources = [source for kind in own_classes(module) if (source := source_of(kind))]
+    # A class that a function makes twice is two of one source.
+    sources = list(dict.fromkeys(source for kind in own_classes(module) if (source := source_of(kind))))
     if not sources and len(lines) == 1:
         return ""
     return "\n\n".join([*sources, "\n".join(["Its predictors:", *lines])])

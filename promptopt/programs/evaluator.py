@@ -12,6 +12,7 @@ from promptopt.evaluators.generation import Generation
 from promptopt.programs.asking import OneByOne, Waiting, through
 from promptopt.programs.handle import Program, TellsItsText, TellsOfItself
 from promptopt.programs.lockstep import in_lockstep
+from promptopt.programs.secrets import without_secrets
 from promptopt.programs.source import source_of
 from promptopt.programs.worker import Finished, Rules
 from promptopt.protocols import Ask, Metric, Reader, Task
@@ -116,9 +117,10 @@ class ProgramEvaluator:
         return list(first.values())
 
     def program_text(self) -> ProgramText:
-        """The program as it says itself how it reads, or its source."""
+        """The program as it says itself how it reads, or its source; without the secrets that stand there."""
         program: object = self.program
-        return program.program_text() if isinstance(program, TellsItsText) else ProgramText(source_of(self.program))
+        text = program.program_text() if isinstance(program, TellsItsText) else ProgramText(source_of(self.program))
+        return replace(text, source=without_secrets(text.source))
 
     def fingerprint(self) -> Mapping[str, Any]:
         """The metric, and the program as its own `fingerprint()` says, or by name, with a digest of its source."""

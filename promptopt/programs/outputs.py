@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any, cast
 
 from promptopt.programs.handle import Output
+from promptopt.programs.secrets import marked
 from promptopt.scalars import as_float, unboxed
 from promptopt.text import shorten
 from promptopt.types import Reply, Score, TracedCall
@@ -45,12 +46,12 @@ def read_output(given: object) -> tuple[Output | None, str]:
 
 
 def said_of(cause: BaseException) -> str:
-    """What was raised, in words that are the same in every process."""
+    """What was raised, in words that are the same in every process, and without secrets: critics are shown it."""
     try:
         said = str(cause)
     except Exception:  # noqa: BLE001 - its text is anybody's code too
         said = ""
-    return without_addresses(f"it raised {type(cause).__name__}: {said}".removesuffix(": "))
+    return marked(without_addresses(f"it raised {type(cause).__name__}: {said}".removesuffix(": ")))
 
 
 def without_addresses(text: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
-from textwrap import dedent
+from textwrap import dedent, indent
 from typing import Any, cast
 
 
@@ -18,4 +19,22 @@ def source_of(thing: Callable[..., Any] | type[object]) -> str:
         return dedent(inspect.getsource(named)).strip()
     # Typed into a console, or written in C.
     except (OSError, TypeError):
-        return ""
+        return _by_methods(named) if inspect.isclass(named) else ""
+
+
+def own_bases(kind: type[object], brought: str = "") -> list[type[object]]:
+    """The classes that a class is made of, what is built on first, itself last; none of Python's own, or of `brought`.
+
+    `brought`: a package whose classes everybody knows.
+    """
+    known = {*sys.stdlib_module_names, brought}
+    return [
+        each for each in reversed(kind.__mro__) if str(each.__module__).partition(".")[0] not in known - {"__main__"}
+    ]
+
+
+def _by_methods(kind: type[Any]) -> str:
+    """A class of a notebook, which Python finds no source of, by its functions, whose source it finds."""
+    functions = [each for each in vars(kind).values() if inspect.isfunction(each)]
+    sources = [source for each in functions if (source := source_of(each))]
+    return f"class {kind.__name__}:\n" + "\n\n".join(indent(each, "    ") for each in sources) if sources else ""

@@ -72,6 +72,24 @@ def test_the_users_own_classes_are_shown_what_is_used_first(tmp_path: Path, monk
     assert "answer.predict: Predict(question, plan) -> reasoning, answer" in text.source
 
 
+class Asks(dspy.Module):
+    def forward(self, question: str):
+        return self.answer(question=question)
+
+
+class Derived(Asks):
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = dspy.Predict("question -> answer")
+        self.again = dspy.Predict("question -> answer")
+
+
+def test_a_class_of_the_users_that_another_one_builds_on_is_shown_before_it() -> None:
+    source = bound(Derived()).program.program_text().source
+    assert source.index("class Asks(dspy.Module)") < source.index("class Derived(Asks)")
+    assert "class Module" not in source
+
+
 @pytest.mark.parametrize("student", [dspy.Predict("question -> answer"), dspy.ChainOfThought("question -> answer")])
 def test_of_one_predictor_of_dspys_own_there_is_nothing_to_show(student: Any) -> None:
     text = bound(student).program.program_text()
