@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from promptopt.api import optimize
 from promptopt.arguments import checked
 from promptopt.binding.identity import bind_optimizer
 from promptopt.binding.models import Models
+from promptopt.binding.session import Session
 from promptopt.dspy.lm import DspyModel, ModelEngine
 from promptopt.dspy.metric import Metric, check_metric
 from promptopt.dspy.program import predictors_as_json
@@ -22,7 +24,9 @@ from promptopt.errors import ConfigError
 from promptopt.optimizers.rlprompt.method import RLPrompt
 from promptopt.outcome.result import Result
 from promptopt.protocols import Model, Optimizer
+from promptopt.reports.progress import progress
 from promptopt.run.budget import Budget
+from promptopt.run.events import Event, Warned
 from promptopt.store.runs import Store
 from promptopt.text import counted
 
@@ -165,18 +169,23 @@ class PromptOpt(Teleprompter):
         said = [*bound.said, *about, *([CACHE_OFF] if cached else [])]
         # Before anything is asked: how the data are divided is what a user may want otherwise.
         _warn_at_caller(said)
+        told = list(said)
         task = _model(self.model if lm is None else lm, others, bound.program.strays.lms)
-        result = optimize(
-            bound.task,
-            self.method,
-            model=Models(task, proposer=_model(self.proposer, own=AS_SET[:1]), teacher=_model(teaching, own=AS_SET)),
-            budget=self.budget,
-            seed=self.seed,
-            store=self.store,
-        )
+        with _watched(told) as session:
+            result = optimize(
+                bound.task,
+                self.method,
+                model=Models(
+                    task, proposer=_model(self.proposer, own=AS_SET[:1]), teacher=_model(teaching, own=AS_SET)
+                ),
+                budget=self.budget,
+                seed=self.seed,
+                store=self.store,
+                session=session,
+            )
         after = _unscored(result, len(bound.task.test))
         # What was said of the task before the search stands in the result too.
-        _warn_at_caller([*(each for each in result.warnings if each not in said), *after, *_stopped(result)])
+        _warn_at_caller([*(each for each in result.warnings if each not in told), *after, *_stopped(result)])
         best = bound.configured(result.best.prompt)
         best.promptopt = Outcome(result, (*said, *after))
         return best
@@ -191,6 +200,23 @@ class PromptOpt(Teleprompter):
         if not isinstance(lm, dspy.BaseLM):
             raise ConfigError(f"the LM that DSPy is configured with is {lm!r:.80}; give it a dspy.LM")
         return lm
+
+
+@contextmanager
+def _watched(told: list[str]) -> Generator[Session]:
+    """One that warns as soon as there is something to warn of, what is in `told` apart, and shows how far a run is."""
+    shown = progress()
+
+    def warn(event: Event) -> None:
+        if isinstance(event, Warned) and event.message not in told:
+            told.append(event.message)
+            _warn_at_caller([event.message])
+
+    try:
+        yield Session([warn] if shown is None else [shown, warn])
+    finally:
+        if shown is not None:
+            shown.close()
 
 
 def _warn_at_caller(sentences: Sequence[str]) -> None:

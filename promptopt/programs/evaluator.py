@@ -23,6 +23,8 @@ FAILED = "the program failed: "
 """How the feedback on a cell begins whose program gave no output."""
 CHECKED = 3
 """Cells that are run a second time, on the replies they had, to see whether the program does the same. Ours."""
+HOPELESS = 5
+"""Cells that fail whatever the model says before anything else is seen of a program: then the run is stopped. Ours."""
 FAILURE_CHARACTERS = 400
 """Characters of a failure in a feedback sentence."""
 TRACE_CHARACTERS = 4_000
@@ -51,7 +53,8 @@ class ProgramEvaluator:
     score. `seconds`: how long a program may go on without asking the model.
 
     A cell whose program raises, never ends or passes a limit is worth 0, unparsed, with the reason as feedback; other
-    cells are not touched. Raises ConfigError for a program that cannot be called.
+    cells are not touched. Raises ConfigError for a program that cannot be called, and where each of the first
+    `HOPELESS` cells fails whatever the model says.
     """
 
     program: Program
@@ -66,6 +69,8 @@ class ProgramEvaluator:
     # Each is a flag: in a frozen dataclass a list can grow, where no value can change.
     _checked: list[None] = field(init=False, repr=False, default_factory=list[None])
     _told: list[None] = field(init=False, repr=False, default_factory=list[None])
+    _slips: list[str] = field(init=False, repr=False, default_factory=list[str])
+    _went: list[None] = field(init=False, repr=False, default_factory=list[None])
 
     @property
     def calls_vary(self) -> bool:
@@ -97,6 +102,7 @@ class ProgramEvaluator:
             finished.update((places[at], each) for at, each in ended.items())
             scores.update((places[at], self._scored(cells[places[at]], each)) for at, each in ended.items())
             self._pass_on(ask.warn)
+            self._stop_hopeless([ended[at] for at in sorted(ended)])
             if cut is not None:
                 raise CutShort(str(cut), scores)
         self._check_failures(list(scores.values()), ask.warn)
@@ -165,6 +171,19 @@ class ProgramEvaluator:
         if isinstance(program, TellsOfItself):
             for sentence in program.said():
                 warn(sentence)
+
+    def _stop_hopeless(self, ended: Sequence[Finished]) -> None:
+        """Raise ConfigError where all cells so far failed in a way that no prompt mends."""
+        if self._went:
+            return
+        self._slips.extend(each.failure for each in ended if each.slip)
+        if not all(each.slip for each in ended):
+            self._went.append(None)
+        elif len(self._slips) >= HOPELESS:
+            raise ConfigError(
+                f"the program fails on each of the first {counted(len(self._slips), 'cell')}, whatever the model says: "
+                f"{shorten(self._slips[0], FAILURE_CHARACTERS)}; mend it on one example, then run this again"
+            )
 
     def _check_failures(self, scores: Sequence[Score], warn: Callable[[str], None]) -> None:
         """Once: say why, where most programs of the first batch failed; a cell here and there is no mistake."""

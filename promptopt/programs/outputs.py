@@ -54,6 +54,18 @@ def said_of(cause: BaseException) -> str:
     return marked(without_addresses(f"it raised {type(cause).__name__}: {said}".removesuffix(": ")))
 
 
+def is_slip(cause: BaseException) -> bool:
+    """Whether it is a mistake in the program's own code, which no reply leads to, and no other prompt mends."""
+    if isinstance(cause, UnboundLocalError):
+        return False
+    if isinstance(cause, AttributeError):
+        # What a reply was read as may lack something: a list where an object was expected, None where nothing matched.
+        return cause.obj is not None and type(cast("object", cause.obj)).__module__ != "builtins"
+    if isinstance(cause, TypeError):
+        return " argument" in str(cause)
+    return isinstance(cause, NameError | ImportError | NotImplementedError | SyntaxError)
+
+
 def without_addresses(text: str) -> str:
     """`text` without where objects lie in memory: it is shown to proposers, and a replay must ask the same."""
     return _ADDRESS.sub("", text)

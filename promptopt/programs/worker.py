@@ -16,7 +16,7 @@ from typing import Any
 
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.programs.handle import ModelHandle, Output, Program, ProgramCall, ProgramStopped, Record
-from promptopt.programs.outputs import read_output, said_of
+from promptopt.programs.outputs import is_slip, read_output, said_of
 from promptopt.text import counted
 from promptopt.types import Reply, Request, Sampling
 
@@ -40,12 +40,16 @@ class Rules:
 
 @dataclass(slots=True)
 class Finished:
-    """A cell that ran to its end: what it gave, or why it failed, as a sentence; or what ends the whole run."""
+    """A cell that ran to its end: what it gave, or why it failed, as a sentence; or what ends the whole run.
+
+    `slip`: whether it failed by a mistake in its own code, and not by what a model said.
+    """
 
     record: Record
     output: Output | None = None
     failure: str = ""
     error: EvaluatorError | None = None
+    slip: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -165,8 +169,10 @@ class CellWorker:
             return Finished(self.record, error=cause)
         except BaseException as cause:  # noqa: BLE001 - a program is anybody's code, and costs its own cell alone
             # It was asked as one that does not wait, for nothing else was to be seen of it.
-            slip = awaited and isinstance(cause, TypeError) and not is_async(self.program)
-            return Finished(self.record, failure=said_of(cause) + (UNDECLARED if slip else ""))
+            undeclared = awaited and isinstance(cause, TypeError) and not is_async(self.program)
+            # Before its first call nothing was said yet.
+            slip = undeclared or is_slip(cause) or (isinstance(cause, Exception) and not self.record.asked)
+            return Finished(self.record, failure=said_of(cause) + (UNDECLARED if undeclared else ""), slip=slip)
 
     def _leave(self) -> None:
         try:

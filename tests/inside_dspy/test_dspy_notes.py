@@ -102,11 +102,44 @@ class Silent(One):
         return None
 
 
-@pytest.mark.parametrize(("student", "why"), [(Fails, "it raised KeyError: 'q'"), (Silent, "it gave back None")])
-def test_a_program_that_fails_everywhere_is_told_of_with_the_reason(student, why: str, tmp_path: Path) -> None:
-    best, said = told(tmp_path, student(), lm(Engine()))
-    assert sum(why in each and "the program failed" in each for each in said) == 1
+def test_a_program_that_fails_everywhere_is_told_of_with_the_reason(tmp_path: Path) -> None:
+    best, said = told(tmp_path, Silent(), lm(Engine()))
+    assert sum("it gave back None" in each and "the program failed" in each for each in said) == 1
     assert best.promptopt.result.start.test.score == 0.0
+
+
+class Misspells(One):
+    def forward(self, question: str):
+        return self.answer(question=question).anwser
+
+
+@pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
+@pytest.mark.parametrize(("student", "why"), [(Fails, "KeyError: 'q'"), (Misspells, "no attribute 'anwser'")])
+def test_a_program_that_no_prompt_mends_is_stopped_before_the_proposer_is_paid(student, why, tmp_path: Path) -> None:
+    engine, writer = Engine(), Engine()
+    optimizer = PromptOpt("mipro", metric=right, proposer=lm(writer), budget=Budget(), store=tmp_path / "store.db")
+    with dspy.context(lm=lm(engine)), pytest.raises(ConfigError, match=why):
+        optimizer.compile(student(), trainset=examples(60))
+    assert writer.calls == 0
+    assert engine.calls <= 60
+
+
+def test_what_the_search_says_is_a_warning_before_it_ends(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Counts(Engine):
+        def write(self, system, user, request):
+            asked.append(len(seen))
+            return super().write(system, user, request)
+
+    optimizer = PromptOpt("random", metric=right, budget=Budget(evaluations=60), store=tmp_path / "store.db")
+    with warnings.catch_warnings(record=True) as seen, dspy.context(lm=lm(Counts())):
+        warnings.simplefilter("always", PromptOptWarning)
+        optimizer.compile(Keeps(), trainset=examples(60))
+    texts = [str(each.message) for each in seen]
+    [place] = [place for place, text in enumerate(texts) if "keeps something between cells" in text]
+    assert place < asked[-1]
+    assert seen[place].filename == __file__
 
 
 class Threaded(One):

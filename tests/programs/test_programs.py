@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -291,6 +292,49 @@ def test_where_most_of_the_first_cells_fail_the_reason_is_told_once() -> None:
         "plan; where that is no fault of the prompt, stop here, and mend the program on one example before a search is "
         "paid for"
     )
+
+
+@pytest.mark.parametrize(
+    ("raised", "stopped"),
+    [
+        (lambda reply: undefined, True),  # noqa: F821
+        (lambda reply: reply.txt, True),
+        (lambda reply: chain(reply), True),
+        (lambda reply: reply.text.items(), False),
+        (lambda reply: {}[reply.text], False),
+        (lambda reply: int(reply.text), False),
+        (lambda reply: re.match("never", reply.text)["group"], False),
+    ],
+)
+def test_a_program_is_stopped_that_fails_whatever_the_model_says(raised, stopped: bool) -> None:
+    def program(prompt: Prompt, example: Example, ask) -> str:
+        return raised(ask("q"))
+
+    evaluator, ask = ProgramEvaluator(program), Batches()
+    # A minibatch of three shows too little.
+    evaluator.score(cells(3), ask)
+    if not stopped:
+        assert [each.value for each in evaluator.score(cells(3), ask)] == [0.0] * 3
+        return
+    with pytest.raises(ConfigError, match="the program fails on each of the first 6 cells, whatever the model says"):
+        evaluator.score(cells(3), ask)
+
+
+def test_a_program_that_failed_before_its_first_call_is_stopped_unless_a_cell_went_well() -> None:
+    def program(prompt: Prompt, example: Example, ask) -> str:
+        if example["question"] in working:
+            return "yes"
+        raise KeyError("plan")
+
+    working: set[str] = set()
+    with pytest.raises(ConfigError, match="it raised KeyError: 'plan'; mend it on one example"):
+        score(program, 5)
+    working.add("q4")
+    assert [each.value for each in score(program, 5)] == [0.0] * 4 + [1.0]
+    evaluator = ProgramEvaluator(program)
+    evaluator.score(cells(5), Batches())
+    working.clear()
+    assert len(evaluator.score(cells(8), Batches())) == 8
 
 
 def test_a_program_that_keeps_something_between_cells_is_told_of() -> None:
