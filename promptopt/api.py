@@ -215,7 +215,7 @@ def _prepare(
         observers=session.observers,
         final_journal=lambda: store.final_journal(name),
         room=room,
-        reserve=reserve_for(allocation, task, criterion, same=same),
+        reserve=reserve_for(allocation, task, criterion, same=same, test=len(asked.task.test)),
         sealed=test_alone(asked.task),
     )
     searched = Criterion(guide, models.by_role["task"], None)

@@ -67,10 +67,10 @@ def allocate_for(
     )
 
 
-def reserve_for(arranged: Allocation, task: Task, criterion: Criterion, *, same: bool) -> Reserve | None:
+def reserve_for(arranged: Allocation, task: Task, criterion: Criterion, *, same: bool, test: int) -> Reserve | None:
     """What prices the reserve as the search goes, where tokens or dollars are capped.
 
-    `same`: whether the search scores by `criterion` too.
+    `same`: whether the search scores by `criterion` too. `test`: the test examples that there are.
     """
     if not arranged.total.metered:
         return None
@@ -81,6 +81,7 @@ def reserve_for(arranged: Allocation, task: Task, criterion: Criterion, *, same:
         writing=per_cell * _writing(task),
         price=criterion.price,
         same=same,
+        held=(len(task.dev), test),
     )
 
 

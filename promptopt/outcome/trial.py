@@ -12,6 +12,7 @@ from promptopt.outcome.by_judge import too_few_judged
 from promptopt.outcome.criterion import Criterion, by_judge, judged_of
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.front import front
+from promptopt.outcome.further_searches import search_on
 from promptopt.outcome.items import sealed_items
 from promptopt.outcome.judge_trust import trust_in
 from promptopt.outcome.looks import Look, Shown, look_ahead, look_at, looked_at
@@ -85,10 +86,11 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         run.begin_phase("search")
         try:
             optimizer.optimize(run)
+            search_on(run, door.account, optimizer)
         except BudgetSpent as spent:
             status, reason = "budget", str(spent)
         # What was set aside for the choice and the test may be spent from here on.
-        door.account.limits = allocation.total
+        door.account.limits, door.account.raised = allocation.total, None
         # A model that takes no temperature samples, as is known only now.
         run.final_repetition = max(run.final_repetition, int(door.samples("task")))
         # The choice depends on what is left, which a larger budget changes: it is no part of the search's journal.

@@ -128,6 +128,11 @@ class Limits:
         """Whether something is capped that is only known once replies are read (tokens, dollars)."""
         return self.tokens is not None or self.usd is not None
 
+    def metered_words(self) -> str:
+        """The caps on what is only known once replies are read."""
+        tokens = "" if self.tokens is None else counted(self.tokens, "token")
+        return " and ".join(filter(None, [tokens, "" if self.usd is None else f"${self.usd:.4f}"]))
+
     def evaluations_left(self, spent: Ledger, calls_per_cell: int) -> int | None:
         """How many cells may still be scored, by the caps on evaluations and calls; None is any number."""
         left: list[int] = []
@@ -149,6 +154,14 @@ class Limits:
         if self.usd is not None and spent.usd is not None and spent.usd >= self.usd:
             return f"${spent.usd:.4f} of ${self.usd:.4f}"
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """Beside limits of a search that have risen: `sure`, which a single call may pass, and `most`, which none may."""
+
+    sure: Limits
+    most: Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from promptopt.errors import BudgetSpent
 from promptopt.models.prices import Price
 from promptopt.protocols import Role
-from promptopt.run.budget import Ledger, Limits
+from promptopt.run.budget import Ledger, Limits, Raised
 from promptopt.run.fetching import ANSWERED, HARMLESS_TOKENS, Call
 from promptopt.run.slices import Slices
 from promptopt.run.stored_replies import PAID_USD, REFUSED
@@ -31,6 +31,10 @@ class Account:
     def __init__(self, limits: Limits, prices: Mapping[Role, Price | None]) -> None:
         """`prices`: of a token of each role's model; None where it is unknown, and so is then what is spent."""
         self.limits = limits
+        self.raised: Raised | None = None
+        """How `limits` came to be, where the search may have more than it was granted first."""
+        self.written: list[int] = []
+        """Tokens that each call wrote which was charged since this was last cleared."""
         self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
         self.settled_by = Counter[Role]()
         # What was paid this session when calls were charged last: the rest is of the batch under way.
@@ -78,7 +82,9 @@ class Account:
             if _short_key(call.key) not in self._used:
                 self._used.add(_short_key(call.key))
                 fresh.append((call, reply))
-        self._slices.saw(role, [reply["usage"][1] for _, reply in fresh])
+        written = [reply["usage"][1] for _, reply in fresh]
+        self._slices.saw(role, written)
+        self.written += written
         used = self._ledger(role, len(fresh), [reply["usage"] for _, reply in fresh])
         self.spent, self.by_role[role] = (each.plus(used) for each in (self.spent, self.by_role.get(role, Ledger())))
         dearer = [reply for _, reply in fresh if PAID_USD in reply]
@@ -146,11 +152,19 @@ class Account:
             return batch
         # However long their replies are, those that are left together cannot pass the cap.
         fresh = [_short_key(call.key) not in self._used for call in batch]
-        return batch[: self._slices.within(batch, fresh, role, self.limits, self.capped, self._prices.get(role))]
+        raised, price = self.raised, self._prices.get(role)
+        beyond = raised is not None and fresh[0] and raised.sure.reached(self.capped) is not None
+        if raised is not None and beyond and self._slices.may_pass(batch[0], role, raised.most, self.capped, price):
+            raise BudgetSpent(f"another call may take what is set aside of {self.limits.metered_words()}")
+        return batch[: self._slices.within(batch, fresh, role, self.limits, self.capped, price)]
 
     def slice_size(self, role: Role = "task") -> int:
         """How many calls to dispatch at once: fewer as a cap on tokens or dollars comes near (`Slices`)."""
         return self._slices.size(role, self.limits, self.capped)
+
+    def dearest(self, role: Role) -> tuple[float, float]:
+        """Tokens and dollars that a call of the role took at most, of those asked so far."""
+        return self._slices.dearest(role)
 
     def calls_spent(self) -> str:
         """The sentence for a cap on calls that is used up."""

@@ -19,8 +19,13 @@ class PartTurns:
     def __init__(self, task: Task) -> None:
         """The part that the task names begins: the first, unless the user turned it."""
         self.parts = editables_of(task)
-        self.task = task
-        self._initial = self._best = task.initial
+        self._first = task
+        self.begin(task.initial)
+
+    def begin(self, start: Prompt) -> None:
+        """From `start`, with the first part."""
+        self.task = self._first
+        self._initial = self._best = start
         self._rounds, self._held = 0, False
         self._again = False
 

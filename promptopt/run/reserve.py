@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from promptopt.models.prices import Price
-from promptopt.run.budget import Allocation, Ledger, Limits
+from promptopt.run.budget import Allocation, Ledger, Limits, Raised
+from promptopt.run.reply_lengths import ReplyLengths
 from promptopt.types import Cell, Estimate, Prompt
 
 RESERVE_FACTOR = 1.1
@@ -34,23 +35,29 @@ class Reserve:
         writing: float,
         price: Price | None,
         same: bool,
+        held: tuple[int, int],
     ) -> None:
         """`reading`: estimated tokens read by a cell of a prompt; `writing`: tokens written by one, as guessed.
 
         `same`: whether the search scores by what the verdict is by, so that its calls say what the verdict's take.
+        `held`: the dev and test examples that there are.
         """
         self._allocation = allocation
         self._guess = writing
         self._price = price
-        self._same = same
+        self._same, self._held, self._lengths = same, held, ReplyLengths()
         self._reading, self._known = reading, dict[Prompt, float]()
         self._cells = self._estimated = 0.0
         self._read = self._written = 0
 
-    def observe(self, cells: Sequence[Cell], before: Ledger, after: Ledger) -> None:
-        """Learn from a batch of cells of the search, which the ledger was charged for."""
+    def observe(self, cells: Sequence[Cell], before: Ledger, after: Ledger, written: Sequence[int] = ()) -> None:
+        """Learn from a batch of cells of the search, which the ledger was charged for.
+
+        `written`: tokens that each of its calls wrote, in order.
+        """
         if self._same:
             self.learn(cells, before, after)
+            self._lengths.learn([cell.prompt for cell in cells], written, after.evaluations - before.evaluations)
 
     def learn(self, cells: Sequence[Cell], before: Ledger, after: Ledger) -> None:
         """Learn from cells that were scored by what the verdict is by."""
@@ -70,15 +77,57 @@ class Reserve:
         `ranked`: the candidates, best first, of which the first few may; `scored`: what is to be scored now.
         """
         allocation = self._allocation
-        total, search = allocation.total, allocation.search
-        likeliest = [estimate.prompt for estimate in ranked[: CONTENDERS * allocation.finalists]]
+        longest = self._longest(start, ranked, scored)
+        taken = self._take(start, longest, allocation.dev, allocation.test)
+        return _less(allocation.total, allocation.search, taken)
+
+    def raised(self, start: Prompt, ranked: Sequence[Estimate], scored: Sequence[Prompt]) -> tuple[Limits, Raised]:
+        """`limits`, and what no choice and no test could use: where all dev and test examples are paid for.
+
+        That is known once enough cells of the search say what one takes. With it what a single call may not pass: there
+        what was promised of them would be cut.
+        """
+        sure = self.limits(start, ranked, scored)
+        if not self._measured:
+            return sure, Raised(sure, sure)
+        allocation = self._allocation
+        limits, most = (
+            self._beyond(sure, start, ranked, scored, examples)
+            for examples in (self._held, (allocation.dev, allocation.test))
+        )
+        return limits, Raised(sure, most)
+
+    def _beyond(
+        self,
+        sure: Limits,
+        start: Prompt,
+        ranked: Sequence[Estimate],
+        scored: Sequence[Prompt],
+        examples: tuple[int, int],
+    ) -> Limits:
+        """`sure`, or all but what so many dev and test `examples` take, if that is more."""
+        longest, (dev, test) = self._longest(start, ranked, scored), examples
+        read, _ = self._read_and_written(start, longest, dev, test)
+        # Each by the lengths of its own replies: one that reasons at length makes them dearer than the mean.
+        wordiest = max((self._lengths.most(prompt) for prompt in self._contenders(start, ranked, scored)), default=0.0)
+        pairs = dev * len(longest) + (test if longest else 0)
+        written = RESERVE_FACTOR * ((dev + test) * self._lengths.most(start) + pairs * wordiest)
+        total = self._allocation.total
+        more = _less(total, total, self._priced(read, written))
+        return replace(
+            sure,
+            tokens=None if sure.tokens is None or more.tokens is None else max(sure.tokens, more.tokens),
+            usd=None if sure.usd is None or more.usd is None else max(sure.usd, more.usd),
+        )
+
+    def _contenders(self, start: Prompt, ranked: Sequence[Estimate], scored: Sequence[Prompt]) -> list[Prompt]:
+        likeliest = [estimate.prompt for estimate in ranked[: CONTENDERS * self._allocation.finalists]]
         # What is scored now has no rank yet, and may win all the same.
-        contenders = dict.fromkeys([*likeliest, *scored])
+        return [each for each in dict.fromkeys([*likeliest, *scored]) if each != start]
+
+    def _longest(self, start: Prompt, ranked: Sequence[Estimate], scored: Sequence[Prompt]) -> list[Prompt]:
         # The dearest case, so that the promised test is paid for whoever wins.
-        longest = sorted((each for each in contenders if each != start), key=self._tokens)[-allocation.finalists :]
-        tokens, usd = self._take(start, longest, allocation.dev, allocation.test)
-        whole = _less(total.tokens, search.tokens, tokens)
-        return replace(search, tokens=None if whole is None else int(whole), usd=_less(total.usd, search.usd, usd))
+        return sorted(self._contenders(start, ranked, scored), key=self._tokens)[-self._allocation.finalists :]
 
     def too_dear(self, prompt: Prompt, start: Prompt, ranked: Sequence[Estimate], beside: Sequence[Prompt],
                  spent: Ledger) -> bool:  # fmt: skip
@@ -86,7 +135,9 @@ class Reserve:
 
         `beside`: what is to be scored with it.
         """
-        without, with_it = (_left(self.limits(start, ranked, scored), spent) for scored in (beside, [*beside, prompt]))
+        without, with_it = (
+            _left(self.raised(start, ranked, scored)[0], spent) for scored in (beside, [*beside, prompt])
+        )
         # Where nothing is left nothing is lost by it.
         return any(before > 0.0 and after < before / 2 for before, after in zip(without, with_it, strict=True))
 
@@ -142,12 +193,18 @@ class Reserve:
 
     def _take(self, start: Prompt, finalists: Sequence[Prompt], dev: int, test: int) -> tuple[float, float]:
         """Tokens and dollars of the final choice, and of the test of the start and the longest finalist."""
+        return self._priced(*self._read_and_written(start, finalists, dev, test))
+
+    def _read_and_written(self, start: Prompt, finalists: Sequence[Prompt], dev: int, test: int) -> tuple[float, float]:
         first, others = self._tokens(start), [self._tokens(prompt) for prompt in finalists]
         cells = dev * (1 + len(others)) + test * (2 if others else 1)
         # Which finalist wins is not known yet, so the test is priced for the longest.
         read = dev * (first + sum(others)) + test * (first + max(others, default=0.0))
         read *= RESERVE_FACTOR * (self._read / self._estimated if self._measured else 1.0)
         written = RESERVE_FACTOR * cells * (self._written / self._cells if self._measured else self._guess)
+        return read, written
+
+    def _priced(self, read: float, written: float) -> tuple[float, float]:
         price = self._price
         return read + written, 0.0 if price is None else read * price.prompt_usd + written * price.completion_usd
 
@@ -168,6 +225,13 @@ def _left(limits: Limits, spent: Ledger) -> tuple[float, float]:
     return tokens, 0.0 if limits.usd is None or spent.usd is None else limits.usd - spent.usd
 
 
-def _less(total: float | None, before: float | None, reserve: float) -> float | None:
-    """A limit of the search: what the reserve leaves of the total, and never more than it had."""
-    return None if total is None or before is None else max(0.0, min(before, total - reserve))
+def _less(total: Limits, most: Limits, reserve: tuple[float, float]) -> Limits:
+    """The limits of the search: `most`, and never more than the reserve leaves of the total."""
+    tokens, usd = reserve
+    return replace(
+        most,
+        tokens=None
+        if total.tokens is None or most.tokens is None
+        else int(max(0.0, min(most.tokens, total.tokens - tokens))),
+        usd=None if total.usd is None or most.usd is None else max(0.0, min(most.usd, total.usd - usd)),
+    )

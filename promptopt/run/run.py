@@ -65,17 +65,15 @@ class Run:
         """`final_journal` opens the journal of what depends on the budget; None where nothing is recorded.
 
         `room`: what the search is granted; None: what the door's caps leave it. `reserve`: prices what is set aside
-        while the search goes; None where neither tokens nor dollars are capped, and once the search has ended.
-        `sealed`: the ids of examples that nothing is asked on before the test.
+        while the search goes; None without a cap on tokens or dollars. `sealed`: ids of examples of the test alone.
         """
         self.seed = seed
         self.weigh: Weigh = weigh_of(task)
         self.initial, self.train, self.dev = task.initial, task.train, task.dev
         self.room = room_in(door.account.limits, evaluator, task) if room is None else room
-        """What the search is granted, for methods that plan; the same throughout."""
+        """What the search is granted, for methods that plan; the same throughout `optimize`."""
         self.artifacts = Artifacts(door.blobs, "" if door.journal is None else door.journal.run_id)
-        self._door = door
-        self._observers, self._final_journal = tuple(observers), final_journal
+        self._door, self._observers, self._final_journal = door, tuple(observers), final_journal
         self._turns, self._streams = PartTurns(task), RandomStreams(seed)
         self._proposing = ProposerCalls(door, self.warn)
         self._board = Scoreboard(task.initial, task.train, task.dev, self.weigh)
@@ -83,8 +81,7 @@ class Run:
             task, evaluator, door, self._board, reserve=reserve, warn=self.warn, follow_budget=self.follow_budget
         )
         self._thread, self._sealed = threading.get_ident(), sealed
-        self._warned: dict[str, None] = {}
-        self._phase, self._begun = "search", time.monotonic()
+        self._warned, self._phase, self._begun = dict[str, None](), "search", time.monotonic()
         self.steps: list[StepDone] = []
         """Every round so far, with its pool, its means and counts, and what was spent by then."""
         self.rejected: Counter[str] = Counter()
@@ -106,6 +103,11 @@ class Run:
     def turn(self) -> None:
         """Turn to the next editable part: where a round ends with nothing to record."""
         self._turns.end(())
+
+    def begin_again(self, start: Prompt, room: Room) -> None:
+        """A further search, from `start`, is granted that room."""
+        self.initial, self.room = start, room
+        self._turns.begin(start)
 
     def edit(self, part: str, *, hold: bool = False) -> None:
         """Edit this part from here on; `hold`: and no other, for methods whose search is for one text."""
@@ -134,10 +136,7 @@ class Run:
         return reason_refused(self._door, lambda: self.evaluate([prompt], [example]))
 
     def vary(self, prompt: Prompt, written: Callable[[Example], Prompt]) -> None:
-        """Score `written(example)` wherever `prompt` is scored on `example`.
-
-        What `written` gives must follow from the run's record, for a replay asks it again.
-        """
+        """Score `written(example)`, which must follow from the run's record, where `prompt` is scored on `example`."""
         self._scoring.vary(prompt, written)
 
     def rescore(

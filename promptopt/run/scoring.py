@@ -91,7 +91,8 @@ class CellScorer:
         """Score the cells, of `prompts`, and enter their scores. Raises BudgetSpent where a limit cuts them."""
         if self.reserve is not None:
             # Before they are scored: a candidate longer than all others makes the test dearer, should it win.
-            self._door.account.limits = self.reserve.limits(self._initial, self._board.ranked(), prompts)
+            account, ranked = self._door.account, self._board.ranked()
+            account.limits, account.raised = self.reserve.raised(self._initial, ranked, prompts)
         for batch in batches(cells, self.evaluator, self._door, self.cells_left, self._follow_budget):
             self._enter(batch)
 
@@ -155,6 +156,7 @@ class CellScorer:
         asked, spent = account.asked_by, account.spent
         self._door.beside = partial(self._beside, cells, self._first_asked)
         self._under_way = (len(cells), account.settled_now)
+        account.written.clear()
         try:
             scores = _checked_scores(self.evaluator.score(varied, ask), varied)
         except CutShort as short:
@@ -167,7 +169,7 @@ class CellScorer:
         used = min(len(cells), -(-calls() // per_cell))
         account.charge_evaluations(used, paid=_paid_of(used, asked, account.asked_by))
         if self.reserve is not None:
-            self.reserve.observe(varied, spent, account.spent)
+            self.reserve.observe(varied, spent, account.spent, account.written)
         return scores
 
     def _beside(self, cells: Sequence[Cell], first: Callable[[Sequence[Cell]], Sequence[Content]]) -> Sequence[Content]:

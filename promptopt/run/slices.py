@@ -28,6 +28,10 @@ class Slices:
         self._dearest: dict[Role, tuple[float, float]] = {}
         self._longest: dict[Role, int] = {}
 
+    def dearest(self, role: Role) -> tuple[float, float]:
+        """The tokens and dollars that a call of the role takes at most, as far as any was asked."""
+        return self._dearest.get(role, (0.0, 0.0))
+
     def saw(self, role: Role, written: Iterable[int]) -> None:
         """Take note of how many tokens replies had."""
         self._longest[role] = max(self._longest.get(role, 0), *written, 0)
@@ -42,7 +46,7 @@ class Slices:
         if used.calls == 0:
             return FIRST_SLICE
         sizes: list[float] = []
-        tokens, usd = self._dearest.get(role, (0.0, 0.0))
+        tokens, usd = self.dearest(role)
         if limits.tokens is not None:
             left = limits.tokens - used.tokens
             sizes += [left / max(1.0, used.tokens / used.calls) / 2, left / max(1.0, tokens)]
@@ -65,12 +69,12 @@ class Slices:
         `fresh`: of each call whether it takes anything; those that this run was charged for do not.
         """
         tokens, usd = float(used.tokens), 0.0 if used.usd is None else used.usd
-        dearest, fits = self._dearest.get(role, (0.0, 0.0)), 0
+        dearest, fits = self.dearest(role), 0
         for call, new in zip(batch, fresh, strict=True):
             if new:
                 read, written = _most(call)
                 written = max(written, self._longest.get(role, 0))
-                cost = 0.0 if price is None else read * price.prompt_usd + written * price.completion_usd
+                cost = 0.0 if price is None else _cost(price, read, written)
                 dearest = max(dearest[0], read + written), max(dearest[1], cost)
                 tokens, usd = tokens + read + written, usd + cost
             if (limits.tokens is not None and tokens > limits.tokens) or (limits.usd is not None and usd > limits.usd):
@@ -78,6 +82,19 @@ class Slices:
             fits += 1
         self._dearest[role] = dearest
         return max(1, fits)
+
+    def may_pass(self, call: Call, role: Role, limits: Limits, used: Ledger, price: Price | None) -> bool:
+        """Whether a call alone may pass the cap."""
+        read, written = _most(call)
+        written = max(written, self._longest.get(role, 0))
+        usd = 0.0 if price is None or used.usd is None else used.usd + _cost(price, read, written)
+        return (limits.tokens is not None and used.tokens + read + written > limits.tokens) or (
+            limits.usd is not None and usd > limits.usd
+        )
+
+
+def _cost(price: Price, read: float, written: float) -> float:
+    return read * price.prompt_usd + written * price.completion_usd
 
 
 def _most(call: Call) -> tuple[int, int]:

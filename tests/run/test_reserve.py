@@ -76,7 +76,7 @@ def reserve(tokens: int | None = 100_000, usd: float | None = None, *, same: boo
         Budget(tokens=tokens, usd=usd), dev=40, test=100, calls_per_cell=1, tokens_per_cell=20, usd_per_cell=20e-6
     )
     price = Price(1e-6, 1e-6)
-    return Reserve(plan, reading=lambda prompt: READ[prompt], writing=10.0, price=price, same=same)
+    return Reserve(plan, reading=lambda prompt: READ[prompt], writing=10.0, price=price, same=same, held=(40, 100))
 
 
 @pytest.mark.parametrize(("tokens", "usd"), [(100_000, None), (None, 0.1)])

@@ -72,7 +72,14 @@ def dear(length: float, *, spent: int = 0, beside: float = 0.0, usd: bool = Fals
     """Whether a prompt of so many tokens is, where a cell of the start reads 10 and every cell writes 10."""
     budget = Budget(usd=0.1) if usd else Budget(tokens=100_000)
     plan = allocate(budget, dev=40, test=100, calls_per_cell=1, tokens_per_cell=20, usd_per_cell=20e-6)
-    given = Reserve(plan, reading=OF_LENGTH.__getitem__, writing=10.0, price=Price(1e-6, 1e-6), same=True)
+    given = Reserve(
+        plan,
+        reading=OF_LENGTH.__getitem__,
+        writing=10.0,
+        price=Price(1e-6, 1e-6),
+        same=True,
+        held=(plan.dev, plan.test),
+    )
     prompt, other = Prompt.of("Answer it."), Prompt.of("Answer it well.")
     OF_LENGTH.update({prompt: length, other: beside})
     return given.too_dear(prompt, START, [], [other] if beside else [], Ledger(prompt_tokens=spent, usd=spent * 1e-6))

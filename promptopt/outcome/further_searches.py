@@ -1,0 +1,73 @@
+"""Further searches from the best prompt so far, by what the first left of a cap on tokens or dollars."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+
+from promptopt.protocols import Optimizer, Planning
+from promptopt.run import Run
+from promptopt.run.charging import Account
+from promptopt.text import counted
+from promptopt.types import Room
+
+PLANNED = 0.8
+"""Share of what is left that a further search plans for: its prompts are longer than those of the first. Ours."""
+
+
+def search_on(run: Run, account: Account, optimizer: Optimizer) -> None:
+    """Search again from the best, while what is left suffices for a round that is of use.
+
+    A method plans by what replies were taken to be before the first was read. Where they are shorter, its plan ends
+    with much of the cap unspent. A method whose settings say how much it searches ends where they say.
+    """
+    start = run.initial
+    try:
+        while isinstance(optimizer, Planning) and _by_budget(optimizer):
+            room = _room_left(run, account)
+            cells = None if room is None else room.cells()
+            if room is None or cells is None or cells < optimizer.least(room):
+                return
+            # How much is left depends on the cap, which another execution may raise.
+            run.follow_budget()
+            run.warn(
+                f"calls took less than they were taken to: {counted(cells, 'evaluation is', 'evaluations are')} left, "
+                f"and the search goes on from its best prompt so far ({optimizer.plan(room).describe()})"
+            )
+            spent = run.spent.evaluations
+            run.begin_again(next((each.prompt for each in run.ranked()), start), room)
+            optimizer.optimize(run)
+            if run.spent.evaluations == spent:
+                return
+    finally:
+        run.initial = start
+
+
+def _by_budget(optimizer: Optimizer) -> bool:
+    """Whether no setting says how much is searched: those that a plan fills in are None as they are given."""
+    if not is_dataclass(optimizer):
+        return False
+    settings = {each.name: (each.default, getattr(optimizer, each.name)) for each in fields(optimizer)}
+    planned = all(default is not None or given is None for default, given in settings.values())
+    default, preset = settings.get("preset", ("", ""))
+    return planned and preset == default
+
+
+def _room_left(run: Run, account: Account) -> Room | None:
+    """What is left to the search; None where neither tokens nor dollars are capped or the first cells are missing."""
+    limits, used, raised = account.limits, account.capped, account.raised
+    if raised is None or limits == raised.sure or not run.spent.evaluations:
+        return None
+    cells: list[float] = []
+    # Before the dearest call of the proposer may no longer go out.
+    tokens, usd = account.dearest("proposer")
+    # By all that the search took: a cell brings calls of the proposer with it.
+    if limits.tokens is not None and raised.most.tokens is not None:
+        left = min(limits.tokens, raised.most.tokens - tokens) - used.tokens
+        cells.append(PLANNED * run.spent.evaluations * left / max(1, used.tokens))
+    if limits.usd is not None and raised.most.usd is not None and used.usd:
+        left = min(limits.usd, raised.most.usd - usd) - used.usd
+        cells.append(PLANNED * run.spent.evaluations * left / used.usd)
+    if limits.evaluations is not None:
+        cells.append(limits.evaluations - used.evaluations)
+    calls = None if limits.calls is None else max(0, limits.calls - used.calls)
+    return replace(run.room, evaluations=max(0, int(min(cells))), calls=calls) if cells else None
