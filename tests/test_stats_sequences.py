@@ -57,21 +57,32 @@ def test_a_share_that_was_never_seen_is_not_ruled_out_at_once() -> None:
     assert of([0.0] * 20, 0.1).interval[0] < -0.05 < of([0.0] * 120, 0.1).interval[0]
 
 
+def _width(items: int) -> float:
+    """Half the 95 % interval, in spreads."""
+    q = (-2 * math.log(0.05) + math.log(1 - 2 * math.log(0.05))) / TUNED
+    return math.sqrt(2 * (items * q + 1) / (items**2 * q) * math.log(math.sqrt(items * q + 1) / 0.05))
+
+
 def test_the_sequence_by_hand() -> None:
     differences = [0.3, -0.1, 0.2, 0.0] * 25
     mean = 0.1
     spread = math.sqrt((25 * (0.04 + 0.04 + 0.01 + 0.01) + IMAGINED) / (100 + IMAGINED))
-    q = (-2 * math.log(0.05) + math.log(1 - 2 * math.log(0.05))) / TUNED
-    width = math.sqrt(2 * (100 * q + 1) / (100**2 * q) * math.log(math.sqrt(100 * q + 1) / 0.05))
+    width = _width(100)
     found = of(differences)
     assert found.test == SEQUENCE
     assert found.interval == pytest.approx((mean - spread * width, mean + spread * width))
-    # p is the level at which zero is just left out.
-    at = of(differences, found.p_value)
-    assert at.p_value == found.p_value
-    for factor, out in ((1.02, True), (0.98, False)):
-        gain = of([each * factor for each in [0.25] * 100])
-        assert (gain.p_value < 0.05) == (gain.interval[0] > 0.0) or out is None
+    # p is below 0.05 just where zero is left out. All items are alike: the imagined ones alone spread.
+    edge = math.sqrt(IMAGINED / (100 + IMAGINED)) * width
+    for factor, out in ((1.001, True), (0.999, False)):
+        gain = of([edge * factor] * 100)
+        assert (gain.p_value < 0.05, gain.interval[0] > 0.0) == (out, out)
+
+
+@pytest.mark.parametrize("differences", [[1.0] * 9 + [-1.0] * 2 + [0.0] * 20, [0.3, -0.1, 0.2, 0.0] * 25])
+def test_the_interval_that_is_shown_is_the_95_percent_one_whatever_the_level(differences: list[float]) -> None:
+    strict, plain = of(differences, 0.01), of(differences)
+    assert strict.ci95 == plain.ci95 == plain.interval
+    assert strict.interval[0] < strict.ci95[0] < strict.ci95[1] < strict.interval[1]
 
 
 def test_groups_are_the_items() -> None:
@@ -79,6 +90,16 @@ def test_groups_are_the_items() -> None:
     chats = of(differences, groups=groups)
     assert (chats.n, chats.units) == (40, 4)
     assert chats.p_value == of([1.0] * 4).p_value > 0.05
+    # Of two turns each, beside as many of one: what they count is four thirds.
+    sizes = [f"two {at // 2}" for at in range(40)] + [f"one {at}" for at in range(20)]
+    uneven = of([1.0] * 40 + [0.0] * 20, groups=sizes)
+    alike = of([1.0] * 20 + [0.0] * 20)
+    assert (uneven.test, uneven.p_value, uneven.units) == (BET, alike.p_value, 40)
+    assert uneven.interval[0] == pytest.approx(alike.interval[0] * 4 / 3)
+    # An imagined one, too, is as bad as the largest can be.
+    graded = of([0.5] * 40 + [0.0] * 20, groups=sizes)
+    apart = math.sqrt((40 * (1 / 3) ** 2 + IMAGINED * (4 / 3) ** 2) / (40 + IMAGINED))
+    assert graded.interval[1] - graded.mean == pytest.approx(apart * _width(40))
     mixed = of([1.0] * 10 + [-1.0], groups=["a"] * 10 + ["b"], weigh="conversation")
     assert (mixed.mean, mixed.units) == (0.0, 2)
     with pytest.raises(ConfigError):
