@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -15,8 +14,9 @@ from pathlib import PurePath
 from typing import Any, cast
 
 from promptopt.errors import ConfigError
+from promptopt.evaluators.metrics import source_digest
 from promptopt.protocols import Optimizer
-from promptopt.types import canonical, digest
+from promptopt.types import canonical
 
 
 def bind_optimizer(optimizer: str | Optimizer) -> Optimizer:
@@ -77,7 +77,7 @@ def identity_of(value: object, name: str = "the method") -> Any:
         return {"is": "partial", **{each: identity_of(item, f"{name}.{each}") for each, item in held.items()}}
     if callable(value) and hasattr(value, "__qualname__"):
         # A function whose code changes is another one, though its name stays.
-        return {"is": _path(cast("type", value)), "source": _source_digest(cast("Callable[..., object]", value))}
+        return {"is": _path(cast("type", value)), "source": source_digest(value)}
     try:
         attributes = vars(value)
     except TypeError as cause:
@@ -94,14 +94,6 @@ def identity_of(value: object, name: str = "the method") -> Any:
 def _path(kind: type) -> str:
     # By its place: a method that moves to another module is another one, whose runs begin anew.
     return f"{kind.__module__}:{kind.__qualname__}"
-
-
-def _source_digest(function: Callable[..., object]) -> str:
-    try:
-        return digest(inspect.getsource(function))
-    except (OSError, TypeError):
-        # Typed into a session: Python keeps no source of it, so a change of it is another run only by its name.
-        return ""
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import Any, cast
 from promptopt.dspy.demos import demos_as_text, fields_as_lines, is_complete, show
 from promptopt.dspy.lm import HANDLE, inside, route_of
 from promptopt.dspy.metric import Metric, judged
-from promptopt.dspy.source import call_form, own_classes, source_text
+from promptopt.dspy.source import call_form, own_classes, settings_of, source_identity, source_text
 from promptopt.dspy.strays import Strays
 from promptopt.dspy.untyped import LM, Gold, Module, dspy
 from promptopt.errors import ConfigError
@@ -94,19 +94,20 @@ class DspyProgram:
         return module
 
     def fingerprint(self) -> str:
-        """A digest of the module: its classes with their source, its predictors with all they hold, and the metric.
+        """A digest of the module: its classes with their source, what it and its predictors hold, tools, the metric.
 
         What the metric and the module call in turn, other than modules in it, is not looked at.
         """
         lms = [None if each.lm is None else route_of(each.lm) for _, each in self.student.named_predictors()]
-        inner = [_source_identity(kind) for kind in own_classes(self.student) if kind is not type(self.student)]
+        inner = [source_identity(kind) for kind in own_classes(self.student) if kind is not type(self.student)]
         made_of = [
-            _source_identity(type(self.student)),
+            source_identity(type(self.student)),
             predictors_as_json(self.student),
             lms,
-            _source_identity(self.metric),
+            source_identity(self.metric),
         ]
-        return digest([*made_of, inner] if inner else made_of)
+        settings = settings_of(self.student)
+        return digest([*made_of, *([inner] if inner else []), *([{"settings": settings}] if settings else [])])
 
     def program_text(self) -> ProgramText:
         """The module's own source, and by part the form of the predictor whose instructions it is."""
@@ -283,12 +284,3 @@ def named_calls(predictors: Sequence[tuple[str, Any]], records: Sequence[Any]) -
 
 def _prediction_fields(prediction: Any) -> dict[str, Any]:
     return dict(prediction.items()) if isinstance(prediction, dspy.Example) else {"output": prediction}
-
-
-def _source_identity(thing: Any) -> str:
-    named: Any = thing if hasattr(thing, "__qualname__") else cast("Any", type(thing))
-    try:
-        source = inspect.getsource(named)
-    except (OSError, TypeError):
-        source = ""
-    return f"{getattr(named, '__module__', '')}:{named.__qualname__}:{digest(source)}"

@@ -28,6 +28,7 @@ from promptopt.reports.progress import progress
 from promptopt.run.budget import Budget
 from promptopt.run.events import Event, Warned
 from promptopt.store.runs import Store
+from promptopt.tasks.task import Task
 from promptopt.text import counted
 
 AS_SET = ("max_tokens", "temperature")
@@ -170,25 +171,31 @@ class PromptOpt(Teleprompter):
         # Before anything is asked: how the data are divided is what a user may want otherwise.
         _warn_at_caller(said)
         told = list(said)
-        task = _model(self.model if lm is None else lm, others, bound.program.strays.lms)
-        with _watched(told) as session:
-            result = optimize(
-                bound.task,
-                self.method,
-                model=Models(
-                    task, proposer=_model(self.proposer, own=AS_SET[:1]), teacher=_model(teaching, own=AS_SET)
-                ),
-                budget=self.budget,
-                seed=self.seed,
-                store=self.store,
-                session=session,
-            )
+        models = Models(
+            _model(self.model if lm is None else lm, others, bound.program.strays.lms),
+            proposer=_model(self.proposer, own=AS_SET[:1]),
+            teacher=_model(teaching, own=AS_SET),
+        )
+        result = self._searched(bound.task, models, told)
         after = _unscored(result, len(bound.task.test))
         # What was said of the task before the search stands in the result too.
         _warn_at_caller([*(each for each in result.warnings if each not in told), *after, *_stopped(result)])
         best = bound.configured(result.best.prompt)
         best.promptopt = Outcome(result, (*said, *after))
         return best
+
+    def _searched(self, task: Task, models: Models, told: list[str]) -> Result:
+        """What the search ends in; `told` grows by what it says meanwhile."""
+        with _watched(told) as session:
+            return optimize(
+                task,
+                self.method,
+                model=models,
+                budget=self.budget,
+                seed=self.seed,
+                store=self.store,
+                session=session,
+            )
 
     def _lm(self, student: Module) -> LM:
         """What the program asks: the LM given, else what DSPy is configured with, else what a predictor has."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from types import CodeType
 from typing import Any, cast
 
 from promptopt.arguments import takes
@@ -138,7 +139,6 @@ def function_identity(function: str | Callable[..., Any]) -> Any:
         )
     import dataclasses
     import functools
-    import inspect
 
     if isinstance(function, functools.partial):
         wrapped: Any = function.func
@@ -147,15 +147,37 @@ def function_identity(function: str | Callable[..., Any]) -> Any:
             "bound": _described_value((function.args, sorted(function.keywords.items()))),
         }
     named: Any = function if hasattr(function, "__qualname__") else type(function)
-    try:
-        source = digest(inspect.getsource(named))
-    except (OSError, TypeError):
-        source = ""  # typed into a console, or written in C
+    source = source_digest(named)
     closure = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
     plain = [value for value in closure if isinstance(value, str | int | float | bool)]
     fields = _dataclass_fields(function) if dataclasses.is_dataclass(function) else ""
     name = f"{getattr(named, '__module__', 'builtins')}:{named.__qualname__}"
     return {"name": name, "source": source, "closure": plain, "fields": fields}
+
+
+def source_digest(named: Any) -> str:
+    """A digest of the source of a function or a class; of its code, where it was typed in; empty for what is in C."""
+    import inspect
+
+    try:
+        return digest(inspect.getsource(named))
+    except (OSError, TypeError):
+        held = list(vars(named).values()) if inspect.isclass(named) else [inspect.unwrap(named)]
+        codes = [each.__code__ for each in held if inspect.isfunction(each)]
+        return digest([_code_as_json(each) for each in codes]) if codes else ""
+
+
+def _code_as_json(code: CodeType) -> list[Any]:
+    constants = [
+        _code_as_json(each)
+        if isinstance(each, CodeType)
+        # In an order of its own: that of a set of texts is another one in each process.
+        else sorted(map(repr, cast("frozenset[object]", each)))
+        if isinstance(each, frozenset)
+        else repr(each)
+        for each in code.co_consts
+    ]
+    return [code.co_code.hex(), list(code.co_names), list(code.co_varnames), constants]
 
 
 def _dataclass_fields(value: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -155,4 +156,29 @@ def test_a_function_that_a_metric_is_given_is_described_and_not_where_it_lies() 
         assert described != metrics.function_identity(partial(metrics.resolve, by=two))
     assert metrics.function_identity(partial(metrics.resolve, by=3))["bound"] == "((), [('by', 3)])", (
         "the key that it always had"
+    )
+
+
+def test_a_metric_that_was_typed_in_is_told_by_its_code() -> None:
+    def typed(text: str) -> object:
+        made: dict[str, Any] = {}
+        exec(f"def metric(answer, example):\n    return float({text})", made)
+        return metrics.function_identity(made["metric"])
+
+    assert typed("answer in {'a', 'b', 'c'}") == typed("answer in {'a', 'b', 'c'}")
+    assert (
+        len(
+            {
+                str(typed(each))
+                for each in (
+                    "answer == 'a'",
+                    "answer == 'b'",
+                    "(lambda x: 1)(answer)",
+                    "(lambda x: 2)(answer)",
+                    "answer.a",
+                    "answer.b",
+                )
+            }
+        )
+        == 6
     )

@@ -112,6 +112,57 @@ def test_another_source_of_a_module_within_is_another_program(tmp_path: Path, mo
     assert bound(first).program.fingerprint() != bound(other).program.fingerprint()
 
 
+class Tries(dspy.Module):
+    def __init__(self, times: int = 1, tags: tuple[str, ...] = (), **settings: object) -> None:
+        super().__init__()
+        self.times, self.tags, self.kept = times, {"tags": list(tags)}, object()
+        self.answer = dspy.Predict("question -> answer", **settings)
+
+
+def looks(query: str) -> str:
+    return query
+
+
+def finds(query: str) -> str:
+    return query.upper()
+
+
+def acts(tool: Any, most: int = 5) -> Any:
+    return dspy.ReAct("question -> answer", tools=[dspy.Tool(tool, name="find")], max_iters=most)
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (Tries(), Tries(2)),
+        (Tries(tags=("a",)), Tries(tags=("b",))),
+        (Tries(), Tries(temperature=0.7)),
+        (acts(looks), acts(looks, 6)),
+        (acts(looks), acts(finds)),
+    ],
+)
+def test_what_a_module_holds_tells_one_program_from_another(first: Any, other: Any) -> None:
+    assert bound(first).program.fingerprint() == bound(first.deepcopy()).program.fingerprint()
+    assert bound(first).program.fingerprint() != bound(other).program.fingerprint()
+
+
+def test_the_same_module_is_the_same_program_however_often_it_is_made() -> None:
+    assert bound(Tries()).program.fingerprint() == bound(Tries()).program.fingerprint()
+
+
+@pytest.mark.parametrize("name", ["__main__", "nowhere"])
+def test_a_class_that_was_typed_in_is_told_by_its_code(name: str) -> None:
+    def typed(text: str) -> Any:
+        made: dict[str, Any] = {"dspy": dspy, "__name__": name}
+        lines = ["class Typed(dspy.Module):", "  def __init__(self):", "    super().__init__()"]
+        lines += ["    self.answer = dspy.Predict('question -> answer')", "  def forward(self, question):"]
+        exec("\n".join([*lines, f"    return self.answer(question={text})"]), made)
+        return bound(made["Typed"]()).program.fingerprint()
+
+    assert typed("question") == typed("question")
+    assert typed("question") != typed("question.upper()")
+
+
 @pytest.mark.slow
 def test_a_proposer_is_shown_the_source_and_what_the_predictor_is_given(tmp_path: Path) -> None:
     class Writes(Engine):
