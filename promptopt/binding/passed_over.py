@@ -19,7 +19,7 @@ _IN_WORDS = {
     "rubric": "the criteria of a rubric", "checklist": "the items of a checklist", "versus": "the criteria of versus",
     "panel": "what a panel is", "weights": "the weights of a mix", "clauses": "clauses",
 }  # fmt: skip
-_SHARED = frozenset({"reference", "max_tokens"})
+_OF_ALL = frozenset({"reference", "max_tokens"})
 """Settings of every judge, whichever way it is asked."""
 _OWN_PARTS: Mapping[str, frozenset[str]] = {
     "rubric": frozenset({"rubric"}), "checklist": frozenset({"checklist"}), "versus": frozenset({"versus", "rubric"}),
@@ -70,7 +70,7 @@ def _says(table: Mapping[str, Any], part: str) -> bool:
     if part == "versus":
         # Criteria of the judge are those of versus too, and are told of as such.
         return held.get("criteria") != table.get("rubric", {}).get("criteria")
-    return not _SHARED.issuperset(held)
+    return not _OF_ALL.issuperset(held)
 
 
 def _asked_by(evaluator: Evaluator) -> frozenset[str]:

@@ -26,7 +26,7 @@ def cut_to_shares(splits: Sequence[tuple[Example, ...]], shares: Sequence[float]
 
     As many conversations, where each of these counts once.
     """
-    ends = [_ends(split, weigh) for split in splits]
+    ends = [_unit_ends(split, weigh) for split in splits]
     unit = min(len(own) / share for own, share in zip(ends, shares, strict=True))
     # One of them at least: with none a task would be left out in silence.
     counts = [max(1, int(unit * share)) for share in shares]
@@ -43,7 +43,7 @@ def cut_to_shares(splits: Sequence[tuple[Example, ...]], shares: Sequence[float]
     return tuple(kept[number][place] for _, number, place in places)
 
 
-def _ends(split: Sequence[Example], weigh: Weigh) -> list[int]:
+def _unit_ends(split: Sequence[Example], weigh: Weigh) -> list[int]:
     """How far a split reaches with its first one, two, and so on of what counts once."""
     if weigh == "turn":
         return list(range(1, len(split) + 1))

@@ -34,13 +34,13 @@ def as_measured(
     factor = evaluations * measured / calls
     found = within_dollars([times(role, factor) if role.role in SCORING else role for role in roles], budget.usd)
     if spread is not None:
-        grown = (_tokens(found) or 1) / (_tokens(roles) or 1)
+        grown = (_tokens_of_roles(found) or 1) / (_tokens_of_roles(roles) or 1)
         short, long = (round(grown * tokens) for tokens in spread.tokens)
         spread = ForecastRange(spread.evaluations, (short, long))
     return found, evaluations, spread
 
 
-def _tokens(roles: Sequence[RoleForecast]) -> int | None:
+def _tokens_of_roles(roles: Sequence[RoleForecast]) -> int | None:
     return sum_known([count for role in roles for count in (role.prompt_tokens, role.completion_tokens)])
 
 

@@ -24,7 +24,7 @@ _GOOD, _IDLE = ("facts", "order", "cause", "scope", "tone"), ("dates", "names", 
 """What helps, and what hurts a little: were all of it good, a longer prompt would always be a better one."""
 ADDED_WORDS = (*_GOOD, *_IDLE)
 """What stands behind a verb of `VERBS` in the clauses that a proposer adds."""
-_FIELD = re.compile(r"`\[\[ ## (\w+) ## \]\]`")
+_DSPY_FIELD = re.compile(r"`\[\[ ## (\w+) ## \]\]`")
 """A field that DSPy asks a model for, in the form of its `ChatAdapter`."""
 _COMPLETED = "completed"
 """What DSPy has a reply end in."""
@@ -46,7 +46,7 @@ def _last_input(example: Example) -> str:
 
 def in_fields(text: str, said: str) -> str:
     """The reply, in the fields that a request of DSPy's asks for: a program reads no other. Else as it is."""
-    fields = [name for name in dict.fromkeys(_FIELD.findall(text)) if name != _COMPLETED]
+    fields = [name for name in dict.fromkeys(_DSPY_FIELD.findall(text)) if name != _COMPLETED]
     values = [_WORKING] * (len(fields) - 1) + [said]
     told = [f"[[ ## {name} ## ]]\n{value}" for name, value in zip(fields, values, strict=False)]
     return "\n\n".join([*told, f"[[ ## {_COMPLETED} ## ]]"]) if fields else said

@@ -186,7 +186,7 @@ class PromptOpt(Teleprompter):
 
     def _searched(self, task: Task, models: Models, told: list[str]) -> Result:
         """What the search ends in; `told` grows by what it says meanwhile."""
-        with _watched(told) as session:
+        with _told_session(told) as session:
             return optimize(
                 task,
                 self.method,
@@ -210,7 +210,7 @@ class PromptOpt(Teleprompter):
 
 
 @contextmanager
-def _watched(told: list[str]) -> Generator[Session]:
+def _told_session(told: list[str]) -> Generator[Session]:
     """One that warns as soon as there is something to warn of, what is in `told` apart, and shows how far a run is."""
     shown = progress()
 

@@ -52,7 +52,7 @@ def named_answers(
             if (
                 len(heard) > 1
                 and heard not in ignored
-                and (heard in holders or f" {heard} " in said or _number(answer) in numbers)
+                and (heard in holders or f" {heard} " in said or _number_said(answer) in numbers)
             ):
                 holders.setdefault(heard, []).append(example)
                 written.setdefault(heard, " ".join(answer.split()))
@@ -67,11 +67,11 @@ def named_answers(
 
 def _heard(answer: str) -> str:
     """What two answers are one by: their number, or their words."""
-    number = _number(answer)
+    number = _number_said(answer)
     return " ".join(spoken_words(answer)) if number is None else str(number)
 
 
-def _number(answer: str) -> Fraction | None:
+def _number_said(answer: str) -> Fraction | None:
     """The number that an answer is, where it is nothing else."""
     if not all(word.isdigit() for word in spoken_words(answer)):
         return None

@@ -22,7 +22,7 @@ def check_unfinished(looks: Looks, pair: str, rule: Rule, examples: Sequence[Exa
     looked at again, with the same ones or fewer. StoreError where the store cannot be read.
     """
     for earlier in ("fixed", "sequential"):
-        shared = looks.ahead(_marks(pair, earlier, examples)).shared
+        shared = looks.ahead(_pair_marks(pair, earlier, examples)).shared
         if not shared:
             continue
         of = f"{shared} of these examples" if shared < len(examples) else "these examples"
@@ -41,10 +41,10 @@ def check_unfinished(looks: Looks, pair: str, rule: Rule, examples: Sequence[Exa
 
 def enter_finished(looks: Looks, pair: str, rule: Rule, examples: Sequence[Example]) -> None:
     """Enter a test that is over. It counts as no look at its examples, which is entered apart. Raises StoreError."""
-    marks = _marks(pair, rule, examples)
+    marks = _pair_marks(pair, rule, examples)
     looks.enter(digest(["finished", *sorted(marks)]), marks)
 
 
-def _marks(pair: str, rule: Rule, examples: Sequence[Example]) -> list[str]:
+def _pair_marks(pair: str, rule: Rule, examples: Sequence[Example]) -> list[str]:
     # No key of an example: what is marked here is shared by tests of one pair alone.
     return [digest(["finished", pair, rule, key]) for key in example_keys(examples)]

@@ -122,7 +122,7 @@ def _without_numbers(report: Report) -> str:
     start, best = report["start"], report["best"]
     on = f"on {words.count(best['test']['n'])} sealed test items"
     if _all_useless(report):
-        if why := _failure(report):
+        if why := _program_failure(report):
             return (
                 f"No verdict on any prompt: {FAILED}{why}, as on most of {words.count(best['test']['n'])} sealed test "
                 f"items. That is no fault of a prompt: mend the program on one example before a search is paid for."
@@ -166,7 +166,7 @@ def _all_useless(report: Report) -> bool:
     return all(each is not None and _useless(each) >= each["n"] for each in sides)
 
 
-def _failure(report: Report) -> str:
+def _program_failure(report: Report) -> str:
     """Why the program failed under the start, where it did so on most test items; empty otherwise."""
     said = [str(item["start"]["feedback"]) for item in report.get("items", ()) if not item["start"]["parsed"]]
     failed = [feedback.removeprefix(FAILED) for feedback in said if feedback.startswith(FAILED)]

@@ -74,7 +74,7 @@ class Slices:
             if new:
                 read, written = _most(call)
                 written = max(written, self._longest.get(role, 0))
-                cost = 0.0 if price is None else _cost(price, read, written)
+                cost = 0.0 if price is None else _call_usd(price, read, written)
                 dearest = max(dearest[0], read + written), max(dearest[1], cost)
                 tokens, usd = tokens + read + written, usd + cost
             if (limits.tokens is not None and tokens > limits.tokens) or (limits.usd is not None and usd > limits.usd):
@@ -87,13 +87,13 @@ class Slices:
         """Whether a call alone may pass the cap."""
         read, written = _most(call)
         written = max(written, self._longest.get(role, 0))
-        usd = 0.0 if price is None or used.usd is None else used.usd + _cost(price, read, written)
+        usd = 0.0 if price is None or used.usd is None else used.usd + _call_usd(price, read, written)
         return (limits.tokens is not None and used.tokens + read + written > limits.tokens) or (
             limits.usd is not None and usd > limits.usd
         )
 
 
-def _cost(price: Price, read: float, written: float) -> float:
+def _call_usd(price: Price, read: float, written: float) -> float:
     return read * price.prompt_usd + written * price.completion_usd
 
 

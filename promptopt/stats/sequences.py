@@ -87,7 +87,7 @@ def running_gain(
     else:
         farthest = reach if math.isfinite(reach) else reach_of(differences, [*before, *after], len(units))
         ends = [_around(units, largest * farthest, level) for level in (ALPHA, alpha)]
-        p_value, test = _chance(units, largest * farthest), SEQUENCE
+        p_value, test = _level_at_zero(units, largest * farthest), SEQUENCE
     return Gain(
         mean=mean,
         ci95=clipped(ends[0], reach),
@@ -155,7 +155,7 @@ def _around(units: Sequence[float], reach: float, alpha: float) -> tuple[float, 
     return (mean - spread * width, mean + spread * width)
 
 
-def _chance(units: Sequence[float], reach: float) -> float:
+def _level_at_zero(units: Sequence[float], reach: float) -> float:
     """The level at which the sequence tuned for ALPHA just holds zero: an inversion of `_around` there."""
     if math.isinf(reach):
         return 1.0
