@@ -10,6 +10,7 @@ from promptopt.operators.nothing_there import refuse_empty
 from promptopt.optimizers.promptquine.genes import slots_of
 from promptopt.run import Run
 from promptopt.tasks.inline import in_context, mentions
+from promptopt.text import Pattern
 from promptopt.types import Example, Prompt, Proposal
 
 
@@ -28,7 +29,9 @@ def start_with(run: Run, shots: int) -> Start:
     empty.
     """
     start = _with_demonstrations(run, shots)
-    refuse_empty([start.prompt[run.task.editable]], "drops words of")
+    begun, shown = run.initial[run.task.editable], start.prompt[run.task.editable]
+    # An input alone is a prompt, from which nothing can be dropped.
+    refuse_empty([begun, *Pattern(shown, slots_of(run.train[0])).pieces[::2]], "drops words of")
     return start
 
 
