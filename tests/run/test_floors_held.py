@@ -121,6 +121,22 @@ def test_the_start_is_scored_on_what_a_candidate_is_and_where_no_floors_are_aske
     assert mean.told[BOTH]["evaluations"] == 40
 
 
+class OnItsOwn(Shown):
+    """Scores each candidate on an example of its own."""
+
+    def optimize(self, run: Run) -> None:
+        prompts = run.admit([Proposal(run.initial.replace("instruction", text)) for text in self.texts])
+        run.evaluate_each(list(zip(prompts, run.train, strict=False)))
+        self.told["evaluations"] = run.spent.evaluations
+
+
+@pytest.mark.parametrize(("objective", "each"), [("floors", 2), ("mean", 1)])
+def test_so_it_is_where_each_candidate_has_an_example_of_its_own(tmp_path: Path, objective: str, each: int) -> None:
+    method = OnItsOwn(GAINS_B, BOTH)
+    searched(method, suite(objective), tmp_path)
+    assert method.told["evaluations"] == 2 * each
+
+
 def test_a_start_is_worth_its_mean_and_weights_count(tmp_path: Path) -> None:
     whole = suite(weights=(2, 1))
     method = Shown(BOTH, few=30)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.duplicates import check_disjoint, same_input, without_duplicates
-from promptopt.tasks.splits import Pool, Splits, cut
+from promptopt.tasks.splits import Pool, Splits, _common_target, cut  # pyright: ignore[reportPrivateUsage]
 from promptopt.types import Example
 
 ROWS = tuple(Example.of("yes" if number % 4 else "no", text=f"row {number}") for number in range(400))
@@ -270,3 +270,11 @@ def test_a_long_group_is_drawn_as_seldom_as_a_short_one(stratify: bool) -> None:
     firsts = [cut(Pool(rows), Splits(seed=seed), stratify=stratify).test[0].group for seed in range(300)]
     # One of ten groups, though it has four fifths of the rows.
     assert 10 <= firsts.count("long") <= 55
+
+
+def test_a_mixed_group_goes_by_what_most_of_it_has_and_of_equals_by_the_first_name() -> None:
+    def unit(*targets: str) -> list[Example]:
+        return [Example.of(target, text=f"{at}") for at, target in enumerate(targets)]
+
+    assert _common_target(unit("a", "b", "b")) == "b"
+    assert _common_target(unit("b", "a")) == _common_target(unit("a", "b")) == "a"
