@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
+from promptopt.binding.plan import too_little
 from promptopt.binding.session import Session
 from promptopt.cli.run_words import opening_lines
 from promptopt.models.scripted import Scripted
@@ -96,6 +97,15 @@ def test_too_little_room_is_said_before_anything_is_spent(tmp_path: Path) -> Non
     warned = conduct(tmp_path, Planner(), Budget(evaluations=100)).warnings
     assert any("`planner` needs about 100" in said and "`random` or `auto`" in said for said in warned)
     assert not any("needs about" in said for said in conduct(tmp_path, Planner(), Budget(evaluations=400)).warnings)
+
+
+@pytest.mark.parametrize(
+    ("cells", "instead"),
+    [(20, "allow more"), (35, "allow more, or `auto` makes more of 35"), (45, "`random` or `auto` make more of 45")],
+)
+def test_only_methods_that_have_a_useful_round_there_are_recommended(cells: int, instead: str) -> None:
+    room = Room(cells, None, 1, 60, 40)
+    assert too_little(Planner(), room).endswith(instead)
 
 
 @pytest.mark.parametrize(

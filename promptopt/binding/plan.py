@@ -9,6 +9,7 @@ from promptopt.binding.identity import method_name
 from promptopt.models.prices import Price
 from promptopt.outcome.criterion import Criterion
 from promptopt.protocols import Evaluator, Optimizer, Planning, Role, Task
+from promptopt.registry import load
 from promptopt.run.budget import Allocation, Budget, allocate
 from promptopt.run.floors import goes_by_floors
 from promptopt.run.reserve import Reserve
@@ -117,13 +118,19 @@ def too_little(optimizer: Optimizer, room: Room) -> str:
     least, method = optimizer.least(room), method_name(optimizer)
     if cells >= least:
         return ""
-    others = [f"`{name}`" for name in ("random", "auto") if name != method]
-    instead = f"{' or '.join(others)} {'make' if len(others) > 1 else 'makes'} more of {cells:,}"
+    others = [f"`{name}`" for name in ("random", "auto") if name != method and _of_use(name, room, cells)]
+    instead = f", or {' or '.join(others)} {'make' if len(others) > 1 else 'makes'} more of {cells:,}" if others else ""
     return (
         f"{counted(cells, 'evaluation is', 'evaluations are')} left to the search "
         f"({optimizer.plan(room).describe()}); `{method}` needs about "
-        f"{least:,} for a round that is of use; allow more, or {instead}"
+        f"{least:,} for a round that is of use; allow more{instead}"
     )
+
+
+def _of_use(name: str, room: Room, cells: int) -> bool:
+    # Two methods that both need more must not send their users to each other.
+    method = load("optimizers", name)()
+    return isinstance(method, Planning) and cells >= method.least(room)
 
 
 def search_planned(optimizer: Optimizer, room: Room) -> str:
