@@ -50,9 +50,10 @@ def settings_of(student: Module) -> list[Any]:
     """
     found: list[Any] = []
     for name, each in student.named_sub_modules():
+        own = cast("dict[str, Any]", vars(each))
         held: dict[str, Any] = {
             key: repr(value)
-            for key, value in sorted(vars(each).items())
+            for key, value in sorted(own.items())
             if key not in _NOT_SETTINGS and not key.startswith("_") and _is_plain(value) and value not in ({}, [], None)
         }
         tools: Any = getattr(each, "tools", None)

@@ -60,7 +60,7 @@ def is_slip(cause: BaseException) -> bool:
         return False
     if isinstance(cause, AttributeError):
         # What a reply was read as may lack something: a list where an object was expected, None where nothing matched.
-        return cause.obj is not None and type(cast("object", cause.obj)).__module__ != "builtins"
+        return cause.obj is not None and type(cause.obj).__module__ != "builtins"
     if isinstance(cause, TypeError):
         return " argument" in str(cause)
     return isinstance(cause, NameError | ImportError | NotImplementedError | SyntaxError)
