@@ -87,8 +87,7 @@ def check(
             from promptopt.cli.dry_runs import forecast_check
 
             asked = to_score(laid_out, same=old == new)
-            show_forecast(forecast_check(config, asked, (old, new), sequential=bars.sequential), as_json=json)
-            return
+            return show_forecast(forecast_check(config, asked, (old, new), sequential=bars.sequential), as_json=json)
         checked = check_prompt(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
         outcome = overall(checked.decisions)
         code = _code(outcome, let_pass=let_pass)
@@ -202,9 +201,14 @@ def _the_one(option: str, given: Sequence[str]) -> str:
 
 def _check_stops(config: RunConfig, task: Task, bars: Bars) -> None:
     """Raise ConfigError for a sequential test that nothing could end."""
-    from promptopt.cli.request import asks_judge_of_all
+    from promptopt.binding.evaluator import bind_evaluator
+    from promptopt.cli.request import asks_judge, evaluator_of
+    from promptopt.outcome.criterion import unjudged_tasks
 
-    if bars.sequential and not bars.accept_judge and asks_judge_of_all(config, task):
+    if not bars.sequential or bars.accept_judge or not asks_judge(config, task):
+        return
+    # Of several tasks, one that goes by its metric may be worse, which ends it.
+    if not unjudged_tasks(bind_evaluator(evaluator_of(config, task), task)):
         raise ConfigError(
             "--sequential stops once it is decided, and a judge's word decides nothing; let it with --accept-judge, or "
             "leave --sequential out"

@@ -226,14 +226,6 @@ def asks_judge(config: RunConfig, task: Task) -> bool:
     return isinstance(guide, Simulating) or (isinstance(guide, Judging) and len(guide.judges) > 0)
 
 
-def asks_judge_of_all(config: RunConfig, task: Task) -> bool:
-    """Whether it asks a judge of all examples: of several tasks, none goes by a metric of its own."""
-    from promptopt.binding.evaluator import bind_evaluator
-    from promptopt.outcome.criterion import unjudged_tasks
-
-    return asks_judge(config, task) and not unjudged_tasks(bind_evaluator(evaluator_of(config, task), task))
-
-
 def of_scoring(config: RunConfig) -> RunConfig:
     """The options of scoring after a search: the caps are those of the search, and its settings are no evaluator's."""
     own = {name: value for name, value in config.settings.items() if name.startswith(_EVALUATOR)}
