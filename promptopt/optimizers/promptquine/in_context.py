@@ -25,13 +25,12 @@ class Start:
 def start_with(run: Run, shots: int) -> Start:
     """X: the start prompt with `shots` demonstrations of every class, or in all where the task has no labels.
 
-    Where none can be shown X is the start prompt itself, and the user is told why. Raises ConfigError where that is
-    empty.
+    Where none can be shown X is the start prompt itself, and the user is told why. Raises ConfigError where that has
+    nothing but inputs in it.
     """
     start = _with_demonstrations(run, shots)
-    begun, shown = run.initial[run.task.editable], start.prompt[run.task.editable]
-    # An input alone is a prompt, from which nothing can be dropped.
-    refuse_empty([begun, *Pattern(shown, slots_of(run.train[0])).pieces[::2]], "drops words of")
+    # Inputs are never dropped.
+    refuse_empty(Pattern(start.prompt[run.task.editable], slots_of(run.train[0])).pieces[::2], "drops words of")
     return start
 
 

@@ -177,11 +177,9 @@ def test_the_cap_is_never_passed(tmp_path: Path, optimizer: PromptQuine, most: i
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["generational", "steady-state", "random"])
-@pytest.mark.parametrize("text", ["{question}", "a {question}", "a b c {question}", "{question} a b"])
+@pytest.mark.parametrize("text", ["a {question}", "a b c {question}", "{question} a b"])
 def test_it_ends_where_nothing_can_be_dropped(tmp_path: Path, variant, text: str) -> None:
     layout = Layout("text", text=f"{{instruction}}{'x' * 3}", demo="{question} {target}")
-    if text == "{question}":
-        layout = Layout("text", text="{instruction}")
     optimizer = zero_shot(variant=variant, gene="word", evolve={"shortest": 0.0})
     rows = [Example.of("yes", question=f"question {number}") for number in range(24)]
     task = Task.from_examples(rows, prompt=Prompt.of(text), metric="exact", splits=Splits(4, 10, 10), layout=layout)
@@ -190,6 +188,16 @@ def test_it_ends_where_nothing_can_be_dropped(tmp_path: Path, variant, text: str
     if variant != "random":
         assert any("nothing more could be dropped" in warning for warning in result.warnings)
         assert len(generations(result)) <= 5
+
+
+def test_a_prompt_of_an_input_alone_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    rows = [Example.of("yes", question=f"question {number}") for number in range(24)]
+    layout = Layout("text", text="{instruction}")
+    task = Task.from_examples(rows, prompt="{question}", metric="exact", splits=Splits(4, 10, 10), layout=layout)
+    batches: list[list[Cell]] = []
+    with pytest.raises(ConfigError, match="the prompt is empty, and this method drops words"):
+        search(tmp_path, zero_shot(gene="word"), by_text, batches=batches, task=task)
+    assert not batches
 
 
 @pytest.mark.parametrize("population", [1, 2, 3])

@@ -145,10 +145,9 @@ def test_the_start_is_kept_where_every_deletion_harms(tmp_path: Path) -> None:
     assert tried(result) == 41
 
 
-@pytest.mark.parametrize("text", ["{question}", "a{question}"])
-def test_prompts_of_one_token_end(tmp_path: Path, text: str) -> None:
+def test_a_prompt_of_one_token_ends(tmp_path: Path) -> None:
     rows = [Example.of("yes", question=f"question {number}") for number in range(24)]
-    task = Task.from_examples(rows, prompt=text, metric="exact", splits=Splits(4, 10, 10))
+    task = Task.from_examples(rows, prompt="a{question}", metric="exact", splits=Splits(4, 10, 10))
     result = prune(tmp_path, ZERO, lambda *_: 1.0, task=task)
     assert result.steps[-1].kept[0]["instruction"] == "{question}"
 
