@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from promptopt.api import optimize
+from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.promptquine import reproduction
 from promptopt.optimizers.promptquine.genes import LIGHT, elements_of, prune_lightly
