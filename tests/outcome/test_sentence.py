@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,8 @@ def test_unreadable_replies_are_said_early_and_at_the_end(tmp_path: Path) -> Non
 
 
 def test_a_program_that_failed_everywhere_is_said_by_its_reason_and_not_by_what_replies_lack(tmp_path: Path) -> None:
-    def program(prompt: Prompt, example: Example, ask: object) -> str:
+    def program(prompt: Prompt, example: Example, ask: Callable[[str], Reply]) -> str:
+        ask(prompt["solve"])
         raise ValueError(f"no index for {example['question']}")
 
     task = program_task(
