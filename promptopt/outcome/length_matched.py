@@ -45,7 +45,8 @@ class LengthMatched:
         longer = f"the new replies are {self.longer:.2g} times as long as the old ones"
         alike = f"{self.pairs:,} of the {self.differing:,} pairs of replies that differ are of about one length"
         if self.mean is None or self.ci95 is None:
-            return f"Length: {longer}. Only {alike}: how much of the gain is length cannot be told."
+            few = f"Only {alike}" if self.pairs else f"None{alike[1:]}"
+            return f"Length: {longer}. {few}: how much of the gain is length cannot be told."
         low, high = self.ci95
         return (
             f"Length: {longer}. {alike[0].upper()}{alike[1:]}: there the gain is {self.mean:+.3f} (95 % interval "

@@ -73,3 +73,9 @@ def test_conversations_count_once_where_the_gain_beside_it_does() -> None:
     assert (turns.mean, turns.of_differing) == (pytest.approx(10 / 12), pytest.approx(10 / 12))
     assert (chats.mean, chats.of_differing) == (0.0, 0.0)
     assert chats.pairs == turns.pairs == 12
+
+
+def test_where_no_pair_is_of_one_length_that_is_said() -> None:
+    found = length_matched([pair("yes", "yes, with pleasure", 0.0, 1.0)] * 12)
+    assert found is not None
+    assert "ones. None of the 12 pairs of replies that differ are of about one length: how much" in found.sentence()
