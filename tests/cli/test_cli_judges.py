@@ -147,7 +147,7 @@ def test_a_rubric_that_names_an_answer_is_told_of(
     )
     (workplace / "polite.toml").write_text(told, encoding="utf-8")
     done = invoke("evaluate", "--task", judged_task, "--model", "scripted/task", "--judge", "scripted/judge")
-    assert "names 'please 7', the answer of example" in done.stderr
+    assert "names 'Please, 7', the answer of example" in done.stderr
 
 
 @pytest.mark.slow
