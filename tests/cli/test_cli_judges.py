@@ -209,7 +209,7 @@ def test_a_judges_gain_is_told_on_replies_of_one_length_too(
     assert held["of_differing"] == 0.5
     assert 1.5 < held["longer"] < 2.0
     said = invoke("runs", "show", found["run_id"]).stdout
-    line = f"Only 0 of the {held['differing']} pairs of replies that differ are of about one length"
+    line = f"None of the {held['differing']} pairs of replies that differ are of about one length"
     assert line in said
     base = ("check", "--task", judged_task, "--model", "scripted/task", "--judge", "scripted/judge", "--prompt", BETTER)
     done = invoke(*base, "--train", "20", "--dev", "20", "--test", "40", "--summary", "summary.md")
