@@ -304,10 +304,6 @@ STUDENTS = {
     "cannot be copied": (Uncopyable, "cannot be copied .*cannot pickle a lock"),
     "has no predictor": (Bare, "has no predictors"),
     "is no module": (lambda: "question -> answer", "give a dspy.Module"),
-    "says nothing": (
-        lambda: dspy.Predict(dspy.Signature("question -> answer").with_instructions(" ")),
-        "no instructions",
-    ),
 }
 
 
