@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import math
 import re
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from numbers import Real
+from types import TracebackType
 from typing import Any, cast
 
 from promptopt.programs.handle import Output
@@ -20,6 +22,10 @@ from promptopt.types import Reply, Score, TracedCall
 GIVEN = 80
 """Characters of what a program gave that is no output, in the sentence that says so."""
 WANTED = "a program gives a text, a text and its trace, or a Score"
+_OTHER_ARGUMENTS = re.compile(
+    r"\(\) (?:missing \d|takes (?:no|from|exactly|at (?:most|least)|\d)|got (?:an unexpected|multiple|some))"
+)
+"""How Python says that a function is called with other arguments than it takes; `int(None)` has "argument" too."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -56,14 +62,32 @@ def said_of(cause: BaseException) -> str:
 
 def is_slip(cause: BaseException) -> bool:
     """Whether it is a mistake in the program's own code, which no reply leads to, and no other prompt mends."""
-    if isinstance(cause, UnboundLocalError):
+    frame = _last_frame(cause)
+    if isinstance(cause, UnboundLocalError) or (frame is not None and frame.tb_frame.f_code.co_filename == "<string>"):
+        # What was made of a reply and run is the reply's mistake.
         return False
     if isinstance(cause, AttributeError):
         # What a reply was read as may lack something: a list where an object was expected, None where nothing matched.
         return cause.obj is not None and type(cause.obj).__module__ != "builtins"
     if isinstance(cause, TypeError):
-        return " argument" in str(cause)
-    return isinstance(cause, NameError | ImportError | NotImplementedError | SyntaxError)
+        # A model may have named the arguments that a call takes out of a table.
+        return _OTHER_ARGUMENTS.search(str(cause)) is not None and not _takes_from_a_table(frame)
+    if isinstance(cause, SyntaxError):
+        # Of a file that is imported, and of no text that is read as code.
+        return not (cause.filename or "<").startswith("<")
+    return isinstance(cause, NameError | ImportError | NotImplementedError)
+
+
+def _last_frame(cause: BaseException) -> TracebackType | None:
+    found = cause.__traceback__
+    while found is not None and found.tb_next is not None:
+        found = found.tb_next
+    return found
+
+
+def _takes_from_a_table(frame: TracebackType | None) -> bool:
+    """Whether the call that failed there is one like `tool(**arguments)`."""
+    return frame is not None and dis.opname[frame.tb_frame.f_code.co_code[frame.tb_lasti]] == "CALL_FUNCTION_EX"
 
 
 def without_addresses(text: str) -> str:

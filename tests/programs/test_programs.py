@@ -300,6 +300,12 @@ def test_where_most_of_the_first_cells_fail_the_reason_is_told_once() -> None:
         (lambda reply: undefined, True),  # noqa: F821
         (lambda reply: reply.txt, True),
         (lambda reply: chain(reply), True),
+        (lambda reply: chain(reply, example=1, ask=reply, more=2), True),
+        # What a model wrote decides these: arguments of a tool, code that is run, what was read as nothing.
+        (lambda reply: chain(**{"question": reply.text}), False),
+        (lambda reply: eval("undefined"), False),
+        (lambda reply: compile("answer: yes", "<reply>", "eval"), False),
+        (lambda reply: int(re.match("never", reply.text)), False),  # type: ignore[call-overload]
         (lambda reply: reply.text.items(), False),
         (lambda reply: {}[reply.text], False),
         (lambda reply: int(reply.text), False),
