@@ -134,7 +134,7 @@ def load_config(path: str | Path) -> RunConfig:
     except UnicodeDecodeError as cause:
         raise DataError(f"the config file {str(path)!r} is not UTF-8 text; save it as UTF-8") from cause
     except tomllib.TOMLDecodeError as cause:
-        raise ConfigError(f"the config file {str(path)!r} is not valid TOML: {cause}") from cause
+        raise ConfigError(f"the config file {str(path)!r} is not valid TOML: {cause}; correct it there") from cause
     try:
         return config_from(data)
     except ConfigError as cause:

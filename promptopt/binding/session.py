@@ -81,6 +81,7 @@ def no_search() -> Generator[None]:
     except Suspended as stop:
         if isinstance(stop.__cause__, RequestRefused):
             raise RequestRefused(str(stop.__cause__)) from stop
+        said = str(stop)
         # Some stops say it themselves.
-        said = str(stop) if str(stop).endswith("to go on") else f"{stop}; run the same command again to go on"
-        raise BackendError(said) from stop
+        goes_on = "run the same command" in said or said.endswith("to go on")
+        raise BackendError(said if goes_on else f"{said}; run the same command again to go on") from stop

@@ -138,7 +138,8 @@ def _field(hint: Any, default: Any, inner: Mapping[str, Setting], path: str) -> 
             return _build(kind, below, path)
         raise ConfigError(f"{path!r} is a group of settings; set one of them, such as {path.split('.')[-1]}.NAME=…")
     if below:
-        raise ConfigError(f"{path!r} is one value, so there is no setting {path + '.' + next(iter(below))!r}")
+        under = f"{path}.{next(iter(below))}"
+        raise ConfigError(f"{path!r} is one value, and has no setting {under!r}; set {path!r} itself")
     return _leaf(hint, inner[""], path)
 
 

@@ -196,7 +196,9 @@ def _checked_objective(
     if twice is not None:
         raise ConfigError(f"two tasks are named {twice!r}; give each once, or rename one of them in its task file")
     if len(tasks) < 2:
-        raise ConfigError(f"several tasks need two or more, and there is {names[0] if names else 'none'}")
+        raise ConfigError(
+            f"several tasks need two or more, and there is {names[0] if names else 'none'}; name another one"
+        )
     bare = [(task.name, split) for task in tasks for split in ("train", "dev", "test") if not getattr(task, split)]
     if bare:
         # Left out of a split in silence, a task would be given up without anybody's knowing.

@@ -286,6 +286,6 @@ def _seeds(text: str) -> int | Sequence[int]:
         raise ConfigError(f"--seeds {text!r} is no number of seeds; write --seeds 3, or --seeds 0,4,7") from None
     if len(numbers) == 1 and "," not in text:
         if numbers[0] < 1:
-            raise ConfigError(f"--seeds {text}: at least 1 seed is needed")
+            raise ConfigError(f"--seeds {text}: give at least 1 seed")
         return numbers[0]
     return numbers

@@ -78,7 +78,10 @@ def load(folder: Path) -> tuple[CommandDesign, Comparison]:
             f"`promptopt compare --out` wrote"
         ) from cause
     except (ValueError, KeyError, TypeError) as cause:
-        raise DataError(f"the comparison in {folder} is damaged ({type(cause).__name__}: {cause})") from cause
+        raise DataError(
+            f"the comparison in {folder} is damaged ({type(cause).__name__}: {cause}); make it again with "
+            f"`promptopt compare --out`"
+        ) from cause
     # Through JSON, as those written were: tuples are lists there.
     wrong = next(_differences("", said["result"], json.loads(json.dumps(found.to_json()))), None)
     if wrong is not None:

@@ -20,6 +20,7 @@ from promptopt.binding.task import bind_task
 from promptopt.comparison.advice import Ceiling, advice_on
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluation import looking
+from promptopt.evaluators.simulated import remedy
 from promptopt.operators.demos import draw, fitting, shows_demos, with_target
 from promptopt.operators.rewrite import rewrites
 from promptopt.optimizers.random_search import FORM, REQUEST
@@ -188,7 +189,7 @@ def _explored(task: Task, on: Callable[[Task], Run]) -> _Found:
     own = run.evaluate([run.initial], examples)[run.initial]
     start = measured(own, examples, weigh=run.weigh)
     if start is None:
-        raise ConfigError(f"no dev example has a finite score under the start ({own[0].feedback})")
+        raise ConfigError(f"no dev example has a finite score under the start ({own[0].feedback}); {remedy(own[0])}")
     # Before the other runs: each of them gets what those before it have left of the caps.
     picked = _picked(run)
     voted, anyone = _voted(task, on, own)

@@ -66,7 +66,10 @@ class Checklist:
         wrong = [number for number in self.critical if not 1 <= number <= len(self.items)]
         # Items may be set after the numbers, one by one, on the command line.
         if self.items and wrong:
-            raise ConfigError(f"the checklist has items 1 to {len(self.items)}, and item {wrong[0]} is to be critical")
+            raise ConfigError(
+                f"the checklist has items 1 to {len(self.items)}, and item {wrong[0]} is to be critical; name one of "
+                f"those"
+            )
 
     @classmethod
     def for_task(cls, task: Task) -> Self:

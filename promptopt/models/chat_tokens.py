@@ -136,7 +136,7 @@ class ChatTokens:
         if eos is None:
             raise ConfigError(
                 f"the tokenizer of {self._name!r} names no token that ends a text (eos_token), so the end of a reply "
-                f"cannot be scored; add it to tokenizer_config.json."
+                f"cannot be scored; add it to tokenizer_config.json"
             )
         return eos
 
@@ -171,7 +171,7 @@ class ChatTokens:
         if self._tokenizer.chat_template is None:
             raise ConfigError(
                 f"the model {self._name!r} has no chat template, so it cannot read chat messages; use its instruction-"
-                f"tuned variant, or a layout of plain text."
+                f"tuned variant, or a layout of plain text"
             )
         try:
             # None, not an empty list: Llama 3.1's template asks `tools is not none`, and would write its frame for
@@ -183,7 +183,7 @@ class ChatTokens:
         except refused as error:
             roles = ", ".join(message["role"] for message in messages)
             raise ConfigError(
-                f"the chat template of {self._name!r} refuses messages by {roles} ({error}); use another layout."
+                f"the chat template of {self._name!r} refuses messages by {roles} ({error}); use another layout"
             ) from error
 
     def _encode_after(
@@ -211,7 +211,7 @@ class ChatTokens:
                 )
         raise ConfigError(
             f"the chat template of {self._name!r} rewrites its messages, so markers such as {self._markers[0]!r} "
-            f"inside of them cannot be kept apart from the template's own; remove them from the data."
+            f"inside of them cannot be kept apart from the template's own; remove them from the data"
         )
 
 

@@ -70,7 +70,7 @@ def read_prices(path: Path) -> dict[str, Price]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as cause:
-        raise ConfigError(f"the price table {str(path)!r} cannot be read: {cause}") from cause
+        raise ConfigError(f"the price table {str(path)!r} cannot be read: {cause}; correct it there") from cause
     return {name: _own_price(path, name, entry) for name, entry in data.items()}
 
 

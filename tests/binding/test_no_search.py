@@ -22,6 +22,8 @@ def suspended(message: str, cause: Exception | None = None) -> Suspended:
         (Suspended("the server is gone"), BackendError,
          "the server is gone; run the same command again to go on"),
         (Suspended("wait, then run it again to go on"), BackendError, "wait, then run it again to go on"),
+        (Suspended("it is full: run the same command again; nothing is lost"), BackendError,
+         "it is full: run the same command again; nothing is lost"),
         (suspended("no turns; then run it to go on", RequestRefused("no turns")), RequestRefused, "no turns"),
     ],
 )  # fmt: skip

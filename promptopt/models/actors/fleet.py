@@ -152,7 +152,7 @@ class _Asking:
                 if not working and (self._stopped or self._failure is not None or not self._queue):
                     break
                 if not self._under_way:
-                    raise BackendError(f"no worker is left to ask ({self._died}); run the same command again")
+                    raise BackendError(f"no worker is left to ask ({self._died}); run the same command again to go on")
                 for future in wait(self._under_way, return_when=FIRST_COMPLETED).done:
                     yield from self._arrived(future, self._under_way.pop(future))
         finally:
@@ -215,7 +215,9 @@ class _Asking:
             self._losses[sent.worker] += 1
             if self._losses[sent.worker] > LOSSES:
                 died = counted(self._losses[sent.worker], "time")
-                raise BackendError(f"a worker died {died} in a row ({why}); free memory, then run the same again")
+                raise BackendError(
+                    f"a worker died {died} in a row ({why}); free memory, and run the same command again to go on"
+                )
             away = _Away(sent.worker)
         else:
             # The others go on without it.

@@ -138,6 +138,6 @@ def pull(name: str, progress: Progress | None = None) -> Path:
     if found != model.sha256:
         raise ConfigError(
             f"the file {str(path)!r} is not the model {name!r}: its SHA-256 is {found}, expected {model.sha256}; "
-            f"delete it and run the same command again."
+            f"delete it and run the same command again"
         )
     return path

@@ -67,7 +67,7 @@ def check_installed() -> None:
 
 def _missing(module: str) -> ConfigError:
     return ConfigError(
-        f"models named 'hf/...' need {module}, which is not installed: pip install 'promptopt-engine[hf]'."
+        f"models named 'hf/...' need {module}, which is not installed: pip install 'promptopt-engine[hf]'"
     )
 
 
@@ -79,14 +79,14 @@ def find_checkpoint(spec: str) -> Checkpoint:
     path = Path(spec).expanduser()
     if spec and path.is_file():
         if path.suffix != ".gguf":
-            raise ConfigError(f"{spec!r} is neither a GGUF file nor a folder; name the folder that holds config.json.")
+            raise ConfigError(f"{spec!r} is neither a GGUF file nor a folder; name the folder that holds config.json")
         return Checkpoint(path.stem, path.parent, path.name, sha256_of_parts(path)[:12])
     if spec and path.is_dir():
         return Checkpoint(path.resolve().name, path, None, _fingerprint(spec, path))
     if not _HUB_NAME.fullmatch(spec):
         raise ConfigError(
             f"there is no model 'hf/{spec}': {spec!r} is neither a folder nor a GGUF file on this machine; check its "
-            "path."
+            "path"
         )
     folder = _from_hub(spec)
     return Checkpoint(spec, folder, None, _fingerprint(spec, folder))
@@ -98,16 +98,16 @@ def _fingerprint(spec: str, folder: Path, above: tuple[Path, ...] = ()) -> str:
         if (folder / "adapter_config.json").is_file():
             raise ConfigError(
                 f"the folder {str(folder)!r} holds an adapter alone: put the config.json and the weights of its base "
-                f"beside it, or merge the two (peft's `merge_and_unload`) and name the folder of that."
+                f"beside it, or merge the two (peft's `merge_and_unload`) and name the folder of that"
             )
         raise ConfigError(
-            f"the folder {str(folder)!r} holds no model that transformers can load: it has no config.json."
+            f"the folder {str(folder)!r} holds no model that transformers can load: it has no config.json; name another"
         )
     weights = list(folder.glob(_WEIGHTS))
     if not weights:
         raise ConfigError(
             f"the model 'hf/{spec}' has no safetensors weights in {str(folder)!r}; pickled ones (.bin) are not loaded: "
-            f"fetch it anew, or save it with `save_pretrained`."
+            f"fetch it anew, or save it with `save_pretrained`"
         )
     texts = [file for pattern in _TEXT_FILES for file in folder.glob(pattern)]
     files = sorted({*weights, *texts})
@@ -130,12 +130,12 @@ def _base_of(folder: Path, above: tuple[Path, ...]) -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"the adapter in {str(folder)!r} does not say which model it is for (base_model_name_or_path in "
-            f"adapter_config.json); correct that, or take the file away."
+            f"adapter_config.json); correct that, or take the file away"
         ) from error
     if not (folder / "adapter_model.safetensors").is_file():
         raise ConfigError(
             f"the adapter in {str(folder)!r} has no safetensors weights; pickled ones (.bin) are not loaded: save it "
-            f"with `save_pretrained`, or take adapter_config.json away."
+            f"with `save_pretrained`, or take adapter_config.json away"
         )
     base, applied = Path(named).expanduser(), find_spec("peft") is not None
     # An adapter that stands on itself, or on one that stands on it, would be followed without end.
@@ -176,9 +176,9 @@ def _from_hub(name: str) -> Path:
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the model 'hf/{name}' is not on this machine and cannot be fetched from the hub "
-            f"({_first_line(error)}); check the name and the network, or give the path of a folder or a GGUF file."
+            f"({_first_line(error)}); check the name and the network, or give the path of a folder or a GGUF file"
         ) from error
-    raise ConfigError(f"{name!r} on the hub has no safetensors weights; choose another model.")
+    raise ConfigError(f"{name!r} on the hub has no safetensors weights; choose another model")
 
 
 def load_model_config(checkpoint: Checkpoint) -> Any:
@@ -210,12 +210,12 @@ def load_model(checkpoint: Checkpoint, *, masked: bool, device: str, dtype: Any)
         if missing:  # transformers fills them with random numbers, and only warns
             raise ConfigError(
                 f"the checkpoint {checkpoint.called!r} is not complete as {kind.__name__}: it has no weights for "
-                f"{missing[0]!r} ({len(missing)} missing), so it would answer at random; choose another."
+                f"{missing[0]!r} ({len(missing)} missing), so it would answer at random; choose another"
             )
         return model.to(device).eval()
     except torch.OutOfMemoryError as error:
         raise BackendError(
-            f"the model {checkpoint.called!r} does not fit into the memory of {device!r}; use a smaller one."
+            f"the model {checkpoint.called!r} does not fit into the memory of {device!r}; use a smaller one"
         ) from error
 
 
@@ -226,7 +226,8 @@ def _load(checkpoint: Checkpoint, kind: Any, **settings: Any) -> Any:
             return kind.from_pretrained(str(checkpoint.folder), **checkpoint.source, **settings)
     except (OSError, ValueError, KeyError, ImportError, NotImplementedError) as error:
         raise ConfigError(
-            f"transformers cannot load the model {checkpoint.called!r} through {kind.__name__}: {_first_line(error)}"
+            f"transformers cannot load the model {checkpoint.called!r} through {kind.__name__} "
+            f"({_first_line(error)}); choose another model, or another version of transformers"
         ) from error
     except Exception as error:
         # safetensors' own error is a plain Exception, and importing it takes what may not be installed.

@@ -81,11 +81,11 @@ def fetch(model: EmbeddedModel, folder: Path, progress: Progress | None = None) 
             raise _disk_full(model, folder) from error
         raise ConfigError(
             f"the models folder {str(folder)!r} cannot be written ({error.strerror}); "
-            f"set PROMPTOPT_MODELS to a folder that can."
+            f"set PROMPTOPT_MODELS to a folder that can"
         ) from error
     raise BackendError(
         f"the model {model.name!r} could not be fetched: {'; '.join(failures)}. Run the same command again to go on, "
-        f"or put the file {model.file} ({model.size} bytes, SHA-256 {model.sha256}) into {str(folder)!r}."
+        f"or put the file {model.file} ({model.size} bytes, SHA-256 {model.sha256}) into {str(folder)!r}"
     )
 
 
@@ -303,5 +303,5 @@ def _disk_full(model: EmbeddedModel, folder: Path) -> BackendError:
     return BackendError(
         f"the disk of {str(folder)!r} is too full for the model {model.name!r}: "
         f"it needs {model.size + FREE_BYTES} bytes, {shutil.disk_usage(folder).free} are free; "
-        f"free some and run the same command again, or set PROMPTOPT_MODELS."
+        f"free some and run the same command again, or set PROMPTOPT_MODELS"
     )

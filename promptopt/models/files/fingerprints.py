@@ -31,7 +31,7 @@ def sha256_of(path: Path) -> str:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ConfigError(f"the file {str(path)!r} cannot be read ({error.strerror}); check its path.") from error
+        raise ConfigError(f"the file {str(path)!r} cannot be read ({error.strerror}); check its path") from error
     with contextlib.suppress(OSError):
         _remember({**known, key: found})
     return found

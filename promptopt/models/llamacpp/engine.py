@@ -84,7 +84,7 @@ class LlamaCppEngine:
         if any(map(self._holds_marker, calls)):
             raise BackendError(
                 f"a tool or a call of one holds what {self._settings.path.name!r} reads as a mark of its own, such as "
-                f"<|im_end|>; remove it from the data."
+                f"<|im_end|>; remove it from the data"
             )
         if not any(map(self._holds_marker, (*texts, continuation))):
             return self.tokenize(rendered + continuation, special=True)
@@ -152,7 +152,7 @@ class LlamaCppEngine:
                 return [token for piece in tokens for token in piece]
         raise BackendError(
             f"the chat template of {self._settings.path.name!r} rewrites its messages, so markers such as <|im_end|> "
-            f"inside of them cannot be kept apart from the template's own; remove them from the data."
+            f"inside of them cannot be kept apart from the template's own; remove them from the data"
         )
 
     def _template(self, content: tuple[Message, ...], texts: Sequence[str]) -> str:
@@ -193,7 +193,7 @@ class LlamaCppEngine:
         if found is None:
             raise ConfigError(
                 f"{self._settings.path.name!r} names no token that ends a text, so the end of a reply cannot be "
-                f"scored; leave it out (`ends`), or use a model that has one."
+                f"scored; leave it out (`ends`), or use a model that has one"
             )
         return found
 
@@ -254,9 +254,9 @@ class LlamaCppEngine:
         """
         usage = chunks[-1].get("usage")
         if usage is None:
-            raise BackendError("llama.cpp ended a reply before its end; run the same command again.")
+            raise BackendError("llama.cpp ended a reply before its end; run the same command again to go on")
         if self._settings.slots == 1 and usage["prompt_tokens_details"]["cached_tokens"] != cached:
-            raise BackendError("llama.cpp did not evaluate a prompt in the steps asked for; use mode='fast'.")
+            raise BackendError("llama.cpp did not evaluate a prompt in the steps asked for; use mode='fast'")
 
     def hold(self, tokens: list[int], step: int, slot: int) -> None:
         """Leave a slot with exactly `tokens` in it, the first `step` of them evaluated as a step of their own."""

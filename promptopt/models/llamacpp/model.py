@@ -225,9 +225,9 @@ def _check_gguf(path: Path) -> None:
         raise _unreadable_file(path, error) from error
     if start != b"GGUF":
         raise ConfigError(
-            f"{str(path)!r} is not a GGUF file; convert the model, or name one of `promptopt models list`."
+            f"{str(path)!r} is not a GGUF file; convert the model, or name one of `promptopt models list`"
         )
 
 
 def _unreadable_file(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"the model file {str(path)!r} cannot be read ({error.strerror}); check its path.")
+    return ConfigError(f"the model file {str(path)!r} cannot be read ({error.strerror}); check its path")

@@ -108,7 +108,7 @@ def read_node(
         if all(token in values for token in (wanted if forced == engine.letter else [forced])):
             continue
         if given_up():
-            raise BackendError("the reading of a text was given up.")
+            raise BackendError("the reading of a text was given up")
         with listing() if count == WIDER[-1] else nullcontext():
             values |= _values(engine, node, forced, count, slot, wanted)
     return values

@@ -19,7 +19,7 @@ def require_xllamacpp() -> Any:
         import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
         raise ConfigError(
-            "embedded models need xllamacpp, which is not installed: pip install 'promptopt-engine[local]'."
+            "embedded models need xllamacpp, which is not installed: pip install 'promptopt-engine[local]'"
         ) from error
     return xllamacpp
 
@@ -77,7 +77,7 @@ class LlamaServer:
         except RuntimeError as error:
             raise BackendError(
                 f"llama.cpp cannot load {str(settings.path)!r}: the file is damaged, of an unknown architecture, or "
-                f"too large for the memory that is free."
+                f"too large for the memory that is free; fetch it again, or name a smaller one"
             ) from error
         self._address = str(self._server.listening_address).removeprefix("http://")
 
@@ -97,12 +97,12 @@ class LlamaServer:
         try:
             self._server.handle_completions({**body, "stream": True}, take)
         except (RuntimeError, ValueError) as error:
-            raise BackendError(f"llama.cpp failed: {error}; run the same command again.") from error
+            raise BackendError(f"llama.cpp failed: {error}; run the same command again to go on") from error
         for chunk in chunks:
             if "error" in chunk:
-                raise BackendError(f"llama.cpp refused a request: {chunk['error'].get('message')}.")
+                raise BackendError(f"llama.cpp refused a request: {chunk['error'].get('message')}")
         if not chunks:
-            raise BackendError("llama.cpp gave no answer; run the same command again.")
+            raise BackendError("llama.cpp gave no answer; run the same command again to go on")
         return chunks
 
     def ask(self, path: str, body: dict[str, Any] | None, *, strict: bool = True) -> dict[str, Any]:
@@ -119,9 +119,9 @@ class LlamaServer:
                 connection.request("POST", path, json.dumps(body), headers)
             answer = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise BackendError(f"llama.cpp does not answer ({error}); run the same command again.") from error
+            raise BackendError(f"llama.cpp does not answer ({error}); run the same command again to go on") from error
         finally:
             connection.close()
         if strict and "error" in answer:
-            raise RequestRefused(f"llama.cpp refused a text: {answer['error'].get('message')}.")
+            raise RequestRefused(f"llama.cpp refused a text: {answer['error'].get('message')}")
         return answer

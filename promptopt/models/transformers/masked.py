@@ -27,7 +27,7 @@ def masked_scheduler(tokenizer: Any, called: str, most: int) -> Scheduler:
     if tokenizer.mask_token is None:
         raise ConfigError(
             f"the model {called!r} has no mask token, so it cannot score as a masked language model; use it as "
-            f"'hf/...', or choose a masked model such as BERT."
+            f"'hf/...', or choose a masked model such as BERT"
         )
     mask_text, mask = str(tokenizer.mask_token), int(tokenizer.mask_token_id)
 
@@ -42,7 +42,7 @@ def masked_scheduler(tokenizer: Any, called: str, most: int) -> Scheduler:
         if request.ends:
             raise ConfigError(
                 f"the masked language model {called!r} has no token that ends a reply, so its end cannot be scored; "
-                f"use `--evaluator labels`."
+                f"use `--evaluator labels`"
             )
         before, found, after = _joined_content(request.content).partition(mask_text)
         # Two masks or more: which one is meant is not known, so they are text, and the label goes to the end.

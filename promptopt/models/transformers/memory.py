@@ -63,7 +63,7 @@ class BatchMemory:
         if len(items) == 1:
             raise BackendError(
                 f"one text alone needs more memory than is free on {self._device!r}; use a smaller model or a "
-                f"shorter prompt, or free some, and run the same command again."
+                f"shorter prompt, or free some, and run the same command again to go on"
             )
         self._shrunk /= 2
         half = len(items) // 2
@@ -82,7 +82,7 @@ def ran_out(error: RuntimeError) -> bool:
 
 def failed(error: RuntimeError) -> BackendError:
     """What torch said, as an error of ours."""
-    return BackendError(f"torch failed ({error}); run the same command again.")
+    return BackendError(f"torch failed ({error}); run the same command again to go on")
 
 
 def release(device: str) -> None:

@@ -142,7 +142,7 @@ class Transformers:
         if self._masked:
             raise ConfigError(
                 f"the masked language model {self._checkpoint.called!r} cannot write replies: score with "
-                f"`--evaluator labels --check-evaluator labels`, or name a causal model."
+                f"`--evaluator labels --check-evaluator labels`, or name a causal model"
             )
         if not requests or stopping():
             return
@@ -205,7 +205,7 @@ def _device(torch: Any, asked: str | None) -> str:
     if asked is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"the device {asked!r} is not here: torch finds no GPU; use device='cpu'.")
+        raise ConfigError(f"the device {asked!r} is not here: torch finds no GPU; use device='cpu'")
     return asked
 
 
@@ -213,9 +213,9 @@ def _dtype(config: Any, device: str, asked: str | None) -> str:
     own = str(config.dtype).removeprefix("torch.") if device != "cpu" and config.dtype is not None else "float32"
     found = own if asked is None else asked
     if found not in EXACT:
-        raise ConfigError(f"the dtype {found!r} cannot be used; choose one of {', '.join(EXACT)}.")
+        raise ConfigError(f"the dtype {found!r} cannot be used; choose one of {', '.join(EXACT)}")
     if found == TF32 and not device.startswith("cuda"):
-        raise ConfigError(f"the dtype 'tf32' is there on CUDA GPUs alone, not on {device!r}; use dtype='float32'.")
+        raise ConfigError(f"the dtype 'tf32' is there on CUDA GPUs alone, not on {device!r}; use dtype='float32'")
     return found
 
 

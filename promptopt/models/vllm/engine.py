@@ -49,7 +49,7 @@ def installed_version() -> str:
             continue
     raise ConfigError(
         "models named 'vllm/...' need vLLM, which is not installed: pip install 'promptopt-engine[vllm]' (GPU); for "
-        "a CPU, run .ci/install_vllm_cpu of the repository."
+        "a CPU, run .ci/install_vllm_cpu of the repository"
     )
 
 
@@ -94,7 +94,7 @@ class Engine:
                 raise BackendError(
                     f"vLLM cannot start {str(settings.folder)!r} with a context of "
                     f"{counted(settings.context, 'token')} "
-                    f"({error}); a smaller context, or another VLLM_CPU_KVCACHE_SPACE (GiB) on a CPU, may help."
+                    f"({error}); a smaller context, or another VLLM_CPU_KVCACHE_SPACE (GiB) on a CPU, may help"
                 ) from error
         config = self._engine.vllm_config
         self.block: int = config.cache_config.block_size
@@ -238,7 +238,7 @@ class Engine:
             yield
         except self._failures as error:
             self.broken = True
-            raise BackendError(f"vLLM failed: {error}; run the same command again to go on.") from error
+            raise BackendError(f"vLLM failed: {error}; run the same command again to go on") from error
 
 
 def _engine_arguments(settings: EngineSettings) -> dict[str, Any]:

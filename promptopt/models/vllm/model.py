@@ -60,7 +60,7 @@ class VLLM:
         self._checkpoint = find_checkpoint(spec)
         if self._checkpoint.gguf is not None:
             raise ConfigError(
-                f"vLLM reads model folders, and 'vllm/{spec}' is a GGUF file; use 'llamacpp/{spec}' or 'hf/{spec}'."
+                f"vLLM reads model folders, and 'vllm/{spec}' is a GGUF file; use 'llamacpp/{spec}' or 'hf/{spec}'"
             )
         own_dtype, own_context = _own_settings(self._checkpoint.folder)
         self.dtype = dtype if dtype is not None else "float32" if self._on_cpu else own_dtype
@@ -248,7 +248,7 @@ def _own_settings(folder: Path) -> tuple[str, int | None]:
     try:
         whole: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{str(file)!r} cannot be read as JSON ({error}); fetch the model again.") from error
+        raise ConfigError(f"{str(file)!r} cannot be read as JSON ({error}); fetch the model again") from error
     # Models that also read images keep the language model's settings one level deeper.
     settings = {**whole, **whole.get("text_config", {})}
     # Older checkpoints write `torch_dtype`.
@@ -291,7 +291,9 @@ def _read_all(
     fresh = [replace(reads[index], fresh=True) for index in again]
     for position, found in engine.read(fresh, [None] * len(fresh), stopping):
         if found is None:
-            raise BackendError("vLLM gave no log-probabilities for a text that it has read; is its version supported?")
+            raise BackendError(
+                "vLLM gave no log-probabilities for a text that it has read; install the version of the extra `vllm`"
+            )
         yield again[position], found
 
 

@@ -274,7 +274,7 @@ class Prompter:
             with quiet():
                 yield
         except RuntimeError as error:
-            raise BackendError(f"torch failed ({error}); run the same command again.") from error
+            raise BackendError(f"torch failed ({error}); run the same command again to go on") from error
 
 
 def _peft() -> Any:

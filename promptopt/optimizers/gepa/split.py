@@ -17,8 +17,8 @@ def split(run: Run, pareto: int) -> tuple[list[Example], list[Example]]:
         kin.setdefault(_family(example), []).append(example)
     if len(kin) < 2:
         raise ConfigError(
-            f"{len(kin)} training example(s) apart from each other cannot be both read and scored on: add examples, or "
-            f"set shared=true for a search whose result is fitted to the examples it reads"
+            "one training example, or one group, cannot be both read and scored on: add examples, or set shared=true "
+            "for a search whose result is fitted to the examples it reads"
         )
     feedback, fronts = list[Example](), list[Example]()
     families = run.rng("split").sample(list(kin.values()), len(kin))
