@@ -266,7 +266,7 @@ class PromptComparison:
                 "test": gain.test, "n": gain.n, "verdict": self.verdict}  # fmt: skip
 
 
-def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int = 0) -> PromptComparison:
+def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1) -> PromptComparison:
     """The paired test of two evaluations, on the examples that both scored, at its share of the level.
 
     `rivals`: the verdicts that are given at once, among which the level is shared (`outcome.looks.level_of`): 0.05, and
@@ -281,7 +281,7 @@ def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1, seed: int
         raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
     groups, before, after = zip(*both, strict=True)
     alpha = level_of((first.look, second.look), rivals)
-    gain = paired_gain(before, after, seed, alpha=alpha, groups=groups, weigh=second.weigh)
+    gain = paired_gain(before, after, alpha=alpha, groups=groups, weigh=second.weigh)
     return PromptComparison(gain, rivals, first.judged or second.judged)
 
 

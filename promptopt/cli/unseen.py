@@ -233,7 +233,7 @@ def _reworded(
     ]
     found = [each for _, each in scored(wanted, "test", quiet)]
     half = len(texts)
-    return under_user_prompts(texts, found[:half], found[half:], rivals=rivals, seed=config.seed)
+    return under_user_prompts(texts, found[:half], found[half:], rivals=rivals)
 
 
 def _judged(

@@ -165,7 +165,7 @@ def _proposed_prompts(run: Run, task: Task, count: int) -> list[str]:
 
 
 def under_user_prompts(
-    texts: Sequence[str], start: Sequence[Evaluation], found: Sequence[Evaluation], *, rivals: int, seed: int = 0
+    texts: Sequence[str], start: Sequence[Evaluation], found: Sequence[Evaluation], *, rivals: int
 ) -> UnderUserPrompts:
     """What the second of two system prompts gains over user prompts; an evaluation of each under each, in order.
 
@@ -183,7 +183,7 @@ def under_user_prompts(
         for sides in ([scores[:half] for _, scores in kept], [scores[half:] for _, scores in kept])
     )
     groups = [example.group for example, _ in kept]
-    gain = paired_gain(before, after, seed, alpha=alpha, groups=groups, weigh=found[0].weigh)
+    gain = paired_gain(before, after, alpha=alpha, groups=groups, weigh=found[0].weigh)
     judged = any(each.judged for each in (*start, *found))
     return UnderUserPrompts(tuple(texts), _score_spread(start), _score_spread(found), gain, judged)
 

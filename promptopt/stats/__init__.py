@@ -250,7 +250,6 @@ def wilson(mean: float, n: int) -> tuple[float, float]:
 
 def mean_interval(
     values: Sequence[float],
-    seed: int = 0,
     *,
     groups: Sequence[str] | None = None,
     weigh: Weigh = "turn",
@@ -258,7 +257,7 @@ def mean_interval(
 ) -> tuple[float, float]:
     """95 % interval of the mean: Wilson where all values are 0 or 1, else Gaffke's (`means`). (0, 1) for no values.
 
-    `seed`, `groups`, `weigh`, `bounded`: as in `paired_gain`. Raises ConfigError for values that are no finite numbers.
+    `groups`, `weigh`, `bounded`: as in `paired_gain`. Raises ConfigError for values that are no finite numbers.
     """
     _check_finite(values)
     if not values:
