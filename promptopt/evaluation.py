@@ -44,8 +44,8 @@ class Evaluation:
     `look`: which look at the sealed examples this was, where the split is the test; `next_look`: the one that shows
     something new after it. `judged`: the scores are a judge's word, in whole or in part; of several tasks not those of
     `unjudged_tasks`. `by_task`: what scores each of them, where each has its own. `by_role`: `spent` by the role of the
-    model that was asked. `tries_lost`: those that the server may have counted beside `spent`; a warning says so. `cut`:
-    a cap came before the end of the split.
+    model that was asked. `tries_lost`: those that the server may have counted beside `spent`; a warning says so.
+    `capped`: the examples of the split that a cap left out.
     """
 
     task: str
@@ -67,7 +67,7 @@ class Evaluation:
     next_look: Look | None = None
     tries_lost: int = 0
     weigh: Weigh = "turn"
-    cut: bool = False
+    capped: tuple[Example, ...] = ()
 
     def __str__(self) -> str:
         """The score in a line, and below it what is to be known."""
@@ -151,9 +151,9 @@ def evaluate_together(
     with opened(store) as store:
         for place, each in enumerate(asked):
             try:
-                found.append(
-                    _evaluated_alone(each, split, Budget() if budget is None else budget, seed, store, interrupt)
-                )
+                caps = Budget() if budget is None else budget
+                stop = stopping(caps, time.monotonic(), interrupt)
+                found.append(evaluate_alone(each, split, caps, seed, store, stop))
             except (BackendError, ConfigError) as error:
                 if leave_out is None:
                     raise
@@ -162,11 +162,11 @@ def evaluate_together(
                 leave_out(place, error)
         if refused is not None and not found:
             raise refused
-        return _entered(found, store, later, lacking=refused is not None) if split == "test" and found else found
+        return entered(found, store, later, lacking=refused is not None) if split == "test" and found else found
 
 
-def _entered(
-    evaluations: Sequence[Evaluation], store: Store, later: Sequence[str], *, lacking: bool
+def entered(
+    evaluations: Sequence[Evaluation], store: Store, later: Sequence[str] = (), *, lacking: bool = False
 ) -> list[Evaluation]:
     """Evaluations of one comparison on the test, entered as the one look that it is, on all examples any has scored."""
     rows = [dict(zip(each.examples, each.scores, strict=True)) for each in evaluations]
@@ -182,16 +182,18 @@ def _entered(
     return [replace(each, look=look, next_look=ahead) for each in evaluations]
 
 
-def _evaluated_alone(
-    asked: Asked, split: str, budget: Budget, seed: int, store: Store, interrupt: threading.Event | None
+def evaluate_alone(
+    asked: Asked, split: str, budget: Budget, seed: int, store: Store, stop: Callable[[], str | None]
 ) -> Evaluation:
-    """One prompt on a split. What it finds on the test is shown to nobody before its look is entered (`_entered`)."""
-    begun = time.monotonic()
+    """Score one prompt on a split. What it finds on the test is shown to nobody before its look is `entered`.
+
+    `stop`: gives the reason to suspend now, or None.
+    """
     task = bind_task(asked.task, seed, own_user=names_user(asked.model))
     guide = bind_evaluator(asked.evaluator, task)
     models = open_models(asked.model, guide).by_role
     search = suited(guide, models["task"])
-    run, door = looking(task, search, models, store, budget, seed, stopping(budget, begun, interrupt))
+    run, door = looking(task, search, models, store, budget, seed, stop)
     # Of the run's own task, which lacks the examples that cannot be scored.
     examples: tuple[Example, ...] = getattr(run.task, split)
     chosen = prompt_or_start(task, asked.prompt)
@@ -219,7 +221,8 @@ def _evaluated_alone(
         by_role=dict(door.account.by_role),
         tries_lost=door.lost.count,
         weigh=matrix.weigh,
-        cut=len(matrix.examples) < len(examples),
+        # Cells are scored in order.
+        capped=examples[len(matrix.examples) :],
     )
 
 

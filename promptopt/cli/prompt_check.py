@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from promptopt.binding.config import RunConfig
 from promptopt.cli.output import interruptible, say, suspended_by, troubles
 from promptopt.errors import ConfigError
+from promptopt.text import counted
 from promptopt.types import HISTORY, digest
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ def check_prompt(
     `given`: the prompts as they were given, which say how they spell their slots.
     """
     from promptopt.cli.evaluate import Wanted
+    from promptopt.cli.sequential import cut_short
     from promptopt.cli.slot_spelling import as_given, misspelt_slot
     from promptopt.models.tokens import estimate_tokens
-    from promptopt.outcome.decisions import must_pass
     from promptopt.reports.pull_request import Checked
 
     old, new = prompts
     # Before anything is asked: a schema that is none costs nothing to find.
-    schemas = _schema_faults(task)
+    _schema_faults(task)
     count = partial(estimate_tokens, model=config.model)
     whole = to_score(task, same=old == new)
     layout = "" if whole.layout is None else whole.layout.name
@@ -51,16 +52,15 @@ def check_prompt(
     before, after = found[0], found[-1]
     pairs = _scored_pairs(before, after)
     tested = [pair for pair in pairs if pair.example in own]
-    judged = after.judged and not bars.accept_judge
+    # To look at a part, and at more of it once a higher cap allows that, would be many looks at the price of one.
+    unjudged = len(tested) if not bars.sequential and old != new and cut_short(found, own) else 0
     decisions = [
         *_of_prompt(task, old, new, count, misspelt_slot(task, given)),
-        *_of_scores(task, tested, bars, judged=judged, unjudged=after.unjudged_tasks, same=old == new),
-        *_of_schemas(pairs, schemas),
-        *must_pass(task.gate.must_pass, pairs, judged=judged, unjudged=after.unjudged_tasks),
+        *_of_replies(task, after, (pairs, tested), bars, _not_whole(unjudged, len(own)), same=old == new),
         *_of_attacks(config, task, prompts, quiet=quiet),
     ]
     # What no prompt can be scored on is not to be.
-    unfit = 0 if before.cut or after.cut else len(own) - len(tested)
+    unfit = 0 if before.capped or after.capped else len(own) - len(tested)
     texts = tuple("\n\n".join(each[part] for part in task.editables) for each in prompts)
     shown = [
         as_given(task, text, spelt) + (f"\n\n[read in the layout {prompt.layout!r}]" if prompt.layout else "")
@@ -69,11 +69,36 @@ def check_prompt(
     return Checked(
         task.name, after.model, after.evaluator, (shown[0], shown[1]),
         (count(texts[0]), count(texts[1])), (_cost(before), _cost(after)),
-        tuple(decisions), tuple(tested), after.look, after.next_look,
+        tuple(decisions), () if unjudged else tuple(tested), after.look, after.next_look,
         sum(map(frozenset(task.test).__contains__, whole.test)) - unfit, old == new, after.by_task,
-        _of_length(after, tested) if old != new else None,
-        (before.measured.conversations, after.measured.conversations), bars.sequential,
+        None if unjudged or old == new else _of_length(after, tested),
+        (None, None) if unjudged else (before.measured.conversations, after.measured.conversations),
+        bars.sequential, unjudged,
     )  # fmt: skip
+
+
+def _not_whole(scored: int, whole: int) -> str:
+    """Why what was scored is not judged; empty where none of it is left so."""
+    said = (
+        f"a cap came first, after {scored} of {counted(whole, 'test example')}, and a test of fixed size is judged "
+        f"once it is whole: run the same command with a higher cap, which pays for none of these again"
+    )
+    return said if scored else ""
+
+
+def _of_replies(
+    task: Task, after: Evaluation, pairs: tuple[list[ScoredPair], list[ScoredPair]], bars: Bars, open_: str,
+    *, same: bool,
+) -> list[Decision]:  # fmt: skip
+    """What is decided by the replies; `pairs`: all, and those that means are over; `open_`: why means are not."""
+    from promptopt.outcome.decisions import Decision, must_pass
+
+    judged, unjudged = after.judged and not bars.accept_judge, after.unjudged_tasks
+    by_mean = [Decision("score", "inconclusive", open_)]
+    if not open_:
+        by_mean = _of_scores(task, pairs[1], bars, judged=judged, unjudged=unjudged, same=same)
+    by_schema = _of_schemas(pairs[0], _schema_faults(task), open_)
+    return [*by_mean, *by_schema, *must_pass(task.gate.must_pass, pairs[0], judged=judged, unjudged=unjudged)]
 
 
 def _of_length(scored: Evaluation, pairs: Sequence[ScoredPair]) -> LengthMatched | None:
@@ -95,37 +120,38 @@ def _scored(
     the same as such a one is not scored.
     """
     from promptopt.cli.evaluate import scored
+    from promptopt.cli.sequential import cut_short, drawn_in_batches, scored_until
     from promptopt.outcome.decisions import overall
     from promptopt.outcome.finished_tests import check_unfinished, enter_finished
     from promptopt.store.runs import Store
 
     drawn = [each for each in wanted[0].task.test if each in frozenset(task.test)]
-    own = frozenset(drawn)
     # One prompt twice is scored on examples that must pass, and is no test.
-    pair = _pair_of(config, task, wanted) if len(wanted) > 1 else ""
+    if len(wanted) < 2:
+        return [evaluation for _, evaluation in scored(wanted, "test", quiet)], frozenset(drawn)
+    pair = _pair_of(config, task, wanted)
     rule = "sequential" if bars.sequential else "fixed"
-    if pair:
-        with Store() as store:
-            check_unfinished(store.looks, pair, rule, drawn)
-    if pair and bars.sequential:
-        from promptopt.cli.sequential import scored_until
 
-        def decided(found: Sequence[Evaluation], reached: frozenset[Example]) -> bool:
-            pairs = [each for each in _scored_pairs(*found) if each.example in reached]
-            judged = found[-1].judged and not bars.accept_judge
-            said = _of_scores(task, pairs, bars, judged=judged, unjudged=found[-1].unjudged_tasks, same=False)
-            return overall(said) != "inconclusive"
-
-        found, own = scored_until(wanted, drawn, decided, quiet=quiet)
-    else:
-        found = [evaluation for _, evaluation in scored(wanted, "test", quiet)]
-    cut = any(each.cut for each in found)
-    # What a cap has cut is not over: a higher one goes on with what was planned. A sequential test may go on anyway.
-    if pair and (bars.sequential or not cut):
-        # What no prompt can be scored on was part of it.
-        over = [each for each in drawn if each in (own.intersection(found[-1].examples) if cut else own)]
+    def enter(over: Sequence[Example]) -> None:
         with Store() as store:
             enter_finished(store.looks, pair, rule, over)
+
+    def decided(found: Sequence[Evaluation], reached: frozenset[Example]) -> bool:
+        # Before anything is told of it: from here on it is a test of this kind, whatever ends it.
+        enter([each for each in drawn if each in reached])
+        pairs = [each for each in _scored_pairs(*found) if each.example in reached]
+        judged = found[-1].judged and not bars.accept_judge
+        said = _of_scores(task, pairs, bars, judged=judged, unjudged=found[-1].unjudged_tasks, same=False)
+        return overall(said) != "inconclusive"
+
+    with Store() as store:
+        check_unfinished(store.looks, pair, rule, drawn)
+    batches = drawn_in_batches(drawn) if bars.sequential else [drawn]
+    found, own = scored_until(wanted, batches, decided, partly=bars.sequential, quiet=quiet)
+    # What a cap has cut is not over: a higher one goes on with what was planned. A sequential test may go on anyway.
+    if any(each.capped for each in found) and (bars.sequential or not cut_short(found, drawn)):
+        capped = frozenset(example for each in found for example in each.capped)
+        enter([each for each in drawn if each in own - capped])
     return found, own
 
 
@@ -222,11 +248,15 @@ def _schema_faults(task: Task) -> dict[str, Callable[[str], str]]:
     return {name: schema_fault(schema) for name, schema in schemas.items() if schema}
 
 
-def _of_schemas(pairs: Sequence[ScoredPair], schemas: Mapping[str, Callable[[str], str]]) -> list[Decision]:
-    from promptopt.outcome.decisions import keeps_schema
+def _of_schemas(pairs: Sequence[ScoredPair], schemas: Mapping[str, Callable[[str], str]], open_: str) -> list[Decision]:
+    """`open_`: why that is not judged; empty where it is."""
+    from promptopt.outcome.decisions import Decision, keeps_schema
 
     found: list[Decision] = []
     for name, breaks in schemas.items():
+        if open_:
+            found.append(Decision(f"{name}: output schema" if name else "output schema", "inconclusive", open_))
+            continue
         own = [each for each in pairs if not name or each.example.slice == name]
         faults = [(bool(breaks(each.before.output)), bool(breaks(each.after.output))) for each in own]
         found.append(keeps_schema(faults, f"{name}: output schema" if name else "output schema"))

@@ -1,16 +1,21 @@
-"""`promptopt check --sequential`: the test examples come in batches, until it is decided."""
+"""What `promptopt check` scores on the test: all of it at once, or batches until it is decided (`--sequential`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from promptopt.cli.output import interruptible, say, suspended_by, troubles
+from promptopt.errors import PromptoptError, StopRun
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from promptopt.cli.evaluate import Wanted
     from promptopt.evaluation import Asked, Evaluation
+    from promptopt.store.runs import Store
     from promptopt.types import Example
 
 LOOK_EVERY = 20
@@ -31,49 +36,73 @@ def drawn_in_batches(examples: Sequence[Example]) -> Iterator[list[Example]]:
 
 
 def scored_until(
-    wanted: Sequence[Wanted], drawn: Sequence[Example], decided: Decided, *, quiet: bool
+    wanted: Sequence[Wanted], batches: Iterable[Sequence[Example]], decided: Decided, *, partly: bool, quiet: bool
 ) -> tuple[list[Evaluation], frozenset[Example]]:
-    """Each prompt on the examples that it took to decide it, and which of `drawn` these are: one look at the test.
+    """Each prompt on the examples that it took to decide it, and those of `batches` that were drawn for it.
 
-    Examples of the task's test that are not `drawn` have to pass whatever comes, and are scored at once.
+    Each batch holds the one before it. Examples of the task's test that are in none have to pass whatever comes, and
+    are scored at once. `partly`: whether some of the last batch may be shown, where a cap came before its end. What is
+    shown is one look at the test; where nothing may be, none is entered.
     """
     from promptopt.cli.evaluate import all_asked, warnings_of
-    from promptopt.cli.request import budget_of
-    from promptopt.evaluation import evaluate_together
+    from promptopt.evaluation import entered
+    from promptopt.store.runs import Store
     from promptopt.text import normalise
 
-    config, whole = wanted[0].config, wanted[0].task
-    beside = [example for example in whole.test if example not in frozenset(drawn)]
-    with interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
-        # Opened once for all looks.
-        asked = list(all_asked(wanted, "test", None, [], quiet=quiet))
-
-        def scored(examples: Sequence[Example], split: str) -> list[Evaluation]:
-            return evaluate_together(
-                [_on(each, examples, split) for each in asked],
-                split=split, budget=budget_of(config), seed=config.seed, interrupt=interrupt,
-            )  # fmt: skip
-
-        reached: list[Example] = []
-        for reached in drawn_in_batches(drawn):
-            # As dev, for nobody is shown it yet: the look is entered for all of it once it is over.
-            found = scored([*reached, *beside], "dev")
-            if any(each.cut for each in found) or decided(found, frozenset(reached)):
+    held = [list(batch) for batch in batches]
+    reached = last = held[-1] if held else []
+    beside = [example for example in wanted[0].task.test if example not in frozenset(last)]
+    found: list[Evaluation] = []
+    with Store() as store, interruptible() as interrupt, troubles(None if quiet else say), suspended_by(interrupt):
+        # Each is opened when it is its turn, and once for all batches.
+        turns = all_asked(wanted, "test", None, [], quiet=quiet)
+        sides: list[_Side] = []
+        for reached in held or [[]]:
+            found = []
+            for each in wanted:
+                if len(sides) == len(found):
+                    sides.append(_Side(each, next(turns)))
+                found.append(sides[len(found)].scored([*reached, *beside], store, interrupt))
+            if any(each.capped for each in found) or decided(found, frozenset(reached)):
                 break
-            if not quiet and len(reached) < len(drawn):
+            if not quiet and len(reached) < len(last):
                 say(f"not decided by {len(reached)} examples")
-        found = scored([*reached, *beside], "test")
+        if partly or not cut_short(found, reached):
+            found = entered(found, store)
     if not quiet:
         for warning in warnings_of(found):
             say(f"warning: {normalise(warning)}")
     return found, frozenset(reached)
 
 
-def _on(asked: Asked, examples: Sequence[Example], split: str) -> Asked:
-    from promptopt.tasks.task import Task
+def cut_short(found: Sequence[Evaluation], drawn: Iterable[Example]) -> bool:
+    """Whether a cap has left out some of `drawn` under one of the prompts."""
+    return any(not frozenset(each.capped).isdisjoint(drawn) for each in found)
 
-    task = asked.task
-    assert isinstance(task, Task)
-    # A task has all of its splits, so what is scored as dev changes places with it.
-    splits = {"test": task.dev if split == "dev" else tuple(examples)}
-    return replace(asked, task=replace(task, **splits, **({"dev": tuple(examples)} if split == "dev" else {})))
+
+@dataclass(slots=True)
+class _Side:
+    """One of two prompts; `taken`: the seconds that it took so far, for its minutes are those of all batches."""
+
+    wanted: Wanted
+    asked: Asked
+    taken: float = 0.0
+
+    def scored(self, examples: Sequence[Example], store: Store, interrupt: Event) -> Evaluation:
+        from promptopt.binding.session import stopping
+        from promptopt.cli.request import budget_of
+        from promptopt.evaluation import evaluate_alone
+        from promptopt.tasks.task import Task
+
+        config, task, now = self.wanted.config, self.asked.task, time.monotonic()
+        assert isinstance(task, Task)
+        asked = replace(self.asked, task=replace(task, test=tuple(examples)))
+        budget = budget_of(config)
+        try:
+            stop = stopping(budget, now - self.taken, interrupt)
+            return evaluate_alone(asked, "test", budget, config.seed, store, stop)
+        except (PromptoptError, StopRun):
+            say(f"{self.wanted.called} was not scored to the end:")
+            raise
+        finally:
+            self.taken += time.monotonic() - now

@@ -43,7 +43,8 @@ class Checked:
     `wanted`: the test examples that there are, where it is known: a cap may come first. `same`: both are one prompt.
     `by_task`: what scores each of several tasks, where each has its own. `length`: the gain where length plays no part,
     where a judge scores. `conversations`: what those were like that were played under each prompt. `sequential`:
-    whether it was to end as soon as it was decided.
+    whether it was to end as soon as it was decided. `unjudged`: examples that were scored and are none of `pairs`, as
+    a cap came before the end of a test that is judged once it is whole.
     """
 
     task: str
@@ -62,6 +63,7 @@ class Checked:
     length: LengthMatched | None = None
     conversations: tuple[Conversations | None, Conversations | None] = (None, None)
     sequential: bool = False
+    unjudged: int = 0
 
     def scored_by(self, marked: Callable[[str], str] = str) -> str:
         """What scored the replies; of several tasks that each have their own, each by its name."""
@@ -69,7 +71,7 @@ class Checked:
 
     def counted(self) -> str:
         """How many examples were scored, and of how many where it took no more, or a cap came first."""
-        number = len(self.pairs)
+        number = len(self.pairs) + self.unjudged
         if self.same and not number:
             return "no test example scored, as both are the same prompt"
         if number >= self.wanted:

@@ -61,6 +61,46 @@ def test_an_example_that_must_pass_and_was_not_asked_is_no_pass(invoke: Invoke, 
     assert check(invoke, task_file, BETTER).exit_code == 4
 
 
+def test_a_test_of_fixed_size_that_a_cap_has_cut_shows_nothing_that_could_be_looked_at(
+    invoke: Invoke, task_file: str, model: Scripted
+) -> None:
+    with_contract(task_file, 'output_schema = {type = "string"}\nlargest_loss = 0.5')
+    for cap in ("30", "60", "95"):
+        capped = check(invoke, task_file, BETTER, "--max-calls", cap, "--summary", "cut.md", "--junit", "cut.xml")
+        assert capped.exit_code == 5, capped.stderr
+        assert f"{cap} of 96 examples (a cap came first)" in capped.stdout
+        assert "run the same command with a higher cap" in capped.stdout
+        for told in (capped.stdout, Path("cut.md").read_text("utf-8"), Path("cut.xml").read_text("utf-8")):
+            assert "points" not in told
+            assert "Broken" not in told
+            assert "Look" not in told
+            assert "break it" not in told
+    found = json.loads(check(invoke, task_file, BETTER, "--max-calls", "95", "--json").stdout)
+    assert "gain" not in next(each for each in found["decisions"] if each["name"] == "score")
+    assert found["look"] is None
+    assert model.calls == 2 * 95
+
+    whole = json.loads(check(invoke, task_file, BETTER, "--max-calls", "96", "--json").stdout)
+    assert model.calls == 2 * 96
+    # All of it together is the first look.
+    assert whole["look"]["number"] == 1
+    assert next(each for each in whole["decisions"] if each["name"] == "score")["gain"]["n"] == 96
+
+
+def test_a_cap_within_the_examples_that_must_pass_leaves_the_test_whole(invoke: Invoke, task_file: str) -> None:
+    vital = [{"text": f"item {at} bad", "label": "bad"} for at in (302, 304, 305)]
+    Path("vital.jsonl").write_text("".join(json.dumps(row) + "\n" for row in vital), encoding="utf-8")
+    with_contract(task_file, 'must_pass = "vital.jsonl"')
+    for cap in ("96", "98"):
+        done = check(invoke, task_file, BETTER, "--max-calls", cap, "--json")
+        found = json.loads(done.stdout)["decisions"]
+        assert next(each for each in found if each["name"] == "score")["gain"]["n"] == 96
+        assert done.exit_code == 5
+    refused = check(invoke, task_file, BETTER, "--sequential")
+    assert refused.exit_code == 2
+    assert "96 examples of these by a test of that size" in refused.stderr
+
+
 def test_attacks_that_a_cap_leaves_out_leave_the_rest_of_the_check(invoke: Invoke, workplace: Path) -> None:
     capped = ("--max-calls", "30", "--margin", "0.9", "--json")
     done = check(invoke, chat(workplace, "{{name}}"), "You talk to {{name}}. Be very kind.", *capped)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -118,6 +119,62 @@ def test_one_that_a_cap_has_cut_goes_on_as_what_it_began_as(invoke: Invoke, task
     assert refused.exit_code == 2
     assert "30 of these examples by a sequential test" in refused.stderr
     assert scored(check(invoke, task_file, SAME, "--sequential", "--json"))[0] > 30
+
+
+def test_one_that_is_stopped_between_two_looks_has_begun(
+    invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(message: str) -> None:
+        if message.startswith("not decided"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as killing:
+        killing.setattr("promptopt.cli.sequential.say", dies)
+        assert check(invoke, task_file, SAME, "--sequential").exit_code != 5
+    assert model.calls == 2 * LOOK_EVERY
+    refused = check(invoke, task_file, SAME)
+    assert refused.exit_code == 2
+    assert f"{LOOK_EVERY} of these examples by a sequential test" in refused.stderr
+    assert scored(check(invoke, task_file, SAME, "--sequential", "--json"))[0] > LOOK_EVERY
+
+
+def test_one_that_was_stopped_before_its_first_look_may_be_another(
+    invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(_: Any) -> str:
+        if model.calls > 30:
+            raise KeyboardInterrupt
+        return "good"
+
+    with monkeypatch.context() as killing:
+        killing.setattr(model, "_answers", ends)
+        assert check(invoke, task_file, SAME, "--sequential").exit_code not in (0, 2, 5)
+    assert check(invoke, task_file, SAME).exit_code in (0, 5)
+
+
+def test_minutes_are_those_of_all_batches(
+    invoke: Invoke, task_file: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]
+
+    def slow(request: Any) -> str:
+        seconds[0] += 1.0
+        return answer(request)
+
+    monkeypatch.setattr(model, "_answers", slow)
+    for place in ("evaluation", "binding.session", "cli.sequential"):
+        monkeypatch.setattr(f"promptopt.{place}.time", SimpleNamespace(monotonic=lambda: seconds[0]), raising=False)
+    # Twenty seconds a batch and prompt, so that the fourth is over the minute of each.
+    stopped = check(invoke, task_file, SAME, "--sequential", "--max-minutes", "1")
+    assert stopped.exit_code == 3, (stopped.stdout, stopped.stderr, stopped.exception)
+    assert "1 minute is over" in stopped.stderr
+    assert "not decided by 40 examples" in stopped.stderr
+    assert "not decided by 80 examples" not in stopped.stderr
+    assert model.calls < 2 * 70
+    # What was asked is asked no more.
+    went_on = check(invoke, task_file, SAME, "--sequential", "--max-minutes", "1")
+    assert went_on.exit_code in (0, 5), went_on.stderr
+    assert model.calls <= 2 * 96
 
 
 class Short(Scripted):
