@@ -38,6 +38,8 @@ def conversation_line(conversation: Conversation, names: Sequence[str], masker: 
             demands=tuple(map(mask.value, conversation.demands)),
         )
         known = {name: mask.text(value) for name, value in known.items()}
+        # The last, for marks are numbered in the order of what was said.
+        conversation = replace(conversation, id=masker.group(conversation.id, mask))
     kept = {name: known[name] for name in names if name in known}
     return json.dumps(_as_row(conversation, kept), ensure_ascii=False)
 

@@ -34,11 +34,22 @@ class Masker:
     own: str = ""
     names: tuple[str, ...] = ()
     counts: Counter[str] = field(default_factory=Counter[str])
+    _renamed: dict[str, str] = field(default_factory=dict[str, str])
 
     def conversation(self, variables: Iterable[tuple[str, str]] = ()) -> Mask:
         """What masks one conversation with these variables."""
         named = {each.strip(): _NAME_KIND for each in self.names if each.strip()}
         return Mask(self, {**named, **personal_values(variables)})
+
+    def group(self, name: str, mask: Mask) -> str:
+        """The name of a conversation; a number in its place where it is personal, as a customer's address is.
+
+        One name has one number in all rows, so that what belongs together still does.
+        """
+        if name not in self._renamed:
+            plain = mask.text(name) == name
+            self._renamed[name] = name if plain else f"masked {len(self._renamed) + 1}"
+        return self._renamed[name]
 
     def said(self) -> str:
         """What was masked, in a sentence."""

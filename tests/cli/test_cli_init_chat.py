@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from command_line import Invoke, text_of
+from logged import SYSTEM, everything, filled, log, made, write
 
 from promptopt.errors import DataError
 from promptopt.models.scripted import Scripted
-from promptopt.tasks import Task, load_task
-from promptopt.types import Demand, Example, Message
+from promptopt.tasks import load_task
+from promptopt.types import Demand, Message
 
 
 @pytest.fixture
@@ -22,33 +23,6 @@ def model() -> Scripted:
         return "Be kind and brief." if text.startswith("Improve:") else f"Order {text.split()[-1][:-1]} is on its way."
 
     return Scripted(answer, name="scripted/clerk")
-
-
-SYSTEM = "You are the assistant of {{shop}}.\nThe customer is called {{ name }}.\nBe kind."
-
-
-def filled(number: int) -> str:
-    return SYSTEM.replace("{{shop}}", "Acme").replace("{{ name }}", f"Ann{number}")
-
-
-def log(number: int, system: str | None = None, **more: Any) -> dict[str, Any]:
-    said = [{"role": "system", "content": filled(number) if system is None else system}] if system != "" else []
-    return {"messages": [*said, {"role": "user", "content": f"Where is order {number}?"},
-                         {"role": "assistant", "content": f"Order {number} is on its way."}], **more}  # fmt: skip
-
-
-def write(rows: list[dict[str, Any]], name: str = "logs.jsonl") -> None:
-    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def made(invoke: Invoke, *options: str) -> tuple[Task, str]:
-    done = invoke("init", "bot", "--data", "logs.jsonl", *options)
-    assert done.exit_code == 0, done.stderr
-    return load_task("bot.toml"), " ".join(done.stdout.split())
-
-
-def everything(task: Task) -> tuple[Example, ...]:
-    return (*task.train, *task.dev, *task.test)
 
 
 @pytest.mark.parametrize("mark", ["{{%s}}", "{{ %s }}", "{%s}", "${%s}"])
