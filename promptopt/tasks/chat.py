@@ -22,6 +22,7 @@ from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, ScoredTurns, ex
 from promptopt.tasks.reading.files import read_rows
 from promptopt.tasks.reading.own_names import in_usual_names
 from promptopt.tasks.reading.row_numbers import row_at
+from promptopt.tasks.shared_prompt import found_prompt
 from promptopt.text import counted, normalise, shorten
 from promptopt.types import ChatRole
 
@@ -157,7 +158,12 @@ def _system_prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -
     logged: dict[str, list[int]] = {}
     for each in cleaned:
         logged.setdefault(each.system, []).append(each.conversation.row)
-    shown = [text for text in logged if text.strip()]
+    # Programs of two systems may break lines and indent them in their own ways.
+    versions: dict[str, str] = {}
+    for text in logged:
+        if text.strip():
+            versions.setdefault(normalise(text), text)
+    shown = list(versions.values())
     if system is not None:
         # A log may hold the prompt as it was sent, its variables filled in: that is the same prompt.
         template = template_of(system)
@@ -175,15 +181,24 @@ def _system_prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -
             f"{path}: no conversation has a system message; give the prompt in use today with --system FILE, an empty "
             f"file where the bot has none"
         )
-    if len(shown) > 1:
-        first, second = (_first_difference(shown[place], shown[1 - place]) for place in (0, 1))
-        rows = [row_at(path, logged[text][0]) for text in shown]
-        raise ConfigError(
-            f"{path}: the conversations have {len(shown)} system prompts, such as {first} (row {rows[0]}) and {second} "
-            f"(row {rows[1]}); give the one to be improved with --system FILE, with its variables as {{{{name}}}}"
-        )
     bare = len(logged.get("", ()))
-    return shown[0], [f"{counted(bare, 'conversation has', 'conversations have')} no system message"] if bare else []
+    said = [f"{counted(bare, 'conversation has', 'conversations have')} no system message"] if bare else []
+    if len(shown) == 1:
+        return shown[0], said
+    held = [each for each in cleaned if each.system.strip()]
+    found = found_prompt([each.system for each in held], [dict(each.conversation.variables) for each in held])
+    if found is None:
+        raise _several_prompts(path, shown, logged)
+    return found.text, [*said, found.sentence()]
+
+
+def _several_prompts(path: Path, shown: Sequence[str], logged: Mapping[str, Sequence[int]]) -> ConfigError:
+    first, second = (_first_difference(shown[place], shown[1 - place]) for place in (0, 1))
+    rows = [row_at(path, logged[text][0]) for text in shown]
+    return ConfigError(
+        f"{path}: the conversations have {len(shown)} system prompts, such as {first} (row {rows[0]}) and {second} "
+        f"(row {rows[1]}); give the one to be improved with --system FILE, with its variables as {{{{name}}}}"
+    )
 
 
 def _first_difference(text: str, other: str, most: int = 60) -> str:
@@ -203,7 +218,7 @@ def _with_variables(
     template = template_of(prompt)
     filled: list[Cleaned] = []
     for each in cleaned:
-        found = template.fullmatch(normalise(each.system)) if each.system and marked else None
+        found = template.fullmatch(each.system) if each.system and marked else None
         read = {} if found is None else dict(zip(marked, found.groups(), strict=True))
         # A log of the template itself says nothing of what stood for its variables.
         read = {key: value for key, value in read.items() if not TEMPLATE_VARIABLE.fullmatch(value)}

@@ -20,14 +20,20 @@ _NO_VARIABLE = re.compile(r"\{+\s*[\"'%#]")
 
 
 def template_of(prompt: str, mark: re.Pattern[str] = TEMPLATE_VARIABLE) -> re.Pattern[str]:
-    """What the prompt, without its line breaks, becomes: one group for each mark, in order."""
+    """What the prompt becomes, however its lines are broken: one group for each mark, in order."""
     plain = normalise(prompt)
-    pieces: list[str] = []
+    pieces: list[str] = [r"\s*"]
     end = 0
     for found in mark.finditer(plain):
-        pieces += [re.escape(plain[end : found.start()]), "(.*?)"]
+        pieces += [_spaced(plain[end : found.start()], behind=end > 0), "(.*?)"]
         end = found.end()
-    return re.compile("".join([*pieces, re.escape(plain[end:])]), re.DOTALL)
+    return re.compile("".join([*pieces, _spaced(plain[end:], behind=end > 0), r"\s*"]), re.DOTALL)
+
+
+def _spaced(text: str, *, behind: bool) -> str:
+    """What finds a text by any white space between its words; `behind`: a mark, for which nothing may stand."""
+    first = r"(?:\s+|(?<=\s))" if behind and text[:1].isspace() else ""
+    return first + re.escape(text[1:] if first else text).replace("\\ ", r"\s+")
 
 
 def named_otherwise(prompt: str, names: Iterable[str]) -> str:

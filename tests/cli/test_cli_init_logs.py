@@ -8,6 +8,8 @@ import pytest
 from command_line import Invoke
 from logged import everything, log, made, write
 
+from promptopt.types import Message
+
 
 @pytest.mark.parametrize("address", ["ann{}@acme.example", "whatsapp:+4366012345{:02}", "user +43 660 123 45 {:02}"])
 def test_a_conversation_that_is_called_by_an_address_is_numbered_where_data_is_masked(
@@ -22,3 +24,104 @@ def test_a_conversation_that_is_called_by_an_address_is_numbered_where_data_is_m
     Path("bot.jsonl").unlink()
     made(invoke)
     assert address.format(7) in Path("bot.jsonl").read_text(encoding="utf-8")
+
+
+def dated(number: int) -> str:
+    return (
+        f"# Clerk\n\nYou are the clerk of Acme.\n  - Be brief.\n\nToday is 2026-11-{number % 28 + 1:02}.\n\nNotes:\n"
+        + "\n".join(f"- bought {thing} {number}" for thing in ("a bell", "a lamp", "tyres")[: 1 + number % 3])
+        + f"\n\nCustomer: ann{number}@acme.example (number {1000 + number})\n\nNever promise a refund."
+    )
+
+
+def test_a_prompt_that_is_logged_as_it_was_sent_is_found_with_its_variables(invoke: Invoke) -> None:
+    write([log(number, dated(number)) for number in range(40)])
+    task, said = made(invoke)
+
+    assert task.initial["instruction"] == (
+        "# Clerk\n\nYou are the clerk of Acme.\n  - Be brief.\n\nToday is {today}.\n\nNotes:\n{notes}\n\n"
+        "Customer: {customer} (number {customer_number})\n\nNever promise a refund."
+    )
+    assert "the logs hold one system prompt, each time with something else for {{today}} ('2026-11-01'," in said
+    for example in everything(task):
+        content, _ = task.render(task.initial, example)
+        number = int(dict(example.fields)["customer_number"]) - 1000
+        assert content[0] == Message("system", dated(number))
+
+
+def test_what_the_log_says_by_name_is_a_variable_of_that_name_even_of_two_values(invoke: Invoke) -> None:
+    rows = [
+        log(number, f"Be kind, in {('German', 'French')[number % 2]}.", language=("German", "French")[number % 2])
+        for number in range(40)
+    ]
+    write(rows)
+    task, said = made(invoke)
+    assert task.initial["instruction"] == "Be kind, in {language}."
+    assert {dict(example.fields)["language"] for example in everything(task)} == {"German", "French"}
+    assert "{{language}} ('German', 'French', …)" in said
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        ["You are the clerk of Acme. Be brief.", "You are the clerk of Acme. Be kind.",
+         "You are the clerk of Acme. Be terse."],
+        ["You sell bicycles.", "Answer as a lawyer.", "Translate into German.", "Write a poem.", "Be brief.",
+         "Summarise what was said."],
+        [f"Hello Ann{number}" for number in range(40)],
+    ],
+)  # fmt: skip
+def test_prompts_of_their_own_are_still_asked_for(prompts: list[str], invoke: Invoke) -> None:
+    write([log(number, prompts[number % len(prompts)]) for number in range(40)])
+    refused = invoke("init", "bot", "--data", "logs.jsonl")
+    assert refused.exit_code == 2
+    assert f"the conversations have {len(prompts)} system prompts" in refused.stderr
+
+
+def test_a_member_that_holds_the_whole_prompt_is_no_variable_of_it(invoke: Invoke) -> None:
+    texts = ["You sell bicycles.", "Answer as a lawyer."]
+    write([log(number, texts[number % 2], persona=texts[number % 2]) for number in range(40)])
+    refused = invoke("init", "bot", "--data", "logs.jsonl")
+    assert "the conversations have 2 system prompts" in refused.stderr
+
+
+def test_a_line_that_only_some_prompts_have_is_a_variable_that_may_be_empty(invoke: Invoke) -> None:
+    def prompt(number: int) -> str:
+        more = f"\nThe customer is {'ABCDEFG'[number % 7]}nn." if number % 2 else ""
+        return f"You are the clerk of Acme, brief and kind.{more}\nNever promise a refund."
+
+    write([log(number, prompt(number)) for number in range(40)])
+    task, _ = made(invoke)
+    values = {dict(example.fields)["variable"] for example in everything(task)}
+    assert len(everything(task)) == 40
+    assert "" in values
+    assert "The customer is Bnn." in values
+
+
+def test_an_empty_value_of_a_prompt_that_is_given_is_read_off_the_log(invoke: Invoke, workplace: Path) -> None:
+    (workplace / "system.md").write_text("Be kind.\n{{note}}\nBe brief.", encoding="utf-8")
+    write(
+        [log(number, f"Be kind.{f'{chr(10)}It is {number}.' if number % 2 else ''}\nBe brief.") for number in range(40)]
+    )
+    task, said = made(invoke, "--system", "system.md")
+    assert len(everything(task)) == 40
+    assert "another system prompt" not in said
+
+
+@pytest.mark.parametrize("other", ["Be kind.\r\nBe brief.", "Be kind. \n  Be brief.\n"])
+def test_one_prompt_with_other_line_breaks_is_one_prompt(other: str, invoke: Invoke) -> None:
+    write([log(number, ("Be kind.\nBe brief.", other)[number % 2]) for number in range(40)])
+    task, _ = made(invoke)
+    assert task.initial["instruction"] == "Be kind.\nBe brief."
+    assert len(everything(task)) == 40
+
+
+def test_a_page_in_one_long_line_is_one_variable(invoke: Invoke) -> None:
+    def prompt(number: int) -> str:
+        page = " ".join(f"w{number * 13 + place * place % 97} of the" for place in range(300))
+        return f"Answer from the page alone, and say so where it holds no answer. Page: {page} End of the page."
+
+    write([log(number, prompt(number)) for number in range(40)])
+    task, _ = made(invoke)
+    prompt_found = task.initial["instruction"]
+    assert prompt_found.startswith("Answer from the page alone, and say so where it holds no answer. Page: {page}")

@@ -207,6 +207,8 @@ def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleane
     while begin < len(messages) and messages[begin].role in ("system", "developer"):
         begin += 1
     system = "\n\n".join(message.content.strip() for message in messages[:begin] if message.content.strip())
+    # As in a prompt that is given: logs of two systems may hold one prompt.
+    system = system.replace("\r\n", "\n")
     weighed = weights if weights else [None] * len(messages)
     spoken = [
         (message, weight, asked)
