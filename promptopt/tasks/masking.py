@@ -21,6 +21,10 @@ _SLOT = re.compile(r"\{\{-?\s*[\w.]+(?:\s*\|[^{}]*)?\s*-?\}\}|\{%[^{}]*%\}|\$?\{
 _BRACKETED_MARK = re.compile(r"\[[\w ]+\]")
 _TITLE_WORDS = frozenset({"dr", "prof", "mr", "mrs", "ms", "miss", "herr", "frau", "mme", "sir"})
 _NAME_KIND = "name"
+_PEOPLE = frozenset({"customer", "user", "client", "caller", "contact", "guest", "patient", "person", "sender", "kunde",
+                     "nutzer", "cliente", "usuario", "utilisateur"})  # fmt: skip
+_WHOLE_NAME = re.compile(r"[^\W\d_a-z][\w'’.-]*(?: [\w'’.-]+){0,2} [^\W\d_a-z][\w'’-]*")
+"""Two to four words, the first and the last with a capital."""
 
 
 @dataclass(slots=True)
@@ -124,8 +128,14 @@ class Mask:
 
 
 def personal_values(variables: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Values that are personal by the name of their variable, with that name; very short ones are not looked for."""
-    return {value.strip(): name for name, value in variables if is_personal(name) and len(value.strip()) > 2}
+    """Values that are personal by the name of their variable, with that name; very short ones are not looked for.
+
+    Where a variable is called as people are, as `customer` is, a whole name is one; it may also hold `premium`.
+    """
+    held = [(name, value.strip()) for name, value in variables]
+    people = {value: _NAME_KIND for name, value in held
+              if name.casefold() in _PEOPLE and _WHOLE_NAME.fullmatch(_untitled(value))}  # fmt: skip
+    return {**people, **{value: name for name, value in held if is_personal(name) and len(value) > 2}}
 
 
 def _untitled(value: str) -> str:

@@ -170,6 +170,22 @@ def test_values_of_personal_variables_are_masked_as_whole_words() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "personal"),
+    [
+        ("customer", "Ann Lee", True),
+        ("User", "Dr. Jan van Dyck", True),
+        ("customer", "premium", False),
+        ("customer", "Gold", False),
+        ("topic", "Late Order", False),
+    ],
+)
+def test_a_whole_name_is_one_where_a_variable_is_called_as_people_are(name: str, value: str, personal: bool) -> None:
+    last = value.split()[-1]
+    said = masked(f"This is {value}. Thanks, {last}.", (name, value))
+    assert said == ("This is [name]. Thanks, [name]." if personal else f"This is {value}. Thanks, {last}.")
+
+
 def test_one_value_has_one_mark_in_a_conversation_and_another_has_another() -> None:
     mask = Masker().conversation()
 
