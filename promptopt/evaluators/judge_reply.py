@@ -1,7 +1,8 @@
 """What a judge's reply says, read strictly: a score of the scale, yes or no to each item, which of two is better.
 
 JSON is asked for, so the last object that holds what was asked for is read: in fences or prose, with other members,
-numbers as texts. A line such as `Score: 4` will do too. Nothing is ever clamped: 7 on a scale to 5 says nothing.
+numbers as texts, or nearly right (`near_json`). A line such as `Score: 4` will do too. Nothing is ever clamped or
+guessed: 7 on a scale to 5 says nothing, and no more does what can be read in two ways.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, cast
 
+from promptopt.evaluators.near_json import member_in, named_behind, reason_near
+from promptopt.evaluators.yes_and_no import NO, YES
 from promptopt.thoughts import spoken
 from promptopt.types import Token
 
-VERSION = 1
+VERSION = 2
 """Of these rules: another reading is another judge."""
 LEGAL = 0.5
 """Probability that tokens of the scale must have together for an expected score: below it the judge says something
@@ -25,20 +28,38 @@ TRIED = 50
 
 Choice = Literal["A", "B", "tie"]
 
-_WHOLE_OF_SCALE = re.compile(r"(-?\d{1,6})(?:\.0{1,6})?(?:\s*(?:/|of|out of)\s*(\d{1,6}))?\.?")
-# `**Score:** 4/5` on a line of its own, and not "the score is 4 for …" within a sentence.
+_WHOLE_OF_SCALE = re.compile(
+    r"(-?\d{1,6})(?:\.0{1,6})?(?:\s*(?:/|of|out of)\s*(\d{1,6}))?(?:\s(?:points?|stars?))?\.?", re.IGNORECASE
+)
+# `**Score:** 4/5 (good)` on a line of its own, and not "the score is 4 for …" within a sentence.
 _SCORE_LINE = re.compile(
-    r"^[\W_]*(?:(?:final|overall|my)\s+)?(?:score|rating|grade)[\W_]*?[:=][\W_]*?(-?\d[^\n]{0,20})$",
+    r"^[\W_]*(?:(?:final|overall|my)\s+)?(?:score|rating|grade)[\W_]*?[:=][\W_]*?(-?\d[^\n]{0,20}?)"
+    r"(?:\s*\([^()\d\n]{0,200}\)\W*|(?:\s+[-–—]|[,;.])\s+[^\d\n]{1,200})?$",
     re.IGNORECASE | re.MULTILINE,
 )
-_CHOICE_LINE = re.compile(r"^[\W_]*(?:better|winner|choice|preferred|verdict)[\W_]*[:=]([^\n]{1,20})$", re.I | re.M)
-_ITEM_LINE = re.compile(r"^[\W_]*(\d{1,3})[\W_]+(\w+)\W*$", re.MULTILINE)
+_CHOICE_LINE = re.compile(
+    r"^[\W_]*(?:better|winner|choice|preferred|verdict)[\W_]*[:=]([^\n]{1,20}?)(?:\s\([^()\n]{0,200}\)\W*)?$",
+    re.I | re.M,
+)
+_ANSWER_LINE = re.compile(r"^[\W_]*answer[\W_]*[:=]([^\n]{1,20})$", re.I | re.M)
+_ITEM_LINE = re.compile(
+    r"^[\W_]*(?:(?:item|question|answer|q|a)\s*)?(\d{1,3})[^\w\n✓✔✅✗✘❌]+([^\W_]+|[✓✔✅✗✘❌])\W*$", re.I | re.M
+)
 _LISTED_LINE = re.compile(r"^[ \t]*(?:\d{1,3}[.):]|[-*•])[ \t]+(\S[^\n]*)$", re.MULTILINE)
-_TRUE = frozenset({"yes", "true", "y", "1"})
-_FALSE = frozenset({"no", "false", "n", "0"})
+_SCORES = r"(?:(?:final|overall)[ _\-]?)?(?:score|rating|grade)"
+_CHOOSING = r"better|winner|choice|preferred|verdict"
+_ANSWERING = r"answer|value|verdict|result"
+_NUMBERED = re.compile(r"(?:item|question|answer|q|a|#)?[ _\-]?(\d{1,3})[.):]?", re.IGNORECASE)
+_DOUBLE_BRACKETS = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")
+_PREFERRED = re.compile(
+    r"(?:i (?:prefer|choose|pick) )?(?:the )?(?:(?:reply|response|answer|option|assistant|candidate|antwort|réponse"
+    r"|respuesta) )?([ab])(?: is (?:the )?(?:better|best)(?: one| reply| response| answer)?)?"
+)
 _CHOICES: dict[str, Choice] = {
-    "a": "A", "reply a": "A", "b": "B", "reply b": "B", "tie": "tie", "equal": "tie", "draw": "tie", "neither": "tie",
-    "both": "tie",
+    "tie": "tie", "tied": "tie", "a tie": "tie", "it's a tie": "tie", "equal": "tie", "equally good": "tie",
+    "draw": "tie", "neither": "tie", "both": "tie", "no preference": "tie", "unentschieden": "tie",
+    "gleichstand": "tie", "égalité": "tie", "empate": "tie",
+    "a>b": "A", "a>>b": "A", "b<a": "A", "b<<a": "A", "b>a": "B", "b>>a": "B", "a<b": "B", "a<<b": "B", "a=b": "tie",
 }  # fmt: skip
 
 
@@ -60,12 +81,11 @@ def _number_in(text: str, high: int | None) -> float | None:
     said = spoken(text)
     if said is None:
         return None
-    for found in _objects(said):
-        for name in ("score", "rating", "grade"):
-            if name in found:
-                return _number_on_scale(found[name], high)
+    held = _member(said, _SCORES)
+    if held is not None:
+        return _number_on_scale(held[0], high)
     lines = _SCORE_LINE.findall(said)
-    return _number_on_scale(lines[-1] if lines else said, high)
+    return _number_on_scale(lines[-1] if lines else _standing_alone(said), high)
 
 
 def answers_in(text: str, count: int) -> list[bool] | None:
@@ -73,15 +93,17 @@ def answers_in(text: str, count: int) -> list[bool] | None:
     said = spoken(text)
     if said is None:
         return None
-    for found in _objects(said):
-        held = found.get("answers", found)
-        if isinstance(held, list):
-            held = {str(place): each for place, each in enumerate(cast("list[object]", held), 1)}
-        if isinstance(held, dict):
-            table = {str(key).strip(): each for key, each in cast("dict[object, object]", held).items()}
-            if "1" in table:
-                return _all_of(table, count)
+    for found, _ in _objects(said):
+        held = _numbered(found.get("answers", found), count)
+        if held is not None:
+            return _all_of(held, count)
     table = dict[str, object](_ITEM_LINE.findall(said))
+    if not table:
+        near = {str(place): member_in(said, rf"(?:(?:item|question|q)[ _]?)?{place}") for place in range(1, count + 1)}
+        table.update((place, value) for place, value in near.items() if value is not None)
+    if not table and count == 1:
+        alone, lines = _member(said, _ANSWERING), cast("list[str]", _ANSWER_LINE.findall(said))
+        table["1"] = alone[0] if alone is not None else lines[-1] if lines else said
     return _all_of(table, count)
 
 
@@ -90,12 +112,11 @@ def choice_in(text: str) -> Choice | None:
     said = spoken(text)
     if said is None:
         return None
-    for found in _objects(said):
-        for name in ("better", "winner", "choice", "preferred", "verdict"):
-            if name in found:
-                return _CHOICES.get(_word(found[name]))
+    held = _member(said, _CHOOSING)
+    if held is not None:
+        return _choice(held[0])
     lines = cast("list[str]", _CHOICE_LINE.findall(said))
-    return _CHOICES.get(_word(lines[-1] if lines else said))
+    return _choice(lines[-1] if lines else _in_brackets(said))
 
 
 def items_in(text: str) -> list[str]:
@@ -103,7 +124,7 @@ def items_in(text: str) -> list[str]:
     said = spoken(text)
     if said is None:
         return []
-    for found in _objects(said):
+    for found, _ in _objects(said):
         if isinstance(found.get("items"), list):
             return _texts_of(cast("list[object]", found["items"]))
     try:
@@ -125,11 +146,12 @@ def _texts_of(items: Sequence[object]) -> list[str]:
 def reason_in(text: str) -> str:
     """Why, as one line; empty where the judge does not say."""
     said = spoken(text)
-    for found in _objects("" if said is None else said):
+    objects = list(_objects("" if said is None else said))
+    for found, _ in objects:
         for name in ("reason", "reasons", "explanation", "feedback"):
             if isinstance(found.get(name), str):
                 return " ".join(str(found[name]).split())
-    return ""
+    return "" if said is None or objects else reason_near(said)
 
 
 def expected_in(tokens: Sequence[Token], low: int, high: int) -> float | None:
@@ -151,9 +173,35 @@ def expected_in(tokens: Sequence[Token], low: int, high: int) -> float | None:
     return total / mass if mass >= LEGAL else None
 
 
-def _objects(text: str) -> Iterator[dict[str, object]]:
-    """The JSON objects in a text with keys in lower case, the last first."""
-    found: list[dict[str, object]] = []
+def _member(text: str, name: str) -> tuple[object] | None:
+    """The value of the member whose name `name` (a regular expression) matches; None where there is none.
+
+    That of the last object which has it, or has one object within that does; else of what is nearly JSON.
+    """
+    for found, stop in _objects(text):
+        values = _values(found, re.compile(name))
+        # Behind it the same once more: it stood within a text whose quotes have no end, such as a reason that quotes.
+        if values and not named_behind(text, name, stop):
+            return (values[0] if all(each == values[0] for each in values) else None,)
+    near = member_in(text, name)
+    if near is None:
+        tagged = re.findall(rf"<({name})>([^<>]{{1,40}})</\1>", text, re.IGNORECASE)
+        near = tagged[0][1] if len({value.strip() for _, value in tagged}) == 1 else None
+    return None if near is None else (near,)
+
+
+def _values(found: dict[str, object], name: re.Pattern[str]) -> list[object]:
+    """The values of the object's own members of that name, else of those of the objects within it."""
+    own = [value for key, value in found.items() if name.fullmatch(key.strip())]
+    if own:
+        return own
+    inner = [cast("dict[str, object]", each) for each in found.values() if isinstance(each, dict)]
+    return [value for each in inner for value in _values({key.casefold(): held for key, held in each.items()}, name)]
+
+
+def _objects(text: str) -> Iterator[tuple[dict[str, object], int]]:
+    """The JSON objects in a text with keys in lower case, the last first, and where each ends."""
+    found: list[tuple[dict[str, object], int]] = []
     stop = 0
     for tried, match in enumerate(re.finditer(r"\{", text)):
         if tried >= TRIED:
@@ -166,8 +214,54 @@ def _objects(text: str) -> Iterator[dict[str, object]]:
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
-            found.append({str(key).casefold(): each for key, each in cast("dict[object, object]", value).items()})
+            table = {str(key).casefold(): each for key, each in cast("dict[object, object]", value).items()}
+            found.append((table, stop))
     return reversed(found)
+
+
+def _numbered(held: object, count: int) -> dict[str, object] | None:
+    """What an object or a list holds for each number; None where it is of none."""
+    if isinstance(held, list):
+        # With more or fewer than there are items nothing tells which is which.
+        answers = cast("list[object]", held)
+        return {str(place): _answer(each) for place, each in enumerate(answers, 1)} if len(answers) == count else {}
+    if not isinstance(held, dict):
+        return None
+    table: dict[str, object] = {}
+    for key, value in cast("dict[object, object]", held).items():
+        number = _NUMBERED.fullmatch(str(key).strip())
+        if number is not None:
+            place, answer = str(int(number[1])), _answer(value)
+            table[place] = None if table.get(place, answer) != answer else answer
+    return table if "1" in table else None
+
+
+def _answer(value: object) -> object:
+    """What stands for yes or no: the value, or that of an object which holds it beside a reason."""
+    if not isinstance(value, dict):
+        return value
+    table = {str(key).casefold(): each for key, each in cast("dict[object, object]", value).items()}
+    # An item that names its own number may stand at another place.
+    if any(name in table for name in ("id", "item", "number")):
+        return None
+    found = [each for key, each in table.items() if re.fullmatch(_ANSWERING, key)]
+    return found[0] if len(found) == 1 else None
+
+
+def _in_brackets(text: str) -> str:
+    """What stands in double brackets, as judges are often asked to write it; the text itself, where nothing does."""
+    found = {each.strip() for each in _DOUBLE_BRACKETS.findall(text)}
+    return found.pop() if len(found) == 1 else text
+
+
+def _standing_alone(text: str) -> str:
+    """The text, or what of it can only be a score: in double brackets, or alone on its first or last line."""
+    marked = _in_brackets(text)
+    lines = [line for line in text.splitlines() if line.strip()]
+    alone = [line for line in lines if _WHOLE_OF_SCALE.fullmatch(_without_marks(line))]
+    if marked != text or len(alone) != 1:
+        return marked
+    return alone[0] if alone[0] in (lines[0], lines[-1]) else text
 
 
 def _undoubled(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
@@ -177,7 +271,8 @@ def _undoubled(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     return {name: None if name in doubled else value for name, value in table.items()}
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_undoubled)
+# Line ends within a text are what most models forget to escape.
+_DECODER = json.JSONDecoder(object_pairs_hook=_undoubled, strict=False)
 
 
 def _number_on_scale(value: object, high: int | None) -> float | None:
@@ -194,14 +289,22 @@ def _number_on_scale(value: object, high: int | None) -> float | None:
 
 def _all_of(table: dict[str, object], count: int) -> list[bool] | None:
     words = [_word(table.get(str(place))) for place in range(1, count + 1)]
-    if not all(word in _TRUE or word in _FALSE for word in words):
+    if not all(word in YES or word in NO for word in words):
         return None
-    return [word in _TRUE for word in words]
+    return [word in YES for word in words]
+
+
+def _choice(value: object) -> Choice | None:
+    word = _word(value)
+    preferred = _PREFERRED.fullmatch(word)
+    if preferred is not None:
+        return "A" if preferred[1] == "a" else "B"
+    return _CHOICES[word] if word in _CHOICES else _CHOICES.get(word.replace(" ", ""))
 
 
 def _word(value: object) -> str:
-    return _without_marks(value).rstrip(".").casefold()
+    return _without_marks(value).rstrip(".。!！").casefold()
 
 
 def _without_marks(value: object) -> str:
-    return str(value).strip(" \t\n*_`\"'()[]")
+    return str(value).strip(" \t\n*_`\"'“”„‘’()[]")

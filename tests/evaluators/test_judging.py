@@ -296,7 +296,7 @@ def test_yes_and_no_are_read_in_many_forms_and_all_must_be_there() -> None:
     assert answers_in('{"answers": ["yes", "no"]}', 2) == [True, False]
     assert answers_in("1. yes\n2) no", 2) == [True, False]
     assert answers_in('{"answers": {"1": "yes"}}', 2) is None
-    assert answers_in('{"answers": {"1": "ja", "2": "nein"}}', 2) is None
+    assert answers_in('{"answers": {"1": "ja", "2": "nein"}}', 2) == [True, False]
 
 
 # Versus
