@@ -109,7 +109,7 @@ def measured(
     return Measured(
         score=mean_of(values, groups, weigh), ci95=interval, n=len(values), unreadable=unreadable, cut=cut,
         unjudged=unjudged, macro_f1=macro_f1(labels, _answered_labels(scores, examples)),
-        conversations=conversations_in(scores),
+        conversations=conversations_in(scores, names),
     )  # fmt: skip
 
 

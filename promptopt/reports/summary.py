@@ -92,6 +92,10 @@ def _conversation_rows(first: Report | None, second: Report | None) -> list[list
     for at in range(max(map(len, hats), default=0)):
         shares = (words.score(hat[at] if at < len(hat) else None) for hat in hats)
         rows.append([f"  pass^{at + 1}", *shares, f"that {at + 1} of {at + 1} draws of a scenario pass"])
+        ends = [side.get("pass_hat_ci95", ())[at : at + 1] for side in sides]
+        if any(ends):
+            shown = (f"{words.score(each[0][0])} to {words.score(each[0][1])}" if each else "-" for each in ends)
+            rows.append(["    95 %", *shown, "over scenarios, those of one group as one"])
     return rows
 
 

@@ -195,11 +195,14 @@ def test_how_sure_a_scenario_is_to_pass_again_stands_beside_the_mean(
     assert done.exit_code == 0, done.stderr
     assert (
         "Conversations, chat: 2.0 messages of the user, 0 % ended by the user, 0.0 questions asked again; passes 1 of "
-        "1: 1.000, 2 of 2: 1.000, 3 of 3: 1.000." in done.stdout
+        "1: 1.000 (95 % 0.722 to 1.000), 2 of 2: 1.000 (95 % 0.722 to 1.000), 3 of 3: 1.000 (95 % 0.722 to 1.000)."
+        in done.stdout
     )
     set_to = ("--set", "evaluator.draws=2", "--json")
     found = json.loads(invoke("evaluate", "--task", simulated, *ASKED, *sizes, *set_to).stdout)["layouts"][0]
     assert found["n"] == 10
+    ends = found["conversations"].pop("pass_hat_ci95")
+    assert ends == [[0.0, pytest.approx(0.2775, abs=1e-4)]] * 2
     assert found["conversations"] == {
         "turns": 2.0, "ended": 0.0, "repeated_questions": 0.0, "tool_calls": 0.0, "pass_hat": [0.0, 0.0]
     }  # fmt: skip
@@ -214,6 +217,7 @@ def test_how_sure_a_scenario_is_to_pass_again_stands_beside_the_mean(
     assert run["start"]["test"]["conversations"]["pass_hat"] == [0.0] * 3
     said = invoke("runs", "show", run["run_id"]).stdout
     assert re.search(r"pass\^3 +0\.000 +\d\.\d{3}  that 3 of 3 draws of a scenario pass", said)
+    assert re.search(r"95 % +0\.000 to \d\.\d{3} +\d\.\d{3} to \d\.\d{3} +over scenarios", said)
     assert re.search(r"turns +2\.000 +2\.000  messages of the user", said)
 
 

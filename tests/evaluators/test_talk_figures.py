@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from collections.abc import Sequence
 from statistics import fmean
 
 import pytest
@@ -70,8 +71,9 @@ def test_a_scenario_is_played_several_times_and_counts_once() -> None:
     assert found is not None
     assert found.pass_hat == (0.5, pytest.approx(0.25), pytest.approx(0.125), 0.0)
     assert found.sentence() == (
-        "2.0 messages of the user, 100 % ended by the user, 1.0 questions asked again; passes 1 of 1: 0.500, "
-        "2 of 2: 0.250, 3 of 3: 0.125, 4 of 4: 0.000"
+        "2.0 messages of the user, 100 % ended by the user, 1.0 questions asked again; passes 1 of 1: 0.500 (95 % "
+        "0.068 to 0.932), 2 of 2: 0.250 (95 % 0.006 to 0.888), 3 of 3: 0.125 (95 % 0.003 to 0.863), 4 of 4: 0.000 "
+        "(95 % 0.000 to 0.658)"
     )
     assert Conversations.from_json(found.to_json()) == found
     # What is worth less than all may be enough.
@@ -117,6 +119,34 @@ def test_the_chance_that_all_of_k_draws_pass_is_estimated_without_bias() -> None
             pass_hat([(4, sum(rng.random() < share for _ in range(4))) for share in truth])[k - 1] for _ in range(400)
         )
         assert found == pytest.approx(fmean(share**k for share in truth), abs=0.01)
+
+
+def drawn_scores(passed: Sequence[int], draws: int) -> list[Score]:
+    parts = {TURNS: 1.0, ENDED: 1.0, REPEATED: 0.0, TOOL_CALLS: 0.0, DRAWS: float(draws)}
+    return [Score(1.0, parts=(*parts.items(), (PASSED, float(count)))) for count in passed]
+
+
+@pytest.mark.parametrize("of_one_user", [1, 5])
+def test_the_interval_of_that_chance_holds_it_by_scenario_and_by_group(of_one_user: int) -> None:
+    rng = random.Random(11)
+    held = [0, 0, 0]
+    # Whoever is served well is so in each of their scenarios.
+    for _ in range(200):
+        shares = [rng.choice((0.2, 0.9)) for _ in range(60 // of_one_user)]
+        users = [user for user in range(len(shares)) for _ in range(of_one_user)]
+        passed = [sum(rng.random() < shares[user] for _ in range(3)) for user in users]
+        found = conversations_in(drawn_scores(passed, 3), [f"user {user}" for user in users])
+        assert found is not None
+        for k, (low, high) in enumerate(found.pass_hat_ci95, 1):
+            held[k - 1] += low <= (0.2**k + 0.9**k) / 2 <= high
+    assert min(held) >= 0.93 * 200
+
+
+def test_runs_that_were_kept_without_that_interval_are_read() -> None:
+    kept = {"turns": 1.0, "ended": 1.0, "repeated_questions": 0.0, "tool_calls": 0.0, "pass_hat": [0.5]}
+    found = Conversations.from_json(kept)
+    assert found.to_json() == kept
+    assert found.sentence().endswith("passes 1 of 1: 0.500")
 
 
 def test_a_question_counts_as_asked_again_word_for_word_in_a_later_message() -> None:
