@@ -36,6 +36,7 @@ Tasks (`protocols.tasks`):
 - `SeveralParts`: a task that may have several editable parts. Asked by the run, which turns to another after a round.
 - `BringsEvaluator`: a task that is scored by an evaluator of its own. Asked at binding, where the user names none.
 - `SeveralTasks`: a task that is several under one prompt. Asked by methods that rank prompts by all of them.
+- `HasObjective`: a task that is several, and says by what of all it is searched. Asked by the run, at every phase.
 - `HoldsFloors`: a task that is several, none of which is given up. Asked by the run, when a search begins.
 - `JudgedTask`: a task that is scored by a judge. Asked at binding, where nobody names another evaluator.
 - `WeighedTask`: a task that says what counts once in its mean scores. Asked by the run and by its verdict.
@@ -129,6 +130,7 @@ from promptopt.protocols.tasks import (
     METRICS,
     READERS,
     BringsEvaluator,
+    HasObjective,
     HoldsFloors,
     JudgedTask,
     MemberFloor,
@@ -165,6 +167,7 @@ __all__ = [
     "Evaluator",
     "Forcing",
     "Grading",
+    "HasObjective",
     "HoldsFloors",
     "Inexact",
     "JudgedTask",

@@ -130,6 +130,19 @@ class SeveralTasks(Protocol):
         ...
 
 
+@runtime_checkable
+class HasObjective(SeveralTasks, Protocol):
+    """A task that is several, and says by what: `worst` is made of scores by the run too (`run/lowest.py`).
+
+    Asked by the run, when a phase begins.
+    """
+
+    @property
+    def objective(self) -> str:
+        """`mean`, `weighted`, `worst` or `floors`."""
+        ...
+
+
 class MemberFloor(NamedTuple):
     """What a search bears to lose on one of several tasks: `margin`; `share`: that of the task in the mean of all."""
 

@@ -81,7 +81,7 @@ class Shortfalls:
                 # The mean of the task falls by STEEPNESS shortfalls, over its share in the mean of all.
                 each = STEEPNESS * shortfall * len(sizes) / self._floors[member].share / counted
                 less |= {cell: each * loss for cell, loss in lost.items()}
-        return {**own, **{cell: _worth_less(own[cell], price) for cell, price in less.items()}} if less else own
+        return {**own, **{cell: worth_less(own[cell], price) for cell, price in less.items()}} if less else own
 
     def _losses(self, own: Known, start: Known) -> dict[str, dict[str, float]]:
         """By task, what was lost on each cell that says something of both prompts."""
@@ -110,6 +110,7 @@ def _tells(score: Score) -> bool:
     return score.judged and math.isfinite(score.value)
 
 
-def _worth_less(score: Score, price: float) -> Score:
+def worth_less(score: Score, price: float) -> Score:
+    """The score, worth so much less."""
     probability = None if score.probability is None else score.probability - price
     return replace(score, value=score.value - price, probability=probability)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from promptopt.protocols import Task
 from promptopt.run.floors import Known, Shortfalls, shortfalls_of
+from promptopt.run.lowest import LowestTasks, lowest_tasks_of
 from promptopt.run.posterior import DRIFT, Posterior, beliefs
 from promptopt.run.worth import Groups, Values, by_group, worths
 from promptopt.types import Cell, Estimate, Example, Prompt, Proposal, Score, ScoreMatrix, Weigh, mean_of
@@ -60,13 +61,18 @@ class Scoreboard:
         self._ranking: tuple[Example, ...] = ()
         self._order: dict[Prompt, int] = {}
         self._others = True
-        self._shortfalls: Shortfalls | None = None
+        self._priced: Shortfalls | LowestTasks | None = None
         self._told = False
 
     def begin_phase(self, name: str, task: Task) -> None:
-        """From a search on, prompts of a task with floors rank by them; scores are shown so in the search alone."""
-        self._shortfalls = shortfalls_of(task, (*self.train, *self.dev))
-        self._told = self._shortfalls is not None and name == "search"
+        """From a search on, prompts of several tasks rank by floors or the worst of them.
+
+        A search is shown its scores so where there are floors; of the worst a method makes what it can itself.
+        """
+        every = (*self.train, *self.dev)
+        floors = shortfalls_of(task, every)
+        self._told = floors is not None and name == "search"
+        self._priced = lowest_tasks_of(task, every) if floors is None else floors
 
     def propose(self, proposal: Proposal) -> None:
         """Take note of where a prompt comes from; its first proposal counts."""
@@ -145,11 +151,12 @@ class Scoreboard:
 
     def _shown(self, prompt: Prompt) -> Known:
         known = self._cells.get(prompt, {})
-        if self._shortfalls is None or prompt == self.initial:
+        # Floors are held against the start, which has lost nothing itself.
+        if self._priced is None or (prompt == self.initial and isinstance(self._priced, Shortfalls)):
             return known
         # By the evaluator that scores now alone, as the price is.
         own = self._alike.get(prompt, {})
-        shown = self._shortfalls.shown(own, self._alike.get(self.initial, {}))
+        shown = self._priced.shown(own, self._alike.get(self.initial, {}))
         return known if shown is own else {**known, **shown}
 
     def seen(self, prompt: Prompt, examples: Sequence[Example] | None = None, *, repetition: int = 0) -> list[Seen]:
@@ -222,12 +229,12 @@ class Scoreboard:
             for prompt, scores in self._cells.items()
         }
         # Steps are taken by dense scores; where the start stands is what the verdict will measure it by.
-        start = self.estimate(self.initial, examples)
+        start = self.measured(self.initial, examples)
         level = start.mean if start.count else prior
         order = list(dict.fromkeys([*self._lineage, *self._cells]))
         groups = names if self.weigh == "conversation" else None
         found = worths(order, self._lineage, known, level, groups)
-        if self._shortfalls is None:
+        if self._priced is None:
             return found
 
         def estimated(of_member: Sequence[Values]) -> list[float]:
@@ -236,7 +243,7 @@ class Scoreboard:
             start = math.fsum(begun) / len(begun) if begun else prior
             return list(worths(order, self._lineage, dict(zip(order, of_member, strict=True)), start, groups).values())
 
-        prices = self._shortfalls.prices([known.get(prompt, {}) for prompt in order], 0, estimated)
+        prices = self._priced.prices([known.get(prompt, {}) for prompt in order], 0, estimated)
         return {prompt: worth - price for (prompt, worth), price in zip(found.items(), prices, strict=True)}
 
     def posterior(self, prompts: Sequence[Prompt], dev: Sequence[Example] = (), repetition: int = 0) -> Posterior:
@@ -261,9 +268,9 @@ class Scoreboard:
             return beliefs(parents, [by_group(own, self._groups) for own in scores], drift)
 
         mean, deviation = believed(known)
-        if self._shortfalls is not None:
+        if self._priced is not None:
             start = place[self.initial.id]
-            prices = self._shortfalls.prices(known, start, lambda of_member: believed(of_member)[0])
+            prices = self._priced.prices(known, start, lambda of_member: believed(of_member)[0])
             mean = [own - price for own, price in zip(mean, prices, strict=True)]
         told = [(placed[name], number) for name, number in place.items() if name in asked or name in self._dense]
         return Posterior(

@@ -25,12 +25,12 @@ def template_of(prompt: str, mark: re.Pattern[str] = TEMPLATE_VARIABLE) -> re.Pa
     pieces: list[str] = [r"\s*"]
     end = 0
     for found in mark.finditer(plain):
-        pieces += [_spaced(plain[end : found.start()], behind=end > 0), "(.*?)"]
+        pieces += [_by_any_space(plain[end : found.start()], behind=end > 0), "(.*?)"]
         end = found.end()
-    return re.compile("".join([*pieces, _spaced(plain[end:], behind=end > 0), r"\s*"]), re.DOTALL)
+    return re.compile("".join([*pieces, _by_any_space(plain[end:], behind=end > 0), r"\s*"]), re.DOTALL)
 
 
-def _spaced(text: str, *, behind: bool) -> str:
+def _by_any_space(text: str, *, behind: bool) -> str:
     """What finds a text by any white space between its words; `behind`: a mark, for which nothing may stand."""
     first = r"(?:\s+|(?<=\s))" if behind and text[:1].isspace() else ""
     return first + re.escape(text[1:] if first else text).replace("\\ ", r"\s+")

@@ -31,6 +31,14 @@ class Gate:
         return self.largest_loss.get(name, self.largest_loss.get(EVERY))
 
 
+def lowest_of(means: Mapping[str, float]) -> list[str]:
+    """The tasks by which `worst` goes, the worst first: a fifth of them, and one at least.
+
+    Of many the least by itself would be the one that its few examples treated worst.
+    """
+    return sorted(means, key=means.__getitem__)[: max(1, len(means) // 5)]
+
+
 def floors_of(gate: Gate, members: Sequence[str], weights: Sequence[float]) -> dict[str, MemberFloor]:
     """What a search bears to lose on each of several tasks, of those weights."""
     losses = [(name, gate.loss_of(name), weight) for name, weight in zip(members, weights, strict=True)]

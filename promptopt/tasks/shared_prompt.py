@@ -25,15 +25,15 @@ LONGEST_LINE = 400
 """Words and signs of a line beyond which only its beginning and its end are looked at. Ours."""
 LEAST_WORDS = 20
 """Words in common by which prompts are one, however long what differs is; of shorter ones a third, and four. Ours."""
-_TOKEN = re.compile(r"\{\{\w+\}\}|\w+|\s+|[^\w\s]")
-_LABEL = re.compile(r"\s*(?:\w+ ){0,3}\w+: ")
-_MARK = re.compile(r"\{\{\w+\}\}")
-_WORD = re.compile(r"\w+")
+_PROMPT_TOKEN = re.compile(r"\{\{\w+\}\}|\w+|\s+|[^\w\s]")
+_LINE_LABEL = re.compile(r"\s*(?:\w+ ){0,3}\w+: ")
+_VARIABLE_MARK = re.compile(r"\{\{\w+\}\}")
+_LINE_WORD = re.compile(r"\w+")
 _SMALL_WORDS = frozenset({"the", "a", "an", "is", "are", "was", "of", "to", "for", "with", "by", "in", "on", "at",
                           "and", "now", "named", "called", "you", "your", "this", "it"})  # fmt: skip
 _TAKEN = ("history", "instruction")
 """Names that layouts have for something else."""
-_GAP = ""
+_GAP_TOKEN = ""
 """Stands among the tokens that all have for what differs: no token is empty."""
 
 
@@ -59,7 +59,7 @@ def found_prompt(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> Fou
 
     `said`: what the row of each says by name.
     """
-    named = _named(texts, said)
+    named = _named_by_rows(texts, said)
     marked = [_with_marks(text, {name: row[name] for name in named}) for text, row in zip(texts, said, strict=True)]
     versions = list(dict.fromkeys(marked))
     if len(versions) == 1:
@@ -67,8 +67,8 @@ def found_prompt(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> Fou
     elif len(versions) < LEAST_VERSIONS:
         return None
     else:
-        found = _aligned(versions[:MOST_ALIGNED])
-    ours = [each[2:-2] for each in _MARK.findall(found)]
+        found = _aligned_versions(versions[:MOST_ALIGNED])
+    ours = [each[2:-2] for each in _VARIABLE_MARK.findall(found)]
     # Where the log names all that differs, a few words are enough; the whole prompt under a name is none.
     same = len(_words_of(found)) > 1 if len(versions) == 1 else _mostly_the_same(found, texts)
     if not same or not 0 < len(ours) <= MOST_VARIABLES:
@@ -84,7 +84,7 @@ def found_prompt(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> Fou
     return FoundPrompt(found, {name: tuple(read[name]) for name in ours})
 
 
-def _named(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> list[str]:
+def _named_by_rows(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> list[str]:
     """What rows say by name that differs, and that stands in the prompt of each."""
     shared = set(said[0]).intersection(*said[1:])
     return [
@@ -94,44 +94,47 @@ def _named(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> list[str]
         and name.isidentifier()
         and name not in _TAKEN
         and len({row[name] for row in said}) > 1
-        and all(len(row[name]) > 1 and _whole(row[name]).search(text) for text, row in zip(texts, said, strict=True))
+        and all(
+            len(row[name]) > 1 and _as_whole_words(row[name]).search(text)
+            for text, row in zip(texts, said, strict=True)
+        )
     ]
 
 
-def _whole(value: str) -> re.Pattern[str]:
+def _as_whole_words(value: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(value)}(?!\w)")
 
 
 def _with_marks(text: str, values: Mapping[str, str]) -> str:
     # The longest first: one value may be a part of another.
     for name in sorted(values, key=lambda each: -len(values[each])):
-        text = _whole(values[name]).sub(lambda _, name=name: f"{{{{{name}}}}}", text)
+        text = _as_whole_words(values[name]).sub(lambda _, name=name: f"{{{{{name}}}}}", text)
     return text
 
 
 def _words_of(found: str) -> list[str]:
-    return _WORD.findall(_MARK.sub(" ", found))
+    return _LINE_WORD.findall(_VARIABLE_MARK.sub(" ", found))
 
 
 def _mostly_the_same(found: str, texts: Sequence[str]) -> bool:
     words = len(_words_of(found))
-    sizes = sorted(len(_WORD.findall(text)) for text in texts)
+    sizes = sorted(len(_LINE_WORD.findall(text)) for text in texts)
     return words >= LEAST_WORDS or (words >= 4 and words * 3 >= sizes[len(sizes) // 2])
 
 
-def _aligned(versions: Sequence[str]) -> str:
+def _aligned_versions(versions: Sequence[str]) -> str:
     """The first version, with a mark wherever one of the others differs: line by line, and within lines."""
     lines = [text.split("\n") for text in versions]
     anchors = [line.strip() for line in lines[0] if line.strip()]
     for other in lines[1:]:
-        anchors = _common(anchors, [line.strip() for line in other if line.strip()])
-    blocks = [_between(each, anchors) for each in lines]
+        anchors = _common_lines(anchors, [line.strip() for line in other if line.strip()])
+    blocks = [_lines_between(each, anchors) for each in lines]
     # As they are indented in the first one.
     kept = _lines_at(lines[0], anchors)
     names: list[str] = []
     found: list[str] = []
     for place, block in enumerate(blocks[0]):
-        held = [_trimmed(each[place]) for each in blocks]
+        held = [_without_blank_ends(each[place]) for each in blocks]
         if any(each != held[0] for each in held):
             before = anchors[place - 1] if place else ""
             whole = _lines_with_marks(held, before if before.endswith(":") else "", names)
@@ -145,7 +148,7 @@ def _aligned(versions: Sequence[str]) -> str:
     return "\n".join(found)
 
 
-def _trimmed(lines: Sequence[str]) -> list[str]:
+def _without_blank_ends(lines: Sequence[str]) -> list[str]:
     said = [place for place, line in enumerate(lines) if line.strip()]
     return list(lines[said[0] : said[-1] + 1]) if said else []
 
@@ -157,21 +160,21 @@ def _lines_with_marks(blocks: Sequence[list[str]], before: str, names: list[str]
     # `Current date: …` below a page or above it is a line of its own.
     ends = [[block[-1] for block in blocks if block], [block[0] for block in blocks if block]]
     for at, lines in zip((-1, 0), ends, strict=True):
-        label = _LABEL.match(lines[0])
+        label = _LINE_LABEL.match(lines[0])
         if label and len(lines) == len(blocks) and all(line.startswith(label[0]) for line in lines):
-            rest = [_trimmed(block[:-1] if at else block[1:]) for block in blocks]
+            rest = [_without_blank_ends(block[:-1] if at else block[1:]) for block in blocks]
             inner = _lines_with_marks(rest, before, names) if any(rest) else []
             own = _line_with_marks(lines, names) if len(set(lines)) > 1 else lines[0]
             return [*inner, "", own] if at else [own, "", *inner]
     return [f"{{{{{_name_for(before, names)}}}}}"]
 
 
-def _common(one: Sequence[str], other: Sequence[str]) -> list[str]:
+def _common_lines(one: Sequence[str], other: Sequence[str]) -> list[str]:
     blocks = SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
     return [line for block in blocks for line in one[block.a : block.a + block.size]]
 
 
-def _between(lines: Sequence[str], anchors: Sequence[str]) -> list[list[str]]:
+def _lines_between(lines: Sequence[str], anchors: Sequence[str]) -> list[list[str]]:
     """The lines before, between and after the anchors."""
     found: list[list[str]] = [[]]
     left = iter([*anchors, None])
@@ -192,36 +195,36 @@ def _lines_at(lines: Sequence[str], anchors: Sequence[str]) -> list[str]:
 
 def _line_with_marks(lines: Sequence[str], names: list[str]) -> str:
     """One line for all of these, with marks; empty where they have no word in common."""
-    tokens = [_TOKEN.findall(line) for line in lines]
+    tokens = [_PROMPT_TOKEN.findall(line) for line in lines]
     pattern: list[str] = list(tokens[0])
     if max(map(len, tokens)) > LONGEST_LINE:
-        begin, end = (_alike([each[::step] for each in tokens]) for step in (1, -1))
-        pattern[begin : max(begin, len(pattern) - end)] = [_GAP]
+        begin, end = (_same_beginning([each[::step] for each in tokens]) for step in (1, -1))
+        pattern[begin : max(begin, len(pattern) - end)] = [_GAP_TOKEN]
     else:
         for each in tokens[1:]:
-            pattern = _shared(pattern, each)
+            pattern = _common_tokens(pattern, each)
     pattern = _whole_values(pattern)
-    if not any(token != _GAP and _WORD.fullmatch(token) for token in pattern):
+    if not any(token != _GAP_TOKEN and _LINE_WORD.fullmatch(token) for token in pattern):
         return ""
     found = ""
     for token in pattern:
-        found += f"{{{{{_name_for(found, names)}}}}}" if token == _GAP else token
+        found += f"{{{{{_name_for(found, names)}}}}}" if token == _GAP_TOKEN else token
     return found
 
 
-def _alike(tokens: Sequence[Sequence[str]]) -> int:
+def _same_beginning(tokens: Sequence[Sequence[str]]) -> int:
     """How many tokens all begin with."""
     return next(
         (place for place, each in enumerate(zip(*tokens, strict=False)) if len(set(each)) > 1), min(map(len, tokens))
     )
 
 
-def _shared(pattern: Sequence[str], tokens: Sequence[str]) -> list[str]:
+def _common_tokens(pattern: Sequence[str], tokens: Sequence[str]) -> list[str]:
     found: list[str] = []
     one = other = 0
     for block in SequenceMatcher(None, pattern, tokens, autojunk=False).get_matching_blocks():
-        if (block.a > one or block.b > other) and (not found or found[-1] != _GAP):
-            found.append(_GAP)
+        if (block.a > one or block.b > other) and (not found or found[-1] != _GAP_TOKEN):
+            found.append(_GAP_TOKEN)
         found += pattern[block.a : block.a + block.size]
         one, other = block.a + block.size, block.b + block.size
     return found
@@ -229,34 +232,43 @@ def _shared(pattern: Sequence[str], tokens: Sequence[str]) -> list[str]:
 
 def _whole_values(pattern: list[str]) -> list[str]:
     """The pattern, its gaps widened to whole values: a date is more than its day, one word between two is of both."""
-    gaps = [place for place, token in enumerate(pattern) if token == _GAP]
+    gaps = [place for place, token in enumerate(pattern) if token == _GAP_TOKEN]
     dropped: set[int] = set()
     for one, other in pairwise(gaps):
-        between = [token for token in pattern[one + 1 : other] if token != _GAP]
+        between = [token for token in pattern[one + 1 : other] if token != _GAP_TOKEN]
         marks = any(token.startswith("{{") for token in between)
-        if not marks and sum(_WORD.fullmatch(token) is not None for token in between) < 2:
+        if not marks and sum(_LINE_WORD.fullmatch(token) is not None for token in between) < 2:
             dropped.update(range(one + 1, other))
     for gap in gaps:
         for step in (-1, 1):
             place = gap + step
             # `2026-11-` before what differs, and `@acme.org` behind it: joined by a sign to a word.
             while (
-                0 <= place + step < len(pattern) and _is_sign(pattern[place]) and _WORD.fullmatch(pattern[place + step])
+                0 <= place + step < len(pattern)
+                and _is_sign(pattern[place])
+                and _LINE_WORD.fullmatch(pattern[place + step])
             ):
                 dropped.update((place, place + step))
                 place += 2 * step
     kept = [token for place, token in enumerate(pattern) if place not in dropped]
-    return [token for place, token in enumerate(kept) if token != _GAP or place == 0 or kept[place - 1] != _GAP]
+    return [
+        token for place, token in enumerate(kept) if token != _GAP_TOKEN or place == 0 or kept[place - 1] != _GAP_TOKEN
+    ]
 
 
 def _is_sign(token: str) -> bool:
-    return token != _GAP and not token.isspace() and _WORD.fullmatch(token) is None and not token.startswith("{{")
+    return (
+        token != _GAP_TOKEN
+        and not token.isspace()
+        and _LINE_WORD.fullmatch(token) is None
+        and not token.startswith("{{")
+    )
 
 
 def _name_for(before: str, names: list[str]) -> str:
     """A name out of the words before a place, that no other has."""
     sentence = re.split(r"[.!?;]\s", before.rpartition("\n")[2])[-1]
-    plain = [word.casefold() for word in _WORD.findall(sentence) if not word[0].isdigit()]
+    plain = [word.casefold() for word in _LINE_WORD.findall(sentence) if not word[0].isdigit()]
     told = [word for word in plain if word not in _SMALL_WORDS][-2:]
     name = "_".join(told) if told else "variable"
     taken: Iterable[str] = (*names, *_TAKEN)

@@ -16,7 +16,7 @@ from promptopt.tasks.consistency import check_answers, check_prompt, check_targe
 from promptopt.tasks.contract import Contract
 from promptopt.tasks.duplicates import check_disjoint
 from promptopt.tasks.fingerprint import fingerprint_of
-from promptopt.tasks.gate import Gate, floors_of
+from promptopt.tasks.gate import Gate, floors_of, lowest_of
 from promptopt.tasks.layout import Layout, Rendering
 from promptopt.tasks.layouts import layout_of
 from promptopt.tasks.parts import check_editables, named_parts
@@ -232,9 +232,8 @@ class Task:
     def worth(self, means: Mapping[str, float]) -> float:
         """What a prompt is worth by its mean on each member: the mean, weighted by `weights`, or that of the worst."""
         if self.objective == "worst":
-            # A fifth of them: of many the least by itself would be the one that its few examples treated worst.
-            lowest = sorted(means.values())[: max(1, len(means) // 5)]
-            return math.fsum(lowest) / len(lowest)
+            lowest = lowest_of(means)
+            return math.fsum(means[name] for name in lowest) / len(lowest)
         # By those members alone that were scored: a draw of few examples may lack one.
         shares = dict(zip(self.members, self.weights, strict=True))
         whole = sum(shares.get(name, 1.0) for name in means)

@@ -1,0 +1,109 @@
+"""The objective `worst`: what ranks candidates and chooses among them, whatever the method, goes by the worst task."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptopt.api import optimize
+from promptopt.binding.suite import several_tasks
+from promptopt.models.scripted import Scripted
+from promptopt.outcome.result import Result
+from promptopt.run import Run
+from promptopt.run.budget import Budget
+from promptopt.run.lowest import lowest_tasks_of
+from promptopt.tasks import Splits, Task
+from promptopt.types import Example, Proposal, Request, Score
+
+EVEN, UNEVEN = "Be even.", "Be uneven."
+SHARES = {EVEN: {"a": 7, "b": 7}, UNEVEN: {"a": 10, "b": 5}}
+"""Of ten examples, how many each prompt is right on, by task; the start on six and five."""
+
+
+def task(name: str, metric: str = "exact") -> Task:
+    examples = [Example.of("yes", text=f"{name} {number}.") for number in range(400)]
+    return Task.from_examples(examples, prompt=f"Do {name}.", name=name, metric=metric, splits=Splits(60, 100, 240))
+
+
+def suite(objective: str = "worst", metric: str = "exact") -> Task:
+    return several_tasks([task("a", metric), task("b", metric)], objective=objective)
+
+
+def answer(request: Request) -> str:
+    content = request.content
+    assert not isinstance(content, str)
+    number = int(content[1].content.partition("Text: ")[2].split()[1].rstrip("."))
+    of = "a" if "Do a." in content[1].content else "b"
+    share = SHARES.get(content[0].content, {"a": 6, "b": 5})[of]
+    # A graded metric gives half of what is wrong.
+    return "yes" if number * 7 % 10 < share else "yes no no"
+
+
+class Tries:
+    """Scores the start and both candidates on train, and leaves the choice to the run."""
+
+    def __init__(self) -> None:
+        self.told = dict[str, Any]()
+
+    def optimize(self, run: Run) -> None:
+        prompts = run.admit([Proposal(run.initial.replace("instruction", text)) for text in (UNEVEN, EVEN)])
+        matrix = run.evaluate([run.initial, *prompts], run.train)
+        belief, worth = run.posterior(prompts).mean, run.worths(run.train)
+        for prompt in (run.initial, *prompts):
+            self.told[prompt["instruction"]] = matrix.means()[prompt], belief[prompt], worth[prompt]
+        self.told["ranked"] = [each.prompt["instruction"] for each in run.ranked()]
+
+
+def searched(method: Any, whole: Task, folder: Path) -> Result:
+    model = Scripted(answer, name="scripted/one")
+    return optimize(whole, method, model=model, budget=Budget(evaluations=2000), store=folder / "s.db")
+
+
+@pytest.mark.parametrize("metric", ["exact", "f1"])
+def test_the_final_choice_and_every_ranking_go_by_the_worst_task(tmp_path: Path, metric: str) -> None:
+    worst, mean = Tries(), Tries()
+    assert searched(worst, suite("worst", metric), tmp_path).best.prompt["instruction"] == EVEN
+    assert searched(mean, suite("mean", metric), tmp_path).best.prompt["instruction"] == UNEVEN
+
+    assert worst.told["ranked"][0] == EVEN
+    assert mean.told["ranked"][0] == UNEVEN
+    # Scores are shown as they are: what makes the worst of them itself, as sprig does, would count it twice.
+    assert worst.told[UNEVEN][0] == mean.told[UNEVEN][0]
+    for place in (1, 2):
+        assert worst.told[EVEN][place] > worst.told[UNEVEN][place]
+        assert mean.told[EVEN][place] < mean.told[UNEVEN][place]
+
+
+def cells(whole: Task, **values: list[float]) -> dict[str, Score]:
+    own = {name: [each for each in whole.train if each.slice == name] for name in values}
+    return {own[name][place].id: Score(value) for name, each in values.items() for place, value in enumerate(each)}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "value"),
+    [
+        ([1.0, 1.0], [0.0, 1.0], 0.5),
+        ([1.0, 1.0], [1.0, 1.0], 1.0),
+        ([0.0, 0.0], [0.5, 1.0], 0.0),
+        ([0.25, 0.75], [0.5, 0.5], 0.5),
+        ([0.0], [1.0], 0.0),
+    ],
+)
+def test_the_mean_of_what_is_shown_is_that_of_the_worst_task(a: list[float], b: list[float], value: float) -> None:
+    whole = suite()
+    lowest = lowest_tasks_of(whole, whole.train)
+    assert lowest is not None
+    held = cells(whole, a=a, b=b)
+    shown = lowest.shown(held, held)
+    assert math.fsum(each.value for each in shown.values()) / len(held) == pytest.approx(value)
+    # What was right stays right.
+    assert all(shown[cell].value == 1.0 for cell, score in held.items() if score.value == 1.0)
+
+
+def test_other_objectives_are_left_as_they_are() -> None:
+    whole = suite("mean")
+    assert lowest_tasks_of(whole, whole.train) is None
+    assert lowest_tasks_of(task("a"), task("a").train) is None
