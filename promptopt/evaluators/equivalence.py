@@ -23,7 +23,7 @@ class Equivalence:
     """1 where the judge prefers the reply to the target, 0.5 where they serve alike, 0 where it prefers the target.
 
     A reply that is the target ties, and no judge is asked. Costs one call of the task model a cell, and two of the
-    judge, four where it cannot be read.
+    judge, four where it cannot be read. Where system prompts are shown, the target's is the task's start.
     """
 
     task: Task
@@ -66,4 +66,4 @@ class Equivalence:
                 f"column as target, or move the prompt with `promptopt migrate`, which takes the old model's replies"
             )
         targets = [Reply(cell.example.target) for cell in cells]
-        return self.versus.compare([cell.example for cell in cells], drawn(self.task, cells, ask), targets, ask)
+        return self.versus.compare(cells, drawn(self.task, cells, ask), targets, ask)

@@ -98,9 +98,14 @@ class Under(str):
     def of(cls, task: Task, cell: Cell, reply: str) -> Under:
         """What the task model was told above the input of the cell; nothing where it was told nothing there."""
         made = cls(reply)
-        content, _ = task.render(cell.prompt, cell.example)
-        made.system = content[0].content if not isinstance(content, str) and content[0].role == "system" else ""
+        made.system = system_above(task, cell.prompt, cell.example)
         return made
+
+
+def system_above(task: Task, prompt: Prompt, example: Example) -> str:
+    """What the task model is told above an input under a prompt; empty where it is told nothing there."""
+    content, _ = task.render(prompt, example)
+    return content[0].content if not isinstance(content, str) and content[0].role == "system" else ""
 
 
 def told_more(*, show_system: bool, share_rubric: bool) -> dict[str, bool]:

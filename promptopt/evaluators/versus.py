@@ -24,6 +24,8 @@ from promptopt.evaluators.judging import (
     said_in,
     sampled,
     shown_input,
+    system_above,
+    told_more,
     unjudged,
     unusable,
 )
@@ -52,6 +54,8 @@ class Versus:
     """Whether the judge is shown the target, as one good answer of many."""
     max_tokens: int = 512
     """Tokens of a judge's reply."""
+    show_system: bool = False
+    """Whether the judge is shown the system prompt above each reply; if not, no prompt can argue its own case."""
     watch: Watch = field(default_factory=Watch, init=False, repr=False, compare=False)
 
     # Two replies, and a judge who reads them in both orders, each asked once more where it cannot be read.
@@ -80,6 +84,7 @@ class Versus:
             "criteria": self.criteria,
             "asked": [self.reference, self.max_tokens],
             "read": VERSION,
+            **told_more(show_system=self.show_system, share_rubric=False),
         }
 
     def score(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
@@ -89,22 +94,22 @@ class Versus:
         # The start's own cells are not drawn again: its reply is held against itself, and ties.
         found = iter(drawn(self.task, [cell for cell in cells if cell.prompt != initial], ask, initial))
         starts = [reply if cell.prompt == initial else next(found) for cell, reply in zip(cells, replies, strict=True)]
-        return self.compare([cell.example for cell in cells], replies, starts, ask)
+        return self.compare(cells, replies, starts, ask)
 
     def compare(
-        self, examples: Sequence[Example], replies: Sequence[Reply], starts: Sequence[Reply], ask: Ask
+        self, cells: Sequence[Cell], replies: Sequence[Reply], starts: Sequence[Reply], ask: Ask
     ) -> list[Score]:
-        """What each reply is worth beside the start's to the same example."""
+        """What each reply, to a cell, is worth beside one under the start to the same example."""
         scores = [_decided(reply, start) for reply, start in zip(replies, starts, strict=True)]
         asked = [at for at, score in enumerate(scores) if score is None]
         requests: list[Request] = []
         question = self._question()
         for at in asked:
-            shown = self._shown(examples[at])
-            pair = [said_in(replies[at].written), said_in(starts[at].written)]
+            shown = self._shown(cells[at].example)
+            pair = [(said_in(each[at].written), system)
+                    for each, system in zip((replies, starts), self._systems(cells[at]), strict=True)]  # fmt: skip
             # Both orders of a pair side by side: the words below come in twos.
-            requests += [question.request(shown, [("reply A", one), ("reply B", other)])
-                         for one, other in (pair, pair[::-1])]  # fmt: skip
+            requests += [question.request(shown, _side_by_side(*order)) for order in (pair, pair[::-1])]
         words = consult(requests, _choice_of, ask, "judge")
         for place, at in enumerate(asked):
             scores[at] = self._scored(replies[at].written, words[2 * place], words[2 * place + 1], ask)
@@ -124,6 +129,13 @@ class Versus:
         told = _OUTCOME_WORD[value] if first.read == turned else "changed its mind when the two were turned round"
         feedback = "" if value == 1.0 else f"against the start's reply: {told}{why}"
         return Score(value, reply, _OUTCOME_WORD[value], feedback=feedback)
+
+    def _systems(self, cell: Cell) -> tuple[str, str]:
+        """The system prompt above the reply and above the start's, where both are shown."""
+        if not self.show_system:
+            return "", ""
+        new, old = (system_above(self.task, prompt, cell.example) for prompt in (cell.prompt, self.task.initial))
+        return new, old
 
     def _shown(self, example: Example) -> list[tuple[str, str]]:
         shown = [("input", shown_input(example))]
@@ -145,6 +157,18 @@ class Versus:
             'Their order and their length say nothing. Answer in JSON, as {"reason": "…", "better": "A", "B" or "tie"}.'
         )
         return Question(about, contract, json.dumps(schema), sampled(1, self.max_tokens))
+
+
+def _side_by_side(first: tuple[str, str], second: tuple[str, str]) -> list[tuple[str, str]]:
+    """Two replies as a judge is shown them, each behind the system prompt it was given under; one prompt once."""
+    if first[1] == second[1]:
+        above = [("system prompt that both replies were given under", first[1])] if first[1] else []
+        return [*above, ("reply A", first[0]), ("reply B", second[0])]
+    shown: list[tuple[str, str]] = []
+    for name, (reply, system) in (("reply A", first), ("reply B", second)):
+        shown += [(f"system prompt that {name} was given under", system)] if system else []
+        shown.append((name, reply))
+    return shown
 
 
 def _decided(reply: Reply, start: Reply) -> Score | None:

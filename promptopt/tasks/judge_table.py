@@ -3,7 +3,8 @@
 evaluator = "rubric"     or checklist, versus, equivalence, panel, weighted; by default the one whose settings are given
                          or "generation": the task goes by its metric, and asks a judge only where one is named
 criteria, file, levels, low, high, reference, reasons, draws, score_by     of a rubric; `file` beside the task file
-show_system, share_rubric                                                   of a rubric and of a checklist
+show_system                                                                 of all of them
+share_rubric                                                                of a rubric and of a checklist
 items, weights, critical                                                    of a checklist
 by, size                                                                    of a panel
 [judge.rubric] [judge.checklist] [judge.versus] [judge.panel]               the same, each in a table of its own
@@ -22,6 +23,7 @@ from promptopt.tasks.companions import companion_text
 _OF_CHECKLIST = ("items", "critical")
 _OF_PANEL = ("by", "size")
 _SHARED = ("reference", "max_tokens", "show_system", "share_rubric")
+_PAIRWISE = ("criteria", "reference", "max_tokens", "show_system")
 
 
 def judge_of(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def judge_of(path: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"evaluator": named, **nested}
     found["rubric"] = rubric
     found["checklist"] = {**shared, **checklist, **nested.get("checklist", {})}
-    pairwise = {name: rubric[name] for name in ("criteria", "reference", "max_tokens") if name in rubric}
+    pairwise = {name: rubric[name] for name in _PAIRWISE if name in rubric}
     found["versus"] = {**pairwise, **versus}
     found["panel"] = panel
     return {name: _frozen(value) for name, value in found.items()}

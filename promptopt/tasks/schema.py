@@ -193,6 +193,7 @@ class _VersusTable(TypedDict, total=False):
     file: _Path
     reference: bool
     max_tokens: _Count
+    show_system: bool
 
 
 @_strict

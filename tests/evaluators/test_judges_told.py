@@ -81,6 +81,44 @@ def test_a_proposer_is_told_the_rubric_beside_the_reason_where_that_is_asked(kin
     assert shared[2].fingerprint() != plain[2].fingerprint()
 
 
+def compared(kind: str, prompt: str, **told: bool) -> tuple[list[str], Any]:
+    examples = [Example.chat([Message("user", f"Where is ship {n}?")], "In port.", f"g{n}") for n in range(20)]
+    bare = Task.from_examples(examples, prompt=SYSTEM, name="desk", splits=Splits(5, 5, 10))
+    task = replace(bare, judge={"evaluator": kind, "versus": {"criteria": CRITERIA, **told}})
+    ask = Ask()
+
+    def by_prompt(requests: Sequence[Request], *, role: str = "task", repetition: int = 0) -> list[Reply]:
+        if role == "task":
+            return [Reply(f"Ahoy {len(str(request.content))}.") for request in requests]
+        ask(requests, role=role)
+        return [Reply('{"reason": "Curt.", "better": "A"}') for _ in requests]
+
+    by_prompt.warn, by_prompt.can_score = ask.warn, ask.can_score  # type: ignore[attr-defined]
+    evaluator = bind_evaluator(None, task)
+    evaluator.score([Cell(task.initial.replace(task.editable, prompt), task.train[0])], by_prompt)  # type: ignore[arg-type]
+    return ask.judged, evaluator
+
+
+@pytest.mark.parametrize("kind", ["versus", "equivalence"])
+def test_of_two_replies_each_is_shown_behind_its_own_system_prompt_where_that_is_asked(kind: str) -> None:
+    (bare, _), plain = compared(kind, "You are brief.")
+    assert "brief" not in bare
+    (first, turned), shown = compared(kind, "You are brief.", show_system=True)
+    order = ["Where is ship", "<<<system prompt that reply A was given under ", "You are brief.", "<<<reply A ",
+             "<<<system prompt that reply B was given under ", SYSTEM, "<<<reply B "]  # fmt: skip
+    assert [first.index(each) for each in order] == sorted(first.index(each) for each in order)
+    assert turned.index(SYSTEM) < turned.index("<<<reply A ") < turned.index("You are brief.")
+    assert plain.fingerprint() != shown.fingerprint()
+    assert "show_system" not in str(plain.fingerprint())
+
+
+def test_one_system_prompt_of_both_replies_is_shown_once() -> None:
+    (first, turned), _ = compared("equivalence", SYSTEM, show_system=True)
+    for asked in (first, turned):
+        assert asked.count(SYSTEM) == 1
+        assert asked.index("<<<system prompt that both replies were given under ") < asked.index("<<<reply A ")
+
+
 def test_replies_that_somebody_else_wrote_are_shown_alone() -> None:
     *_, evaluator = scored("weighted", show_system=True)
     ask = Ask()
@@ -98,5 +136,5 @@ def test_a_task_file_says_both_once_for_the_judge_however_it_is_asked(tmp_path: 
     )
     judge = load_task_file(tmp_path / "mine.toml").judge
 
-    assert [judge[name]["show_system"] for name in ("rubric", "checklist")] == [True, True]
+    assert [judge[name]["show_system"] for name in ("rubric", "checklist", "versus")] == [True] * 3
     assert [judge[name]["share_rubric"] for name in ("rubric", "checklist")] == [True, True]
