@@ -28,7 +28,7 @@ from promptopt.tasks.reading.files import read_rows
 from promptopt.tasks.reading.row_numbers import where_is
 from promptopt.text import counted
 from promptopt.trust.labels import HumanLabels, Kind, preference, read_labels, sheet_rows
-from promptopt.trust.powered import LEAST_LABELS, Item, Powered, powered_gain
+from promptopt.trust.powered import DIFFERING, LEAST_LABELS, Item, Powered, powered_gain
 from promptopt.types import Example, Weigh, canonical, digest
 from promptopt.types.identity import without_surrogates
 
@@ -165,9 +165,9 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     shown = {ID_PREFIX + pair.item: _in_order(record.id, pair) for pair in kept.pairs}
     labels = read_labels(rows, first, kept.scale, shown)
     if not labels.by_item:
-        raise DataError(
-            f"{', '.join(map(str, paths))}: no row has a label; fill in `better` with A, B or tie, or both scores"
-        )
+        heads = {"_".join(str(name).casefold().split()) for _, row in rows for name in row}
+        what = "no row has a label" if heads & {"better", "score_a"} else "there is no column `better`"
+        raise DataError(f"{', '.join(map(str, paths))}: {what}; fill in `better` with A, B or tie, or both scores")
     equal = {ID_PREFIX + pair.item for pair in kept.pairs if pair.start == pair.winner}
     if labels.blank and equal.issuperset(labels.by_item):
         raise DataError(
@@ -181,19 +181,41 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     # Entered before anything is worked out: whoever sees the verdict has looked.
     number = _number(record, name, kept.scorer, looks)
     powered = powered_gain(items, rest, alpha=level(number), weigh=_weigh_of(record))
+    unheld = _unheld_floors(record)
+    by_floors = bool(record.fingerprint.get("task", {}).get("floors"))
     remarks = [
-        *_remarks_on_labels(labels, powered, kept),
+        *_remarks_on_labels(labels, powered, kept, items),
+        *_remarks_on_floors(unheld, kept.scorer, by_floors=by_floors),
         *_remarks_on_rows(record.id, kept, labels),
         *(_alike(items, labels.kind) if kept.scorer == METRIC else ()),
     ]
+    said = verdict(powered.gain)
     return Labelled(
         powered=powered,
         number=number,
         labels=name,
-        verdict=verdict(powered.gain),
+        # A search that was to hold every floor has nothing better where one is not held, whoever says it.
+        verdict="no_evidence" if said == "better" and by_floors and unheld else said,
         remarks=tuple(remarks),
         scorer=kept.scorer,
     )
+
+
+def _unheld_floors(record: RunRecord) -> list[str]:
+    """The floors of a run over several tasks that did not hold, in words."""
+    members: Sequence[Mapping[str, Any]] = () if record.result is None else record.result.get("members", ())
+    return [
+        f"the floor of {each['task']} ({100 * each['floor']['loss']:g} points) is {each['floor']['held']}"
+        for each in members
+        if each["floor"] is not None and each["floor"]["held"] != "held"
+    ]
+
+
+def _remarks_on_floors(unheld: Sequence[str], scorer: str, *, by_floors: bool) -> list[str]:
+    if not unheld:
+        return []
+    why = ", and nothing is better before all are held" if by_floors else ""
+    return [f"by {scorer} {' and '.join(unheld)}; labels of all tasks together decide no floor{why}"]
 
 
 def _weigh_of(record: RunRecord) -> Weigh:
@@ -264,7 +286,9 @@ def _remarks_on_rows(run: str, kept: KeptPairs, labels: HumanLabels) -> list[str
     ]
 
 
-def _remarks_on_labels(labels: HumanLabels, powered: Powered, kept: KeptPairs) -> tuple[str, ...]:
+def _remarks_on_labels(
+    labels: HumanLabels, powered: Powered, kept: KeptPairs, items: Sequence[Item]
+) -> tuple[str, ...]:
     said: list[str] = []
     blank, asked = labels.blank, len(labels.asked)
     if blank:
@@ -282,7 +306,7 @@ def _remarks_on_labels(labels: HumanLabels, powered: Powered, kept: KeptPairs) -
         said.append(
             f"fewer than {LEAST_LABELS} labels, so people alone are counted; more of the sheet lets {scorer} help"
         )
-    elif powered.basis == "labels":
+    elif powered.basis == "labels" and sum(abs(item.people) > ROUNDING for item in items) < DIFFERING:
         said.append(f"too few labelled pairs differ for {scorer} to help, so people alone are counted")
     elif powered.weight == 0.0:
         said.append(f"{scorer} does not go along with people here, so it counts for nothing")

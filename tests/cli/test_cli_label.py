@@ -200,6 +200,11 @@ def test_an_empty_sheet_a_missing_one_and_one_person_of_two_minds_are_said(
     empty = filled(workplace / "empty.jsonl", rows, lambda *_: {})
     assert "no row has a label" in invoke("verdict", run, "--labels", empty).stderr
     assert invoke("verdict", run, "--labels", "no.csv").exit_code == 2
+    named = [{"item": row["item"], "besser": "A"} for row in rows]
+    assert (
+        "there is no column `better`"
+        in invoke("verdict", run, "--labels", filled(workplace / "named.jsonl", named, lambda *_: {})).stderr
+    )
     twice = filled(workplace / "twice.jsonl", [rows[0], rows[0]], lambda at, _: {"better": "AB"[at], "labeler": "Ann"})
     assert "'Ann' says something else" in invoke("verdict", run, "--labels", twice).stderr
 
@@ -252,6 +257,13 @@ def test_people_check_the_verdict_of_a_metric_and_both_are_said(
     assert "the opposite in 0, and none in 0" in plain
     assert "A preferred reply counts 0.5 more, where the metric may say up to 1." in plain
     assert "By the metric alone: Better: " in plain
+    # With every pair labelled nothing is left for the metric to help with, and nothing differs too seldom.
+    invoke("label", run, "-n", "120", "--out", "all.csv")
+    whole = filled(workplace / "all.jsonl", rows_of(workplace / "all.csv"), manners)
+    every = json.loads(invoke("verdict", run, "--labels", whole, "--json").stdout)
+    assert (every["n_labels"], every["basis"]) == (120, "labels")
+    assert not any("too few" in remark for remark in every["remarks"])
+    invoke("verdict", run, "--labels", sheet)
     assert "judge" not in plain
     shown = invoke("runs", "show", run).stdout
     assert shown.startswith("Better by ")

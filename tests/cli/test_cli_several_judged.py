@@ -86,6 +86,27 @@ def test_a_floor_that_rests_on_a_judge_alone_is_not_decided(invoke: Invoke) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("objective", "verdict"), [("floors", "no_evidence"), ("mean", "better")])
+def test_labels_of_all_tasks_together_decide_no_floor(objective: str, verdict: str, invoke: Invoke) -> None:
+    caps = ("--method", "climb", "--objective", objective, "--floor", "0.2", "--max-evaluations", "300")
+    found = json.loads(run(invoke, "optimize", "inn,ferry", *caps, "--json").stdout)["run_id"]
+    assert invoke("label", found, "--out", "sheet.jsonl").exit_code == 0
+    rows = [json.loads(line) for line in Path("sheet.jsonl").read_text(encoding="utf-8").splitlines()]
+    said = [{**row, "better": "A" if "Thanks" in row["reply_a"] else "B"} for row in rows]
+    Path("done.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said), encoding="utf-8")
+    done = json.loads(invoke("verdict", found, "--labels", "done.jsonl", "--json").stdout)
+
+    assert done["verdict"] == verdict
+    told = (
+        "by the judge the floor of inn (20 points) is undecided and the floor of ferry (20 points) is undecided; "
+        "labels of all tasks together decide no floor"
+    )
+    assert [each for each in done["remarks"] if "floor" in each] == [
+        told + (", and nothing is better before all are held" if objective == "floors" else "")
+    ]
+
+
+@pytest.mark.slow
 def test_what_scores_each_task_is_said_by_its_name(invoke: Invoke) -> None:
     alone = run(invoke, "evaluate", "inn,depot")
     beside = run(invoke, "evaluate", "inn,depot", "--prompt", START, "--prompt", FOUND)
