@@ -83,8 +83,9 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
     dropped = Remarks()
     examples = examples_of(cleaned, names, logs.scored, dropped)
     if not examples:
-        raise dropped.nothing_left(logs.data)
+        raise dropped.nothing_left(logs.data, reading)
     said += [*dropped.sentences(logs.data.name), *_malformed_calls(logs.data, cleaned)]
+    said += [] if logs.group_by is not None else _told_in_pieces(logs.data, cleaned)
     if len({example.group for example in examples}) == 1:
         raise DataError(
             f"{logs.data} holds a single conversation, which stands in one split alone, so nothing could be tested; "
@@ -135,6 +136,28 @@ def _malformed_calls(path: Path, cleaned: Sequence[Cleaned]) -> list[str]:
         f"that of {first.name} in row {row_at(path, number)}; they stay as they were logged, and a server may refuse "
         f"them: mend them, or take their rows out"
     ]
+
+
+def _told_in_pieces(path: Path, cleaned: Sequence[Cleaned]) -> list[str]:
+    """A sentence on conversations of several rows none of which goes on from another, where there are some."""
+    rows: dict[str, list[Cleaned]] = {}
+    for each in cleaned:
+        rows.setdefault(each.conversation.id, []).append(each)
+    apart = [held[1].conversation.row for held in rows.values() if len(held) > 1 and not _any_goes_on(held)]
+    if not apart:
+        return []
+    stand = counted(len(apart), "conversation stands", "conversations stand")
+    return [
+        f"{stand} in several rows, none of which holds what another does, as that of row {row_at(path, apart[0])}: "
+        f"each row is sent as it is, without the others; where a row holds only what was new then, write all messages "
+        f"of a conversation into one"
+    ]
+
+
+def _any_goes_on(held: Sequence[Cleaned]) -> bool:
+    # The reply is not in what a log holds of the next call, where only what was asked is kept: the first words are.
+    firsts = [[(said.role, said.written) for said in each.conversation.messages[:1]] for each in held]
+    return any(one == other for place, one in enumerate(firsts) for other in firsts[:place])
 
 
 def _read_conversations(logs: Logs) -> Reading:

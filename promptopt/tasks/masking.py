@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from promptopt.tasks.personal import is_personal, pattern_of, personal_spans
+from promptopt.tasks.reading.speakers import SHOWN_TURNS
 from promptopt.text import counted
 from promptopt.types import Message
 
@@ -97,7 +98,7 @@ class Mask:
     def message(self, message: Message) -> Message:
         """The message masked, arguments of calls included, and without the name of who speaks."""
         calls = tuple(replace(call, arguments=self.text(call.arguments)) for call in message.tool_calls)
-        name = message.name if message.role == "tool" else ""
+        name = message.name if message.role == "tool" or message.name in SHOWN_TURNS else ""
         return replace(message, content=self.text(message.content), tool_calls=calls, name=name)
 
     def value(self, value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Invoke
@@ -125,3 +126,22 @@ def test_a_page_in_one_long_line_is_one_variable(invoke: Invoke) -> None:
     task, _ = made(invoke)
     prompt_found = task.initial["instruction"]
     assert prompt_found.startswith("Answer from the page alone, and say so where it holds no answer. Page: {page}")
+
+
+def test_rows_that_hold_only_what_was_new_are_told_of(invoke: Invoke) -> None:
+    new = [log(number, "Be kind.", conversation_id=f"c{number // 2}") for number in range(80)]
+    write(new)
+    assert "40 conversations stand in several rows, none of which holds what another does" in made(invoke)[1]
+
+
+def test_rows_that_go_on_from_others_or_were_put_into_one_group_are_not(invoke: Invoke) -> None:
+    def grown(number: int) -> dict[str, Any]:
+        first = log(number // 2, "Be kind.", conversation_id=f"c{number // 2}", user=f"u{number % 9}")
+        more = [{"role": "user", "content": "Thanks."}, {"role": "assistant", "content": f"Bye {number}."}]
+        return {**first, "messages": [*first["messages"], *more]} if number % 2 else first
+
+    write([grown(number) for number in range(80)])
+    assert "several rows" not in made(invoke)[1]
+    Path("bot.toml").unlink()
+    Path("bot.jsonl").unlink()
+    assert "several rows" not in made(invoke, "--group-by", "user")[1]

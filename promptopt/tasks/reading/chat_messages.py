@@ -25,7 +25,7 @@ from promptopt.tasks.reading.chat_parts import (
     steps_of,
 )
 from promptopt.tasks.reading.json_objects import table_of
-from promptopt.tasks.reading.speakers import as_spoken, has_files, is_pictured, is_speaker, known_role
+from promptopt.tasks.reading.speakers import as_spoken, few_shot_role, has_files, is_pictured, is_speaker, known_role
 from promptopt.thoughts import after_thought
 from promptopt.types import ChatRole, Message, ToolCall, canonical
 
@@ -181,6 +181,7 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     if said == "function_call":
         return [Message("assistant", "", (call_of(parsed(content)),))]
     role = role_of(said, speakers)
+    role = few_shot_role(table.get("name"), role) or role
     if role == "tool" and not is_parts(content):
         # A result may be any JSON, and is handed on as such.
         content = canonical(content)

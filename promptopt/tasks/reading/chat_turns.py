@@ -18,6 +18,7 @@ from promptopt.errors import DataError
 from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.chat_rows import NO_MESSAGES, Conversation, Reading, Row, conversations_of
 from promptopt.tasks.reading.row_numbers import row_at, where_is
+from promptopt.tasks.reading.speakers import SHOWN_REPLY
 from promptopt.text import counted
 from promptopt.types import Demand, Example, Message, ToolCall
 
@@ -30,6 +31,7 @@ _PLAINEST = (
     "docs/chat.md lists the forms that are read; the plainest is a line for each conversation in a .jsonl file: "
     '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
 )
+_DATES_READ = "dates as 2026-11-27 09:05"
 _Spoken = tuple[Message, float | None, object]
 """A message with its weight and its demands."""
 MOST_CONVERSATIONS = 50_000
@@ -58,13 +60,15 @@ class Remarks:
         """One for each reason; `name`: of the file."""
         return tuple(f"{name}: {_spoken(reason, count)}" for reason, count in self.counts.items())
 
-    def nothing_left(self, path: Path) -> DataError:
+    def nothing_left(self, path: Path, reading: Reading) -> DataError:
         """The error of a file none of whose replies can be scored: what most of them were left out for."""
+        # Rows that are the newest first, and no time that would tell so, are replies before their questions.
+        mended = f", and that times are numbers or {_DATES_READ}" if reading.unordered else ""
         count, reason = max((self.counts[reason], reason) for reason in ("no reply", "greeting", "too long"))
         why = f" ({_spoken(reason, count)})" if count else ""
         return DataError(
             f"{path}: no conversation has a reply that could be scored{why}; see that users ask and the assistant "
-            f"answers, at less than about {LONGEST_HISTORY:,} tokens"
+            f"answers, at less than about {LONGEST_HISTORY:,} tokens{mended}"
         )
 
 
@@ -117,7 +121,7 @@ def read_chats(
         kept = tuple(cleaned[place] for place in places)
     examples = examples_of(kept, variables, scored, remarks, slice)
     if not examples:
-        raise remarks.nothing_left(path)
+        raise remarks.nothing_left(path, reading)
     said = [*refusals(path, reading), *remarks.sentences(path.name)]
     if len(kept) < len(cleaned):
         said.append(
@@ -145,8 +149,7 @@ def refusals(path: Path, reading: Reading) -> list[str]:
         count = counted(len(reading.unordered), "conversation")
         said.append(
             f"{path.name}: the turns of {count}, such as that of row {row_at(path, reading.unordered[0])}, stay in the "
-            f"order of the rows: "
-            f"their times are neither numbers nor dates as 2026-11-27 09:05"
+            f"order of the rows: their times are neither numbers nor {_DATES_READ}"
         )
     return said
 
@@ -292,7 +295,7 @@ def _answered(result: Message, waiting: Sequence[ToolCall]) -> ToolCall | None:
 def _places(conversation: Conversation, scored: ScoredTurns, remarks: Remarks) -> list[int]:
     """Which messages of a conversation are scored."""
     messages, weights = conversation.messages, conversation.weights
-    replies = [place for place, message in enumerate(messages) if message.role == "assistant"]
+    replies = [place for place, said in enumerate(messages) if said.role == "assistant" and said.name != SHOWN_REPLY]
     if not replies:
         remarks.counts["no reply"] += 1
         return []

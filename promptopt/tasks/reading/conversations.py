@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from promptopt.tasks.reading.json_objects import tables_among
+from promptopt.tasks.reading.speakers import few_shot_role
 
 Messages = tuple[tuple[str, str], ...]
 """(role, content) pairs, in the order spoken."""
@@ -48,7 +49,7 @@ def message_in(entry: object) -> tuple[str, str] | None:
     written = [*texts, *map(_call_as_text, calls)]
     if not all(isinstance(each, str) for each in written):
         return None
-    return role, "\n".join(each for each in written if each)
+    return few_shot_role(message.get("name"), role) or role, "\n".join(each for each in written if each)
 
 
 def calls_a_tool(value: object) -> bool:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from promptopt.tasks.reading.chat_parts import Unusable
+from promptopt.tasks.reading.json_objects import as_python_shows
 from promptopt.tasks.reading.speakers import joined_words
 from promptopt.tasks.reading.transcripts import SESSIONS
 from promptopt.types import Message
 
+_SHOWN_OBJECT = re.compile(r"\s*\[?\s*\{\s*'")
+"""How an object begins as Python shows it, or a list of them."""
 Row = Mapping[str, object]
 BODIES = ("requestBody", "request_body", "backendRequestBody", "BackendRequestBody", "RequestMessages",
           "full_request")  # fmt: skip
@@ -24,12 +28,12 @@ _CERTAIN = 4
 
 
 def unpacked(value: object) -> object:
-    """What JSON in a text says, where it is an object or a list; Langfuse writes it so."""
+    """What JSON in a text says, where it is an object or a list, as Langfuse writes it; or Python, as pandas does."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
             return cast("object", json.loads(value))
         except (ValueError, RecursionError):
-            return value
+            return as_python_shows(value) if _SHOWN_OBJECT.match(value) else value
     return value
 
 

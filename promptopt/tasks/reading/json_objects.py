@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from typing import cast
+
+_BETWEEN_ROWS = re.compile(r"\}\n\s*\{")
+"""Between the objects of an array as numpy shows it: without a comma. A text in them has no line break of its own."""
 
 
 def table_of(value: object) -> dict[str, object]:
@@ -20,3 +25,16 @@ def list_of_tables(value: object) -> list[dict[str, object]]:
     """The list where all that is in it are tables; else an empty one."""
     tables = tables_among(value)
     return tables if isinstance(value, list) and len(tables) == len(cast("list[object]", value)) else []
+
+
+def as_python_shows(value: object) -> object:
+    """An object or a list that stands in a text as Python or numpy shows it; anything else as it is. Nothing is run."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    for text in (value.strip(), _BETWEEN_ROWS.sub("}, {", value.strip())):
+        try:
+            return cast("object", ast.literal_eval(text))
+        # Dates in it, JSON, or more depth than Python reads: the text is left as it is.
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+    return value

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from typing import cast
 
-from promptopt.tasks.reading.json_objects import list_of_tables, table_of
+from promptopt.tasks.reading.json_objects import as_python_shows, list_of_tables, table_of
 
 Row = Mapping[str, object]
 _WHOLE, _SPAN, _ITEM = "trace_", "span_", "item_"
@@ -34,15 +33,4 @@ def table_row(row: Row) -> Row | None:
 
 
 def _told(row: Row, prefix: str) -> dict[str, object]:
-    return {name.removeprefix(prefix): _read(value) for name, value in row.items() if name.startswith(prefix)}
-
-
-def _read(value: object) -> object:
-    """An object or a list that stands in a text as Python shows it."""
-    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
-        return value
-    try:
-        return cast("object", ast.literal_eval(value.strip()))
-    # Dates in it, JSON, or more depth than Python reads: the text is left as it is.
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-        return value
+    return {name.removeprefix(prefix): as_python_shows(value) for name, value in row.items() if name.startswith(prefix)}

@@ -25,6 +25,10 @@ _ROLE_OF_SPEAKER: Mapping[str, ChatRole] = {
     **dict.fromkeys(("tool", "function", "observation", "ipython", "function response", "tool response"), "tool"),
 }  # fmt: skip
 """What logs call those who speak."""
+SHOWN_REPLY = "example_assistant"
+"""The name under which a prompt shows a reply: nobody gave it."""
+SHOWN_TURNS: Mapping[str, ChatRole] = {"example_user": "user", SHOWN_REPLY: "assistant"}
+"""Names of system messages that show a turn, as OpenAI's guides had them."""
 SPEAKERS = ("role", "speaker", "sender_type", "author_type", "sender_role", "participant_role", "actor_type",
             "message_type", "direction", "author", "sender", "from", "participant", "participant_id", "source",
             "who")  # fmt: skip
@@ -76,6 +80,11 @@ def is_speaker(said: str) -> bool:
 def known_role(said: str) -> ChatRole:
     """The role of a speaker that `is_speaker` knows."""
     return _ROLE_OF_SPEAKER[_folded_speaker(said)]
+
+
+def few_shot_role(name: object, role: str) -> ChatRole | None:
+    """Whose turn a system message of this name shows; None for any other message."""
+    return SHOWN_TURNS.get(str(name)) if role == "system" else None
 
 
 @lru_cache(maxsize=4096)

@@ -217,3 +217,23 @@ def test_results_without_an_id_go_to_the_calls_that_they_name() -> None:
             ("stock", "4 left"), ("find", "late"), ("find", "here"),
         ]  # fmt: skip
         assert [each.tool_call_id for each in given] == ["call_2", "call_1", "call_3"]
+
+
+def test_a_turn_that_a_prompt_shows_in_a_system_message_is_whose_it_shows_and_is_not_scored() -> None:
+    shown = [turn("system", "1+1", name="example_user"), turn("system", "2", name="example_assistant")]
+    for scored in ("all", "last"):
+        examples, _ = read([turn("system", "Add."), *shown, turn("user", "2+2"), turn("assistant", "4")], scored=scored)
+        assert [(said.role, said.content) for said in examples[0].messages] == [
+            ("user", "1+1"), ("assistant", "2"), ("user", "2+2"),
+        ]  # fmt: skip
+        assert [example.target for example in examples] == ["4"]
+
+
+def test_where_nothing_can_be_scored_times_that_cannot_be_read_are_told_of() -> None:
+    rows = [
+        {"conversation_id": f"c{at}", "speaker": said, "text": f"{said} {at}", "time": f"1/2/2026 {hour}:05 PM"}
+        for at in range(3)
+        for said, hour in (("agent", 2), ("customer", 1))
+    ]
+    with pytest.raises(DataError, match=r"and that times are numbers or dates as 2026-11-27 09:05"):
+        read_chats(Path("log.csv"), rows, (), "last", 0)

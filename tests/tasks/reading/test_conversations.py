@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.tasks.reading.columns import ColumnRoles, Columns
+from promptopt.tasks.reading.conversations import message_in
 from promptopt.tasks.reading.files import FileContents, examples_from, read_examples, read_rows
 
 CALL = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
@@ -72,3 +73,9 @@ def test_lists_of_other_objects_stay_json(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": cell, "label": "x"}))
     (example,) = read_examples(tmp_path / "a.jsonl", Columns(input="text", target="label")).examples
     assert json.loads(example["text"]) == cell
+
+
+def test_a_turn_that_a_system_message_shows_is_whose_it_shows() -> None:
+    assert message_in({"role": "system", "name": "example_user", "content": "1+1"}) == ("user", "1+1")
+    assert message_in({"role": "system", "name": "example_assistant", "content": "2"}) == ("assistant", "2")
+    assert message_in({"role": "user", "name": "example_assistant", "content": "2"}) == ("user", "2")

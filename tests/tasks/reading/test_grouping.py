@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from promptopt.tasks.reading.chat_rows import conversations_of
+from promptopt.tasks.reading.grouping import unpacked
 
 
 def groups(*rows: dict[str, Any]) -> list[str]:
@@ -65,3 +66,22 @@ def test_what_many_ask_alike_is_not_joined_and_a_longer_conversation_logged_twic
 def test_rows_that_name_their_conversation_are_not_joined_by_what_was_said() -> None:
     longer = [*HELLO, *turns("Where is 7?", "In Graz.")]
     assert groups({"session_id": "a", "messages": HELLO}, {"session_id": "b", "messages": longer}) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("[{'role': 'user', 'content': \"I'm {here}\"}]", [{"role": "user", "content": "I'm {here}"}]),
+        ("[{'role': 'user', 'content': 'a\\n{b'}\n {'role': 'assistant', 'content': None}]",
+         [{"role": "user", "content": "a\n{b"}, {"role": "assistant", "content": None}]),
+        ("{'a': [1, True]}", {"a": [1, True]}),
+        ('[{"role": "user"}]', [{"role": "user"}]),
+        ("[{'role': 'user'", "[{'role': 'user'"),
+        ("[{'role': __import__('os')}]", "[{'role': __import__('os')}]"),
+        ("[10:05] Agent: hello", "[10:05] Agent: hello"),
+        ("['a', 'b']", "['a', 'b']"),
+        ("[{'" + "[" * 10_000, "[{'" + "[" * 10_000),
+    ],
+)  # fmt: skip
+def test_a_cell_that_pandas_wrote_is_read_as_the_messages_that_it_shows(text: str, read: object) -> None:
+    assert unpacked(text) == read
