@@ -169,6 +169,8 @@ class Labels:
     def _logs(self, cell: Cell, found: Likelihoods) -> list[float]:
         """The log-probability of every label: the sum over its words, each without what only goes on from it."""
         targets.check_tokens(cell, self._texts, found, ends=False)
+        owners = [label for label, words in self._words.items() for _ in words]
+        targets.check_apart(cell, self._texts, owners, found)
         values = iter(targets.exclusive(found.continuations, self._longer))
         return [targets.log_sum_exp([next(values) for _ in words]) for words in self._words.values()]
 

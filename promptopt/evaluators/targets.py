@@ -52,6 +52,25 @@ def check_tokens(cell: Cell, texts: Sequence[str], found: Likelihoods, ends: boo
             )
 
 
+def check_apart(cell: Cell, texts: Sequence[str], owners: Sequence[str], found: Likelihoods) -> None:
+    """Raise EvaluatorError where texts of two labels are the same tokens: they tie whatever is read.
+
+    `owners`: the label that each of `texts` stands for.
+    """
+    known: dict[TokenLogProbs, int] = {}
+    for place, scored in enumerate(found.continuations):
+        # By their values too: what is shown of a token may be less than what tells it from another.
+        other = known.setdefault(scored, place)
+        if owners[other] != owners[place] and math.isfinite(scored.total):
+            raise EvaluatorError(
+                f"{texts[other].strip()!r} and {texts[place].strip()!r} are the same tokens to the model "
+                f"({' '.join(map(repr, scored.tokens))}), so nothing tells the labels apart; give them words that it "
+                f"knows, as --set evaluator.verbalizers={owners[other]}:WORD,{owners[place]}:WORD",
+                prompt_id=cell.prompt.id,
+                example_id=cell.example.id,
+            )
+
+
 def log_likelihood(scored: TokenLogProbs) -> float:
     """The log-probability of the whole text: -inf where a token has probability 0, NaN where one has none."""
     if any(math.isnan(value) or value == math.inf for value in scored.logprobs):

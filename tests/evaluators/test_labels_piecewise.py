@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from fake_task import FakeAsk, FakeTask, words
 
 from promptopt.binding.evaluator import verdict_evaluator
-from promptopt.errors import ConfigError
+from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.evaluators.labels import Labels
-from promptopt.types import Cell, Example, Prompt, Reply, Token
+from promptopt.types import Cell, Example, Likelihoods, Prompt, Reply, ScoreRequest, Token, TokenLogProbs
 
 TASK = FakeTask(labels=("positive", "negative"))
 PROMPT = Prompt.of("Sentiment?")
@@ -59,6 +60,17 @@ def test_more_labels_are_compared_with_the_best_wrong_one() -> None:
     scores = words(positive=math.log(0.5), negative=math.log(0.3), neutral=math.log(0.2))
     (found,) = Labels(task, value="piecewise").score([cell("positive")], FakeAsk(scores=scores))
     assert found.value == pytest.approx(200 * 0.2)
+
+
+def test_labels_that_the_model_cannot_tell_apart_are_no_tie() -> None:
+    # As of two words that a vocabulary does not know, or that differ in case where it has none.
+    class Lowercase(FakeAsk):
+        def score(self, requests: Sequence[ScoreRequest], *, role: str = "task") -> list[Likelihoods]:
+            return [Likelihoods((TokenLogProbs(("yes",), (-1.0,)),) * 2) for _ in requests]
+
+    task = FakeTask(labels=("YES", "yes"))
+    with pytest.raises(EvaluatorError, match="'YES' and 'yes' are the same tokens to the model"):
+        Labels(task, value="piecewise").score([cell("yes")], Lowercase(scores=words(YES=-1.0, yes=-1.0)))
 
 
 def test_order_and_batch_change_nothing() -> None:

@@ -47,6 +47,18 @@ def test_a_text_without_tokens_names_the_cell(ends: bool) -> None:
     assert (caught.value.prompt_id, caught.value.example_id) == (CELL.prompt.id, CELL.example.id)
 
 
+def test_labels_that_are_the_same_tokens_are_refused_by_name() -> None:
+    unknown, other = TokenLogProbs(("<unk>",), (-2.0,)), TokenLogProbs(("<unk>",), (-3.0,))
+    with pytest.raises(EvaluatorError, match=r"'Good' and 'bad' are the same tokens to the model \('<unk>'\).*A:WORD,B:"):
+        targets.check_apart(CELL, [" Good", " bad"], ["A", "B"], Likelihoods((unknown, unknown)))
+    # Words of one label may be alike, and what has another value is another token, whatever it looks like.
+    targets.check_apart(CELL, [" Good", " good"], ["A", "A"], Likelihoods((unknown, unknown)))
+    targets.check_apart(CELL, [" Good", " bad"], ["A", "B"], Likelihoods((unknown, other)))
+    # Where a model gives no number that is told in other words.
+    never = TokenLogProbs(("<unk>",), (-math.inf,))
+    targets.check_apart(CELL, [" Good", " bad"], ["A", "B"], Likelihoods((never, never)))
+
+
 def test_the_log_likelihood_of_what_has_none() -> None:
     assert targets.log_likelihood(scored("a b", -1.0, -2.0)) == -3.0
     assert targets.log_likelihood(scored("a b", -1.0, -math.inf)) == -math.inf
