@@ -302,8 +302,8 @@ def _warn_of_winner(trial: Trial, winner: Prompt, guide: str) -> None:
         # Of prompts that tie another than the start may rank first, and then nothing was improved.
         if best > start:
             run.warn(
-                f"the search improved its {guide} on train from {start:.3f} to {best:.3f}, but on dev no finalist "
-                f"beats the start in what decides the verdict: the {guide} is a poor guide to it here"
+                f"the search improved what it goes by ({guide}) from {start:.3f} to {best:.3f} on its own examples, "
+                f"but on dev no finalist beats the start in what decides the verdict: it is a poor guide to that here"
             )
     if winner.layout != run.initial.layout:
         run.warn(
