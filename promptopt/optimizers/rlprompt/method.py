@@ -154,7 +154,8 @@ class RLPrompt:
         length = _given(self.length, preset.length)
         # The paper: 12,000 steps for five tokens and 6,000 for two.
         steps = preset.steps // 2 if self.preset == "paper" and length <= 2 else preset.steps
-        prompts = _given(size.prompts, preset.prompts)
+        # Off the policy nothing is drawn, so that a step costs nothing.
+        prompts = 0 if self.mode == "off" else _given(size.prompts, preset.prompts)
         if self.inputs and (prompts % self.inputs or prompts < 2 * self.inputs):
             raise ConfigError(
                 f"{prompts} prompts of a step cannot be shared among {counted(self.inputs, 'input')}, two or more "

@@ -18,7 +18,7 @@ USEFUL = 20
 class RLPlan:
     """Concrete numbers of one training.
 
-    `prompts`: drawn a step. `examples`: that each is rewarded on. `held`: dev examples of the greedy prompt. `every`:
+    `prompts`: drawn a step; 0 where it learns from given ones alone. `examples`: that each is rewarded on. `held`: dev examples of the greedy prompt. `every`:
     steps between two greedy prompts. `top`, `vocabulary`: None is no limit. `inputs`: of a step, where prompts are
     written for single ones, all of `examples` in turn; 0: one prompt is for all.
     """
@@ -48,7 +48,8 @@ class RLPlan:
 
     def describe(self) -> str:
         """The plan in half a sentence."""
-        drawn = f"{counted(self.steps, 'step')} of {counted(self.prompts, 'prompt')} of {counted(self.length, 'token')}"
+        among_which = counted(self.prompts, "prompt") if self.prompts else "given prompts"
+        drawn = f"{counted(self.steps, 'step')} of {among_which} of {counted(self.length, 'token')}"
         among = f"{self.inputs} of {counted(self.examples, 'example')}"
         rewarded = f"for {among}" if self.inputs else f"on {counted(self.examples, 'example')}"
         look = f"the greedy {'prompts' if self.inputs else 'prompt'} on {self.held} others"

@@ -110,6 +110,15 @@ def test_a_plan_in_half_a_sentence() -> None:
     )
 
 
+def test_off_the_policy_nothing_is_drawn_and_a_step_costs_nothing() -> None:
+    method = RLPrompt(mode="off", seeds=("a b", "c d"), size=Sizes(steps=30, held=6, every=3, examples=8))
+    plan = method.plan(inside(80))
+    # The looks of 30 steps take 60, beside the empty prompt and the last greedy one.
+    assert (plan.step, plan.steps) == (0, 30)
+    assert plan.describe().startswith("30 steps of given prompts of 3 tokens on 8 examples, and")
+    assert method.upper_bounds(40).evaluations == 2 * 8 + (3 + 2 + 10 + 10) * 6
+
+
 def test_examples_are_of_each_label_in_turn() -> None:
     rows = [Example.of("good" if number < 12 else "bad", text=str(number)) for number in range(16)]
     run: Any = SimpleNamespace(rng=random.Random, task=SimpleNamespace(labels=("good", "bad")))
