@@ -83,11 +83,13 @@ class AdapterPolicy:
     def encode(self, text: str) -> Sample:
         """A given text as the policy's tokens; one that the policy cannot write has none."""
         with self._computing():
-            ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-            places = [self._place[each] for each in ids if each in self._place]
-            if len(places) != self._settings.length or len(ids) != len(places) or not self._writes(places):
-                return Sample((), text)
-            return self._samples(self._torch.tensor([places], device=self._device))[0]
+            # What it writes mostly begins with a space, which people do not type.
+            for given in (text, f" {text}"):
+                ids = self._tokenizer(given, add_special_tokens=False, verbose=False)["input_ids"]
+                places = [self._place[each] for each in ids if each in self._place]
+                if len(places) == self._settings.length == len(ids) and self._writes(places):
+                    return self._samples(self._torch.tensor([places], device=self._device))[0]
+            return Sample((), text)
 
     def learn(self, batch: TrainingBatch) -> Learned:
         """One step of Adam on what was drawn, what was not, or the mean of both."""

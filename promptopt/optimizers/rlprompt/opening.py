@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from promptopt.errors import ConfigError
 from promptopt.operators.training import Policy
 from promptopt.optimizers.rlprompt.plan import RLPlan
+from promptopt.text import counted
 
 if TYPE_CHECKING:
     from promptopt.optimizers.rlprompt.adapter import AdapterSettings
@@ -70,10 +71,11 @@ def adapter_settings(method: RLPrompt, plan: RLPlan, seed: int) -> AdapterSettin
     )
 
 
-def without_seeds(seeds: Sequence[str], usable: int) -> ConfigError:
-    """Why `mode=off` cannot begin; `usable`: of the given prompts, how many the policy can write."""
+def without_seeds(seeds: Sequence[str], usable: int, length: int | None = None) -> ConfigError:
+    """Why `mode=off` cannot begin; `usable`: of the given prompts, how many the policy can write, of `length` tokens."""
     said = "one of the seeds can be used" if usable else "none of the seeds can be used" if seeds else "there are none"
+    of = "" if length is None else f", each of {counted(length, 'token')} that the policy can write"
     return ConfigError(
-        f"mode=off learns from given prompts alone, held against each other, and {said}; set two or more that differ, "
-        f"as seeds=…, or mode=mix"
+        f"mode=off learns from given prompts alone, held against each other, and {said}; set two or more that differ"
+        f"{of}, as seeds=…, or mode=mix"
     )

@@ -54,6 +54,8 @@ class PolicySearch:
         self._ranking = Ranking(run, held, per_input=self._inputs is not None)
         self._seeds: list[tuple[Tokens, float]] = []
         self._alike = self._diverged = 0
+        # Of the last step that drew: in some modes not every step does.
+        self._earned: list[float] = []
 
     def begin(self) -> None:
         """The empty prompt, which any prompt must beat, and the given seeds; the start where it must not be empty."""
@@ -83,7 +85,7 @@ class PolicySearch:
     def _demand_seeds(self, usable: int) -> None:
         # Of one prompt alone, or of one that is given twice, nothing says whether it earned much.
         if self._method.mode == "off" and usable < 2:
-            raise without_seeds(self._method.seeds, usable)
+            raise without_seeds(self._method.seeds, usable, self._plan.length)
 
     def affords_another(self) -> bool:
         """Whether the budget pays for a whole step, and for the greedy prompt after it."""
@@ -101,21 +103,17 @@ class PolicySearch:
         samples = self._training.sample(plan.prompts, seed, contexts) if self._draws(number) else []
         entries = self._rewarded(samples, "policy", number, rows)
         compared = groups(entries, rows)
-        learned = self._training.learn(self._batch(number, seed, samples, compared, contexts))
+        others = [] if self._only_draws(number) else self._others()
+        batch = self._batch(seed, samples, compared, contexts, others)
+        learned = self._training.learn(batch)
         if learned.diverged and not self._retreated():
             return False
         rewards = [entry.reward for entry in entries if entry is not None]
-        alike = all(tied([each.reward for _, each in group]) for group in compared)
-        self._alike = self._alike + 1 if rewards and alike else 0
-        if self._alike >= PATIENCE:
-            where = f" ({rewards[0]:.4g})" if self._inputs is None else ", each on its input"
-            run.warn(
-                f"all prompts of the last {PATIENCE} steps earned the same{where}, so there was nothing to learn from, "
-                f"and the search ended at step {number + 1}"
-            )
+        self._earned = rewards if rewards else self._earned
+        if self._says_nothing(compared, others, number):
             return False
         if (number + 1) % plan.every == 0:
-            self._look(number, rewards, learned)
+            self._look(number, batch, learned)
             self._training.mark()
         return True
 
@@ -185,15 +183,36 @@ class PolicySearch:
         mode = self._method.mode
         return mode in ("on", "mix") or (mode == "alternate" and number % 2 == 0)
 
+    def _only_draws(self, number: int) -> bool:
+        mode = self._method.mode
+        return mode == "on" or (mode == "alternate" and number % 2 == 0)
+
+    def _says_nothing(self, compared: Sequence[Group], others: Sequence[tuple[Tokens, float]], number: int) -> bool:
+        """Whether so many steps on end learned from rewards that are all equal, which is told."""
+        learned_from = [[entry.reward for _, entry in group] for group in compared]
+        if others:
+            # These are held against what was drawn, and there are none where prompts are for single inputs.
+            learned_from = [[*(each for group in learned_from for each in group), *(reward for _, reward in others)]]
+        if not learned_from:
+            return False
+        self._alike = self._alike + 1 if all(map(tied, learned_from)) else 0
+        if self._alike < PATIENCE:
+            return False
+        where = f" ({learned_from[0][0]:.4g})" if self._inputs is None else ", each on its input"
+        self._run.warn(
+            f"all prompts of the last {PATIENCE} steps earned the same{where}, so there was nothing to learn from, "
+            f"and the search ended at step {number + 1}"
+        )
+        return True
+
     def _batch(
         self,
-        number: int,
         seed: int,
         samples: Sequence[Sample],
         compared: Sequence[Group],
         contexts: Sequence[str],
+        others: Sequence[tuple[Tokens, float]],
     ) -> TrainingBatch:
-        mode = self._method.mode
         targets: list[float | None] = [None] * len(samples)
         for group in compared:
             if len(group) > 1:
@@ -203,11 +222,9 @@ class PolicySearch:
                 for (place, _), target in zip(group, self._targets(rewards, pool if pool else None), strict=True):
                     targets[place] = target
         among = [entry.reward for group in compared for _, entry in group]
-        others: list[tuple[Tokens, float]] = []
-        if mode in ("off", "mix") or (mode == "alternate" and number % 2):
-            others = self._others()
-        # A reward of another step is held against those of this one, or else against all that are known.
-        among = among if len(among) > 1 else [entry.reward for entry in self._archive.values()]
+        # A reward of another step is held against those of this one, or else against all that are known: those that tie
+        # have no deviation, and what earned a little more would be worth ten thousand times as much.
+        among = among if among and not tied(among) else [entry.reward for entry in self._archive.values()]
         other_targets = self._targets([reward for _, reward in others], among) if others and len(among) > 1 else []
         return TrainingBatch(
             seed,
@@ -251,14 +268,16 @@ class PolicySearch:
 
     # --- what comes out ---
 
-    def _look(self, number: int, rewards: Sequence[float], learned: Learned) -> None:
+    def _look(self, number: int, batch: TrainingBatch, learned: Learned) -> None:
         """Rank the greedy prompt, and record the step."""
-        run, held = self._run, self._held
+        run, held, rewards = self._run, self._held, self._earned
         self._greedy(number)
         order = self._ranking.order()
         best = run.estimate(order[0], held)
         reward = f"reward {math.fsum(rewards) / len(rewards):.1f}, " if rewards else ""
         told = NO_LOSS if learned.diverged else f"entropy {learned.entropy:.2f}, kl {learned.kl:.2f}"
+        if not batch.others and all(target is None for target in batch.targets):
+            told = "no prompt to learn from"
         note = (
             f"{number + 1} of {self._plan.promised(number + 1, run.evaluations_left())} updates, {reward}"
             f"{told}, best dev {self._ranking.accuracy(order[0]):.2f}"

@@ -310,6 +310,14 @@ def test_a_given_text_is_cut_into_the_policys_tokens_or_refused() -> None:
     assert policy.encode(" nothing known here").tokens == ()
 
 
+def test_a_given_text_may_lack_the_space_that_what_is_written_begins_with() -> None:
+    policy = byte_policy(replace(SETTINGS, vocabulary=12))
+    drawn = policy.sample(0, 1)[0]
+    assert drawn.text.startswith(" ")
+    given = policy.encode(drawn.text.strip())
+    assert (given.tokens, given.text) == (drawn.tokens, drawn.text)
+
+
 def trained(settings: AdapterSettings, seed: int, steps: int, *, shuffled: bool = False) -> tuple[list[float], float]:
     """Mean rewards of each step, and the reward of the greedy prompt: 100 times the share of places that are right."""
     policy, rng = tiny(replace(settings, seed=seed)), random.Random(f"hidden {seed}")

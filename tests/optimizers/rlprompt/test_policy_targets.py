@@ -14,7 +14,7 @@ from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.operators.training import Tokens, TrainingBatch
 from promptopt.optimizers.rlprompt.method import RLPrompt
-from promptopt.optimizers.rlprompt.rewards import leave_one_out, z_scores
+from promptopt.optimizers.rlprompt.rewards import leave_one_out, tied, z_scores
 from promptopt.optimizers.rlprompt.search import PATIENCE
 from promptopt.optimizers.rlprompt.settings import Learning, Sizes
 from promptopt.outcome.result import Result
@@ -85,11 +85,15 @@ def scaled(scores: Sequence[float]) -> list[float]:
 
 def test_given_prompts_are_held_against_those_of_the_step(tmp_path: Path) -> None:
     _, batches, earned = trained(tmp_path, replace(SMALL, mode="mix", seeds=SEEDS))
+    known = dict.fromkeys(SEEDED)
     for batch in batches:
         drawn = rewards(batch.samples, earned)
+        known |= dict.fromkeys(batch.samples)
         assert len(drawn) == 4
         assert batch.others == SEEDED
-        assert batch.other_targets == pytest.approx(scaled(z_scores(rewards(SEEDED, earned), drawn)))
+        # Those that all earn the same are no measure of others.
+        among = rewards(list(known), earned) if tied(drawn) else drawn
+        assert batch.other_targets == pytest.approx(scaled(z_scores(rewards(SEEDED, earned), among)))
 
 
 def test_in_turn_every_other_step_draws_nothing_and_learns_from_the_given(tmp_path: Path) -> None:
@@ -109,6 +113,11 @@ def test_off_the_policy_nothing_is_drawn(tmp_path: Path) -> None:
         assert (batch.samples, batch.others) == ((), SEEDED)
         assert batch.other_targets == pytest.approx(wanted)
     assert not any(each.proposal.operator == "policy" for each in result.candidates())
+    # The given prompts on the examples, and two looks: no step costs anything, so none is held back for one.
+    assert result.steps[-1].spent.evaluations <= 2 * 8 + 4 * 8
+    capped, batches, _ = trained(tmp_path / "capped", replace(SMALL, mode="off", seeds=SEEDS), budget=Budget(200))
+    assert len(batches) == 4
+    assert capped.status != "budget"
 
 
 def test_without_given_prompts_as_many_older_ones_as_are_drawn_are_learned_from(tmp_path: Path) -> None:
@@ -129,6 +138,29 @@ def test_ten_steps_on_end_that_earn_the_same_end_the_search(tmp_path: Path, step
     told = [warning for warning in result.warnings if "earned the same" in warning]
     assert len(told) == int(steps >= PATIENCE)
     assert all(f"the search ended at step {PATIENCE}" in warning for warning in told)
+
+
+@pytest.mark.parametrize("mode", ["mix", "alternate", "off"])
+def test_equal_rewards_end_the_search_where_older_or_given_prompts_are_learned_from_too(
+    tmp_path: Path, mode: Any
+) -> None:
+    method = replace(SMALL, mode=mode, seeds=SEEDS, size=replace(SMALL.size, steps=40, every=50))
+    result, batches, _ = trained(tmp_path, method, worth={})
+    assert len(batches) == PATIENCE
+    assert any(f"the search ended at step {PATIENCE}" in warning for warning in result.warnings)
+    # Where these differ there is something to learn, whatever was drawn.
+    _, batches, _ = trained(tmp_path / "more", replace(method, size=replace(method.size, steps=12)))
+    assert len(batches) == 12
+
+
+def test_prompts_of_other_steps_are_not_held_against_a_step_whose_prompts_tie(tmp_path: Path) -> None:
+    # Its deviation is none, and a tenth more of a reward would be worth thousands.
+    writer = Tables(words=("carefully", "snow"), rate=0.0)
+    size = replace(SMALL.size, steps=12, prompts=2)
+    seeds = ("carefully carefully", "snow snow")
+    _, batches, _ = trained(tmp_path, replace(SMALL, mode="mix", seeds=seeds, size=size, writer=writer))
+    assert any(batch.targets == (1.5, 1.5) for batch in batches)
+    assert all(abs(each) < 20 for batch in batches for each in batch.other_targets)
 
 
 def test_a_look_is_taken_at_the_end_of_every_interval_and_at_the_end(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_constant_reward_ends_the_search_and_says_so(tmp_path: Path) -> None:
     assert len(drawn(result)) <= 11 * 4
     assert any("earned the same" in warning and "step 10" in warning for warning in result.warnings)
     # Equal means are no gain that dev then fails to show.
-    assert not any("improved its labels" in warning for warning in result.warnings)
+    assert not any("improved what it goes by" in warning for warning in result.warnings)
 
 
 def test_a_task_without_labels_is_told_which_evaluators_fit(tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ def test_without_seeds_older_prompts_are_learned_from(tmp_path: Path) -> None:
 )
 def test_mode_off_without_two_seeds_that_differ_is_refused(tmp_path: Path, seeds: tuple[str, ...], says: str) -> None:
     model = target(WORTH)
-    with pytest.raises(ConfigError, match=f"held against each other, and {says}; set two or more"):
+    with pytest.raises(ConfigError, match=f"held against each other, and {says}; set two or more that differ"):
         search(tmp_path, replace(SMALL, mode="off", seeds=seeds), model=model)
     # What a search cannot learn from is known before anything is paid for.
     assert model.calls == 0

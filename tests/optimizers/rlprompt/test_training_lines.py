@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from promptopt.run.budget import Budget
+from promptopt.tasks.contract import Contract
+from tests.optimizers.rlprompt.planted_labels import labelled_task
 from tests.optimizers.rlprompt.tables import Tables
 from tests.optimizers.rlprompt.test_search import SIZES, SMALL, search
 
@@ -21,6 +23,19 @@ def test_each_look_says_reward_entropy_and_the_best_on_dev(tmp_path: Path) -> No
     assert "entropy" in note
     assert "best dev 0." in note or "best dev 1." in note
     assert result.to_json()["steps"][1]["note"] == note
+
+
+def test_where_every_other_step_draws_a_look_says_what_the_last_drawn_earned(tmp_path: Path) -> None:
+    # With an even interval no look comes at a step that draws.
+    result = search(tmp_path, replace(SMALL, mode="alternate", size=replace(SIZES, every=2)))
+    assert all(", reward " in step.note for step in result.steps[:-1])
+
+
+def test_where_the_contract_refuses_all_that_is_drawn_nothing_is_said_to_be_learned(tmp_path: Path) -> None:
+    task = replace(labelled_task(), contract=Contract(must_contain=("start",)))
+    result = search(tmp_path, task=task)
+    assert all("updates, no prompt to learn from, best dev 0." in step.note for step in result.steps[:-1])
+    assert result.best.prompt == result.start.prompt
 
 
 @pytest.mark.slow
