@@ -72,7 +72,7 @@ def adapter_settings(method: RLPrompt, plan: RLPlan, seed: int) -> AdapterSettin
 
 
 def without_seeds(seeds: Sequence[str], usable: int, length: int | None = None) -> ConfigError:
-    """Why `mode=off` cannot begin; `usable`: of the given prompts, how many the policy can write, of `length` tokens."""
+    """Why `mode=off` cannot begin; `usable`: how many of the given prompts have `length` tokens that can be written."""
     said = "one of the seeds can be used" if usable else "none of the seeds can be used" if seeds else "there are none"
     of = "" if length is None else f", each of {counted(length, 'token')} that the policy can write"
     return ConfigError(

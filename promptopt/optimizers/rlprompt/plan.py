@@ -18,9 +18,9 @@ USEFUL = 20
 class RLPlan:
     """Concrete numbers of one training.
 
-    `prompts`: drawn a step; 0 where it learns from given ones alone. `examples`: that each is rewarded on. `held`: dev examples of the greedy prompt. `every`:
-    steps between two greedy prompts. `top`, `vocabulary`: None is no limit. `inputs`: of a step, where prompts are
-    written for single ones, all of `examples` in turn; 0: one prompt is for all.
+    `prompts`: drawn a step; 0 where it learns from given ones alone. `examples`: that each is rewarded on. `held`: dev
+    examples of the greedy prompt. `every`: steps between two greedy prompts. `top`, `vocabulary`: None is no limit.
+    `inputs`: of a step, where prompts are written for single ones, all of `examples` in turn; 0: one prompt is for all.
     """
 
     length: int
