@@ -15,6 +15,7 @@ from promptopt.errors import DataError, Endless, EvaluatorError
 from promptopt.evaluators import metrics, readers
 from promptopt.evaluators.calls import with_calls
 from promptopt.evaluators.first_token import ALTERNATIVES
+from promptopt.evaluators.repetitions import ask_each
 from promptopt.evaluators.shares import share_of_right
 from promptopt.protocols import Ask, Metric, Model, Reader, ReportsAlternatives, Role, Task
 from promptopt.scalars import as_float, unboxed
@@ -129,19 +130,11 @@ class Generation:
 
     def _replies(self, cells: Sequence[Cell], ask: Ask) -> list[Reply]:
         sampling, render = self.task.sampling, self.task.render
-        asked: dict[int, list[int]] = {}
         requests: list[Request] = []
-        for position, cell in enumerate(cells):
+        for cell in cells:
             content, shared = render(cell.prompt, cell.example)
             requests.append(Request(content, sampling, self.shares, shared))
-            asked.setdefault(cell.repetition, []).append(position)
-        if len(asked) == 1:
-            return ask(requests, role="task", repetition=cells[0].repetition)
-        replies: dict[int, Reply] = {}
-        for repetition, positions in asked.items():
-            drawn = ask([requests[position] for position in positions], role="task", repetition=repetition)
-            replies.update(zip(positions, drawn, strict=True))
-        return [replies[position] for position in range(len(cells))]
+        return ask_each(requests, [cell.repetition for cell in cells], ask)
 
     def judge(self, cell: Cell, reply: Reply) -> Score:
         """What a reply is worth. Raises EvaluatorError as `score` does."""
@@ -174,7 +167,7 @@ class Generation:
         answer = self._answer(cell, reply)
         if answer is None:
             return Score(0.0, reply.text, parsed=False, feedback=self._unreadable(reply))
-        value, own = self._metricd(cell, answer)
+        value, own = self._measured(cell, answer)
         feedback = "" if own is None else own.feedback
         if not feedback and value < 1.0:
             limit = self.task.sampling.max_tokens if reply.finish == "length" else 0
@@ -194,7 +187,7 @@ class Generation:
             raise _failed("answer reader", self.answer, cell, problem)
         return answer
 
-    def _metricd(self, cell: Cell, answer: str) -> tuple[float, Score | None]:
+    def _measured(self, cell: Cell, answer: str) -> tuple[float, Score | None]:
         """The value, and the whole Score where the metric gave one."""
         try:
             result = cast("object", self._metric(answer, cell.example))

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from promptopt.evaluators.generation import THINKING, TOO_LONG, UNANSWERED
 from promptopt.evaluators.judge_reply import reason_in
+from promptopt.evaluators.repetitions import ask_each
 from promptopt.protocols import JUDGES, Ask, JudgedTask, Role, Task
 from promptopt.text import counted, shorten
 from promptopt.thoughts import spoken
@@ -54,16 +55,10 @@ def options_of(task: Task, name: str) -> Mapping[str, Any]:
 def drawn(task: Task, cells: Sequence[Cell], ask: Ask, prompt: Prompt | None = None) -> list[Reply]:
     """The task model's reply to each cell, as `Generation` asks for it; under `prompt`, where one is given."""
     requests: list[Request] = []
-    asked: dict[int, list[int]] = {}
-    for position, cell in enumerate(cells):
+    for cell in cells:
         content, shared = task.render(cell.prompt if prompt is None else prompt, cell.example)
         requests.append(Request(content, task.sampling, shared=shared))
-        asked.setdefault(cell.repetition, []).append(position)
-    replies: dict[int, Reply] = {}
-    for repetition, positions in asked.items():
-        found = ask([requests[position] for position in positions], role="task", repetition=repetition)
-        replies.update(zip(positions, found, strict=True))
-    return [replies[position] for position in range(len(cells))]
+    return ask_each(requests, [cell.repetition for cell in cells], ask)
 
 
 def left_out_of(scores: Sequence[Score]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from promptopt.evaluators.repetitions import ask_each
 from promptopt.evaluators.talk_figures import figures_of
 from promptopt.protocols import Ask, Role
 from promptopt.types import HISTORY, Cell, Example, Message, Reply, Request, Score, transcript
@@ -77,11 +78,4 @@ def assistant_said(talk: Talk) -> str:
 
 def replies_of(talks: Sequence[Talk], requests: Sequence[Request], ask: Ask, role: Role) -> list[Reply]:
     """The replies in order; every repetition is another draw, of both who speak."""
-    places: dict[int, list[int]] = {}
-    for place, talk in enumerate(talks):
-        places.setdefault(talk.cell.repetition, []).append(place)
-    found: dict[int, Reply] = {}
-    for repetition, asked in places.items():
-        given = ask([requests[place] for place in asked], role=role, repetition=repetition)
-        found.update(zip(asked, given, strict=True))
-    return [found[place] for place in range(len(talks))]
+    return ask_each(requests, [talk.cell.repetition for talk in talks], ask, role)
