@@ -36,7 +36,7 @@ from promptopt.protocols import (
     Tokenizer,
 )
 from promptopt.text import counted
-from promptopt.types import Content, Example
+from promptopt.types import Example, flat
 
 AnyTask = TypeVar("AnyTask", bound=Task)
 _READS_JUDGE = ("rubric", "checklist", "versus", "equivalence", "panel", "weighted")
@@ -187,7 +187,7 @@ def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -
     most = model.context - min(ROOM, model.context // 4)
 
     def fits(example: Example) -> bool:
-        content = _flat(task.render(task.initial, example)[0])
+        content = flat(task.render(task.initial, example)[0])
         longest = max((text for each in forcing for text in each.forced(example)), key=len, default="")
         # A token has at least one octet, so most examples are let through without being tokenized.
         return (
@@ -210,7 +210,3 @@ def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -
         f"examples left out because they do not fit into the {counted(model.context, 'token')} of the model together "
         f"with their targets: {counts}"
     )
-
-
-def _flat(content: Content) -> str:
-    return content if isinstance(content, str) else "\n".join(message.content for message in content)

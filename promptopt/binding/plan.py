@@ -15,7 +15,7 @@ from promptopt.run.floors import goes_by_floors
 from promptopt.run.reserve import Reserve
 from promptopt.tasks.parts import counts_of
 from promptopt.text import counted
-from promptopt.types import Content, Prompt, Room
+from promptopt.types import Prompt, Room, flat
 
 BESIDE = 10
 """Of so many evaluations one is set aside for the start, which floors are held against, on each example once. Ours."""
@@ -90,7 +90,7 @@ def _reading(task: Task, prompt: Prompt, criterion: Criterion) -> float:
     """Tokens that one call of a cell reads, on average over some examples."""
     from promptopt.models.tokens import estimate_tokens
 
-    texts = [_flat(task.render(prompt, example)[0]) for example in task.train[:32]]
+    texts = [flat(task.render(prompt, example)[0]) for example in task.train[:32]]
     return sum(estimate_tokens(text, criterion.model.name) for text in texts) / len(texts)
 
 
@@ -150,7 +150,3 @@ def ends_nothing(usd: float | None, known: Iterable[Price | None]) -> str:
         "the cap in dollars ends nothing, for all models here are free; one that is served from this machine counts as "
         "free, so where it is billed (a proxy) put its price into prices.toml (`promptopt models list` says where)"
     )
-
-
-def _flat(content: Content) -> str:
-    return content if isinstance(content, str) else "\n".join(message.content for message in content)

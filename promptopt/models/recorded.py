@@ -13,7 +13,7 @@ from promptopt.types import Reply, Request, canonical
 
 
 class Recorded:
-    """`protocols.Model` over the replies in a file that `write_recorded` wrote."""
+    """`protocols.Model` over the replies in a file of `recorded_lines`."""
 
     def __init__(self, path: Path) -> None:
         """Raises DataError where the file cannot be read, or holds something else."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.stopping import until_stopped
 from promptopt.text import counted, words
-from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs
+from promptopt.types import Content, Likelihoods, Reply, Request, ScoreRequest, TokenLogProbs, flat
 
 Answer = Callable[[Request], str | Reply]
 
@@ -79,7 +79,7 @@ class Scripted:
             for text in request.continuations:
                 logprobs = tuple(self._scores(request.content, text))
                 scored.append(TokenLogProbs((*text.split(), "<end>")[: len(logprobs)], logprobs))
-            tokens = self.count_tokens(_text_of_request(request)) + sum(len(each.tokens) for each in scored)
+            tokens = self.count_tokens(flat(request.content, " ")) + sum(len(each.tokens) for each in scored)
             yield index, Likelihoods(tuple(scored), tokens, served=self.name)
 
     def count_tokens(self, text: str) -> int:
@@ -104,10 +104,5 @@ class Scripted:
 
     def _reply(self, request: Request, text: str) -> Reply:
         return Reply(
-            text, "stop", self.count_tokens(_text_of_request(request)), self.count_tokens(text), served=self.name
+            text, "stop", self.count_tokens(flat(request.content, " ")), self.count_tokens(text), served=self.name
         )
-
-
-def _text_of_request(request: Request | ScoreRequest) -> str:
-    content = request.content
-    return content if isinstance(content, str) else " ".join(message.content for message in content)

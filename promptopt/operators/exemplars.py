@@ -9,7 +9,7 @@ from typing import Literal
 from promptopt.operators.reflect import FIELD
 from promptopt.run import Run
 from promptopt.text import shorten
-from promptopt.types import Example, Prompt
+from promptopt.types import Example, Prompt, flat
 
 Choice = Literal["random", "wrong-so-far", "wrong-of-shown", "constant"]
 """Drawn anew each time; most often wrong under all prompts so far, or under those shown; always the same."""
@@ -34,8 +34,7 @@ def show_place(run: Run, example: Example) -> str:
     short = replace(example, fields=fields, messages=())
     marked = run.base.with_demos(()).replace(run.task.editable, INSTRUCTION_MARK)
     content, _ = run.task.render(marked, short)
-    read = content if isinstance(content, str) else "\n".join(message.content for message in content)
-    lines = ["input:", *(f"{name}: {short[name]}" for name in inputs_inside(run)), read.strip()]
+    lines = ["input:", *(f"{name}: {short[name]}" for name in inputs_inside(run)), flat(content).strip()]
     if example.target:
         lines += ["output:", shorten(example.target, FIELD)]
     return "\n".join(lines)

@@ -180,7 +180,7 @@ class Account:
             if reply["finish"] in ANSWERED and (cheapest is None or sum(reply["usage"]) < sum(cheapest[1])):
                 self._cheapest[key] = call.request, reply["usage"]
         refused = [reply[REFUSED] for _, reply in fresh if REFUSED in reply]
-        # Of all of the batch: which of them a probe repeated, where it did, hangs on what came first.
+        # Of all of the batch: which of them a probe repeated, where it did, depends on what came first.
         _, usage = self._cheapest.get(key, (None, HARMLESS_TOKENS))
         self._probes = self._probes.plus(self._ledger(role, 0, [usage] * len(refused)))
         now = self._usd(role, *usage) or 0.0

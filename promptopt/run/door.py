@@ -50,7 +50,7 @@ class Door:
         warn: Callable[[str], None],
         claims: Claims | None = None,
     ) -> None:
-        """`stopping` gives the reason to suspend now, or None; `warn` takes a sentence; `claims`: as in `in_turns`."""
+        """`stopping`: the reason to suspend now, or None. `warn` takes a sentence. `claims`: as in `ClaimedCalls`."""
         self.models, self.account, self.journal = dict(models), Account(limits, prices), journal
         self._cache, self._seed, self.blobs = cache, seed, cache.blobs
         self._stopping, self._warn, self._claims = stopping, warn, claims

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from promptopt.arguments import told
 from promptopt.ranges import within
 from promptopt.selection.arms import Arms, at_least
-from promptopt.types import Estimate, Example, Prompt
+from promptopt.types import Estimate, Example, Prompt, flat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +135,7 @@ def rendered(run: Run, prompt: Prompt) -> str:
     # Without messages and tools of the example too: what has a price is the prompt alone.
     empty = tuple((name, "") for name, _ in example.fields)
     content, _ = run.task.render(prompt, replace(example, fields=empty, messages=(), tools=()))
-    return content if isinstance(content, str) else "\n".join(message.content for message in content)
+    return flat(content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ class Store:
     def alone(self, run_id: str, waiting: Callable[[], None]) -> Generator[None]:
         """Hold a run, so that two processes do not pay for the same calls; `waiting` is called while another holds it.
 
-        First at once, then each second; what it raises ends the wait (`holding.held`). Raises StoreError.
+        First at once, then each second; what it raises ends the wait (`run_locks.held`). Raises StoreError.
         """
         with held(self.database, self.where, run_id, waiting):
             yield

@@ -9,7 +9,7 @@ from functools import cache
 from promptopt.models.scripted import Scripted
 from promptopt.tasks.splits import Splits
 from promptopt.tasks.task import Task
-from promptopt.types import Example, Request
+from promptopt.types import Example, Request, flat
 
 Accuracy = Callable[[str], float]
 """The true accuracy of an instruction, in [0, 1]."""
@@ -49,9 +49,7 @@ def planted_model(accuracy: Accuracy, *, common: float = 0.7, name: str = "plant
 
 def split_planted(request: Request) -> tuple[str, str]:
     """(instruction, question) of a request that a planted task rendered."""
-    content = request.content
-    text = content if isinstance(content, str) else "\n\n".join(message.content for message in content)
-    instruction, _, question = text.rpartition("\n\n")
+    instruction, _, question = flat(request.content, "\n\n").rpartition("\n\n")
     return instruction, question
 
 

@@ -23,7 +23,7 @@ from promptopt.tasks.reach import examples_within
 from promptopt.tasks.task import Task
 from promptopt.testing.planted import feature_accuracy, planted_model, planted_task
 from promptopt.testing.processes import outcome, outcomes_elsewhere
-from promptopt.types import Request, ScoreRequest
+from promptopt.types import Request, flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class OptimizerContract:
         def watch(event: Event) -> None:
             if isinstance(event, PhaseBegun) and event.name == "test":
                 asked.extend(
-                    line for each in (*task_model.log, *proposer.log) for line in _text_of_request(each).splitlines()
+                    line for each in (*task_model.log, *proposer.log) for line in flat(each.content).splitlines()
                 )
                 note_reached(runs[0])
 
@@ -249,7 +249,7 @@ class OptimizerContract:
         contract = replace(planted_task().contract, must_not_contain=barred, frozen=(kept,))
         task, task_model = replace(planted_task(), contract=contract), self.task_model()
         result = self.conduct(tmp_path, task=task, budget=Budget(evaluations=self.sizes[-1]), task_model=task_model)
-        asked = set(map(_text_of_request, task_model.log))
+        asked = {flat(each.content) for each in task_model.log}
         for text in (*asked, result.best.text):
             assert kept in text
             assert not any(word in text for word in barred)
@@ -259,8 +259,3 @@ class OptimizerContract:
         result = self.undisturbed().result
         accuracy = feature_accuracy(self.words, base=self.base, each=self.each)
         assert accuracy(result.best.text) > accuracy(result.start.text)
-
-
-def _text_of_request(request: Request | ScoreRequest) -> str:
-    content = request.content
-    return content if isinstance(content, str) else "\n".join(message.content for message in content)

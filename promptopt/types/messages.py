@@ -96,6 +96,11 @@ Content = tuple[Message, ...] | str
 """What a model reads: chat messages, or one plain text to be continued."""
 
 
+def flat(content: Content, between: str = "\n") -> str:
+    """All that is read as one text: what the messages say, with `between` from one to the next."""
+    return content if isinstance(content, str) else between.join(message.content for message in content)
+
+
 def content_to_json(content: Content) -> str | list[list[Any]]:
     """A plain text as itself, chat messages as `[role, content]`, and further members where there are some."""
     if isinstance(content, str):

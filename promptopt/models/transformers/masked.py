@@ -18,7 +18,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.boundary import continuation_start
 from promptopt.models.transformers.packing import Read
 from promptopt.models.transformers.scoring import ReadSchedule, Scheduler
-from promptopt.types import Content, ScoreRequest
+from promptopt.types import ScoreRequest, flat
 from promptopt.types.identity import surrogates_replaced
 
 
@@ -44,10 +44,10 @@ def masked_scheduler(tokenizer: Any, called: str, most: int) -> Scheduler:
                 f"the masked language model {called!r} has no token that ends a reply, so its end cannot be scored; "
                 f"use `--evaluator labels`"
             )
-        before, found, after = _joined_content(request.content).partition(mask_text)
+        before, found, after = flat(request.content, "\n\n").partition(mask_text)
         # Two masks or more: which one is meant is not known, so they are text, and the label goes to the end.
         if mask_text in after:
-            before, found, after = _joined_content(request.content), "", ""
+            before, found, after = flat(request.content, "\n\n"), "", ""
         # A message ends without the space that stands before a word.
         if not found and not isinstance(request.content, str):
             before += " "
@@ -79,10 +79,6 @@ def _reads(before: tuple[int, ...], label: tuple[int, ...], after: tuple[int, ..
         masks = (mask,) * (len(label) - known)
         found.append(Read((*before, *label[:known], *masks, *after), ((len(before) + known, token),)))
     return tuple(found)
-
-
-def _joined_content(content: Content) -> str:
-    return content if isinstance(content, str) else "\n\n".join(message.content for message in content)
 
 
 def _frame(tokenizer: Any, text: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -11,7 +11,7 @@ from promptopt.models.chat_tokens import ChatTokens
 from promptopt.models.transformers.forward import Forward, Later
 from promptopt.models.transformers.packing import Read, following
 from promptopt.models.transformers.prefixes import Prefix
-from promptopt.types import Content, ScoreRequest
+from promptopt.types import Content, ScoreRequest, flat
 
 WORTH_A_PASS, WORTH_A_PASS_ON_CPU = 4_096, 128
 """Tokens that a shared prefix must save to be worth passes of its own: the host of a GPU has to launch each of them,
@@ -108,7 +108,7 @@ def _side_by_side(requests: Sequence[ScoreRequest], group: Sequence[int]) -> lis
 
     By characters, of which a token seldom has none; the tokens tell later.
     """
-    texts = {index: _text(requests[index].content) for index in group}
+    texts = {index: flat(requests[index].content, "") for index in group}
     blocks: list[list[int]] = []
     for index in sorted(group, key=texts.__getitem__):
         least = requests[index].shared + SHORTEST_PREFIX
@@ -116,10 +116,6 @@ def _side_by_side(requests: Sequence[ScoreRequest], group: Sequence[int]) -> lis
             blocks.append([])
         blocks[-1].append(index)
     return [index for block in sorted(blocks, key=min) for index in block]
-
-
-def _text(content: Content) -> str:
-    return content if isinstance(content, str) else "".join(message.content for message in content)
 
 
 _Scheduled = tuple[int, ReadSchedule]
