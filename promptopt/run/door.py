@@ -67,17 +67,15 @@ class Door:
 
     def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
         """Replies in the order asked; the draw of a sampled reply is `repetition`, shared by all runs and methods."""
-        # A model that takes no temperature has no one answer: a further repetition is a further draw of it.
-        draws = repetition > 0 and self.samples(role)
-        asked = [self._asked(request, role, f"evaluate {repetition}", greedy=not draws) for request in requests]
+        draws = [f"evaluate {repetition}"] * len(requests)
+        asked = self._calls(requests, draws, role, greedy=self._greedy(role, repetition))
         return [Reply.from_json(reply) for reply in self._settle(asked, role)]
 
     def each(
         self, requests: Sequence[Request], draws: Sequence[str], *, role: Role = "task", repetition: int = 0
     ) -> Iterator[Reply]:
         """The replies in order, up to where a limit cuts; sampled ones are shared where request and draw are equal."""
-        greedy = not (repetition > 0 and self.samples(role))
-        asked = [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
+        asked = self._calls(requests, draws, role, greedy=self._greedy(role, repetition))
         return (Reply.from_json(reply) for reply in self._settle(asked, role))
 
     @contextmanager
@@ -87,10 +85,10 @@ class Door:
         if self.account.limits.metered:
             yield None
             return
-        greedy, charged = not (repetition > 0 and self.samples(role)), self._in_charge(role)
+        greedy, charged = self._greedy(role, repetition), self._in_charge(role)
 
         def calls(requests: Sequence[Request], draws: Sequence[str]) -> list[Call]:
-            return [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
+            return self._calls(requests, draws, role, greedy=greedy)
 
         def charge(batch: Sequence[Call], values: Sequence[Any]) -> str:
             self._charge(batch, values, charged)
@@ -208,6 +206,14 @@ class Door:
         if role not in self.models:
             raise ConfigError(f"no {role} is named, and the panel asks it: name them as --judge A,B,C, or set its size")
         return self.models[role]
+
+    def _greedy(self, role: Role, repetition: int) -> bool:
+        """Whether what is asked at temperature 0 has one answer, in this repetition too."""
+        # A model that takes no temperature has none: a further repetition is a further draw of it.
+        return not (repetition > 0 and self.samples(role))
+
+    def _calls(self, requests: Sequence[Request], draws: Sequence[str], role: Role, *, greedy: bool) -> list[Call]:
+        return [self._asked(each, role, draw, greedy=greedy) for each, draw in zip(requests, draws, strict=True)]
 
     def _asked(self, request: Request, role: Role, draw: str, text: str | None = None, *, greedy: bool = True) -> Call:
         if text is None:

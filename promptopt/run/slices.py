@@ -72,12 +72,10 @@ class Slices:
         dearest, fits = self.dearest(role), 0
         for call, new in zip(batch, fresh, strict=True):
             if new:
-                read, written = _most(call)
-                written = max(written, self._longest.get(role, 0))
-                cost = 0.0 if price is None else _call_usd(price, read, written)
-                dearest = max(dearest[0], read + written), max(dearest[1], cost)
-                tokens, usd = tokens + read + written, usd + cost
-            if (limits.tokens is not None and tokens > limits.tokens) or (limits.usd is not None and usd > limits.usd):
+                takes, costs = self._most(call, role, price)
+                dearest = max(dearest[0], takes), max(dearest[1], costs)
+                tokens, usd = tokens + takes, usd + costs
+            if _passes(limits, tokens, usd):
                 break
             fits += 1
         self._dearest[role] = dearest
@@ -85,19 +83,21 @@ class Slices:
 
     def may_pass(self, call: Call, role: Role, limits: Limits, used: Ledger, price: Price | None) -> bool:
         """Whether a call alone may pass the cap."""
-        read, written = _most(call)
+        takes, costs = self._most(call, role, price)
+        return _passes(limits, used.tokens + takes, 0.0 if price is None or used.usd is None else used.usd + costs)
+
+    def _most(self, call: Call, role: Role, price: Price | None) -> tuple[int, float]:
+        """Tokens and dollars that a call takes at most; no dollars where the price is unknown."""
+        read, written = _read_and_written(call)
         written = max(written, self._longest.get(role, 0))
-        usd = 0.0 if price is None or used.usd is None else used.usd + _call_usd(price, read, written)
-        return (limits.tokens is not None and used.tokens + read + written > limits.tokens) or (
-            limits.usd is not None and usd > limits.usd
-        )
+        return read + written, 0.0 if price is None else read * price.prompt_usd + written * price.completion_usd
 
 
-def _call_usd(price: Price, read: float, written: float) -> float:
-    return read * price.prompt_usd + written * price.completion_usd
+def _passes(limits: Limits, tokens: float, usd: float) -> bool:
+    return (limits.tokens is not None and tokens > limits.tokens) or (limits.usd is not None and usd > limits.usd)
 
 
-def _most(call: Call) -> tuple[int, int]:
+def _read_and_written(call: Call) -> tuple[int, int]:
     """Tokens that a call reads and writes at most: as canonical JSON it has more octets than its texts have tokens."""
     read = len(call.text.encode("utf-8", "surrogatepass"))
     if isinstance(call.request, Request):
