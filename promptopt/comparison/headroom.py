@@ -37,7 +37,7 @@ from promptopt.stats.power import smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
 from promptopt.text import counted
-from promptopt.types import Example, Prompt, Score
+from promptopt.types import Example, Prompt, Score, Weigh, mean_of
 
 START_EXAMPLES = 50
 """Dev examples that the start is scored on. Ours, as the next three."""
@@ -212,7 +212,8 @@ def _laid_out(task: Task, on: Callable[[Task], Run], example: Example) -> Layout
         if why is not None:
             left_out.append((layout.name, why))
             continue
-        known = measured(laid.evaluate([laid.initial], laid.dev[:LAYOUT])[laid.initial])
+        seen = laid.dev[:LAYOUT]
+        known = measured(laid.evaluate([laid.initial], seen)[laid.initial], seen, weigh=laid.weigh)
         found += [] if known is None else [(layout.name, known)]
     # Stable: layouts that score alike stay in the task's order.
     found.sort(key=lambda pair: -pair[1].score)
@@ -230,10 +231,11 @@ def _voted(task: Task, on: Callable[[Task], Run], own: Sequence[Score]) -> tuple
     # A repetition is a draw: the cells of one are all asked, and none is answered by an earlier one.
     draws = [run.evaluate([run.initial], examples, repetition=number)[run.initial] for number in range(DRAWS)]
     votes = [_majority([row[place] for row in draws]) for place in range(len(examples))]
-    ends = mean_interval(votes, groups=[example.group for example in examples])
+    groups = [example.group for example in examples]
     start = [score.value for score in own[: len(examples)]]
-    anyone = _finite_mean([max(row[place].value for row in draws) for place in range(len(examples))])
-    return Ceiling(_finite_mean(start), _finite_mean(votes), ends, len(examples)), anyone
+    anyone = [max(row[place].value for row in draws) for place in range(len(examples))]
+    before, after, most = (_finite_mean(values, groups, run.weigh) for values in (start, votes, anyone))
+    return Ceiling(before, after, mean_interval(votes, groups=groups, weigh=run.weigh), len(examples)), most
 
 
 def _majority(scores: Sequence[Score]) -> float:
@@ -256,16 +258,23 @@ def _picked(run: Run) -> Ceiling | None:
     prompts = [run.initial, *others]
     matrix = run.evaluate(prompts, examples)
     halves = [range(0, len(examples), 2), range(1, len(examples), 2)]
+    groups = [example.group for example in examples]
     values: list[float] = []
     units: list[str] = []
+
+    def mean(prompt: Prompt, places: Sequence[int]) -> float:
+        row = matrix.values(prompt)
+        return _finite_mean([row[place] for place in places], [groups[place] for place in places], run.weigh)
+
     # A best that is scored on what it was picked by would look better than it is.
     for picking, scoring in (halves, halves[::-1]):
-        means = {prompt: _finite_mean([matrix[prompt][place].value for place in picking]) for prompt in prompts}
-        best = max(prompts, key=lambda prompt: means[prompt])
+        means = {prompt: mean(prompt, picking) for prompt in prompts}
+        best = max(prompts, key=means.__getitem__)
         values += [matrix[best][place].value for place in scoring]
-        units += [examples[place].group for place in scoring]
-    start = _finite_mean(matrix.values(run.initial))
-    return Ceiling(start, _finite_mean(values), mean_interval(values, groups=units), len(values))
+        units += [groups[place] for place in scoring]
+    ends = mean_interval(values, groups=units, weigh=run.weigh)
+    start = mean(run.initial, range(len(examples)))
+    return Ceiling(start, _finite_mean(values, units, run.weigh), ends, len(values))
 
 
 def _dozen(run: Run) -> list[Prompt]:
@@ -300,9 +309,9 @@ def _too_little(spent: Ledger) -> str:
     return f"the cap is met after {calls}, too early to say anything; raise it: some 400 evaluations are enough"
 
 
-def _finite_mean(values: Sequence[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return math.fsum(finite) / len(finite) if finite else math.nan
+def _finite_mean(values: Sequence[float], groups: Sequence[str], weigh: Weigh) -> float:
+    finite = [(value, group) for value, group in zip(values, groups, strict=True) if math.isfinite(value)]
+    return mean_of([value for value, _ in finite], [group for _, group in finite], weigh) if finite else math.nan
 
 
 def _budget_left(budget: Budget, doors: Sequence[Door]) -> Budget:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from promptopt.stats.power import smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
 from promptopt.testing import feature_accuracy, planted_model, planted_task, split_planted, uniform
-from promptopt.types import Example, Request
+from promptopt.types import Example, Request, Weigh
 
 
 def looked(store: Path | Store, base: float = 0.5, gain: float = 0.4, **changes: Any) -> Headroom:
@@ -94,6 +95,28 @@ def test_a_majority_of_replies_can_be_right_where_one_is_not(tmp_path: Path) -> 
 )
 def test_the_advice_follows_what_was_found(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
     assert said in looked(tmp_path / "s.db", **changes).advice
+
+
+@pytest.mark.parametrize(("weigh", "share"), [("turn", (16 / 24, 12 / 20, 8 / 16)), ("conversation", (1 / 9,) * 3)])
+def test_all_figures_count_what_the_task_counts_once(
+    weigh: Weigh, share: tuple[float, float, float], tmp_path: Path
+) -> None:
+    """Eight conversations of one turn, all wrong, and one of sixteen, all right."""
+    task = planted_task(dev=24, test=60)
+    talks = [replace(each, group="long" if at >= 8 else f"short {at}") for at, each in enumerate(task.dev)]
+    first = task.layouts[0]
+    other = replace(first, name="other", messages=(("system", "Be brief."), *first.messages))
+    task = replace(task, dev=tuple(talks), layouts=(first, other), weigh=weigh)
+    right = {each.fields[0][1] for each in talks if each.group == "long"}
+    model = Scripted(lambda request: "yes" if any(text in str(request.content) for text in right) else "no")
+    found = looked(tmp_path / "s.db", task=task, model=model)
+    [(_, laid_out)] = found.layouts
+    assert found.start.score == pytest.approx(share[0])
+    assert (laid_out.score, laid_out.ci95) == (found.start.score, found.start.ci95)
+    assert found.voted is not None
+    assert (found.voted.start, found.voted.score) == pytest.approx((share[1], share[1]))
+    assert found.picked is not None
+    assert (found.picked.start, found.picked.score) == pytest.approx((share[2], share[2]))
 
 
 def test_unreadable_answers_come_first(tmp_path: Path) -> None:
