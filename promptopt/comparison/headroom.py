@@ -18,6 +18,7 @@ from promptopt.binding.models import Models, names_user, open_models
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task
 from promptopt.comparison.advice import Ceiling, advice_on
+from promptopt.comparison.statistics import finite_mean
 from promptopt.errors import BudgetSpent, ConfigError
 from promptopt.evaluation import looking
 from promptopt.evaluators.simulated import remedy
@@ -37,7 +38,7 @@ from promptopt.stats.power import smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
 from promptopt.text import counted
-from promptopt.types import Example, Prompt, Score, Weigh, mean_of
+from promptopt.types import Example, Prompt, Score
 
 START_EXAMPLES = 50
 """Dev examples that the start is scored on. Ours, as the next three."""
@@ -234,7 +235,7 @@ def _voted(task: Task, on: Callable[[Task], Run], own: Sequence[Score]) -> tuple
     groups = [example.group for example in examples]
     start = [score.value for score in own[: len(examples)]]
     anyone = [max(row[place].value for row in draws) for place in range(len(examples))]
-    before, after, most = (_finite_mean(values, groups, run.weigh) for values in (start, votes, anyone))
+    before, after, most = (finite_mean(values, groups, run.weigh) for values in (start, votes, anyone))
     return Ceiling(before, after, mean_interval(votes, groups=groups, weigh=run.weigh), len(examples)), most
 
 
@@ -264,7 +265,7 @@ def _picked(run: Run) -> Ceiling | None:
 
     def mean(prompt: Prompt, places: Sequence[int]) -> float:
         row = matrix.values(prompt)
-        return _finite_mean([row[place] for place in places], [groups[place] for place in places], run.weigh)
+        return finite_mean([row[place] for place in places], [groups[place] for place in places], run.weigh)
 
     # A best that is scored on what it was picked by would look better than it is.
     for picking, scoring in (halves, halves[::-1]):
@@ -274,7 +275,7 @@ def _picked(run: Run) -> Ceiling | None:
         units += [groups[place] for place in scoring]
     ends = mean_interval(values, groups=units, weigh=run.weigh)
     start = mean(run.initial, range(len(examples)))
-    return Ceiling(start, _finite_mean(values, units, run.weigh), ends, len(values))
+    return Ceiling(start, finite_mean(values, units, run.weigh), ends, len(values))
 
 
 def _dozen(run: Run) -> list[Prompt]:
@@ -307,11 +308,6 @@ def _too_little(spent: Ledger) -> str:
     # A dry run says it too, and has spent nothing.
     calls = counted(spent.calls, "call")
     return f"the cap is met after {calls}, too early to say anything; raise it: some 400 evaluations are enough"
-
-
-def _finite_mean(values: Sequence[float], groups: Sequence[str], weigh: Weigh) -> float:
-    finite = [(value, group) for value, group in zip(values, groups, strict=True) if math.isfinite(value)]
-    return mean_of([value for value, _ in finite], [group for _, group in finite], weigh) if finite else math.nan
 
 
 def _budget_left(budget: Budget, doors: Sequence[Door]) -> Budget:

@@ -253,10 +253,10 @@ def ranks_in(block: Mapping[str, float]) -> dict[str, float]:
 def _mean_or_infinity(items: Sequence[Tested], weigh: Weigh) -> float:
     """What winners score on these; minus infinity where one of them does, or there is none."""
     values = [each.best for each in items]
-    return mean_of(values, [each.group for each in items], weigh) if all(map(math.isfinite, values)) else -math.inf
+    return finite_mean(values, [each.group for each in items], weigh) if all(map(math.isfinite, values)) else -math.inf
 
 
-def mean_of(values: Sequence[float], groups: Sequence[str] = (), weigh: Weigh = "turn") -> float:
+def finite_mean(values: Sequence[float], groups: Sequence[str] = (), weigh: Weigh = "turn") -> float:
     """The mean of the finite ones; minus infinity where there is none, so that it ranks last.
 
     `groups`: of each value, where conversations are weighed.
@@ -272,12 +272,12 @@ def mean_of(values: Sequence[float], groups: Sequence[str] = (), weigh: Weigh = 
 
 def winner_mean(row: Row) -> float:
     """What the winner of a row scores."""
-    return mean_of([each.best for each in row.items], [each.group for each in row.items], row.weigh)
+    return finite_mean([each.best for each in row.items], [each.group for each in row.items], row.weigh)
 
 
 def start_mean(row: Row) -> float:
     """What the start of a row scores."""
-    return mean_of([each.start for each in row.items], [each.group for each in row.items], row.weigh)
+    return finite_mean([each.start for each in row.items], [each.group for each in row.items], row.weigh)
 
 
 @dataclass(frozen=True, slots=True)
