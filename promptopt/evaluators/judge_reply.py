@@ -179,7 +179,7 @@ def _member(text: str, name: str) -> tuple[object] | None:
     That of the last object which has it, or has one object within that does; else of what is nearly JSON.
     """
     for found, stop in _objects(text):
-        values = _values(found, re.compile(name))
+        values = _values_of(found, re.compile(name))
         # Behind it the same once more: it stood within a text whose quotes have no end, such as a reason that quotes.
         if values and not named_behind(text, name, stop):
             return (values[0] if all(each == values[0] for each in values) else None,)
@@ -190,13 +190,13 @@ def _member(text: str, name: str) -> tuple[object] | None:
     return None if near is None else (near,)
 
 
-def _values(found: dict[str, object], name: re.Pattern[str]) -> list[object]:
+def _values_of(found: dict[str, object], name: re.Pattern[str]) -> list[object]:
     """The values of the object's own members of that name, else of those of the objects within it."""
     own = [value for key, value in found.items() if name.fullmatch(key.strip())]
     if own:
         return own
     inner = [cast("dict[str, object]", each) for each in found.values() if isinstance(each, dict)]
-    return [value for each in inner for value in _values({key.casefold(): held for key, held in each.items()}, name)]
+    return [value for each in inner for value in _values_of({key.casefold(): held for key, held in each.items()}, name)]
 
 
 def _objects(text: str) -> Iterator[tuple[dict[str, object], int]]:

@@ -13,7 +13,7 @@ _VALUE = re.compile(
     r"(?:\"([^\"\n]{0,40})\"|'([^'\n]{0,40})'|[“„‟]([^“”\n]{0,40})[“”]|[‘‚]([^‘’\n]{0,40})[‘’]"
     rf"|([^\s{_QUOTES},;{{}}\[\]][^\n{_QUOTES},;{{}}\[\]]{{0,30}}))\s*(?=[,;}}\]]|\n|\Z)"
 )
-_REASON = re.compile(
+_QUOTED_REASON = re.compile(
     rf"[{_QUOTES}]?\breasons?[{_QUOTES}]?\s*:\s*[{_QUOTES}](.{{0,4000}}?)[{_QUOTES}]\s*(?:,\s*[{_QUOTES}]?\w+[{_QUOTES}]?\s*:|,?\s*\}})",
     re.IGNORECASE | re.DOTALL,
 )
@@ -43,7 +43,7 @@ def named_behind(text: str, name: str, start: int) -> bool:
 
 def reason_near(text: str) -> str:
     """The text of the member `reason`; empty where there is none."""
-    found = _REASON.search(text)
+    found = _QUOTED_REASON.search(text)
     return "" if found is None else " ".join(found[1].split())
 
 
