@@ -117,6 +117,11 @@ class AlignPro:
         """Whether a prompter is trained."""
         return bool(self.prompter) or self.writer is not None
 
+    @property
+    def _draws_of_training(self) -> int:
+        """How often a prompter that is trained draws: at first, and at each step."""
+        return 1 + (0 if self.train.stages == "weights" else self.train.steps)
+
     def check_task(self, task: Task) -> None:
         """Raise ConfigError where a prompter is named that cannot be trained."""
         del task
@@ -130,7 +135,7 @@ class AlignPro:
     def plan(self, room: Room) -> AlignProPlan:
         """By the budget where there is one. A prompter that is trained takes steps while the budget lasts instead."""
         if self.trains:
-            return unlimited(room, self.rewrites, self.examples, 1)
+            return unlimited(room, self.rewrites, self.examples, self._draws_of_training).within(room)
         return rewrites_plan(room, self.rewrites, self.examples, self.rounds, guard=self.guard)
 
     def least(self, room: Room) -> int:
@@ -149,9 +154,8 @@ class AlignPro:
         plan = self.plan(room)
         guarded = GUARDED * plan.examples if self.guard else 0
         if self.trains:
-            rounds = 1 + (0 if self.train.stages == "weights" else self.train.steps)
             # The greedy text of the end is one more.
-            return UpperBounds((rounds * plan.rewrites + 2) * plan.examples + guarded, 0, 0)
+            return UpperBounds((self._draws_of_training * plan.rewrites + 2) * plan.examples + guarded, 0, 0)
         calls = 2 * plan.rounds * plan.rewrites * (2 if self._tops_up(room) else 1)
         cells = plan.rounds * (plan.rewrites + 1) * plan.examples + guarded
         return UpperBounds(cells, calls, calls * self.sampling.max_tokens)

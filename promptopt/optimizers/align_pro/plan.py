@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptopt.text import counted
 from promptopt.types import Room
@@ -23,6 +23,17 @@ class AlignProPlan:
     rewrites: int
     examples: int
     rounds: int
+
+    def within(self, room: Room) -> AlignProPlan:
+        """The same with the rounds, one or more, that the room pays for beside the start and one prompt more.
+
+        Of a prompter that is trained, whose rounds are its first draws and its steps.
+        """
+        cells = room.cells()
+        if cells is None:
+            return self
+        affordable = (cells - 2 * self.examples) // (self.rewrites * self.examples)
+        return replace(self, rounds=max(1, min(self.rounds, affordable)))
 
     def describe(self) -> str:
         """Half a sentence."""

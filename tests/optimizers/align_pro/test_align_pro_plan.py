@@ -11,6 +11,7 @@ import pytest
 
 from promptopt.optimizers.align_pro.method import AlignPro
 from promptopt.optimizers.align_pro.plan import AlignProPlan
+from promptopt.optimizers.align_pro.settings import TrainingSettings
 from promptopt.types import Prompt, Room
 from tests.optimizers.align_pro.test_align_pro import Untaught
 
@@ -38,7 +39,11 @@ def room(evaluations: int | None, calls: int | None = None, train: int = 200) ->
         (AlignPro(examples=30), room(273), AlignProPlan(4, 30, 1)),
         (AlignPro(examples=30), room(273, train=12), AlignProPlan(17, 12, 1)),
         (AlignPro(rewrites=6, examples=16), room(1_000), AlignProPlan(6, 16, 1)),
-        (AlignPro(writer=Untaught()), room(1_000), AlignProPlan(8, 20, 1)),
+        # A prompter that is trained draws at first and at each of 20 steps; the prompt itself and one more take 40.
+        (AlignPro(writer=Untaught()), room(None), AlignProPlan(8, 20, 21)),
+        (AlignPro(writer=Untaught()), room(1_000), AlignProPlan(8, 20, 6)),
+        (AlignPro(writer=Untaught()), room(100), AlignProPlan(8, 20, 1)),
+        (AlignPro(writer=Untaught(), train=TrainingSettings(stages="weights")), room(None), AlignProPlan(8, 20, 1)),
     ],
 )
 def test_the_plan_is_made_from_the_budget(method: AlignPro, granted: Room, plan: AlignProPlan) -> None:
