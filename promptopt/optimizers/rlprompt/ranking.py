@@ -8,7 +8,11 @@ from promptopt.operators.policy_marks import mark_in
 from promptopt.optimizers.rlprompt.entries import Entry
 from promptopt.optimizers.rlprompt.rewards import pareto_front
 from promptopt.run import Run
+from promptopt.text import shorten
 from promptopt.types import Example, Prompt
+
+FRONT_CHARACTERS = 40
+"""Of each prompt in the line of the front. Ours."""
 
 
 class Ranking:
@@ -76,7 +80,8 @@ class Ranking:
         written = [self._ranked[prompt] for prompt in order if self._ranked[prompt].sample.tokens]
         points = [(self.accuracy(each.prompt), each.sample.fluency) for each in written]
         chosen = pareto_front(points)
-        told = ", ".join(f"{points[place][0]:.2f} at {points[place][1]:.2f}" for place in chosen)
+        texts = [repr(shorten(each.sample.text, FRONT_CHARACTERS)) for each in written]
+        told = ", ".join(f"{points[place][0]:.2f} at {points[place][1]:.2f} by {texts[place]}" for place in chosen)
         pool = [self._run.estimate(written[place].prompt, self._held) for place in chosen]
         kept = [each.prompt for each in pool]
         self._run.record(pool, kept, f"front of dev accuracy and nats a token: {told}")

@@ -159,6 +159,8 @@ def test_a_fluency_price_moves_the_winner_to_likelier_prompts(tmp_path: Path) ->
     assert fluency(priced) > fluency(free)
     assert priced.steps[-1].note.startswith("front of dev accuracy and nats a token: ")
     assert priced.steps[-1].kept
+    # Which of them has which numbers is said.
+    assert all(f" by {prompt['instruction']!r}" in priced.steps[-1].note for prompt in priced.steps[-1].kept)
     assert "front" not in free.steps[-1].note
 
 
