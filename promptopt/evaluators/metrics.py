@@ -146,9 +146,11 @@ def function_identity(function: str | Callable[..., Any]) -> Any:
             "partial": function_identity(wrapped),
             "bound": _described_value((function.args, sorted(function.keywords.items()))),
         }
-    named: Any = function if hasattr(function, "__qualname__") else type(function)
+    # An object that stands for another has any attribute there is.
+    named: Any = function if isinstance(getattr(function, "__qualname__", None), str) else type(function)
     source = source_digest(named)
-    closure = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    cells: Any = getattr(function, "__closure__", None)
+    closure = [cell.cell_contents for cell in cells] if isinstance(cells, tuple) else []
     plain = [value for value in closure if isinstance(value, str | int | float | bool)]
     fields = _dataclass_fields(function) if dataclasses.is_dataclass(function) else ""
     name = f"{getattr(named, '__module__', 'builtins')}:{named.__qualname__}"
@@ -161,10 +163,21 @@ def source_digest(named: Any) -> str:
 
     try:
         return digest(inspect.getsource(named))
-    except (OSError, TypeError):
-        held = list(vars(named).values()) if inspect.isclass(named) else [inspect.unwrap(named)]
+    # Beside what was typed in, a file that is being edited: it is no Python for a while.
+    except Exception:  # noqa: BLE001 - a class may be anybody's code
+        held = list(vars(named).values()) if inspect.isclass(named) else [_innermost(named)]
         codes = [each.__code__ for each in held if inspect.isfunction(each)]
         return digest([_code_as_json(each) for each in codes]) if codes else ""
+
+
+def _innermost(function: Any) -> Any:
+    import inspect
+
+    try:
+        return inspect.unwrap(function)
+    # It wraps itself.
+    except ValueError:
+        return function
 
 
 def _code_as_json(code: CodeType) -> list[Any]:

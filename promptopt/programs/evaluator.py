@@ -27,6 +27,8 @@ HOPELESS = 5
 """Cells that fail whatever the model says before anything else is seen of a program: then the run is stopped. Ours."""
 FAILURE_CHARACTERS = 400
 """Characters of a failure in a feedback sentence."""
+SOURCE_CHARACTERS = 200_000
+"""Characters of a source that are looked through for secrets, and of which a proposer is shown some. Ours."""
 TRACE_CHARACTERS = 4_000
 """Characters of a request or a reply in a trace: what a critic can use, and a million calls fit in memory."""
 
@@ -124,16 +126,18 @@ class ProgramEvaluator:
 
     def program_text(self) -> ProgramText:
         """The program as it says itself how it reads, or its source; without the secrets that stand there."""
-        program: object = self.program
-        text = program.program_text() if isinstance(program, TellsItsText) else ProgramText(source_of(self.program))
-        return replace(text, source=without_secrets(text.source))
+        own = cast("TellsItsText", self.program) if _defines(self.program, "program_text") else None
+        text = ProgramText(source_of(self.program)) if own is None else own.program_text()
+        return replace(text, source=without_secrets(text.source[:SOURCE_CHARACTERS]))
 
     def fingerprint(self) -> Mapping[str, Any]:
         """The metric, and the program as its own `fingerprint()` says, or by name, with a digest of its source."""
-        sampling, own = self.sampling, getattr(self.program, "fingerprint", None)
+        sampling = self.sampling
         return {
             "evaluator": "program",
-            "program": own() if callable(own) else metrics.function_identity(self.program),
+            "program": cast("Any", self.program).fingerprint()
+            if _defines(self.program, "fingerprint")
+            else metrics.function_identity(self.program),
             "metric": metrics.function_identity(self.metric),
             "answer": metrics.function_identity(self.answer),
             "labels": list(self.labels),
@@ -167,9 +171,8 @@ class ProgramEvaluator:
         )
 
     def _pass_on(self, warn: Callable[[str], None]) -> None:
-        program: object = self.program
-        if isinstance(program, TellsOfItself):
-            for sentence in program.said():
+        if _defines(self.program, "said"):
+            for sentence in cast("TellsOfItself", self.program).said():
                 warn(sentence)
 
     def _stop_hopeless(self, ended: Sequence[Finished]) -> None:
@@ -212,6 +215,11 @@ class ProgramEvaluator:
                 "or draws at random, so a score depends on what was scored before and a replay may ask otherwise; "
                 "have it begin afresh in every cell"
             )
+
+
+def _defines(program: object, method: str) -> bool:
+    """Whether its class has the method: an object that stands for another, as a mock does, has any there is."""
+    return callable(getattr(type(program), method, None))
 
 
 class _Recalled:

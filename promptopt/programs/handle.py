@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast
 
 from promptopt.errors import ConfigError
 from promptopt.types import (
@@ -33,7 +33,6 @@ Program = Callable[[Prompt, Example, Any], Output | Awaitable[Output]]
 """(prompt, example, ask) to an output; `ask` is a `ModelHandle`, which an async program awaits."""
 
 
-@runtime_checkable
 class TellsOfItself(Protocol):
     """A program that has something to say of how it was run."""
 
@@ -42,7 +41,6 @@ class TellsOfItself(Protocol):
         ...
 
 
-@runtime_checkable
 class TellsItsText(Protocol):
     """A program that says itself how it reads, as one whose source is not its own."""
 

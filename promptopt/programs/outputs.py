@@ -21,6 +21,8 @@ from promptopt.types import Reply, Score, TracedCall
 
 GIVEN = 80
 """Characters of what a program gave that is no output, in the sentence that says so."""
+LOOKED_THROUGH = 4_000
+"""Characters of what a program gave or raised that are looked through for secrets. Ours."""
 WANTED = "a program gives a text, a text and its trace, or a Score"
 _OTHER_ARGUMENTS = re.compile(
     r"\(\) (?:missing \d|takes (?:no|from|exactly|at (?:most|least)|\d)|got (?:an unexpected|multiple|some))"
@@ -57,6 +59,8 @@ def said_of(cause: BaseException) -> str:
         said = str(cause)
     except Exception:  # noqa: BLE001 - its text is anybody's code too
         said = ""
+    # A reply of a megabyte may stand in it, of which nobody is shown more than a line.
+    said = shorten(said, LOOKED_THROUGH)
     return marked(without_addresses(f"it raised {type(cause).__name__}: {said}".removesuffix(": ")))
 
 
@@ -130,4 +134,5 @@ def _wrong_call(trace: Sequence[object]) -> str:
 
 
 def _shown_without_addresses(given: object) -> str:
-    return without_addresses(shorten(repr(given), GIVEN))
+    # Marked before it is cut, for half of a key is known by no rule.
+    return without_addresses(shorten(marked(shorten(repr(given), LOOKED_THROUGH)), GIVEN))

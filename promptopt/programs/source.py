@@ -14,12 +14,16 @@ def source_of(thing: Callable[..., Any] | type[object]) -> str:
     """The Python source of a function or a class, of an object that of its class; empty where there is none."""
     if isinstance(thing, functools.partial):
         return source_of(cast("functools.partial[Any]", thing).func)
-    named: Any = inspect.unwrap(thing) if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)
+    named: Any = thing
     try:
+        named = inspect.unwrap(thing) if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)
         return dedent(inspect.getsource(named)).strip()
     # Typed into a console, or written in C.
     except (OSError, TypeError):
         return _by_methods(named) if inspect.isclass(named) else ""
+    # A file that is being edited is no Python for a while, and a class may be anybody's code.
+    except Exception:  # noqa: BLE001 - a source is shown, or it is not: no run may end for it
+        return ""
 
 
 def own_bases(kind: type[object], brought: str = "") -> list[type[object]]:

@@ -115,7 +115,7 @@ _STREET = (
 _RULES: Mapping[str, re.Pattern[str]] = {
     "key": re.compile("|".join(_KEYS)),
     "link with a password": re.compile(
-        rf"\b[a-z][a-z0-9+.-]{{0,20}}://[^\s/@:]{{1,100}}:[^\s/@]{{1,100}}@[^\s]+|{_LINK}", re.IGNORECASE
+        rf"\b[a-z][a-z0-9+.-]{{0,20}}://[^\s/@:]{{0,100}}:[^\s/@]{{1,100}}@[^\s]+|{_LINK}", re.IGNORECASE
     ),
     "password": re.compile(_PASSWORD, re.IGNORECASE),
     "email": re.compile(f"{_EMAIL}|{_SAID_EMAIL}", re.IGNORECASE),
