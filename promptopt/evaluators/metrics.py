@@ -150,7 +150,7 @@ def function_identity(function: str | Callable[..., Any]) -> Any:
     named: Any = function if isinstance(getattr(function, "__qualname__", None), str) else type(function)
     source = source_digest(named)
     cells: Any = getattr(function, "__closure__", None)
-    closure = [cell.cell_contents for cell in cells] if isinstance(cells, tuple) else []
+    closure = [cell.cell_contents for cell in cast("tuple[Any, ...]", cells)] if isinstance(cells, tuple) else []
     plain = [value for value in closure if isinstance(value, str | int | float | bool)]
     fields = _dataclass_fields(function) if dataclasses.is_dataclass(function) else ""
     name = f"{getattr(named, '__module__', 'builtins')}:{named.__qualname__}"

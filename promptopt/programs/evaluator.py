@@ -24,7 +24,8 @@ FAILED = "the program failed: "
 CHECKED = 3
 """Cells that are run a second time, on the replies they had, to see whether the program does the same. Ours."""
 HOPELESS = 5
-"""Cells that fail whatever the model says before anything else is seen of a program: then the run is stopped. Ours."""
+"""Cells that fail whatever the model says before anything else is seen of a program: then the run is stopped. Of as many
+it is said why most of them fail, where they do. Ours."""
 FAILURE_CHARACTERS = 400
 """Characters of a failure in a feedback sentence."""
 SOURCE_CHARACTERS = 200_000
@@ -71,6 +72,7 @@ class ProgramEvaluator:
     # Each is a flag: in a frozen dataclass a list can grow, where no value can change.
     _checked: list[None] = field(init=False, repr=False, default_factory=list[None])
     _told: list[None] = field(init=False, repr=False, default_factory=list[None])
+    _first: list[str] = field(init=False, repr=False, default_factory=list[str])
     _slips: list[str] = field(init=False, repr=False, default_factory=list[str])
     _went: list[None] = field(init=False, repr=False, default_factory=list[None])
 
@@ -189,16 +191,19 @@ class ProgramEvaluator:
             )
 
     def _check_failures(self, scores: Sequence[Score], warn: Callable[[str], None]) -> None:
-        """Once: say why, where most programs of the first batch failed; a cell here and there is no mistake."""
-        failed = [score.feedback for score in scores if score.feedback.startswith(FAILED) and not score.parsed]
-        if self._told or not scores:
+        """Once: say why, where most of the first `HOPELESS` cells or more failed; one here and there is no mistake."""
+        if self._told:
+            return
+        self._first.extend(score.feedback if not score.parsed else "" for score in scores)
+        if len(self._first) < HOPELESS:
             return
         self._told.append(None)
-        if 2 * len(failed) > len(scores):
+        failed = [feedback for feedback in self._first if feedback.startswith(FAILED)]
+        if 2 * len(failed) > len(self._first):
             why = " ".join(failed[0].split()).rstrip(".;")
             warn(
-                f"on {len(failed)} of the first {counted(len(scores), 'cell')}, which are worth 0, {why}; where that "
-                "is no fault of the prompt, stop here, and mend the program on one example before a search is paid for"
+                f"on {len(failed)} of the first {len(self._first)} cells, which are worth 0, {why}; where that is no "
+                "fault of the prompt, stop here, and mend the program on one example before a search is paid for"
             )
 
     def _check_state(self, finished: Sequence[Finished], rules: Rules, warn: Callable[[str], None]) -> None:

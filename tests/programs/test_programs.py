@@ -274,24 +274,27 @@ def test_an_async_program_runs_its_side_by_side_calls_in_one_batch() -> None:
 
 
 def test_where_most_of_the_first_cells_fail_the_reason_is_told_once() -> None:
-    def told(failing: int) -> list[str]:
+    def told(failing: int, at_once: int = 8) -> list[str]:
         def some(prompt: Prompt, example: Example, ask) -> str:
             if int(example["question"][1:]) < failing:
                 raise ValueError("no plan.\n\nExpected: a plan.\n")
             return "yes"
 
-        evaluator, ask = ProgramEvaluator(some), Batches()
-        for _ in range(2):
-            evaluator.score(cells(4), ask)
+        evaluator, ask, every = ProgramEvaluator(some), Batches(), cells(8)
+        for begin in [*range(0, 8, at_once), 0]:
+            evaluator.score(every[begin : begin + at_once], ask)
         return ask.warned
 
-    assert told(2) == []
-    [line] = told(3)
+    assert told(4) == []
+    [line] = told(5)
     assert line == (
-        "on 3 of the first 4 cells, which are worth 0, the program failed: it raised ValueError: no plan. Expected: a "
+        "on 5 of the first 8 cells, which are worth 0, the program failed: it raised ValueError: no plan. Expected: a "
         "plan; where that is no fault of the prompt, stop here, and mend the program on one example before a search is "
         "paid for"
     )
+    # One cell or three show too little, however many of them fail.
+    assert told(1, at_once=1) == told(2, at_once=3) == []
+    assert [line.partition(",")[0] for line in told(3, at_once=1)] == ["on 3 of the first 5 cells"]
 
 
 @pytest.mark.parametrize(
