@@ -47,7 +47,8 @@ def check_metric(metric: object) -> Metric:
         raise ConfigError(f"PromptOpt: the metric {callable_name(metric)!r} is async; give a plain function")
     taken = _arity(metric)
     if taken is not None and taken < 2:
-        raise ConfigError("PromptOpt: the metric takes one argument; give a function of (gold, prediction, trace=None)")
+        takes = "one argument" if taken else "no argument by its place"
+        raise ConfigError(f"PromptOpt: the metric takes {takes}; give a function of (gold, prediction, trace=None)")
     return metric
 
 

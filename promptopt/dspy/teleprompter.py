@@ -37,6 +37,7 @@ CACHE_OFF = "DSPy's own cache is switched off for the run: promptopt's store ans
 
 
 SUSPENDED = "the run is suspended, without a verdict; the same compile again goes on and pays for nothing twice"
+WORSE = "the test says that the program which comes back is worse than the student: keep the student"
 
 
 class PromptOptWarning(UserWarning):
@@ -179,7 +180,7 @@ class PromptOpt(Teleprompter):
         result = self._searched(bound.task, models, told)
         after = _unscored(result, len(bound.task.test))
         # What was said of the task before the search stands in the result too.
-        _warn_at_caller([*(each for each in result.warnings if each not in told), *after, *_stopped(result)])
+        _warn_at_caller([*(each for each in result.warnings if each not in told), *after, *_doubts(result)])
         best = bound.configured(result.best.prompt)
         best.promptopt = Outcome(result, (*said, *after))
         return best
@@ -235,8 +236,10 @@ def _warn_at_caller(sentences: Sequence[str]) -> None:
         warnings.warn(sentence, PromptOptWarning, stacklevel=level)
 
 
-def _stopped(result: Result) -> list[str]:
-    """That the program which comes back is the best so far, without a verdict: it looks like any other."""
+def _doubts(result: Result) -> list[str]:
+    """That the program which comes back has no verdict, or a bad one: it looks like any other."""
+    if result.verdict == "worse":
+        return [WORSE]
     return [f"{SUSPENDED}: {result.reason}"] if result.status == "suspended" else []
 
 

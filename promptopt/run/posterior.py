@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 STEP, EASE, NOISE = 0.02, 0.4, 0.48
 """Variances of a step, of the ease of examples and of the noise, in variances of a score. They are the best on planted
 searches. The optimum is flat: half or twice of each costs a point at most."""
-DRIFT = 0.01
+DRIFT = 0.3
 """Variance, in variances of a score, of what all steps have in common. From a good start, or by a weak proposer, most
-steps lead down (benchmarks/results/search-drift.md)."""
+steps lead down (benchmarks/results/search-drift.md). It must be more than STEP: else bad children make the start look
+worse than they make each other look, and one of them is believed to be better that scored less on the same examples."""
 NO_VARIANCE = 1e-12
 """A variance of scores below it is none."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
 
-from promptopt.dspy import PromptOpt, PromptOptWarning, lm_of  # noqa: E402
+from promptopt.dspy import PromptOpt, PromptOptWarning, lm_of, teleprompter  # noqa: E402
 from promptopt.errors import ConfigError  # noqa: E402
 from promptopt.models.scripted import Scripted  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
@@ -296,3 +297,14 @@ def test_a_run_that_an_outage_suspends_is_told_of(tmp_path: Path) -> None:
 
     _, said = told(tmp_path, One(), lm(Failing()))
     assert sum("the run is suspended, without a verdict" in each and "the server is gone" in each for each in said) == 1
+
+
+@pytest.mark.parametrize("verdict", ["worse", "no_evidence", "better"])
+def test_a_program_that_is_worse_than_the_student_is_told_of(verdict, tmp_path: Path, monkeypatch) -> None:
+    searched = teleprompter.optimize
+    monkeypatch.setattr(
+        teleprompter, "optimize", lambda *given, **more: replace(searched(*given, **more), verdict=verdict)
+    )
+    best, said = told(tmp_path, dspy.Predict(dspy.Signature("question -> answer", "Answer.")), lm(Engine()))
+    assert best.promptopt.verdict == verdict
+    assert (said[-1] == teleprompter.WORSE) == (verdict == "worse")

@@ -357,4 +357,6 @@ def test_it_is_a_teleprompter_of_dspys() -> None:
         PromptOpt("apo", metric="exact")
     with pytest.raises(ConfigError, match="takes one argument"):
         PromptOpt("apo", metric=lambda gold: 1)
+    with pytest.raises(ConfigError, match="takes no argument by its place"):
+        PromptOpt(metric=lambda *, gold, pred: 1.0)
     copy.deepcopy(PromptOpt("apo", metric=right))

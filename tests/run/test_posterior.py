@@ -131,3 +131,19 @@ def test_an_impossible_prompt_is_worth_nothing_and_tells_nothing() -> None:
     assert math.isfinite(mean[OTHER])
     without = posterior({START: (), OTHER: (START,)}, {START: known[START], OTHER: known[OTHER]}).mean
     assert mean[START] == pytest.approx(without[START], abs=0.02)
+
+
+def test_bad_children_do_not_make_the_start_look_worse_than_a_child_that_scored_less() -> None:
+    # Twelve of fourteen and eight of eleven in the place of eleven and ten; ten others of the same start fail mostly.
+    start = {f"e{n}": float(n not in (1, 2, 3, 20)) for n in range(25)}
+    child = {f"e{n}": float(n not in (1, 2, 15, 20, 24)) for n in range(25)}
+    others = [Prompt.of(instruction=f"other {n}") for n in range(10)]
+    known: dict[Prompt, Values] = {START: start, CHILD: child}
+    known |= {
+        other: {f"e{(n + 3 * each) % 14}": float((n + each) % 5 < 2) for each in range(5)}
+        for n, other in enumerate(others)
+    }
+    parents = {START: (), CHILD: (START,), **dict.fromkeys(others, (START,))}
+    belief = posterior(parents, known, DRIFT).mean
+    assert belief[START] > belief[CHILD]
+    assert DRIFT > STEP
