@@ -120,6 +120,10 @@ def forecast_migrate(config: RunConfig, task: Task, source: str | None, names: S
         f"{least:,} for the old prompt on {counted(len(asked), 'model')}, and at most the rest for a search on each "
         f"new model where it may be worse"
     )
+    if source is not None:
+        # Whether it takes a temperature is known once it has answered.
+        more = counted(len(task.test), "more call", "more calls")
+        made_of += f"; and {more} of the old model if it takes no temperature, as it is drawn twice then"
     warnings = tuple(dict.fromkeys(warning for each in searches for warning in each.warnings))
     named = {"task": config.task, "method": config.method, "seed": config.seed, "least_evaluations": least}
     return _forecast_table(targets[0], named, (most, made_of), [role for role in roles if role.calls != 0], warnings)

@@ -13,6 +13,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.binding.settings import build_optimizer
 from promptopt.cli import options
+from promptopt.cli.migration_tables import agreements, ceiling_said, faults
 from promptopt.cli.output import FAILED, interruptible, say, show, show_forecast, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise
@@ -184,7 +185,8 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
     costs.append([f"old: {reference.model}", *_dear(found.cost)])
     costs += [[f"new: {target.model}", *_dear(target.chosen.cost)] for target in found.targets]
     lines.append(words.columns(costs, right=(1, 2, 3)))
-    lines += ["", words.columns(_faults(found), right=(1, 2, 3))]
+    lines += ["", words.columns(faults(found), right=(1, 2, 3))]
+    lines += ["", words.columns(agreements(found), right=(1, 2, 3)), *ceiling_said(found)]
     for target in found.targets:
         if not target.kept:
             run = "" if target.search is None else f"; run {target.search.run_id}"
@@ -215,18 +217,6 @@ def _matrix(found: Migration) -> list[list[str]]:
         ]
         rows.append([f"new {place}", "-", *shown] if place else ["old", "reference *", *shown])
     return rows
-
-
-def _faults(found: Migration) -> list[list[str]]:
-    """What breaks first: replies that are no answers, under the old prompt on each model and under a new one."""
-    from promptopt.migration.moved import Replies
-
-    placed = [(f"old prompt, {found.reference.model}", Replies.of(found.reference.scores))]
-    for target in found.targets:
-        placed.append((f"old prompt, {target.model}", target.old.replies))
-        placed += [] if target.new is None else [(f"new prompt, {target.model}", target.new.replies)]
-    rows = [[f"of {counted(found.n, 'reply', 'replies')}", "refused", "cut", "unreadable"]]
-    return rows + [[name, *map(str, (each.refused, each.cut, each.unreadable))] for name, each in placed]
 
 
 def _explained(found: Migration) -> list[str]:
@@ -301,6 +291,7 @@ def _migration_as_json(found: Migration) -> dict[str, Any]:
              **_placed_json(target.chosen)}
             for target in found.targets
         ],
+        "ceiling": None if found.ceiling is None else asdict(found.ceiling),
         "looks": [asdict(look) for look in found.looks],
         "next_look": None if found.next_look is None else asdict(found.next_look),
         "missing": [{"model": each.model, "reason": each.reason} for each in found.missing],
@@ -318,6 +309,7 @@ def _placed_json(placed: OnModel) -> dict[str, Any]:
             "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "interval": list(gain.interval), "alpha": gain.alpha,
                      "n": gain.n},
             "status": placed.status, "equivalent": placed.equivalent, "replies": asdict(placed.replies),
+            "agreement": asdict(placed.agreement),
             "cost_per_thousand": _cost_json(placed.cost)}  # fmt: skip
 
 

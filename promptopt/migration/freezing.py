@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from promptopt.binding.models import Models, open_models
@@ -26,7 +27,9 @@ def freeze(
     task: Task, path: Path, *, model: str | Model | Models, seed: int = 0, store: Store | str | Path | None = None,
     interrupt: threading.Event | None = None,
 ) -> int:  # fmt: skip
-    """Write what the old model answers to all examples under the start prompt; returns how many replies.
+    """Write what the old model answers to all examples under the start prompt; returns to how many.
+
+    Where its replies are drawn, two of each: how far it agrees with itself is the most that another model can.
 
     `Recorded(path)` then stands for that model, once it is gone. Raises ConfigError where the file cannot be written,
     and BackendError where the model fails.
@@ -39,11 +42,13 @@ def freeze(
     with opened(store) as store:
         asked = model if isinstance(model, Models) else Models(model)
         examples = all_examples(task)
-        requests, replies = answers_under_start(task, asked, examples, store, seed, interrupt)
+        asking = Asking(store, seed, interrupt)
+        requests, replies = answers_under_start(task, asked, examples, asking)
+        _, again = answers_under_start(task, asked, examples, asking, again=True)
         # The name that is served, by which `Recorded` stands for the model later.
         name = open_models(asked).by_role["task"].name
     with writing(path):
-        write_whole(path, recorded_lines(name, list(zip(requests, replies, strict=True))))
+        write_whole(path, recorded_lines(name, list(zip(requests, replies, strict=True)), again))
     return len(replies)
 
 
@@ -52,20 +57,30 @@ def all_examples(task: Task) -> list[Example]:
     return list(dict.fromkeys((*task.train, *task.dev, *task.test)))
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Where replies are kept, by which seed they are drawn, and what ends it."""
+
+    store: Store
+    seed: int
+    interrupt: threading.Event | None
+
+
 def answers_under_start(
-    task: Task, models: Models, examples: Sequence[Example], store: Store, seed: int, interrupt: threading.Event | None
+    task: Task, models: Models, examples: Sequence[Example], asking: Asking, *, again: bool = False
 ) -> tuple[list[Request], list[Reply]]:
-    """What a model is asked and answers under the start prompt, one example each."""
-    budget, begun = Budget(), time.monotonic()
-    by_role = open_models(models).by_role
+    """What a model is asked and answers under the start prompt, one example each.
+
+    `again`: its second draw of each; no replies where it has only one, as it is asked greedily and answers so.
+    """
     _, door = looking(
         task=task,
         evaluator=Generation.for_task(task),
-        models=by_role,
-        store=store,
-        budget=budget,
-        seed=seed,
-        stop=stopping(budget, begun, interrupt),
+        models=open_models(models).by_role,
+        store=asking.store,
+        budget=Budget(),
+        seed=asking.seed,
+        stop=stopping(Budget(), time.monotonic(), asking.interrupt),
     )
     requests: list[Request] = []
     for example in examples:
@@ -73,4 +88,6 @@ def answers_under_start(
         requests.append(Request(content, task.sampling, shared=shared))
     with no_search():
         # As an evaluation asks: what one has asked before is read, and not paid for again.
-        return requests, door(requests)
+        replies = door(requests)
+        drawn = bool(task.sampling.temperature) or any(reply.sampled for reply in replies)
+        return requests, replies if not again else door(requests, repetition=1) if drawn else []

@@ -9,6 +9,7 @@ from typing import Literal
 
 from promptopt.evaluation import Evaluation
 from promptopt.evaluators.generation import CUT, THINKING, UNANSWERED
+from promptopt.migration.agreement import NO_AGREEMENT, Agreement
 from promptopt.outcome.looks import Look
 from promptopt.outcome.result import Result
 from promptopt.stats import Gain
@@ -65,7 +66,8 @@ class OnModel:
     """One prompt on one model, on the test. `gain`: on the old prompt and the old model, item by item.
 
     `status`: None where no verdict is given: a prompt that was found for another model. `equivalent`: whether the whole
-    interval lies within the margin on both sides (two one-sided tests, Schuirmann 1987).
+    interval lies within the margin on both sides (two one-sided tests, Schuirmann 1987). `agreement`: with the
+    reference's replies.
     """
 
     prompt: Prompt
@@ -77,6 +79,7 @@ class OnModel:
     cost: Cost
     replies: Replies = NO_REPLIES
     equivalent: bool = False
+    agreement: Agreement = NO_AGREEMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,8 @@ class Migration:
     """The old model as the reference, and every target. `matrix`: each prompt on each of `models`, in order.
 
     A cell is None where that model could not be asked; `missing`: targets that have no verdict for that. `looks`: those
-    at the test that the old prompt and the new ones were compared by; `next_look`: the one after them.
+    at the test that the old prompt and the new ones were compared by; `next_look`: the one after them. `ceiling`: how
+    far the old model agrees with itself; None where its replies are not drawn, and so are the same each time.
     """
 
     task: str
@@ -130,6 +134,7 @@ class Migration:
     looks: tuple[Look, ...] = ()
     next_look: Look | None = None
     missing: tuple[Missing, ...] = ()
+    ceiling: Agreement | None = None
 
     @property
     def done(self) -> bool:

@@ -15,8 +15,9 @@ from promptopt.errors import BackendError, ConfigError
 from promptopt.evaluation import Asked, Evaluation, evaluate_together
 from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
+from promptopt.migration.agreement import agreement_of, with_itself
 from promptopt.migration.board import Board, Failure, by_target, mute, silence
-from promptopt.migration.freezing import all_examples, answers_under_start
+from promptopt.migration.freezing import Asking, all_examples, answers_under_start
 from promptopt.migration.leaving import leaving
 from promptopt.migration.moved import Cost, Migration, OnModel, Replies
 from promptopt.outcome.looks import level_of
@@ -132,6 +133,7 @@ class _Mover:
             looks=tuple(look for look in looks if look is not None),
             next_look=last.next_look,
             missing=board.missing(),
+            ceiling=with_itself(task, reference, self.roles, self._asking),
         )
 
     def _check_apart(self, targets: Sequence[str | Model]) -> None:
@@ -154,7 +156,7 @@ class _Mover:
             return task, self.evaluator
         examples = all_examples(task)
         try:
-            _, replies = answers_under_start(task, self.roles, examples, self.store, self.seed, self.session.interrupt)
+            _, replies = answers_under_start(task, self.roles, examples, self._asking)
         except BackendError as failure:
             raise self._of_the_reference(failure) from failure
         answered = {
@@ -234,7 +236,7 @@ class _Mover:
         alpha = level_of((reference.look,), verdicts) if alpha is None else alpha
         for each, (prompt, place, decided) in zip(found, answered, strict=True):
             model = board.targets[place]
-            board.rows[prompt][place] = self._on_model(reference, each, model, alpha, decided=decided)
+            board.rows[prompt][place] = self._on_model(task, (reference, each), model, alpha, decided=decided)
             if prompt == task.initial and (said := silence(task, each)):
                 board.fail(place, BackendError(said), decided=True)
         return reference
@@ -244,6 +246,10 @@ class _Mover:
             return failure
         return BackendError(f"{self._opened(self.roles.task).name} under the old prompt is the reference, and it could "
                             f"not be scored, so nothing is moved: {failure}")  # fmt: skip
+
+    @property
+    def _asking(self) -> Asking:
+        return Asking(self.store, self.seed, self.session.interrupt)
 
     @property
     def _stopped(self) -> bool:
@@ -256,9 +262,10 @@ class _Mover:
         board.fail(place, failure, decided=decided)
 
     def _on_model(
-        self, reference: Evaluation, found: Evaluation, model: str | Model, alpha: float, *, decided: bool
+        self, task: Task, both: tuple[Evaluation, Evaluation], model: str | Model, alpha: float, *, decided: bool
     ) -> OnModel:
-        """`found` against the reference; `decided`: whether a verdict is given."""
+        """The second of `both` against the reference, the first; `decided`: whether a verdict is given."""
+        reference, found = both
         gain, status = _paired(reference, found, alpha), None
         low, high = gain.interval
         if decided:
@@ -274,6 +281,7 @@ class _Mover:
             cost=cost,
             replies=Replies.of(found.scores),
             equivalent=decided and -self.margin < low and high < self.margin,
+            agreement=agreement_of(task, reference, found),
         )
 
     def _opened(self, model: str | Model) -> Model:

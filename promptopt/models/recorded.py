@@ -21,8 +21,9 @@ class Recorded:
             lines = path.read_text(encoding="utf-8").splitlines()
             rows: list[Mapping[str, Any]] = [json.loads(line) for line in lines if line.strip()]
             self.name = str(rows[0]["model"])
-            # By what is asked alone: draws were not recorded, so a request has one answer.
+            # By what is asked alone, so a request has one answer.
             self._replies = {canonical(row["request"]): Reply.from_json(row["reply"]) for row in rows}
+            self._again = {canonical(row["request"]): Reply.from_json(row["again"]) for row in rows if "again" in row}
             others = {str(row["model"]) for row in rows} - {self.name}
         except OSError as cause:
             raise DataError(f"the reference {path} cannot be read: {cause.strerror}; check its name") from cause
@@ -45,8 +46,14 @@ class Recorded:
                 )
             yield index, reply
 
+    def again(self, request: Request) -> Reply | None:
+        """The second draw of what it answered then; None where there was only one."""
+        return self._again.get(canonical(request.to_json()))
 
-def recorded_lines(name: str, calls: Sequence[tuple[Request, Reply]]) -> str:
-    """The file that `Recorded` reads: a line a call."""
+
+def recorded_lines(name: str, calls: Sequence[tuple[Request, Reply]], again: Sequence[Reply] = ()) -> str:
+    """The file that `Recorded` reads: a line a call. `again`: the second draw of each, where there is one."""
     rows = [{"model": name, "request": request.to_json(), "reply": reply.to_json()} for request, reply in calls]
+    for row, reply in zip(rows, again, strict=False):
+        row["again"] = reply.to_json()
     return "".join(canonical(row) + "\n" for row in rows)

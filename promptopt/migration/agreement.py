@@ -1,0 +1,141 @@
+"""How far replies are those of the old model under the old prompt: it says what changed, and not what is good.
+
+The ceiling is how far the old model agrees with itself, drawn a second time: it is asked so where its replies are
+drawn at all, and says the same where they are not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptopt.binding.models import Models, open_models
+from promptopt.errors import BackendError
+from promptopt.evaluation import Evaluation
+from promptopt.evaluators.calls import calls_in
+from promptopt.evaluators.generation import Generation
+from promptopt.evaluators.judging import options_of
+from promptopt.migration.freezing import Asking, answers_under_start
+from promptopt.models.recorded import Recorded
+from promptopt.protocols import Role
+from promptopt.tasks.task import Task
+from promptopt.thoughts import spoken
+from promptopt.types import Cell, Example, Likelihoods, Reply, Request, Score, ScoreRequest, canonical
+
+_WRITTEN_CALL = re.compile(r"^([\w.:\-]{1,200})\((\{.*\})\)$", re.MULTILINE)
+"""A call as it stands in a reply that was scored (`ToolCall.written`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Of `n` examples: in `called` one of both replies calls tools, of which in `tools` both call the same ones.
+
+    `arguments`: in how many with the same arguments, too. `alike`: of the other `n` - `called`, in how many both say
+    the same: the same label, or the same words.
+    """
+
+    n: int = 0
+    alike: int = 0
+    called: int = 0
+    tools: int = 0
+    arguments: int = 0
+
+    @classmethod
+    def of(
+        cls, examples: Sequence[Example], before: Sequence[Score], after: Sequence[Score], *, labelled: bool
+    ) -> Agreement:
+        """`labelled`: whether a reply says what its label says."""
+        counts = Counter[str]()
+        for example, old, new in zip(examples, before, after, strict=True):
+            (text, calls), (other, others) = _said(example, old.output), _said(example, new.output)
+            if calls or others:
+                counts["called"] += 1
+                counts["tools"] += sorted(name for name, _ in calls) == sorted(name for name, _ in others)
+                counts["arguments"] += sorted(calls) == sorted(others)
+            else:
+                counts["alike"] += old.answer == new.answer if labelled and old.answer and new.answer else text == other
+        return cls(len(examples), counts["alike"], counts["called"], counts["tools"], counts["arguments"])
+
+
+NO_AGREEMENT = Agreement()
+
+
+def agreement_of(task: Task, reference: Evaluation, found: Evaluation) -> Agreement:
+    """On the examples that both have a reply to."""
+    known = dict(zip(reference.examples, reference.scores, strict=True))
+    both = [(example, known[example], score) for example, score in zip(found.examples, found.scores, strict=True)
+            if example in known]  # fmt: skip
+    examples, before, after = [list(each) for each in zip(*both, strict=True)] if both else ([], [], [])
+    return Agreement.of(examples, before, after, labelled=bool(task.labels) and not reference.judged)
+
+
+def with_itself(task: Task, reference: Evaluation, models: Models, asking: Asking) -> Agreement | None:
+    """The ceiling; None where the old model's replies are not drawn, or it cannot be asked again.
+
+    Costs a call of the old model for each example of the reference, where they are. Raises BackendError where it is
+    the user who ends it all.
+    """
+    # What draws no reply, or plays conversations, has none that could be drawn again.
+    if options_of(task, "simulated") or not (reference.judged or reference.evaluator == "generation"):
+        return None
+    again = _drawn_again(task, reference.examples, models, asking)
+    if again is None:
+        return None
+    cells = [Cell(task.initial, example) for example in reference.examples]
+    scores = Generation.for_task(task).score(cells, _Given(again))
+    return Agreement.of(reference.examples, reference.scores, scores,
+                        labelled=bool(task.labels) and not reference.judged)  # fmt: skip
+
+
+def _drawn_again(task: Task, examples: Sequence[Example], models: Models, asking: Asking) -> list[Reply] | None:
+    model = open_models(models).by_role["task"]
+    if isinstance(model, Recorded):
+        requests, _ = answers_under_start(task, models, examples, asking)
+        kept = [model.again(request) for request in requests]
+        held = [reply for reply in kept if reply is not None]
+        return held if len(held) == len(kept) else None
+    try:
+        _, replies = answers_under_start(task, models, examples, asking, again=True)
+    except BackendError:
+        if asking.interrupt is not None and asking.interrupt.is_set():
+            raise
+        # What is no part of any verdict ends no migration.
+        return None
+    return replies if replies else None
+
+
+def _said(example: Example, output: str) -> tuple[str, list[tuple[str, str]]]:
+    """What a reply says, but for white space, and the tools that it calls, each with its arguments."""
+    said = spoken(output)
+    text, written = calls_in(example, "" if said is None else said)
+    calls = [(call.name, _canonical(call.arguments)) for call in written]
+    calls += [(name, _canonical(arguments)) for name, arguments in _WRITTEN_CALL.findall(text)]
+    return " ".join(_WRITTEN_CALL.sub("", text).split()), calls
+
+
+def _canonical(arguments: str) -> str:
+    try:
+        return canonical(json.loads(arguments))
+    except (ValueError, RecursionError):
+        return arguments
+
+
+class _Given:
+    """`protocols.Ask` over replies that are there already, in the order in which they are asked for."""
+
+    def __init__(self, replies: Sequence[Reply]) -> None:
+        self._replies = list(replies)
+
+    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
+        return self._replies
+
+    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
+        raise NotImplementedError
+
+    def can_score(self, role: Role = "task") -> bool:
+        return False
+
+    def warn(self, message: str) -> None: ...
