@@ -87,7 +87,7 @@ def check(
             from promptopt.cli.dry_runs import forecast_check
 
             asked = to_score(laid_out, same=old == new)
-            return show_forecast(forecast_check(config, asked, (old, new), sequential=bars.sequential), as_json=json)
+            return show_forecast(forecast_check(config, asked, (old, new), bars, laid_out), as_json=json)
         checked = check_prompt(config, laid_out, (old, new), (baseline, prompt), bars, quiet=json)
         outcome = overall(checked.decisions)
         code = _code(outcome, let_pass=let_pass)

@@ -18,6 +18,7 @@ from promptopt.cli.forecast_table import (
     within_dollars,
     without_price,
 )
+from promptopt.cli.least_margins import likely, margins_said, of_check, of_migration
 from promptopt.cli.program_calls import as_measured
 from promptopt.cli.rehearsal import rehearse_headroom, rehearse_scores, rehearse_user_prompts
 from promptopt.cli.request import (
@@ -31,19 +32,22 @@ from promptopt.cli.request import (
 )
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known
 from promptopt.cli.speed import speed_of
+from promptopt.outcome.decisions import ONE_SIDED, Bars
 from promptopt.protocols import Evaluator, Simulating
 from promptopt.run.budget import Budget
+from promptopt.stats import ALPHA
 from promptopt.tasks.task import Task
 from promptopt.text import counted
 from promptopt.types import HISTORY, Example, Prompt
 
 
 def forecast_check(
-    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *, sequential: bool = False
+    config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], bars: Bars, judged: Task
 ) -> ForecastTable:
     """What scoring the old and the new prompt on the test takes, and attacking both where the task is a chat.
 
-    `sequential`: it may stop before all of the test is scored, so this is the most that it takes.
+    `task`: with all that is scored; `judged`: with the test that means are over. A sequential check may stop before all
+    of it is scored, so this is the most that it takes.
     """
     different = tuple(dict.fromkeys(prompts))
     if not task.test:
@@ -55,9 +59,19 @@ def forecast_check(
     # The cap is that of each prompt.
     roles = within_dollars(roles, None if budget.usd is None else len(different) * budget.usd)
     made_of = f"{counted(len(different), 'prompt')} on {counted(len(task.test), 'test example')}"
-    made_of += " at most, as --sequential stops once it is decided" if sequential else ""
+    made_of += " at most, as --sequential stops once it is decided" if bars.sequential else ""
     made_of += ", and 50 attacks on each" if attacked is not None else ""
-    return _forecast_table(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
+    if len(different) < 2:
+        return _forecast_table(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
+    margins = of_check(judged, bars)
+    # An interval that holds at every look has no such figure by a formula.
+    often = None if bars.sequential else likely(judged.test, ONE_SIDED / 2)
+    named = {"task": config.task, "least_margins": {name: least for name, (_, least, _) in margins.items()}}
+    table = _forecast_table(config, named, (evaluations, made_of), roles, task.warnings)
+    said = margins_said(margins, often)
+    if not bars.sequential and evaluations < len(different) * len(judged.test):
+        said.append("Warning: the cap comes before the end of the test, which is not judged then; raise it")
+    return replace(table, shows=tuple(said))
 
 
 def forecast_scores(
@@ -94,7 +108,9 @@ def forecast_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -
     return _forecast_table(config, {"task": config.task, "methods": methods}, (whole, made_of), roles, warnings, spread)
 
 
-def forecast_migrate(config: RunConfig, task: Task, source: str | None, names: Sequence[str]) -> ForecastTable:
+def forecast_migrate(
+    config: RunConfig, task: Task, source: str | None, names: Sequence[str], margin: float
+) -> ForecastTable:
     """What a move to these models takes at most. `source`: the old model; None: its replies are in a file.
 
     The searches, and what scores their winners, are left out of the least: the old prompt may be no worse everywhere.
@@ -125,8 +141,12 @@ def forecast_migrate(config: RunConfig, task: Task, source: str | None, names: S
         more = counted(len(task.test), "more call", "more calls")
         made_of += f"; and {more} of the old model if it takes no temperature, as it is drawn twice then"
     warnings = tuple(dict.fromkeys(warning for each in searches for warning in each.warnings))
-    named = {"task": config.task, "method": config.method, "seed": config.seed, "least_evaluations": least}
-    return _forecast_table(targets[0], named, (most, made_of), [role for role in roles if role.calls != 0], warnings)
+    margins = of_migration(task, margin, len(names))
+    named = {"task": config.task, "method": config.method, "seed": config.seed, "least_evaluations": least,
+             "least_margins": {name: held for name, (_, held, _) in margins.items()}}  # fmt: skip
+    asked_roles = [role for role in roles if role.calls != 0]
+    table = _forecast_table(targets[0], named, (most, made_of), asked_roles, warnings)
+    return replace(table, shows=tuple(margins_said(margins, likely(task.test, ALPHA / (4 * len(names))))))
 
 
 def forecast_headroom(config: RunConfig, task: Task) -> ForecastTable:

@@ -36,6 +36,8 @@ class ForecastTable:
     warnings: tuple[str, ...] = ()
     spread: ForecastRange | None = None
     """The least and the most of it, where a single figure cannot stand for both."""
+    shows: tuple[str, ...] = ()
+    """Sentences on what its test can show."""
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -65,7 +67,7 @@ class ForecastTable:
         lines = [role_table(self.roles), "", time_said(self.minutes, self.speed, self.roles)]
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
-        return "\n".join([*lines, f"{told}: {self.made_of}.", *closing(self.unpriced, self.warnings)])
+        return "\n".join([*lines, f"{told}: {self.made_of}.", *self.shows, *closing(self.unpriced, self.warnings)])
 
 
 def role_table(roles: Sequence[RoleForecast]) -> str:

@@ -74,7 +74,7 @@ def migrate(
         return
     names = _targets(target)
     if dry_run:
-        _show_dry_run(config, task, old, names, json=json)
+        _show_dry_run(config, task, (old, names), margin, json=json)
         return
     optimizer = build_optimizer(config.method, settings_of(config, task))
     found = _moved(config, task, (old, names), optimizer, margin, quiet=quiet)
@@ -106,13 +106,15 @@ def _targets(named: str) -> list[str]:
     return names_in(named, "--to", "models")
 
 
-def _show_dry_run(config: RunConfig, task: Any, old: Any, names: list[str], *, json: bool) -> None:
+def _show_dry_run(config: RunConfig, task: Any, ends: tuple[Any, list[str]], margin: float, *, json: bool) -> None:
     from promptopt.cli.dry_runs import forecast_migrate
     from promptopt.migration.moving import check_spelt_apart
 
+    old, names = ends
     check_spelt_apart(old, names)
     # Replies in a file cost nothing.
-    show_forecast(forecast_migrate(config, task, old if isinstance(old, str) else None, names), as_json=json)
+    source = old if isinstance(old, str) else None
+    show_forecast(forecast_migrate(config, task, source, names, margin), as_json=json)
 
 
 def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) -> None:

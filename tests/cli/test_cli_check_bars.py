@@ -68,3 +68,30 @@ def test_no_loss_is_not_yet_a_gain(mended: int, broken: int, outcome: str) -> No
 def test_what_did_not_pass_stays_as_it_was(outcome: str) -> None:
     score = Decision("score", outcome, "as it was", paired_gain([0.0] * 9, [1.0] * 9))  # pyright: ignore[reportArgumentType]
     assert shown_better(score) is score
+
+
+def test_a_dry_run_says_which_margins_the_test_can_hold(invoke: Invoke, task_file: str) -> None:
+    path = Path(task_file)
+    path.write_text(path.read_text(encoding="utf-8") + "\n[contract]\nlargest_loss = 0.05\n", encoding="utf-8")
+    asked = (BETTER, "--model", "scripted/x", "--dry-run")
+    said = check(invoke, task_file, *asked).stdout
+    assert "The smallest margins that the test can hold, where no reply changes: 2.7 points of the score" in said
+    assert "13.7 points of the score four times in five, if the prompts are as good and differ on 25 %" in said
+    assert "Warning: a margin" not in said
+    small = check(invoke, task_file, *asked, "--test", "40", "--margin", "0.02").stdout
+    assert "Warning: a margin of 2 points of the score is not held by 40 examples unless the new prompt gains" in small
+    # It is what the check itself comes to where nothing changes.
+    held = json.loads(check(invoke, task_file, *asked, "--json").stdout)["least_margins"]["score"]
+    score = json.loads(
+        check(invoke, task_file, "Say what the text is!", "--margin", "0", "--baseline", START, "--json").stdout
+    )
+    gain = next(each for each in score["decisions"] if each["name"] == "score")
+    assert gain["outcome"] == "inconclusive"
+    assert f"hold a margin of {100 * held:.1f} points" in gain["message"]
+
+
+def test_a_dry_run_says_that_a_cap_leaves_the_test_unjudged(invoke: Invoke, task_file: str) -> None:
+    asked = (BETTER, "--model", "scripted/x", "--dry-run")
+    assert "not judged" in check(invoke, task_file, *asked, "--max-calls", "95").stdout
+    for more in (("--max-calls", "96"), ("--max-calls", "95", "--sequential")):
+        assert "not judged" not in check(invoke, task_file, *asked, *more).stdout

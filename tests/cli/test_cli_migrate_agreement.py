@@ -129,6 +129,11 @@ def test_a_dry_run_says_what_the_second_draw_takes(migrate: Callable[..., Any]) 
     known = ("--from", "scripted/old", "--to", "scripted/new", "--proposer", "scripted/w", "--judge", "scripted/j")
     said = " ".join(migrate("--dry-run", *known, text=True).split())
     assert "120 more calls of the old model if it takes no temperature" in said
+    # Two verdicts share the level of one look.
+    assert "where no reply changes: 4.0 points of the score" in said
+    assert "Warning: a margin of 2 points" in " ".join(
+        migrate("--dry-run", *known, "--margin", "0.02", text=True).split()
+    )
 
 
 def test_calls_are_the_same_by_name_and_arguments_in_any_order() -> None:

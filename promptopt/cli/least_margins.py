@@ -1,0 +1,70 @@
+"""Which margins a test can hold, told before anything is asked: a smaller one stays open whatever the prompt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from promptopt.outcome.decisions import ONE_SIDED, Bars
+from promptopt.outcome.looks import units_of
+from promptopt.stats import ALPHA, DISAGREEMENT
+from promptopt.stats.design import Design
+from promptopt.tasks.gate import EVERY
+from promptopt.tasks.task import Task
+from promptopt.text import counted
+from promptopt.types import Example
+
+_FOUR_IN_FIVE = 0.8416
+"""The 0.8 quantile of the normal distribution."""
+
+
+def of_check(task: Task, bars: Bars) -> dict[str, tuple[float, float, int]]:
+    """For the score, and each slice that a loss is borne of: the margin, the least that can be held, and examples."""
+    design = Design(task.weigh, bars.sequential)
+    asked = {"score": (bars.margin, list(task.test))}
+    for name in sorted({each.slice for each in task.test if each.slice}):
+        margin = task.gate.largest_loss.get(name, task.gate.largest_loss.get(EVERY))
+        if margin is not None:
+            asked[f"slice {name}"] = (margin, [each for each in task.test if each.slice == name])
+    return {name: (margin, _least(held, design, ONE_SIDED), len(held)) for name, (margin, held) in asked.items()}
+
+
+def of_migration(task: Task, margin: float, targets: int) -> dict[str, tuple[float, float, int]]:
+    """The same, of the verdicts on each of so many targets, where this is the first look at the test."""
+    least = _least(task.test, Design(task.weigh), ALPHA / (2 * targets))
+    return {"score": (margin, least, len(task.test))}
+
+
+def likely(examples: Sequence[Example], one_sided: float) -> float:
+    """About the margin that is held four times in five where two prompts are as good and differ on `DISAGREEMENT`."""
+    from statistics import NormalDist
+
+    units = units_of(examples)
+    spread = (NormalDist().inv_cdf(1 - one_sided) + _FOUR_IN_FIVE) * math.sqrt(DISAGREEMENT / units)
+    # Half a win and half a loss, for they are counted whole.
+    return min(1.0, spread + 1 / units)
+
+
+def margins_said(margins: Mapping[str, tuple[float, float, int]], four_in_five: float | None) -> list[str]:
+    """A sentence on what can be held, and one on each margin that cannot. `four_in_five`: `likely`, of the score."""
+    least = ", ".join(f"{100 * least:.1f} points of the {name}" for name, (_, least, _) in margins.items())
+    often = (
+        ""
+        if four_in_five is None
+        else f"; and about {100 * four_in_five:.1f} points of the score four times in five, if the prompts are as good "
+        f"and differ on {100 * DISAGREEMENT:.0f} % of the examples"
+    )
+    said = [f"The smallest margins that the test can hold, where no reply changes: {least}{often}."]
+    for name, (margin, best, count) in margins.items():
+        if margin <= best:
+            size = counted(count, "example")
+            said.append(
+                f"Warning: a margin of {100 * margin:g} points of the {name} is not held by {size} unless the new "
+                f"prompt gains; give more of them, or a margin above {100 * best:.1f} points"
+            )
+    return said
+
+
+def _least(examples: Sequence[Example], design: Design, alpha: float) -> float:
+    same = [0.0 for _ in examples]
+    return -design.gain(same, same, [example.group for example in examples], alpha).interval[0]
