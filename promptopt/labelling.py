@@ -308,7 +308,7 @@ def _remarks_on_labels(
         )
     elif powered.basis == "labels" and sum(abs(item.people) > ROUNDING for item in items) < DIFFERING:
         said.append(f"too few labelled pairs differ for {scorer} to help, so people alone are counted")
-    elif powered.weight == 0.0:
+    elif powered.basis == "labels + judge" and powered.weight == 0.0:
         said.append(f"{scorer} does not go along with people here, so it counts for nothing")
     return tuple(said)
 
