@@ -157,6 +157,14 @@ def _lines_with_marks(blocks: Sequence[list[str]], before: str, names: list[str]
     """What these lines are with marks; `before`: what says what they are."""
     if all(len(block) == 1 for block in blocks):
         return [_line_with_marks([block[0] for block in blocks], names) or f"{{{{{_name_for(before, names)}}}}}"]
+    if all(len(block) == len(blocks[0]) for block in blocks):
+        tried = list(names)
+        each = [lines[0] if len(set(lines)) == 1 else _line_with_marks(lines, tried)
+                for lines in zip(*blocks, strict=True)]  # fmt: skip
+        # Lines that have no word in common are a page, and no lines of the prompt.
+        if all(line or not lines[0].strip() for line, lines in zip(each, zip(*blocks, strict=True), strict=True)):
+            names[:] = tried
+            return each
     # `Current date: …` below a page or above it is a line of its own.
     ends = [[block[-1] for block in blocks if block], [block[0] for block in blocks if block]]
     for at, lines in zip((-1, 0), ends, strict=True):
@@ -165,7 +173,9 @@ def _lines_with_marks(blocks: Sequence[list[str]], before: str, names: list[str]
             rest = [_without_blank_ends(block[:-1] if at else block[1:]) for block in blocks]
             inner = _lines_with_marks(rest, before, names) if any(rest) else []
             own = _line_with_marks(lines, names) if len(set(lines)) > 1 else lines[0]
-            return [*inner, "", own] if at else [own, "", *inner]
+            beside = blocks[0][-2:-1] if at else blocks[0][1:2]
+            blank = [line for line in beside if not line.strip()]
+            return [*inner, *blank, own] if at else [own, *blank, *inner]
     return [f"{{{{{_name_for(before, names)}}}}}"]
 
 

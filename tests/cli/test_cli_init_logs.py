@@ -117,6 +117,16 @@ def test_one_prompt_with_other_line_breaks_is_one_prompt(other: str, invoke: Inv
     assert len(everything(task)) == 40
 
 
+def test_lines_that_differ_one_below_the_other_are_lines_of_their_own(invoke: Invoke) -> None:
+    def prompt(number: int) -> str:
+        day = f"Today is 2026-11-{number % 28 + 1:02}."
+        return f"You are the clerk of Acme.\n{day}\nCustomer: Ann{number}\nBe kind, and never promise a refund."
+
+    write([log(number, prompt(number)) for number in range(40)])
+    task, _ = made(invoke)
+    assert task.initial["instruction"].split("\n")[1:3] == ["Today is {today}.", "Customer: {customer}"]
+
+
 def test_a_page_in_one_long_line_is_one_variable(invoke: Invoke) -> None:
     def prompt(number: int) -> str:
         page = " ".join(f"w{number * 13 + place * place % 97} of the" for place in range(300))
