@@ -8,7 +8,7 @@ from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.chat_parts import is_entry, is_thought
 from promptopt.tasks.reading.grouping import Row, unpacked
 from promptopt.tasks.reading.json_objects import table_of
-from promptopt.tasks.reading.streams import streamed
+from promptopt.tasks.reading.streams import events_in, streamed
 
 _OUTPUTS = ("message", "output", "outputs", "expectedOutput", "expected_output", "response", "completion", "answer",
             "content", "text", "reply", "result", "generations", "choices", "candidates", "messages", "body",
@@ -48,6 +48,9 @@ def _reply_in(value: object, depth: int) -> list[object] | None:
     if depth > DEEPEST or value is None:
         return None
     if isinstance(value, str):
+        # Only what makes a message of a stream is one: a reply may speak of such lines.
+        if (pieces := events_in(value)) and streamed(pieces) is not None:
+            return _reply_in(pieces, depth + 1)
         return [{"role": "assistant", "content": value}] if value.strip() else None
     if isinstance(value, list):
         whole = cast("list[object]", value)

@@ -24,13 +24,13 @@ from promptopt.tasks.reading.chat_exports import exported
 from promptopt.tasks.reading.chat_messages import answered_by_system, placed_messages
 from promptopt.tasks.reading.chat_parts import Unusable
 from promptopt.tasks.reading.chat_replies import reply_of
-from promptopt.tasks.reading.grouping import group_of, growing, unpacked
+from promptopt.tasks.reading.grouping import group_of, growing, session_of, unpacked
 from promptopt.tasks.reading.json_objects import tables_among
 from promptopt.tasks.reading.responses import with_history
-from promptopt.tasks.reading.speakers import joined_words, turns_of
+from promptopt.tasks.reading.speakers import turns_of
 from promptopt.tasks.reading.spoken import spoken_in
 from promptopt.tasks.reading.telemetry import span_of
-from promptopt.tasks.reading.transcripts import SESSIONS, Row, joined_turns, turn_columns
+from promptopt.tasks.reading.transcripts import Row, joined_turns, turn_columns
 from promptopt.types import ChatRole, Message
 
 
@@ -187,8 +187,9 @@ def _without_envelope(row: Row) -> Iterator[Row]:
     if not inner or (entries_of(row) is not None and not any(map(_asks_a_model, inner))):
         yield row
         return
-    # Those below belong to the conversation that the trace is of.
-    named = {name: row[name] for name in row if joined_words(name) in map(joined_words, SESSIONS)}
+    # Those below belong to the conversation that the trace is of, wherever it says so.
+    session = session_of(row)
+    named = {} if session is None else {"conversation_id": session}
     for each in inner:
         yield from _without_envelope({**named, **each})
 

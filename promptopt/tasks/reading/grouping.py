@@ -21,6 +21,8 @@ BODIES = ("requestBody", "request_body", "backendRequestBody", "BackendRequestBo
 _WRAPPING_FIELDS = ("body", "request", "params", "input", "inputs", "extra", "metadata", "request_properties",
                     "trace_metadata", "invocation_params", "inputBodyJson", "toolConfig", "config", "kwargs",
                     *BODIES)  # fmt: skip
+_CONVERSATIONS = (SESSIONS, ("session", "thread"))
+"""Names of what is one conversation, the surest first."""
 _TRACES = ("trace_id", "root_span_id")
 """Names of what is at least one conversation: all calls of a model for one answer."""
 _CERTAIN = 4
@@ -53,9 +55,18 @@ def group_of(row: Row, number: int, group_by: str | None) -> str | None:
         if not found:
             raise Unusable(f"it has no {group_by!r} to group by")
         return found
+    return _named_by(row, (*_CONVERSATIONS, _TRACES))
+
+
+def session_of(row: Row) -> str | None:
+    """The name of the conversation that a row says it is of, wherever in it; None where it says none."""
+    return _named_by(row, _CONVERSATIONS)
+
+
+def _named_by(row: Row, kinds: Sequence[Sequence[str]]) -> str | None:
     # LangSmith calls the project of a run its session.
     own = {key: value for key, value in row.items() if not ("run_type" in row and key == "session_id")}
-    for names in (SESSIONS, ("session", "thread"), _TRACES):
+    for names in kinds:
         for place in (own, *list(places(row))[1:]):
             named = {joined_words(key): value for key, value in place.items()}
             found = next((name for each in names if (name := _name_or_id(named.get(joined_words(each))))), "")

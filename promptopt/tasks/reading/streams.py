@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import cast
 
 from promptopt.tasks.reading.json_objects import table_of, tables_among
 
 Table = dict[str, object]
+_BESIDE_EVENTS = (":", "event:", "id:", "retry:")
+"""How lines of a stream begin that hold no event: remarks, and what the next one is."""
 _GROWN = (("text", "text"), ("partial_json", "input"))
 """Members of a piece of Anthropic's streams, each with the member of the block that it is a piece of."""
+
+
+def events_in(text: str) -> list[object] | None:
+    """The events of a stream as servers send it: lines of `data: {…}`, or of JSON alone; None for any other text."""
+    found: list[object] = []
+    for line in text.splitlines():
+        said = line.strip().removeprefix("data:").strip()
+        if said and said != "[DONE]" and not said.startswith(_BESIDE_EVENTS):
+            try:
+                found.append(json.loads(said))
+            except (ValueError, RecursionError):
+                return None
+    return found
 
 
 def streamed(pieces: Sequence[object]) -> Table | None:

@@ -85,3 +85,14 @@ def test_rows_that_name_their_conversation_are_not_joined_by_what_was_said() -> 
 )  # fmt: skip
 def test_a_cell_that_pandas_wrote_is_read_as_the_messages_that_it_shows(text: str, read: object) -> None:
     assert unpacked(text) == read
+
+
+def test_the_runs_of_a_chain_are_of_the_thread_that_the_chain_says_it_is_of() -> None:
+    def trace(number: int) -> dict[str, Any]:
+        said = {"messages": [{"role": "assistant", "content": "a"}]}
+        run = {"trace_id": f"r{number}", "session_id": "project"}
+        inner = {**run, "id": f"l{number}", "run_type": "llm", "inputs": {"messages": turns("q")}, "outputs": said}
+        thread = {"metadata": {"thread_id": f"t{number // 2}"}}
+        return {**run, "id": f"r{number}", "run_type": "chain", "extra": thread, "child_runs": [inner]}
+
+    assert groups(*map(trace, range(4))) == ["t0", "t0", "t1", "t1"]

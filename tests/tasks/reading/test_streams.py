@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -34,6 +35,24 @@ def test_the_pieces_of_a_reply_are_one(pieces: list[dict[str, Any]]) -> None:
     row = {"request": {"messages": [{"role": "user", "content": ASKED}]}, "response": pieces}
     (found,) = conversations_of([(1, row)]).conversations
     assert [(said.role, said.content) for said in found.messages] == [("user", ASKED), ("assistant", ANSWERED)]
+
+
+@pytest.mark.parametrize("before", ["data: ", "event: delta\ndata: ", ""])
+@pytest.mark.parametrize("pieces", [OPENAI, OLLAMA, RESPONSES])
+def test_so_they_are_where_the_body_was_logged_as_it_was_sent(pieces: list[dict[str, Any]], before: str) -> None:
+    sent = ": ping\n\n" + "".join(f"{before}{json.dumps(piece)}\n\n" for piece in pieces) + "data: [DONE]\n"
+    row = {"request": {"messages": [{"role": "user", "content": ASKED}]}, "response": sent}
+    (found,) = conversations_of([(1, row)]).conversations
+    assert [said.content for said in found.messages] == [ASKED, ANSWERED]
+
+
+@pytest.mark.parametrize(
+    "said", ["data: 17", "data: {}", 'data: {"a": 1}\nThat is how it looks.', "event: none", "data:"]
+)
+def test_a_reply_that_speaks_of_such_lines_is_a_text(said: str) -> None:
+    row = {"request": {"messages": [{"role": "user", "content": ASKED}]}, "response": said}
+    (found,) = conversations_of([(1, row)]).conversations
+    assert found.messages[-1].content == said
 
 
 def test_a_call_in_pieces_is_one_call_and_the_first_choice_counts() -> None:
