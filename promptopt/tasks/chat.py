@@ -22,6 +22,7 @@ from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, ScoredTurns, ex
 from promptopt.tasks.reading.files import read_rows
 from promptopt.tasks.reading.own_names import in_usual_names
 from promptopt.tasks.reading.row_numbers import row_at
+from promptopt.tasks.reading.speakers import joined_words
 from promptopt.tasks.shared_prompt import found_prompt
 from promptopt.text import counted, normalise, shorten
 from promptopt.types import ChatRole
@@ -30,6 +31,12 @@ ROWS_LOOKED_AT = 20
 """Rows, at most, by which a file is known."""
 LONGEST_VALUE = 100
 """Characters of a value that names a group of conversations; what is longer is a text. Ours."""
+
+
+_RATINGS = frozenset({"feedback", "userfeedback", "rating", "userrating", "thumb", "thumbs", "vote", "reaction"})
+_BAD = frozenset({"thumbsdown", "down", "downvote", "downvoted", "negative", "bad", "dislike", "disliked", "unhelpful",
+                  "nothelpful"})  # fmt: skip
+"""Names of what people say of a conversation, and of what they say of a bad one, as `joined_words` writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,7 @@ def draft_chat(logs: Logs, system: str | None, name: str, beside: str) -> ChatDr
         raise dropped.nothing_left(logs.data, reading)
     said += [*dropped.sentences(logs.data.name), *_malformed_calls(logs.data, cleaned)]
     said += [] if logs.group_by is not None else _told_in_pieces(logs.data, cleaned)
+    said += _rated_bad(logs.data, cleaned)
     if len({example.group for example in examples}) == 1:
         raise DataError(
             f"{logs.data} holds a single conversation, which stands in one split alone, so nothing could be tested; "
@@ -135,6 +143,24 @@ def _malformed_calls(path: Path, cleaned: Sequence[Cleaned]) -> list[str]:
         f"{counted(len(found), 'call of a tool has', 'calls of tools have')} arguments that are no JSON object, as "
         f"that of {first.name} in row {row_at(path, number)}; they stay as they were logged, and a server may refuse "
         f"them: mend them, or take their rows out"
+    ]
+
+
+def _rated_bad(path: Path, cleaned: Sequence[Cleaned]) -> list[str]:
+    """A sentence on conversations that people rated bad, where there are some: their replies count as right."""
+    found = [
+        (each.conversation.row, name, value)
+        for each in cleaned
+        for name, value in each.conversation.variables
+        if joined_words(name) in _RATINGS and joined_words(value) in _BAD
+    ]
+    if not found:
+        return []
+    row, name, value = found[0]
+    count = counted(len(dict.fromkeys(row for row, _, _ in found)), "conversation is", "conversations are")
+    return [
+        f"{count} rated bad, as row {row_at(path, row)} ({name}: {value}), and their replies are held for right as all "
+        f"others are; take those rows out, or say what a reply has to hold by demands (docs/chat.md)"
     ]
 
 

@@ -155,3 +155,14 @@ def test_rows_that_go_on_from_others_or_were_put_into_one_group_are_not(invoke: 
     Path("bot.toml").unlink()
     Path("bot.jsonl").unlink()
     assert "several rows" not in made(invoke, "--group-by", "user")[1]
+
+
+@pytest.mark.parametrize(("name", "value"), [("feedback", "thumbs_down"), ("user_rating", "Bad"), ("vote", "down")])
+def test_replies_that_people_rated_bad_are_told_to_count_as_right(name: str, value: str, invoke: Invoke) -> None:
+    write([log(number, "Be kind.", **{name: value if number % 4 == 0 else "good"}) for number in range(40)])
+    assert f"10 conversations are rated bad, as row 1 ({name}: {value})" in made(invoke)[1]
+
+
+def test_what_is_no_rating_is_none(invoke: Invoke) -> None:
+    write([log(number, "Be kind.", rating="good", topic="bad") for number in range(40)])
+    assert "rated bad" not in made(invoke)[1]
