@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 
 from promptopt.tasks.chat_template import TEMPLATE_VARIABLE, template_of
+from promptopt.tasks.layout import RESERVED
 from promptopt.text import normalise, shorten
 
 LEAST_VERSIONS = 5
@@ -31,7 +32,7 @@ _VARIABLE_MARK = re.compile(r"\{\{\w+\}\}")
 _LINE_WORD = re.compile(r"\w+")
 _SMALL_WORDS = frozenset({"the", "a", "an", "is", "are", "was", "of", "to", "for", "with", "by", "in", "on", "at",
                           "and", "now", "named", "called", "you", "your", "this", "it"})  # fmt: skip
-_TAKEN = ("history", "instruction")
+_TAKEN = ("history", "instruction", *RESERVED)
 """Names that layouts have for something else."""
 _GAP_TOKEN = ""
 """Stands among the tokens that all have for what differs: no token is empty."""

@@ -79,6 +79,15 @@ def test_prompts_of_their_own_are_still_asked_for(prompts: list[str], invoke: In
     assert f"the conversations have {len(prompts)} system prompts" in refused.stderr
 
 
+@pytest.mark.parametrize("name", ["demos", "target", "instruction", "history"])
+def test_a_name_that_layouts_have_for_something_else_is_not_taken(name: str, invoke: Invoke) -> None:
+    write(
+        [log(n, f"You are the clerk of Acme. The branch is Town{n}. Be kind.", **{name: f"Town{n}"}) for n in range(40)]
+    )
+    task, _ = made(invoke)
+    assert task.initial["instruction"] == "You are the clerk of Acme. The branch is {branch}. Be kind."
+
+
 def test_a_member_that_holds_the_whole_prompt_is_no_variable_of_it(invoke: Invoke) -> None:
     texts = ["You sell bicycles.", "Answer as a lawyer."]
     write([log(number, texts[number % 2], persona=texts[number % 2]) for number in range(40)])

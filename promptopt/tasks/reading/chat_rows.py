@@ -77,10 +77,10 @@ _NOT_OF_A_MODEL = ("chain", "tool", "retriever", "parser", "prompt", "embedding"
 def is_log(row: Row) -> bool:
     """Whether the rows of a file like this one hold conversations."""
     row = exported(row)
-    if "instruction" in row and row.get("history") in ([], None):
+    named = any(isinstance(row.get(name), list) for name in ("messages", "conversations"))
+    if not named and "instruction" in row and row.get("history") in ([], None):
         # A table of Alpaca's, until one of its rows has a history.
         return False
-    named = any(isinstance(row.get(name), list) for name in ("messages", "conversations"))
     table = turn_columns(row) is not None
     held = named or table or _ELSEWHERE in row or any(entries_of(each) is not None for each in _shallow(0, row, {}))
     # Pairs of preferred and rejected replies can hold messages too, and are read as pairs.
