@@ -1,4 +1,4 @@
-"""Further searches from the best prompt so far, by what the first left of a cap on tokens or dollars."""
+"""Further searches from the best prompt so far, by what the first left of its share of a cap on tokens or dollars."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ def search_on(run: Run, account: Account, optimizer: Optimizer) -> None:
     """Search again from the best, while what is left suffices for a round that is of use.
 
     A method plans by what replies were taken to be before the first was read. Where they are shorter, its plan ends
-    with much of the cap unspent. A method whose settings say how much it searches ends where they say.
+    with much of the cap unspent. A method whose settings say how much it searches ends where they say, and one that
+    said why there is nothing more to search for ends there.
     """
     start = run.initial
     try:
-        while isinstance(optimizer, Planning) and _by_budget(optimizer):
+        while isinstance(optimizer, Planning) and _by_budget(optimizer) and not run.ended:
             room = _room_left(run, account)
             cells = None if room is None else room.cells()
             if room is None or cells is None or cells < optimizer.least(room):
@@ -30,13 +31,13 @@ def search_on(run: Run, account: Account, optimizer: Optimizer) -> None:
             # How much is left depends on the cap, which another execution may raise.
             run.follow_budget()
             run.warn(
-                f"calls took less than they were taken to: {counted(cells, 'evaluation is', 'evaluations are')} left, "
-                f"and the search goes on from its best prompt so far ({optimizer.plan(room).describe()})"
+                f"the search took less than its share of the cap: {counted(cells, 'evaluation is', 'evaluations are')} "
+                f"left, and it goes on from its best prompt so far ({optimizer.plan(room).describe()})"
             )
-            spent = run.spent.evaluations
+            spent, known = run.spent.evaluations, len(run.candidates())
             run.begin_again(next((each.prompt for each in run.ranked()), start), room)
             optimizer.optimize(run)
-            if run.spent.evaluations == spent:
+            if run.spent.evaluations == spent or len(run.candidates()) == known:
                 return
     finally:
         run.initial = start
@@ -55,7 +56,7 @@ def _by_budget(optimizer: Optimizer) -> bool:
 def _room_left(run: Run, account: Account) -> Room | None:
     """What is left to the search; None where neither tokens nor dollars are capped or the first cells are missing."""
     limits, used, raised = account.limits, account.capped, account.raised
-    if raised is None or limits == raised.sure or not run.spent.evaluations:
+    if raised is None or not run.spent.evaluations:
         return None
     cells: list[float] = []
     # Before the dearest call of the proposer may no longer go out.

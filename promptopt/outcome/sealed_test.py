@@ -21,6 +21,8 @@ from promptopt.tasks.parts import edited_text
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score, Weigh, mean_of
 
+BATCHES = 8
+"""Batches of a small test that a cap could end: what it cuts of one is paid for, and tells nothing. Ours."""
 PAIRS_AT_A_TIME = 16
 """Test examples that start and winner are scored on at a time, where a cap could end the test early. Ours:
 32 requests, half of what is in flight at once by default."""
@@ -40,7 +42,8 @@ def sealed_test(
     # Start and winner may be one prompt, which is then scored once.
     prompts = list(dict.fromkeys([run.initial, winner]))
     # Small batches where a cap may end it, so that little is lost; else one, which keeps an engine busy.
-    size = PAIRS_AT_A_TIME if metered else len(chosen)
+    few = -(-len(chosen) // BATCHES) if len(chosen) <= 2 * PAIRS_AT_A_TIME else PAIRS_AT_A_TIME
+    size = few if metered else len(chosen)
     before: list[Score] = []
     after: list[Score] = []
     # There may be no test examples at all, and no range has steps of 0.

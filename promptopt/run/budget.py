@@ -270,13 +270,18 @@ def _shares(most: int, dev: int, test: int) -> tuple[int, int, int]:
         raise ConfigError(
             f"the budget allows {counted(most, 'evaluation')} in all, too few to compare two prompts; allow at least 10"
         )
-    first = min(round(TEST_SHARE * most), PAIRS_FIRST)
     finalists = 2 if most < LARGE else 4
-    return (
-        finalists,
-        min(dev, max(1, round(DEV_SHARE * most / (finalists + 1)))),
-        min(test, TEST_PAIRS, max(first, round(TEST_SHARE_LATER * most))),
-    )
+    return finalists, min(dev, max(1, dev_share(most, finalists))), min(test, test_share(most))
+
+
+def dev_share(cells: float, finalists: int) -> int:
+    """Dev examples that so many cells are divided into, for each of the finalists and the start."""
+    return round(DEV_SHARE * cells / (finalists + 1))
+
+
+def test_share(cells: float) -> int:
+    """Test examples that so many cells are divided into."""
+    return min(TEST_PAIRS, max(min(round(TEST_SHARE * cells), PAIRS_FIRST), round(TEST_SHARE_LATER * cells)))
 
 
 def _fewest(cells: list[float]) -> int | None:

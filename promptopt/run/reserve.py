@@ -8,12 +8,13 @@ so a replay stops where the run stopped.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from promptopt.models.prices import Price
-from promptopt.run.budget import Allocation, Ledger, Limits, Raised
-from promptopt.run.reply_lengths import ReplyLengths
+from promptopt.run.budget import LARGEST_CAP, Allocation, Ledger, Limits, Raised, dev_share, test_share
+from promptopt.run.reply_lengths import ERRORS, ReplyLengths
 from promptopt.types import Cell, Estimate, Prompt
 
 RESERVE_FACTOR = 1.1
@@ -76,13 +77,13 @@ class Reserve:
 
         `ranked`: the candidates, best first, of which the first few may; `scored`: what is to be scored now.
         """
-        allocation = self._allocation
+        allocation = self._set_aside(start)
         longest = self._longest(start, ranked, scored)
         taken = self._take(start, longest, allocation.dev, allocation.test)
         return _less(allocation.total, allocation.search, taken)
 
     def raised(self, start: Prompt, ranked: Sequence[Estimate], scored: Sequence[Prompt]) -> tuple[Limits, Raised]:
-        """`limits`, and what no choice and no test could use: where all dev and test examples are paid for.
+        """`limits`, or all that the shares of dev and test leave, at what a cell takes, if that is more.
 
         That is known once enough cells of the search say what one takes. With it what a single call may not pass: there
         what was promised of them would be cut.
@@ -90,12 +91,41 @@ class Reserve:
         sure = self.limits(start, ranked, scored)
         if not self._measured:
             return sure, Raised(sure, sure)
-        allocation = self._allocation
+        allocation = self._set_aside(start)
         limits, most = (
             self._beyond(sure, start, ranked, scored, examples)
-            for examples in (self._held, (allocation.dev, allocation.test))
+            for examples in (
+                self._shares(start, self._longest(start, ranked, scored), self._held),
+                (allocation.dev, allocation.test),
+            )
         )
         return limits, Raised(sure, most)
+
+    def _set_aside(self, start: Prompt) -> Allocation:
+        """What was set aside; less, where cells take so much more than guessed that half of a cap would go to it."""
+        allocation = self._allocation
+        cells = (allocation.finalists + 1) * allocation.dev + 2 * allocation.test
+        afforded = self._afforded(start, ())
+        # The start alone: where candidates grow it is the search that gives way.
+        if not self._cells or 2 * cells <= afforded:
+            return allocation
+        dev, test = max(1, dev_share(afforded, allocation.finalists)), max(1, test_share(afforded))
+        return replace(allocation, dev=min(allocation.dev, dev), test=min(allocation.test, test))
+
+    def _shares(self, start: Prompt, finalists: Sequence[Prompt], most: tuple[int, int]) -> tuple[int, int]:
+        """Dev and test examples that the caps are divided into at what cells take, `most` of each; or as set aside."""
+        allocation, afforded = self._set_aside(start), self._afforded(start, finalists)
+        shares = dev_share(afforded, allocation.finalists), test_share(afforded)
+        dev, test = (min(share, held) for share, held in zip(shares, most, strict=True))
+        return max(dev, allocation.dev), max(test, allocation.test)
+
+    def _afforded(self, start: Prompt, finalists: Sequence[Prompt]) -> float:
+        """How many cells the caps pay for, of the start and these in equal parts."""
+        total, (tokens, usd) = self._allocation.total, self._take(start, finalists, 1, 0)
+        # Without the tenth that is set aside on top.
+        cells = RESERVE_FACTOR * (1 + len(finalists))
+        caps = (total.tokens, tokens), (total.usd, usd)
+        return min([LARGEST_CAP, *(cap * cells / taken for cap, taken in caps if cap is not None and taken)])
 
     def _beyond(
         self,
@@ -147,10 +177,10 @@ class Reserve:
         """The allocation that what is left pays for; `ranked`: the candidates, best first.
 
         Where it is too little, the choice gives way before the test: fewer dev examples, then fewer finalists. Where it
-        is more, by what cells were measured to take, there are more dev examples, then more of the test: `most` of
-        each, at the most.
+        is more, by what cells were measured to take, there are as many of each as their shares come to at that. What
+        is left then goes to dev, then to the test: `most` of each, at the most.
         """
-        allocation = self._allocation
+        allocation = self._set_aside(start)
 
         def affordable(finalists: int, dev: int, test: int) -> bool:
             return self._pays(spent, self._take(start, ranked[:finalists], dev, test))
@@ -167,9 +197,11 @@ class Reserve:
             known = self._measured and (allocation.total.usd is None or spent.usd is not None)
             if not known or (finalists, dev) != (allocation.finalists, allocation.dev):
                 return replace(allocation, finalists=finalists, dev=dev)
-            dev = next((more for more in range(most[0], dev, -1) if affordable(finalists, more, allocation.test)), dev)
-            pairs = range(most[1], allocation.test, -1)
-            test = next((pair for pair in pairs if affordable(finalists, dev, pair)), allocation.test)
+            test = allocation.test
+            # Else a test that was priced by a guess would stay as small, and dev would take what was its own.
+            for dev_most, test_most in (self._shares(start, ranked[:finalists], most), most):
+                dev = next((more for more in range(dev_most, dev, -1) if affordable(finalists, more, test)), dev)
+                test = next((more for more in range(test_most, test, -1) if affordable(finalists, dev, more)), test)
             return replace(allocation, dev=dev, test=test)
         # Not even the least choice leaves the test whole, so now the test is cut too.
         least = min(allocation.dev, 8)
@@ -178,11 +210,17 @@ class Reserve:
 
     def pairs(self, spent: Ledger, start: Prompt, winner: Prompt, least: int, most: int) -> int:
         """How many test examples, of `most`, what is left after the choice pays for; `least` were promised."""
-        if not self._measured or (self._allocation.total.usd is not None and spent.usd is None):
+        if not self._cells or (self._allocation.total.usd is not None and spent.usd is None):
             return least
         others = [] if winner == start else [winner]
-        more = range(most, least, -1)
-        return next((test for test in more if self._pays(spent, self._take(start, others, 0, test))), least)
+        # Few cells may have been cheap ones by luck.
+        dearer = 1.0 if self._measured else 1.0 + ERRORS / math.sqrt(self._cells)
+
+        def affordable(test: int) -> bool:
+            tokens, usd = self._take(start, others, 0, test)
+            return self._pays(spent, (dearer * tokens, dearer * usd))
+
+        return next((test for test in range(most, least, -1) if affordable(test)), least)
 
     def _pays(self, spent: Ledger, taken: tuple[float, float]) -> bool:
         """Whether the caps let through so many tokens and dollars more."""
@@ -201,8 +239,13 @@ class Reserve:
         # Which finalist wins is not known yet, so the test is priced for the longest.
         read = dev * (first + sum(others)) + test * (first + max(others, default=0.0))
         read *= RESERVE_FACTOR * (self._read / self._estimated if self._measured else 1.0)
-        written = RESERVE_FACTOR * cells * (self._written / self._cells if self._measured else self._guess)
-        return read, written
+        return read, RESERVE_FACTOR * cells * self._written_each
+
+    @property
+    def _written_each(self) -> float:
+        """Tokens that a cell writes; few cells say that only where it is more than was guessed."""
+        mean = self._written / self._cells if self._cells else 0.0
+        return mean if self._measured else max(mean, self._guess)
 
     def _priced(self, read: float, written: float) -> tuple[float, float]:
         price = self._price

@@ -82,6 +82,7 @@ class Run:
         )
         self._thread, self._sealed = threading.get_ident(), sealed
         self._warned, self._phase, self._begun = dict[str, None](), "search", time.monotonic()
+        self.ended = False
         self.steps: list[StepDone] = []
         """Every round so far, with its pool, its means and counts, and what was spent by then."""
         self.rejected: Counter[str] = Counter()
@@ -283,8 +284,9 @@ class Run:
         if self._final_journal is not None:
             self._door.journal, self._final_journal = self._final_journal(), None
 
-    def warn(self, message: str) -> None:
-        """Tell the user a sentence, once."""
+    def warn(self, message: str, *, ends: bool = False) -> None:
+        """Tell the user a sentence, once; `ends`: it says why there is nothing more to search for."""
+        self.ended |= ends
         if message not in self._warned:
             self._warned[message] = None
             self.tell(Warned(message))

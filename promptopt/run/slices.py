@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 from promptopt.models.prices import Price
 from promptopt.protocols import Role
@@ -12,8 +13,9 @@ from promptopt.types import Request
 
 SLICE = 2048
 """Calls dispatched at once where no limit depends on what they answer; bounds memory, not concurrency. Ours."""
-FIRST_SLICE = 8
-"""Calls of the first slice under such a cap: what a call takes is not known before the first replies. Ours."""
+FIRST_SLICE = 1
+"""Calls of a role's first slice under such a cap: a model that thinks beyond `max_tokens` is not known to before it has
+answered. Each further one has at most as many as were answered, and one more. Ours."""
 
 
 class Slices:
@@ -27,14 +29,16 @@ class Slices:
         # By role: a request to a proposer may be as long as a hundred to the task model.
         self._dearest: dict[Role, tuple[float, float]] = {}
         self._longest: dict[Role, int] = {}
+        self._seen = Counter[Role]()
 
     def dearest(self, role: Role) -> tuple[float, float]:
         """The tokens and dollars that a call of the role takes at most, as far as any was asked."""
         return self._dearest.get(role, (0.0, 0.0))
 
-    def saw(self, role: Role, written: Iterable[int]) -> None:
+    def saw(self, role: Role, written: Sequence[int]) -> None:
         """Take note of how many tokens replies had."""
         self._longest[role] = max(self._longest.get(role, 0), *written, 0)
+        self._seen[role] += len(written)
 
     def size(self, role: Role, limits: Limits, used: Ledger) -> int:
         """How many calls of a role may go out, if none takes more at most than those of it before.
@@ -43,9 +47,10 @@ class Slices:
         """
         if not limits.metered:
             return SLICE
+        known = FIRST_SLICE + self._seen[role]
         if used.calls == 0:
-            return FIRST_SLICE
-        sizes: list[float] = []
+            return known
+        sizes: list[float] = [known]
         tokens, usd = self.dearest(role)
         if limits.tokens is not None:
             left = limits.tokens - used.tokens
@@ -53,7 +58,7 @@ class Slices:
         if limits.usd is not None and used.usd:
             left = limits.usd - used.usd
             sizes += [left / (used.usd / used.calls) / 2, *([left / usd] if usd else [])]
-        return max(1, min(SLICE, int(min(sizes, default=SLICE))))
+        return max(1, min(SLICE, int(min(sizes))))
 
     def within(
         self,

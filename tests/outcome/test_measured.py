@@ -72,6 +72,13 @@ def test_what_a_cap_cut_is_told_and_keeps_whole_pairs() -> None:
     assert given.said[1:] == [f"the sealed test was cut to {2 * PAIRS_AT_A_TIME} examples: all is spent"]
 
 
+def test_of_a_small_test_a_cap_cuts_little() -> None:
+    given = Given({START: [Score(0.0)] * 20, WINNER: [Score(1.0)] * 20}, left=14)
+    before, after = sealed_test(cast("Run", given), examples_of(20), WINNER, metered=True)
+    # In batches of sixteen nothing was left of it.
+    assert len(before) == len(after) == 12
+
+
 def test_a_start_that_won_is_scored_once_and_no_examples_are_no_test() -> None:
     given = Given({START: [Score(1.0)] * 4})
     before, after = sealed_test(cast("Run", given), examples_of(4), START, metered=False)

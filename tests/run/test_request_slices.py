@@ -46,6 +46,9 @@ def test_one_call_goes_alone_and_makes_slices_of_no_other_role_small() -> None:
     used, limits = Ledger(calls=10, prompt_tokens=100), Limits(tokens=1_000)
     assert slices.within(long * 3, [True] * 3, "proposer", limits, used, None) == 1
     assert slices.size("proposer", limits, used) == 1
+    # What nobody of that role has answered yet goes alone.
+    assert slices.size("task", limits, used) == FIRST_SLICE
+    slices.saw("task", [1] * 44)
     assert slices.size("task", limits, used) == 45
     assert slices.size("proposer", Limits(calls=3), used) == SLICE
     assert slices.size("proposer", limits, Ledger()) == FIRST_SLICE
@@ -86,3 +89,20 @@ def test_replies_that_turn_long_pass_the_cap_by_one_call_at_most(tmp_path: Path,
     assert door.account.spent.calls == served
     assert limits.tokens is None or limits.tokens <= door.account.spent.tokens < limits.tokens + 2 + MOST
     assert limits.usd is None or limits.usd <= (door.account.spent.usd or 0.0) < limits.usd + 2e-6 + MOST * 4e-6
+
+
+@pytest.mark.parametrize("limits", [Limits(tokens=9_000), Limits(usd=0.036)])
+def test_a_model_that_thinks_far_beyond_its_cap_passes_the_runs_by_one_call(tmp_path: Path, limits: Limits) -> None:
+    thinks = Scripted(lambda _: Reply("x", "stop", 2, 20 * MOST), name="task")
+    writes = Scripted(lambda _: Reply("x", "stop", 2, 1), name="proposer")
+    with Store(tmp_path / "s.db") as store:
+        door = Door(
+            models={"task": thinks, "proposer": writes}, prices={"task": PRICE, "proposer": PRICE}, cache=store.cache,
+            journal=None, limits=limits, seed=0, stopping=lambda: None, warn=lambda _: None,
+        )  # fmt: skip
+        # Whoever wrote short replies before was another model.
+        door.generate([Request(f"rewrite {number}", Sampling(max_tokens=MOST)) for number in range(50)], "proposer")
+        with pytest.raises(BudgetSpent):
+            door([Request(f"question {number}", Sampling(max_tokens=MOST)) for number in range(200)])
+    # Before, sixty went out together.
+    assert door.account.spent.tokens < 9_000 + 2 + 20 * MOST

@@ -44,7 +44,8 @@ def over(run: Run, belief: Posterior, evaluations: int) -> bool:
     run.warn(
         f"the search ends at {run.spent.evaluations / evaluations:.0%} of its evaluations: by its gains so far the "
         f"rest promises {100 * ahead.promise:.1f} points at most, and more dev examples for the final choice are "
-        f"worth {100 * ahead.choice:.1f}"
+        f"worth {100 * ahead.choice:.1f}",
+        ends=True,
     )
     return True
 

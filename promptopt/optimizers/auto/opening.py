@@ -52,7 +52,8 @@ def look_at_start(run: Run, plan: Generations, *, layouts: bool) -> Beginning | 
         if mean >= FAULTLESS:
             run.warn(
                 f"the start is right on {mean:.0%} of {counted(sure, 'training example')}: there is nothing to be "
-                "found here"
+                "found here",
+                ends=True,
             )
             return None
     others = _other_layouts(run) if layouts and plan.look >= LEAST_PAIRS else []

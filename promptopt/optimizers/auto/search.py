@@ -111,7 +111,8 @@ class Auto:
                 if restarted:
                     run.warn(
                         f"{counted(DRY, 'generation')} in a row gave nothing new, twice: the search ends before "
-                        "its budget"
+                        "its budget",
+                        ends=True,
                     )
                     return
                 # From the best that is known, of whatever generation: those that brought nothing new are left.
