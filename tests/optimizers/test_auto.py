@@ -86,7 +86,7 @@ class TestContract(OptimizerContract):
     ("evaluations", "children", "depth", "rounds"),
     [
         (109, 4, 3.0, 6), (273, 5, 3.3, 12), (550, 6, 3.9, 18), (1_400, 8, 4.9, 29), (4_100, 11, 6.4, 49),
-        (19_100, 19, 9.4, 97), (5, 4, 3.0, 0), (6, 4, 3.0, 1),
+        (19_100, 19, 9.4, 97), (2, 1, 3.0, 0), (3, 1, 3.0, 1), (5, 3, 3.0, 1), (6, 4, 3.0, 1),
     ],
 )  # fmt: skip
 def test_the_plan_grows_with_what_is_granted(evaluations: int, children: int, depth: float, rounds: int) -> None:

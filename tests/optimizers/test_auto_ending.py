@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from promptopt.optimizers.auto.ending import outlook, over
 from promptopt.optimizers.auto.search import Auto
 from promptopt.run import Run
+from promptopt.run.budget import Budget
 from promptopt.run.posterior import Posterior
-from promptopt.types import Prompt, Request
+from promptopt.types import Prompt, Request, Room
 from tests.optimizers.test_auto import said, search
 
 START, BEST = Prompt.of("Say it."), Prompt.of("Say it well.")
@@ -47,7 +48,8 @@ class Standing:
     def evaluations_left(self) -> int | None:
         return 1_000 - self.spent.evaluations if self.capped else None
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: str, *, ends: bool) -> None:
+        assert ends
         self.warnings.append(message)
 
 
@@ -155,3 +157,18 @@ def test_a_search_that_runs_dry_begins_again_from_its_best_alone(tmp_path: Path)
     # Until then the start went on beside it, and was rewritten too.
     assert {*shown} == {best, "Answer the question."}
     assert {*shown[-20:]} == {best}
+
+
+def test_a_cap_of_a_dozen_evaluations_still_looks_at_a_few_children(tmp_path: Path) -> None:
+    result = search(tmp_path, Auto(), budget=Budget(evaluations=12))
+    # Five are the search's: the start and each child once. It asked for nothing, and left them to the choice.
+    assert len(result.lineage) > 2
+    assert result.spent.evaluations <= 12
+
+
+@pytest.mark.parametrize("evaluations", [2, 3, 12, 30, 60, 200])
+def test_a_plan_tells_of_no_look_and_no_generation_that_there_is_not(evaluations: int) -> None:
+    plan = Auto().plan(Room(evaluations, None, 1, 200, 100))
+    said = plan.describe()
+    assert (said.startswith("a look at the start"), "layouts" in said) == (plan.look > 0, plan.look > 2)
+    assert ("no generation" in said, "0 generations" in said) == (evaluations < 3, False)

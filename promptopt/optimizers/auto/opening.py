@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptopt.optimizers.auto.operators import with_answer_line
-from promptopt.optimizers.auto.plan import LOOK, Generations
+from promptopt.optimizers.auto.plan import LEAST_PAIRS, LOOK, Generations
 from promptopt.programs.evaluator import FAILED
 from promptopt.run import Run
 from promptopt.run.first_replies import advice
@@ -25,8 +25,6 @@ CONFIRMED = 60
 UNREADABLE = 0.2
 """Share of unreadable replies from which on the first generation tries a line that says what an
 answer looks like. Ours."""
-LEAST_PAIRS = 3
-"""Examples that a layout is looked at on, at least: with fewer, one that is far better is missed too often."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from promptopt.types import Room
 
 UNCAPPED = 1_400
 """Evaluations of a search without any cap: what a cap of 2,000 leaves it."""
+LEAST_PAIRS = 3
+"""Examples that a layout is looked at on, at least: with fewer, one that is far better is missed too often."""
 LOOK = 20
 """Training examples that the start is scored on first, at most; a twentieth of a small search."""
 USEFUL = 30
@@ -42,11 +44,13 @@ class Generations:
     def describe(self) -> str:
         """Half a sentence for the user."""
         first, last = (max(1, round(depth_at(self.depth, share))) for share in (0.0, 1.0))
+        # With fewer examples the layouts are not compared.
+        layouts = " and the task's layouts" if self.look >= LEAST_PAIRS else ""
+        looked = f"a look at the start{layouts}, then " if self.look else ""
+        if not self.rounds:
+            return f"{looked}no generation, as too little is left for one"
         rounds, children = counted(self.rounds, "generation"), counted(self.children, "child", "children")
-        return (
-            f"a look at the start and the task's layouts, then {rounds} of {children}, each shown {first} to "
-            f"{counted(last, 'fresh example')}"
-        )
+        return f"{looked}{rounds} of {children}, each shown {first} to {counted(last, 'fresh example')}"
 
 
 def generations_plan(
@@ -87,6 +91,9 @@ def _paid(made: Generations, room: Room, children: int | None, depth: float | No
 
 def _generations_of(cells: int, room: Room, children: int | None, depth: float | None, keep: int) -> Generations:
     size = generation_size(cells) if children is None else children
+    if children is None:
+        # Where not even one generation fits, its first children are seen once each.
+        size = max(1, min(size, cells - keep))
     mean = mean_depth(cells) if depth is None else depth
     # As if no cell were known beforehand; those of survivors are, so there are more. One where all are seen once.
     rounds = max(round(cells / (mean * (size + keep))), int(cells >= size + keep))

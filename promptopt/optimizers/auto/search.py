@@ -165,7 +165,7 @@ def _affordable(run: Run, plan: Generations, writings: int) -> int:
     # Of many first steps from one prompt the best is worth more than a second generation's.
     wanted = plan.children * (2 if not run.steps and plan.evaluations < SMALL else 1)
     if run.room.calls is None:
-        return wanted if left >= plan.children + keep else 0
+        return int(min(wanted, left - keep)) if left >= plan.children + keep else 0
     per_cell = run.room.calls_per_cell
     return max(0, min(wanted, int((left - keep) * per_cell // (per_cell + writings))))
 
