@@ -60,10 +60,13 @@ def test_updates_change_the_adapter_alone_and_there_is_one_backbone() -> None:
     policy.learn(batch(policy))
     width, hidden = 32, SETTINGS.hidden
     assert sum(each.numel() for each in policy._online.parameters()) == 2 * width * hidden + hidden + width
-    frozen, trained = weights(policy._model), weights(policy._online)
+    frozen, trained, head = weights(policy._model), weights(policy._online), policy._head.clone()
     for seed in range(20):
         policy.learn(batch(policy, seed))
     assert all(map(torch.equal, frozen, weights(policy._model)))
+    # The rows of what may be written are a copy of the model's own.
+    assert torch.equal(head, policy._head)
+    assert torch.equal(head, policy._model.get_output_embeddings().weight[policy._ids])
     assert not all(map(torch.equal, trained, weights(policy._online)))
     assert all(each.grad is None for each in policy._target.parameters())
     assert all(each.grad is None for each in policy._model.parameters())
