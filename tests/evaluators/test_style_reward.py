@@ -58,6 +58,14 @@ def test_every_draw_is_its_own_and_an_empty_one_is_worth_nothing(tmp_path: Path)
     assert len(seeds) == 40
 
 
+@pytest.mark.parametrize("nothing", ["", "  ", '"', '" and more'])
+def test_an_output_of_nothing_is_shown_to_no_scorer(nothing: str) -> None:
+    def never(_: str, __: str) -> float:
+        raise AssertionError
+
+    assert StyleReward(task(), never, never).worth(nothing, task().train[0]) == 0.0
+
+
 def test_a_task_that_does_not_sample_is_refused() -> None:
     with pytest.raises(ConfigError, match="answered at temperature 0, so 128 draws would be one"):
         StyleReward(task(0.0), keeps, kind)
