@@ -24,8 +24,8 @@ FAILED = "the program failed: "
 CHECKED = 3
 """Cells that are run a second time, on the replies they had, to see whether the program does the same. Ours."""
 HOPELESS = 5
-"""Cells that fail whatever the model says before anything else is seen of a program: then the run is stopped. Of so many
-it is said why most of them fail, where they do. Ours."""
+"""Cells that fail whatever the model says before anything else is seen of a program: then the run is stopped. Of so
+many it is said why most of them fail, where they do. Ours."""
 FAILURE_CHARACTERS = 400
 """Characters of a failure in a feedback sentence."""
 SOURCE_CHARACTERS = 200_000
