@@ -59,8 +59,8 @@ def margins_said(margins: Mapping[str, tuple[float, float, int]], four_in_five: 
         if margin <= best:
             size = counted(count, "example")
             said.append(
-                f"Warning: a margin of {100 * margin:g} points of the {name} is not held by {size} unless the new "
-                f"prompt gains; give more of them, or a margin above {100 * best:.1f} points"
+                f"Warning: a margin of {margin:g} is not held on the {name} by {size} unless the new prompt gains; "
+                f"give more of them, or a margin above {math.ceil(1000 * best + 1e-6) / 1000:g}"
             )
     return said
 

@@ -79,7 +79,7 @@ def test_a_dry_run_says_which_margins_the_test_can_hold(invoke: Invoke, task_fil
     assert "13.7 points of the score four times in five, if the prompts are as good and differ on 25 %" in said
     assert "Warning: a margin" not in said
     small = check(invoke, task_file, *asked, "--test", "40", "--margin", "0.02").stdout
-    assert "Warning: a margin of 2 points of the score is not held by 40 examples unless the new prompt gains" in small
+    assert "Warning: a margin of 0.02 is not held on the score by 40 examples unless the new prompt gains" in small
     # It is what the check itself comes to where nothing changes.
     held = json.loads(check(invoke, task_file, *asked, "--json").stdout)["least_margins"]["score"]
     score = json.loads(

@@ -131,7 +131,7 @@ def test_a_dry_run_says_what_the_second_draw_takes(migrate: Callable[..., Any]) 
     assert "120 more calls of the old model if it takes no temperature" in said
     # Two verdicts share the level of one look.
     assert "where no reply changes: 4.0 points of the score" in said
-    assert "Warning: a margin of 2 points" in " ".join(
+    assert "Warning: a margin of 0.02 is not held on the score by 120 examples" in " ".join(
         migrate("--dry-run", *known, "--margin", "0.02", text=True).split()
     )
 
