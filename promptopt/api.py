@@ -193,7 +193,7 @@ def _prepare(
     known = prices(models.by_role)
     criterion = Criterion(check, models.check, price_for(models.check), check_judge_of(check, models.by_role))
     same = criterion.scores_as(Criterion(asked.evaluator, models.by_role["task"], None))
-    allocation = allocate_for(budget, asked.task, criterion, known)
+    allocation = allocate_for(budget, asked.task, criterion, known, asked.optimizer)
     room = room_for(allocation, asked.task, asked.evaluator)
     fingerprint = asked.fingerprint(room)
     name = run_id(fingerprint)
@@ -215,7 +215,7 @@ def _prepare(
         observers=session.observers,
         final_journal=lambda: store.final_journal(name),
         room=room,
-        reserve=reserve_for(allocation, task, criterion, same=same, test=len(asked.task.test)),
+        reserve=reserve_for(allocation, task, criterion, asked.optimizer, same=same, test=len(asked.task.test)),
         sealed=test_alone(asked.task),
     )
     searched = Criterion(guide, models.by_role["task"], None)

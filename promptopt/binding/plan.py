@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from promptopt.binding.floors import check_floors
 from promptopt.binding.identity import method_name
 from promptopt.models.prices import Price
+from promptopt.operators.demos import with_target
 from promptopt.outcome.criterion import Criterion
-from promptopt.protocols import Evaluator, Optimizer, Planning, Role, Task
+from promptopt.protocols import Demonstrates, Evaluator, Optimizer, Planning, Role, Task
 from promptopt.registry import load
 from promptopt.run.budget import Allocation, Budget, allocate
 from promptopt.run.floors import goes_by_floors
@@ -43,16 +44,21 @@ def allocate_for(
     task: Task,
     criterion: Criterion,
     known: Mapping[Role, Price | None],
+    optimizer: Optimizer,
 ) -> Allocation:
     """The division of this budget: tokens and dollars a cell are estimated from the start prompt on some examples.
 
-    `criterion`: what the final choice and the test are scored by, which is what the reserve pays for.
+    `criterion`: what the final choice and the test are scored by, which is what the reserve pays for. Where candidates
+    of the `optimizer` show demonstrations, a cell is one of the start or of such a candidate, in equal parts.
     """
     per_cell = criterion.evaluator.calls_per_cell
     # Not estimated where nothing depends on it: rendering and counting take time.
     tokens, usd = 0.0, None
     if budget.tokens is not None or budget.usd is not None:
-        reading, writing = _reading(task, task.initial, criterion), _writing(task)
+        writing = _writing(task)
+        # By the start alone so much would be promised to the test that no such candidate could be tested.
+        prompts = [task.initial, *demonstrating(optimizer, task)]
+        reading = sum(_reading(task, prompt, criterion) for prompt in prompts) / len(prompts)
         tokens = per_cell * (reading + writing)
         price = criterion.price
         # A cap in dollars counts every role: with one unknown price it cannot be kept.
@@ -68,7 +74,15 @@ def allocate_for(
     )
 
 
-def reserve_for(arranged: Allocation, task: Task, criterion: Criterion, *, same: bool, test: int) -> Reserve | None:
+def demonstrating(optimizer: Optimizer, task: Task) -> list[Prompt]:
+    """A candidate with as many demonstrations as the method shows, where it shows any."""
+    shown = optimizer.demonstrations(task) if isinstance(optimizer, Demonstrates) else 0
+    return [task.initial.with_demos([with_target(each) for each in task.train[:shown]])] if shown else []
+
+
+def reserve_for(
+    arranged: Allocation, task: Task, criterion: Criterion, optimizer: Optimizer, *, same: bool, test: int
+) -> Reserve | None:
     """What prices the reserve as the search goes, where tokens or dollars are capped.
 
     `same`: whether the search scores by `criterion` too. `test`: the test examples that there are.
@@ -83,6 +97,7 @@ def reserve_for(arranged: Allocation, task: Task, criterion: Criterion, *, same:
         price=criterion.price,
         same=same,
         held=(len(task.dev), test),
+        typical=demonstrating(optimizer, task),
     )
 
 

@@ -53,17 +53,20 @@ def showable(run: Run, demos: Sequence[Example]) -> list[Example]:
 
 
 def fitting(run: Run, prompt: Prompt, demos: Sequence[Example]) -> list[Example]:
-    """The leading demonstrations that can be shown, and fit the task model's context beside the prompt.
+    """The leading demonstrations that can be shown, fit the task model's context, and are paid for should they win.
 
     The user is told of others.
     """
     demos = showable(run, demos)
     kept = list(demos)
-    while run.crowded(prompt.with_demos(kept)) is not None:
+    while kept and run.crowded(prompt.with_demos(kept)) is not None:
         # From the end: callers put first what matters most.
         kept.pop()
     if len(kept) < len(demos):
-        run.warn("demonstrations are left out where they would not fit the model's context beside the input")
+        run.warn(
+            "demonstrations are left out where they would not fit the model's context beside the input, or where a "
+            "cap on tokens or dollars does not pay for a test with them"
+        )
     return kept
 
 

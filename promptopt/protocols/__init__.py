@@ -61,6 +61,7 @@ Methods and selectors (`protocols.searches`):
 - `ChecksInstalled`: a method that needs further packages. Asked by a run of which nothing is stored, before it begins.
 - `ChoosesEvaluator`: a method that searches by an evaluator of its own choice. Asked at binding, where none is named.
 - `ChoosesLayout`: a method whose candidates may be read in any of the task's layouts. Asked at binding.
+- `Demonstrates`: a method whose candidates show demonstrations. Asked where a cap on tokens or dollars is divided.
 - `RecastsTask`: a method that needs the task in another form. Asked at binding, once, before the evaluator is bound.
 - `BoundsCost`: a method whose settings alone tell what a search can take at most. Asked by `--dry-run`.
 - `SearchPlan`: what a search will do, in numbers. Asked by the run's owner, for its identity and for `--dry-run`.
@@ -119,6 +120,7 @@ from promptopt.protocols.searches import (
     ChoosesEvaluator,
     ChoosesLayout,
     Chunker,
+    Demonstrates,
     EndsByBudget,
     Optimizer,
     Planning,
@@ -163,6 +165,7 @@ __all__ = [
     "ChoosesLayout",
     "Chunker",
     "Contrasting",
+    "Demonstrates",
     "EndsByBudget",
     "Evaluator",
     "Forcing",

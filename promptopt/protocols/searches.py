@@ -37,6 +37,15 @@ class ChoosesEvaluator(Protocol):
 
 
 @runtime_checkable
+class Demonstrates(Protocol):
+    """A method whose candidates show demonstrations, which makes each of their calls dearer than one of the start."""
+
+    def demonstrations(self, task: Task) -> int:
+        """How many a candidate shows that dev and test are set aside for, where tokens or dollars are capped."""
+        ...
+
+
+@runtime_checkable
 class ChoosesLayout(Protocol):
     """A method whose candidates may be read in any of the task's layouts; they are then part of what is searched."""
 

@@ -37,17 +37,18 @@ class Reserve:
         price: Price | None,
         same: bool,
         held: tuple[int, int],
+        typical: Sequence[Prompt] = (),
     ) -> None:
         """`reading`: estimated tokens read by a cell of a prompt; `writing`: tokens written by one, as guessed.
 
         `same`: whether the search scores by what the verdict is by, so that its calls say what the verdict's take.
-        `held`: the dev and test examples that there are.
+        `held`: the dev and test examples that there are. `typical`: what the allocation was priced by beside the start.
         """
         self._allocation = allocation
         self._guess = writing
         self._price = price
         self._same, self._held, self._lengths = same, held, ReplyLengths()
-        self._reading, self._known = reading, dict[Prompt, float]()
+        self._reading, self._known, self._typical = reading, dict[Prompt, float](), typical
         self._cells = self._estimated = 0.0
         self._read = self._written = 0
 
@@ -102,11 +103,11 @@ class Reserve:
         return limits, Raised(sure, most)
 
     def _set_aside(self, start: Prompt) -> Allocation:
-        """What was set aside; less, where cells take so much more than guessed that half of a cap would go to it."""
+        """What was set aside; less, where cells take so much more than guessed that half a cap would go to it."""
         allocation = self._allocation
         cells = (allocation.finalists + 1) * allocation.dev + 2 * allocation.test
-        afforded = self._afforded(start, ())
-        # The start alone: where candidates grow it is the search that gives way.
+        afforded = self._afforded(start, self._typical)
+        # As it was guessed: where candidates grow it is the search that gives way.
         if not self._cells or 2 * cells <= afforded:
             return allocation
         dev, test = max(1, dev_share(afforded, allocation.finalists)), max(1, test_share(afforded))

@@ -240,8 +240,8 @@ class Run:
         return pieces(self._door.models["task"], text, self.warn)
 
     def crowded(self, prompt: Prompt) -> str | None:
-        """What is wrong, in a sentence, where demonstrations leave the input no room in the context, if known."""
-        return crowded(self.task, prompt, self._door.models["task"])
+        """What is wrong where demonstrations leave the input no room in the context, if known, or caps do not pay."""
+        return crowded(self.task, prompt, self._door.models["task"]) or self._scoring.too_dear(prompt)
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
         """The mean over those of `examples` that `prompt` was scored on."""

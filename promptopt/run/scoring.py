@@ -74,16 +74,21 @@ class CellScorer:
         `beside`: those that are to be scored with it.
         """
         broken = broken_by(task, prompt, self._door.models["task"], count_tokens)
-        if broken is not None or self.reserve is None or prompt == self._initial:
-            return broken
+        return self.too_dear(prompt, beside) if broken is None else broken
+
+    def too_dear(self, prompt: Prompt, beside: Iterable[Prompt] = ()) -> str | None:
+        """In a few words that caps on tokens or dollars do not pay for a candidate's test; None where they do."""
+        if self.reserve is None or prompt == self._initial:
+            return None
         ranked, spent = self._board.ranked(), self._door.account.capped
         if not self.reserve.too_dear(prompt, self._initial, ranked, list(beside), spent):
             return None
         # A larger cap would let it go on.
         self._follow_budget()
         self._warn(
-            "candidates that are much longer than the start are left out: to test one, should it win, would take more "
-            "than half of what the cap on tokens or dollars leaves the search; allow more for them"
+            "candidates that are much longer than the start are left out, or show fewer demonstrations: to test one, "
+            "should it win, would take more than half of what the cap on tokens or dollars leaves the search; allow "
+            "more for them"
         )
         return TOO_DEAR
 

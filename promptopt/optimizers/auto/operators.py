@@ -11,6 +11,7 @@ from promptopt.operators.demos import draw, showable, shows_demos, shows_turns, 
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.auto.credit import Credit
+from promptopt.optimizers.auto.plan import first_turns
 from promptopt.optimizers.auto.requests import FORM, Requests
 from promptopt.run import Run
 from promptopt.tasks.parts import wording
@@ -28,8 +29,6 @@ SHOWABLE = 600
 IN_TEXT, AS_TURNS = 4, 32
 """Demonstrations at most: in the text they only lengthen it, as turns of the conversation chat models learn from them.
 Support-intent with a model of 0.5B: .20 without, .40 of 8, .48 of 16, .58 of 32."""
-FIRST_TURNS = 8
-"""Turns of the smallest first set where there are labels, or one a label: 500 evaluations seldom double it up. Ours."""
 LONGEST_TARGET, LONGEST_REPLY = 60, 256
 """Tokens of a right answer, and of a reply of the model's own, that is shown as a demonstration."""
 Worths = Mapping[Prompt, float]
@@ -296,9 +295,7 @@ class Operators:
         """How many demonstrations come to those that are shown."""
         if not turns or shown:
             return max(1, shown) if turns else 1
-        # As turns a first set has one for every answer, fewer would lean towards those that are shown; or two, or four.
-        labels = len(self._run.task.labels)
-        return max(labels, FIRST_TURNS if labels else 1) * self._run.rng("demonstrations").choice((1, 2, 4))
+        return first_turns(self._run.task.labels) * self._run.rng("demonstrations").choice((1, 2, 4))
 
     def _shown(self, parent: Prompt, examples: Sequence[Example]) -> list[Example]:
         """With the model's own reply where that was right and says more than the answer, else with the bare target."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth
@@ -18,6 +19,8 @@ LOOK = 20
 """Training examples that the start is scored on first, at most; a twentieth of a small search."""
 USEFUL = 30
 """Evaluations of the smallest search that is of use: the start, and one generation that looks twice."""
+FIRST_TURNS = 8
+"""Turns of the smallest first set where there are labels, or one a label: 500 evaluations seldom double it up. Ours."""
 CALLING = 0.75
 """Children that cost a call of the proposer; the others are cut or shown examples without one. Ours."""
 
@@ -98,3 +101,9 @@ def _generations_of(cells: int, room: Room, children: int | None, depth: float |
     # As if no cell were known beforehand; those of survivors are, so there are more. One where all are seen once.
     rounds = max(round(cells / (mean * (size + keep))), int(cells >= size + keep))
     return Generations(cells, min(LOOK, cells // 20, room.train), size, keep, mean, rounds)
+
+
+def first_turns(labels: Sequence[str]) -> int:
+    """Turns of the smallest first set; the others show twice or four times as many."""
+    # One for every answer: fewer would lean towards those that are shown.
+    return max(len(labels), FIRST_TURNS) if labels else 1

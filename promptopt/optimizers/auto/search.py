@@ -25,7 +25,8 @@ from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.ending import over
 from promptopt.optimizers.auto.opening import look_at_start
 from promptopt.optimizers.auto.operators import Operators
-from promptopt.optimizers.auto.plan import USEFUL, Generations, generations_plan
+from promptopt.optimizers.auto.plan import USEFUL, Generations, first_turns, generations_plan
+from promptopt.protocols import Task
 from promptopt.ranges import within
 from promptopt.run import Run
 from promptopt.run.posterior import Posterior
@@ -88,6 +89,11 @@ class Auto:
     def least(self, room: Room) -> int:
         """One useful generation."""
         return USEFUL
+
+    def demonstrations(self, task: Task) -> int:
+        """Those of the smallest first set as turns; in the text there are too few to matter."""
+        most = first_turns(task.labels) if self.demos is None else self.demos
+        return min(most, len(task.train) // 2) if most and shows_demos(task) and shows_turns(task) else 0
 
     def optimize(self, run: Run) -> None:
         """Search until what was granted is spent, or nothing new comes any more."""
