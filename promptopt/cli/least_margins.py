@@ -26,12 +26,12 @@ def of_check(task: Task, bars: Bars) -> dict[str, tuple[float, float, int]]:
         margin = task.gate.largest_loss.get(name, task.gate.largest_loss.get(EVERY))
         if margin is not None:
             asked[f"slice {name}"] = (margin, [each for each in task.test if each.slice == name])
-    return {name: (margin, _least(held, design, ONE_SIDED), len(held)) for name, (margin, held) in asked.items()}
+    return {name: (margin, _least_held(held, design, ONE_SIDED), len(held)) for name, (margin, held) in asked.items()}
 
 
 def of_migration(task: Task, margin: float, targets: int) -> dict[str, tuple[float, float, int]]:
     """The same, of the verdicts on each of so many targets, where this is the first look at the test."""
-    least = _least(task.test, Design(task.weigh), ALPHA / (2 * targets))
+    least = _least_held(task.test, Design(task.weigh), ALPHA / (2 * targets))
     return {"score": (margin, least, len(task.test))}
 
 
@@ -65,6 +65,6 @@ def margins_said(margins: Mapping[str, tuple[float, float, int]], four_in_five: 
     return said
 
 
-def _least(examples: Sequence[Example], design: Design, alpha: float) -> float:
+def _least_held(examples: Sequence[Example], design: Design, alpha: float) -> float:
     same = [0.0 for _ in examples]
     return -design.gain(same, same, [example.group for example in examples], alpha).interval[0]

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 _QUOTES = "\"'`“”„‟‘’‚«»「」"
-_VALUE = re.compile(
+_MEMBER_VALUE = re.compile(
     r"(?:\"([^\"\n]{0,40})\"|'([^'\n]{0,40})'|[“„‟]([^“”\n]{0,40})[“”]|[‘‚]([^‘’\n]{0,40})[‘’]"
     rf"|([^\s{_QUOTES},;{{}}\[\]][^\n{_QUOTES},;{{}}\[\]]{{0,30}}))\s*(?=[,;}}\]]|\n|\Z)"
 )
@@ -29,7 +29,7 @@ def member_in(text: str, name: str) -> str | None:
         return None
     found: set[str] = set()
     for mark in _mark(name).finditer(text):
-        value = _VALUE.match(text, mark.end())
+        value = _MEMBER_VALUE.match(text, mark.end())
         if value is None:
             return None
         found.add(next(each for each in value.groups() if each is not None).strip())

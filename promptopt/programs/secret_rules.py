@@ -17,20 +17,20 @@ KINDS = frozenset({"key", "link with a password", "password"})
 SHORTEST = 8
 """Characters of the shortest text in which something is looked for."""
 _PASSWORDS = r"(?:pass(?:word|wd|phrase|code|wort)?|pwd|pw|kennwort|secret|credential)s?"
-_KEYS = r"(?:(?:token|apikey|api_?key|key)s?|auth|authorization|bearer|cookie|salt)"
+_KEY_NAMES = r"(?:(?:token|apikey|api_?key|key)s?|auth|authorization|bearer|cookie|salt)"
 _LETTER_AND_DIGIT = r"(?=[^\s\"']{0,200}[A-Za-z])(?=[^\s\"']{0,200}\d)"
-_VALUE = r"[^\s\"'\\,;&)\]}]"
+_BARE = r"[^\s\"'\\,;&)\]}]"
 _TEXT = re.compile(
     "|".join(
         (
             # An environment file, a header, a string of settings: `DB_PASSWORD=…`, `"token": "…"`, `AccountKey=…;`.
             rf"(?<![A-Za-z]){_PASSWORDS}[\"'\\]*[ \t]*(?:=|:=)[ \t]*[{{\\\"']*(?!(?:None|True|False|null)\b)"
-            rf"(?![<$\[%]|[A-Za-z_][\w.]*[(\[])(?!self\.|os\.|args\.)({_VALUE}{{4,}})",
+            rf"(?![<$\[%]|[A-Za-z_][\w.]*[(\[])(?!self\.|os\.|args\.)({_BARE}{{4,}})",
             # Behind a colon one word at the end of the line, for what follows it may be a sentence.
-            rf"(?<![A-Za-z]){_PASSWORDS}[\"'\\]*[ \t]*:[ \t]*[\\\"']*(?![{{<$\[%])({_VALUE}{{4,}})"
+            rf"(?<![A-Za-z]){_PASSWORDS}[\"'\\]*[ \t]*:[ \t]*[\\\"']*(?![{{<$\[%])({_BARE}{{4,}})"
             rf"(?=[\"'\\,;}}]|[ \t]*(?:$|[\r\n]))",
-            rf"(?<![A-Za-z])(?:[A-Za-z]{{1,30}})?{_KEYS}[\"'\\]*[ \t]*(?:=|:=|:|\bis\b)[ \t]*[{{\\\"']*"
-            rf"(?![{{<$\[%])({_LETTER_AND_DIGIT}{_VALUE}{{8,}})",
+            rf"(?<![A-Za-z])(?:[A-Za-z]{{1,30}})?{_KEY_NAMES}[\"'\\]*[ \t]*(?:=|:=|:|\bis\b)[ \t]*[{{\\\"']*"
+            rf"(?![{{<$\[%])({_LETTER_AND_DIGIT}{_BARE}{{8,}})",
             # As `curl` and `wget` are told who asks.
             r"(?<!\S)(?:-u|--user|--proxy-user)[ =][\"']?[^\s:\"']{1,80}:[^\s\"']{4,}",
             r"\b[a-z][a-z0-9+.-]{0,20}://(?=\S{0,80}\d)[\w-]{16,80}(?::[\w-]+)?@[^\s\"']+",
@@ -53,7 +53,7 @@ CHANGES = 0.35
 """
 
 NAMES_PASSWORD = re.compile(rf"(?<![a-z]){_PASSWORDS}(?![a-z])")
-NAMES_KEY = re.compile(rf"(?<![a-z]){_KEYS}(?![a-z])")
+NAMES_KEY = re.compile(rf"(?<![a-z]){_KEY_NAMES}(?![a-z])")
 NAMES_OWN_KEY = re.compile(
     r"(?<![a-z])(?:(?:api|access|account|private|secret|auth|session|bearer|refresh)_?(?:key|token)s?)(?![a-z])"
 )
@@ -62,8 +62,8 @@ NAMES_LOGIN = re.compile(r"(?<![a-z])(?:auth|login|logon|credentials?)(?: \S+)?$
 """Behind which stand a user and, two names on, what that one logs in by."""
 ENDS_IN_PASSWORD = re.compile(r"(?<![a-z])(?:pass(?:word|wd|phrase|code|wort)?|pwd|pw|kennwort)$")
 _KEY = re.compile(r"(?=.*[A-Za-z])(?=.*\d)[^\s<>{}()\[\]]{8,}")
-_LETTERS = re.compile(r"(?![A-Z_]+$)[^\s<>{}()\[\]]{8,}")
-_SLOT = re.compile(r"\{[^{}]*\}")
+_LETTERS_ALONE = re.compile(r"(?![A-Z_]+$)[^\s<>{}()\[\]]{8,}")
+_FORMAT_SLOT = re.compile(r"\{[^{}]*\}")
 _PLACEHOLDER = re.compile(r"[<{\[(%$].*|.*(?:->|:$).*")
 """A slot, a signature of DSPy's, or what stands before an entry: `{password}`, `question -> secret`, `Password:`."""
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 4, 80
@@ -86,7 +86,7 @@ class Named:
     def is_secret(self, body: str, *, formatted: bool = False) -> bool:
         """Whether a literal lets somebody in, by what it is given to. `formatted`: it has slots to be filled."""
         text = body.strip()
-        bare = _SLOT.sub("", text).strip() if formatted else text
+        bare = _FORMAT_SLOT.sub("", text).strip() if formatted else text
         spelt = words_of(text)
         logs_in = self.behind_a_text and NAMES_LOGIN.search(self.names) is not None
         if (NAMES_PASSWORD.search(self.names) or logs_in) and len(bare) >= SHORTEST_PASSWORD:
@@ -96,7 +96,7 @@ class Named:
             fits = not spaced or (len(bare) <= LONGEST_PASSWORD and ENDS_IN_PASSWORD.search(self.last) is not None)
             if fits and not label and not _PLACEHOLDER.fullmatch(bare):
                 return True
-        if NAMES_OWN_KEY.search(self.names) and _LETTERS.fullmatch(bare) and not NAMES_KEY.search(spelt):
+        if NAMES_OWN_KEY.search(self.names) and _LETTERS_ALONE.fullmatch(bare) and not NAMES_KEY.search(spelt):
             return True
         return NAMES_KEY.search(self.names) is not None and _KEY.fullmatch(bare) is not None
 

@@ -32,7 +32,7 @@ _OPENS, _CLOSES = ("(", "[", "{"), (")", "]", "}")
 def without_secrets(source: str) -> str:
     """Python's source with a mark for each secret in a literal or a comment; what is no Python is read as a text."""
     source = WHOLE_KEY.sub(MARK, source)
-    tokens, whole = _tokens(source)
+    tokens, whole = _source_tokens(source)
     pieces: list[str] = []
     past = 0
     names = _Names()
@@ -63,7 +63,7 @@ class _Token:
     """The place of its first character in the source."""
 
 
-def _tokens(source: str) -> tuple[list[_Token], bool]:
+def _source_tokens(source: str) -> tuple[list[_Token], bool]:
     """Those of a source, and whether they are all: what is no Python ends them."""
     begins = [0]
     # As the tokenizer's lines end: `splitlines` knows other ends.
