@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from promptopt.errors import ConfigError
-from promptopt.optimizers.rlprompt.method import RLPrompt, evenly
+from promptopt.optimizers.rlprompt.method import RLPrompt, _refuse, evenly
 from promptopt.optimizers.rlprompt.plan import RLPlan
 from promptopt.optimizers.rlprompt.settings import Exploring, Learning, Sizes
 from promptopt.types import Example, Room, UpperBounds
@@ -117,6 +117,13 @@ def test_off_the_policy_nothing_is_drawn_and_a_step_costs_nothing() -> None:
     assert (plan.step, plan.steps) == (0, 30)
     assert plan.describe().startswith("30 steps of given prompts of 3 tokens on 8 examples, and")
     assert method.upper_bounds(40).evaluations == 2 * 8 + (3 + 2 + 10 + 10) * 6
+
+
+@pytest.mark.parametrize(("train", "dev"), [([], [1]), ([1], []), ([], [])])
+def test_without_examples_of_either_split_nothing_is_begun(train: list[int], dev: list[int]) -> None:
+    run: Any = SimpleNamespace(train=train, dev=dev, evaluations_left=lambda: None)
+    with pytest.raises(ConfigError, match=rf"there are {len(train)} in train and {len(dev)} in dev"):
+        _refuse(run, RLPrompt().plan(inside()))
 
 
 def test_examples_are_of_each_label_in_turn() -> None:
