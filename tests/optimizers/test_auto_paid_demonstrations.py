@@ -88,8 +88,12 @@ def test_dev_and_test_are_priced_with_the_smallest_first_set(
 
 def test_a_prompt_that_is_too_dear_without_any_demonstration_shows_none() -> None:
     said = list[str]()
+
+    def crowded(prompt: Prompt) -> str:
+        return "too dear"
+
     run = SimpleNamespace(
-        crowded=lambda _: "too dear", warn=said.append, task=SimpleNamespace(shows_bare=True),
+        crowded=crowded, warn=said.append, task=SimpleNamespace(shows_bare=True),
         abilities=SimpleNamespace(program=None),
     )  # fmt: skip
     demos = [Example.of("yes", question=f"q{n}") for n in range(3)]

@@ -14,6 +14,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.optimizers.auto.plan import Generations, generations_plan
 from promptopt.optimizers.random_search import RandomSearch
 from promptopt.outcome.result import Result
+from promptopt.protocols import Optimizer
 from promptopt.run import Run
 from promptopt.run.budget import Allocation, Budget, Ledger, allocate
 from promptopt.run.events import Event, PhaseBegun, Warned
@@ -87,7 +88,7 @@ def test_a_few_cells_pay_for_more_of_the_test_than_the_guess_did_with_two_errors
     assert many.pairs(spent, START, OTHER, 5, 400) == 2_800 // (1.1 * 12 * 2)
 
 
-def searched(store: Path, optimizer: object, budget: Budget, said: list[str], *, thinks: int = 0) -> Result:
+def searched(store: Path, optimizer: Optimizer, budget: Budget, said: list[str], *, thinks: int = 0) -> Result:
     runs, shares = list[Run](), list[float]()
 
     def watch(event: Event) -> None:
