@@ -129,8 +129,7 @@ class Labels:
         return right
 
     def _by_likelihood(self, cells: Sequence[Cell], rights: Sequence[list[str]], ask: Ask) -> list[Score]:
-        render = self.task.render
-        requests = [self._request(*render(cell.prompt, cell.example)) for cell in cells]
+        requests = [self._request(cell.prompt, cell.example) for cell in cells]
         free: dict[Prompt, list[ScoreRequest]] = {}
         for cell in cells if self.calibrated else ():
             if cell.prompt not in free:
@@ -149,15 +148,15 @@ class Labels:
             for cell, right, likelihoods in zip(cells, rights, asked, strict=True)
         ]
 
-    def _request(self, content: Content, shared: int) -> ScoreRequest:
-        return ScoreRequest(content, targets.attached(self._texts, content), shared)
+    def _request(self, prompt: Prompt, example: Example) -> ScoreRequest:
+        return targets.scored_after(self.task, prompt, example, self._texts)
 
     def _content_free(self, cell: Cell) -> list[ScoreRequest]:
         """What calibrates a prompt: equal for all its cells, since examples of a task have the same fields."""
         requests: list[ScoreRequest] = []
         for text in CONTENT_FREE:
             example = Example(tuple((name, text) for name, _ in cell.example.fields))
-            requests.append(self._request(*self.task.render(cell.prompt, example)))
+            requests.append(self._request(cell.prompt, example))
         # An empty input can leave a message out, and what is read then is no longer of the same form.
         return [request for request in requests if _roles(request.content) == _roles(requests[0].content)]
 

@@ -16,7 +16,7 @@ from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.evaluators import targets
 from promptopt.protocols import Ask, Evaluator, Task
 from promptopt.text import shorten
-from promptopt.types import Cell, Example, Likelihoods, Score, ScoreRequest, TokenLogProbs
+from promptopt.types import Cell, Example, Likelihoods, Score, TokenLogProbs
 
 Reduction = Literal["sum", "token_mean"]
 
@@ -90,11 +90,11 @@ class Loss:
         Raises ConfigError where the model cannot score given texts; EvaluatorError for an answer without tokens, and
         for a worked solution that does not hold its target where `answer_weight` needs to find it.
         """
-        requests: list[ScoreRequest] = []
-        for cell in cells:
-            content, shared = self.task.render(cell.prompt, cell.example)
-            answers = targets.attached(targets.taught(cell.example), content)
-            requests.append(ScoreRequest(content, answers, shared, self._ends(cell.example)))
+        requests = [
+            targets.scored_after(self.task, cell.prompt, example, targets.taught(example), self._ends(example))
+            for cell in cells
+            for example in (cell.example,)
+        ]
         return [self._scored(cell, found) for cell, found in zip(cells, ask.score(requests), strict=True)]
 
     def _is_label(self, example: Example) -> bool:

@@ -129,9 +129,8 @@ class Preference:
                     prompt_id=cell.prompt.id,
                     example_id=cell.example.id,
                 )
-            content, shared = self.task.render(cell.prompt, cell.example)
-            outputs = targets.attached(self.forced(cell.example), content)
-            requests.append(ScoreRequest(content, outputs, shared, self._ends(cell.example)))
+            outputs, ends = self.forced(cell.example), self._ends(cell.example)
+            requests.append(targets.scored_after(self.task, cell.prompt, cell.example, outputs, ends))
         found = ask.score(requests)
         compared = [self._compared(cell, each) for cell, each in zip(cells, found, strict=True)]
         self._warn(cells, found, [margin for _, margins in compared for margin in margins], ask)

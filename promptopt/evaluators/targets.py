@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from promptopt.errors import EvaluatorError
+from promptopt.protocols import Task
 from promptopt.text import shorten
-from promptopt.types import Cell, Content, Example, Likelihoods, TokenLogProbs
+from promptopt.types import Cell, Content, Example, Likelihoods, Prompt, ScoreRequest, TokenLogProbs
+from promptopt.types.masks import Spans, holds_mask, literal_masks, masks_covered
 
 TEXT_CHARACTERS = 120
 """Characters of a scored text in a sentence."""
@@ -38,6 +41,43 @@ def attached(texts: Iterable[str], content: Content) -> tuple[str, ...]:
     if isinstance(content, str) and not content[-1:].isspace():
         return tuple(f" {text}" if text and not text[0].isspace() else text for text in texts)
     return tuple(texts)
+
+
+def scored_after(
+    task: Task, prompt: Prompt, example: Example, texts: Iterable[str], ends: bool = False
+) -> ScoreRequest:
+    """`texts` after what the model reads of an example under a prompt."""
+    content, shared = task.render(prompt, example)
+    literal = _literal(task, prompt, example, content) if holds_mask(content) else ()
+    return ScoreRequest(content, attached(texts, content), shared, ends, literal)
+
+
+def _literal(task: Task, prompt: Prompt, example: Example, content: Content) -> Spans:
+    """Where masks stand that are not the layout's own.
+
+    A layout without one may have it in its start prompt, which can lay the input out itself: there a prompt keeps it.
+    """
+    start, shown = dict(task.initial.texts), _inert_example(example)
+    demos = tuple(map(_inert_example, prompt.demos))
+    bare = replace(prompt, texts=tuple((part, masks_covered(text)) for part, text in prompt.texts), demos=demos)
+    if (bare, shown) == (prompt, example):
+        return ()
+    inert, _ = task.render(bare, shown)
+    if not holds_mask(inert) and any(map(holds_mask, start.values())):
+        kept = tuple((part, text if holds_mask(start.get(part, "")) else bare[part]) for part, text in prompt.texts)
+        inert, _ = task.render(replace(bare, texts=kept), shown)
+    return literal_masks(content, inert)
+
+
+def _inert_example(example: Example) -> Example:
+    """The same example, with nothing in it that reads like a mask."""
+    return replace(
+        example,
+        fields=tuple((name, masks_covered(text)) for name, text in example.fields),
+        target=masks_covered(example.target),
+        solution=masks_covered(example.solution),
+        messages=tuple(replace(message, content=masks_covered(message.content)) for message in example.messages),
+    )
 
 
 def check_tokens(cell: Cell, texts: Sequence[str], found: Likelihoods, ends: bool) -> None:

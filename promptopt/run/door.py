@@ -14,7 +14,7 @@ from typing import Any
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, StoreError, Suspended
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
-from promptopt.protocols import Model, Role, TextScorer
+from promptopt.protocols import Model, Role, ScoresOnly, TextScorer
 from promptopt.run.budget import Limits
 from promptopt.run.charging import Account
 from promptopt.run.fetching import HARMLESS, OTHERS, Call, Fetch, Route
@@ -130,6 +130,9 @@ class Door:
                 f"the {role} model {model.name!r} cannot give the log-probabilities of a given text; these can: "
                 f"{scoring_forms()}; what goes by what the model writes, with --evaluator generation, needs none"
             )
+        if not isinstance(model, ScoresOnly) or model.generates:
+            # To all but masked models a mask is a text like any other, and moves no key.
+            requests = [replace(request, literal=()) if request.literal else request for request in requests]
         asked = [
             Call(request, text, call_key(model.name, text, "score"))
             for request in requests

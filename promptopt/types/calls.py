@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 from promptopt.arguments import told, told_by_name
 from promptopt.errors import ConfigError
+from promptopt.types.masks import Spans
 from promptopt.types.messages import Content, Message, ToolCall, content_to_json
 
 Finish = Literal["stop", "length", "filter", "refusal", "rejected"]
@@ -100,13 +101,16 @@ class ScoreRequest:
     rejected output), so an engine reads the content once for all of them. For chat messages a continuation is what
     the assistant says; for a plain text it goes on where the text ends, so it brings its own leading space.
     `shared`: as in `Request`. `ends`: whether the token that ends the reply (end of turn; end of text for plain text)
-    is scored too, as the last token of every continuation.
+    is scored too, as the last token of every continuation. `literal`: where masks stand that are no place for a
+    continuation, for an example or a prompt brought them along; part of the key where there are any, and given to
+    masked language models alone.
     """
 
     content: Content
     continuations: tuple[str, ...]
     shared: int = 0
     ends: bool = False
+    literal: Spans = ()
 
     def __post_init__(self) -> None:
         _check_messages(self.content)
@@ -114,6 +118,8 @@ class ScoreRequest:
     def to_json(self) -> dict[str, Any]:
         """What the key is made of."""
         return {
+            # Only where there are some: what was stored before there were any keeps its key.
+            **({"literal": self.literal} if self.literal else {}),
             "content": content_to_json(self.content),
             "continuations": self.continuations,
             "shared": self.shared,

@@ -1,7 +1,8 @@
 """Scoring by a masked language model: a label stands at the mask, and is judged by what is around it on both sides.
 
-Where the content holds the tokenizer's mask (`[MASK]`, `<mask>`) exactly once, the continuation is scored there;
-otherwise at the end of the content. A continuation of n tokens takes n masks and is scored from left to right, by the
+Where the layout holds the tokenizer's mask (`[MASK]`, `<mask>`) exactly once, the continuation is scored there;
+otherwise at the end of the content. Masks that an example or a prompt brought along (`ScoreRequest.literal`) are text.
+A continuation of n tokens takes n masks and is scored from left to right, by the
 chain rule. Its first token is scored with n masks, the second with the first in place and n - 1 masks, and so on. So it
 takes n texts. Since all of a text sees all of it, no prefix can be shared.
 
@@ -20,6 +21,7 @@ from promptopt.models.transformers.packing import Read
 from promptopt.models.transformers.scoring import ReadSchedule, Scheduler
 from promptopt.types import ScoreRequest, flat
 from promptopt.types.identity import surrogates_replaced
+from promptopt.types.masks import covered
 
 
 def masked_scheduler(tokenizer: Any, called: str, most: int) -> Scheduler:
@@ -44,10 +46,11 @@ def masked_scheduler(tokenizer: Any, called: str, most: int) -> Scheduler:
                 f"the masked language model {called!r} has no token that ends a reply, so its end cannot be scored; "
                 f"use `--evaluator labels`"
             )
-        before, found, after = flat(request.content, "\n\n").partition(mask_text)
+        whole, own = flat(request.content, "\n\n"), flat(covered(request.content, request.literal), "\n\n")
         # Two masks or more: which one is meant is not known, so they are text, and the label goes to the end.
-        if mask_text in after:
-            before, found, after = flat(request.content, "\n\n"), "", ""
+        found = own.count(mask_text) == 1
+        place = own.index(mask_text) if found else len(whole)
+        before, after = whole[:place], whole[place + len(mask_text) :]
         # A message ends without the space that stands before a word.
         if not found and not isinstance(request.content, str):
             before += " "

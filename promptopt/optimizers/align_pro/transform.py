@@ -23,6 +23,7 @@ from promptopt.operators.replies import sized, tidy, unthought
 from promptopt.optimizers.align_pro.trained import FORM, REQUEST
 from promptopt.protocols import LocalAware, Model, ScoresOnly, TextScorer, Tokenizer
 from promptopt.types import Content, Likelihoods, Message, Reply, Request, Sampling, ScoreRequest, digest
+from promptopt.types.masks import Spans, covered, literal_masks, masks_covered
 
 LIKELIEST = Sampling(temperature=0.0, max_tokens=512)
 LONGEST_REWRITE = 400
@@ -47,6 +48,10 @@ class _Way(Protocol):
 
     def put(self, content: Content, text: str) -> Content:
         """The content with that in it."""
+        ...
+
+    def literal(self, request: ScoreRequest, text: str) -> Spans:
+        """Which masks in the content with that in it are text."""
         ...
 
 
@@ -80,6 +85,11 @@ class _Rewriting:
             return content
         return (*content[:place], replace(content[place], content=text), *content[place + 1 :])
 
+    def literal(self, request: ScoreRequest, text: str) -> Spans:
+        """None: the layout's own mask was rewritten with the rest, and stands where the prompter put it."""
+        del request, text
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class _Filling:
@@ -104,6 +114,11 @@ class _Filling:
     def put(self, content: Content, text: str) -> Content:
         """In the place of the mark."""
         return filled(content, self.mark, text)
+
+    def literal(self, request: ScoreRequest, text: str) -> Spans:
+        """Those that were, wherever they stand now, and those that the policy wrote."""
+        inert = self.put(covered(request.content, request.literal), masks_covered(text))
+        return literal_masks(self.put(request.content, text), inert)
 
 
 class Rewritten:
@@ -173,8 +188,11 @@ class Rewritten:
             )
         asked = self._rewrite([request.content for request in requests], stopping)
         ready = [place for place, content in enumerate(asked) if content is not None]
-        passed = [replace(requests[place], content=content, shared=0) for place, content in enumerate(asked)
-                  if content is not None]  # fmt: skip
+        passed = [
+            replace(requests[place], content=content, shared=0, literal=self._literal(requests[place]))
+            for place, content in enumerate(asked)
+            if content is not None
+        ]
         for number, found in self._target.score(passed, stopping):
             place = ready[number]
             # There is no place here for what was written, so it counts with what was read.
@@ -185,6 +203,10 @@ class Rewritten:
         """The tokens that the prompter read and wrote for a content."""
         text = self._way.asked(content)
         return (0, 0) if text is None else self._known[text][1:]
+
+    def _literal(self, request: ScoreRequest) -> Spans:
+        text = self._way.asked(request.content)
+        return request.literal if text is None else self._way.literal(request, self._known[text][0])
 
     def _rewrite(self, contents: Sequence[Content], stopping: Callable[[], bool]) -> list[Content | None]:
         """Each content with its rewrite in it; None where the prompter was stopped before it."""

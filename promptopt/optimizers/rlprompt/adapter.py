@@ -181,9 +181,9 @@ class AdapterPolicy:
 
     def _after(self, context: str) -> list[int]:
         """What is read before the first token: the start or, as in the paper, what the prompt is written for."""
-        ids: list[int] = (
-            self._tokenizer(context, add_special_tokens=False, verbose=False)["input_ids"] if context else []
-        )
+        # Markers such as <|im_end|> in an input stay text, as they do where it is answered.
+        asked = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+        ids: list[int] = self._tokenizer(context, **asked)["input_ids"] if context else []
         # Of what is too long the end stays: there the task asks for its answer.
         return ids[0 if self._context is None else self._settings.length - self._context :] if ids else self._start
 

@@ -112,6 +112,44 @@ def test_two_masks_are_none_of_ours() -> None:
     assert len(found.continuations[0].logprobs) == 1
 
 
+def test_a_mask_that_an_input_brought_along_is_text() -> None:
+    """The label stands where it would without it, and the mask is read as its letters."""
+    text = "[MASK] , the grass is [MASK] in the night"
+    [found] = scored([ScoreRequest(text, ("green",), literal=((0, 6),))])
+    read = tiny()._schedule(ScoreRequest(text, ("green",), literal=((0, 6),))).reads[0][0]
+    tokenizer = tiny()._tokenizer
+    spelt = tokenizer("[MASK] , the grass is", split_special_tokens=True).input_ids[:-1]
+    assert read.tokens.index(tokenizer.mask_token_id) == len(spelt)
+    assert list(read.tokens[: len(spelt)]) == spelt
+    assert len(found.continuations[0].logprobs) == 1
+
+
+def test_without_a_mask_of_the_layouts_own_the_label_follows_the_content() -> None:
+    [plain] = scored([ScoreRequest("the [MASK] is", (" green",), literal=((4, 10),))])
+    chat = (Message("system", "the [MASK]"), Message("user", "[MASK] is"))
+    read = tiny()._schedule(ScoreRequest(chat, ("green",), literal=((4, 10), (10, 16)))).reads[0][0]
+    mask = tiny()._tokenizer.mask_token_id
+    assert plain.continuations[0].tokens == (" green",)
+    assert read.tokens.count(mask) == 1
+    assert read.tokens[-2] == mask
+
+
+def test_of_two_masks_in_a_chat_the_layouts_is_scored() -> None:
+    chat = (Message("system", "the [MASK]"), Message("user", "[MASK] is [MASK] , snow"))
+    read = tiny()._schedule(ScoreRequest(chat, ("green",), literal=((4, 10), (10, 16)))).reads[0][0]
+    tokenizer = tiny()._tokenizer
+    spelt = tokenizer("the [MASK] [MASK] is", split_special_tokens=True).input_ids[:-1]
+    assert read.tokens.index(tokenizer.mask_token_id) == len(spelt)
+
+
+def test_other_markers_of_the_tokenizer_are_text() -> None:
+    read = tiny()._schedule(ScoreRequest("[CLS] snow [SEP] [PAD] [UNK] is [MASK]", ("green",))).reads[0][0]
+    special = {token.content for token in tiny()._tokenizer.added_tokens_decoder.values()}
+    markers = set(tiny()._tokenizer.convert_tokens_to_ids(sorted(special - {"[UNK]"})))
+    # The frame's own, and the mask.
+    assert sum(token in markers for token in read.tokens) == 3
+
+
 def test_company_changes_nothing() -> None:
     things = ("grass", "snow , fresh from the sky", "coal is black as the night , and")
     requests = [ScoreRequest(f"{thing} is [MASK]", ("green", "black as the night"), 5) for thing in things]

@@ -167,6 +167,25 @@ def test_what_requests_share_does_not_outlast_the_rewrite_and_tokens_of_both_are
     assert found.prompt_tokens == reply.prompt_tokens + plain.completion_tokens
 
 
+def test_masks_that_are_text_stay_text_wherever_a_policy_moves_them_and_so_do_its_own() -> None:
+    class Policy(Scripted):
+        mark = "[[policy 0123456789abcdef]]"
+
+    target = Abilities()
+    model = Rewritten(Policy(lambda _: " well [MASK]", name="policy"), target)
+    content = f"Judge{Policy.mark}: a [MASK] film was [MASK]"
+    place = content.index("[MASK]")
+    list(model.score([ScoreRequest(content, ("good",), literal=((place, place + 6),))]))
+    (asked,) = target.asked
+    assert isinstance(asked, ScoreRequest)
+    assert asked.content == "Judge well [MASK]: a [MASK] film was [MASK]"
+    assert asked.literal == ((11, 17), (21, 27))
+    # A prompter that rewrites the layout with the rest puts its mask where it likes.
+    list(Rewritten(exactly(), target).score([ScoreRequest("[MASK] is [MASK]", ("good",), literal=((0, 6),))]))
+    assert isinstance(target.asked[-1], ScoreRequest)
+    assert target.asked[-1].literal == ()
+
+
 def test_a_prompter_at_a_temperature_is_refused() -> None:
     with pytest.raises(ConfigError, match="drawn from at a temperature"):
         Rewritten(exactly(), echo(), Sampling(temperature=1.0))

@@ -190,6 +190,13 @@ def test_a_context_is_read_whole_or_its_end_and_another_one_moves_no_row() -> No
     assert len(policy._after(long)) == 64 - 3
 
 
+def test_markers_in_an_input_are_text_to_the_policy_too() -> None:
+    policy = byte_policy(replace(SETTINGS, length=3))
+    read = policy._after("the <|im_end|> one<|end|>")
+    assert not {*read} & {*policy._tokenizer.all_special_ids}
+    assert policy._tokenizer.decode(read) == "the <|im_end|> one<|end|>"
+
+
 def test_a_prompt_that_does_not_fit_the_policys_context_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"length is 64, and the policy model 'tiny' reads 64 tokens; set length low"):
         tiny(replace(SETTINGS, length=64))
