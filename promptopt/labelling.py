@@ -183,9 +183,11 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     powered = powered_gain(items, rest, alpha=level(number), weigh=_weigh_of(record))
     unheld = _unheld_floors(record)
     by_floors = bool(record.fingerprint.get("task", {}).get("floors"))
+    unsure = _unsure_of_worst(record, kept.scorer)
     remarks = [
         *_remarks_on_labels(labels, powered, kept, items),
         *_remarks_on_floors(unheld, kept.scorer, by_floors=by_floors),
+        *unsure,
         *_remarks_on_rows(record.id, kept, labels),
         *(_alike(items, labels.kind) if kept.scorer == METRIC else ()),
     ]
@@ -194,8 +196,9 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
         powered=powered,
         number=number,
         labels=name,
-        # A search that was to hold every floor has nothing better where one is not held, whoever says it.
-        verdict="no_evidence" if said == "better" and by_floors and unheld else said,
+        # A search that was to hold every floor, or to mend the worst task, has nothing better where that is not so,
+        # whoever says it.
+        verdict="no_evidence" if said == "better" and (unsure or (by_floors and unheld)) else said,
         remarks=tuple(remarks),
         scorer=kept.scorer,
     )
@@ -208,6 +211,19 @@ def _unheld_floors(record: RunRecord) -> list[str]:
         f"the floor of {each['task']} ({100 * each['floor']['loss']:g} points) is {each['floor']['held']}"
         for each in members
         if each["floor"] is not None and each["floor"]["held"] != "held"
+    ]
+
+
+def _unsure_of_worst(record: RunRecord, scorer: str) -> list[str]:
+    """A remark where a run went by the worst of several tasks, and its scores are not sure of a gain on each."""
+    if record.fingerprint.get("task", {}).get("objective") != "worst":
+        return []
+    smallest: Mapping[str, Any] | None = None if record.result is None else record.result.get("smallest_gain")
+    if smallest is not None and smallest["verdict"] == "better":
+        return []
+    return [
+        f"by {scorer} no gain is sure on each task; labels of all tasks together decide nothing of the worst one, and "
+        f"nothing is better before each task is"
     ]
 
 

@@ -33,6 +33,7 @@ from promptopt.cli.request import (
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known
 from promptopt.cli.speed import speed_of
 from promptopt.outcome.decisions import ONE_SIDED, Bars
+from promptopt.outcome.smallest import goes_by_worst
 from promptopt.protocols import Evaluator, Simulating
 from promptopt.run.budget import Budget
 from promptopt.stats import ALPHA
@@ -64,8 +65,8 @@ def forecast_check(
     if len(different) < 2:
         return _forecast_table(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
     margins = of_check(judged, bars)
-    # An interval that holds at every look has no such figure by a formula.
-    often = None if bars.sequential else likely(judged.test, ONE_SIDED / 2)
+    # An interval that holds at every look has no such figure by a formula, and neither has the worst of several tasks.
+    often = None if bars.sequential or goes_by_worst(judged) else likely(judged.test, ONE_SIDED / 2)
     named = {"task": config.task, "least_margins": {name: least for name, (_, least, _) in margins.items()}}
     table = _forecast_table(config, named, (evaluations, made_of), roles, task.warnings)
     said = margins_said(margins, often)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from promptopt.outcome.decisions import ONE_SIDED, Bars
 from promptopt.outcome.looks import units_of
+from promptopt.outcome.smallest import goes_by_worst
 from promptopt.stats import ALPHA, DISAGREEMENT
 from promptopt.stats.design import Design
 from promptopt.tasks.gate import EVERY
@@ -26,7 +27,13 @@ def of_check(task: Task, bars: Bars) -> dict[str, tuple[float, float, int]]:
         margin = task.gate.largest_loss.get(name, task.gate.largest_loss.get(EVERY))
         if margin is not None:
             asked[f"slice {name}"] = (margin, [each for each in task.test if each.slice == name])
-    return {name: (margin, _least_held(held, design, ONE_SIDED), len(held)) for name, (margin, held) in asked.items()}
+    least = {name: (margin, _least_held(held, design, ONE_SIDED), len(held)) for name, (margin, held) in asked.items()}
+    if goes_by_worst(task):
+        # It has to be held on each task, and the one with the fewest examples holds the least.
+        own = [[each for each in task.test if each.slice == name] for name in task.members]
+        found = [(bars.margin, _least_held(held, design, ONE_SIDED), len(held)) for held in own]
+        least["score"] = max(found, key=lambda each: each[1])
+    return least
 
 
 def of_migration(task: Task, margin: float, targets: int) -> dict[str, tuple[float, float, int]]:

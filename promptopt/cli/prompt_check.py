@@ -187,18 +187,32 @@ def _of_prompt(
 def _of_scores(
     task: Task, pairs: Sequence[ScoredPair], bars: Bars, *, judged: bool, unjudged: frozenset[str], same: bool
 ) -> list[Decision]:
-    from promptopt.outcome.decisions import Decision, decided, non_inferior, shown_better, slices_asked
+    from promptopt.outcome.decisions import Decision, decided, slices_asked
     from promptopt.stats.design import Design
 
     # A prompt is no worse than itself, however few examples there are.
     if same:
         return [Decision("score", "inconclusive" if bars.better else "passed", "both are the same prompt")]
     design = Design(task.weigh, bars.sequential)
-    score = non_inferior("score", pairs, bars.margin, judged=judged, design=design)
+    score = _of_all(task, pairs, bars, design, judged=judged, unjudged=unjudged)
     slices = slices_asked(pairs, task.gate.largest_loss, judged=judged, unjudged=unjudged, design=design)
     slices += _of_members_slices(task, pairs, design, judged=judged, unjudged=unjudged)
     # Together, as each of them may look worse by chance.
-    return [shown_better(score, pairs, design) if bars.better else score, *decided(slices)]
+    return [score, *decided(slices)]
+
+
+def _of_all(
+    task: Task, pairs: Sequence[ScoredPair], bars: Bars, design: Design, *, judged: bool, unjudged: frozenset[str]
+) -> Decision:
+    """The score: the mean over all pairs, or what the worst of several tasks has where a prompt is worth that."""
+    from promptopt.outcome.decisions import non_inferior, shown_better
+    from promptopt.outcome.smallest import by_member, goes_by_worst, worst_decision
+
+    if task.members and goes_by_worst(task):
+        own = by_member(task.members, pairs)
+        return worst_decision(own, bars, judged=frozenset(own) - unjudged if judged else (), design=design)
+    score = non_inferior("score", pairs, bars.margin, judged=judged, design=design)
+    return shown_better(score, pairs, design) if bars.better else score
 
 
 def _of_members_slices(

@@ -294,9 +294,9 @@ def _judged_pairs(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:
     return [pair for pair in pairs if pair.before.judged and pair.after.judged]
 
 
-def gain_of(pairs: Sequence[ScoredPair], design: Design = PLAIN) -> Gain:
-    """The gain over those pairs whose judge, where one was asked, could be read; its interval is the 95 % one."""
-    return _paired_gain(_judged_pairs(pairs), ALPHA, design)
+def gain_of(pairs: Sequence[ScoredPair], design: Design = PLAIN, alpha: float = ALPHA) -> Gain:
+    """The gain over those pairs whose judge, where one was asked, could be read, at the two-sided level `alpha`."""
+    return _paired_gain(_judged_pairs(pairs), alpha, design)
 
 
 def _paired_gain(pairs: Sequence[ScoredPair], alpha: float, design: Design) -> Gain:

@@ -17,6 +17,7 @@ from promptopt.outcome.length_matched import length_matched
 from promptopt.outcome.looks import Look
 from promptopt.outcome.members import MemberGain
 from promptopt.outcome.sentence import three_lines
+from promptopt.outcome.smallest import SmallestGain
 from promptopt.places import write_whole
 from promptopt.run import Candidate
 from promptopt.run.budget import Ledger
@@ -115,6 +116,8 @@ class Result:
     """What counts once in a mean score: each example, or each group of them."""
     members: tuple[MemberGain, ...] = ()
     """The gain on each of several tasks; empty for one task, and where the start won."""
+    smallest: SmallestGain | None = None
+    """What the verdict is by where the search went by the worst of several tasks; None elsewhere."""
     earlier: Bought | None = None
     """What earlier executions of this run took, beside `paid` and `wall_s` of this one; None where there was none."""
 
@@ -193,6 +196,7 @@ class Result:
             "items": [item.to_json() for item in self.items],
             "spent_by_role": {role: asdict(ledger) for role, ledger in self.by_role.items()},
             "members": [member.to_json() for member in self.members],
+            **({} if self.smallest is None else {"smallest_gain": self.smallest.to_json()}),
             "earlier": None if self.earlier is None else self.earlier.to_json(),
             **self._of_length(),
         }

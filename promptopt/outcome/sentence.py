@@ -53,6 +53,8 @@ def verdict_line(report: Report) -> str:
         return of_judge(report, interval_of(report))
     if report["verdict"] == "undecided":
         return of_left_out(report)
+    if report.get("smallest_gain") is not None:
+        return f"{_of_worst(report, report['smallest_gain'])} {_look_sentence(report)}".rstrip()
     on = f"on {_items_words(report)}"
     before, after = words.score(start["test"]["score"]), words.score(best["test"]["score"])
     level, (low, high) = interval_of(report)
@@ -67,6 +69,20 @@ def verdict_line(report: Report) -> str:
     unheld = _unheld_floors(report)
     said = "the best one found is better in the mean" if unheld else _NOT_BETTER[report["verdict"]]
     return f"Keep your prompt: {said} ({before} -> {after} {on}; {numbers}){unheld}. {_look_sentence(report)}".rstrip()
+
+
+def _of_worst(report: Report, smallest: Mapping[str, Any]) -> str:
+    """The verdict where the search went by the worst of several tasks: on all of them, and the mean beside it."""
+    before, after = (words.score(report[side]["test"]["score"]) for side in ("start", "best"))
+    mean = f"in the mean {before} -> {after} on {_items_words(report)} ({words.difference(report['gain']['mean'])})"
+    said = {
+        "better": f"Better on each of {smallest['tasks']} tasks",
+        "worse": f"Keep your prompt: the best one found is worse on at least one of {smallest['tasks']} tasks",
+        "no_evidence": f"Keep your prompt: no evidence that the best one found is better on each of "
+        f"{smallest['tasks']} tasks",
+    }[report["verdict"]]
+    floors = _broken_floors(report) if report["verdict"] == "better" else ""
+    return f"{said}: {words.smallest(smallest)}; {mean}. {floors}".rstrip()
 
 
 def _unheld_floors(report: Report) -> str:

@@ -16,6 +16,7 @@ from promptopt.outcome.items import items_from
 from promptopt.outcome.looks import Look
 from promptopt.outcome.members import MemberGain
 from promptopt.outcome.result import Bought, Guide, Result
+from promptopt.outcome.smallest import SmallestGain
 from promptopt.run import Candidate
 from promptopt.run.budget import Ledger
 from promptopt.run.events import StepDone
@@ -84,6 +85,7 @@ def _result_of(data: Table) -> Result:
         items=items_from(data.get("items", ())),
         by_role={role: Ledger(**each) for role, each in data.get("spent_by_role", {}).items()},
         members=tuple(map(MemberGain.from_json, data.get("members", ()))),
+        smallest=SmallestGain.from_json(data["smallest_gain"]) if "smallest_gain" in data else None,
         earlier=None if data.get("earlier") is None else Bought.from_json(data["earlier"]),
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ from promptopt.outcome.own_probes import OwnProbe, Replied, probe_own, with_own
 from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
+from promptopt.outcome.smallest import SmallestGain, smallest_of
 from promptopt.protocols import CallsVary, Model, Optimizer, Role, Surrogate, Task
 from promptopt.run import Run
 from promptopt.run.budget import Allocation, Ledger
@@ -225,6 +226,7 @@ def _result_of_trial(
     # A judge that leans calls the new prompt better in 998 of 1,000 simulated runs (benchmarks/results/judges.md).
     undecided = winner != run.initial and (by_judge(criterion.evaluator) or too_few_judged(*scores))
     members = () if winner == run.initial else _member_gains(trial, scores)
+    smallest = None if winner == run.initial or undecided else _smallest(trial, opened)
     return Result(
         run_id=trial.id,
         task=run.task.name,
@@ -243,7 +245,8 @@ def _result_of_trial(
         basis="judge" if by_judge(criterion.evaluator) else "metric",
         trust=with_own(trust_in(criterion.evaluator, _asked_by(criterion, trial.door.models)), opened.probes),
         pairs=opened.pairs,
-        verdict=None if gain is None else "undecided" if undecided else within_floors(verdict(gain), members, run.task),
+        verdict=None if gain is None else "undecided" if undecided else smallest.verdict if smallest
+        else within_floors(verdict(gain), members, run.task),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
         spent=trial.door.account.spent, paid=trial.door.account.paid, wall_s=seconds,
         lineage=candidates,
@@ -254,7 +257,15 @@ def _result_of_trial(
         by_role={str(role): ledger for role, ledger in trial.door.account.by_role.items()},
         weigh=run.weigh,
         members=members,
+        smallest=smallest,
     )  # fmt: skip
+
+
+def _smallest(trial: Trial, opened: _Opened) -> SmallestGain | None:
+    """What the verdict goes by where the search went by the worst of several tasks."""
+    if opened.look is None:
+        return None
+    return smallest_of(trial.run.task, trial.test, opened.before, opened.after, opened.look.alpha)
 
 
 def _member_gains(trial: Trial, scores: tuple[Sequence[Score], Sequence[Score]]) -> tuple[MemberGain, ...]:

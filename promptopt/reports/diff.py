@@ -117,7 +117,9 @@ def _gain_words(report: Report) -> str:
         return "none, the start stays"
     level, bounds = interval_of(report)
     ends = " to ".join("unknown" if end is None else words.difference(end) for end in bounds)
-    return f"{words.difference(gain['mean'])} ({level}: {ends})"
+    smallest = report.get("smallest_gain")
+    least = "" if smallest is None else f"; smallest {words.difference(smallest['mean'])} on {smallest['task']}"
+    return f"{words.difference(gain['mean'])} ({level}: {ends}){least}"
 
 
 def _prompts(first: Report, second: Report) -> str:

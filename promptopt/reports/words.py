@@ -108,6 +108,16 @@ def members(gains: Iterable[Mapping[str, Any]]) -> list[list[str]]:
     return [["task", "points", "95 % interval", "examples", ""], *rows] if rows else []
 
 
+def smallest(found: Mapping[str, Any]) -> str:
+    """The smallest gain over several tasks, of the JSON of a `SmallestGain`: with its task, interval and chance."""
+    low, high = ("unknown" if end is None else difference(end) for end in found["interval"])
+    level = f"{100 * (1 - found['alpha']):.4g} %"
+    return (
+        f"the smallest gain is {difference(found['mean'])}, on {found['task']} ({level} interval {low} to {high}, "
+        f"{p_value(found['p_value'])} by Holm's correction)"
+    )
+
+
 def _remarks(member: Mapping[str, Any]) -> str:
     before, after = member.get("unreadable", (0, 0))
     unread = f"unreadable: {before} of the start's replies, {after} of the winner's" if before or after else ""

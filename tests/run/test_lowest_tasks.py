@@ -12,6 +12,7 @@ from promptopt.api import optimize
 from promptopt.binding.suite import several_tasks
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
+from promptopt.outcome.sentence import verdict_line
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.lowest import lowest_tasks_of
@@ -107,3 +108,55 @@ def test_other_objectives_are_left_as_they_are() -> None:
     whole = suite("mean")
     assert lowest_tasks_of(whole, whole.train) is None
     assert lowest_tasks_of(task("a"), task("a").train) is None
+
+
+def test_the_verdict_is_on_the_smallest_gain_and_every_report_says_so(tmp_path: Path) -> None:
+    # The winner gains one example in ten on a, and two on b.
+    found = searched(Tries(), suite(), tmp_path)
+    told = found.to_json()
+    smallest = told["smallest_gain"]
+
+    assert found.verdict == "better"
+    assert (smallest["task"], smallest["tasks"], smallest["n"]) == ("a", 2, 160)
+    assert smallest["mean"] == min(each.mean for each in found.members) < found.gain.mean  # type: ignore[union-attr]
+    said = f"Better on each of 2 tasks: the smallest gain is {smallest['mean']:+.3f}, on a ("
+    assert verdict_line(told).startswith(said)
+    assert said in found.report().replace("\n", " ")
+    assert found.look is not None
+    assert smallest["alpha"] == found.look.alpha
+    loaded = Result.load(found.save(tmp_path / "result.json"))
+    assert loaded.smallest == found.smallest
+    assert verdict_line(loaded.to_json()) == verdict_line(told)
+
+
+class TriesUneven(Tries):
+    """Scores one candidate, which gains on a alone."""
+
+    def optimize(self, run: Run) -> None:
+        prompts = run.admit([Proposal(run.initial.replace("instruction", UNEVEN))])
+        run.evaluate([run.initial, *prompts], run.train)
+
+
+NOT_SURE = "Keep your prompt: no evidence that the best one found is better on each of 2 tasks: "
+
+
+@pytest.mark.parametrize(
+    ("start", "verdict", "said"),
+    [({"a": 6, "b": 4}, "better", "Better on each of 2 tasks: "), ({"a": 6, "b": 5}, "no_evidence", NOT_SURE)],
+)
+def test_a_gain_in_the_mean_is_none_where_a_task_has_none(
+    tmp_path: Path, start: dict[str, int], verdict: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHARES, "You are a helpful assistant.", start)
+    found = searched(TriesUneven(), suite(), tmp_path)
+    assert found.verdict == verdict
+    assert verdict_line(found.to_json()).startswith(said)
+    # In the mean it gains for sure either way.
+    assert found.gain is not None
+    assert found.gain.interval[0] > 0.1
+
+
+def test_other_objectives_have_no_such_gain(tmp_path: Path) -> None:
+    found = searched(Tries(), suite("mean"), tmp_path)
+    assert "smallest_gain" not in found.to_json()
+    assert verdict_line(found.to_json()).startswith("Better: ")

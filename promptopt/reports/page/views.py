@@ -221,6 +221,8 @@ def _gain_words(report: Report) -> str:
         return "-"
     low, high = ("unknown" if end is None else words.difference(end) for end in gain["ci95"])
     said = f"{words.difference(gain['mean'])} (95 % interval {low} to {high}; {words.p_value(gain['p_value'])})"
+    if report.get("smallest_gain") is not None:
+        said += f"; of several tasks {words.smallest(report['smallest_gain'])}"
     matched = from_report(report)
     return said if matched is None else f"{said}. {matched.sentence().rstrip('.')}"
 
