@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from promptopt.arguments import takes
 from promptopt.digits import MILLION, decimal_comma, largest
@@ -125,6 +125,24 @@ def is_builtin(metric: Metric) -> bool:
     """Whether this is one of the functions above, which look at nothing but the answer and the right answers."""
     # By identity: a user's function that is equal by chance may look at more.
     return any(metric is known for known in (*_METRICS.values(), _comma_number))
+
+
+@runtime_checkable
+class MetricsByTask(Protocol):
+    """A metric that is another one for each of several tasks (`binding/suite.py`, whose source is in stored keys)."""
+
+    @property
+    def scoring(self) -> Mapping[str, tuple[Callable[..., Any], Metric]]:
+        """The reader and the metric of each, by its name."""
+        ...
+
+
+def called(metric: str | Metric, task: str = "") -> str:
+    """What a person calls a metric: by its name, or that of its function. `task`: where each has its own."""
+    if isinstance(metric, MetricsByTask):
+        metric = metric.scoring[task][1]
+    names = {id(known): name for name, known in (*_METRICS.items(), ("number", _comma_number))}
+    return metric if isinstance(metric, str) else names.get(id(metric)) or callable_name(metric)
 
 
 def function_identity(function: str | Callable[..., Any]) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from promptopt.evaluators.generation import Generation
+from promptopt.evaluators.metrics import called
 from promptopt.evaluators.own_judges import OWN_JUDGES, OwnJudges
 from promptopt.models.prices import Price
 from promptopt.protocols import Evaluator, Judging, Model
@@ -40,7 +42,13 @@ def by_judge(evaluator: Evaluator) -> bool:
 
 def by_task(evaluator: Evaluator) -> Mapping[str, str]:
     """What scores the examples of each of several tasks, by the tasks' names; empty where one evaluator scores all."""
-    return {name: name_of(each) for name, each in evaluator.of.items()} if isinstance(evaluator, OwnJudges) else {}
+    if not isinstance(evaluator, OwnJudges):
+        return {}
+    return {
+        # Of what reads an answer and measures it, the metric is what a person chose and looks for.
+        name: called(each.metric, name) if isinstance(each, Generation) else name_of(each)
+        for name, each in evaluator.of.items()
+    }
 
 
 def unjudged_tasks(evaluator: Evaluator) -> frozenset[str]:

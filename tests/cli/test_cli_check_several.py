@@ -82,13 +82,14 @@ def test_a_task_that_goes_by_its_metric_is_decided_though_others_are_judged(
     assert done.exit_code == 4
     assert found["slice depot"] == "regression"
     assert [found[name] for name in ("score", "slice inn", "slice ferry")] == ["inconclusive"] * 3
-    by = {"inn": "rubric", "ferry": "checklist", "depot": "generation"}
+    # A task that no judge scores goes by its metric, which is what a reader looks for.
+    by = {"inn": "rubric", "ferry": "checklist", "depot": "exact"}
     assert json.loads(done.stdout)["by_task"] == by
 
     shown = check(invoke, tasks, "--prompt", NEW, "--floor", "0.1", "--junit", "j.xml", "--summary", "s.md")
-    assert "inn by rubric, ferry by checklist, depot by generation on scripted/task" in shown.stdout
+    assert "inn by rubric, ferry by checklist, depot by exact on scripted/task" in shown.stdout
     summary = Path("s.md").read_text(encoding="utf-8")
-    assert "Scored: `inn` by `rubric`, `ferry` by `checklist`, `depot` by `generation` on `scripted/task`." in summary
+    assert "Scored: `inn` by `rubric`, `ferry` by `checklist`, `depot` by `exact` on `scripted/task`." in summary
     told = ElementTree.fromstring(Path("j.xml").read_text(encoding="utf-8")).iter("property")
     assert {each.get("name"): each.get("value") for each in told} == {f"evaluator of {name}": by[name] for name in by}
     assert "own_judges" not in shown.stdout + summary
@@ -137,3 +138,37 @@ def test_one_prompt_is_held_to_the_contract_of_every_task(invoke: Invoke, models
     worse = outcomes(check(invoke, "inn.toml,depot.toml", "--prompt", NEW, "--json"))
     assert worse["contract"] == "passed"
     assert {said for name, said in worse.items() if name.startswith(("inn: slice", "must pass"))} == {"regression"}
+
+
+@pytest.mark.slow
+def test_the_score_goes_by_the_worst_task_where_that_is_the_objective(
+    invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    def answer(request: Request) -> str:
+        text = text_of(request)
+        right = ("inn" in text) == ("Never promise a refund." in text) or "Thank people" in text
+        return f"Thanks, {text.rpartition('number ')[2].split(' ')[0]}" if right else "No."
+
+    models["task"] = Scripted(answer, name="scripted/other")
+    for name in ("inn", "depot"):
+        task_file(name)
+    # The old prompt is right on inn alone; the new one on depot alone.
+    caps = ("--model", "scripted/task", "--baseline", NEW, "--prompt", "You are the desk of Nordsee.", *CAPS)
+    told = {
+        objective: invoke("check", "--task", "inn.toml,depot.toml", *caps, "--objective", objective, "--json")
+        for objective in ("mean", "worst")
+    }
+    score = {name: json.loads(done.stdout)["decisions"][2] for name, done in told.items()}
+    assert [score["mean"]["outcome"], score["worst"]["outcome"]] == ["inconclusive", "regression"]
+    assert score["worst"]["name"] == "score"
+    assert score["worst"]["message"].startswith("inn, the worst of 2 tasks: -100.0 points")
+    least = {
+        objective: json.loads(
+            invoke(
+                "check", "--task", "inn.toml,depot.toml", *caps, "--objective", objective, "--json", "--dry-run"
+            ).stdout
+        )["least_margins"]["score"]
+        for objective in ("mean", "worst")
+    }
+    # It has to be held on each task, which has half of the examples.
+    assert least["worst"] > 1.5 * least["mean"]

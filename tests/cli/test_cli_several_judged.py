@@ -107,14 +107,32 @@ def test_labels_of_all_tasks_together_decide_no_floor(objective: str, verdict: s
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("names", "verdict"), [("inn,ferry", "no_evidence"), ("depot,quay", "better")])
+def test_labels_of_all_tasks_together_say_nothing_of_the_worst_one(names: str, verdict: str, invoke: Invoke) -> None:
+    caps = ("--method", "climb", "--objective", "worst", "--max-evaluations", "300")
+    found = json.loads(run(invoke, "optimize", names, *caps, "--json").stdout)
+    assert found["verdict"] == ("better" if verdict == "better" else "undecided")
+    # By a judge alone nothing is decided, of the worst task neither.
+    assert ("smallest_gain" in found) == (verdict == "better")
+    assert invoke("label", found["run_id"], "--out", "sheet.jsonl").exit_code == 0
+    rows = [json.loads(line) for line in Path("sheet.jsonl").read_text(encoding="utf-8").splitlines()]
+    said = [{**row, "better": "A" if "Thanks" in row["reply_a"] else "B"} for row in rows]
+    Path("done.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said), encoding="utf-8")
+    done = json.loads(invoke("verdict", found["run_id"], "--labels", "done.jsonl", "--json").stdout)
+
+    assert done["verdict"] == verdict
+    assert any("decide nothing of the worst one" in each for each in done["remarks"]) == (verdict != "better")
+
+
+@pytest.mark.slow
 def test_what_scores_each_task_is_said_by_its_name(invoke: Invoke) -> None:
     alone = run(invoke, "evaluate", "inn,depot")
     beside = run(invoke, "evaluate", "inn,depot", "--prompt", START, "--prompt", FOUND)
     told = json.loads(run(invoke, "evaluate", "inn,depot", "--prompt", START, "--prompt", FOUND, "--json").stdout)
     for shown in (alone, beside):
-        assert "inn by rubric, depot by generation" in shown.stdout
+        assert "inn by rubric, depot by exact" in shown.stdout
         assert "own_judges" not in shown.stdout
-    assert told["by_task"] == {"inn": "rubric", "depot": "generation"}
+    assert told["by_task"] == {"inn": "rubric", "depot": "exact"}
 
 
 @pytest.mark.slow

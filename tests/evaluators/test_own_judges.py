@@ -68,7 +68,7 @@ def test_each_task_is_scored_by_its_own_judge_or_its_metric() -> None:
     assert means == {"kind": {0.8}, "short": {0.5}, "listed": {0.5}, "metric": {1.0}}
     assert judge.calls == 60
     assert found.evaluator == "own_judges"
-    assert "kind by rubric, short by rubric, listed by checklist, metric by generation on scripted" in str(found)
+    assert "kind by rubric, short by rubric, listed by checklist, metric by exact on scripted" in str(found)
     assert not any("[judge]" in said for said in several.warnings)
 
 
