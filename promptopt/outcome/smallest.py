@@ -51,7 +51,8 @@ class SmallestGain:
         """The inverse of `to_json`. Raises KeyError and TypeError for anything else."""
         low, high = data["interval"]
         ends = (-math.inf if low is None else low, math.inf if high is None else high)
-        return cls(**{**data, "interval": ends})
+        whole: dict[str, Any] = {**data, "interval": ends}
+        return cls(**whole)
 
 
 def goes_by_worst(task: Task) -> bool:

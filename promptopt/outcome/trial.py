@@ -27,7 +27,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Allocation, Ledger
 from promptopt.run.door import Door
 from promptopt.run.reserve import Reserve
-from promptopt.stats import Gain, verdict
+from promptopt.stats import Gain, Verdict, verdict
 from promptopt.store.looks import Looks
 from promptopt.tasks.consistency import beside_missing_targets
 from promptopt.tasks.splits import beside_test_size
@@ -245,8 +245,7 @@ def _result_of_trial(
         basis="judge" if by_judge(criterion.evaluator) else "metric",
         trust=with_own(trust_in(criterion.evaluator, _asked_by(criterion, trial.door.models)), opened.probes),
         pairs=opened.pairs,
-        verdict=None if gain is None else "undecided" if undecided else smallest.verdict if smallest
-        else within_floors(verdict(gain), members, run.task),
+        verdict=None if gain is None else "undecided" if undecided else _verdict(gain, smallest, members, run.task),
         optimism=None if best.dev is None or best.test is None else best.dev.score - best.test.score,
         spent=trial.door.account.spent, paid=trial.door.account.paid, wall_s=seconds,
         lineage=candidates,
@@ -259,6 +258,11 @@ def _result_of_trial(
         members=members,
         smallest=smallest,
     )  # fmt: skip
+
+
+def _verdict(gain: Gain, smallest: SmallestGain | None, members: Sequence[MemberGain], task: Task) -> Verdict:
+    """By what the search went by: the worst of several tasks, or the mean, and floors where there are any."""
+    return within_floors(verdict(gain), members, task) if smallest is None else smallest.verdict
 
 
 def _smallest(trial: Trial, opened: _Opened) -> SmallestGain | None:
