@@ -162,7 +162,7 @@ def _ask_once(
             run.reject(f"{who}: {_shortfall(reply, spans)}")
         # The same cap would cut the next thought, or ramble, too.
         untold = reply.finish == "length" and not tag_pattern((tag,)).search(reply.text)
-        found.append(None if untold or reply.finish == "rejected" else spans)
+        found.append(None if untold or reply.finish in ("rejected", "unasked") else spans)
     return found
 
 

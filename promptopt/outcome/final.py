@@ -18,7 +18,7 @@ CANDIDATES_LOOKED_AT = 8
 """Candidates beside the start that the final choice begins with, where their looks are few. Ours."""
 
 
-def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
+def choose(run: Run, allocation: Allocation, *, by_search: bool, cut: bool = False) -> Prompt:
     """Re-score the finalists and the start on dev examples and return the best by all that is known of them.
 
     `by_search`: whether what the search measured is what the verdict is by. If not, dev alone counts. If so, right and
@@ -26,10 +26,11 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool) -> Prompt:
     `_narrowed`. Four things rule that out: graded scores, conversations that count once each, a finalist with more
     than MOST_SEEN looks, and a loss that stands in. Then all are scored on the same dev examples, and what the search
     knows counts beside dev (`worth.pooled`). Ties go to the shorter prompt, then to the earlier. Where the budget does
-    not even score the start, the start is kept.
+    not even score the start, the start is kept. `cut`: a cap ended the search, and what was written by then and never
+    scored fills the places of finalists that are free.
     """
     run.begin_phase("dev")
-    ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
+    ranked = [estimate.prompt for estimate in run.ranked(unseen=cut) if estimate.prompt != run.initial]
     finalists, evidence = ranked[: allocation.finalists], run.evidence()
     seen = [[score.value for _, score in run.seen(prompt, evidence)] for prompt in finalists]
     # The posterior's noise is that of right and wrong: of graded scores it would believe too little.

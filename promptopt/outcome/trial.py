@@ -102,8 +102,8 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
             door.exchange_judge()
         enlarged = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
         reserve, spent = run.end_reserve(), door.account.spent
-        allocation = enlarged if reserve is None else _fitted(trial, enlarged, reserve)
-        winner = choose(run, allocation, by_search=by_search)
+        allocation = enlarged if reserve is None else _fitted(trial, enlarged, reserve, cut=status == "budget")
+        winner = choose(run, allocation, by_search=by_search, cut=status == "budget")
         if reserve is not None:
             allocation = _grown_test(trial, allocation, reserve, winner, spent)
         opened = _open_test(trial, allocation, winner)
@@ -170,13 +170,13 @@ def _test_gain(trial: Trial, opened: _Opened) -> Gain | None:
     return compared(trial.run, trial.test, scores, alpha=opened.look.alpha, bounded=False if nats else None)
 
 
-def _fitted(trial: Trial, enlarged: Allocation, reserve: Reserve) -> Allocation:
+def _fitted(trial: Trial, enlarged: Allocation, reserve: Reserve, *, cut: bool) -> Allocation:
     """The allocation that what is left pays for, and a sentence at once where it is less than was promised.
 
-    `enlarged`: what the caps on evaluations and calls leave, where there are such.
+    `enlarged`: what the caps on evaluations and calls leave, where there are such. `cut`: as in `choose`.
     """
     run, allocation = trial.run, trial.allocation
-    ranked = [estimate.prompt for estimate in run.ranked() if estimate.prompt != run.initial]
+    ranked = [estimate.prompt for estimate in run.ranked(unseen=cut) if estimate.prompt != run.initial]
     # Tokens and dollars alone set no number of examples: as many then as there are.
     counted_down = run.evaluations_left() is not None
     most = (enlarged.dev, enlarged.test) if counted_down else (len(run.dev), len(trial.test))

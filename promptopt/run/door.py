@@ -108,8 +108,8 @@ class Door:
             for message in unsaid:
                 self._warn(message)
 
-    def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
-        """Replies in the order asked; the k-th equal request of this run is draw k of its seed."""
+    def generate(self, requests: Sequence[Request], role: Role) -> Iterator[Reply]:
+        """Replies in order, up to where a limit cuts; the k-th equal request of this run is draw k of its seed."""
         # A text of the method's own, before any example was asked for, has none beside it.
         if self.beside is None:
             self.beside = _harmless
@@ -120,7 +120,7 @@ class Door:
             # Counted for each role: what the judge asked before the proposer must not move the proposer's draws.
             self._draws[role, text] += 1
             asked.append(self._asked(request, role, f"generate {self._seed} {count}", text))
-        return [Reply.from_json(reply) for reply in self._settle(asked, role)]
+        return (Reply.from_json(reply) for reply in self._settle(asked, role))
 
     def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
         """Log-likelihoods of given texts. Raises ConfigError when the model of that role cannot give them."""

@@ -15,6 +15,9 @@ TOLD = 3
 """Refusals in a row from which on the user is told. Ours."""
 MOST_REFUSALS = 10
 """Refusals in a row after which the model is asked no more: methods draw again what came to nothing. Ours."""
+MOST_CUT = 3
+"""Asks in a row that a cap may cut without an evaluation between: a step may have a text written, remind of its form,
+and have it revised. Ours."""
 LEFT_UNASKED = 200
 """Requests that are then left unasked without an evaluation between them, before the search ends. Ours."""
 
@@ -22,21 +25,26 @@ LEFT_UNASKED = 200
 class ProposerCalls:
     """Asks through the door, and counts for each role the refusals in a row: filtered, declined, or not taken."""
 
-    __slots__ = ("_answered", "_door", "_idle", "_refused", "_warn")
+    __slots__ = ("_answered", "_door", "_follow_budget", "_idle", "_refused", "_step", "_warn")
 
-    def __init__(self, door: Door, warn: Callable[[str], None]) -> None:
-        """`warn` takes a sentence, once."""
-        self._door, self._warn = door, warn
+    def __init__(self, door: Door, warn: Callable[[str], None], follow_budget: Callable[[], None]) -> None:
+        """`warn` takes a sentence, once; `follow_budget` is called before what a larger cap would let go otherwise."""
+        self._door, self._warn, self._follow_budget = door, warn, follow_budget
         self._refused: Counter[Role] = Counter()
         self._answered: set[Role] = set()
         # The evaluations that were spent when it was last left unasked, and the requests left unasked since.
         self._idle = (0, 0)
+        # The evaluations that were spent when it was last asked, the answers since, and the asks that a cap cut.
+        self._step = (0, 0, 0)
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """As `Door.generate`. After `MOST_REFUSALS` refusals in a row all that follow are refused, and nobody is asked.
 
         It follows from the replies alone, so a replay goes the same way. Raises BudgetSpent where the search then asks
         on and on, and scores nothing.
+
+        What was written and not scored yet is not lost to a cap on tokens, dollars or calls: where it cuts, the rest is
+        given back unasked. Raises BudgetSpent where there is no such answer.
         """
         found: list[Reply] = []
         while len(found) < len(requests):
@@ -47,15 +55,34 @@ class ProposerCalls:
             # As few at a time as may all be refused, until it is known that they are not.
             known = role in self._answered and not self._refused[role]
             batch = requests[len(found) :] if known else requests[len(found) : len(found) + left]
-            for reply in (replies := self._door.generate(batch, role)):
-                self._count(reply, role)
-            found += replies
+            try:
+                for reply in self._door.generate(batch, role):
+                    found.append(reply)
+                    self._count(reply, role)
+            except BudgetSpent as cut:
+                self._note_cut(cut)
+                found += [Reply("", "unasked")] * (len(requests) - len(found))
         return found
+
+    def _note_cut(self, cut: BudgetSpent) -> None:
+        """Raise it where nothing was answered since the last evaluation, or a step asks on and on."""
+        evaluations, answers, cuts = self._of_step()
+        if not answers or cuts == MOST_CUT:
+            raise cut
+        self._step = (evaluations, answers, cuts + 1)
+        # With a larger cap the rest would have been asked for.
+        self._follow_budget()
+
+    def _of_step(self) -> tuple[int, int, int]:
+        now = self._door.account.spent.evaluations
+        return self._step if self._step[0] == now else (now, 0, 0)
 
     def _count(self, reply: Reply, role: Role) -> None:
         if reply.finish in ANSWERED:
             self._answered.add(role)
             self._refused[role] = 0
+            evaluations, answers, cuts = self._of_step()
+            self._step = (evaluations, answers + 1, cuts)
             return
         self._refused[role] += 1
         if self._refused[role] == TOLD:

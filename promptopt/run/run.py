@@ -75,7 +75,7 @@ class Run:
         self.artifacts = Artifacts(door.blobs, "" if door.journal is None else door.journal.run_id)
         self._door, self._observers, self._final_journal = door, tuple(observers), final_journal
         self._turns, self._streams = PartTurns(task), RandomStreams(seed)
-        self._proposing = ProposerCalls(door, self.warn)
+        self._proposing = ProposerCalls(door, self.warn, self.follow_budget)
         self._board = Scoreboard(task.initial, task.train, task.dev, self.weigh)
         self._scoring = CellScorer(
             task, evaluator, door, self._board, reserve=reserve, warn=self.warn, follow_budget=self.follow_budget
@@ -251,9 +251,9 @@ class Run:
         """Those of `examples` (None: train) that `prompt` was scored on, in order, and its scores; asks nothing."""
         return self._board.seen(prompt, examples, repetition=repetition)
 
-    def ranked(self) -> list[Estimate]:
-        """Every candidate that was scored at all, best first (`Scoreboard.ranked`)."""
-        return self._board.ranked()
+    def ranked(self, *, unseen: bool = False) -> list[Estimate]:
+        """Every candidate that was scored at all, best first; then the `unseen` (`Scoreboard.ranked`)."""
+        return self._board.ranked(unseen=unseen)
 
     def worths(self, examples: Sequence[Example], prior: float = 0.0) -> dict[Prompt, float]:
         """What every candidate is worth by its scores on `examples` and its lineage (`Scoreboard.worths`)."""

@@ -183,12 +183,12 @@ class Scoreboard:
         # A minibatch beside the ranking set would move the mean of those alone that were shown it.
         return self.measured(prompt, self._ranking if self._ranking else self.train)
 
-    def ranked(self) -> list[Estimate]:
+    def ranked(self, *, unseen: bool = False) -> list[Estimate]:
         """Every candidate that was scored at all, best first: the method's own order, then any others.
 
         By what they are believed to be worth (`posterior`); where the method ranks by a set of examples, by their worth
         on it, and where conversations count once by their worth on all. Ties to the earlier. A cap that cuts the search
-        therefore loses none of them.
+        therefore loses none of them. `unseen`: after these, the latest first, those that a cap left without any score.
         """
         examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
         worth = self.worths(examples)
@@ -209,7 +209,10 @@ class Scoreboard:
             # Beliefs and worths are on scales of their own, so no number of one kind is held against one of the other.
             return own, estimate.count == 0, prompt not in first, -believed
 
-        return sorted(scored, key=place)
+        known = sorted(scored, key=place)
+        if unseen and self._others:
+            known += [self.estimate(each, examples) for each in reversed(worth) if not self._cells.get(each)]
+        return known
 
     def evidence(self) -> tuple[Example, ...]:
         """The training examples that candidates are held against each other on: those ranked by, else all."""

@@ -125,7 +125,7 @@ class CellScorer:
         requests = [Request(content, sampling) for content in laid_out(cells)]
         account, asked = self._door.account, requests[: self.cells_left()]
         settled = account.settled_now
-        replies = self._door.generate(asked, "task")
+        replies = list(self._door.generate(asked, "task"))
         # What the store held costs this session nothing.
         account.charge_evaluations(len(asked), paid=min(len(asked), account.settled_now - settled))
         if len(asked) < len(requests):

@@ -12,8 +12,9 @@ from promptopt.errors import ConfigError
 from promptopt.types.masks import Spans
 from promptopt.types.messages import Content, Message, ToolCall, content_to_json
 
-Finish = Literal["stop", "length", "filter", "refusal", "rejected"]
-"""Why a reply ended. `rejected`: the engine refused this one request for good (too long for its context)."""
+Finish = Literal["stop", "length", "filter", "refusal", "rejected", "unasked"]
+"""Why a reply ended. `rejected`: the engine refused this one request for good (too long for its context). `unasked`: a
+cap came before it."""
 
 
 @told

@@ -101,7 +101,9 @@ def test_a_model_that_thinks_far_beyond_its_cap_passes_the_runs_by_one_call(tmp_
             journal=None, limits=limits, seed=0, stopping=lambda: None, warn=lambda _: None,
         )  # fmt: skip
         # Whoever wrote short replies before was another model.
-        door.generate([Request(f"rewrite {number}", Sampling(max_tokens=MOST)) for number in range(50)], "proposer")
+        list(
+            door.generate([Request(f"rewrite {number}", Sampling(max_tokens=MOST)) for number in range(50)], "proposer")
+        )
         with pytest.raises(BudgetSpent):
             door([Request(f"question {number}", Sampling(max_tokens=MOST)) for number in range(200)])
     # Before, sixty went out together.

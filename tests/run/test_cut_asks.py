@@ -1,0 +1,65 @@
+"""A cap that cuts an ask in the middle: what was paid for by then is seen, and may win."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from promptopt.models.scripted import Scripted
+from promptopt.outcome.result import Result
+from promptopt.run import Run
+from promptopt.run.budget import Budget
+from promptopt.testing import feature_accuracy, outcome, planted_model
+from promptopt.types import Message, Proposal, Reply, Request, Sampling, flat
+from tests.run.planted_run import conduct
+
+MODEL = planted_model(feature_accuracy(["carefully", "exactly"], base=0.1, each=0.4))
+CAME = 2
+"""Replies of a batch that a cap lets through."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Has prompts written at one go where the cap pays for the first few, and scores them."""
+
+    asked: int = 12
+
+    def optimize(self, run: Run) -> None:
+        left = run.evaluations_left()
+        assert left is not None
+        run.evaluate([run.initial], run.train[: left - CAME])
+        replies = run.generate([(Message("user", str(place)),) for place in range(self.asked)], Sampling(1.0))
+        assert [reply.finish for reply in replies] == ["stop"] * CAME + ["unasked"] * (self.asked - CAME)
+        texts = [reply.text for reply in replies if reply.finish == "stop"]
+        editable = run.task.editable
+        made = run.admit([Proposal(run.initial.replace(editable, text), (run.initial,)) for text in texts])
+        run.evaluate(made, run.train)
+
+
+def write(best: int, request: Request) -> Reply:
+    number = int(flat(request.content).split()[-1])
+    words = "carefully and exactly" if number == best else f"in way {number}"
+    return Reply(f"Answer the question {words}.", "stop", 20, 20)
+
+
+def searched(store: Path, best: int, method: object, calls: int = 60) -> tuple[Result, Scripted]:
+    proposer = Scripted(partial(write, best), name="proposer")
+    result = conduct(store, optimizer=method, proposer=proposer, budget=Budget(calls=calls), model=MODEL)
+    assert isinstance(result, Result)
+    return result, proposer
+
+
+@pytest.mark.parametrize("best", [0, CAME - 1])
+def test_what_was_written_before_the_cap_may_win(tmp_path: Path, best: int) -> None:
+    result, proposer = searched(tmp_path / "s.db", best, Batch())
+    assert proposer.calls == CAME
+    assert result.status == "budget"
+    assert result.spent.calls <= 60
+    assert "exactly" in result.best.text
+    # A replay stops at the same call, and pays nothing.
+    again, silent = searched(tmp_path / "s.db", best, Batch())
+    assert silent.calls == 0
+    assert outcome(again) == outcome(result)
