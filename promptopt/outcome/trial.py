@@ -25,6 +25,7 @@ from promptopt.outcome.smallest import SmallestGain, smallest_of
 from promptopt.protocols import CallsVary, Model, Optimizer, Role, Surrogate, Task
 from promptopt.run import Run
 from promptopt.run.budget import Allocation, Ledger
+from promptopt.run.charging import Account
 from promptopt.run.door import Door
 from promptopt.run.reserve import Reserve
 from promptopt.stats import Gain, Verdict, verdict
@@ -86,8 +87,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     try:
         run.begin_phase("search")
         try:
-            optimizer.optimize(run)
-            search_on(run, door.account, optimizer)
+            _search(run, door.account, optimizer)
         except BudgetSpent as spent:
             status, reason = "budget", str(spent)
         # What was set aside for the choice and the test may be spent from here on.
@@ -124,6 +124,14 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         other = criterion.evaluator is not searched.evaluator or criterion.judge is not None
         _warn_of_winner(trial, winner, searched.name if other else "")
     return _result_of_trial(trial, allocation, (status, reason), winner, opened, time.monotonic() - begun)
+
+
+def _search(run: Run, account: Account, optimizer: Optimizer) -> None:
+    """Search as far as the caps go. Raises BudgetSpent where they ended it, or left requests unasked."""
+    optimizer.optimize(run)
+    search_on(run, account, optimizer)
+    if account.cut is not None:
+        raise account.cut
 
 
 def _open_test(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:

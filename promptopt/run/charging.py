@@ -11,10 +11,14 @@ from promptopt.models.prices import Price
 from promptopt.protocols import Role
 from promptopt.run.budget import Ledger, Limits, Raised
 from promptopt.run.fetching import ANSWERED, HARMLESS_TOKENS, Call
-from promptopt.run.slices import Slices
+from promptopt.run.slices import SLICE, Slices
 from promptopt.run.stored_replies import PAID_USD, REFUSED
 from promptopt.text import counted
 from promptopt.types import Request, ScoreRequest
+
+CELLS_EACH = 4
+"""Cells that are kept for each reply of a proposer, under a cap on tokens or dollars: two replies, a criticism and an
+edit, mostly make a candidate. Ours."""
 
 
 class Account:
@@ -35,10 +39,16 @@ class Account:
         """How `limits` came to be, where the search may have more than it was granted first."""
         self.written: list[int] = []
         """Tokens that each call wrote which was charged since this was last cleared."""
+        self.cut: BudgetSpent | None = None
+        """What a cap said that left a proposer's requests unasked, the last time it did."""
+        self.cell = (0.0, 0.0)
+        """Tokens and dollars that a cell is taken to take before the first one; 0 where nobody said."""
         self.spent, self.paid, self.by_role = Ledger(), Ledger(), dict[Role, Ledger]()
         self.settled_by = Counter[Role]()
         # What was paid this session when calls were charged last: the rest is of the batch under way.
         self._paid_then = Ledger()
+        # Calls of the proposer when cells were charged last: what it wrote since is not scored yet.
+        self._written_then = 0
         self._prices = dict(prices)
         # What caps go by beside what is spent: probes, and in dollars what stored replies were paid for beyond today's
         # prices.
@@ -101,6 +111,7 @@ class Account:
     def charge_evaluations(self, count: int, *, paid: int) -> None:
         """Charge `count` scored cells, `paid` of which took calls that went out this session."""
         self.spent = self.spent.with_evaluations(count)
+        self._written_then = self.by_role.get("proposer", Ledger()).calls
         self.paid, self._paid_then = self.paid.with_evaluations(paid), self._paid_then.with_evaluations(paid)
 
     def usd(self, role: Role, reply: Mapping[str, Any]) -> float | None:
@@ -156,7 +167,8 @@ class Account:
         beyond = raised is not None and fresh[0] and raised.sure.reached(self.capped) is not None
         if raised is not None and beyond and self._slices.may_pass(batch[0], role, raised.most, self.capped, price):
             raise BudgetSpent(f"another call may take what is set aside of {self.limits.metered_words()}")
-        return batch[: self._slices.within(batch, fresh, role, self.limits, self.capped, price)]
+        fits = self._slices.within(batch, fresh, role, self.limits, self.capped, price)
+        return batch[: min(fits, self._to_be_scored()) if role == "proposer" else fits]
 
     def slice_size(self, role: Role = "task") -> int:
         """How many calls to dispatch at once: fewer as a cap on tokens or dollars comes near (`Slices`)."""
@@ -169,6 +181,33 @@ class Account:
     def calls_spent(self) -> str:
         """The sentence for a cap on calls that is used up."""
         return f"{counted(self.capped.calls, 'call is', 'calls are')} spent"
+
+    def _to_be_scored(self) -> int:
+        """How many more calls of the proposer leave what scores their replies, and those not scored yet.
+
+        Raises BudgetSpent where none does: a prompt that nothing is left for is paid for in vain.
+        """
+        asked, used = self.by_role.get("proposer", Ledger()), self.capped
+        waiting, sizes = asked.calls - self._written_then, list[float]()
+        for cap, spent, calls, cell in zip(
+            (self.limits.tokens, self.limits.usd), (used.tokens, used.usd), (asked.tokens, asked.usd), self._cell(),
+            strict=True,
+        ):  # fmt: skip
+            if cap is not None and cell and spent is not None:
+                kept, each = CELLS_EACH * cell, (calls or 0.0) / max(1, asked.calls)
+                sizes.append((cap - spent - waiting * kept) / (each + kept))
+        # Where nobody said what a cell takes, all of them.
+        size = min(sizes, default=SLICE)
+        if size < 1:
+            raise BudgetSpent(f"what is left of {self.limits.metered_words()} is kept to score what was written")
+        return int(size)
+
+    def _cell(self) -> tuple[float, float]:
+        """Tokens and dollars of a cell: what one took so far, else what it is taken to take."""
+        if not self.spent.evaluations:
+            return self.cell
+        used = self.by_role.get("task", Ledger()).plus(self.by_role.get("judge", Ledger()))
+        return used.tokens / self.spent.evaluations, (used.usd or 0.0) / self.spent.evaluations
 
     def _allow_for_probes(self, fresh: Sequence[tuple[Call, Mapping[str, Any]]], role: Role) -> None:
         if not fresh:

@@ -15,9 +15,9 @@ TOLD = 3
 """Refusals in a row from which on the user is told. Ours."""
 MOST_REFUSALS = 10
 """Refusals in a row after which the model is asked no more: methods draw again what came to nothing. Ours."""
-MOST_CUT = 3
-"""Asks in a row that a cap may cut without an evaluation between: a step may have a text written, remind of its form,
-and have it revised. Ours."""
+MOST_CUT = 100
+"""Asks in a row that a cap may cut without an evaluation between: some methods have all prompts written, ten at a time,
+before they score any. Ours."""
 LEFT_UNASKED = 200
 """Requests that are then left unasked without an evaluation between them, before the search ends. Ours."""
 
@@ -69,7 +69,7 @@ class ProposerCalls:
         evaluations, answers, cuts = self._of_step()
         if not answers or cuts == MOST_CUT:
             raise cut
-        self._step = (evaluations, answers, cuts + 1)
+        self._step, self._door.account.cut = (evaluations, answers, cuts + 1), cut
         # With a larger cap the rest would have been asked for.
         self._follow_budget()
 

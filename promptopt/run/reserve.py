@@ -73,6 +73,10 @@ class Reserve:
             self._read += after.prompt_tokens - before.prompt_tokens
             self._written += after.completion_tokens - before.completion_tokens
 
+    def cell(self, start: Prompt) -> tuple[float, float]:
+        """Tokens and dollars that a cell of the start takes, as guessed."""
+        return self._take(start, (), 1, 0)
+
     def limits(self, start: Prompt, ranked: Sequence[Estimate], scored: Sequence[Prompt]) -> Limits:
         """What is left to the search where the longest that may still win are the finalists.
 

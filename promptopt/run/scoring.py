@@ -47,6 +47,8 @@ class CellScorer:
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
         # How many cells are being scored, and how many calls of this session were answered before them.
         self._under_way = (0, 0)
+        if reserve is not None:
+            door.account.cell = reserve.cell(task.initial)
 
     def first_to_say(self, share: float) -> bool:
         """As `FirstReplies.first_to_say`."""

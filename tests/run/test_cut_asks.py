@@ -42,24 +42,55 @@ class Batch:
 def write(best: int, request: Request) -> Reply:
     number = int(flat(request.content).split()[-1])
     words = "carefully and exactly" if number == best else f"in way {number}"
-    return Reply(f"Answer the question {words}.", "stop", 20, 20)
+    return Reply(f"Answer the question {words}.", "stop", 20, 200)
 
 
-def searched(store: Path, best: int, method: object, calls: int = 60) -> tuple[Result, Scripted]:
+def searched(store: Path, best: int, method: object, budget: Budget) -> tuple[Result, Scripted]:
     proposer = Scripted(partial(write, best), name="proposer")
-    result = conduct(store, optimizer=method, proposer=proposer, budget=Budget(calls=calls), model=MODEL)
+    result = conduct(store, optimizer=method, proposer=proposer, budget=budget, model=MODEL)
     assert isinstance(result, Result)
     return result, proposer
 
 
 @pytest.mark.parametrize("best", [0, CAME - 1])
 def test_what_was_written_before_the_cap_may_win(tmp_path: Path, best: int) -> None:
-    result, proposer = searched(tmp_path / "s.db", best, Batch())
+    result, proposer = searched(tmp_path / "s.db", best, Batch(), Budget(calls=60))
     assert proposer.calls == CAME
     assert result.status == "budget"
     assert result.spent.calls <= 60
     assert "exactly" in result.best.text
     # A replay stops at the same call, and pays nothing.
-    again, silent = searched(tmp_path / "s.db", best, Batch())
+    again, silent = searched(tmp_path / "s.db", best, Batch(), Budget(calls=60))
     assert silent.calls == 0
     assert outcome(again) == outcome(result)
+
+
+@dataclass(frozen=True)
+class AllAtFirst:
+    """Has all prompts written, ten at a time, and then looks at each of them on a few examples."""
+
+    def optimize(self, run: Run) -> None:
+        run.evaluate([run.initial], run.train[:16])
+        texts: list[str] = []
+        for begin in range(0, 200, 10):
+            asked = [(Message("user", str(place)),) for place in range(begin, begin + 10)]
+            texts += [reply.text for reply in run.generate(asked, Sampling(1.0)) if reply.finish == "stop"]
+        editable = run.task.editable
+        made = run.admit([Proposal(run.initial.replace(editable, text), (run.initial,)) for text in texts])
+        run.evaluate(made, run.train[:3])
+
+
+def test_what_is_written_is_left_enough_to_be_scored(tmp_path: Path) -> None:
+    budget = Budget(tokens=6_000)
+    result, proposer = searched(tmp_path / "s.db", 5, AllAtFirst(), budget)
+    assert 5 < proposer.calls < 200
+    assert result.status == "budget"
+    assert [each.search.count for each in result.lineage[1:]] == [3] * proposer.calls
+    assert "exactly" in result.best.text
+    assert result.spent.tokens <= 6_000
+    again, silent = searched(tmp_path / "s.db", 5, AllAtFirst(), budget)
+    assert silent.calls == 0
+    assert outcome(again) == outcome(result)
+    # A larger cap goes on from what the smaller one has paid for.
+    grown, more = searched(tmp_path / "s.db", 5, AllAtFirst(), Budget(tokens=9_000))
+    assert more.calls == grown.spent.proposer_calls - proposer.calls
