@@ -34,8 +34,8 @@ class TrainingSettings:
     """Of the prompter: cpu, cuda; empty: a GPU where there is one."""
 
     def __post_init__(self) -> None:
-        within(self, fit=(1, math.inf), steps=(1, math.inf), rank=(1, math.inf), rate=(0.0, 1.0), clip=(0.0, math.inf))
-        within(self, longest=(1, math.inf), every=(1, math.inf))
+        within(self, "train", fit=(1, math.inf), steps=(1, math.inf), rank=(1, math.inf), rate=(0.0, 1.0))
+        within(self, "train", clip=(0.0, math.inf), longest=(1, math.inf), every=(1, math.inf))
         if self.clip == 0:
             raise ConfigError("the setting 'train.clip' is 0, so nothing would be learned; set it above 0")
 

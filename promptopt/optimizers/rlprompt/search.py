@@ -54,6 +54,8 @@ class PolicySearch:
         self._ranking = Ranking(run, held, per_input=self._inputs is not None)
         self._seeds: list[tuple[Tokens, float]] = []
         self._alike = self._diverged = 0
+        # Off the policy no step draws, so that no prompt's step tells how far the training is.
+        self._newest = 0
         # Of the last step that drew: in some modes not every step does.
         self._earned: list[float] = []
 
@@ -96,6 +98,7 @@ class PolicySearch:
     def step(self, number: int) -> bool:
         """Draw, reward, learn; at the end of an interval look at the greedy prompt. False where the search is over."""
         run, plan = self._run, self._plan
+        self._newest = number
         # Drawn also at steps that draw no prompt, so that a mode moves no later step's seed.
         seed = run.rng("policy").getrandbits(63)
         rows = [] if self._inputs is None else self._inputs.of_step()
@@ -121,8 +124,7 @@ class PolicySearch:
         """The last greedy prompt, and the best that were drawn, ranked on dev with the others."""
         run = self._run
         # The greedy prompt of the last interval may be older than what was learned since.
-        last = max((entry.step for entry in self._archive.values()), default=0)
-        self._greedy(last)
+        self._greedy(self._newest)
         archive = self._archive.values() if self._inputs is None else ()
         drawn = sorted(archive, key=lambda each: (-each.reward, each.step))
         for entry in [each for each in drawn if each.prompt not in self._ranking][: self._method.size.finalists]:

@@ -37,10 +37,10 @@ class Learning:
     """For `rloo` and `grpo`: the price of a nat of KL to the frozen model. Ours."""
 
     def __post_init__(self) -> None:
-        within(self, rate=(0.0, 1.0), hidden=(1, math.inf), clip=(0.0, math.inf), target_rate=(0.0, 1.0))
+        within(self, "learn", rate=(0.0, 1.0), hidden=(1, math.inf), clip=(0.0, math.inf), target_rate=(0.0, 1.0))
         if self.clip == 0:
             raise ConfigError("the setting 'learn.clip' is 0, so nothing would be learned; set it above 0")
-        within(self, bias=(-1e6, 1e6), scale=(0.0, 1e6), offset=(-1e6, 1e6), entropy=(0.0, 1e6), kl=(0.0, 1e6))
+        within(self, "learn", bias=(-1e6, 1e6), scale=(0.0, 1e6), offset=(-1e6, 1e6), entropy=(0.0, 1e6), kl=(0.0, 1e6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Exploring:
     """Only so many tokens at each place, the likeliest of the frozen model; 0: all. Paper: off; 20 where it is on."""
 
     def __post_init__(self) -> None:
-        within(self, top=(0, math.inf), vocabulary=(0, math.inf), fluent=(0, math.inf))
+        within(self, "explore", top=(0, math.inf), vocabulary=(0, math.inf), fluent=(0, math.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class Sizes:
     """Drawn prompts of the highest reward that are ranked on dev beside the greedy ones in the end. Ours."""
 
     def __post_init__(self) -> None:
-        within(self, steps=(1, math.inf), examples=(1, math.inf), held=(1, math.inf), every=(1, math.inf))
-        within(self, prompts=(2, math.inf), finalists=(0, math.inf))
+        within(self, "size", steps=(1, math.inf), examples=(1, math.inf), held=(1, math.inf), every=(1, math.inf))
+        within(self, "size", prompts=(2, math.inf), finalists=(0, math.inf))
 
 
 LEARNING, EXPLORING, SIZES = Learning(), Exploring(), Sizes()

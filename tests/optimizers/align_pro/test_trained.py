@@ -203,8 +203,8 @@ def test_a_killed_training_goes_on_from_its_last_weights_and_ends_the_same(tmp_p
         ({"prompter": "hf/x", "rewrites": "1"}, "set rewrites=2 or more"),
         ({"train.stages": "ppo"}, "'both' or 'weights' or 'gradient'"),
         ({"train.clip": "0"}, "nothing would be learned"),
-        ({"train.rate": "2"}, "from 0.0 to 1.0"),
-        ({"train.steps": "0"}, "1 or more"),
+        ({"train.rate": "2"}, "'train.rate' is 2.*from 0.0 to 1.0"),
+        ({"train.steps": "0"}, "'train.steps' is 0; set it to 1 or more"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, str], says: str) -> None:

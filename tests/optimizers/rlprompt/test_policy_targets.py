@@ -120,6 +120,15 @@ def test_off_the_policy_nothing_is_drawn(tmp_path: Path) -> None:
     assert capped.status != "budget"
 
 
+def test_the_last_greedy_prompt_says_after_which_step_it_was_written(tmp_path: Path) -> None:
+    # Nothing is learned, so what it writes is none of the given prompts.
+    size, still = replace(SMALL.size, every=50), Tables(rate=0.0)
+    method = replace(SMALL, mode="off", seeds=("exactly snow", "carefully exactly"), size=size, writer=still)
+    result, batches, _ = trained(tmp_path, method)
+    (note,) = [each.proposal.note for each in result.candidates() if each.proposal.operator == "greedy"]
+    assert note.startswith(f"step {len(batches)}, ")
+
+
 def test_without_given_prompts_as_many_older_ones_as_are_drawn_are_learned_from(tmp_path: Path) -> None:
     _, batches, _ = trained(tmp_path, replace(SMALL, mode="mix"))
     assert [len(batch.others) for batch in batches] == [min(4, len(set(batches[0].samples))), 4, 4, 4]

@@ -364,15 +364,15 @@ def test_mode_off_without_two_seeds_that_differ_is_refused(tmp_path: Path, seeds
     ("settings", "says"),
     [
         ({"length": "0"}, "1 or more"),
-        ({"size.prompts": "1"}, "2 or more"),
+        ({"size.prompts": "1"}, "'size.prompts' is 1; set it to 2 or more"),
         ({"size.steps": "3.5"}, "a whole number"),
         ({"algorithm": "ppo"}, "'sql' or 'rloo' or 'grpo'"),
         ({"algorithm": "rloo", "mode": "mix"}, "learns from what it draws alone"),
         ({"seeds": "a b"}, "seeds are for mode=off, mix or alternate"),
         ({"preset": "gpu"}, "'cpu-small' or 'paper' or 'smoke'"),
-        ({"learn.rate": "-1"}, "from 0.0 to 1.0"),
+        ({"learn.rate": "-1"}, "'learn.rate' is -1.*from 0.0 to 1.0"),
         ({"learn.clip": "0"}, "nothing would be learned"),
-        ({"explore.fluent": "-1"}, "0 or more"),
+        ({"explore.fluent": "-1"}, "'explore.fluent' is -1"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_in_a_sentence(settings: dict[str, str], says: str) -> None:
