@@ -26,6 +26,9 @@ def schema_fault(schema: str) -> Callable[[str], str]:
             "output_schema needs the package jsonschema; install it with: pip install 'promptopt-engine[schema]'"
         ) from cause
     given: Any = json.loads(schema)
+    draft = given.get("$schema", "") if isinstance(given, dict) else ""
+    if not isinstance(draft, str):
+        raise ConfigError(f"output_schema is no JSON Schema: its $schema is {draft!r}, and is the address of a draft")
     kind: Any = library.validators.validator_for(given, default=library.Draft202012Validator)
     try:
         kind.check_schema(given)
@@ -46,7 +49,12 @@ def schema_fault(schema: str) -> Callable[[str], str]:
             )
         except Endless:
             raise
-        # A reference that leads nowhere, or round in a circle, is found only now.
+        except RecursionError as cause:
+            # Where nothing is nested, it is the schema that leads round in a circle.
+            if value not in ([], {}, None) and not _leads_round(validator):
+                return "it is nested too deep to be followed"
+            raise ConfigError("output_schema cannot be followed: it leads round in a circle; write it whole") from cause
+        # A reference that leads nowhere is found only now.
         except Exception as cause:
             raise ConfigError(
                 f"output_schema cannot be followed: {shorten(str(cause), 200)}; write it whole"
@@ -54,6 +62,16 @@ def schema_fault(schema: str) -> Callable[[str], str]:
         return f"{errors[0].json_path}: {shorten(str(errors[0].message), 160)}" if errors else ""
 
     return fault
+
+
+def _leads_round(validator: Any) -> bool:
+    """Whether a schema does not end on values in which nothing is nested."""
+    try:
+        for flat in (None, [], {}, "", 0):
+            list(validator.iter_errors(flat))
+    except RecursionError:
+        return True
+    return False
 
 
 def _matched(library: Any) -> Callable[..., Iterator[Any]]:

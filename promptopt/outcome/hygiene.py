@@ -6,6 +6,7 @@ Findings are what a prompt holds and the one it comes from does not: what a user
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 
 from promptopt.evaluators.leak import find_leaks
@@ -59,14 +60,33 @@ def _personal_values(text: str, before: str, examples: Sequence[Example]) -> lis
             if is_personal(name) and len(value.strip()) > 2:
                 seen.setdefault(value.strip(), name)
     # A line break, or a space of another width, parts a name as well.
-    text, before = (" ".join(each.split()) for each in (text, before))
+    text, before = (" ".join(_in_plain_letters(each).split()) for each in (text, before))
     said: list[str] = []
     for value, name in seen.items():
-        whole = pattern_of(" ".join(value.split()))
-        turned = _other_spellings(value) if "name" in name.casefold() else None
-        if any(each.search(text) and not each.search(before) for each in (whole, turned) if each is not None):
+        patterns: list[re.Pattern[str] | None] = []
+        named = "name" in name.casefold()
+        for spelt in dict.fromkeys(map(_in_plain_letters, (value, *([value.translate(_UMLAUTS)] if named else ())))):
+            patterns += [pattern_of(" ".join(spelt.split())), _other_spellings(spelt) if named else None]
+        if any(each.search(text) and not each.search(before) for each in patterns if each is not None):
             said.append(f"holds the {name} of a customer")
     return list(dict.fromkeys(said))
+
+
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "å": "aa", "ø": "oe"})
+_BARE_LETTERS = str.maketrans(
+    {"ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "æ": "ae", "’": "'", "ʼ": "'", "‘": "'"}
+)
+
+
+def _in_plain_letters(text: str) -> str:
+    """Latin letters without their marks and one kind of apostrophe: a name is written either way."""
+    if text.isascii():
+        return text
+    apart = unicodedata.normalize("NFD", text.translate(_BARE_LETTERS))
+    return unicodedata.normalize("NFC", _LATIN_MARK.sub(r"\1", apart))
+
+
+_LATIN_MARK = re.compile("([A-Za-z])[\u0300-\u036f]+")
 
 
 def _other_spellings(name: str) -> re.Pattern[str] | None:
@@ -75,6 +95,8 @@ def _other_spellings(name: str) -> re.Pattern[str] | None:
     if len(words) < 2 or not all(word[0].isalpha() for word in name.split()):
         return None
     turned = rf"{words[-1]},? {'[ -]'.join(words[:-1])}"
+    # Behind another word, for `A.` begins an item of a list, too.
+    initial = rf"(?<=\w )(?-i:{words[0][0]}\. {words[-1]})"
     return re.compile(
-        rf"(?<!\w)(?:{turned}|{'-'.join(words)}|(?:{_TITLE_PATTERN})\.? {words[-1]})(?!\w)", re.IGNORECASE
+        rf"(?<!\w)(?:{turned}|{'-'.join(words)}|(?:{_TITLE_PATTERN})\.? {words[-1]}|{initial})(?!\w)", re.IGNORECASE
     )

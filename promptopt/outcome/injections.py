@@ -82,6 +82,17 @@ _FOREIGN = (
     (r"ignor[aă]\w*|uit[aă]\w*", r"anterioare|precedente|toate|de mai sus", r"instrucțiun|instructiun|reguli"),
     (r"αγνό\w*|αγνο\w*|ξέχασ\w*", r"προηγούμεν|όλες|όλους|παραπάνω", r"οδηγί|εντολ|κανόν"),
     (r"abaikan|lupakan", r"sebelumnya|semua|di atas", r"instruksi|perintah|aturan"),
+    (r"ignoruj\w*|zabudni\w*", r"predch[aá]dzaj|všetk|vyššie", r"pokyn|inštrukci|pravid|príkaz"),
+    (r"zanemari\w*|ignoriraj\w*|ignoriši\w*|prezri\w*|zaboravi\w*|pozabi\w*",
+     r"prethodn|ranij|prejšnj|sv[aei]\b|vs[aei]\b|gornj|zgornj", r"uput|instrukcij|navodil|pravil|naredb"),
+    (r"занемари\w*|игнорирай\w*|игнориши\w*|пренебрегни\w*|забрави\w*",
+     r"предишн|всички|претходн|св[аеи]\b|по-горе", r"инструкци|указани|упутств|упатств|правил"),
+    (r"ignoruok\w*|nepaisyk\w*|pamiršk\w*", r"ankstesn|vis[auoų]|aukščiau", r"instrukcij|nurodym|taisykl"),
+    (r"ignorē\w*|aizmirst\w*", r"iepriekšēj|vis[aāiu]|augstāk", r"instrukcij|norādījum|noteikum"),
+    (r"(?<![äa]ra )(?<![äa]rge )(?:eira|ignoreeri|unusta)\w*", r"eelnev|varasema|kõik|ülal",
+     r"juhis|juhend|reegl|korraldus"),
+    (r"puuza\w*|sahau\w*", r"awali|yote|hapo juu", r"maagizo|maelekezo|sheria|kanuni"),
+    (r"balewalain|kalimutan", r"lahat|nauna|itaas", r"tagubilin|panuto|utos|patakaran"),
     (r"bỏ qua|quên", r"trước|tất cả|mọi|trên", r"hướng dẫn|chỉ dẫn|quy tắc|lệnh"),
 )  # fmt: skip
 _OTHER_LANGUAGES = (
@@ -97,6 +108,9 @@ _OTHER_LANGUAGES = (
     r"|(?:تجاهل|انس)[^.!؟\n]{0,20}(?:تعليمات|قواعد|أوامر|توجيهات)"
     r"|(?:התעלם|התעלמי|התעלמו|שכח)[^.!?\n]{0,20}(?:הוראות|הנחיות|כללים|ההוראות|ההנחיות|הכללים)"
     r"|(?:دستور|قوانین|قواعد)[^.!؟\n]{0,20}(?:نادیده|فراموش)"
+    r"|(?:ہدایات|احکامات|قواعد)[^۔.!?\n]{0,20}(?:نظر ?انداز|بھول)"
+    r"|(?:নির্দেশ|নিয়ম)[^।.!?\n]{0,20}(?:উপেক্ষা|ভুলে)"
+    r"|(?:வழிமுறை|அறிவுறுத்தல்|விதிமுறை)[^.!?\n]{0,30}(?:புறக்கணி|மறந்து)"
     r"|(?:ละเว้น|เพิกเฉย|ลืม)[^.!?\n]{0,20}(?:คํ?[ำา]สั่ง|กฎ|คํ?[ำา]แนะน)"
     r"|(?:aiemmat|kaikki|edelliset)[^.!?\n]{0,20}(?:ohjeet|säännöt)[^.!?\n]{0,12}huomiotta"
     r"|huomiotta[^.!?\n]{0,20}(?:aiemmat|kaikki|edelliset)[^.!?\n]{0,20}(?:ohjeet|säännöt)"
@@ -163,6 +177,12 @@ _INJECTIONS: Mapping[str, re.Pattern[str]] = {
         r"|\bm[áa]xima (?:puntuaci[óo]n|nota|calificaci[óo]n)"
         r"|\bpuntuaci[óo]n (?:máxima|más alta)|\bpunteggio (?:massimo|più alto)|\b(?:nota|pontuação) máxima"
         r"|\b(?:hoogste|maximale) (?:score|cijfer)|\bnajwyższ\w+ (?:ocen|wynik)|\b(?:высш|максимальн)\w+ (?:балл|оценк)"
+        # What a reply says of itself; what is said where something holds, is a task.
+        r"|(?:^|[.!?;\n]\s*|\balways )(?:say|state|claim|declare|confirm|mention|note) that (?:all|every|each)"
+        r"(?: of)?(?: the)? (?:criteri(?:a|on)|checklist items?|items? (?:of|on) the checklist)"
+        r" (?:are|is|were|was|has been|have been) (?:\w+ )?(?:met|satisfied|fulfilled|passed)\b"
+        r"(?!,? (?:only )?(?:if|when|whenever|where|once|unless|after)\b)"
+        r"|\b(?:verdict|winner|rating)\W{1,3}\[\[(?:[a-c]|\d{1,2})\]\]"
         r"|满分|滿分|最高分|评分者|満点|最高点|만점|최고 점수"
         r"|\b(10|5|100)\s?(?:/|out of)\s?\1\b", re.IGNORECASE),
 }  # fmt: skip

@@ -21,7 +21,7 @@ _FORBIDDEN_BEFORE = re.compile(
     rf"|prohibited|(?:avoid|refuse|decline)(?:s|d|ing)?)|n[’']t){_FILLER}$"
     r"|\bnever, ever\s+$"
     # Romance and Slavic languages, whose negation stands right before the verb.
-    r"|(?:\b(?:no|nunca|jamás|non|mai|não|nie|nigdy|не|никогда не|ne)\s+|\bn[’'])$"
+    r"|(?:\b(?:no|nunca|jamás|non|mai|não|nie|nigdy|не|никогда не|ne|nemoj(?:te)?|huwag)\s+|\bn[’'])$"
     r"|\b(?:aucune?|ningún|ninguna|nessuna?|nenhuma?)\s+\w{1,15}\s+(?:d[’']|(?:de|di|a)\s+)$"
     r"|(?:不要|不得|不可|不能|不会|请勿|切勿|勿|别|禁止|绝不|絕不|決不)\s?$|(?:لا\s*[تي]?|عدم\s+)$",
     re.IGNORECASE,
@@ -31,7 +31,10 @@ _FORBIDDEN_WITHIN = re.compile(
     re.IGNORECASE,
 )
 """Germanic languages and French have it right behind the verb; not in `nicht nur`."""
-_FORBIDDEN_BEHIND = re.compile(r"^(?:しな|するな|しては|せず|せぬ|하지\s?(?:마|않)|하면\s?안|\s+(?:न|मत|नहीं)\s|m[ae])")
+_FORBIDDEN_BEHIND = re.compile(
+    r"^(?:しな|するな|しては|せず|せぬ|하지\s?(?:마|않)|하면\s?안|\s+(?:न|मत|नहीं)\s|m[ae]"
+    r"|[^।.!?\n]{0,15}\sনা(?!\w)|[^.!?\n]{0,12}(?:ாதே|ாதீர்|வே?\s?ண|கூடாது)|\s+(?:نہ|مت)\s)"
+)
 _ORDER_TO = (
     r"\s+(?:(?!(?:but|except|save|only|other)\b)\w+\s+){0,3}"
     r"(?:instruction|request|order|attempt|demand|command|advice|suggestion|directive)s?\s+to\s+$"
@@ -68,6 +71,9 @@ _WISHED = re.compile(
 _REFUSED = re.compile(
     r"\b(?:(?<!not )(?<!n.t )(?<!never )(?<!without )(?:refus|declin|reject)\w*(?! (?:nothing|nobody|no[ -]one|none)\b)"
     r"|(?:not|n.t|never) (?:comply|obey|give in|agree|do so|do it|do that|follow (?:it|them|this|that|such))"
+    r"|(?:treat|regard|consider|handle)s? (?:it|this|that|them|these|those|such)(?: \w+)? (?:only |just )?as"
+    r" (?:plain |mere |ordinary |quoted )?"
+    r"(?:text|data|content|a quotation|quotations|spam|abuse)"
     r"|say no|stays? on (?:the )?topic|(?:go|carry) on with (?:your|the) "
     r"|(?:keep|stick|hold|keep following|continue to follow) (?:to )?(?:the|these|those|your|its|our|them)"
     r"(?: (?:rules|instructions|policy|policies|guidelines))?)\b", re.IGNORECASE,

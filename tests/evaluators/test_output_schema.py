@@ -32,6 +32,21 @@ def test_patterns_are_kept_or_told(draft: str, schema: dict[str, Any], reply: ob
     assert bool(said) == bool(found)
 
 
+@pytest.mark.parametrize("kind", [5, [], {}, None])
+def test_a_draft_that_is_no_name_is_told(kind: object) -> None:
+    with pytest.raises(ConfigError, match=r"\$schema"):
+        schema_fault(json.dumps({"$schema": kind, "type": "object"}))
+
+
+def test_a_reply_too_deep_to_be_followed_breaks_the_schema_and_one_that_leads_round_is_the_schemas_fault() -> None:
+    tree = {"$defs": {"node": {"type": "array", "items": {"$ref": "#/$defs/node"}}}, "$ref": "#/$defs/node"}
+    fault = schema_fault(json.dumps(tree))
+    assert fault("[[[]]]") == ""
+    assert "too deep" in fault("[" * 500 + "]" * 500)
+    with pytest.raises(ConfigError, match="cannot be followed"):
+        schema_fault('{"$ref": "#"}')("[]")
+
+
 def test_a_pattern_that_takes_for_ever_holds_nothing_up() -> None:
     # By `re` this takes hours.
     assert "does not match" in schema_fault('{"pattern": "(a+)+$"}')(json.dumps("a" * 40 + "!"))
