@@ -13,7 +13,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, say, show, show_forecast, show_json, without_secrets
-from promptopt.cli.prompt_check import check_prompt, to_score
+from promptopt.cli.prompt_check import check_prompt, check_schemas, to_score
 from promptopt.errors import ConfigError, PromptoptError, StopRun
 from promptopt.places import write_whole, writing
 from promptopt.types.identity import without_surrogates
@@ -83,6 +83,7 @@ def check(
             # Each is read in its own: the winner of a search may be in another than the prompt in use.
             new = new.in_layout(others.layout.name)
         _check_stops(config, laid_out, bars)
+        check_schemas(laid_out)
         if dry_run:
             from promptopt.cli.dry_runs import forecast_check
 

@@ -18,7 +18,7 @@ from promptopt.cli.forecast_table import (
     within_dollars,
     without_price,
 )
-from promptopt.cli.least_margins import likely, margins_said, of_check, of_migration
+from promptopt.cli.least_margins import likely, margins_said, of_check, of_migration, slices_left_open
 from promptopt.cli.program_calls import as_measured
 from promptopt.cli.rehearsal import rehearse_headroom, rehearse_scores, rehearse_user_prompts
 from promptopt.cli.request import (
@@ -69,7 +69,7 @@ def forecast_check(
     often = None if bars.sequential or goes_by_worst(judged) else likely(judged.test, ONE_SIDED / 2)
     named = {"task": config.task, "least_margins": {name: least for name, (_, least, _) in margins.items()}}
     table = _forecast_table(config, named, (evaluations, made_of), roles, task.warnings)
-    said = margins_said(margins, often)
+    said = [*margins_said(margins, often), *slices_left_open(judged)]
     if not bars.sequential and evaluations < len(different) * len(judged.test):
         said.append("Warning: the cap comes before the end of the test, which is not judged then; raise it")
     return replace(table, shows=tuple(said))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from promptopt.outcome.decisions import ONE_SIDED, Bars
+from promptopt.outcome.decisions import FEWEST_OF_A_SLICE, ONE_SIDED, Bars
 from promptopt.outcome.looks import units_of
 from promptopt.outcome.smallest import goes_by_worst
 from promptopt.stats import ALPHA, DISAGREEMENT
@@ -34,6 +35,19 @@ def of_check(task: Task, bars: Bars) -> dict[str, tuple[float, float, int]]:
         found = [(bars.margin, _least_held(held, design, ONE_SIDED), len(held)) for held in own]
         least["score"] = max(found, key=lambda each: each[1])
     return least
+
+
+def slices_left_open(task: Task) -> list[str]:
+    """A warning for each slice that a loss is borne of and that has too few test examples for a number of its own."""
+    counts = Counter(each.slice for each in task.test if each.slice)
+    borne = task.gate.largest_loss
+    names = sorted({*borne, *(counts if EVERY in borne else ())} - {EVERY})
+    return [
+        f"Warning: slice {name} has {counted(counts[name], 'test example')}, and a number needs {FEWEST_OF_A_SLICE}: "
+        f"it stays open, and with it the check; give more of it, or leave it out of largest_loss"
+        for name in names
+        if counts[name] < FEWEST_OF_A_SLICE
+    ]
 
 
 def of_migration(task: Task, margin: float, targets: int) -> dict[str, tuple[float, float, int]]:

@@ -40,8 +40,6 @@ def check_prompt(
     from promptopt.reports.pull_request import Checked
 
     old, new = prompts
-    # Before anything is asked: a schema that is none costs nothing to find.
-    _schema_faults(task)
     count = partial(estimate_tokens, model=config.model)
     whole = to_score(task, same=old == new)
     layout = "" if whole.layout is None else whole.layout.name
@@ -247,6 +245,11 @@ def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *
         models, budget = replace(models_of(config), proposer=config.model), budget_of(config)
         found = attack(task, *prompts, model=models, budget=budget, seed=config.seed, interrupt=interrupt)
     return list(found)
+
+
+def check_schemas(task: Task) -> None:
+    """Raise ConfigError for what is no schema: before anything is asked it costs nothing to find."""
+    _schema_faults(task)
 
 
 def _schema_faults(task: Task) -> dict[str, Callable[[str], str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from promptopt.errors import ConfigError, Endless
 from promptopt.evaluators.structured import json_in
@@ -26,7 +26,7 @@ def schema_fault(schema: str) -> Callable[[str], str]:
             "output_schema needs the package jsonschema; install it with: pip install 'promptopt-engine[schema]'"
         ) from cause
     given: Any = json.loads(schema)
-    draft = given.get("$schema", "") if isinstance(given, dict) else ""
+    draft: object = cast("dict[str, object]", given).get("$schema", "") if isinstance(given, dict) else ""
     if not isinstance(draft, str):
         raise ConfigError(f"output_schema is no JSON Schema: its $schema is {draft!r}, and is the address of a draft")
     kind: Any = library.validators.validator_for(given, default=library.Draft202012Validator)
@@ -67,7 +67,8 @@ def schema_fault(schema: str) -> Callable[[str], str]:
 def _leads_round(validator: Any) -> bool:
     """Whether a schema does not end on values in which nothing is nested."""
     try:
-        for flat in (None, [], {}, "", 0):
+        flats: tuple[Any, ...] = (None, [], {}, "", 0)
+        for flat in flats:
             list(validator.iter_errors(flat))
     except RecursionError:
         return True
