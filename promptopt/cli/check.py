@@ -82,8 +82,7 @@ def check(
         if others.layout is not None and others.layout != laid_out.layout:
             # Each is read in its own: the winner of a search may be in another than the prompt in use.
             new = new.in_layout(others.layout.name)
-        _check_stops(config, laid_out, bars)
-        check_schemas(laid_out)
+        _check_asked(config, laid_out, bars)
         if dry_run:
             from promptopt.cli.dry_runs import forecast_check
 
@@ -200,12 +199,13 @@ def _the_one(option: str, given: Sequence[str]) -> str:
     return given[0]
 
 
-def _check_stops(config: RunConfig, task: Task, bars: Bars) -> None:
-    """Raise ConfigError for a sequential test that nothing could end."""
+def _check_asked(config: RunConfig, task: Task, bars: Bars) -> None:
+    """Raise ConfigError for a schema that is none, and for a sequential test that nothing could end."""
     from promptopt.binding.evaluator import bind_evaluator
     from promptopt.cli.request import asks_judge, evaluator_of
     from promptopt.outcome.criterion import unjudged_tasks
 
+    check_schemas(task)
     if not bars.sequential or bars.accept_judge or not asks_judge(config, task):
         return
     # Of several tasks, one that goes by its metric may be worse, which ends it.
