@@ -22,12 +22,15 @@ _NO_VARIABLE = re.compile(r"\{+\s*[\"'%#]")
 def template_of(prompt: str, mark: re.Pattern[str] = TEMPLATE_VARIABLE) -> re.Pattern[str]:
     """What the prompt becomes, however its lines are broken: one group for each mark, in order."""
     plain = normalise(prompt)
-    pieces: list[str] = [r"\s*"]
-    end = 0
-    for found in mark.finditer(plain):
-        pieces += [_by_any_space(plain[end : found.start()], behind=end > 0), "(.*?)"]
-        end = found.end()
-    return re.compile("".join([*pieces, _by_any_space(plain[end:], behind=end > 0), r"\s*"]), re.DOTALL)
+    places = [found.span() for found in mark.finditer(plain)]
+    begins, ends = [0, *(end for _, end in places)], [*(begin for begin, _ in places), len(plain)]
+    first, *rest = [_by_any_space(plain[one:other], behind=one > 0) for one, other in zip(begins, ends, strict=True)]
+    if not rest:
+        return re.compile(rf"\s*{first}\s*")
+    # What stands between two marks is found where it first comes, for good: to try all places takes a time that grows
+    # with the power of the marks, and finds nothing more.
+    *inner, last = rest
+    return re.compile(rf"\s*{first}{''.join(f'(?>(.*?){each})' for each in inner)}(.*?){last}\s*", re.DOTALL)
 
 
 def _by_any_space(text: str, *, behind: bool) -> str:

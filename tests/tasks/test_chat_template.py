@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from promptopt.tasks.chat_template import marked_otherwise, named_otherwise, template_of
 
@@ -53,3 +57,24 @@ def test_a_template_has_a_group_for_each_variable() -> None:
     found = template_of("Hi {{name}},\nfrom ${shop}").fullmatch("Hi Ann, from Acme")
     assert found is not None
     assert found.groups() == ("Ann", "Acme")
+
+
+@pytest.mark.timeout(20)
+def test_a_long_text_that_repeats_what_stands_between_marks_is_held_against_the_prompt_in_no_time() -> None:
+    template = template_of("Hi {{a}} foo bar {{b}} foo bar {{c}} foo bar {{d}} foo bar {{e}} end now")
+    said = "Hi x " + "foo bar y " * 400
+    assert template.fullmatch(said + "end not") is None
+    found = template.fullmatch(said + "end now")
+    assert found is not None
+    assert found.groups() == ("x", "y", "y", "y", " ".join(["y foo bar"] * 396) + " y")
+
+
+@given(
+    st.lists(st.sampled_from(["x", "to", "{{a}}", "{{b}}", " "]), min_size=1, max_size=7),
+    st.lists(st.sampled_from(["x", "to", " "]), max_size=10),
+)
+def test_what_is_found_is_what_trying_all_places_finds(pieces: list[str], said: list[str]) -> None:
+    text, template = "".join(said), template_of(" ".join(pieces))
+    everywhere = re.compile(template.pattern.replace("(?>", "(?:"), re.DOTALL)
+    one, other = template.fullmatch(text), everywhere.fullmatch(text)
+    assert (one and one.groups()) == (other and other.groups())
