@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptopt.tasks.chat_template import marked_otherwise, named_otherwise, template_of
+from tests.ends import ends
 
 PROMPT = "You are the clerk of SHOP.\nYou talk to NAME; a tent costs $20, 5% less on [Mondays]."
 
@@ -59,7 +60,7 @@ def test_a_template_has_a_group_for_each_variable() -> None:
     assert found.groups() == ("Ann", "Acme")
 
 
-@pytest.mark.timeout(20)
+@ends
 def test_a_long_text_that_repeats_what_stands_between_marks_is_held_against_the_prompt_in_no_time() -> None:
     template = template_of("Hi {{a}} foo bar {{b}} foo bar {{c}} foo bar {{d}} foo bar {{e}} end now")
     said = "Hi x " + "foo bar y " * 400
