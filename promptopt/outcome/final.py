@@ -27,9 +27,16 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool, cut: bool = Fal
     than MOST_SEEN looks, and a loss that stands in. Then all are scored on the same dev examples, and what the search
     knows counts beside dev (`worth.pooled`). Ties go to the shorter prompt, then to the earlier. Where the budget does
     not even score the start, the start is kept. `cut`: a cap ended the search, and what was written by then and never
-    scored fills the places of finalists that are free.
+    scored fills the places of finalists that are free. Such a one has to beat the start on dev.
     """
     run.begin_phase("dev")
+    known = [estimate.prompt for estimate in run.ranked()]
+    winner = _best_finalist(run, allocation, by_search=by_search, cut=cut)
+    return winner if winner in known or _beats_start(run, winner) else run.initial
+
+
+def _best_finalist(run: Run, allocation: Allocation, *, by_search: bool, cut: bool) -> Prompt:
+    """The best by all that is known of the finalists, as `choose` says."""
     ranked = [estimate.prompt for estimate in run.ranked(unseen=cut) if estimate.prompt != run.initial]
     finalists, evidence = ranked[: allocation.finalists], run.evidence()
     seen = [[score.value for _, score in run.seen(prompt, evidence)] for prompt in finalists]
@@ -48,6 +55,12 @@ def choose(run: Run, allocation: Allocation, *, by_search: bool, cut: bool = Fal
         # (benchmarks/results/peers-diagnosis.md).
         return _narrowed(run, [run.initial, *ranked[:count]], cells)
     return _best_on_dev(run, [run.initial, *finalists], run.dev[: allocation.dev], by_search)
+
+
+def _beats_start(run: Run, prompt: Prompt) -> bool:
+    """Whether it has the higher mean of the two on the dev examples that both were scored on."""
+    own, start = (_known_scores(run, each, run.dev, run.final_repetition) for each in (prompt, run.initial))
+    return sum(own[place] - start[place] for place in own.keys() & start.keys()) > 0.0
 
 
 def _narrowed(run: Run, contenders: Sequence[Prompt], cells: int) -> Prompt:

@@ -65,6 +65,15 @@ def test_what_was_written_before_the_cap_may_win(tmp_path: Path, best: int) -> N
     assert outcome(again) == outcome(result)
 
 
+def test_what_the_cap_left_unscored_has_to_beat_the_start_on_dev(tmp_path: Path) -> None:
+    proposer = Scripted(partial(write, 99), name="proposer")
+    alike = Scripted(lambda request: Reply("yes", "stop", 20, 1), name="alike")
+    result = conduct(tmp_path / "s.db", optimizer=Batch(), proposer=proposer, budget=Budget(calls=60), model=alike)
+    assert isinstance(result, Result)
+    # They answer alike: a tie on few examples says nothing for a prompt of which nothing else is known.
+    assert result.best.prompt == result.start.prompt
+
+
 @dataclass(frozen=True)
 class AllAtFirst:
     """Has all prompts written, ten at a time, and then looks at each of them on a few examples."""
