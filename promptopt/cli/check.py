@@ -13,7 +13,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, say, show, show_forecast, show_json, without_secrets
-from promptopt.cli.prompt_check import check_prompt, check_schemas, to_score
+from promptopt.cli.prompt_check import check_prompt, schema_faults, to_score
 from promptopt.errors import ConfigError, PromptoptError, StopRun
 from promptopt.places import write_whole, writing
 from promptopt.types.identity import without_surrogates
@@ -205,7 +205,8 @@ def _check_asked(config: RunConfig, task: Task, bars: Bars) -> None:
     from promptopt.cli.request import asks_judge, evaluator_of
     from promptopt.outcome.criterion import unjudged_tasks
 
-    check_schemas(task)
+    # Before anything is asked it costs nothing to find.
+    schema_faults(task)
     if not bars.sequential or bars.accept_judge or not asks_judge(config, task):
         return
     # Of several tasks, one that goes by its metric may be worse, which ends it.

@@ -16,9 +16,6 @@ from promptopt.tasks.task import Task
 from promptopt.text import counted
 from promptopt.types import Example
 
-_FOUR_IN_FIVE = 0.8416
-"""The 0.8 quantile of the normal distribution."""
-
 
 def of_check(task: Task, bars: Bars) -> dict[str, tuple[float, float, int]]:
     """For the score, and each slice that a loss is borne of: the margin, the least that can be held, and examples."""
@@ -60,8 +57,8 @@ def likely(examples: Sequence[Example], one_sided: float) -> float:
     """About the margin that is held four times in five where two prompts are as good and differ on `DISAGREEMENT`."""
     from statistics import NormalDist
 
-    units = units_of(examples)
-    spread = (NormalDist().inv_cdf(1 - one_sided) + _FOUR_IN_FIVE) * math.sqrt(DISAGREEMENT / units)
+    units, quantile = units_of(examples), NormalDist().inv_cdf
+    spread = (quantile(1 - one_sided) + quantile(0.8)) * math.sqrt(DISAGREEMENT / units)
     # Half a win and half a loss, for they are counted whole.
     return min(1.0, spread + 1 / units)
 

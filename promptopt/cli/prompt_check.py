@@ -95,7 +95,7 @@ def _of_replies(
     by_mean = [Decision("score", "inconclusive", open_)]
     if not open_:
         by_mean = _of_scores(task, pairs[1], bars, judged=judged, unjudged=unjudged, same=same)
-    by_schema = _of_schemas(pairs[0], _schema_faults(task), open_)
+    by_schema = _of_schemas(pairs[0], schema_faults(task), open_)
     return [*by_mean, *by_schema, *must_pass(task.gate.must_pass, pairs[0], judged=judged, unjudged=unjudged)]
 
 
@@ -247,12 +247,7 @@ def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *
     return list(found)
 
 
-def check_schemas(task: Task) -> None:
-    """Raise ConfigError for what is no schema: before anything is asked it costs nothing to find."""
-    _schema_faults(task)
-
-
-def _schema_faults(task: Task) -> dict[str, Callable[[str], str]]:
+def schema_faults(task: Task) -> dict[str, Callable[[str], str]]:
     """What says how a reply breaks a schema: the task's, under no name, or that of each of several tasks.
 
     Raises ConfigError for what is no schema.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from promptopt.binding.models import Models, open_models
@@ -20,10 +20,9 @@ from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.judging import options_of
 from promptopt.migration.freezing import Asking, answers_under_start
 from promptopt.models.recorded import Recorded
-from promptopt.protocols import Role
 from promptopt.tasks.task import Task
 from promptopt.thoughts import spoken
-from promptopt.types import Cell, Example, Likelihoods, Reply, Request, Score, ScoreRequest, canonical
+from promptopt.types import Cell, Example, Reply, Score, canonical
 
 _WRITTEN_CALL = re.compile(r"^([\w.:\-]{1,200})\((\{.*\})\)$", re.MULTILINE)
 """A call as it stands in a reply that was scored (`ToolCall.written`)."""
@@ -72,8 +71,10 @@ def agreement_of(task: Task, reference: Evaluation, found: Evaluation) -> Agreem
     return Agreement.of(examples, before, after, labelled=bool(task.labels) and not reference.judged)
 
 
-def with_itself(task: Task, reference: Evaluation, models: Models, asking: Asking) -> Agreement | None:
-    """The ceiling; None where the old model's replies are not drawn, or it cannot be asked again.
+def with_itself(
+    task: Task, reference: Evaluation, models: Models, asking: Asking, warn: Callable[[str], None]
+) -> Agreement | None:
+    """The ceiling; None where the old model's replies are not drawn, or it cannot be asked again, which is warned of.
 
     Costs a call of the old model for each example of the reference, where they are. Raises BackendError where it is
     the user who ends it all.
@@ -81,16 +82,19 @@ def with_itself(task: Task, reference: Evaluation, models: Models, asking: Askin
     # What draws no reply, or plays conversations, has none that could be drawn again.
     if options_of(task, "simulated") or not (reference.judged or reference.evaluator == "generation"):
         return None
-    again = _drawn_again(task, reference.examples, models, asking)
+    again = _drawn_again(task, reference.examples, models, asking, warn)
     if again is None:
         return None
     cells = [Cell(task.initial, example) for example in reference.examples]
-    scores = Generation.for_task(task).score(cells, _Given(again))
+    judge = Generation.for_task(task).judge
+    scores = [judge(cell, reply) for cell, reply in zip(cells, again, strict=True)]
     return Agreement.of(reference.examples, reference.scores, scores,
                         labelled=bool(task.labels) and not reference.judged)  # fmt: skip
 
 
-def _drawn_again(task: Task, examples: Sequence[Example], models: Models, asking: Asking) -> list[Reply] | None:
+def _drawn_again(
+    task: Task, examples: Sequence[Example], models: Models, asking: Asking, warn: Callable[[str], None]
+) -> list[Reply] | None:
     model = open_models(models).by_role["task"]
     if isinstance(model, Recorded):
         requests, _ = answers_under_start(task, models, examples, asking)
@@ -99,10 +103,11 @@ def _drawn_again(task: Task, examples: Sequence[Example], models: Models, asking
         return held if len(held) == len(kept) else None
     try:
         _, replies = answers_under_start(task, models, examples, asking, again=True)
-    except BackendError:
+    except BackendError as failure:
         if asking.interrupt is not None and asking.interrupt.is_set():
             raise
         # What is no part of any verdict ends no migration.
+        warn(f"how far the old model agrees with itself is not known, as it could not be asked again: {failure}")
         return None
     return replies if replies else None
 
@@ -121,21 +126,3 @@ def _canonical(arguments: str) -> str:
         return canonical(json.loads(arguments))
     except (ValueError, RecursionError):
         return arguments
-
-
-class _Given:
-    """`protocols.Ask` over replies that are there already, in the order in which they are asked for."""
-
-    def __init__(self, replies: Sequence[Reply]) -> None:
-        self._replies = list(replies)
-
-    def __call__(self, requests: Sequence[Request], *, role: Role = "task", repetition: int = 0) -> list[Reply]:
-        return self._replies
-
-    def score(self, requests: Sequence[ScoreRequest], *, role: Role = "task") -> list[Likelihoods]:
-        raise NotImplementedError
-
-    def can_score(self, role: Role = "task") -> bool:
-        return False
-
-    def warn(self, message: str) -> None: ...

@@ -89,5 +89,7 @@ def answers_under_start(
     with no_search():
         # As an evaluation asks: what one has asked before is read, and not paid for again.
         replies = door(requests)
-        drawn = bool(task.sampling.temperature) or any(reply.sampled for reply in replies)
-        return requests, replies if not again else door(requests, repetition=1) if drawn else []
+        if again:
+            drawn = bool(task.sampling.temperature) or any(reply.sampled for reply in replies)
+            replies = door(requests, repetition=1) if drawn else []
+        return requests, replies

@@ -114,6 +114,8 @@ class _Mover:
         moved = board.moved(searches)
         ends = leaving(self._opened(self.roles.task), [self._opened(each) for each in board.targets], date.today())
         looks = [reference.look, last.look] if pairs else [reference.look]
+        unknown: list[str] = []
+        ceiling = with_itself(task, reference, self.roles, self._asking, unknown.append)
         return Migration(
             task=task.name,
             evaluator=reference.evaluator,
@@ -127,13 +129,20 @@ class _Mover:
             matrix={prompt.id: tuple(row) for prompt, row in board.rows.items()},
             warnings=tuple(
                 dict.fromkeys(
-                    [*ends, *reference.warnings, *remarks, *board.remarks(), *board.found_elsewhere(moved, self.margin)]
+                    [
+                        *ends,
+                        *reference.warnings,
+                        *unknown,
+                        *remarks,
+                        *board.remarks(),
+                        *board.found_elsewhere(moved, self.margin),
+                    ]
                 )
             ),
             looks=tuple(look for look in looks if look is not None),
             next_look=last.next_look,
             missing=board.missing(),
-            ceiling=with_itself(task, reference, self.roles, self._asking),
+            ceiling=ceiling,
         )
 
     def _check_apart(self, targets: Sequence[str | Model]) -> None:

@@ -189,12 +189,12 @@ class Account:
         """
         asked, used = self.by_role.get("proposer", Ledger()), self.capped
         waiting, sizes = asked.calls - self._written_then, list[float]()
-        for cap, spent, calls, cell in zip(
+        for cap, spent, written, cell in zip(
             (self.limits.tokens, self.limits.usd), (used.tokens, used.usd), (asked.tokens, asked.usd), self._cell(),
             strict=True,
         ):  # fmt: skip
             if cap is not None and cell and spent is not None:
-                kept, each = CELLS_EACH * cell, (calls or 0.0) / max(1, asked.calls)
+                kept, each = CELLS_EACH * cell, (written or 0.0) / max(1, asked.calls)
                 sizes.append((cap - spent - waiting * kept) / (each + kept))
         # Where nobody said what a cell takes, all of them.
         size = min(sizes, default=SLICE)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import BETTER, Invoke, text_of
 
+from promptopt.errors import BackendError
 from promptopt.migration.agreement import Agreement
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
@@ -48,12 +50,21 @@ def fickle(request: Request) -> Reply:
     return Reply(f"It is {next(DRAWS) % 7 % 2}.", sampled=True)
 
 
+def tired(asked: set[str], request: Request) -> Reply:
+    """Of one that answers each example once."""
+    if (said := text_of(request)) in asked:
+        raise BackendError("the server of x/tired is gone")
+    asked.add(said)
+    return Reply("It is 1.", sampled=True)
+
+
 @pytest.fixture
 def migrate(invoke: Invoke, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     known = {
         "old": Scripted(old, name="x/old"),
         "new": Scripted(new, name="x/new"),
         "fickle": Scripted(fickle, name="x/fickle"),
+        "tired": Scripted(partial(tired, set()), name="x/tired"),
         "writer": Scripted(lambda _: BETTER, name="x/writer"),
         "judge": Scripted(lambda _: '{"better": "tie"}', name="x/judge"),
     }
@@ -102,6 +113,14 @@ def test_a_model_whose_replies_are_drawn_is_held_against_itself(migrate: Callabl
     said = migrate(*drawn, text=True)
     assert "old prompt, x/fickle, drawn again" in said
     assert "Agreement is no quality" in said
+
+
+def test_an_old_model_that_cannot_be_asked_again_ends_no_migration_and_is_told(migrate: Callable[..., Any]) -> None:
+    found = migrate("--from", "x/tired", "--json")
+    assert found["ceiling"] is None
+    told = [each for each in found["warnings"] if "agrees with itself is not known" in each]
+    assert len(told) == 1
+    assert "the server of x/tired is gone" in told[0]
 
 
 def test_both_draws_are_kept_in_the_file_that_stands_for_a_model(
