@@ -12,7 +12,7 @@ from promptopt.binding.evaluator import recast, verdict_evaluator
 from promptopt.binding.floors import least_floors
 from promptopt.binding.judging import refuse_idle_check_judge
 from promptopt.binding.models import addresses_of
-from promptopt.binding.plan import ends_nothing, room_for, too_little
+from promptopt.binding.plan import ends_nothing, proposer_call, room_for, too_little
 from promptopt.binding.settings import build_optimizer
 from promptopt.binding.task import bind_task
 from promptopt.cli.forecast_range import ForecastRange
@@ -147,16 +147,16 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     final = searching if check is evaluator and checked == config.model else CellCost.of(task, check, checked)
     cost = usd_of(prices["check"], math.ceil(final.reads), final.writes)
     # A cap in dollars is turned into cells only where all that is asked has a price.
-    priced = cost is not None and prices["proposer"] is not None and prices["task"] is not None
+    priced = None not in (cost, prices["proposer"], prices["task"])
     budget, unasked = search_budget(config, given)
     # Not by `allocate_for`, which asks open models for their prices.
     arranged = allocate(
         budget, dev=len(task.dev), test=len(task.test), calls_per_cell=final.calls,
         tokens_per_cell=final.calls * (final.reads + final.writes),
         usd_per_cell=final.calls * cost if cost is not None and priced else None,
+        proposing=proposer_call(task, proposer, final.reads, prices["proposer"]),
     )  # fmt: skip
-    room = room_for(arranged, task, evaluator)
-    expected = _search_bounds(optimizer, room)
+    expected = _search_bounds(optimizer, room := room_for(arranged, task, evaluator))
     cells, proposals = _searched(expected, arranged, searching.calls)
     roles = scoring(searching, final, (config.model, checked), (cells, arranged.reserve.evaluations), prices)
     shown = estimate_tokens(task.initial[task.editable], proposer) + SHOWN_TO_PROPOSER * searching.reads
@@ -252,7 +252,7 @@ def _rounds(optimizer: Optimizer, room: Room) -> str:
     """`the caps leave room for 3 of 6 rounds: ...`; nothing where the method does not plan."""
     if not isinstance(optimizer, Planning):
         return ""
-    planned, free = optimizer.plan(room), optimizer.plan(replace(room, evaluations=None, calls=None))
+    planned, free = optimizer.plan(room), optimizer.plan(room.unlimited())
     if isinstance(planned, EndsByBudget) and planned.open_ended:
         return f"the budget ends the search: {planned.describe()}"
     fits = "all of its" if planned.rounds >= free.rounds else f"{planned.rounds:,} of {free.rounds:,}"

@@ -71,4 +71,5 @@ def _room_left(run: Run, account: Account) -> Room | None:
     if limits.evaluations is not None:
         cells.append(limits.evaluations - used.evaluations)
     calls = None if limits.calls is None else max(0, limits.calls - used.calls)
-    return replace(run.room, evaluations=max(0, int(min(cells))), calls=calls) if cells else None
+    # What a cell takes is measured with the calls of the proposer that it brought.
+    return replace(run.room, evaluations=max(0, int(min(cells))), calls=calls, metered=()) if cells else None

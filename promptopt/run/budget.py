@@ -170,7 +170,7 @@ class Allocation:
 
     `finalists`: candidates, besides the start, that are re-scored on `dev` examples. `test`: examples of the sealed
     test that start and winner are both scored on. `search`: the limits left to the search. `granted`: the cells that
-    its caps on evaluations, tokens and dollars come to; None is any number.
+    its caps on evaluations, tokens and dollars come to; None is any number. `metered`: as of `Room`.
     """
 
     finalists: int
@@ -180,6 +180,7 @@ class Allocation:
     search: Limits
     total: Limits
     granted: int | None = None
+    metered: tuple[tuple[float, float, float], ...] = ()
 
     def enlarged(self, left: int | None, dev: int, test: int) -> Allocation:
         """The allocation after a search where `left` cells may still be scored: more dev, then more test examples.
@@ -227,10 +228,12 @@ def allocate(
     calls_per_cell: int,
     tokens_per_cell: float,
     usd_per_cell: float | None,
+    proposing: tuple[float, float] = (0.0, 0.0),
 ) -> Allocation:
     """Take the reserve off the caps first; where a cap is small, cut test and dev rather than the promise.
 
     `tokens_per_cell` and `usd_per_cell` are estimates; the final phase measures, and keeps the cap all the same.
+    `proposing`: tokens and dollars that a call of the proposer is taken to take.
     Raises ConfigError for a dollar cap over a model of unknown price, and for a cap too small to score anything.
     """
     if budget.usd is not None and usd_per_cell is None:
@@ -259,9 +262,11 @@ def allocate(
     )
     # A cap on calls is shared with the proposer in a proportion that only the method knows: `Room.cells` divides it.
     granted = _fewest(_afforded(replace(search, calls=None), calls_per_cell, tokens_per_cell, usd_per_cell))
+    caps = (search.tokens, tokens_per_cell, proposing[0]), (search.usd, usd_per_cell, proposing[1])
     return Allocation(
-        finalists=finalists, dev=dev, test=test, reserve=reserve, search=search, total=total, granted=granted
-    )
+        finalists=finalists, dev=dev, test=test, reserve=reserve, search=search, total=total, granted=granted,
+        metered=tuple((left, cell, call) for left, cell, call in caps if left is not None and cell is not None),
+    )  # fmt: skip
 
 
 def _shares(most: int, dev: int, test: int) -> tuple[int, int, int]:

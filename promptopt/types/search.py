@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from promptopt.arguments import told, told_by_name
 from promptopt.types.prompts import Example, Prompt
@@ -145,7 +145,8 @@ class Room:
     `evaluations`: (prompt, example) cells that the search may score by the caps on evaluations, tokens and dollars;
     the last two are estimates. `calls`: what it may ask of all models together. None: no cap. `train`, `dev`: examples.
     `tasks`: how many the task is made of; `parts`: how many prompt parts may be edited, `users`: how many of them are
-    the user prompt of one of the tasks.
+    the user prompt of one of the tasks. `metered`: of each cap on tokens or dollars what it leaves, what a cell takes
+    of that, and what a call of the proposer takes; all of it is estimated.
     """
 
     evaluations: int | None
@@ -156,6 +157,7 @@ class Room:
     tasks: int = 1
     parts: int = 1
     users: int = 0
+    metered: tuple[tuple[float, float, float], ...] = ()
 
     @classmethod
     def uncapped(cls, train: int, *, parts: int = 1) -> Room:
@@ -168,7 +170,24 @@ class Room:
         if self.calls is not None:
             # Rounded down: a cell that its calls do not suffice for is not scored.
             found.append(int(self.calls / (self.calls_per_cell + proposer_calls_per_cell)))
+        for left, cell, call in self.metered:
+            each = cell + proposer_calls_per_cell * call
+            if each > 0:
+                # A quotient just below a whole number is that number: 0.3 / 0.1 is 2.9999999999999996.
+                found.append(int(left / each + 1e-6))
         return max(0, min(found)) if found else None
+
+    @property
+    def call_cells(self) -> float:
+        """How many cells a call of the proposer takes as much as, by the cap that it weighs on most.
+
+        0 without a cap on tokens or dollars, or where cells are free.
+        """
+        return max((call / cell for _, cell, call in self.metered if cell > 0), default=0.0)
+
+    def unlimited(self) -> Room:
+        """The same without any cap."""
+        return replace(self, evaluations=None, calls=None, metered=())
 
 
 class ScoreMatrix:

@@ -70,12 +70,10 @@ def generations_plan(
     if cells is None:
         return _generations_of(UNCAPPED, room, children, depth, keep)
     made = _generations_of(cells, room, children, depth, keep)
-    if room.calls is None:
-        # Nobody has granted the calls that a second writing takes, and somebody waits for them.
-        return made
     fitted = _paid(made, room, children, depth, 1)
-    # A dear call is not made twice. What is tiny is so without the second writing, which leaves less to the looks.
-    if fitted.evaluations >= TINY or dearness > 1:
+    # A dear call is not made twice, and where calls are not capped nobody has granted the second. What is tiny is so
+    # without it, which leaves less to the looks.
+    if fitted.evaluations >= TINY or dearness > 1 or room.calls is None:
         return fitted
     twice = _paid(made, room, children, depth, 2)
     return twice if twice.evaluations >= USEFUL else fitted
