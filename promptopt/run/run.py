@@ -197,8 +197,8 @@ class Run:
         return list(admitted)
 
     def reject(self, reason: str, count: int = 1) -> None:
-        """Count a reply or a candidate that could not be used."""
-        self.rejected[reason] += count
+        """Count a reply or a candidate that could not be used; what a cap left unasked is neither."""
+        self.rejected.update({} if reason.endswith("unasked") else {reason: count})
 
     def rng(self, stream: str) -> random.Random:
         """One generator for each named stream of the run's seed: a new draw in one place moves no other."""

@@ -172,3 +172,19 @@ def test_a_plan_tells_of_no_look_and_no_generation_that_there_is_not(evaluations
     said = plan.describe()
     assert (said.startswith("a look at the start"), "layouts" in said) == (plan.look > 0, plan.look > 2)
     assert ("no generation" in said, "0 generations" in said) == (evaluations < 3, False)
+
+
+def test_where_nothing_was_gained_the_sentence_says_that() -> None:
+    standing = Standing()
+    assert ends(standing, 0.0)
+    [why] = standing.warnings
+    assert "nothing that it found is believed to be better than the start" in why
+    assert "0.0" not in why
+
+
+def test_where_no_dev_example_is_left_the_sentence_names_no_points() -> None:
+    standing = Standing(dev_examples=1)
+    assert ends(standing, 0.0)
+    [why] = standing.warnings
+    assert "what is left makes the test larger" in why
+    assert "0.0" not in why

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from promptopt.models.scripted import Scripted
+from promptopt.optimizers.random_search import RandomSearch
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
@@ -40,7 +41,8 @@ class Batch:
 
 
 def write(best: int, request: Request) -> Reply:
-    number = int(flat(request.content).split()[-1])
+    last = flat(request.content).split()[-1]
+    number = int(last) if last.isdigit() else request.seed or 0
     words = "carefully and exactly" if number == best else f"in way {number}"
     return Reply(f"Answer the question {words}.", "stop", 20, 200)
 
@@ -103,3 +105,9 @@ def test_what_is_written_is_left_enough_to_be_scored(tmp_path: Path) -> None:
     # A larger cap goes on from what the smaller one has paid for.
     grown, more = searched(tmp_path / "s.db", 5, AllAtFirst(), Budget(tokens=9_000))
     assert more.calls == grown.spent.proposer_calls - proposer.calls
+
+
+def test_what_was_never_asked_is_no_reply_that_could_not_be_used(tmp_path: Path) -> None:
+    result, _ = searched(tmp_path / "s.db", 5, RandomSearch(candidates=150), Budget(tokens=6_000))
+    assert result.status == "budget"
+    assert "unasked" not in " ".join(reason for reason, count in result.rejected.items() if count)

@@ -20,6 +20,8 @@ from promptopt.run.posterior import NOISE, Posterior
 
 HALF = 0.5
 """Share of the evaluations before which no search ends: what it has not found by then may still come."""
+NOTHING = 0.0005
+"""What is told as 0.0 points."""
 APART = 0.5
 """Share of a finalist's variance that is its own. Finalists are relatives; the rest they have in common. Ours."""
 SEARCHED = 0.55
@@ -41,10 +43,18 @@ def over(run: Run, belief: Posterior, evaluations: int) -> bool:
     ahead = outlook(run, belief, evaluations)
     if ahead is None or ahead.promise > ahead.choice:
         return False
+    promise = (
+        f"by its gains so far the rest promises {100 * ahead.promise:.1f} points at most"
+        if ahead.promise >= NOTHING
+        else "nothing that it found is believed to be better than the start"
+    )
+    choice = (
+        f"more dev examples for the final choice are worth {100 * ahead.choice:.1f} points"
+        if ahead.choice >= NOTHING
+        else "what is left makes the test larger, as far as there are examples"
+    )
     run.warn(
-        f"the search ends at {run.spent.evaluations / evaluations:.0%} of its evaluations: by its gains so far the "
-        f"rest promises {100 * ahead.promise:.1f} points at most, and more dev examples for the final choice are "
-        f"worth {100 * ahead.choice:.1f}",
+        f"the search ends at {run.spent.evaluations / evaluations:.0%} of its evaluations: {promise}, and {choice}",
         ends=True,
     )
     return True
