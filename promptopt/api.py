@@ -11,6 +11,7 @@ from typing import cast
 
 from promptopt.arguments import checked
 from promptopt.binding.evaluator import rebound
+from promptopt.binding.floors import least_floors
 from promptopt.binding.identity import method_name, run_id, versions
 from promptopt.binding.judging import check_judge_of, remarks_on_judge, without_check
 from promptopt.binding.models import Models, price_for, prices
@@ -29,8 +30,9 @@ from promptopt.errors import BackendError, StoreError
 from promptopt.models.prices import Price
 from promptopt.outcome.criterion import Criterion
 from promptopt.outcome.executions import kept_beside, repriced, with_earlier
-from promptopt.outcome.looks import Shown, units_of
+from promptopt.outcome.looks import Shown
 from promptopt.outcome.result import Result
+from promptopt.outcome.smallest import smallest_found
 from promptopt.outcome.trial import Trial, conduct
 from promptopt.protocols import ChecksInstalled, Evaluator, Model, Optimizer, Role, Task
 from promptopt.reports.progress import progress
@@ -38,7 +40,6 @@ from promptopt.run import Run
 from promptopt.run.budget import Budget, Limits
 from promptopt.run.door import Door
 from promptopt.run.events import Planned, Warned
-from promptopt.stats.power import smallest_detectable
 from promptopt.store.runs import Store
 from promptopt.tasks.sealing import test_alone, without_test
 
@@ -156,10 +157,10 @@ def _introduce(trial: Trial, asked: BoundSearch, store: Store, session: Session,
     run = trial.run
     if session.watch is not None:
         session.watch(run)
-    look, units = trial.ahead(trial.allocation.test), units_of(trial.test[: trial.allocation.test])
+    look, sealed = trial.ahead(trial.allocation.test), trial.test[: trial.allocation.test]
     # What was shown before is shown again, at the level that it had then.
     level = look.alpha if trial.shown is None else trial.shown.look.alpha
-    gain = smallest_detectable(units, alpha=level)
+    gain, of = smallest_found(run.task, sealed, level)
     again = trial.shown is not None
     run.tell(
         Planned(
@@ -173,6 +174,8 @@ def _introduce(trial: Trial, asked: BoundSearch, store: Store, session: Session,
             held=len(trial.test),
             finished=(store.last(trial.id) or {}).get("status") == "finished",
             search=search_planned(asked.optimizer, run.room),
+            of=of,
+            floors=least_floors(run.task, sealed),
         )
     )
     _warn_of_versions(run, store, trial.id)

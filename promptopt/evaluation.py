@@ -20,15 +20,16 @@ from promptopt.evaluators.judging import left_out_of
 from promptopt.evaluators.simulated import remedy
 from promptopt.operators.policy_marks import refuse_unfilled
 from promptopt.outcome.contender import Measured
-from promptopt.outcome.criterion import Criterion, by_judge, by_task, scored_by, unjudged_tasks
+from promptopt.outcome.criterion import Criterion, as_called, by_judge, by_task, scored_by, unjudged_tasks
+from promptopt.outcome.decisions import ScoredPair
 from promptopt.outcome.looks import Look, level_of, look_ahead, look_at, look_in_parts
-from promptopt.outcome.result import RunVerdict
+from promptopt.outcome.members import means_by_task, told_by_task
+from promptopt.outcome.prompt_comparison import PromptComparison, prompts_compared
 from promptopt.outcome.sealed_test import measured
-from promptopt.protocols import Evaluator, Model, Role, Task
+from promptopt.protocols import Evaluator, HasObjective, Model, Role, Task
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
-from promptopt.stats import Gain, paired_gain, verdict
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
 from promptopt.tasks.layout import USER_PROMPT
@@ -45,7 +46,8 @@ class Evaluation:
     something new after it. `judged`: the scores are a judge's word, in whole or in part; of several tasks not those of
     `unjudged_tasks`. `by_task`: what scores each of them, where each has its own. `by_role`: `spent` by the role of the
     model that was asked. `tries_lost`: those that the server may have counted beside `spent`; a warning says so.
-    `capped`: the examples of the split that a cap left out.
+    `capped`: the examples of the split that a cap left out. `called`: what a person calls `evaluator`. `bound`: the
+    task, which of several says by what prompts are compared.
     """
 
     task: str
@@ -68,24 +70,48 @@ class Evaluation:
     tries_lost: int = 0
     weigh: Weigh = "turn"
     capped: tuple[Example, ...] = ()
+    called: str = ""
+    bound: Task | None = field(default=None, repr=False, compare=False)
+
+    def scored_by(self) -> str:
+        """What scored the replies, in a person's words; of several tasks that of each, where they differ."""
+        return scored_by(self.called or self.evaluator, self.by_task)
+
+    @property
+    def by_member(self) -> dict[str, float]:
+        """The mean score on each of several tasks; empty for one task."""
+        return means_by_task(self.bound, self.examples, self.scores)
+
+    @property
+    def worth(self) -> float:
+        """What prompts and layouts are ranked by: the score, or what the worst of several tasks has where that counts.
+
+        The mean over all examples is the mean over all tasks, weighted where they are: splits are cut so.
+        """
+        bound = self.bound
+        if isinstance(bound, HasObjective) and bound.objective == "worst" and (means := self.by_member):
+            return bound.worth(means)
+        return self.measured.score
 
     def __str__(self) -> str:
         """The score in a line, and below it what is to be known."""
         low, high = self.measured.ci95
         unreadable = f", {self.measured.unreadable} unreadable" if self.measured.unreadable else ""
-        by = scored_by(f"by {self.evaluator}", self.by_task)
+        by = self.scored_by() if self.by_task else f"by {self.scored_by()}"
         first = (
             f"{self.measured.score:.3f} on {counted(self.measured.n, f'{self.split} example')} of {self.task} (95 % "
             f"interval {low:.3f} to {high:.3f}{unreadable}), {by} on {self.model}"
         )
         warnings = (f"Warning: {normalise(warning)}" for warning in self.warnings)
-        return "\n".join([first, *self.measured.told(), *warnings])
+        tasks = [told_by_task(self.by_member)] if self.by_member else []
+        return "\n".join([first, *tasks, *self.measured.told(), *warnings])
 
     def figures(self) -> dict[str, Any]:
         """What was measured and what it took, as JSON."""
         measured = self.measured
         return {"score": measured.score, "ci95": list(measured.ci95), "n": measured.n,
                 "unreadable": measured.unreadable, **measured.further(),
+                **({"by_member": self.by_member} if self.by_member else {}),
                 "spent": asdict(self.spent), "paid": asdict(self.paid)}  # fmt: skip
 
 
@@ -223,6 +249,8 @@ def evaluate_alone(
         weigh=matrix.weigh,
         # Cells are scored in order.
         capped=examples[len(matrix.examples) :],
+        called=as_called(search),
+        bound=run.task,
     )
 
 
@@ -234,39 +262,11 @@ def _measured_prompt(matrix: ScoreMatrix, prompt: Prompt, labels: Sequence[str])
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class PromptComparison:
-    """What one prompt gains on another on the same examples. `rivals`: how many are compared with that one.
-
-    `judged`: the gain is a judge's word.
-    """
-
-    gain: Gain
-    rivals: int
-    judged: bool = False
-
-    @property
-    def verdict(self) -> RunVerdict:
-        """`better` or `worse` where the paired test says so at the gain's own level (`compare`).
-
-        `undecided` where only a judge says so: nothing is known of how far it can be trusted on these replies.
-        """
-        return "undecided" if self.judged else verdict(self.gain)
-
-    def __str__(self) -> str:
-        """The verdict in a line, with its numbers."""
-        gain, (low, high) = self.gain, self.gain.interval
-        said = self.verdict.replace("_", " ")
-        return (
-            f"{said}: {gain.mean:+.3f} on {counted(gain.n, 'example')} ({100 * (1 - gain.alpha):.4g} % interval "
-            f"{low:+.3f} to {high:+.3f}, {gain.test} p = {gain.p_value:.2g})"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """One JSON object."""
-        gain = self.gain
-        return {"mean": gain.mean, "ci95": list(gain.ci95), "p_value": gain.p_value, "alpha": gain.alpha,
-                "test": gain.test, "n": gain.n, "verdict": self.verdict}  # fmt: skip
+def paired(first: Evaluation, second: Evaluation) -> list[ScoredPair]:
+    """What both scored, in the second's order: a cap, or a model's context, may have left either of them fewer."""
+    known = dict(zip(first.examples, first.scores, strict=True))
+    both = zip(second.examples, second.scores, strict=True)
+    return [ScoredPair(example, known[example], score) for example, score in both if example in known]
 
 
 def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1) -> PromptComparison:
@@ -275,17 +275,19 @@ def compare(first: Evaluation, second: Evaluation, *, rivals: int = 1) -> Prompt
     `rivals`: the verdicts that are given at once, among which the level is shared (`outcome.looks.level_of`): 0.05, and
     that of the look where the split is the test. Raises ConfigError where no example is shared.
     """
-    known = dict(zip(first.examples, first.scores, strict=True))
-    both = [(each.group, known[each].value, score.value)
-            for each, score in zip(second.examples, second.scores, strict=True)
-            if each in known and known[each].judged and score.judged]  # fmt: skip
+    pairs = paired(first, second)
     # Scores by two evaluators have no difference.
-    if not both or first.evaluator != second.evaluator:
+    if first.evaluator != second.evaluator or not any(each.before.judged and each.after.judged for each in pairs):
         raise ConfigError("the two evaluations share no scored example; score both prompts on one split by one metric")
-    groups, before, after = zip(*both, strict=True)
-    alpha = level_of((first.look, second.look), rivals)
-    gain = paired_gain(before, after, alpha=alpha, groups=groups, weigh=second.weigh)
-    return PromptComparison(gain, rivals, first.judged or second.judged)
+    return prompts_compared(
+        second.bound,
+        pairs,
+        weigh=second.weigh,
+        alpha=level_of((first.look, second.look), rivals),
+        rivals=rivals,
+        by_judge=first.judged or second.judged,
+        unjudged=first.unjudged_tasks | second.unjudged_tasks,
+    )
 
 
 def looking(

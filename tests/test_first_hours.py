@@ -160,5 +160,5 @@ def test_evaluations_and_their_comparison_print_as_sentences(tmp_path: Path) -> 
         for name, answer in (("a", yes), ("b", lambda request: ("no", "yes")[int(request.content[-1].content[-1]) % 2]))
     )
     assert str(first).startswith("0.500 on 8 dev examples of task (95 % interval 0.")
-    assert str(first).endswith("by generation on a")
+    assert str(first).endswith("by exact on a")
     assert str(compare(first, second)).startswith("no evidence: +0.500 on 8 examples (95 % interval ")

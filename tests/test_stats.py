@@ -195,6 +195,22 @@ def test_more_items_and_less_disagreement_show_smaller_gains() -> None:
     assert smallest_detectable(200) > FEWEST_ONE_WAY / 200
 
 
+@pytest.mark.slow
+def test_a_gain_that_all_of_several_tests_have_to_find_is_found_as_often_as_promised() -> None:
+    tests, items, trials = 3, 120, 1_500
+    gain = smallest_detectable(items, among=tests)
+    each = 0.8 ** (1 / tests)
+    assert smallest_detectable(items, power=each) < gain < smallest_detectable(items, power=each, alpha=0.05 / tests)
+    rng = random.Random(1)
+    found = 0
+    for _ in range(trials):
+        counts = [sum(rng.random() < 0.25 for _ in range(items)) for _ in range(tests)]
+        won = [sum(rng.random() < (1 + gain / 0.25) / 2 for _ in range(count)) for count in counts]
+        values = sorted(binary_gain(wins, count - wins, items).p_value for wins, count in zip(won, counts, strict=True))
+        found += all(value < 0.05 / (tests - at) for at, value in enumerate(values))
+    assert found / trials == pytest.approx(0.8, abs=3.5 * math.sqrt(0.16 / trials))
+
+
 def test_six_items_all_one_way_are_the_least_that_can_be_shown() -> None:
     assert FEWEST_ONE_WAY == 6
     assert binary_gain(6, 0, 200).p_value < 0.05 <= binary_gain(5, 0, 200).p_value

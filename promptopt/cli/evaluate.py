@@ -109,7 +109,7 @@ def evaluate(
         tasks = {name: laid_out.with_layout(name) if layouts else laid_out for name in names}
         wanted = [Wanted(config, *each, chosen) for each in tasks.items()]
         found = scored(wanted, split, quiet, where, leave_out=layouts)
-    found.sort(key=lambda pair: pair[1].measured.score, reverse=True)
+    found.sort(key=lambda pair: pair[1].worth, reverse=True)
     if json:
         show_json(layouts_json(found, laid_out))
     else:

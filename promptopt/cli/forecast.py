@@ -34,7 +34,8 @@ from promptopt.cli.run_words import least_floors_line, smallest_gain_line
 from promptopt.cli.speed import Speed, speed_of
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
-from promptopt.outcome.looks import looked_at, units_of
+from promptopt.outcome.looks import looked_at
+from promptopt.outcome.smallest import smallest_found
 from promptopt.protocols import (
     BoundsCost,
     BoundsCostInRoom,
@@ -47,7 +48,6 @@ from promptopt.protocols import (
 )
 from promptopt.run.budget import Allocation, allocate
 from promptopt.stats import ALPHA
-from promptopt.stats.power import smallest_detectable
 from promptopt.tasks.splits import beside_test_size
 from promptopt.tasks.task import Task
 from promptopt.types import Example, Prompt, Room, UpperBounds
@@ -70,6 +70,8 @@ class Forecast:
     speed: Speed
     allocation: Allocation
     smallest_gain: float
+    of: str
+    """As in `Planned`."""
     warnings: tuple[str, ...]
     rounds: str = ""
     """How much of the method the caps leave room for, in words; empty where the method does not plan."""
@@ -118,7 +120,8 @@ class Forecast:
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
         lines.append(sentence(self.allocation.describe()))
-        lines.append(sentence(smallest_gain_line(self.allocation.test, self.smallest_gain, len(self.task.test))))
+        found = smallest_gain_line(self.allocation.test, self.smallest_gain, len(self.task.test), self.of)
+        lines.append(sentence(found))
         if self.least_floors:
             lines.append(sentence(least_floors_line(self.least_floors)))
         if self.look > 1:
@@ -173,7 +176,7 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     roles, evaluations, spread = as_measured(roles, evaluations, spread, evaluator, speed, budget)
     look, alpha = look_of(sealed := task.test[: arranged.test])
     return Forecast(config, own, winner, tuple(roles), minutes_of(roles, speed), speed, arranged,
-        smallest_detectable(units_of(sealed), alpha=alpha),
+        *smallest_found(own, sealed, alpha),
         _warnings((*own.warnings, unasked, too_little(optimizer, room), ends_nothing(budget.usd, prices.values()),
                    unmeasured(evaluator, speed))),
         _rounds(optimizer, room), without_price(roles), look, alpha, evaluations, spread,

@@ -32,7 +32,7 @@ def layouts_json(found: Sequence[tuple[str, Evaluation]], task: Task) -> dict[st
 def scorer(evaluation: Evaluation) -> dict[str, Any]:
     """What scored it, as JSON; of several tasks that each have their own, that of each beside it."""
     own = {"by_task": dict(evaluation.by_task)} if evaluation.by_task else {}
-    return {"evaluator": evaluation.evaluator, **own}
+    return {"evaluator": evaluation.evaluator, "scored_by": evaluation.scored_by(), **own}
 
 
 def entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def entry(layout: str, evaluation: Evaluation) -> dict[str, Any]:
 
 def layouts_table(found: Sequence[tuple[str, Evaluation]]) -> str:
     """A row a layout, the best first, with what the numbers mean."""
-    from promptopt.outcome.criterion import scored_by
     from promptopt.outcome.looks import look_said
+    from promptopt.outcome.members import told_by_task
     from promptopt.reports import words
 
     first = found[0][1]
@@ -59,12 +59,13 @@ def layouts_table(found: Sequence[tuple[str, Evaluation]]) -> str:
         )  # fmt: skip
     examples = counted(first.measured.n, f"{first.split} example")
     lines = [
-        f"{first.task}, {examples}, {scored_by(first.evaluator, first.by_task)} on {first.model}",
+        f"{first.task}, {examples}, {first.scored_by()} on {first.model}",
         "",
         words.columns(rows, right=(1, 2, 3, 4, 5)),
         "",
         "From and to: 95 % interval. Unreadable: replies without an answer that could be read; each scores 0.",
     ]
+    lines += [told_by_task(each.by_member, name) for name, each in found if each.by_member]
     for name, each in found:
         if each.measured.conversations is not None:
             lines.append(f"Conversations, {name}: {each.measured.conversations.sentence()}.")

@@ -170,8 +170,8 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
 
     reference = found.reference
     lines = [
-        f"{found.task}, {counted(found.n, 'test example')}, {found.evaluator}: {reference.model} with the old prompt "
-        f"scores {words.score(reference.measured.score)}",
+        f"{found.task}, {counted(found.n, 'test example')}, {reference.scored_by()}: {reference.model} with the old "
+        f"prompt scores {words.score(reference.measured.score)}",
         *(
             f"{target.model}: {_outcome_sentence(target.chosen, kept=target.kept, judged=found.judged)}"
             for target in found.targets
@@ -278,6 +278,7 @@ def _migration_as_json(found: Migration) -> dict[str, Any]:
     return {
         "task": found.task,
         "evaluator": found.evaluator,
+        "scored_by": found.reference.scored_by(),
         "basis": "judge" if found.judged else "metric",
         "weigh": found.reference.weigh,
         "margin": found.margin,

@@ -36,6 +36,7 @@ def check_prompt(
     from promptopt.cli.evaluate import Wanted
     from promptopt.cli.sequential import cut_short
     from promptopt.cli.slot_spelling import as_given, misspelt_slot
+    from promptopt.evaluation import paired
     from promptopt.models.tokens import estimate_tokens
     from promptopt.reports.pull_request import Checked
 
@@ -48,7 +49,7 @@ def check_prompt(
     wanted = [Wanted(config, layout, whole, each, called[each]) for each in dict.fromkeys(prompts) if whole.test]
     found, own = _scored(config, task, wanted, bars, quiet=quiet) if wanted else ([_unasked(config, task, new)], ())
     before, after = found[0], found[-1]
-    pairs = _scored_pairs(before, after)
+    pairs = paired(before, after)
     tested = [pair for pair in pairs if pair.example in own]
     # To look at a part, and at more of it once a higher cap allows that, would be many looks at the price of one.
     unjudged = len(tested) if not bars.sequential and old != new and cut_short(found, own) else 0
@@ -71,7 +72,7 @@ def check_prompt(
         sum(map(frozenset(task.test).__contains__, whole.test)) - unfit, old == new, after.by_task,
         None if unjudged or old == new else _of_length(after, tested),
         (None, None) if unjudged else (before.measured.conversations, after.measured.conversations),
-        bars.sequential, unjudged,
+        bars.sequential, unjudged, after.called,
     )  # fmt: skip
 
 
@@ -119,6 +120,7 @@ def _scored(
     """
     from promptopt.cli.evaluate import scored
     from promptopt.cli.sequential import cut_short, drawn_in_batches, scored_until
+    from promptopt.evaluation import paired
     from promptopt.outcome.decisions import overall
     from promptopt.outcome.finished_tests import check_unfinished, enter_finished
     from promptopt.store.runs import Store
@@ -137,7 +139,7 @@ def _scored(
     def decided(found: Sequence[Evaluation], reached: frozenset[Example]) -> bool:
         # Before anything is told of it: from here on it is a test of this kind, whatever ends it.
         enter([each for each in drawn if each in reached])
-        pairs = [each for each in _scored_pairs(*found) if each.example in reached]
+        pairs = [each for each in paired(*found) if each.example in reached]
         judged = found[-1].judged and not bars.accept_judge
         said = _of_scores(task, pairs, bars, judged=judged, unjudged=found[-1].unjudged_tasks, same=False)
         return overall(said) != "inconclusive"
@@ -313,20 +315,14 @@ def _unasked(config: RunConfig, task: Task, prompt: Prompt) -> Evaluation:
     from promptopt.cli.request import evaluator_of
     from promptopt.evaluation import Evaluation
     from promptopt.outcome.contender import Measured
-    from promptopt.outcome.criterion import name_of
+    from promptopt.outcome.criterion import as_called, name_of
     from promptopt.run.budget import Ledger
 
     nothing = Measured(math.nan, (math.nan, math.nan), 0, 0)
-    by = name_of(evaluator_of(config, task))
-    return Evaluation(task.name, config.model, by, "test", prompt, nothing, (), (), Ledger(), Ledger())
-
-
-def _scored_pairs(before: Evaluation, after: Evaluation) -> list[ScoredPair]:
-    from promptopt.outcome.decisions import ScoredPair
-
-    known = dict(zip(before.examples, before.scores, strict=True))
-    both = zip(after.examples, after.scores, strict=True)
-    return [ScoredPair(example, known[example], score) for example, score in both if example in known]
+    by = evaluator_of(config, task)
+    return Evaluation(
+        task.name, config.model, name_of(by), "test", prompt, nothing, (), (), Ledger(), Ledger(), called=as_called(by)
+    )
 
 
 def _cost(evaluation: Evaluation) -> tuple[int, int, float | None]:

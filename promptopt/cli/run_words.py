@@ -24,7 +24,8 @@ def opening_lines(event: Planned) -> list[str]:
         f"run {event.run_id}",
         event.allocation.describe(),
         *([event.search] if event.search else []),
-        smallest_gain_line(event.allocation.test, event.smallest_gain, event.held),
+        smallest_gain_line(event.allocation.test, event.smallest_gain, event.held, event.of),
+        *([least_floors_line(event.floors)] if event.floors else []),
     ]
     # A run that goes on repeats no look: its own was entered before.
     if event.look > 1 and not event.again:
@@ -45,22 +46,23 @@ def least_floors_line(floors: Mapping[str, float]) -> str:
     return f"the smallest floors that the test can hold, where nothing changes: {least}"
 
 
-def smallest_gain_line(test: int, gain: float, held: int = 0) -> str:
-    """What the sealed test can show, and what would let it show more. `held`: as in `Planned`."""
+def smallest_gain_line(test: int, gain: float, held: int = 0, of: str = "") -> str:
+    """What the sealed test can show, and what would let it show more. `held`, `of`: as in `Planned`."""
     fewer = test < held
     examples = f"{test:,} of the {held:,} test examples" if fewer else counted(test, "test example")
     if not math.isfinite(gain):
         paid, wanted = ("the budget pays for ", "a larger one") if fewer else ("", "more data or a larger budget")
-        return f"{paid}{examples}{', which' if fewer else ''} can hardly show any gain; give {wanted}"
+        return f"{paid}{examples}{', which' if fewer else ''} can hardly show any gain{of}; give {wanted}"
     if gain > DISAGREEMENT:
         # Nobody gains on more examples than the two prompts differ on.
         wanted = "a larger budget" if fewer else "more data"
         return (
             f"{'the budget pays for ' if fewer else ''}{examples}{', which' if fewer else ''} are too few to find any "
-            f"gain four times in five, if start and winner differ on {100 * DISAGREEMENT:.0f} % of them; give {wanted}"
+            f"gain{of} four times in five, if start and winner differ on {100 * DISAGREEMENT:.0f} % of them; give "
+            f"{wanted}"
         )
     more = "; a larger budget pays for more" if fewer else "; give more data for smaller ones" if test < FEW else ""
     return (
-        f"on {examples} a true gain of {100 * gain:.0f} points or more is found four times in five, if start and "
+        f"on {examples} a true gain of {100 * gain:.0f} points or more{of} is found four times in five, if start and "
         f"winner differ on {100 * DISAGREEMENT:.0f} % of them{more}"
     )

@@ -137,7 +137,7 @@ class MetricsByTask(Protocol):
         ...
 
 
-def called(metric: str | Metric, task: str = "") -> str:
+def called(metric: str | Metric | MetricsByTask, task: str = "") -> str:
     """What a person calls a metric: by its name, or that of its function. `task`: where each has its own."""
     if isinstance(metric, MetricsByTask):
         metric = metric.scoring[task][1]

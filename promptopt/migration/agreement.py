@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from promptopt.binding.models import Models, open_models
 from promptopt.errors import BackendError
-from promptopt.evaluation import Evaluation
+from promptopt.evaluation import Evaluation, paired
 from promptopt.evaluators.calls import calls_in
 from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.judging import options_of
@@ -64,11 +64,11 @@ NO_AGREEMENT = Agreement()
 
 def agreement_of(task: Task, reference: Evaluation, found: Evaluation) -> Agreement:
     """On the examples that both have a reply to."""
-    known = dict(zip(reference.examples, reference.scores, strict=True))
-    both = [(example, known[example], score) for example, score in zip(found.examples, found.scores, strict=True)
-            if example in known]  # fmt: skip
-    examples, before, after = [list(each) for each in zip(*both, strict=True)] if both else ([], [], [])
-    return Agreement.of(examples, before, after, labelled=bool(task.labels) and not reference.judged)
+    both = paired(reference, found)
+    return Agreement.of(
+        [each.example for each in both], [each.before for each in both], [each.after for each in both],
+        labelled=bool(task.labels) and not reference.judged,
+    )  # fmt: skip
 
 
 def with_itself(

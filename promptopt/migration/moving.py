@@ -12,7 +12,7 @@ from promptopt.arguments import checked
 from promptopt.binding.models import Models, open_models, price_for
 from promptopt.binding.session import Session, opened
 from promptopt.errors import BackendError, ConfigError
-from promptopt.evaluation import Asked, Evaluation, evaluate_together
+from promptopt.evaluation import Asked, Evaluation, evaluate_together, paired
 from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
 from promptopt.migration.agreement import agreement_of, with_itself
@@ -20,11 +20,12 @@ from promptopt.migration.board import Board, Failure, by_target, mute, silence
 from promptopt.migration.freezing import Asking, all_examples, answers_under_start
 from promptopt.migration.leaving import leaving
 from promptopt.migration.moved import Cost, Migration, OnModel, Replies
+from promptopt.outcome.decisions import gain_of
 from promptopt.outcome.looks import level_of
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator, Model, Optimizer
 from promptopt.run.budget import Budget
-from promptopt.stats import Gain, paired_gain
+from promptopt.stats.design import Design
 from promptopt.store.runs import Store
 from promptopt.tasks.task import Task
 from promptopt.types import Prompt
@@ -275,7 +276,7 @@ class _Mover:
     ) -> OnModel:
         """The second of `both` against the reference, the first; `decided`: whether a verdict is given."""
         reference, found = both
-        gain, status = _paired(reference, found, alpha), None
+        gain, status = gain_of(paired(reference, found), Design(found.weigh), alpha), None
         low, high = gain.interval
         if decided:
             status = "non-inferior" if low > -self.margin else "inferior" if high < -self.margin else "open"
@@ -329,14 +330,6 @@ def _refuse_repeated(old: object, named: Sequence[str], apart: Sequence[str]) ->
 def _repeated(names: Sequence[str]) -> tuple[int, int] | None:
     """The places of the first two names that are equal."""
     return next(((names.index(name), at) for at, name in enumerate(names) if names.index(name) < at), None)
-
-
-def _paired(reference: Evaluation, found: Evaluation, alpha: float) -> Gain:
-    """What `found` gains on the reference on the same items, those that a judge could read under both."""
-    rows = zip(reference.scores, found.scores, found.examples, strict=True)
-    read = [(old.value, new.value, example.group) for old, new, example in rows if old.judged and new.judged]
-    before, after = [old for old, _, _ in read], [new for _, new, _ in read]
-    return paired_gain(before, after, alpha=alpha, groups=[name for *_, name in read], weigh=found.weigh)
 
 
 def _cost(found: Evaluation, model: Model) -> Cost:

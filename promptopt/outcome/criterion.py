@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from promptopt.evaluators.generation import Generation
-from promptopt.evaluators.metrics import called
+from promptopt.evaluators.metrics import MetricsByTask, called
 from promptopt.evaluators.own_judges import OWN_JUDGES, OwnJudges
 from promptopt.models.prices import Price
 from promptopt.protocols import Evaluator, Judging, Model
@@ -34,6 +35,11 @@ class Criterion:
         """What the evaluator is called."""
         return name_of(self.evaluator)
 
+    @property
+    def called(self) -> str:
+        """What a person calls the evaluator."""
+        return as_called(self.evaluator)
+
 
 def by_judge(evaluator: Evaluator) -> bool:
     """Whether a score is a judge's word, in whole or in part: without labels on the very replies it decides nothing."""
@@ -41,14 +47,26 @@ def by_judge(evaluator: Evaluator) -> bool:
 
 
 def by_task(evaluator: Evaluator) -> Mapping[str, str]:
-    """What scores the examples of each of several tasks, by the tasks' names; empty where one evaluator scores all."""
-    if not isinstance(evaluator, OwnJudges):
+    """What scores the examples of each of several tasks, by the tasks' names; empty where it is the same for all."""
+    if isinstance(evaluator, OwnJudges):
+        return {name: as_called(each, name) for name, each in evaluator.of.items()}
+    if not isinstance(evaluator, Generation) or not isinstance(evaluator.metric, MetricsByTask):
         return {}
-    return {
-        # Of what reads an answer and measures it, the metric is what a person chose and looks for.
-        name: called(each.metric, name) if isinstance(each, Generation) else name_of(each)
-        for name, each in evaluator.of.items()
-    }
+    own = {name: called(evaluator.metric, name) for name in evaluator.metric.scoring}
+    return own if len(set(own.values())) > 1 else {}
+
+
+def as_called(evaluator: Evaluator, task: str = "") -> str:
+    """What a person calls an evaluator: of what reads an answer and measures it, the metric, which a person chose.
+
+    task: the one of several whose metric is meant; where they all have the same, any.
+    """
+    if not isinstance(evaluator, Generation):
+        return in_words(name_of(evaluator))
+    if isinstance(evaluator.metric, MetricsByTask):
+        own = {called(evaluator.metric, name) for name in evaluator.metric.scoring if task in ("", name)}
+        return own.pop() if len(own) == 1 else "each task's own metric"
+    return called(evaluator.metric)
 
 
 def unjudged_tasks(evaluator: Evaluator) -> frozenset[str]:
@@ -66,6 +84,12 @@ def judged_of(members: Sequence[str], evaluator: Evaluator) -> frozenset[str]:
 def scored_by(evaluator: str, own: Mapping[str, str], marked: Callable[[str], str] = str) -> str:
     """What scored the replies, in words: `evaluator`, or what scores each of several tasks, by its name."""
     return ", ".join(f"{marked(task)} by {marked(name)}" for task, name in own.items()) if own else marked(evaluator)
+
+
+def told_scorer(stored: Mapping[str, Any]) -> str:
+    """What a person calls that which scored, of the JSON of a result or of its search."""
+    # Older results have the evaluator's name alone.
+    return stored.get("scored_by") or in_words(stored.get("evaluator", "-"))
 
 
 def in_words(evaluator: str) -> str:

@@ -13,7 +13,7 @@ from promptopt.stats import ALPHA, Gain, Verdict
 from promptopt.stats.design import Design
 from promptopt.stats.families import holm
 from promptopt.tasks.task import Task as OwnTask
-from promptopt.types import Example, Score
+from promptopt.types import Example, Score, mean_of
 
 Held = Literal["held", "broken", "open", "undecided"]
 Claim = Literal["better", "worse", ""]
@@ -108,6 +108,25 @@ def of_members(
         MemberGain(name, gain.mean, gain.interval, gain.n, floors.get(name), _unreadable(own[name]), claims.get(name))
         for name, gain in gains.items()
     )
+
+
+def means_by_task(task: Task | None, examples: Sequence[Example], scores: Sequence[Score]) -> dict[str, float]:
+    """A prompt's mean on each of several tasks, of the scores that are finite and were judged; empty for one task."""
+    if not (isinstance(task, OwnTask) and task.members):
+        return {}
+    held: dict[str, tuple[list[float], list[str]]] = {}
+    for example, score in zip(examples, scores, strict=True):
+        if score.judged and math.isfinite(score.value):
+            values, groups = held.setdefault(task.member_of(example), ([], []))
+            values.append(score.value)
+            groups.append(example.group)
+    return {name: mean_of(*held[name], task.weigh) for name in task.members if name in held}
+
+
+def told_by_task(means: Mapping[str, float], called: str = "") -> str:
+    """These means as a sentence. `called`: which prompt they are of, where there are several."""
+    of = f", {called}" if called else ""
+    return f"The mean on each task{of}: {', '.join(f'{name} {mean:.3f}' for name, mean in means.items())}."
 
 
 def _claims(gains: Mapping[str, Gain]) -> dict[str, Claim]:

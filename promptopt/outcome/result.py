@@ -43,6 +43,8 @@ class Guide:
     model: str
     start: float | None
     best: float | None
+    scored_by: str = ""
+    """As of `Result`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class Result:
     """What the verdict is by where the search went by the worst of several tasks; None elsewhere."""
     earlier: Bought | None = None
     """What earlier executions of this run took, beside `paid` and `wall_s` of this one; None where there was none."""
+    scored_by: str = ""
+    """What a person calls `evaluator`: of one that reads an answer, its metric; empty in results of older versions."""
 
     def __str__(self) -> str:
         return three_lines(self.to_json())
@@ -153,6 +157,8 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """The object that `--json` prints, and the store keeps."""
         gain, look = self.gain, self.look
+        known = None if gain is None else {"mean": gain.mean, "ci95": finite_ends(gain.ci95), "p_value": gain.p_value,
+                                           "test": gain.test, "n": gain.n}  # fmt: skip
         return {
             "run_id": self.run_id,
             "task": self.task,
@@ -160,21 +166,14 @@ class Result:
             "seed": self.seed,
             "model": self.model,
             "evaluator": self.evaluator,
+            "scored_by": self.scored_by,
             "proposer": self.proposer,
             "search": asdict(self.search),
             "status": self.status,
             "reason": self.reason,
             "start": self.start.to_json(),
             "best": self.best.to_json(),
-            "gain": None
-            if gain is None
-            else {
-                "mean": gain.mean,
-                "ci95": finite_ends(gain.ci95),
-                "p_value": gain.p_value,
-                "test": gain.test,
-                "n": gain.n,
-            },
+            "gain": known,
             "look": None if gain is None or look is None else _look_json(look, gain),
             **({} if self.weigh == "turn" else {"weigh": self.weigh}),
             "basis": self.basis,

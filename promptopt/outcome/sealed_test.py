@@ -12,12 +12,14 @@ from promptopt.outcome.by_judge import panel_disagreement
 from promptopt.outcome.contender import Contender, Measured
 from promptopt.outcome.conversations import conversations_in
 from promptopt.outcome.front import whole_text
+from promptopt.outcome.smallest import fewest_of_a_task, goes_by_worst, on_each
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.stats import Gain, mean_interval, paired_gain
 from promptopt.stats.classes import Answered, macro_f1
 from promptopt.stats.power import smallest_detectable
 from promptopt.tasks.parts import edited_text
+from promptopt.tasks.task import Task as OwnTask
 from promptopt.text import counted
 from promptopt.types import Example, Prompt, Score, Weigh, mean_of
 
@@ -128,28 +130,36 @@ def _answered_labels(scores: Sequence[Score], examples: Sequence[Example]) -> li
     ]
 
 
-def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float) -> str:
-    """What the sealed test can show, by how often start and winner differ on dev; nothing where scores are graded."""
+def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float, sealed: Sequence[Example]) -> str:
+    """What the `sealed` test can show, by how often start and winner differ on dev; nothing where scores are graded."""
     examples = run.dev[: allocation.dev]
     rows = [_stored_scores(run, prompt, examples) for prompt in (run.initial, winner)]
     # A row that is not complete is empty, and makes no pair.
     values = [(before.value, after.value) for before, after in zip(*rows, strict=False)]
     if winner == run.initial or not values or any(value not in (0.0, 1.0) for pair in values for value in pair):
         return ""
-    return shown_by(sum(before != after for before, after in values), len(values), allocation.test, alpha)
+    differ = sum(before != after for before, after in values)
+    if isinstance(run.task, OwnTask) and run.task.members and goes_by_worst(run.task):
+        return shown_by(differ, len(values), fewest_of_a_task(run.task, sealed), alpha, len(run.task.members))
+    return shown_by(differ, len(values), len(sealed), alpha)
 
 
-def shown_by(differ: int, dev: int, test: int, alpha: float) -> str:
-    """What `test` examples can show at the level `alpha`, where start and winner differ on `differ` of `dev`."""
+def shown_by(differ: int, dev: int, test: int, alpha: float, tasks: int = 1) -> str:
+    """What `test` examples can show at the level `alpha`, where start and winner differ on `differ` of `dev`.
+
+    tasks: so many that have as many test examples each, and have to gain all together.
+    """
     # No difference on dev is not none in truth: half an example's worth is taken for it.
     share = max(differ, 0.5) / dev
-    gain, tested = smallest_detectable(test, share, alpha=alpha), counted(test, "test example")
+    gain = smallest_detectable(test, share, alpha=alpha, among=tasks)
+    of, each = (on_each(tasks), " of each") if tasks > 1 else ("", "")
+    tested = f"{counted(test, 'test example')}{each}"
     shown = f"on dev the two differ on {100 * differ / dev:.0f} % of the examples"
     # Nobody gains on more examples than the two prompts differ on.
     if gain > share:
-        are = "is" if test == 1 else "are"
-        return f"{shown}: {tested} {are} too few to find any gain four times in five, if they differ on no more of them"
-    return f"{shown}: a true gain of {100 * gain:.0f} points is found four times in five on {tested}"
+        few = f"{tested} {'is' if test == 1 else 'are'} too few to find any gain{of} four times in five"
+        return f"{shown}: {few}, if they differ on no more of them"
+    return f"{shown}: a true gain of {100 * gain:.0f} points{of} is found four times in five on {tested}"
 
 
 def contender(run: Run, prompt: Prompt, allocation: Allocation, test: Measured | None) -> Contender:

@@ -5,7 +5,7 @@ Reads the JSON of a `Result` (the contract of `--json`), so that a stored run re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptopt.outcome.by_judge import of_judge, of_left_out
@@ -90,11 +90,16 @@ def _unheld_floors(report: Report) -> str:
     gain, look = report["gain"], report.get("look")
     if report["verdict"] != "no_evidence" or look is None or gain["mean"] <= 0 or gain["p_value"] >= look["alpha"]:
         return ""
-    floors = [(each["task"], each["floor"]) for each in report.get("members", ())]
+    return unheld_floors(report.get("members", ()))
+
+
+def unheld_floors(members: Sequence[Mapping[str, Any]]) -> str:
+    """The floors of several tasks that are not held, from a comma on; nothing where all are. `members`: as JSON."""
     unheld = [
-        f"the floor of {task} ({100 * floor['loss']:g} points) is {floor['held']} (one-sided 95 %: {floor['bound']})"
-        for task, floor in floors
-        if floor and floor["held"] != "held"
+        f"the floor of {each['task']} ({100 * each['floor']['loss']:g} points) is {each['floor']['held']} (one-sided "
+        f"95 %: {each['floor']['bound']})"
+        for each in members
+        if each["floor"] and each["floor"]["held"] != "held"
     ]
     return f", but {' and '.join(unheld)}" if unheld else ""
 

@@ -15,10 +15,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from promptopt.outcome.decisions import AskedSlice, Bars, Decision, ScoredPair, decided, gain_of, shown_better
+from promptopt.outcome.looks import units_of
 from promptopt.protocols import HasObjective, Task
 from promptopt.stats import ALPHA, Verdict
 from promptopt.stats.design import PLAIN, Design
 from promptopt.stats.families import holm
+from promptopt.stats.power import smallest_detectable
 from promptopt.tasks.task import Task as OwnTask
 from promptopt.types import Example, Score
 
@@ -101,6 +103,30 @@ def smallest_gain(pairs: Mapping[str, Sequence[ScoredPair]], alpha: float, desig
         n=whole[least].n,
         verdict="better" if better else "worse" if worse else "no_evidence",
     )
+
+
+def smallest_found(task: Task, examples: Sequence[Example], alpha: float) -> tuple[float, str]:
+    """The smallest true gain that a verdict on `examples` finds four times in five; and of what, in words, if of tasks.
+
+    Of the worst of several tasks each has to gain it, and the one with the fewest examples finds the least.
+    """
+    if not (isinstance(task, OwnTask) and task.members):
+        return smallest_detectable(units_of(examples), alpha=alpha), ""
+    if goes_by_worst(task):
+        count = len(task.members)
+        return smallest_detectable(fewest_of_a_task(task, examples), alpha=alpha, among=count), on_each(count)
+    weighted = len(set(task.weights)) > 1
+    return smallest_detectable(units_of(examples), alpha=alpha), f" in the {'weighted ' if weighted else ''}mean"
+
+
+def fewest_of_a_task(task: OwnTask, examples: Sequence[Example]) -> int:
+    """How many were drawn independently of that one of several tasks that has the fewest."""
+    return min(units_of([each for each in examples if task.member_of(each) == name]) for name in task.members)
+
+
+def on_each(tasks: int) -> str:
+    """Where a gain has to be, behind its number."""
+    return f" on each of {tasks} tasks"
 
 
 def worst_decision(

@@ -86,6 +86,7 @@ def _result_of(data: Table) -> Result:
         by_role={role: Ledger(**each) for role, each in data.get("spent_by_role", {}).items()},
         members=tuple(map(MemberGain.from_json, data.get("members", ()))),
         smallest=SmallestGain.from_json(data["smallest_gain"]) if "smallest_gain" in data else None,
+        scored_by=data.get("scored_by", ""),
         earlier=None if data.get("earlier") is None else Bought.from_json(data["earlier"]),
     )  # fmt: skip
 

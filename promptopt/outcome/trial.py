@@ -160,12 +160,12 @@ def _open_test(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
 
 def _expectation(trial: Trial, allocation: Allocation, winner: Prompt) -> str:
     """What the test can show, and what it costs to look where an earlier execution has shown something else."""
-    shown = trial.shown
-    if shown is not None and (shown.best, shown.examples) == (winner.id, len(trial.test[: allocation.test])):
-        return expected(trial.run, winner, allocation, shown.look.alpha)
+    shown, sealed = trial.shown, trial.test[: allocation.test]
+    if shown is not None and (shown.best, shown.examples) == (winner.id, len(sealed)):
+        return expected(trial.run, winner, allocation, shown.look.alpha, sealed)
     ahead = trial.ahead(allocation.test)
     said = [looked_at(ahead.number, ahead.alpha)] if shown is not None and ahead.number > 1 else []
-    return "; ".join(filter(None, [expected(trial.run, winner, allocation, ahead.alpha), *said]))
+    return "; ".join(filter(None, [expected(trial.run, winner, allocation, ahead.alpha, sealed), *said]))
 
 
 def _test_gain(trial: Trial, opened: _Opened) -> Gain | None:
@@ -224,7 +224,7 @@ def _result_of_trial(
     opened: _Opened,
     seconds: float,
 ) -> Result:
-    run, criterion, searched, gain = trial.run, trial.criterion, trial.searched, _test_gain(trial, opened)
+    run, criterion, gain = trial.run, trial.criterion, _test_gain(trial, opened)
     scores, tested = (opened.before, opened.after), trial.test[: len(opened.before)]
     start, best = (
         contender(run, prompt, allocation, measured(side, tested, run.task.labels, run.weigh))
@@ -243,7 +243,7 @@ def _result_of_trial(
         model=criterion.model.name,
         evaluator=criterion.name,
         proposer=trial.door.models["proposer"].name,
-        search=Guide(searched.name, searched.model.name, _guided(run, run.initial), _guided(run, winner)),
+        search=_guide(trial, winner),
         status=ended[0],
         reason=ended[1],
         start=start,
@@ -263,8 +263,8 @@ def _result_of_trial(
         items=sealed_items(trial.test, opened.before, opened.after),
         by_role={str(role): ledger for role, ledger in trial.door.account.by_role.items()},
         weigh=run.weigh,
-        members=members,
-        smallest=smallest,
+        members=members, smallest=smallest,
+        scored_by=criterion.called,
     )  # fmt: skip
 
 
@@ -297,6 +297,12 @@ def _of_task(task: Task, criterion: Criterion) -> tuple[str, ...]:
 def _asked_by(criterion: Criterion, models: Mapping[Role, Model]) -> Mapping[Role, Model]:
     """The models by role, with the judge that the verdict is by."""
     return models if criterion.judge is None else {**models, "judge": criterion.judge}
+
+
+def _guide(trial: Trial, winner: Prompt) -> Guide:
+    """What the search went by, and what it knows of start and winner."""
+    run, by = trial.run, trial.searched
+    return Guide(by.name, by.model.name, _guided(run, run.initial), _guided(run, winner), by.called)
 
 
 def _guided(run: Run, prompt: Prompt) -> float | None:

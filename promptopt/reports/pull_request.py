@@ -44,7 +44,7 @@ class Checked:
     `by_task`: what scores each of several tasks, where each has its own. `length`: the gain where length plays no part,
     where a judge scores. `conversations`: what those were like that were played under each prompt. `sequential`:
     whether it was to end as soon as it was decided. `unjudged`: examples that were scored and are none of `pairs`, as
-    a cap came before the end of a test that is judged once it is whole.
+    a cap came before the end of a test that is judged once it is whole. `called`: what a person calls `evaluator`.
     """
 
     task: str
@@ -64,10 +64,11 @@ class Checked:
     conversations: tuple[Conversations | None, Conversations | None] = (None, None)
     sequential: bool = False
     unjudged: int = 0
+    called: str = ""
 
     def scored_by(self, marked: Callable[[str], str] = str) -> str:
         """What scored the replies; of several tasks that each have their own, each by its name."""
-        return scored_by(self.evaluator, self.by_task, marked)
+        return scored_by(self.called or self.evaluator, self.by_task, marked)
 
     def counted(self) -> str:
         """How many examples were scored, and of how many where it took no more, or a cap came first."""

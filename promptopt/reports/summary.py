@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from promptopt.outcome.criterion import in_words
+from promptopt.outcome.criterion import told_scorer
 from promptopt.outcome.length_matched import from_report
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
@@ -225,8 +225,8 @@ def _guide(report: Report) -> list[str]:
         if search["evaluator"] in ("loss", "preference"):
             numbers += " (nats, higher is better)"
     return [
-        f"The search went by {in_words(search['evaluator'])} on {search['model']}{numbers}; dev and test are by "
-        f"{in_words(report['evaluator'])} on {report['model']}."
+        f"The search went by {told_scorer(search)} on {search['model']}{numbers}; dev and test are by "
+        f"{told_scorer(report)} on {report['model']}."
     ]
 
 

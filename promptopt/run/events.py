@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from promptopt.run.budget import Allocation, Ledger, Limits
 from promptopt.types import Estimate, Prompt
@@ -16,7 +17,8 @@ class Planned:
     examples a verdict on anything new will be, at the two-sided level `alpha`. `again`: an earlier execution has shown
     a verdict, which is shown again unless the caps have changed. `held`: test examples that there are, of which the
     allocation may pay for fewer; 0: as many as it pays for. `finished`: an earlier execution reached the end.
-    `search`: what the method plans, in a sentence; empty where it does not plan.
+    `search`: what the method plans, in a sentence; empty where it does not plan. `of`: what the gain is of, where there
+    are several tasks; `floors`: the least floor that the test of each of them can hold, where one is asked for.
     """
 
     run_id: str
@@ -29,6 +31,8 @@ class Planned:
     held: int = 0
     finished: bool = False
     search: str = ""
+    of: str = ""
+    floors: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)

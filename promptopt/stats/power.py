@@ -14,8 +14,12 @@ from promptopt.stats import ALPHA, DISAGREEMENT, FEWEST_ONE_WAY
 
 
 @lru_cache(maxsize=64)
-def smallest_detectable(n: int, disagreement: float = DISAGREEMENT, power: float = 0.8, alpha: float = ALPHA) -> float:
+def smallest_detectable(
+    n: int, disagreement: float = DISAGREEMENT, power: float = 0.8, alpha: float = ALPHA, among: int = 1
+) -> float:
     """The smallest true gain that the exact McNemar test on `n` items finds with probability `power`.
+
+    among: so many tests of `n` items each have to find it, all of them, by Holm's correction at the level `alpha`.
 
     disagreement: share of items, in (0, 1], on which the two prompts differ in truth (one right, the other wrong); a
     larger gain than that raises it. The power is exact: binomial over the number of discordant items, and over the
@@ -23,14 +27,34 @@ def smallest_detectable(n: int, disagreement: float = DISAGREEMENT, power: float
     """
     from scipy.optimize import root_scalar
 
-    if n < FEWEST_ONE_WAY or _power(n, 1.0, disagreement, alpha) < power:
+    if n < FEWEST_ONE_WAY or _power_of_all(n, 1.0, disagreement, alpha, among) < power:
         return math.inf
 
     def missing(gain: float) -> float:
-        return _power(n, gain, disagreement, alpha) - power
+        return _power_of_all(n, gain, disagreement, alpha, among) - power
 
     # The test's discreteness makes no difference here: given the gain, its power is smooth and grows with it.
     return float(root_scalar(missing, bracket=(0.0, 1.0), xtol=1e-6).root)
+
+
+def _power_of_all(n: int, gain: float, disagreement: float, alpha: float, among: int) -> float:
+    """The chance that Holm's correction finds the gain in each of `among` independent tests.
+
+    It does where for each j the j smallest p-values are below alpha / (among - j + 1) (Holm 1979).
+    """
+    levels = [alpha / (among - found) for found in range(among)]
+    below = [_power(n, gain, disagreement, level) for level in levels]
+    # By how many tests have a p-value below the level at hand; too few of them end it.
+    chances = {0: 1.0}
+    for place, chance in enumerate(below):
+        step = chance - (below[place - 1] if place else 0.0)
+        further: dict[int, float] = {}
+        for found, known in chances.items():
+            for more in range(max(0, place + 1 - found), among - found + 1):
+                ways = math.comb(among - found, more) * step**more
+                further[found + more] = further.get(found + more, 0.0) + known * ways
+        chances = further
+    return chances.get(among, 0.0)
 
 
 def _power(n: int, gain: float, disagreement: float, alpha: float) -> float:

@@ -94,7 +94,7 @@ def test_searched_on_one_model_judged_on_another(tmp_path: Path) -> None:
     assert 0.0 <= result.start.test.score < result.best.test.score <= 1.0
     assert {type(request) for request in searching.log} == {ScoreRequest}
     assert ScoreRequest not in {type(request) for request in checking.log}
-    assert "The search went by nats on open, -1.500 -> -0.200 on train; dev and test are by generation on hosted." in (
+    assert "The search went by nats on open, -1.500 -> -0.200 on train; dev and test are by exact on hosted." in (
         summarise(result.to_json())
     )
 

@@ -295,6 +295,18 @@ def test_a_narrower_terminal_leaves_no_stale_lines(monkeypatch: pytest.MonkeyPat
     assert erased == ups + 1
 
 
+def test_of_several_tasks_it_says_of_what_the_gain_is_and_which_floors_can_be_held() -> None:
+    lines: list[str] = []
+    of = " on each of 2 tasks"
+    Lines(lines.append)(Planned("abc123", PLAN, 0.09, 0, of=of, floors={"inn": 0.031, "ferry": 0.05}))
+    assert lines[2:] == [
+        "on 200 test examples a true gain of 9 points or more on each of 2 tasks is found four times in five, if start "
+        "and winner differ on 25 % of them",
+        "the smallest floors that the test can hold, where nothing changes: 3.1 points on inn, 5.0 points on ferry",
+    ]
+    assert "too few to find any gain on each of 2 tasks four times in five" in smallest_gain_line(20, 0.4, 0, of)
+
+
 @pytest.mark.parametrize("count", [*range(1, 64, 3), 300])
 @pytest.mark.parametrize("held", [0, 400])
 def test_no_gain_is_promised_that_the_share_which_differs_does_not_allow(count: int, held: int) -> None:

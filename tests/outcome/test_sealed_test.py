@@ -69,6 +69,13 @@ def test_no_gain_is_promised_on_more_examples_than_the_prompts_differ_on(differ:
     assert (gain is None) == ("too few to find any gain four times in five" in said)
 
 
+def test_of_the_worst_of_several_tasks_each_has_to_gain_on_its_own_examples() -> None:
+    said = shown_by(25, 100, 200, 0.05, 2)
+    assert said.endswith("a true gain of 12 points on each of 2 tasks is found four times in five on 200 test examples "
+                         "of each")  # fmt: skip
+    assert "12 test examples of each are too few to find any gain on each of 2 tasks" in shown_by(0, 40, 12, 0.05, 2)
+
+
 def test_enough_examples_are_promised_a_gain() -> None:
     assert "a true gain of 10 points is found" in shown_by(25, 100, 200, 0.05)
     assert "12 test examples are too few to find any gain" in shown_by(0, 40, 12, 0.05)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptopt.errors import ConfigError
-from promptopt.outcome.criterion import in_words
+from promptopt.outcome.criterion import told_scorer
 from promptopt.outcome.length_matched import from_report
 from promptopt.outcome.sentence import Report, verdict_line
 from promptopt.reports import words
@@ -166,8 +166,8 @@ def _facts(asked: ReportedRun) -> tuple[tuple[str, str], ...]:
     search: Any = report.get("search") or {}
     known = [("task", report["task"]), ("method", report["method"]), ("seed", report["seed"]),
              ("model", report["model"]), ("proposer", report["proposer"]),
-             ("verdict by", in_words(report["evaluator"])),
-             ("search by", in_words(search.get("evaluator", "-"))),
+             ("verdict by", told_scorer(report)),
+             ("search by", told_scorer(search)),
              ("read in layout", report["best"].get("layout", "")),
              ("status", report["status"]), ("why", report["reason"]),
              ("time, last session", words.duration(report["wall_s"])), ("promptopt", asked.version)]  # fmt: skip
