@@ -14,7 +14,7 @@ from promptopt.binding.evaluator import bind_evaluator, suited, without_misfits
 from promptopt.binding.judging import remarks_on_judge
 from promptopt.binding.models import Models, names_user, open_models, prices
 from promptopt.binding.session import no_search, opened, stopping
-from promptopt.binding.task import bind_task
+from promptopt.binding.task import bind_task, prompt_or_start
 from promptopt.errors import BackendError, BudgetSpent, ConfigError
 from promptopt.evaluators.judging import left_out_of
 from promptopt.evaluators.simulated import remedy
@@ -26,14 +26,12 @@ from promptopt.outcome.looks import Look, level_of, look_ahead, look_at, look_in
 from promptopt.outcome.members import means_by_task, told_by_task
 from promptopt.outcome.prompt_comparison import PromptComparison, prompts_compared
 from promptopt.outcome.sealed_test import measured
-from promptopt.protocols import Evaluator, HasObjective, Model, Role, Task
+from promptopt.protocols import JUDGES, Evaluator, HasObjective, Model, Role, Task, TimesReplies
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
-from promptopt.tasks.layout import USER_PROMPT
-from promptopt.tasks.parts import shown_to
 from promptopt.text import counted, normalise
 from promptopt.types import Example, Prompt, Score, ScoreMatrix, Weigh
 
@@ -47,7 +45,8 @@ class Evaluation:
     `unjudged_tasks`. `by_task`: what scores each of them, where each has its own. `by_role`: `spent` by the role of the
     model that was asked. `tries_lost`: those that the server may have counted beside `spent`; a warning says so.
     `capped`: the examples of the split that a cap left out. `called`: what a person calls `evaluator`. `bound`: the
-    task, which of several says by what prompts are compared.
+    task, which of several says by what prompts are compared. `seconds`: how long each reply took that was asked for
+    here, where the model times them; what the store knew took none.
     """
 
     task: str
@@ -72,6 +71,7 @@ class Evaluation:
     capped: tuple[Example, ...] = ()
     called: str = ""
     bound: Task | None = field(default=None, repr=False, compare=False)
+    seconds: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
     def scored_by(self) -> str:
         """What scored the replies, in a person's words; of several tasks that of each, where they differ."""
@@ -226,6 +226,10 @@ def evaluate_alone(
     refuse_unfilled((text for _, text in chosen.texts), models["task"].name)
     if (refused := crowded(run.task, chosen, models["task"])) is not None:
         raise ConfigError(refused)
+    # Where the same model judges or plays the user too, nobody can tell which replies took how long.
+    alone = all(models[role] is not models["task"] for role in (*JUDGES, "user") if role in models)
+    timed = models["task"] if alone and isinstance(models["task"], TimesReplies) else None
+    known = 0 if timed is None else len(timed.seconds)
     matrix = _as_far_as_allowed(run, chosen, examples)
     door.lost.tell(run.warn)
     return Evaluation(
@@ -251,6 +255,7 @@ def evaluate_alone(
         capped=examples[len(matrix.examples) :],
         called=as_called(search),
         bound=run.task,
+        seconds=() if timed is None else tuple(timed.seconds[known:]),
     )
 
 
@@ -316,26 +321,6 @@ def looking(
     for said in (*filter(None, [misfits]), *remarks_on_judge([evaluator], task, models, models["task"])):
         run.warn(said)
     return run, door
-
-
-def prompt_or_start(task: Task, prompt: Prompt | None) -> Prompt:
-    """The prompt given, or the task's start. Raises ConfigError where its parts are not the task's."""
-    if prompt is None:
-        return task.initial
-    beside = [part for part in prompt.parts if part not in task.initial.parts and not shown_to(task, part)]
-    if beside or any(part not in prompt.parts for part in task.initial.parts):
-        users = [part for part in beside if part.startswith(USER_PROMPT)]
-        if users and len(users) == len(beside):
-            raise ConfigError(
-                f"the prompt holds the {', '.join(users)}, and task {task.name!r} has no place for it; score it on all "
-                f"tasks that it was searched on (--task A,B), or on one behind the system prompt (--system FILE)"
-            )
-        raise ConfigError(
-            f"the prompt has the parts {', '.join(prompt.parts)}, and task {task.name!r} lays out "
-            f"{', '.join(task.initial.parts)}; make it from the task's own, as "
-            f"task.initial.replace({task.editable!r}, 'the text')"
-        )
-    return prompt
 
 
 def _as_far_as_allowed(run: Run, prompt: Prompt, examples: Sequence[Example]) -> ScoreMatrix:

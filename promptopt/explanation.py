@@ -13,8 +13,8 @@ from promptopt.arguments import check_fields, checked
 from promptopt.binding.evaluator import bind_evaluator
 from promptopt.binding.models import Models, names_user, open_models
 from promptopt.binding.session import no_search, opened, stopping
-from promptopt.binding.task import bind_task
-from promptopt.evaluation import looking, prompt_or_start
+from promptopt.binding.task import bind_task, prompt_or_start
+from promptopt.evaluation import looking
 from promptopt.operators.losses import paired, scorable
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.operators.policy_marks import refuse_unfilled

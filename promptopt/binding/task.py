@@ -6,6 +6,9 @@ from pathlib import Path
 
 from promptopt.errors import ConfigError
 from promptopt.protocols import Task
+from promptopt.tasks.layout import USER_PROMPT
+from promptopt.tasks.parts import shown_to
+from promptopt.types import Prompt
 
 
 def bind_task(task: str | Path | Task, seed: int, *, own_user: bool = False) -> Task:
@@ -35,3 +38,23 @@ def _named_task(task: str | Path | Task, seed: int, *, own_user: bool) -> Task:
             f"`Task.from_examples` makes it"
         )
     return task
+
+
+def prompt_or_start(task: Task, prompt: Prompt | None) -> Prompt:
+    """The prompt given, or the task's start. Raises ConfigError where its parts are not the task's."""
+    if prompt is None:
+        return task.initial
+    beside = [part for part in prompt.parts if part not in task.initial.parts and not shown_to(task, part)]
+    if beside or any(part not in prompt.parts for part in task.initial.parts):
+        users = [part for part in beside if part.startswith(USER_PROMPT)]
+        if users and len(users) == len(beside):
+            raise ConfigError(
+                f"the prompt holds the {', '.join(users)}, and task {task.name!r} has no place for it; score it on all "
+                f"tasks that it was searched on (--task A,B), or on one behind the system prompt (--system FILE)"
+            )
+        raise ConfigError(
+            f"the prompt has the parts {', '.join(prompt.parts)}, and task {task.name!r} lays out "
+            f"{', '.join(task.initial.parts)}; make it from the task's own, as "
+            f"task.initial.replace({task.editable!r}, 'the text')"
+        )
+    return prompt

@@ -13,13 +13,13 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.binding.settings import build_optimizer
 from promptopt.cli import options
-from promptopt.cli.migration_tables import agreements, ceiling_said, faults
+from promptopt.cli.migration_tables import LATENCY_SAID, agreements, ceiling_said, faults, latencies
 from promptopt.cli.output import FAILED, interruptible, say, show, show_forecast, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
-    from promptopt.migration import Cost, Migration, OnModel
+    from promptopt.migration import Cost, Latency, Migration, OnModel
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 WORSE, OPEN = 4, 5
@@ -187,7 +187,13 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
     costs.append([f"old: {reference.model}", *_dear(found.cost)])
     costs += [[f"new: {target.model}", *_dear(target.chosen.cost)] for target in found.targets]
     lines.append(words.columns(costs, right=(1, 2, 3)))
-    lines += ["", words.columns(faults(found), right=(1, 2, 3))]
+    lines += ["", words.columns(faults(found), right=(1, 2, 3, 4))]
+    timed = latencies(found)
+    lines += (
+        ["", words.columns(timed, right=(1, 2, 3)), LATENCY_SAID]
+        if timed
+        else ["", f"Latency is not known. {LATENCY_SAID}"]
+    )
     lines += ["", words.columns(agreements(found), right=(1, 2, 3)), *ceiling_said(found)]
     for target in found.targets:
         if not target.kept:
@@ -272,7 +278,7 @@ def _dear(cost: Cost) -> list[str]:
 
 
 def _migration_as_json(found: Migration) -> dict[str, Any]:
-    from promptopt.migration.moved import Replies
+    from promptopt.migration import Latency
     from promptopt.tasks.layouts import named_layout
 
     return {
@@ -286,7 +292,8 @@ def _migration_as_json(found: Migration) -> dict[str, Any]:
         "done": found.done,
         "reference": {"model": found.reference.model, "score": found.reference.measured.score,
                       "cost_per_thousand": _cost_json(found.cost),
-                      "replies": asdict(Replies.of(found.reference.scores))},
+                      "latency": _latency_json(Latency.of(found.reference.seconds)),
+                      "replies": asdict(found.old_replies)},
         "targets": [
             {"model": target.model, "kept": target.kept, "run_id": target.search.run_id if target.search else None,
              "verdict": target.search.verdict if target.search else None,
@@ -312,8 +319,12 @@ def _placed_json(placed: OnModel) -> dict[str, Any]:
             "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "interval": list(gain.interval), "alpha": gain.alpha,
                      "n": gain.n},
             "status": placed.status, "equivalent": placed.equivalent, "replies": asdict(placed.replies),
-            "agreement": asdict(placed.agreement),
+            "agreement": asdict(placed.agreement), "latency": _latency_json(placed.latency),
             "cost_per_thousand": _cost_json(placed.cost)}  # fmt: skip
+
+
+def _latency_json(latency: Latency | None) -> dict[str, Any] | None:
+    return None if latency is None else asdict(latency)
 
 
 def _cost_json(cost: Cost) -> dict[str, Any]:

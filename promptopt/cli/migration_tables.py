@@ -13,14 +13,37 @@ if TYPE_CHECKING:
 
 def faults(found: Migration) -> list[list[str]]:
     """What breaks first: replies that are no answers, under the old prompt on each model and under a new one."""
-    from promptopt.migration.moved import Replies
-
-    placed = [(f"old prompt, {found.reference.model}", Replies.of(found.reference.scores))]
+    placed = [(f"old prompt, {found.reference.model}", found.old_replies)]
     for target in found.targets:
         placed.append((f"old prompt, {target.model}", target.old.replies))
         placed += [] if target.new is None else [(f"new prompt, {target.model}", target.new.replies)]
-    rows = [[f"of {counted(found.n, 'reply', 'replies')}", "refused", "cut", "unreadable"]]
-    return rows + [[name, *map(str, (each.refused, each.cut, each.unreadable))] for name, each in placed]
+    schema = [] if found.old_replies.schema is None else ["break the schema"]
+    rows = [[f"of {counted(found.n, 'reply', 'replies')}", "refused", "cut", "unreadable", *schema]]
+    for name, each in placed:
+        broken = [] if each.schema is None else [each.schema]
+        rows.append([name, *map(str, (each.refused, each.cut, each.unreadable, *broken))])
+    return rows
+
+
+def latencies(found: Migration) -> list[list[str]]:
+    """How long replies took on each model, under the old prompt and under a new one; nothing where none was timed."""
+    from promptopt.migration import Latency
+
+    timed = [(f"old prompt, {found.reference.model}", Latency.of(found.reference.seconds))]
+    for target in found.targets:
+        timed.append((f"old prompt, {target.model}", target.old.latency))
+        timed += [] if target.new is None else [(f"new prompt, {target.model}", target.new.latency)]
+    if not any(each for _, each in timed):
+        return []
+    rows = [["seconds a reply", "half of them", "95 %", "timed"]]
+    return rows + [[name, *(["-", "-", "0"] if each is None else [f"{each.p50:.2f}", f"{each.p95:.2f}", str(each.n)])]
+                   for name, each in timed]  # fmt: skip
+
+
+LATENCY_SAID = (
+    "Seconds from a request to its whole reply, at the concurrency of this command: of replies that were asked for in "
+    "it. Those out of the store, and those of a model in this process, carry no time."
+)
 
 
 def agreements(found: Migration) -> list[list[str]]:

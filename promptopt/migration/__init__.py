@@ -7,7 +7,7 @@ and a judge says whether a new reply serves as well.
 from __future__ import annotations
 
 from promptopt.migration.freezing import freeze
-from promptopt.migration.moved import Cost, Inferiority, Migration, Missing, OnModel, Target
+from promptopt.migration.moved import Cost, Inferiority, Latency, Migration, Missing, OnModel, Target
 from promptopt.migration.moving import MARGIN, migrate
 
-__all__ = ["MARGIN", "Cost", "Inferiority", "Migration", "Missing", "OnModel", "Target", "freeze", "migrate"]
+__all__ = ["MARGIN", "Cost", "Inferiority", "Latency", "Migration", "Missing", "OnModel", "Target", "freeze", "migrate"]

@@ -112,6 +112,15 @@ def _drawn_again(
     return replies if replies else None
 
 
+def schema_of(task: Task) -> Callable[[str], str] | None:
+    """What says how a reply breaks the task's output schema; None where it has none."""
+    if not task.gate.schema:
+        return None
+    from promptopt.evaluators.schema import schema_fault
+
+    return schema_fault(task.gate.schema)
+
+
 def _said(example: Example, output: str) -> tuple[str, list[tuple[str, str]]]:
     """What a reply says, but for white space, and the tools that it calls, each with its arguments."""
     said = spoken(output)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,19 +36,40 @@ class Cost:
 class Replies:
     """What breaks first on another model: of `n` replies to the test, those that are refusals, cut, or not to be read.
 
-    Each counts once, as the first of these that it is.
+    Each counts once, as the first of these that it is. `schema`: those that break the task's output schema, whatever
+    else they are; None where it has none.
     """
 
     n: int = 0
     refused: int = 0
     cut: int = 0
     unreadable: int = 0
+    schema: int | None = None
 
     @classmethod
-    def of(cls, scores: Sequence[Score]) -> Replies:
-        """As the evaluator has said of each."""
+    def of(cls, scores: Sequence[Score], breaks: Callable[[str], str] | None = None) -> Replies:
+        """As the evaluator has said of each. `breaks`: how a reply breaks the schema; empty where it keeps it."""
         kinds = Counter(_fault(score) for score in scores)
-        return cls(len(scores), kinds["refused"], kinds["cut"], kinds["unreadable"])
+        schema = None if breaks is None else sum(bool(breaks(score.output)) for score in scores)
+        return cls(len(scores), kinds["refused"], kinds["cut"], kinds["unreadable"], schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long `n` replies took that were asked for now, in seconds: half of them, and 95 of a hundred, no longer."""
+
+    n: int
+    p50: float
+    p95: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Latency | None:
+        """None where nothing was timed: all was in the store, or the model runs in this process."""
+        if not seconds:
+            return None
+        ordered = sorted(seconds)
+        middle, most = (ordered[math.ceil(share * len(ordered)) - 1] for share in (0.5, 0.95))
+        return cls(len(ordered), middle, most)
 
 
 def _fault(score: Score) -> str:
@@ -67,7 +89,7 @@ class OnModel:
 
     `status`: None where no verdict is given: a prompt that was found for another model. `equivalent`: whether the whole
     interval lies within the margin on both sides (two one-sided tests, Schuirmann 1987). `agreement`: with the
-    reference's replies.
+    reference's replies. `latency`: None where no reply was timed.
     """
 
     prompt: Prompt
@@ -80,6 +102,7 @@ class OnModel:
     replies: Replies = NO_REPLIES
     equivalent: bool = False
     agreement: Agreement = NO_AGREEMENT
+    latency: Latency | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +158,8 @@ class Migration:
     next_look: Look | None = None
     missing: tuple[Missing, ...] = ()
     ceiling: Agreement | None = None
+    old_replies: Replies = NO_REPLIES
+    """What is wrong with those of the reference."""
 
     @property
     def done(self) -> bool:

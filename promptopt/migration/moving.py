@@ -15,11 +15,11 @@ from promptopt.errors import BackendError, ConfigError
 from promptopt.evaluation import Asked, Evaluation, evaluate_together, paired
 from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
-from promptopt.migration.agreement import agreement_of, with_itself
+from promptopt.migration.agreement import agreement_of, schema_of, with_itself
 from promptopt.migration.board import Board, Failure, by_target, mute, silence
 from promptopt.migration.freezing import Asking, all_examples, answers_under_start
 from promptopt.migration.leaving import leaving
-from promptopt.migration.moved import Cost, Migration, OnModel, Replies
+from promptopt.migration.moved import Cost, Latency, Migration, OnModel, Replies
 from promptopt.outcome.decisions import gain_of
 from promptopt.outcome.looks import level_of
 from promptopt.outcome.result import Result
@@ -97,6 +97,8 @@ class _Mover:
 
     def move(self, targets: Sequence[str | Model]) -> Migration:
         self._check_apart(targets)
+        # What is no schema is told before anything is asked.
+        schema_of(self.task)
         task, evaluator = self._task_and_evaluator()
         board = Board(targets, tuple(self._opened(model).name for model in targets), task.initial)
         # A verdict on the old prompt on each target, and one on what may be found, share the level of the first look.
@@ -117,6 +119,8 @@ class _Mover:
         looks = [reference.look, last.look] if pairs else [reference.look]
         unknown: list[str] = []
         ceiling = with_itself(task, reference, self.roles, self._asking, unknown.append)
+        said = [*ends, *reference.warnings, *unknown, *remarks, *board.remarks(),
+                *board.found_elsewhere(moved, self.margin)]  # fmt: skip
         return Migration(
             task=task.name,
             evaluator=reference.evaluator,
@@ -128,22 +132,12 @@ class _Mover:
             targets=moved,
             models=board.names,
             matrix={prompt.id: tuple(row) for prompt, row in board.rows.items()},
-            warnings=tuple(
-                dict.fromkeys(
-                    [
-                        *ends,
-                        *reference.warnings,
-                        *unknown,
-                        *remarks,
-                        *board.remarks(),
-                        *board.found_elsewhere(moved, self.margin),
-                    ]
-                )
-            ),
+            warnings=tuple(dict.fromkeys(said)),
             looks=tuple(look for look in looks if look is not None),
             next_look=last.next_look,
             missing=board.missing(),
             ceiling=ceiling,
+            old_replies=Replies.of(reference.scores, schema_of(task)),
         )
 
     def _check_apart(self, targets: Sequence[str | Model]) -> None:
@@ -289,9 +283,10 @@ class _Mover:
             gain=gain,
             status=status,
             cost=cost,
-            replies=Replies.of(found.scores),
+            replies=Replies.of(found.scores, schema_of(task)),
             equivalent=decided and -self.margin < low and high < self.margin,
             agreement=agreement_of(task, reference, found),
+            latency=Latency.of(found.seconds),
         )
 
     def _opened(self, model: str | Model) -> Model:

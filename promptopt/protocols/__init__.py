@@ -20,6 +20,7 @@ Models (`protocols.models`):
 - `Tokenizer`: counts its own tokens at no cost. Called by the run, wherever a text has a length in tokens.
 - `Segmenter`: cuts a text into its own tokens at no cost. Called by the run, for methods that edit tokens.
 - `Inexact`: may trade exactness for speed. Asked by the run's owner once the search has ended, for the exact model.
+- `TimesReplies`: knows how long each reply took. Asked by an evaluation, before and after.
 - `LosesTries`: may have its server count tries without a reply. Asked by the run, which says how many at its end.
 - `Leaving`: may say until when it is served. Asked by a migration, of the old model and of the new ones.
 - `LocalAware`: knows whether it runs on this machine. Asked at binding, for the price of a call.
@@ -109,6 +110,7 @@ from promptopt.protocols.models import (
     ScoresOnly,
     Segmenter,
     TextScorer,
+    TimesReplies,
     Tokenizer,
 )
 from promptopt.protocols.searches import (
@@ -201,6 +203,7 @@ __all__ = [
     "Surrogate",
     "Task",
     "TextScorer",
+    "TimesReplies",
     "Tokenizer",
     "WeighedTask",
 ]

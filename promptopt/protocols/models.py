@@ -163,6 +163,19 @@ class LosesTries(Protocol):
 
 
 @runtime_checkable
+class TimesReplies(Protocol):
+    """A model behind a server that knows how long it waited for each reply.
+
+    Asked by an evaluation, before and after: what a prompt takes on one model and on another.
+    """
+
+    @property
+    def seconds(self) -> Sequence[float]:
+        """From sending a request, the last time that it was, to its whole reply; in the order in which these came."""
+        ...
+
+
+@runtime_checkable
 class Leaving(Protocol):
     """A model whose server may say until when it is served.
 

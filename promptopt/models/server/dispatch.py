@@ -14,6 +14,7 @@ import random
 import threading
 import time
 import weakref
+from array import array
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, Generic, TypeVar
@@ -77,6 +78,8 @@ class Dispatcher(Generic[RequestT, AnswerT]):
         self.ends = "" if timeout_s is None else silence_ends(timeout_s, retry_policy.total_s)
         self.window = Window(concurrency)
         self.answered = self.lost = 0
+        self.seconds = array("d")
+        """How long each reply took, in the order in which they came."""
         # Not from a run's seed: waits change nothing that is stored, and runs with one seed should not wait in step.
         self.draw = random.Random().random
         self._loop: EventLoop | None = None
@@ -268,7 +271,7 @@ class _StreamedBatch(Generic[RequestT, AnswerT]):
                     return None
             else:
                 self.tried += 1
-                return self._answered(reply)
+                return self._answered(reply, dispatcher.clock() - began)
 
     def _patience_s(self, outage: Outage, took_s: float) -> float:
         """How long to try after an outage that took so long to come."""
@@ -278,8 +281,10 @@ class _StreamedBatch(Generic[RequestT, AnswerT]):
         never_reached = outage.unreachable and not self.dispatcher.answered and not self.worked
         return policy.contact_s if never_reached else policy.total_s
 
-    def _answered(self, reply: AnswerT) -> AnswerT:
+    def _answered(self, reply: AnswerT, took_s: float | None = None) -> AnswerT:
         self.dispatcher.answered += 1
+        if took_s is not None:
+            self.dispatcher.seconds.append(took_s)
         self.silence.broken(asyncio.get_running_loop().time())
         if self.dispatcher.window.opened:
             self.dispatcher.window.grow()

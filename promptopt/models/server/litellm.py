@@ -107,6 +107,11 @@ class LiteLLMModel:
         """See `LosesTries`."""
         return self._dispatcher.lost
 
+    @property
+    def seconds(self) -> Sequence[float]:
+        """See `TimesReplies`."""
+        return self._dispatcher.seconds
+
     def close(self) -> None:
         """Close the connections; the next batch opens them again."""
         self._dispatcher.close()

@@ -175,6 +175,11 @@ class OpenAIModel:
         """See `LosesTries`."""
         return self._dispatcher.lost + self._scorer.lost
 
+    @property
+    def seconds(self) -> Sequence[float]:
+        """See `TimesReplies`."""
+        return self._dispatcher.seconds
+
     def close(self) -> None:
         """Close the connections; the next batch opens them again."""
         self._dispatcher.close()
