@@ -20,6 +20,7 @@ from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
     from promptopt.migration import Cost, Latency, Migration, OnModel
+    from promptopt.migration.moved import Replies
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 WORSE, OPEN = 4, 5
@@ -293,7 +294,7 @@ def _migration_as_json(found: Migration) -> dict[str, Any]:
         "reference": {"model": found.reference.model, "score": found.reference.measured.score,
                       "cost_per_thousand": _cost_json(found.cost),
                       "latency": _latency_json(Latency.of(found.reference.seconds)),
-                      "replies": asdict(found.old_replies)},
+                      "replies": _replies_json(found.old_replies)},
         "targets": [
             {"model": target.model, "kept": target.kept, "run_id": target.search.run_id if target.search else None,
              "verdict": target.search.verdict if target.search else None,
@@ -318,9 +319,14 @@ def _placed_json(placed: OnModel) -> dict[str, Any]:
             "unreadable": placed.unreadable,
             "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "interval": list(gain.interval), "alpha": gain.alpha,
                      "n": gain.n},
-            "status": placed.status, "equivalent": placed.equivalent, "replies": asdict(placed.replies),
+            "status": placed.status, "equivalent": placed.equivalent, "replies": _replies_json(placed.replies),
             "agreement": asdict(placed.agreement), "latency": _latency_json(placed.latency),
             "cost_per_thousand": _cost_json(placed.cost)}  # fmt: skip
+
+
+def _replies_json(replies: Replies) -> dict[str, int]:
+    # Of a schema only where the task has one.
+    return {name: count for name, count in asdict(replies).items() if count is not None}
 
 
 def _latency_json(latency: Latency | None) -> dict[str, Any] | None:
