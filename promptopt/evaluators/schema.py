@@ -34,6 +34,7 @@ def schema_fault(schema: str) -> Callable[[str], str]:
         kind.check_schema(given)
     except library.SchemaError as cause:
         raise ConfigError(f"output_schema is no JSON Schema: {shorten(str(cause.message), 200)}; correct it") from cause
+    _check_references(given, kind)
     # By `re`, as the library searches, one reply could hold a check up for ever.
     kind = library.validators.extend(kind, {"pattern": _matched(library), "patternProperties": _named_alike})
     # An empty registry: a reference out of the schema is an error, where the default would fetch it from the web.
@@ -54,7 +55,7 @@ def schema_fault(schema: str) -> Callable[[str], str]:
             if value not in ([], {}, None) and not _leads_round(validator):
                 return "it is nested too deep to be followed"
             raise ConfigError("output_schema cannot be followed: it leads round in a circle; write it whole") from cause
-        # A reference that leads nowhere is found only now.
+        # Part of it may be of another draft, whose references are found only now.
         except Exception as cause:
             raise ConfigError(
                 f"output_schema cannot be followed: {shorten(str(cause), 200)}; write it whole"
@@ -62,6 +63,32 @@ def schema_fault(schema: str) -> Callable[[str], str]:
         return f"{errors[0].json_path}: {shorten(str(errors[0].message), 160)}" if errors else ""
 
     return fault
+
+
+def _check_references(schema: Any, kind: Any) -> None:
+    """Raise ConfigError for a reference that leads nowhere within the schema: nothing is fetched."""
+    referencing: Any = import_module("referencing")
+    jsonschema: Any = import_module("referencing.jsonschema")
+    draft = kind.META_SCHEMA.get("$schema", "")
+    root: Any = referencing.Resource.from_contents(
+        schema, default_specification=jsonschema.specification_with(draft, default=jsonschema.DRAFT202012)
+    )
+    left = [(root, referencing.Registry().resolver_with_root(root))]
+    while left:
+        resource, resolver = left.pop()
+        held = cast("dict[str, object]", resource.contents) if isinstance(resource.contents, dict) else {}
+        for name in ("$ref", "$dynamicRef"):
+            led = held.get(name)
+            try:
+                if isinstance(led, str):
+                    resolver.lookup(led)
+            # A ValueError for an address that is none.
+            except (referencing.exceptions.Unresolvable, ValueError) as cause:
+                raise ConfigError(
+                    f"output_schema refers to {led!r}, which stands nowhere in it, and nothing is fetched; write that "
+                    f"part into the schema"
+                ) from cause
+        left += [(part, resolver.in_subresource(part)) for part in resource.subresources()]
 
 
 def _leads_round(validator: Any) -> bool:

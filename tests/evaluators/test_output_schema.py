@@ -57,3 +57,28 @@ def test_a_pattern_that_is_none_is_told_before_a_reply_is_read(schema: dict[str,
     with pytest.raises(ConfigError, match="output_schema is no JSON Schema"):
         schema_fault(json.dumps(schema))
     assert schema_fault(json.dumps({"const": {"pattern": "("}}))('{"pattern": "("}') == ""
+
+
+LED_OUT = [
+    {"$ref": "http://127.0.0.1:9/reply.json"}, {"properties": {"a": {"$ref": "#/$defs/none"}}}, {"$ref": "http://[x"},
+    {"items": {"$dynamicRef": "#none"}}, {"$ref": "file:///etc/passwd"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", LED_OUT)
+def test_a_reference_out_of_the_schema_is_told_before_a_reply_is_read(schema: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="stands nowhere in it, and nothing is fetched"):
+        schema_fault(json.dumps(schema))
+
+
+WITHIN = [
+    {"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"type": "string"}}},
+    {"$id": "http://e.x/root", "properties": {"a": {"$ref": "part"}}, "$defs": {"p": {"$id": "part"}}},
+    {"properties": {"$ref": {"type": "string"}}, "examples": [{"$ref": "http://127.0.0.1:9/x"}]},
+    {"$anchor": "k", "additionalProperties": {"type": "string"}, "$defs": {"x": {"items": {"$ref": "#k"}}}},
+]
+
+
+@pytest.mark.parametrize("schema", WITHIN)
+def test_references_within_the_schema_and_what_only_looks_like_one_are_followed(schema: dict[str, Any]) -> None:
+    assert schema_fault(json.dumps(schema))('{"a": "x"}') == ""
