@@ -90,7 +90,11 @@ def test_replies_that_break_the_schema_are_counted_on_each_model(
         return Scripted(lambda request: f'"{mark}good"' if mark else "good", name=f"x/{mark}")
 
     known = {"old": said("is "), "new": said(""), "writer": said("w")}
-    monkeypatch.setattr(specs, "open_model", lambda spec, **_: known[spec.rpartition("/")[2]])
+
+    def opening(spec: str, **_: object) -> Scripted:
+        return known[spec.rpartition("/")[2]]
+
+    monkeypatch.setattr(specs, "open_model", opening)
     path = Path(task_file)
     path.write_text(f'{path.read_text(encoding="utf-8")}\n[contract]\noutput_schema = {{ type = "string" }}\n',
                     encoding="utf-8")  # fmt: skip
