@@ -26,15 +26,7 @@ def schema_fault(schema: str) -> Callable[[str], str]:
             "output_schema needs the package jsonschema; install it with: pip install 'promptopt-engine[schema]'"
         ) from cause
     given: Any = json.loads(schema)
-    draft: object = cast("dict[str, object]", given).get("$schema", "") if isinstance(given, dict) else ""
-    if not isinstance(draft, str):
-        raise ConfigError(f"output_schema is no JSON Schema: its $schema is {draft!r}, and is the address of a draft")
-    kind: Any = library.validators.validator_for(given, default=library.Draft202012Validator)
-    try:
-        kind.check_schema(given)
-    except library.SchemaError as cause:
-        raise ConfigError(f"output_schema is no JSON Schema: {shorten(str(cause.message), 200)}; correct it") from cause
-    _check_references(given, kind)
+    kind = _checked_kind(library, given)
     # By `re`, as the library searches, one reply could hold a check up for ever.
     kind = library.validators.extend(kind, {"pattern": _matched(library), "patternProperties": _named_alike})
     # An empty registry: a reference out of the schema is an error, where the default would fetch it from the web.
@@ -63,6 +55,20 @@ def schema_fault(schema: str) -> Callable[[str], str]:
         return f"{errors[0].json_path}: {shorten(str(errors[0].message), 160)}" if errors else ""
 
     return fault
+
+
+def _checked_kind(library: Any, given: Any) -> Any:
+    """The validator of the schema's draft. Raises ConfigError for what is no schema."""
+    draft: object = cast("dict[str, object]", given).get("$schema", "") if isinstance(given, dict) else ""
+    if not isinstance(draft, str):
+        raise ConfigError(f"output_schema is no JSON Schema: its $schema is {draft!r}, and is the address of a draft")
+    kind: Any = library.validators.validator_for(given, default=library.Draft202012Validator)
+    try:
+        kind.check_schema(given)
+    except library.SchemaError as cause:
+        raise ConfigError(f"output_schema is no JSON Schema: {shorten(str(cause.message), 200)}; correct it") from cause
+    _check_references(given, kind)
+    return kind
 
 
 def _check_references(schema: Any, kind: Any) -> None:

@@ -21,7 +21,7 @@ BASE = ("evaluate", "--model", "scripted", "--task")
 
 def test_the_start_on_dev_by_default(invoke: Invoke, task_file: str) -> None:
     found = json.loads(invoke(*BASE, task_file, "--json").stdout)
-    assert set(found) == {"task", "model", "evaluator", "split", "prompt", "prompt_id", "layouts"}
+    assert set(found) == {"task", "model", "evaluator", "scored_by", "split", "prompt", "prompt_id", "layouts"}
     assert found["prompt"] == START
     assert found["split"] == "dev"
     (entry,) = found["layouts"]
