@@ -15,7 +15,7 @@ from promptopt.binding.models import Models, names_user, open_models
 from promptopt.binding.session import no_search, opened, stopping
 from promptopt.binding.task import bind_task, prompt_or_start
 from promptopt.evaluation import looking
-from promptopt.operators.losses import paired, scorable
+from promptopt.operators.losses import paired, scorable, unit_scores
 from promptopt.operators.masks import SEGMENTER, Ablation, Effect, analyse
 from promptopt.operators.policy_marks import refuse_unfilled
 from promptopt.outcome.criterion import Criterion
@@ -31,8 +31,8 @@ from promptopt.types import Example, Prompt
 class Explanation:
     """What each piece of a prompt does to its loss. `effects`: what helps most first.
 
-    `loss`: the mean over `n` examples, with its standard error; in nats where the evaluator is a loss, else minus the
-    mean score.
+    `loss`: the mean over `n` examples, with its standard error, in which a group of them counts as one; in nats where
+    the evaluator is a loss, else minus the mean score.
     """
 
     task: str
@@ -101,7 +101,7 @@ def explain(
         with no_search():
             marked = isinstance(model, Models) and model.proposer is not None
             kept, effects = _effects_of_pieces(run, chosen, analysis, marked=marked)
-            mean, error = paired([-value for value in run.evaluate([chosen], kept).values(chosen)])
+            mean, error = paired([-value for value in unit_scores(run.evaluate([chosen], kept), chosen)])
         door.lost.tell(run.warn)
     return Explanation(
         task=task.name,

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from promptopt.errors import ConfigError
 from promptopt.run import Run
+from promptopt.stats import units_in
 from promptopt.text import counted, shorten
-from promptopt.types import Estimate, Example, Prompt
+from promptopt.types import Estimate, Example, Prompt, ScoreMatrix, Weigh, group_means
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,16 @@ class Losses:
 
     prompt: Prompt
     losses: Mapping[Example, float]
+    weigh: Weigh = "turn"
+    """What counts once in the mean."""
 
     @property
     def loss(self) -> float:
         """The mean."""
-        return math.fsum(self.losses.values()) / len(self.losses)
+        values = list(self.losses.values())
+        if self.weigh == "conversation":
+            values = group_means(values, [example.group for example in self.losses])
+        return math.fsum(values) / len(values)
 
     @property
     def estimate(self) -> Estimate:
@@ -38,7 +44,8 @@ def losses_of(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) 
         values = scores.values(prompt)
         # One infinite loss is the end of the mean, and of no other candidate.
         if all(map(math.isfinite, values)):
-            found.append(Losses(prompt, {each: -value for each, value in zip(examples, values, strict=True)}))
+            losses = {example: -value for example, value in zip(examples, values, strict=True)}
+            found.append(Losses(prompt, losses, scores.weigh))
         else:
             run.reject("no finite loss")
     return found
@@ -47,7 +54,8 @@ def losses_of(run: Run, prompts: Sequence[Prompt], examples: Sequence[Example]) 
 def known_losses(run: Run, prompt: Prompt, examples: Sequence[Example]) -> Losses:
     """The finite losses of a prompt on those of `examples` that it was scored on, which costs nothing."""
     known = run.seen(prompt, examples)
-    return Losses(prompt, {example: -score.value for example, score in known if math.isfinite(score.value)})
+    losses = {example: -score.value for example, score in known if math.isfinite(score.value)}
+    return Losses(prompt, losses, run.weigh)
 
 
 def scorable(run: Run, prompt: Prompt, examples: Sequence[Example]) -> list[Example]:
@@ -87,6 +95,15 @@ def better_than(run: Run, pool: Sequence[Losses], gain: float) -> Losses | None:
     # The paper takes the lowest loss; nothing in it keeps prompts from growing.
     drawn = [each for each in better if each.loss <= least + gain]
     return min(drawn, key=lambda each: run.count_tokens(each.prompt[run.task.editable]), default=None)
+
+
+def unit_scores(scores: ScoreMatrix, prompt: Prompt) -> list[float]:
+    """A score of `prompt` for each unit that was drawn by itself, a group of examples or a single one; at least one.
+
+    Their mean is that of `scores.means()`. Examples of a group are alike, so they say less of its error than as many
+    others would.
+    """
+    return units_in(scores.values(prompt), [example.group for example in scores.examples], scores.weigh)[0]
 
 
 def paired(differences: Sequence[float]) -> tuple[float, float]:

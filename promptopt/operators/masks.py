@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from promptopt.operators.losses import paired
+from promptopt.operators.losses import paired, unit_scores
 from promptopt.operators.reflect import read_last
 from promptopt.operators.replies import unthought
 from promptopt.run import Run
@@ -92,8 +92,8 @@ class Effect:
     """What a part does to the loss (in nats, where the evaluator is a loss), on the same examples with and without it.
 
     `delta`: mean loss without it minus mean loss with it; positive where it helps. `error`: the standard error of
-    that mean of paired differences, infinite for a single example. `required`: the task's contract does not let it go;
-    nothing was measured, and `delta` is infinite.
+    that mean of paired differences, in which examples of one group count as one; infinite for a single one.
+    `required`: the task's contract does not let it go; nothing was measured, and `delta` is infinite.
     """
 
     segment: Segment
@@ -128,13 +128,13 @@ def analyse(
     kept = {segment: each for segment, each in without.items() if run.task.broken_by(each, run.count_tokens) is None}
     if mode == "remove":
         run.admit([Proposal(each, (prompt,), "ablation", shorten(part.text, 200)) for part, each in kept.items()])
-    before = run.evaluate([prompt], examples).values(prompt)
+    before = unit_scores(run.evaluate([prompt], examples), prompt)
     # A prompt with a mark in it is not one to end with: scored as a repetition, it is never ranked among the others.
     scores = run.evaluate(list(kept.values()), examples, repetition=0 if mode == "remove" else 1)
     # Infinite, so that what must stay comes first in the order below.
     effects = [Effect(segment, math.inf, 0.0, "required") for segment in segments if segment not in kept]
     for segment, each in kept.items():
-        after = scores.values(each)
+        after = unit_scores(scores, each)
         # Without the part some output is impossible: the loss has no change that could be told.
         if all(map(math.isfinite, after)):
             effects.append(effect_of(segment, before, after))
@@ -144,7 +144,10 @@ def analyse(
 
 
 def effect_of(segment: Segment, before: Sequence[float], after: Sequence[float]) -> Effect:
-    """The effect of leaving `segment` out: scores (higher is better) with it and without, paired by position."""
+    """The effect of leaving `segment` out: scores (higher is better) with it and without, paired by position.
+
+    A score for each unit that was drawn by itself: see `unit_scores`.
+    """
     # Scores are losses with the sign turned: what a score falls by the loss rises by.
     differences = [old - new for old, new in zip(before, after, strict=True)]
     delta, error = paired(differences)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,19 @@ def test_the_mean_loss_and_the_mean_score_differ_in_sign() -> None:
     found = losses("a", 1.0, 2.0, 6.0)
     assert found.loss == 3.0
     assert (found.estimate.mean, found.estimate.count) == (-3.0, 3)
+
+
+def test_a_mean_loss_counts_each_group_once_where_conversations_are_weighed() -> None:
+    grouped = [replace(example, group=name) for example, name in zip(EXAMPLES, "aaab", strict=False)]
+    values = dict(zip(grouped, [1.0, 1.0, 1.0, 5.0], strict=True))
+    assert Losses(Prompt.of("a"), values).loss == 2.0
+    assert Losses(Prompt.of("a"), values, "conversation").loss == 3.0
+    scores = ScoreMatrix(grouped, {Prompt.of("a"): [Score(-value) for value in values.values()]}, "conversation")
+    run = SimpleNamespace(evaluate=lambda prompts, examples: scores, weigh="conversation")
+    run.seen = lambda prompt, examples: list(zip(examples, scores[prompt], strict=True))
+    (found,) = losses_of(run, [Prompt.of("a")], grouped)  # pyright: ignore[reportArgumentType]
+    assert found.estimate.mean == scores.means()[Prompt.of("a")] == -3.0
+    assert known_losses(run, Prompt.of("a"), grouped) == found  # pyright: ignore[reportArgumentType]
 
 
 def test_the_hardest_are_the_largest_and_ties_go_by_id() -> None:
@@ -76,7 +90,7 @@ def test_one_difference_has_no_error_to_speak_of() -> None:
 
 def scored(rows: dict[str, list[float]]) -> Any:
     """A run in which prompts have these scores on the first examples; `told` and `rejected` are what came of it."""
-    run = SimpleNamespace(told=[], rejected=[], task=SimpleNamespace(name="planted"))
+    run = SimpleNamespace(told=[], rejected=[], task=SimpleNamespace(name="planted"), weigh="turn")
     known = {Prompt.of(text): [Score(value) for value in values] for text, values in rows.items()}
     run.evaluate = lambda prompts, examples: ScoreMatrix(
         examples, {prompt: known[prompt][: len(examples)] for prompt in prompts}

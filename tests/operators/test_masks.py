@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from promptopt.operators.masks import (
     summarise,
 )
 from promptopt.testing import planted_task
-from promptopt.types import Content, Example, Prompt, Proposal, Reply, Sampling, Score, ScoreMatrix
+from promptopt.types import Content, Example, Prompt, Proposal, Reply, Sampling, Score, ScoreMatrix, Weigh
 
 LIST = """Classify the review.
 
@@ -268,6 +269,24 @@ def test_analysis_orders_parts_from_what_helps_to_what_hurts() -> None:
     ]
     assert [proposal.prompt["instruction"] for proposal in run.proposed] == ["A. C. D.", "A. B. D.", "A. B. C."]
     assert {(proposal.operator, proposal.note) for proposal in run.proposed} == {("ablation", f"{c}.") for c in "BCD"}
+
+
+@pytest.mark.parametrize(("weigh", "delta", "error"), [("turn", 0.25, 0.25), ("conversation", 0.5, 0.5)])
+def test_examples_of_a_group_are_one_in_the_error_and_in_the_mean_where_conversations_are_weighed(
+    weigh: Weigh, delta: float, error: float
+) -> None:
+    run = FakeRun(losses={})
+    prompt = run.task.initial.replace("instruction", "One. Two. Three.")
+    # Without its longest part the prompt loses 1 on the one example that stands alone, and nothing on three of a group.
+    examples = [replace(example, group=name) for example, name in zip(run.task.train, "aaab", strict=False)]
+
+    def evaluate(prompts: Sequence[Prompt], examples: Sequence[Example], *, repetition: int = 0) -> ScoreMatrix:
+        rows = {each: [Score(-1.0)] * 3 + [Score(-1.0 if each == prompt else -2.0)] for each in prompts}
+        return ScoreMatrix(examples, rows, weigh)
+
+    run.evaluate = evaluate
+    (effect,) = analyse(run, prompt, examples, most=1, sampling=None)  # pyright: ignore[reportArgumentType]
+    assert (effect.delta, effect.error) == (pytest.approx(delta), pytest.approx(error))
 
 
 def test_a_second_request_says_more_than_the_first() -> None:
