@@ -186,7 +186,7 @@ def _heard(row: dict[str, Any]) -> str:
 
 def labels(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Judged replies to the last question of some conversations: as many good ones as faulty ones of each kind."""
-    from promptopt.tasks.reading.chat_messages import messages_of
+    from promptopt.tasks.reading.chat_messages import placed_messages
     from promptopt.types import transcript
 
     found: list[dict[str, Any]] = []
@@ -202,7 +202,8 @@ def labels(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         values["altered"] = altered(last["content"], rng.choice(INVENTED).format(**values))
         shown = {name: row["variables"][name] for name in ("name", "plan", "today")}
         found.append({
-            "conversation": row["conversation"], **shown, "history": transcript(messages_of(before)),
+            "conversation": row["conversation"], **shown,
+            "history": transcript([message for message, _ in placed_messages(before)]),
             "reply": rng.choice(fault.texts).format(**values), "score": fault.score, "fault": fault.name,
             "group": row["conversation"],
         })  # fmt: skip

@@ -174,17 +174,6 @@ def shown_better(score: Decision, pairs: Sequence[ScoredPair] = (), design: Desi
     return Decision(score.name, "inconclusive", f"{shown}: no gain is shown, and better is required", score.gain)
 
 
-def of_slices(
-    pairs: Sequence[ScoredPair],
-    largest_loss: Mapping[str, float],
-    *,
-    judged: bool = False,
-    unjudged: Collection[str] = (),
-) -> list[Decision]:
-    """A decision for each slice that a loss is borne of; `judged`: as in `non_inferior`, but for those `unjudged`."""
-    return decided(slices_asked(pairs, largest_loss, judged=judged, unjudged=unjudged))
-
-
 def slices_asked(
     pairs: Sequence[ScoredPair],
     largest_loss: Mapping[str, float],
@@ -193,7 +182,10 @@ def slices_asked(
     unjudged: Collection[str] = (),
     design: Design = PLAIN,
 ) -> list[Decision | AskedSlice]:
-    """The slices of `of_slices` that scores decide, and the decision of each that they cannot."""
+    """The slices that a loss is borne of: those that scores can decide, and the decision of each that they cannot.
+
+    `judged`, `design`: as in `non_inferior`. `unjudged`: slices that no judge scores, whatever `judged` says.
+    """
     slices: dict[str, list[ScoredPair]] = {}
     for pair in pairs:
         if pair.example.slice:
@@ -253,7 +245,7 @@ def must_pass(
     judged: bool = False,
     unjudged: Collection[str] = (),
 ) -> list[Decision]:
-    """A decision for each example that has to pass, whatever the mean does; `judged`, `unjudged`: as in `of_slices`.
+    """A decision for each example that has to pass, whatever the mean does; `judged`, `unjudged`: as in `slices_asked`.
 
     One that is in no pair was not asked, as where a cap came first: it is inconclusive.
     """

@@ -89,7 +89,7 @@ def compared(
             f"winner (a log-probability of minus infinity); they count against it, and are not in its mean"
         )
     groups = [examples[at].group for at in judged]
-    return paired_gain(before, after, run.seed, alpha=alpha, groups=groups, weigh=run.weigh, bounded=bounded)
+    return paired_gain(before, after, alpha=alpha, groups=groups, weigh=run.weigh, bounded=bounded)
 
 
 def measured(

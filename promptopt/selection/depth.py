@@ -21,9 +21,9 @@ def generation_size(evaluations: int) -> int:
     return max(4, round(0.7 * evaluations ** (1 / 3)))
 
 
-def mean_depth(evaluations: int, factor: float = SHALLOW) -> float:
-    """Mean examples an arm over the whole search: max(3, factor S^(1/4))."""
-    return max(LEAST_DEPTH, factor * evaluations**0.25)
+def mean_depth(evaluations: int) -> float:
+    """Mean examples an arm over a whole search of S evaluations: max(3, 0.8 S^(1/4))."""
+    return max(LEAST_DEPTH, SHALLOW * evaluations**0.25)
 
 
 def rounds_of(evaluations: float, arms: float, mean: float) -> int:

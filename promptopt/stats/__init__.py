@@ -79,7 +79,6 @@ def level(look: int) -> float:
 def paired_gain(
     before: Sequence[float],
     after: Sequence[float],
-    seed: int = 0,
     *,
     alpha: float = ALPHA,
     groups: Sequence[str] | None = None,
@@ -96,9 +95,9 @@ def paired_gain(
 
     A score of minus infinity is a text that is impossible under a prompt. One after but not before outweighs every
     finite gain, and six before but not after outweigh every finite loss. The verdict is then by the items that one
-    prompt alone makes impossible, as shares of all. Fewer before alone are taken for no gain. Nothing is drawn: `seed`
-    changes nothing, and stands for callers who give one. Without any item: mean 0, p 1 and the interval (-1, 1). Raises
-    ConfigError for unequal lengths and scores that are NaN or plus infinity.
+    prompt alone makes impossible, as shares of all. Fewer before alone are taken for no gain. Without any
+    item: mean 0, p 1 and the interval (-1, 1). Raises ConfigError for unequal lengths and scores that are NaN or plus
+    infinity.
     """
     if len(before) != len(after):
         raise ConfigError(f"{len(before)} scores before and {len(after)} after: paired scores are of the same items")

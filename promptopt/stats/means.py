@@ -106,8 +106,8 @@ def _lower_end(values: tuple[float, ...], lowest: float, alpha: float) -> float:
     return float(root_scalar(excess, bracket=(lowest, middle), xtol=NEAR * (middle - lowest)).root)
 
 
-def predicted(groups: Sequence[Sequence[float]], alpha: float = 0.05) -> tuple[float, float]:
-    """Where a further positive value of any of the groups falls but for a share of `alpha`, by Student's t of the logs.
+def predicted(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Where a further positive value of any of the groups falls in 95 % of cases, by Student's t of the logs.
 
     All groups are taken to vary alike within themselves (Hahn and Meeker 1991, Statistical Intervals, 4.7). With a
     value for each, nothing is known of that: then the least and the greatest of them.
@@ -121,5 +121,5 @@ def predicted(groups: Sequence[Sequence[float]], alpha: float = 0.05) -> tuple[f
 
         squares = math.fsum((value - mean) ** 2 for group, mean in zip(logs, means, strict=True) for value in group)
         # The smallest group knows its own mean least, and its width is taken for all.
-        reach = float(t.ppf(1 - alpha / 2, freedom)) * math.sqrt(squares / freedom * (1 + 1 / min(map(len, logs))))
+        reach = float(t.ppf(0.975, freedom)) * math.sqrt(squares / freedom * (1 + 1 / min(map(len, logs))))
     return math.exp(min(means) - reach), math.exp(max(means) + reach)

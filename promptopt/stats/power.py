@@ -12,12 +12,13 @@ from typing import Any
 
 from promptopt.stats import ALPHA, DISAGREEMENT, FEWEST_ONE_WAY
 
+POWER = 0.8
+"""The probability with which a gain is to be found: the usual one."""
+
 
 @lru_cache(maxsize=64)
-def smallest_detectable(
-    n: int, disagreement: float = DISAGREEMENT, power: float = 0.8, alpha: float = ALPHA, among: int = 1
-) -> float:
-    """The smallest true gain that the exact McNemar test on `n` items finds with probability `power`.
+def smallest_detectable(n: int, disagreement: float = DISAGREEMENT, alpha: float = ALPHA, among: int = 1) -> float:
+    """The smallest true gain that the exact McNemar test on `n` items finds with probability 0.8.
 
     among: so many tests of `n` items each have to find it, all of them, by Holm's correction at the level `alpha`.
 
@@ -27,11 +28,11 @@ def smallest_detectable(
     """
     from scipy.optimize import root_scalar
 
-    if n < FEWEST_ONE_WAY or _power_of_all(n, 1.0, disagreement, alpha, among) < power:
+    if n < FEWEST_ONE_WAY or _power_of_all(n, 1.0, disagreement, alpha, among) < POWER:
         return math.inf
 
     def missing(gain: float) -> float:
-        return _power_of_all(n, gain, disagreement, alpha, among) - power
+        return _power_of_all(n, gain, disagreement, alpha, among) - POWER
 
     # The test's discreteness makes no difference here: given the gain, its power is smooth and grows with it.
     return float(root_scalar(missing, bracket=(0.0, 1.0), xtol=1e-6).root)

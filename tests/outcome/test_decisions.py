@@ -14,13 +14,14 @@ from promptopt.outcome.decisions import (
     Decision,
     ScoredPair,
     bound_said,
+    decided,
     gain_of,
     keeps_schema,
     must_pass,
     non_inferior,
-    of_slices,
     overall,
     shown_better,
+    slices_asked,
 )
 from promptopt.types import Example, Score
 
@@ -110,45 +111,47 @@ def test_a_slice_is_decided_from_twenty_examples_on_by_its_own_margin_or_that_of
         *pairs_of(0, 2, 18, slice="a"),
         *pairs_of(0, 0, 30),
     ]
-    found = of_slices(pairs, {"a": 0.9, "*": 0.1})
+    found = decided(slices_asked(pairs, {"a": 0.9, "*": 0.1}))
     assert FEWEST_OF_A_SLICE == 20
     assert [(each.name, each.outcome) for each in found] == [
         ("slice a", "passed"), ("slice b", "inconclusive"), ("slice few", "inconclusive"),
     ]  # fmt: skip
     assert "19 examples, and a number needs 20" in found[2].message
     # One that a loss is borne of and that no example is in is told, too; of others nothing is asked.
-    assert [(each.name, each.outcome) for each in of_slices(pairs, {"c": 0.1})] == [("slice c", "inconclusive")]
-    assert of_slices(pairs, {}) == []
-    assert [each.outcome for each in of_slices(pairs_of(0, 0, 30), {"*": 0.1})] == ["inconclusive"]
+    assert [(each.name, each.outcome) for each in decided(slices_asked(pairs, {"c": 0.1}))] == [
+        ("slice c", "inconclusive")
+    ]
+    assert decided(slices_asked(pairs, {})) == []
+    assert [each.outcome for each in decided(slices_asked(pairs_of(0, 0, 30), {"*": 0.1}))] == ["inconclusive"]
 
 
 def test_of_many_slices_none_is_red_by_a_loss_that_one_of_them_shows_by_chance() -> None:
     # Six one way are sure of one slice (2 / 2**6 < 0.05), and one of ten looks so more often than one gate in twenty.
     unlucky = pairs_of(0, 6, 24, slice="unlucky")
     lucky = [pair for number in range(9) for pair in pairs_of(3, 3, 24, slice=f"lucky {number}")]
-    alone, among = of_slices(unlucky, {"*": 0.05}), of_slices([*lucky, *unlucky], {"*": 0.05})
+    alone, among = decided(slices_asked(unlucky, {"*": 0.05})), decided(slices_asked([*lucky, *unlucky], {"*": 0.05}))
     assert (alone[0].name, alone[0].outcome) == ("slice unlucky", "regression")
     assert (among[-1].name, among[-1].outcome) == ("slice unlucky", "inconclusive")
     assert "alone it would be a regression" in among[-1].message
     # No slice that is worse for sure among ten hides behind the others.
     broken = [*lucky, *pairs_of(0, 20, 10, slice="broken")]
-    assert of_slices(broken, {"*": 0.05})[0].outcome == "regression"
+    assert decided(slices_asked(broken, {"*": 0.05}))[0].outcome == "regression"
 
 
 def test_slices_that_are_worse_for_sure_leave_fewer_to_be_unlucky() -> None:
     # Eight one way have p = 0.0078, which 0.05 / 7 does not reach, and 0.05 / 6 does (Holm 1979).
     sure = [pair for number in range(6) for pair in pairs_of(0, 15, 15, slice=f"sure {number}")]
-    found = of_slices([*sure, *pairs_of(0, 8, 22, slice="eight")], {"*": 0.05})
+    found = decided(slices_asked([*sure, *pairs_of(0, 8, 22, slice="eight")], {"*": 0.05}))
     assert [each.outcome for each in found] == ["regression"] * 7
     lucky = [pair for number in range(6) for pair in pairs_of(3, 3, 24, slice=f"lucky {number}")]
-    assert of_slices([*lucky, *pairs_of(0, 8, 22, slice="eight")], {"*": 0.05})[0].outcome == "inconclusive"
+    assert decided(slices_asked([*lucky, *pairs_of(0, 8, 22, slice="eight")], {"*": 0.05}))[0].outcome == "inconclusive"
 
 
 def test_slices_that_decide_nothing_are_no_chances_to_look_worse() -> None:
     unlucky = pairs_of(0, 6, 24, slice="unlucky")
     few = [pair for number in range(9) for pair in pairs_of(0, 0, FEWEST_OF_A_SLICE - 1, slice=f"few {number}")]
     judged = [pair for number in range(9) for pair in pairs_of(3, 3, 24, slice=f"judged {number}")]
-    found = of_slices([*few, *judged, *unlucky], {"*": 0.05}, judged=True, unjudged=["unlucky"])
+    found = decided(slices_asked([*few, *judged, *unlucky], {"*": 0.05}, judged=True, unjudged=["unlucky"]))
     assert (found[-1].name, found[-1].outcome) == ("slice unlucky", "regression")
 
 

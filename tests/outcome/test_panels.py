@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promptopt.outcome.by_judge import panel_disagreement
-from promptopt.outcome.decisions import ScoredPair, non_inferior, of_slices, shown_better
+from promptopt.outcome.decisions import ScoredPair, decided, non_inferior, shown_better, slices_asked
 from promptopt.types import Example, Score
 
 
@@ -47,7 +47,7 @@ def test_a_panel_decides_where_its_judges_do_not_contradict_it(
     found = non_inferior("score", told(first, second), 0.05)
     assert found.outcome == outcome
     assert ("disagree" in found.message) is (outcome == "inconclusive")
-    (sliced,) = of_slices(told(first, second, slice="fr"), {"fr": 0.05})
+    (sliced,) = decided(slices_asked(told(first, second, slice="fr"), {"fr": 0.05}))
     assert sliced.outcome == outcome
 
 

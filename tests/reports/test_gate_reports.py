@@ -16,11 +16,12 @@ from promptopt.outcome.decisions import (
     CheckOutcome,
     Decision,
     ScoredPair,
+    decided,
     keeps_schema,
     must_pass,
     non_inferior,
-    of_slices,
     overall,
+    slices_asked,
 )
 from promptopt.outcome.members import MemberGain, of_members
 from promptopt.reports import words
@@ -103,7 +104,7 @@ def test_a_judge_alone_decides_of_no_slice_and_of_no_example_that_must_pass(afte
     sliced = [replace(each, example=replace(each.example, slice="de")) for each in pairs]
     vital = [each.example for each in pairs[:2]]
 
-    (own,), (judged,) = (of_slices(sliced, {"*": 0.2}, judged=judged) for judged in (False, True))
+    (own,), (judged,) = (decided(slices_asked(sliced, {"*": 0.2}, judged=judged)) for judged in (False, True))
     assert own.outcome == ("regression" if after == 0 else "passed")
     assert (judged.outcome, "a judge says" in judged.message) == ("inconclusive", True)
     assert {each.outcome for each in must_pass(vital, pairs)} == {"passed" if after == 1 else "regression"}
@@ -125,7 +126,7 @@ def test_what_was_not_asked_or_not_judged_is_no_pass() -> None:
 
 @pytest.mark.parametrize(("loss", "named"), [({"*": 0.1}, "slices"), ({"de": 0.1}, "slice de"), ({}, "")])
 def test_a_loss_of_slices_that_no_example_is_of_is_open(loss: dict[str, float], named: str) -> None:
-    found = of_slices([pair(1.0, 1.0, number=number) for number in range(30)], loss)
+    found = decided(slices_asked([pair(1.0, 1.0, number=number) for number in range(30)], loss))
 
     assert [(each.name, each.outcome) for each in found] == ([(named, "inconclusive")] if named else [])
 
@@ -221,7 +222,7 @@ def test_an_impossible_example_counts_against_the_prompt_that_has_it(before: int
     assert f"n = 200 ({before} impossible before, {after} after)" in found.message
     assert found.gain is not None
     assert found.gain.n == 200
-    (sliced,) = of_slices(impossible(before, after, slice="fr"), {"fr": 0.02})
+    (sliced,) = decided(slices_asked(impossible(before, after, slice="fr"), {"fr": 0.02}))
     assert sliced.outcome == outcome
 
 

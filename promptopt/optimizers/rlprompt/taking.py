@@ -21,7 +21,7 @@ from promptopt.optimizers.rlprompt.settings import Exploring, Learning
 from promptopt.places import check_new, write_whole
 from promptopt.run.artifacts import Artifacts
 from promptopt.store.runs import Store
-from promptopt.types import Reply, Request
+from promptopt.types import Reply, Request, flat
 
 # As the fingerprints of runs name the class, by which old runs are known too.
 MADE_BY = "promptopt.optimizers.rlprompt.method:RLPrompt"
@@ -103,9 +103,7 @@ class PolicyModel:
         for number, request in enumerate(requests):
             if stopping():
                 return
-            content = request.content
-            read = content if isinstance(content, str) else "\n".join(message.content for message in content)
-            sample = self._policy.greedy(read)
+            sample = self._policy.greedy(flat(request.content))
             yield number, Reply(sample.text, completion_tokens=len(sample.tokens), served=self.name)
 
     @cached_property

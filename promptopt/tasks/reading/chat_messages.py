@@ -57,18 +57,14 @@ def is_message(entry: object) -> bool:
     return is_entry(table) or plain or as_spoken(table) is not table
 
 
-def messages_of(entries: Sequence[object], speakers: Mapping[str, ChatRole] | None = None) -> tuple[Message, ...]:
-    """The messages of a conversation, as they were spoken. `speakers`: roles of further names of speakers.
-
-    Raises Unusable for what cannot be sent: images and sounds, roles that nobody knows, entries that are no messages.
-    """
-    return tuple(message for message, _ in placed_messages(entries, speakers))
-
-
 def placed_messages(
     entries: Sequence[object], speakers: Mapping[str, ChatRole] | None = None
 ) -> tuple[tuple[Message, int], ...]:
-    """As `messages_of`, each with the place of its entry: one entry may be several messages, and several one."""
+    """The messages of a conversation, as they were spoken, each with the place of its entry.
+
+    One entry may be several messages, and several one. `speakers`: roles of further names of speakers. Raises Unusable
+    for what cannot be sent: images and sounds, roles that nobody knows, entries that are no messages.
+    """
     named: dict[str, ChatRole] = {}
     if speakers is not None:
         named = {name.casefold(): role for name, role in speakers.items()}

@@ -93,10 +93,11 @@ def conversations_of(
     group_by: str | None = None,
     demands: str | None = None,
 ) -> Reading:
-    """The conversations in numbered rows. `speakers`: as in `messages_of`. `group_by`: the member that names its group.
+    """The conversations in numbered rows; `speakers`: as in `placed_messages`.
 
-    `demands`: the member of rows and messages that holds what a reply has to do; None: it is not looked for. Rows that
-    cannot be used are told by reason, and no row of a transcript that holds one is.
+    `group_by`: the member that names the group of a conversation. `demands`: the member of rows and messages that holds
+    what a reply has to do; None: it is not looked for. Rows that cannot be used are told by reason, and no row of a
+    transcript that holds one is.
     """
     found: list[Conversation] = []
     names: list[str | None] = []
