@@ -73,6 +73,17 @@ def words(text: str) -> list[str]:
     return _WORD_OR_GAP.findall(text)
 
 
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text as files have them. Not `splitlines`, which also ends one at U+2028 and U+0085.
+
+    JSON holds these signs as they are, so a line of it may.
+    """
+    return _LINE_END.split(text)
+
+
 def normalise(text: str) -> str:
     """The text with every run of white space as one space, trimmed: two texts that differ in nothing else are equal."""
     return " ".join(text.split())

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.text import Pattern, counted, find_spans, normalise, shorten, strip_fence, visible, visible_json
+from promptopt.text import (
+    Pattern,
+    counted,
+    find_spans,
+    lines_of,
+    normalise,
+    shorten,
+    strip_fence,
+    visible,
+    visible_json,
+)
 
 
 @given(st.text(), st.text())
@@ -87,3 +97,8 @@ def test_what_is_visible_says_the_same_as_json_and_is_unicode(text: str) -> None
     shown.encode()
     assert visible(shown) == shown
     visible(text).encode()
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\r\n"))), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_lines_end_where_those_of_files_do(lines: list[str], end: str) -> None:
+    assert lines_of(end.join(lines)) == (lines or [""])

@@ -18,6 +18,7 @@ from promptopt.errors import DataError
 from promptopt.places import write_whole
 from promptopt.store.copies import copy_runs
 from promptopt.store.runs import Store
+from promptopt.text import lines_of
 from promptopt.types.identity import without_surrogates
 
 FORMAT = 1
@@ -68,8 +69,8 @@ def load(folder: Path) -> tuple[CommandDesign, Comparison]:
         said: Any = json.loads((folder / DESIGN).read_text(encoding="utf-8"))
         if said["format"] != FORMAT:
             raise DataError(f"{folder} was written by another version (format {said['format']}); upgrade promptopt")
-        lines = (folder / ROWS).read_text(encoding="utf-8").splitlines()
-        rows = [row_from(json.loads(line)) for line in lines]
+        lines = lines_of((folder / ROWS).read_text(encoding="utf-8"))
+        rows = [row_from(json.loads(line)) for line in lines if line]
         design = CommandDesign(said["config"], said["tasks"])
         found = compared([TableCell(**each) for each in said["cells"]], rows)
     except OSError as cause:

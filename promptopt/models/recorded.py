@@ -9,6 +9,7 @@ from typing import Any
 
 from promptopt.errors import BackendError, DataError
 from promptopt.models.stopping import until_stopped
+from promptopt.text import lines_of
 from promptopt.types import Reply, Request, canonical
 
 
@@ -18,7 +19,7 @@ class Recorded:
     def __init__(self, path: Path) -> None:
         """Raises DataError where the file cannot be read, or holds something else."""
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = lines_of(path.read_text(encoding="utf-8"))
             rows: list[Mapping[str, Any]] = [json.loads(line) for line in lines if line.strip()]
             self.name = str(rows[0]["model"])
             # By what is asked alone, so a request has one answer.

@@ -144,6 +144,12 @@ def test_a_comparison_from_python_can_be_kept_and_checked(found: Comparison, tmp
     assert str(again) == str(found)
 
 
+def test_a_comparison_is_read_again_whatever_its_texts_hold(tmp_path: Path) -> None:
+    odd = table(row("a\u2028b", [1.0, 0.0]), row("c\x85d", [1.0, 1.0]))
+    save(tmp_path / "kept", CommandDesign(), odd, None)
+    assert load(tmp_path / "kept")[1].to_json() == odd.to_json()
+
+
 def test_rows_survive_json_with_impossible_items_and_odd_texts() -> None:
     odd = row("a \ud83d <b>", [1.0, float("-inf")], [float("-inf"), 0.5])
     assert row_from(json.loads(json.dumps(odd.to_json()))) == odd

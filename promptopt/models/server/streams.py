@@ -5,19 +5,18 @@ Nobody asked for them: some servers stream whatever they are asked.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from promptopt.json_members import NamedTwice, read_json
 from promptopt.models.server.contents import THOUGHT_FIELDS
 from promptopt.models.server.retrying import Outage
+from promptopt.text import lines_of
 
 BESIDE_THE_REPLY = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"})
 """Members that a gateway may write over another server's, and leave both: none of them is a part of the reply."""
 
 _STREAM_END = "[DONE]"
-_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 def joined_chunks(raw: str) -> dict[str, Any] | None:
@@ -55,8 +54,7 @@ def joined_chunks(raw: str) -> dict[str, Any] | None:
 
 def _chunks(raw: str) -> tuple[list[dict[str, Any]], bool]:
     """The JSON objects of a stream, and whether it says that it has ended. Raises Outage for what is none of both."""
-    # Not `splitlines`: a text in a chunk may hold other characters that it takes for line ends.
-    lines = _LINE_END.split(raw)
+    lines = lines_of(raw)
     events = any(line.startswith("data:") for line in lines)
     found: list[dict[str, Any]] = []
     ended, pending = False, ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from promptopt.tasks.reading.json_objects import table_of, tables_among
+from promptopt.text import lines_of
 
 Table = dict[str, object]
 _BESIDE_EVENTS = (":", "event:", "id:", "retry:")
@@ -18,7 +19,7 @@ _GROWN = (("text", "text"), ("partial_json", "input"))
 def events_in(text: str) -> list[object] | None:
     """The events of a stream as servers send it: lines of `data: {…}`, or of JSON alone; None for any other text."""
     found: list[object] = []
-    for line in text.splitlines():
+    for line in lines_of(text):
         said = line.strip().removeprefix("data:").strip()
         if said and said != "[DONE]" and not said.startswith(_BESIDE_EVENTS):
             try:

@@ -40,10 +40,12 @@ def test_the_pieces_of_a_reply_are_one(pieces: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("before", ["data: ", "event: delta\ndata: ", ""])
 @pytest.mark.parametrize("pieces", [OPENAI, OLLAMA, RESPONSES])
 def test_so_they_are_where_the_body_was_logged_as_it_was_sent(pieces: list[dict[str, Any]], before: str) -> None:
-    sent = ": ping\n\n" + "".join(f"{before}{json.dumps(piece)}\n\n" for piece in pieces) + "data: [DONE]\n"
+    said = json.dumps(pieces).replace("Graz", "Gr\u2028az")
+    lines = [json.dumps(piece, ensure_ascii=False) for piece in json.loads(said)]
+    sent = ": ping\n\n" + "".join(f"{before}{line}\n\n" for line in lines) + "data: [DONE]\n"
     row = {"request": {"messages": [{"role": "user", "content": ASKED}]}, "response": sent}
     (found,) = conversations_of([(1, row)]).conversations
-    assert [said.content for said in found.messages] == [ASKED, ANSWERED]
+    assert [said.content for said in found.messages] == [ASKED, "In Gr\u2028az."]
 
 
 @pytest.mark.parametrize(
