@@ -13,6 +13,7 @@ from typing import Any, cast
 from promptopt.errors import ConfigError
 from promptopt.models.server.address import without_server
 from promptopt.reports.export import Exported, Piece, identifiers, messages_of, python_of, tools_in
+from promptopt.tasks.toml_text import quoted
 from promptopt.types import HISTORY
 
 Table = Mapping[str, Any]
@@ -55,7 +56,9 @@ def _toml(table: Mapping[str, Any], place: str) -> list[str]:
         key = f"{place}{_toml_string(name)}"
         if isinstance(value, Mapping):
             inner += [f"\n[{key}]\n", *_toml(cast("Table", value), f"{key}.")]
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        elif (
+            isinstance(value, list) and value and all(isinstance(each, Mapping) for each in cast("list[object]", value))
+        ):
             for each in cast("list[Table]", value):
                 inner += [f"\n[[{key}]]\n", *_toml(each, f"{key}.")]
         elif value is not None:
@@ -65,8 +68,13 @@ def _toml(table: Mapping[str, Any], place: str) -> list[str]:
 
 
 def _toml_value(value: Any) -> str:
+    if value is None:
+        raise ConfigError("a tool of the prompt has null in a list, which TOML cannot say; export it as json")
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml_value, cast("list[object]", value))) + "]"
+    if isinstance(value, Mapping):
+        known = ((name, each) for name, each in cast("Table", value).items() if each is not None)
+        return "{" + ", ".join(f"{_toml_string(name)} = {_toml_value(each)}" for name, each in known) + "}"
     # Numbers and booleans are spelt alike in JSON and TOML.
     return _toml_string(value) if isinstance(value, str) else json.dumps(value)
 
@@ -74,8 +82,7 @@ def _toml_value(value: Any) -> str:
 def _toml_string(text: str) -> str:
     if re.search("[\ud800-\udfff]", text):
         raise ConfigError("the prompt holds half of a surrogate pair, which TOML cannot say; export it as json")
-    # A JSON string is a TOML string, but for DEL.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return quoted(text)
 
 
 def as_langchain(exported: Exported) -> str:
@@ -149,6 +156,12 @@ def as_llm(exported: Exported) -> str:
 
     One input is `$input`, what `llm` is piped; several are parameters (`-p NAME VALUE`).
     """
+    sampling = exported.sampling
+    if len(sampling.stop) > 1:
+        raise ConfigError(
+            f"a template of llm has one stop text, and this prompt was measured with {len(sampling.stop)}; export it "
+            f"as openai or python"
+        )
     roles = [piece.role for piece in exported.pieces]
     if roles not in ([""], ["user"], ["system", "user"]):
         raise ConfigError(
@@ -165,8 +178,10 @@ def as_llm(exported: Exported) -> str:
     # `llm` fills its templates by `string.Template`, in which `$$` is a dollar.
     texts = [_PIPED.sub("$input", piece.show(spelt, lambda text: text.replace("$", "$$"))) for piece in exported.pieces]
     system = {"system": texts[0]} if len(texts) == 2 else {}
-    sampling = exported.sampling
-    options = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
+    options: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
+    # Left out where they say nothing: not every model of llm takes them.
+    options |= {"top_p": sampling.top_p} if sampling.top_p != 1.0 else {}
+    options |= {"stop": sampling.stop[0]} if sampling.stop else {}
     return _json_for_yaml(
         {"name": f"promptopt-{exported.prompt.id}", **system, "prompt": texts[-1], "options": options}
     )

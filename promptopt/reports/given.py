@@ -17,7 +17,7 @@ from promptopt.tasks.task import Task
 from promptopt.types import HISTORY, Prompt, digest
 
 
-def prompt_from_parts(parts: Mapping[str, str], demos: Sequence[Mapping[str, Any]], layout: str = "") -> Prompt:
+def prompt_from_parts(parts: Mapping[str, str], demos: Sequence[object], layout: str = "") -> Prompt:
     """A prompt from the parts, demonstrations and layout of a stored result or an exported JSON file."""
     return Prompt(tuple(parts.items()), tuple(map(demo_from_json, demos)), layout)
 
@@ -82,9 +82,15 @@ def _from_json(task: Task, text: str) -> tuple[Task, Prompt]:
     lost = next((part for part in editables_of(task) if not isinstance(parts, dict) or part not in parts), None)
     if lost is not None:
         raise DataError(f"the prompt file lacks 'parts' with {lost!r}; write it with `promptopt runs export`")
+    for name, each in cast("dict[str, object]", parts).items():
+        if not isinstance(each, str):
+            raise DataError(f"the prompt file has {each!r:.60} as {name!r} of its 'parts'; write a text")
+    demos: object = data.get("demos", [])
+    if not isinstance(demos, list):
+        raise DataError(f"the prompt file has {demos!r:.60} as 'demos'; write a list of demonstrations")
     layout = str(data.get("layout", ""))
     laid_out = task.with_layout(layout) if layout else task
-    return laid_out, prompt_from_parts(cast("dict[str, str]", parts), data.get("demos", []))
+    return laid_out, prompt_from_parts(cast("dict[str, str]", parts), cast("list[object]", demos))
 
 
 def _editable_part(task: Task, text: str) -> str | None:

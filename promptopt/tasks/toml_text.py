@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
+
+_NOT_LITERAL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def quoted(text: str) -> str:
@@ -14,7 +17,7 @@ def quoted(text: str) -> str:
 def quoted_lines(text: str) -> str:
     """A text of several lines as TOML writes it, so that a person can edit it; else in one line."""
     # A literal text of TOML knows no escapes, so it holds neither its own mark nor control characters.
-    if "\n" not in text or "'''" in text or any(ord(each) < 32 and each not in "\n\t" for each in text):
+    if "\n" not in text or "'''" in text or _NOT_LITERAL.search(text):
         return quoted(text)
     return f"'''\n{text}'''"
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ import pytest
 
 from promptopt.errors import ConfigError
 from promptopt.reports.export import Format, export, export_of, format_for
+from promptopt.reports.export_forms import as_toml
 from promptopt.tasks.layout import Layout, Turns
 from promptopt.tasks.task import Task
-from promptopt.types import Content, Example, Prompt
+from promptopt.types import Content, Example, Prompt, Sampling
 from tests.servers import FakeServer, reply
 
 CHAT = Layout("chat", messages=(("system", "{instruction}"), ("user", "{demos}{name}: {text}\nAnswer:")),
@@ -240,6 +242,26 @@ def test_toml_says_what_json_says(task: Task, layout: str) -> None:
     half = export_of(task.with_layout("text"), task.initial.replace("instruction", "half \ud83d"))
     with pytest.raises(ConfigError, match="export it as json"):
         export(half, "toml")
+
+
+def test_toml_holds_schemas_of_tools_and_refuses_null_in_a_list() -> None:
+    kind: Any = {"anyOf": [{"type": "string"}, {"enum": [1, {"of": [{"deep": True}, "x"]}]}], "prefixItems": [[], [{}]]}
+    held: Any = {"tools": [{"name": "find", "parameters": kind}], "text": None}
+    assert tomllib.loads(as_toml(held)) == {"tools": held["tools"]}
+    with pytest.raises(ConfigError, match=r"null in a list.*export it as json"):
+        as_toml({"tools": [{"enum": ["a", None]}]})
+
+
+def test_llm_is_told_how_the_prompt_was_sampled_and_refuses_several_stop_texts(task: Task) -> None:
+    def options(**settings: Any) -> Any:
+        sampled = replace(task.with_layout("one"), sampling=Sampling(max_tokens=9, **settings))
+        return json.loads(export(export_of(sampled, task.initial), "llm"))["options"]
+
+    plain = {"temperature": 0.0, "max_tokens": 9}
+    assert options() == plain
+    assert options(top_p=0.5, stop=("\n",)) == {**plain, "top_p": 0.5, "stop": "\n"}
+    with pytest.raises(ConfigError, match="measured with 2; export it as openai"):
+        options(stop=("a", "b"))
 
 
 def test_text_is_another_name_and_an_unknown_form_names_them_all() -> None:

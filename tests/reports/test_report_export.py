@@ -126,6 +126,27 @@ def test_json_of_another_kind_is_refused(task: Task, text: str) -> None:
         from_text(task, text, exported=True)
 
 
+@pytest.mark.parametrize(
+    ("beside", "why"),
+    [
+        ({"parts": {"instruction": 5}}, "has 5 as 'instruction' of its 'parts'"),
+        ({"parts": {"instruction": "a", "system": None}}, "has None as 'system' of its 'parts'"),
+        ({"demos": None}, "has None as 'demos'"),
+        ({"demos": {"text": "t"}}, "write a list of demonstrations"),
+        ({"demos": [5]}, "a demonstration is 5"),
+        (
+            {"demos": [{"fields": {"text": "t"}, "target": "a", "accepted": "b"}]},
+            "'accepted' of a demonstration is 'b'",
+        ),
+    ],
+)
+def test_an_exported_prompt_that_was_edited_into_something_else_is_a_sentence(
+    task: Task, beside: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(DataError, match=why):
+        from_text(task, json.dumps({"parts": {"instruction": "a"}, **beside}), exported=True)
+
+
 def test_formats_by_ending() -> None:
     assert [format_for(path, None) for path in (None, "a.txt", "a.JSON", "a.py", "a")] == [
         "txt",

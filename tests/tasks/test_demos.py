@@ -41,6 +41,7 @@ def test_a_plain_demonstration_is_its_inputs_and_its_target() -> None:
     }
 
 
-def test_a_demonstration_without_a_target_is_refused() -> None:
-    with pytest.raises(DataError, match="a demonstration has only 'text', and lacks its 'target'"):
-        demo_from_json({"text": "t"})
+@pytest.mark.parametrize("data", [{"text": "t"}, {"text": "t", "target": None}])
+def test_a_demonstration_without_a_target_is_refused(data: dict[str, str | None]) -> None:
+    with pytest.raises(DataError, match=r"a demonstration has only 'text'.*, and lacks its 'target'"):
+        demo_from_json(data)
