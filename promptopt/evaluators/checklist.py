@@ -21,7 +21,7 @@ from promptopt.evaluators.judging import (
     graded,
     options_of,
     sampled,
-    shown_input,
+    shown_example,
     shown_reply,
     told_more,
     unjudged,
@@ -111,7 +111,7 @@ class Checklist:
         self._check()
         orders = [self._order(example) for example, _ in replies]
         requests = [
-            self._question(order).request(self._shown(example), shown_reply(reply))
+            self._question(order).request(shown_example(example, reference=self.reference), shown_reply(reply))
             for (example, reply), order in zip(replies, orders, strict=True)
         ]
 
@@ -155,12 +155,6 @@ class Checklist:
         # By the example's id alone: the same order in every run, or the store would have no answer to it.
         random.Random(f"checklist {example.id}").shuffle(places)
         return places
-
-    def _shown(self, example: Example) -> list[tuple[str, str]]:
-        shown = [("input", shown_input(example))]
-        if self.reference and example.target:
-            shown.append(("one good answer, others may be as good", example.target))
-        return shown
 
     def _question(self, order: Sequence[int]) -> Question:
         listed = [f"{place}. {self.items[at]}" for place, at in enumerate(order, 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from promptopt.types import Score
 
 @dataclass(frozen=True, slots=True)
 class Clauses:
-    """1 where a reply keeps every clause, else 0. Case counts in none of the texts."""
+    """1 where a reply keeps every clause, else 0. Neither case counts nor how letters are composed (`é` as one or two)."""
 
     must_contain: tuple[str, ...] = ()
     """Texts that stand in it."""
@@ -41,11 +42,15 @@ class Clauses:
 
     def judge(self, reply: str) -> Score:
         """What a reply is worth, and the clauses that it breaks."""
-        folded, count = reply.casefold(), len(reply.split())
-        broken = [f"lacks {text!r}" for text in self.must_contain if text.casefold() not in folded]
-        broken += [f"says {text!r}" for text in self.must_not_contain if text.casefold() in folded]
+        folded, count = _folded_clause(reply), len(reply.split())
+        broken = [f"lacks {text!r}" for text in self.must_contain if _folded_clause(text) not in folded]
+        broken += [f"says {text!r}" for text in self.must_not_contain if _folded_clause(text) in folded]
         if self.max_words is not None and count > self.max_words:
             broken.append(f"has {counted(count, 'word')}, {self.max_words} are allowed")
         if self._regex is not None and self._regex.search(reply) is None:
             broken.append(f"does not match {self.pattern}")
         return Score(0.0 if broken else 1.0, reply, feedback="; ".join(broken))
+
+
+def _folded_clause(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()

@@ -161,6 +161,12 @@ def shown_input(example: Example) -> str:
     return "\n\n".join(f"{name}:\n{value}" for name, value in example.fields)
 
 
+def shown_example(example: Example, *, reference: bool) -> list[tuple[str, str]]:
+    """The input and, with `reference`, the target, as one good answer of many; each with its name."""
+    target = [("one good answer, others may be as good", example.target)] if reference and example.target else []
+    return [("input", shown_input(example)), *target]
+
+
 def fenced(name: str, text: str) -> str:
     """`text` between marks that follow from all of it, so that nothing in it can hold them."""
     mark = digest(["fence", name, text])

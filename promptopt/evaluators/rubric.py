@@ -24,7 +24,7 @@ from promptopt.evaluators.judging import (
     graded,
     options_of,
     sampled,
-    shown_input,
+    shown_example,
     shown_reply,
     told_more,
     unjudged,
@@ -136,7 +136,10 @@ class Rubric:
         """The score of each reply, whoever wrote it. Raises as `score` does."""
         expects = self._expects(ask, role)
         question = self._question(expects)
-        requests = [question.request(self._shown(example), shown_reply(reply)) for example, reply in replies]
+        requests = [
+            question.request(shown_example(example, reference=self.reference), shown_reply(reply))
+            for example, reply in replies
+        ]
 
         def read(reply: Reply) -> float | None:
             if expects:
@@ -167,12 +170,6 @@ class Rubric:
         shared = f" (the judge goes by: {' '.join((self._criteria, *self.levels))})" if self.share_rubric else ""
         feedback = "" if value >= 1.0 else f"the judge gave {said}{why}{shared}"
         return Score(value, reply, f"{mean:.3g}", feedback=feedback)
-
-    def _shown(self, example: Example) -> list[tuple[str, str]]:
-        shown = [("input", shown_input(example))]
-        if self.reference and example.target:
-            shown.append(("one good answer, others may be as good", example.target))
-        return shown
 
     @property
     def _criteria(self) -> str:

@@ -12,7 +12,7 @@ from typing import cast
 from promptopt.errors import DataError
 from promptopt.json_members import NamedTwice, named_once
 from promptopt.text import INVISIBLE, caseless, normalise, shorten
-from promptopt.types import Example, Score
+from promptopt.types import Example, Score, canonical
 
 NAMED = 5
 """Fields that a feedback sentence names of each kind of fault."""
@@ -106,7 +106,7 @@ def _item_set(text: str, apart: bool = False) -> frozenset[str]:
     text = _LIST_TAG.sub("\n", text).strip()
     value = _json_in(text)
     if isinstance(value, list):
-        entries = [each if isinstance(each, str) else jsonlib.dumps(each) for each in cast("list[object]", value)]
+        entries = [each if isinstance(each, str) else canonical(each) for each in cast("list[object]", value)]
     elif (printed := _PRINTED.search(text)) is not None:
         # A list in both senses: between printed items no "and" is looked for below.
         value = entries = [each[1:-1] for each in re.findall(_QUOTED_ENTRY, printed[0])]

@@ -23,14 +23,14 @@ from promptopt.evaluators.judging import (
     options_of,
     said_in,
     sampled,
-    shown_input,
+    shown_example,
     system_above,
     told_more,
     unjudged,
     unusable,
 )
 from promptopt.protocols import Ask, Role, Task
-from promptopt.types import Cell, Example, Reply, Request, Score
+from promptopt.types import Cell, Reply, Request, Score
 
 CRITERIA = "Which of the two replies does better what the input asks for?"
 _WORTH: Mapping[Choice, float] = {"A": 1.0, "tie": 0.5, "B": 0.0}
@@ -105,7 +105,7 @@ class Versus:
         requests: list[Request] = []
         question = self._question()
         for at in asked:
-            shown = self._shown(cells[at].example)
+            shown = shown_example(cells[at].example, reference=self.reference)
             pair = [(said_in(each[at].written), system)
                     for each, system in zip((replies, starts), self._systems(cells[at]), strict=True)]  # fmt: skip
             # Both orders of a pair side by side: the words below come in twos.
@@ -136,12 +136,6 @@ class Versus:
             return "", ""
         new, old = (system_above(self.task, prompt, cell.example) for prompt in (cell.prompt, self.task.initial))
         return new, old
-
-    def _shown(self, example: Example) -> list[tuple[str, str]]:
-        shown = [("input", shown_input(example))]
-        if self.reference and example.target:
-            shown.append(("one good answer, others may be as good", example.target))
-        return shown
 
     def _question(self) -> Question:
         criteria = self.criteria if self.criteria else CRITERIA

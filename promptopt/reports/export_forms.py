@@ -56,15 +56,18 @@ def _toml(table: Mapping[str, Any], place: str) -> list[str]:
         key = f"{place}{_toml_string(name)}"
         if isinstance(value, Mapping):
             inner += [f"\n[{key}]\n", *_toml(cast("Table", value), f"{key}.")]
-        elif (
-            isinstance(value, list) and value and all(isinstance(each, Mapping) for each in cast("list[object]", value))
-        ):
+        elif _are_tables(value):
             for each in cast("list[Table]", value):
                 inner += [f"\n[[{key}]]\n", *_toml(each, f"{key}.")]
         elif value is not None:
             lines.append(f"{_toml_string(name)} = {_toml_value(value)}\n")
     # The keys of a TOML table end where the first table within it begins.
     return lines + inner
+
+
+def _are_tables(value: Any) -> bool:
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    return bool(listed) and all(isinstance(each, Mapping) for each in listed)
 
 
 def _toml_value(value: Any) -> str:

@@ -102,3 +102,9 @@ def test_and_stands_between_items_or_in_one_and_none_is_an_empty_list(answer: st
 def test_a_long_answer_is_read_to_its_end(piece: str) -> None:
     json(long(piece), Example.of("{}", q="?"))
     set_f1(long(piece), Example.of("a", q="?"))
+
+
+def test_objects_in_a_list_are_one_item_whatever_the_order_of_their_members() -> None:
+    example = Example.of('[{"name": "Zoë", "age": 3}, "b"]', text="t")
+    assert set_f1('["B", {"age": 3, "name": "Zo\\u00eb"}]', example) == 1.0
+    assert set_f1('[{"age": 4, "name": "Zoë"}, "b"]', example) == 0.5
