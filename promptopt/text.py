@@ -84,6 +84,11 @@ def lines_of(text: str) -> list[str]:
     return _LINE_END.split(text)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; the name of its kind, where it says nothing."""
+    return next((line for line in map(str.strip, str(error).splitlines()) if line), type(error).__name__)
+
+
 def normalise(text: str) -> str:
     """The text with every run of white space as one space, trimmed: two texts that differ in nothing else are equal."""
     return " ".join(text.split())

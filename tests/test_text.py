@@ -12,6 +12,7 @@ from promptopt.text import (
     Pattern,
     counted,
     find_spans,
+    first_line,
     lines_of,
     normalise,
     shorten,
@@ -102,3 +103,15 @@ def test_what_is_visible_says_the_same_as_json_and_is_unicode(text: str) -> None
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n"))), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_lines_end_where_those_of_files_do(lines: list[str], end: str) -> None:
     assert lines_of(end.join(lines)) == (lines or [""])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (AssertionError(), "AssertionError"),
+        (RuntimeError(" \n\n below "), "below"),
+    ],
+)
+def test_the_first_line_of_an_error_is_its_kind_where_it_says_nothing(error: Exception, said: str) -> None:
+    assert first_line(error) == said

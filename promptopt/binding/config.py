@@ -128,12 +128,13 @@ class RunConfig:
 def load_config(path: str | Path) -> RunConfig:
     """Read a TOML file into a `RunConfig`. Raises DataError when it cannot be read, ConfigError for what it says."""
     try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as cause:
         raise DataError(f"the config file {str(path)!r} cannot be read: {cause.strerror}; check its name") from cause
     except UnicodeDecodeError as cause:
         raise DataError(f"the config file {str(path)!r} is not UTF-8 text; save it as UTF-8") from cause
-    except tomllib.TOMLDecodeError as cause:
+    # Beside what is no TOML: a number of more digits than Python reads, and lists within lists without end.
+    except (ValueError, RecursionError) as cause:
         raise ConfigError(f"the config file {str(path)!r} is not valid TOML: {cause}; correct it there") from cause
     try:
         return config_from(data)

@@ -22,6 +22,7 @@ from promptopt.binding.identity import versions
 from promptopt.cli.output import say
 from promptopt.errors import BackendError, ConfigError
 from promptopt.protocols import Model
+from promptopt.text import first_line
 
 KNOCK_S = 5.0
 """Seconds in which a head has to take a connection. Ours."""
@@ -80,8 +81,8 @@ def workers(where: str, specs: Sequence[str] = ()) -> Generator[tuple[Command, i
             try:
                 return ray.get(asked.remote(list(arguments), kept, os.getcwd(), bool(held)))
             except ray.exceptions.RayError as cause:
-                said = str(cause).strip().splitlines()
-                raise BackendError(f"a worker of Ray was lost {RETRIES + 1} times ({said[0]}); run it again") from cause
+                said = f"a worker of Ray was lost {RETRIES + 1} times ({first_line(cause)})"
+                raise BackendError(f"{said}; run it again") from cause
 
         yield command, count
 

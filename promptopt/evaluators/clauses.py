@@ -14,7 +14,7 @@ from promptopt.types import Score
 
 @dataclass(frozen=True, slots=True)
 class Clauses:
-    """1 where a reply keeps every clause, else 0. Neither case counts nor how letters are composed (`é` as one or two)."""
+    """1 where a reply keeps every clause, else 0. Case does not count, nor how letters are composed (`é` as 1 or 2)."""
 
     must_contain: tuple[str, ...] = ()
     """Texts that stand in it."""

@@ -66,10 +66,10 @@ def price_of(name: str, *, local: bool = False) -> Price | None:
 def read_prices(path: Path) -> dict[str, Price]:
     """The user's table, empty where there is no file. Raises ConfigError naming the entry that is wrong."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, RecursionError) as cause:
         raise ConfigError(f"the price table {str(path)!r} cannot be read: {cause}; correct it there") from cause
     return {name: _own_price(path, name, entry) for name, entry in data.items()}
 

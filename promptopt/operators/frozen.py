@@ -15,6 +15,7 @@ from promptopt.models.files.checkpoints import (
     quiet,
     require,
 )
+from promptopt.text import first_line
 
 _UNFIT = (TypeError, ValueError, AttributeError, LookupError, RuntimeError)
 """How models answer to a cache that they are not made for."""
@@ -108,8 +109,7 @@ def usable_device(asked: str) -> str:
         torch.zeros(1, device=asked).cpu()
     # Torch that was built without CUDA says so by an AssertionError.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        why = str(error).splitlines()[0][:80]
         raise ConfigError(
-            f"the device {asked!r} cannot be used here ({why}); set device=cpu, or leave it out"
+            f"the device {asked!r} cannot be used here ({first_line(error)[:80]}); set device=cpu, or leave it out"
         ) from error
     return asked

@@ -20,7 +20,7 @@ from promptopt.errors import StoreError
 from promptopt.places import home
 from promptopt.store.database_errors import DAMAGED, IN_MEMORY, is_in_memory, sentences
 from promptopt.store.tables import CLAIMS, METADATA, VERSION
-from promptopt.text import shorten
+from promptopt.text import first_line, shorten
 
 # What a run asks of its store is text, here and in `cache`, `journal` and `runs`. SQLAlchemy would compile statements
 # made of tables anew for every store, and that took a quarter of a small run's time. An INSERT leaves rows that are
@@ -78,7 +78,7 @@ def url_of(location: str | Path | None) -> sql.URL:
             # The driver of the extra `postgres`, where none is named.
             url = url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
         except SQLAlchemyError as cause:
-            raise StoreError(f"store: {str(cause).splitlines()[0]}; correct the URL") from cause
+            raise StoreError(f"store: {first_line(cause)}; correct the URL") from cause
         if url.get_backend_name() == "sqlite" and is_in_memory(url):
             raise StoreError(IN_MEMORY)
         return url

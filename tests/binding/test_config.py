@@ -171,6 +171,8 @@ def test_load_config(tmp_path: Path) -> None:
         ("task = 3", "option 'task' is 3; expected a text"),
         ("settings = 3", "option 'settings' is 3"),
         ("task = ", "not valid TOML"),
+        (f"seed = {'9' * 5000}", "not valid TOML"),
+        (f"seed = {'[' * 5000}{']' * 5000}", "not valid TOML"),
     ],
 )
 def test_a_wrong_file_is_a_sentence_that_names_it(text: str, message: str, tmp_path: Path) -> None:
@@ -180,6 +182,12 @@ def test_a_wrong_file_is_a_sentence_that_names_it(text: str, message: str, tmp_p
         load_config(path)
     assert message in str(raised.value)
     assert "run.toml" in str(raised.value)
+
+
+def test_a_file_is_read_as_editors_of_windows_save_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(b'\xef\xbb\xbftask = "gsm8k"\r\nseed = 3\r\n')
+    assert load_config(path) == RunConfig(task="gsm8k", seed=3)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

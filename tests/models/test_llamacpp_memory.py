@@ -98,6 +98,20 @@ def test_two_cores_are_used_by_every_model_that_is_offered(tmp_path: Path, monke
         assert [engines_that_fit(Path(__file__), 4096, slots) for slots in (1, 4)] == [2, 2]
 
 
+def test_the_weights_of_a_split_model_are_those_of_all_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "usable_cores", lambda: 8)
+    monkeypatch.setattr(memory, "model_shape", lambda path: ModelShape(9, 64, 64, 64, 1000))
+    # A quarter of it holds one copy of all parts, and four of the first.
+    monkeypatch.setattr(memory, "_memory", lambda: 4 * 450)
+    first, *others = [tmp_path / f"model-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
+    whole = tmp_path / "model.gguf"
+    for path, size in ((first, 100), (others[0], 150), (others[1], 200), (whole, 100)):
+        path.write_bytes(bytes(size))
+    assert (engines_that_fit(whole, 1024, 1), engines_that_fit(first, 1024, 1)) == (4, 1)
+
+
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3000)), max_size=60))
 def test_texts_that_are_kept_stay_under_their_cap(asked: list[tuple[int, int]]) -> None:
     with pytest.MonkeyPatch.context() as patch:

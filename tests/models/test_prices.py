@@ -100,3 +100,11 @@ def test_without_litellm_hosted_prices_are_unknown(monkeypatch: pytest.MonkeyPat
     prices._litellm_table.cache_clear()
     assert price_of("openai/gpt-4o-mini") is None
     assert prices.litellm_providers() == frozenset()
+
+
+def test_the_users_table_is_read_as_editors_of_windows_save_it(home: Path) -> None:
+    (home / "prices.toml").write_bytes(b'\xef\xbb\xbf["x/y"]\r\nprompt = 1\r\ncompletion = 2\r\n')
+    assert price_of("x/y") == Price(1e-6, 2e-6)
+    (home / "prices.toml").write_text(f"a = {'[' * 5000}{']' * 5000}", encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        price_of("x/y")

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from promptopt.errors import BackendError, ConfigError, RequestRefused
 from promptopt.models.actors.worker import Answer, AnyRequest, Facts, Job, ModelFailure, Named, Settled
 from promptopt.models.prefixes import PrefixQueue
-from promptopt.text import counted
+from promptopt.text import counted, first_line
 from promptopt.types import Content
 
 BATCH = 256
@@ -121,7 +121,7 @@ class Fleet:
                 return self._post.send(worker, method, *arguments).result()
             except self._post.lost as cause:
                 if time.monotonic() > until:
-                    raise BackendError(f"a worker died and did not come back ({_first_line(cause)})") from cause
+                    raise BackendError(f"a worker died and did not come back ({first_line(cause)})") from cause
                 time.sleep(PAUSE_S)
 
 
@@ -185,7 +185,7 @@ class _Asking:
         try:
             found = future.result()
         except self._post.lost as cause:
-            self._lose(sent, _first_line(cause))
+            self._lose(sent, first_line(cause))
             return
         if isinstance(sent, _Away):
             self._idle.append(sent.worker)
@@ -233,7 +233,3 @@ class _Asking:
 def _raised(failure: ModelFailure) -> ConfigError | BackendError:
     kinds = {"setting": ConfigError, "request": RequestRefused, "engine": BackendError}
     return kinds[failure.kind](failure.said)
-
-
-def _first_line(cause: BaseException) -> str:
-    return next(iter(str(cause).strip().splitlines()), type(cause).__name__)

@@ -21,6 +21,7 @@ from typing import Any
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.files.fingerprints import sha256_of, sha256_of_parts
+from promptopt.text import first_line
 
 # No dot comes first: `./model` and `../model` are paths that are missing, and nothing on the hub.
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -78,7 +79,7 @@ def find_checkpoint(spec: str) -> Checkpoint:
     """
     path = Path(spec).expanduser()
     if spec and path.is_file():
-        if path.suffix != ".gguf":
+        if path.suffix.lower() != ".gguf":
             raise ConfigError(f"{spec!r} is neither a GGUF file nor a folder; name the folder that holds config.json")
         return Checkpoint(path.stem, path.parent, path.name, sha256_of_parts(path)[:12])
     if spec and path.is_dir():
@@ -176,7 +177,7 @@ def _from_hub(name: str) -> Path:
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the model 'hf/{name}' is not on this machine and cannot be fetched from the hub "
-            f"({_first_line(error)}); check the name and the network, or give the path of a folder or a GGUF file"
+            f"({first_line(error)}); check the name and the network, or give the path of a folder or a GGUF file"
         ) from error
     raise ConfigError(f"{name!r} on the hub has no safetensors weights; choose another model")
 
@@ -227,14 +228,14 @@ def _load(checkpoint: Checkpoint, kind: Any, **settings: Any) -> Any:
     except (OSError, ValueError, KeyError, ImportError, NotImplementedError) as error:
         raise ConfigError(
             f"transformers cannot load the model {checkpoint.called!r} through {kind.__name__} "
-            f"({_first_line(error)}); choose another model, or another version of transformers"
+            f"({first_line(error)}); choose another model, or another version of transformers"
         ) from error
     except Exception as error:
         # safetensors' own error is a plain Exception, and importing it takes what may not be installed.
         if type(error).__name__ != "SafetensorError":
             raise
         raise ConfigError(
-            f"the weights of the model {checkpoint.called!r} are damaged ({_first_line(error)}); fetch them anew"
+            f"the weights of the model {checkpoint.called!r} are damaged ({first_line(error)}); fetch them anew"
         ) from error
 
 
@@ -253,8 +254,3 @@ def quiet() -> Generator[None, None, None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -42,12 +42,18 @@ def sha256_of_parts(path: Path) -> str:
 
     Raises ConfigError when a part is missing or cannot be read.
     """
+    if _SPLIT_FILE.fullmatch(path.name) is None:
+        return sha256_of(path)
+    return hashlib.sha256("\n".join(map(sha256_of, parts_of(path))).encode()).hexdigest()
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The files of a GGUF model: all of its parts, which lie side by side, or the one file that it is."""
     split = _SPLIT_FILE.fullmatch(path.name)
     if split is None:
-        return sha256_of(path)
+        return [path]
     stem, count = split["stem"], int(split["count"])
-    parts = [path.with_name(f"{stem}-{number:05d}-of-{count:05d}.gguf") for number in range(1, count + 1)]
-    return hashlib.sha256("\n".join(map(sha256_of, parts)).encode()).hexdigest()
+    return [path.with_name(f"{stem}-{number:05d}-of-{count:05d}.gguf") for number in range(1, count + 1)]
 
 
 def _cache_file() -> Path:

@@ -16,6 +16,7 @@ from sys import getsizeof
 from typing import Any, BinaryIO
 
 from promptopt.models.cores import usable_cores
+from promptopt.models.files.fingerprints import parts_of
 from promptopt.types import Content
 
 HELD_BYTES = 2_000_000_000
@@ -75,9 +76,10 @@ def engines_that_fit(path: Path, context: int, slots: int) -> int:
     if shape is None:
         return 1
     each = max(shape.engine_bytes(context, slots, flash=slots > 1), shape.engine_bytes(context, 1, flash=False))
+    weights = sum(part.stat().st_size for part in parts_of(path))
     # One reading of the vocabulary at a time (`listing`), and the model's own two memories of tokens.
     held = HELD_BYTES - shape.words * LISTED_BYTES - 2 * TOKENS_BYTES
-    return max(1, min(usable_cores(), held // each, _memory() // 4 // path.stat().st_size))
+    return max(1, min(usable_cores(), held // each, _memory() // 4 // weights))
 
 
 def _memory() -> int:

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary, finalize
 
 from promptopt.errors import ConfigError
 from promptopt.models.boundary import SHORTEST_PREFIX, beginning, common_length
-from promptopt.models.files.fingerprints import sha256_of_parts
+from promptopt.models.files.fingerprints import parts_of, sha256_of_parts
 from promptopt.models.llamacpp.engine import LlamaCppEngine, whole_characters
 from promptopt.models.llamacpp.lanes import in_lanes
 from promptopt.models.llamacpp.memory import TokenMemory, engines_that_fit
@@ -195,7 +195,7 @@ class LlamaCpp:
 
 _opening = threading.Lock()
 # Weak: a model that nobody holds any more ends its engines.
-_open: WeakValueDictionary[tuple[Path, str | None, int, int, int, int], LlamaCpp] = WeakValueDictionary()
+_open: WeakValueDictionary[tuple[Path, str | None, tuple[tuple[int, ...], ...]], LlamaCpp] = WeakValueDictionary()
 
 
 def open_once(path: Path, *, name: str | None = None) -> LlamaCpp:
@@ -205,11 +205,12 @@ def open_once(path: Path, *, name: str | None = None) -> LlamaCpp:
     Raises ConfigError as `LlamaCpp` does.
     """
     try:
-        found = path.stat()
+        found = [part.stat() for part in parts_of(path)]
     except OSError as error:
         raise _unreadable_file(path, error) from error
     # A file that was exchanged is another model, whatever its name.
-    key = (path.resolve(), name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    files = tuple((each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino) for each in found)
+    key = (path.resolve(), name, files)
     with _opening:
         model = _open.get(key)
         if model is None:

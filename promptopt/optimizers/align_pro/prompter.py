@@ -22,6 +22,7 @@ from promptopt.operators.frozen import files_of, open_frozen
 from promptopt.operators.training import Learned, Sample, Tokens, TrainingBatch
 from promptopt.optimizers.align_pro.adam import packed, restore
 from promptopt.optimizers.align_pro.trained import without_peft
+from promptopt.text import first_line
 from promptopt.types import Message
 
 Tensor = Any
@@ -71,7 +72,7 @@ class Prompter:
                 # In evaluation mode, also while it learns: dropout would give one text another likelihood each time.
                 self._adapted = self._peft.get_peft_model(self._model, wanted).eval()
         except ValueError as error:
-            why = str(error).splitlines()[0][:90]
+            why = first_line(error)[:90]
             raise ConfigError(
                 f"peft has no low-rank adapters for the prompter {self._called!r} ({why}); take another model"
             ) from error

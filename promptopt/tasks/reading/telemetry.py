@@ -147,7 +147,7 @@ def _without_envelopes(table: dict[str, object]) -> object:
     table = {name: _without_envelopes(cast("dict[str, object]", each)) if isinstance(each, dict) else each
              for name, each in table.items()}  # fmt: skip
     # By number: as texts, 10 would stand before 2.
-    if table and all(map(str.isdigit, table)):
+    if table and all(map(str.isdecimal, table)):
         return [table[name] for name in sorted(table, key=int)]
     inner = next(iter(table.values()), None)
     if len(table) == 1 and next(iter(table)) in _ENVELOPES and isinstance(inner, dict):

@@ -139,6 +139,8 @@ def test_a_split_file_is_told_apart_by_all_of_its_parts(tmp_path: Path) -> None:
 def test_one_file_keeps_the_digest_that_older_stores_know_it_by(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(b"GGUF one")
     assert find_checkpoint(str(tmp_path / "m.gguf")).fingerprint == hashlib.sha256(b"GGUF one").hexdigest()[:12]
+    (tmp_path / "L.GGUF").write_bytes(b"GGUF one")
+    assert find_checkpoint(str(tmp_path / "L.GGUF")).gguf == "L.GGUF"
 
 
 def test_a_file_that_is_exchanged_under_its_old_time_is_noticed(tmp_path: Path) -> None:

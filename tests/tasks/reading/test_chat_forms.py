@@ -277,3 +277,8 @@ def test_a_table_of_texts_under_a_name_of_chats_is_read_as_rows(tmp_path: Path, 
 def test_the_text_of_a_row_to_be_labelled_is_no_log() -> None:
     assert not is_log({"data": {"text": ASKED}, "annotations": [{"result": [{"value": {"choices": ["spam"]}}]}]})
     assert not is_log({"data": {"text": ASKED}, "label": "spam"})
+
+
+def test_a_raised_digit_in_a_name_is_a_name_and_no_place_in_a_list() -> None:
+    asked = {"attributes": {"note": {"²": "squared"}}, "input": PROMPTED, "output": CHOICES}
+    assert said([asked]) == [[KIND, *TWO]]
