@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from itertools import takewhile
 from numbers import Real
 from typing import Any
@@ -24,6 +25,8 @@ Metric = Callable[..., Any]
 
 GIVEN = ("trace", "pred_name", "pred_trace")
 """What DSPy calls the arguments after gold and prediction."""
+
+ASYNC = "async; give a plain function"
 
 Records = Sequence[tuple[str, tuple[Any, Any, Any]]]
 """For each predictor call its predictor's name, and the entry of DSPy's trace."""
@@ -42,14 +45,32 @@ def check_metric(metric: object) -> Metric:
     """The metric. Raises ConfigError where it cannot take a gold example and a prediction."""
     if not callable(metric):
         raise ConfigError(f"PromptOpt: metric is {metric!r:.80}; give a function of (gold, prediction, trace=None)")
-    waits = metric if inspect.isroutine(metric) else getattr(metric, "__call__", metric)  # noqa: B004 - not whether
+    called: Any = getattr(metric, "func", metric) if type(metric) is partial else metric
+    waits = called if inspect.isroutine(called) else getattr(called, "__call__", called)  # noqa: B004 - not whether
     if inspect.iscoroutinefunction(waits):
-        raise ConfigError(f"PromptOpt: the metric {callable_name(metric)!r} is async; give a plain function")
+        raise ConfigError(f"PromptOpt: the metric {callable_name(metric)!r} is {ASYNC}")
     taken = _arity(metric)
     if taken is not None and taken < 2:
         takes = "one argument" if taken else "no argument by its place"
         raise ConfigError(f"PromptOpt: the metric takes {takes}; give a function of (gold, prediction, trace=None)")
+    _check_call(metric, 3 if taken is None else taken)
     return metric
+
+
+def _check_call(metric: Metric, taken: int) -> None:
+    """Raise ConfigError where a metric needs more than it is given: every call would fail, once models are paid."""
+    try:
+        signature = inspect.signature(metric)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*[None] * taken)
+    except TypeError as cause:
+        given = ", ".join(("gold", "prediction", *GIVEN)[:taken])
+        raise ConfigError(
+            f"PromptOpt: the metric {callable_name(metric)!r} is given {given} by their places, and needs more "
+            f"({cause}); give all else that it takes a default"
+        ) from cause
 
 
 def judged(metric: Metric, gold: Any, prediction: Any, records: Records, cell: tuple[str, str]) -> Judgement:
@@ -107,6 +128,10 @@ def _called(metric: Metric, given: list[Any], taken: int | None, cell: tuple[str
 
 def _score_and_feedback(metric: Metric, found: Any, gold: Any, cell: tuple[str, str]) -> tuple[float, str]:
     feedback = ""
+    if inspect.iscoroutine(found):
+        # Else Python warns of each that nobody awaited.
+        found.close()
+        found = f"a coroutine, as it is {ASYNC}"
     if isinstance(found, dspy.Prediction | dict):
         feedback = str(found.get("feedback", "") or "")
         found = found["score"] if "score" in found else f"a {type(found).__name__} without a score"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from promptopt.run.budget import Budget
 
 dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
 
+from promptopt.dspy import PromptOpt  # noqa: E402
 from promptopt.dspy.texts import value_as_shown, value_as_text, varies  # noqa: E402
 from tests.inside_dspy.scripted import Engine  # noqa: E402
 from tests.inside_dspy.test_teleprompter import compiled  # noqa: E402
@@ -168,3 +171,56 @@ def test_a_copy_that_is_the_module_itself_is_refused_before_anything_is_asked(tm
     with pytest.raises(ConfigError, match="a copy of the program Same is not apart from it"):
         compiled(tmp_path, Same(), engine, method="random", budget=SMALL)
     assert engine.calls == 0
+
+
+async def waits(gold, prediction, trace=None):
+    return 1.0
+
+
+def needs_more(gold, prediction, *, strict):
+    return 1.0
+
+
+def needs_trace(gold, prediction, *, trace):
+    return 1.0
+
+
+def needs_six(gold, prediction, trace, pred_name, pred_trace, more):
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("metric", "why"),
+    [
+        (partial(waits), "is async; give a plain function"),
+        (partial(partial(waits), trace=None), "is async; give a plain function"),
+        (
+            needs_more,
+            r"given gold, prediction by their places, and needs more \(.*'strict'\); give all else .* a default",
+        ),
+        (needs_trace, r"given gold, prediction by their places, and needs more \(.*'trace'\)"),
+        (needs_six, r"given gold, prediction, trace, pred_name, pred_trace by their places, .*'more'"),
+    ],
+)
+def test_a_metric_that_every_call_would_fail_of_is_refused_before_a_program_is_compiled(metric, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        PromptOpt(metric=metric)
+
+
+def test_a_metric_that_has_all_else_by_default_is_taken() -> None:
+    for metric in (
+        partial(needs_more, strict=True),
+        partial(needs_six, more=1),
+        lambda gold, found, *, strict=True: 1.0,
+    ):
+        assert PromptOpt(metric=metric).metric is metric
+
+
+@pytest.mark.slow
+def test_a_metric_that_turns_out_to_be_async_is_called_so_and_python_warns_of_nothing(tmp_path: Path) -> None:
+    hidden = lambda gold, prediction: waits(gold, prediction)  # noqa: E731
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with pytest.raises(EvaluatorError, match="it is async; give a plain function"):
+            compiled(tmp_path, dspy.Predict("question -> answer"), Engine(), hidden, method="random", budget=SMALL)
+    assert not [each for each in seen if issubclass(each.category, RuntimeWarning)]
