@@ -339,7 +339,7 @@ def test_a_proposer_that_always_refuses_ends_in_a_sentence(tmp_path: Path, reply
     result = search(tmp_path, Auto(demos=0, layouts=False), proposer=lambda _: reply)
     assert result.best.text == START
     assert result.status == "finished"
-    assert any(warning.startswith("10 generations in a row gave nothing new, twice") for warning in result.warnings)
+    assert any(warning.startswith("24 replies of the proposer in a row gave no new") for warning in result.warnings)
     assert result.start.test is not None
     assert result.spent.evaluations == 16 + 40 + 60, "the first look, and all there is of dev and test"
 

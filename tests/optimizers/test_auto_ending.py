@@ -152,7 +152,7 @@ def test_a_search_that_runs_dry_begins_again_from_its_best_alone(tmp_path: Path)
         return f"<prompt>{best}</prompt>" if len(asked) == 1 else ""
 
     result = search(tmp_path, Auto(demos=0, layouts=False), proposer=write)
-    assert any("gave nothing new, twice" in warning for warning in result.warnings)
+    assert any("gave no new prompt, twice" in warning for warning in result.warnings)
     shown = [text.split('"""')[1].strip() for text in asked if text.startswith("Rewrite an instruction")]
     # Until then the start went on beside it, and was rewritten too.
     assert {*shown} == {best, "Answer the question."}

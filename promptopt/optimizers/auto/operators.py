@@ -11,6 +11,7 @@ from promptopt.operators.demos import draw, showable, shows_demos, shows_turns, 
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.auto.credit import Credit
+from promptopt.optimizers.auto.fruitless import Fruitless
 from promptopt.optimizers.auto.plan import first_turns
 from promptopt.optimizers.auto.requests import FORM, Requests
 from promptopt.run import Run
@@ -64,7 +65,7 @@ class Operators:
         of, each on what the one before it wrote.
         """
         self._run, self._longest, self._writings = run, longest, writings
-        self._requests = Requests(run, longest)
+        self._requests, self.fruitless = Requests(run, longest), Fruitless(run)
         self._known: dict[tuple[str, tuple[str, ...]], None] = {}
         self._most_demos = most_demos
         self._places: dict[str, tuple[int, bool]] = {}
@@ -94,7 +95,7 @@ class Operators:
             "prune": any(len(pieces(prompt[self._run.task.editable])) > 1 for prompt in elite),
             "demo": bool(self._pool) and any(self._place(prompt)[0] for prompt in elite),
         }
-        return [operator for operator, applies in listed.items() if applies]
+        return self.fruitless.left([operator for operator, applies in listed.items() if applies])
 
     def children(
         self,
@@ -109,7 +110,7 @@ class Operators:
         """
         rng, among = self._run.rng("operators"), self.applicable(elite, worth)
         drawn: list[Proposal | ChildRequest] = []
-        for _ in range(count):
+        for _ in range(count if among else 0):
             operator = credit.draw(rng, among)
             # Weights k, k - 1, ... 1: of two the better is a parent twice as often.
             parent = rng.choices(elite, range(len(elite), 0, -1))[0]
@@ -121,11 +122,13 @@ class Operators:
         found: list[Proposal] = []
         for each in drawn:
             child = next(written) if isinstance(each, ChildRequest) else each
+            new = child is not None and self.remember(child.prompt)
+            self.fruitless.note(each.operator, new)
             if child is None:
                 # Only a written one can be missing here: its call was paid for. A repeat is no failure of its operator;
                 # taken for one, it cost 0.04 of the gain on planted tasks.
                 credit.note(each.operator, False)
-            elif self.remember(child.prompt):
+            elif new:
                 found.append(child)
         return found
 

@@ -23,6 +23,7 @@ from promptopt.arguments import told
 from promptopt.operators.demos import shows_demos, shows_turns
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.ending import over
+from promptopt.optimizers.auto.fruitless import FREE
 from promptopt.optimizers.auto.opening import look_at_start
 from promptopt.optimizers.auto.operators import Operators
 from promptopt.optimizers.auto.plan import USEFUL, Generations, first_turns, generations_plan
@@ -40,8 +41,6 @@ DRY = 10
 """Generations in a row without a usable child that end a search, or restart it the first time. Ours."""
 USUAL_COST = 5.0
 """Evaluations that a call of the proposer is worth in what was measured: many replies are shorter than a prompt."""
-FREE = ("prune", "demo")
-"""Operators that need no call."""
 SMALL = 1_000
 """Evaluations below which there is no time to learn which operator pays, and those that step from
 one parent lead. Ours."""
@@ -113,7 +112,9 @@ class Auto:
             admitted = run.admit(made)
             children = [proposal for proposal in made if proposal.prompt in admitted]
             idle = 0 if children else idle + 1
-            if idle == DRY:
+            if run.ended:
+                return
+            if idle == DRY or (operators.fruitless.full and not restarted):
                 if restarted:
                     run.warn(
                         f"{counted(DRY, 'generation')} in a row gave nothing new, twice: the search ends before "
@@ -124,6 +125,7 @@ class Auto:
                 # From the best that is known, of whatever generation: those that brought nothing new are left.
                 elite, idle, restarted = [max(belief.mean, key=belief.mean.__getitem__)], 0, True
                 credit.reset()
+                operators.fruitless.begin_again()
             if not children:
                 # Nothing was compared or recorded; of several parts that are edited the next has its turn all the same.
                 run.turn()
