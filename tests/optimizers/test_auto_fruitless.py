@@ -19,11 +19,15 @@ def echo(request: Request) -> str:
     return f"<prompt>{[*said(request.content).split(chr(34) * 3), 'Answer.', ''][1].strip() or 'Answer.'}</prompt>"
 
 
+def silent(_: Request) -> str:
+    return ""
+
+
 def parrot(request: Request) -> str:
     return said(request.content)
 
 
-@pytest.mark.parametrize(("proposer", "each"), [(echo, 1), (parrot, 2), (lambda _: "", 2)])
+@pytest.mark.parametrize(("proposer", "each"), [(echo, 1), (parrot, 2), (silent, 2)])
 def test_it_is_asked_no_more_and_the_rest_goes_to_what_needs_no_proposer(
     tmp_path: Path, proposer: Callable[[Request], str], each: int
 ) -> None:
