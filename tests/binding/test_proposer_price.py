@@ -105,7 +105,8 @@ def test_a_plan_comes_near_to_what_is_done(tmp_path: Path, monkeypatch: pytest.M
             plans.append(event.search)
 
     result = optimize(
-        landscape.task(test=200), build_optimizer(method, {}), model=Models(model, proposer=Scripted(padded, name="acme/proposer")),
+        landscape.task(test=200), build_optimizer(method, {}),
+        model=Models(model, proposer=Scripted(padded, name="acme/proposer")),
         budget=Budget(usd=10.0), store=tmp_path / "s.db", session=Session([hear], watch=runs.append),
     )  # fmt: skip
     assert result.spent.usd is not None
