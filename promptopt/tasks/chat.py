@@ -14,11 +14,20 @@ from pathlib import Path
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.chat_files import conversation_line, task_file
-from promptopt.tasks.chat_template import TEMPLATE_VARIABLE, marked_otherwise, named_otherwise, template_of
+from promptopt.tasks.chat_template import (
+    TEMPLATE_VARIABLE,
+    marked_otherwise,
+    marks_in,
+    named_otherwise,
+    of_other_prompts,
+    read_off,
+    template_of,
+    with_values,
+)
 from promptopt.tasks.demands import DEMANDS, are_demands
 from promptopt.tasks.masking import Masker
 from promptopt.tasks.reading.chat_rows import Reading, conversations_of, is_log
-from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, ScoredTurns, examples_of, refusals, usable
+from promptopt.tasks.reading.chat_turns import Cleaned, Remarks, ScoredTurns, examples_of, in_one_form, refusals, usable
 from promptopt.tasks.reading.files import read_rows
 from promptopt.tasks.reading.own_names import in_usual_names
 from promptopt.tasks.reading.row_numbers import row_at
@@ -196,10 +205,10 @@ def _read_conversations(logs: Logs) -> Reading:
         rows = read_rows(logs.data) if usual is None else map(usual, read_rows(logs.data))
         return conversations_of(enumerate(rows, start=1), logs.speakers, logs.group_by, demands)
 
-    # Read twice where it has to be: what stands under that name is known only once it was read.
+    # What stands under that name is known only once it was read; where nothing does, once is enough.
     reading = read(DEMANDS)
-    meant = any(are_demands(raw) for each in reading.conversations for raw in each.demands)
-    return reading if meant else read(None)
+    asked = [raw for each in reading.conversations for raw in each.demands]
+    return reading if not asked or any(map(are_demands, asked)) else read(None)
 
 
 def _system_prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -> tuple[str, list[str]]:
@@ -214,17 +223,10 @@ def _system_prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -
             versions.setdefault(normalise(text), text)
     shown = list(versions.values())
     if system is not None:
-        # A log may hold the prompt as it was sent, its variables filled in: that is the same prompt.
-        template = template_of(system)
-        others = {text: len(rows) for text, rows in logged.items()
-                  if text.strip() and template.fullmatch(normalise(text)) is None}  # fmt: skip
-        count = sum(others.values())
-        note = (
-            f"{counted(count, 'conversation was', 'conversations were')} logged under another system prompt; the one "
-            f"given takes its place"
-        )
-        told = marked_otherwise(system, others.items())
-        return system.replace("\r\n", "\n").strip(), [told if told else note] if count else []
+        prompt = in_one_form(system).strip()
+        others = of_other_prompts(prompt, logged)
+        told = marked_otherwise(prompt, [(text, len(rows)) for text, rows in others.items()])
+        return prompt, [told if told else _under_others(path, others, "given")] if others else []
     if not shown:
         raise ConfigError(
             f"{path}: no conversation has a system message; give the prompt in use today with --system FILE, an empty "
@@ -238,7 +240,16 @@ def _system_prompt(path: Path, cleaned: Sequence[Cleaned], system: str | None) -
     found = found_prompt([each.system for each in held], [dict(each.conversation.variables) for each in held])
     if found is None:
         raise _several_prompts(path, shown, logged)
-    return found.text, [*said, found.sentence()]
+    others = of_other_prompts(found.text, logged)
+    return found.text, [*said, found.sentence(), *([_under_others(path, others, "found")] if others else [])]
+
+
+def _under_others(path: Path, others: Mapping[str, Sequence[int]], which: str) -> str:
+    rows = [row for each in others.values() for row in each]
+    return (
+        f"{counted(len(rows), 'conversation was', 'conversations were')} logged under another system prompt, such as "
+        f"that of row {row_at(path, rows[0])}; the one {which} takes its place"
+    )
 
 
 def _several_prompts(path: Path, shown: Sequence[str], logged: Mapping[str, Sequence[int]]) -> ConfigError:
@@ -262,21 +273,25 @@ def _with_variables(
     path: Path, prompt: str, cleaned: Sequence[Cleaned]
 ) -> tuple[tuple[str, ...], tuple[Cleaned, ...], list[str]]:
     """The variables of the prompt that the log gives values of, the conversations with all of them, and remarks."""
-    marked = [mark[2] for mark in TEMPLATE_VARIABLE.finditer(normalise(prompt))]
+    marked = marks_in(prompt)
     named = tuple(dict.fromkeys(marked))
     template = template_of(prompt)
     filled: list[Cleaned] = []
+    spaced = 0
     for each in cleaned:
-        found = template.fullmatch(each.system) if each.system and marked else None
-        read = {} if found is None else dict(zip(marked, found.groups(), strict=True))
+        found = read_off(template, marked, each.system) if each.system else None
+        spaced += found is not None and with_values(prompt, found) != each.system.strip()
         # A log of the template itself says nothing of what stood for its variables.
-        read = {key: value for key, value in read.items() if not TEMPLATE_VARIABLE.fullmatch(value)}
+        read = {key: value for key, value in (found or {}).items() if not TEMPLATE_VARIABLE.fullmatch(value)}
         values = {**dict(each.conversation.variables), **read}
         filled.append(replace(each, conversation=replace(each.conversation, variables=tuple(values.items()))))
     given = [{name for name, _ in each.conversation.variables} for each in filled]
     names = tuple(name for name in named if any(name in known for known in given))
     static = [name for name in named if name not in names]
-    notes: list[str] = []
+    notes = [
+        f"{counted(spaced, 'conversation was', 'conversations were')} logged with other spaces or line breaks in the "
+        f"system prompt than it has here"
+    ] if spaced else []  # fmt: skip
     if static:
         notes.append(
             f"no conversation says what {' or '.join(map(repr, static))} stands for, so the model sees the mark as "

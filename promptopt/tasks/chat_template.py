@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from promptopt.text import counted, normalise
 
@@ -31,6 +31,41 @@ def template_of(prompt: str, mark: re.Pattern[str] = TEMPLATE_VARIABLE) -> re.Pa
     # with the power of the marks, and finds nothing more.
     *inner, last = rest
     return re.compile(rf"\s*{first}{''.join(f'(?>(.*?){each})' for each in inner)}(.*?){last}\s*", re.DOTALL)
+
+
+def read_off(template: re.Pattern[str], marks: Iterable[str], text: str) -> dict[str, str] | None:
+    """What stands in a text for the variables named `marks`, one a group; None where it is not of this template.
+
+    Nor is a text in which something else stands at each place of one variable.
+    """
+    match = template.fullmatch(text)
+    if match is None:
+        return None
+    read: dict[str, str] = {}
+    for name, value in zip(marks, match.groups(), strict=True):
+        if read.setdefault(name, value) != value:
+            return None
+    return read
+
+
+def with_values(prompt: str, values: Mapping[str, str]) -> str:
+    """The prompt with these values for its variables."""
+    return TEMPLATE_VARIABLE.sub(lambda mark: values[mark[2]], prompt)
+
+
+def marks_in(prompt: str) -> list[str]:
+    """The name of each variable of a prompt, as often as it stands there."""
+    return [mark[2] for mark in TEMPLATE_VARIABLE.finditer(normalise(prompt))]
+
+
+def of_other_prompts(prompt: str, logged: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    """The logged prompts that are not this one. A log may hold it as it was sent, its variables filled in."""
+    template, marks = template_of(prompt), marks_in(prompt)
+    return {
+        text: rows
+        for text, rows in logged.items()
+        if text.strip() and read_off(template, marks, normalise(text)) is None
+    }
 
 
 def _by_any_space(text: str, *, behind: bool) -> str:

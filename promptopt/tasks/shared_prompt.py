@@ -7,13 +7,11 @@ stands for a variable of that name. What else differs does so only in many versi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import pairwise
 
-from promptopt.tasks.chat_template import TEMPLATE_VARIABLE, template_of
-from promptopt.tasks.layout import RESERVED
+from promptopt.tasks.chat_template import TEMPLATE_VARIABLE, marks_in, template_of
+from promptopt.tasks.prompt_versions import LINE_WORD, NAMELESS, TAKEN_NAMES, aligned_versions
 from promptopt.text import normalise, shorten
 
 LEAST_VERSIONS = 5
@@ -22,20 +20,13 @@ MOST_ALIGNED = 200
 """Different prompts that are held against each other at most; the others have to be of the form that is found. Ours."""
 MOST_VARIABLES = 8
 """Places in which logs of one prompt differ, at most. Ours."""
-LONGEST_LINE = 400
-"""Words and signs of a line beyond which only its beginning and its end are looked at. Ours."""
 LEAST_WORDS = 20
-"""Words in common by which prompts are one, however long what differs is; of shorter ones a third, and four. Ours."""
-_PROMPT_TOKEN = re.compile(r"\{\{\w+\}\}|\w+|\s+|[^\w\s]")
-_LINE_LABEL = re.compile(r"\s*(?:\w+ ){0,3}\w+: ")
+"""Words in common by which prompts are one, however long what differs is; of shorter ones half, and four. Ours."""
+MOST_SETS = 20
+"""Prompts that have little in common, beyond which none is looked for among them. Ours."""
+MOST_OTHERS = 0.1
+"""The share of conversations under other prompts that may stand beside those of one. Ours."""
 _VARIABLE_MARK = re.compile(r"\{\{\w+\}\}")
-_LINE_WORD = re.compile(r"\w+")
-_SMALL_WORDS = frozenset({"the", "a", "an", "is", "are", "was", "of", "to", "for", "with", "by", "in", "on", "at",
-                          "and", "now", "named", "called", "you", "your", "this", "it"})  # fmt: skip
-_TAKEN = ("history", "instruction", *RESERVED)
-"""Names that layouts have for something else."""
-_GAP_TOKEN = ""
-"""Stands among the tokens that all have for what differs: no token is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +49,20 @@ class FoundPrompt:
 def found_prompt(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> FoundPrompt | None:
     """The prompt that these system messages are versions of; None where they are prompts of their own.
 
-    `said`: what the row of each says by name.
+    `said`: what the row of each says by name. A few of them may be of other prompts: they are no versions of it.
     """
-    named = _named_by_rows(texts, said)
+    found = _prompt_of(texts, said)
+    if found is None:
+        alike = _most_alike(texts)
+        if len(texts) > len(alike) >= len(texts) * (1 - MOST_OTHERS):
+            found = _prompt_of([texts[place] for place in alike], [said[place] for place in alike])
+    return found
+
+
+def _prompt_of(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> FoundPrompt | None:
+    # What stands in braces as the log has it is a text of the prompt, and no name of a variable that is found.
+    written = {name for text in texts for name in marks_in(text)}
+    named = [name for name in _named_by_rows(texts, said) if name not in written]
     marked = [_with_marks(text, {name: row[name] for name in named}) for text, row in zip(texts, said, strict=True)]
     versions = list(dict.fromkeys(marked))
     if len(versions) == 1:
@@ -68,21 +70,50 @@ def found_prompt(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> Fou
     elif len(versions) < LEAST_VERSIONS:
         return None
     else:
-        found = _aligned_versions(versions[:MOST_ALIGNED])
-    ours = [each[2:-2] for each in _VARIABLE_MARK.findall(found)]
+        found = aligned_versions(versions[:MOST_ALIGNED], [*sorted(written), *named])
     # Where the log names all that differs, a few words are enough; the whole prompt under a name is none.
     same = len(_words_of(found)) > 1 if len(versions) == 1 else _mostly_the_same(found, texts)
-    if not same or not 0 < len(ours) <= MOST_VARIABLES:
+    if not same:
         return None
-    template, marks = template_of(found), [mark[2] for mark in TEMPLATE_VARIABLE.finditer(found)]
-    read: dict[str, dict[str, None]] = {}
-    for text in texts:
-        match = template.fullmatch(text)
-        if match is None:
-            return None
-        for name, value in zip(marks, match.groups(), strict=True):
-            read.setdefault(name, {})[value] = None
-    return FoundPrompt(found, {name: tuple(read[name]) for name in ours})
+    template = template_of(found)
+    matches = [template.fullmatch(text) for text in texts]
+    held = [match.groups() for match in matches if match is not None]
+    if len(held) < len(texts) * (1 - MOST_OTHERS):
+        return None
+    found, values = _one_name_a_value(found, held, written)
+    return FoundPrompt(found, values) if 0 < len(values) <= MOST_VARIABLES else None
+
+
+def _one_name_a_value(
+    found: str, held: Sequence[tuple[str, ...]], written: set[str]
+) -> tuple[str, dict[str, tuple[str, ...]]]:
+    """The prompt with one name for places that hold the same in all logs, and some of what each name stands for."""
+    marks = [mark[2] for mark in TEMPLATE_VARIABLE.finditer(found)]
+    columns = list(zip(*held, strict=True))
+    names: dict[tuple[str, ...], str] = {}
+    for name, column in zip(marks, columns, strict=True):
+        # The first that says anything: `variable` says nothing.
+        better = column not in names or (names[column].startswith(NAMELESS) and not name.startswith(NAMELESS))
+        if name not in written and better:
+            names[column] = name
+    renamed = iter([name if name in written else names[column] for name, column in zip(marks, columns, strict=True)])
+    text = TEMPLATE_VARIABLE.sub(lambda mark: mark[0].replace(mark[2], next(renamed)), found)
+    return text, {name: tuple(dict.fromkeys(column)) for column, name in names.items()}
+
+
+def _most_alike(texts: Sequence[str]) -> list[int]:
+    """The places of those texts that share most of their words with one another: the largest set of such."""
+    sets: list[tuple[set[str], list[int]]] = []
+    for place, text in enumerate(texts):
+        words = set(LINE_WORD.findall(text))
+        near = next((held for first, held in sets if 2 * len(first & words) > len(first | words)), None)
+        if near is None:
+            sets.append((words, [place]))
+        else:
+            near.append(place)
+        if len(sets) > MOST_SETS:
+            return []
+    return max((held for _, held in sets), key=len)
 
 
 def _named_by_rows(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> list[str]:
@@ -93,7 +124,7 @@ def _named_by_rows(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> l
         for name in said[0]
         if name in shared
         and name.isidentifier()
-        and name not in _TAKEN
+        and name not in TAKEN_NAMES
         and len({row[name] for row in said}) > 1
         and all(
             len(row[name]) > 1 and _as_whole_words(row[name]).search(text)
@@ -114,175 +145,10 @@ def _with_marks(text: str, values: Mapping[str, str]) -> str:
 
 
 def _words_of(found: str) -> list[str]:
-    return _LINE_WORD.findall(_VARIABLE_MARK.sub(" ", found))
+    return LINE_WORD.findall(_VARIABLE_MARK.sub(" ", found))
 
 
 def _mostly_the_same(found: str, texts: Sequence[str]) -> bool:
     words = len(_words_of(found))
-    sizes = sorted(len(_LINE_WORD.findall(text)) for text in texts)
-    return words >= LEAST_WORDS or (words >= 4 and words * 3 >= sizes[len(sizes) // 2])
-
-
-def _aligned_versions(versions: Sequence[str]) -> str:
-    """The first version, with a mark wherever one of the others differs: line by line, and within lines."""
-    lines = [text.split("\n") for text in versions]
-    anchors = [line.strip() for line in lines[0] if line.strip()]
-    for other in lines[1:]:
-        anchors = _common_lines(anchors, [line.strip() for line in other if line.strip()])
-    blocks = [_lines_between(each, anchors) for each in lines]
-    # As they are indented in the first one.
-    kept = _lines_at(lines[0], anchors)
-    names: list[str] = []
-    found: list[str] = []
-    for place, block in enumerate(blocks[0]):
-        held = [_without_blank_ends(each[place]) for each in blocks]
-        if any(each != held[0] for each in held):
-            before = anchors[place - 1] if place else ""
-            whole = _lines_with_marks(held, before if before.endswith(":") else "", names)
-            # Blank lines around what differs are the prompt's.
-            blank = next((at for at, line in enumerate(block) if line.strip()), 0)
-            found += [*block[:blank], *whole, *block[blank + len(held[0]) :]]
-        else:
-            found += block
-        if place < len(anchors):
-            found.append(kept[place])
-    return "\n".join(found)
-
-
-def _without_blank_ends(lines: Sequence[str]) -> list[str]:
-    said = [place for place, line in enumerate(lines) if line.strip()]
-    return list(lines[said[0] : said[-1] + 1]) if said else []
-
-
-def _lines_with_marks(blocks: Sequence[list[str]], before: str, names: list[str]) -> list[str]:
-    """What these lines are with marks; `before`: what says what they are."""
-    if all(len(block) == 1 for block in blocks):
-        return [_line_with_marks([block[0] for block in blocks], names) or f"{{{{{_name_for(before, names)}}}}}"]
-    if all(len(block) == len(blocks[0]) for block in blocks):
-        tried = list(names)
-        each = [lines[0] if len(set(lines)) == 1 else _line_with_marks(lines, tried)
-                for lines in zip(*blocks, strict=True)]  # fmt: skip
-        # Lines that have no word in common are a page, and no lines of the prompt.
-        if all(line or not lines[0].strip() for line, lines in zip(each, zip(*blocks, strict=True), strict=True)):
-            names[:] = tried
-            return each
-    # `Current date: …` below a page or above it is a line of its own.
-    ends = [[block[-1] for block in blocks if block], [block[0] for block in blocks if block]]
-    for at, lines in zip((-1, 0), ends, strict=True):
-        label = _LINE_LABEL.match(lines[0])
-        if label and len(lines) == len(blocks) and all(line.startswith(label[0]) for line in lines):
-            rest = [_without_blank_ends(block[:-1] if at else block[1:]) for block in blocks]
-            inner = _lines_with_marks(rest, before, names) if any(rest) else []
-            own = _line_with_marks(lines, names) if len(set(lines)) > 1 else lines[0]
-            beside = blocks[0][-2:-1] if at else blocks[0][1:2]
-            blank = [line for line in beside if not line.strip()]
-            return [*inner, *blank, own] if at else [own, *blank, *inner]
-    return [f"{{{{{_name_for(before, names)}}}}}"]
-
-
-def _common_lines(one: Sequence[str], other: Sequence[str]) -> list[str]:
-    blocks = SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
-    return [line for block in blocks for line in one[block.a : block.a + block.size]]
-
-
-def _lines_between(lines: Sequence[str], anchors: Sequence[str]) -> list[list[str]]:
-    """The lines before, between and after the anchors."""
-    found: list[list[str]] = [[]]
-    left = iter([*anchors, None])
-    anchor = next(left)
-    for line in lines:
-        if anchor is not None and line.strip() == anchor:
-            found.append([])
-            anchor = next(left)
-        else:
-            found[-1].append(line)
-    return found
-
-
-def _lines_at(lines: Sequence[str], anchors: Sequence[str]) -> list[str]:
-    left = iter(lines)
-    return [next(line for line in left if line.strip() == anchor) for anchor in anchors]
-
-
-def _line_with_marks(lines: Sequence[str], names: list[str]) -> str:
-    """One line for all of these, with marks; empty where they have no word in common."""
-    tokens = [_PROMPT_TOKEN.findall(line) for line in lines]
-    pattern: list[str] = list(tokens[0])
-    if max(map(len, tokens)) > LONGEST_LINE:
-        begin, end = (_same_beginning([each[::step] for each in tokens]) for step in (1, -1))
-        pattern[begin : max(begin, len(pattern) - end)] = [_GAP_TOKEN]
-    else:
-        for each in tokens[1:]:
-            pattern = _common_tokens(pattern, each)
-    pattern = _whole_values(pattern)
-    if not any(token != _GAP_TOKEN and _LINE_WORD.fullmatch(token) for token in pattern):
-        return ""
-    found = ""
-    for token in pattern:
-        found += f"{{{{{_name_for(found, names)}}}}}" if token == _GAP_TOKEN else token
-    return found
-
-
-def _same_beginning(tokens: Sequence[Sequence[str]]) -> int:
-    """How many tokens all begin with."""
-    return next(
-        (place for place, each in enumerate(zip(*tokens, strict=False)) if len(set(each)) > 1), min(map(len, tokens))
-    )
-
-
-def _common_tokens(pattern: Sequence[str], tokens: Sequence[str]) -> list[str]:
-    found: list[str] = []
-    one = other = 0
-    for block in SequenceMatcher(None, pattern, tokens, autojunk=False).get_matching_blocks():
-        if (block.a > one or block.b > other) and (not found or found[-1] != _GAP_TOKEN):
-            found.append(_GAP_TOKEN)
-        found += pattern[block.a : block.a + block.size]
-        one, other = block.a + block.size, block.b + block.size
-    return found
-
-
-def _whole_values(pattern: list[str]) -> list[str]:
-    """The pattern, its gaps widened to whole values: a date is more than its day, one word between two is of both."""
-    gaps = [place for place, token in enumerate(pattern) if token == _GAP_TOKEN]
-    dropped: set[int] = set()
-    for one, other in pairwise(gaps):
-        between = [token for token in pattern[one + 1 : other] if token != _GAP_TOKEN]
-        marks = any(token.startswith("{{") for token in between)
-        if not marks and sum(_LINE_WORD.fullmatch(token) is not None for token in between) < 2:
-            dropped.update(range(one + 1, other))
-    for gap in gaps:
-        for step in (-1, 1):
-            place = gap + step
-            # `2026-11-` before what differs, and `@acme.org` behind it: joined by a sign to a word.
-            while (
-                0 <= place + step < len(pattern)
-                and _is_sign(pattern[place])
-                and _LINE_WORD.fullmatch(pattern[place + step])
-            ):
-                dropped.update((place, place + step))
-                place += 2 * step
-    kept = [token for place, token in enumerate(pattern) if place not in dropped]
-    return [
-        token for place, token in enumerate(kept) if token != _GAP_TOKEN or place == 0 or kept[place - 1] != _GAP_TOKEN
-    ]
-
-
-def _is_sign(token: str) -> bool:
-    return (
-        token != _GAP_TOKEN
-        and not token.isspace()
-        and _LINE_WORD.fullmatch(token) is None
-        and not token.startswith("{{")
-    )
-
-
-def _name_for(before: str, names: list[str]) -> str:
-    """A name out of the words before a place, that no other has."""
-    sentence = re.split(r"[.!?;]\s", before.rpartition("\n")[2])[-1]
-    plain = [word.casefold() for word in _LINE_WORD.findall(sentence) if not word[0].isdigit()]
-    told = [word for word in plain if word not in _SMALL_WORDS][-2:]
-    name = "_".join(told) if told else "variable"
-    taken: Iterable[str] = (*names, *_TAKEN)
-    unique = next(each for each in (name, *(f"{name}_{number}" for number in range(2, 99))) if each not in taken)
-    names.append(unique)
-    return unique
+    sizes = sorted(len(LINE_WORD.findall(text)) for text in texts)
+    return words >= LEAST_WORDS or (words >= 4 and words * 2 >= sizes[len(sizes) // 2])

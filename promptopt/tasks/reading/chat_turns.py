@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -210,8 +211,7 @@ def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleane
     while begin < len(messages) and messages[begin].role in ("system", "developer"):
         begin += 1
     system = "\n\n".join(message.content.strip() for message in messages[:begin] if message.content.strip())
-    # As in a prompt that is given: logs of two systems may hold one prompt.
-    system = system.replace("\r\n", "\n")
+    system = in_one_form(system)
     weighed = weights if weights else [None] * len(messages)
     spoken = [
         (message, weight, asked)
@@ -230,6 +230,11 @@ def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleane
     raw = tuple(spoken[place][2] for _, place in paired) if conversation.demands else ()
     asked = tuple(demands_of(each, where) for each in raw)
     return Cleaned(replace(conversation, messages=kept, weights=held if weights else (), demands=raw), system, asked)
+
+
+def in_one_form(system: str) -> str:
+    """A system prompt with the line breaks and the Unicode form that logs of two systems may have in common."""
+    return unicodedata.normalize("NFC", system.replace("\r\n", "\n"))
 
 
 def _joined_assistant_turns(spoken: Sequence[_Spoken], remarks: Remarks) -> list[_Spoken]:
