@@ -6,9 +6,9 @@ What differs gets a mark, named by the words before it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
-from itertools import pairwise
+from itertools import chain, count, pairwise
 
 from promptopt.tasks.layout import RESERVED
 
@@ -211,7 +211,7 @@ def _name_for(before: str, names: list[str]) -> str:
     plain = [word.casefold() for word in _WRITTEN_WORD.findall(sentence) if not word[0].isdigit()]
     told = [word for word in plain if word not in _SMALL_WORDS][-2:]
     name = "_".join(told) if told else NAMELESS
-    taken: Iterable[str] = (*names, *TAKEN_NAMES)
-    unique = next(each for each in (name, *(f"{name}_{number}" for number in range(2, 99))) if each not in taken)
+    taken = {*names, *TAKEN_NAMES}
+    unique = next(each for each in chain([name], (f"{name}_{number}" for number in count(2))) if each not in taken)
     names.append(unique)
     return unique
