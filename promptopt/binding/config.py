@@ -69,7 +69,7 @@ class RunConfig:
     model: Annotated[str, Said("The model that answers the task; default: embedded.")] = "embedded"
     proposer: Annotated[
         str | None,
-        Said(f"The model that writes prompts; default: the one that answers; of embedded, embedded/{PROPOSER}."),
+        Said(f"The model that writes prompts; default: the one that answers; for embedded: embedded/{PROPOSER}."),
     ] = None
     judge: Annotated[
         str | None,

@@ -44,7 +44,10 @@ MEANINGS = {
 def explain(
     given: dict[str, Any],
     *,
-    prompt: options.PromptTexts = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE-or-text", help="The prompt, or its file; default: the task's start."),
+    ] = None,
     examples: Annotated[int, typer.Option(metavar="N", min=2, help="Training examples it is measured on.")] = 50,
     pieces: Annotated[int, typer.Option(metavar="N", min=1, help="Pieces that are left out, at most.")] = 5,
     mode: Annotated[

@@ -45,7 +45,7 @@ def migrate(
     prompt: Annotated[
         str | None, typer.Option(metavar="FILE-or-text", help="The old prompt, or its file; default: the task's start.")
     ] = None,
-    margin: Annotated[float, typer.Option(help="How much worse still counts as no worse.")] = 0.03,
+    margin: Annotated[float, typer.Option(help="The loss of mean score that is borne, from 0 to 1.")] = 0.03,
     freeze: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only write what the old model answers, while it still does.")
     ] = None,
