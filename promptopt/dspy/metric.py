@@ -49,6 +49,10 @@ def check_metric(metric: object) -> Metric:
     waits = called if inspect.isroutine(called) else getattr(called, "__call__", called)  # noqa: B004 - not whether
     if inspect.iscoroutinefunction(waits):
         raise ConfigError(f"PromptOpt: the metric {callable_name(metric)!r} is {ASYNC}")
+    if inspect.isgeneratorfunction(waits) or inspect.isasyncgenfunction(waits):
+        raise ConfigError(
+            f"PromptOpt: the metric {callable_name(metric)!r} yields; give a function that returns a score"
+        )
     taken = _arity(metric)
     if taken is not None and taken < 2:
         takes = "one argument" if taken else "no argument by its place"

@@ -25,8 +25,11 @@ def schema_fault(schema: str) -> Callable[[str], str]:
         raise ConfigError(
             "output_schema needs the package jsonschema; install it with: pip install 'promptopt-engine[schema]'"
         ) from cause
-    given: Any = json.loads(schema)
-    kind = _checked_kind(library, given)
+    try:
+        given: Any = json.loads(schema)
+        kind = _checked_kind(library, given)
+    except RecursionError as cause:
+        raise ConfigError("output_schema is nested too deep to be followed; write it flatter, by $defs") from cause
     # By `re`, as the library searches, one reply could hold a check up for ever.
     kind = library.validators.extend(kind, {"pattern": _matched(library), "patternProperties": _named_alike})
     # An empty registry: a reference out of the schema is an error, where the default would fetch it from the web.

@@ -59,6 +59,12 @@ def test_a_pattern_that_is_none_is_told_before_a_reply_is_read(schema: dict[str,
     assert schema_fault(json.dumps({"const": {"pattern": "("}}))('{"pattern": "("}') == ""
 
 
+@pytest.mark.parametrize("depth", [300, 1_000, 100_000])
+def test_a_schema_too_deep_to_be_followed_is_told_before_a_reply_is_read(depth: int) -> None:
+    with pytest.raises(ConfigError, match="output_schema is nested too deep to be followed"):
+        schema_fault('{"not": ' * depth + "{}" + "}" * depth)
+
+
 LED_OUT = [
     {"$ref": "http://127.0.0.1:9/reply.json"}, {"properties": {"a": {"$ref": "#/$defs/none"}}}, {"$ref": "http://[x"},
     {"items": {"$dynamicRef": "#none"}}, {"$ref": "file:///etc/passwd"},

@@ -189,9 +189,19 @@ def needs_six(gold, prediction, trace, pred_name, pred_trace, more):
     return 1.0
 
 
+def yields(gold, prediction, trace=None):
+    yield 1.0
+
+
+async def yields_later(gold, prediction, trace=None):
+    yield 1.0
+
+
 @pytest.mark.parametrize(
     ("metric", "why"),
     [
+        (yields, "'yields' yields; give a function that returns a score"),
+        (partial(yields_later), "yields; give a function that returns a score"),
         (partial(waits), "is async; give a plain function"),
         (partial(partial(waits), trace=None), "is async; give a plain function"),
         (
