@@ -1,8 +1,8 @@
 """What a judge's reply says, read strictly: a score of the scale, yes or no to each item, which of two is better.
 
-JSON is asked for, so the last object that holds what was asked for is read: in fences or prose, with other members,
-numbers as texts, or nearly right (`near_json`). A line such as `Score: 4` will do too. Nothing is ever clamped or
-guessed: 7 on a scale to 5 says nothing, and no more does what can be read in two ways.
+JSON is asked for, so an object that holds what was asked for is read: in fences or prose, with other members, numbers
+as texts, or nearly right (`near_json`). A line such as `Score: 4` will do too. Nothing is ever clamped or guessed: 7 on
+a scale to 5 says nothing, and no more does what can be read in two ways, such as two objects that differ.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 from promptopt.evaluators.near_json import member_in, named_behind, reason_near
+from promptopt.evaluators.written_scores import MEMBER, score_on, scores_on_lines, stands_alone
 from promptopt.evaluators.yes_and_no import NO, YES
 from promptopt.thoughts import spoken
 from promptopt.types import Token
 
-VERSION = 2
+VERSION = 3
 """Of these rules: another reading is another judge."""
 LEGAL = 0.5
 """Probability that tokens of the scale must have together for an expected score: below it the judge says something
@@ -27,18 +29,14 @@ TRIED = 50
 """Braces at which an object may begin; a reply with more of them holds no verdict. Ours."""
 
 Choice = Literal["A", "B", "tie"]
+Read = TypeVar("Read")
 
-_WHOLE_OF_SCALE = re.compile(
-    r"(-?\d{1,6})(?:\.0{1,6})?(?:\s*(?:/|of|out of)\s*(\d{1,6}))?(?:\s(?:points?|stars?))?\.?", re.IGNORECASE
-)
-# `**Score:** 4/5 (good)` on a line of its own, and not "the score is 4 for …" within a sentence.
-_SCORE_LINE = re.compile(
-    r"^[\W_]*(?:(?:final|overall|my)\s+)?(?:score|rating|grade)[\W_]*?[:=][\W_]*?(-?\d[^\n]{0,20}?)"
-    r"(?:\s*\([^()\d\n]{0,200}\)\W*|(?:\s+[-–—]|[,;.])\s+[^\d\n]{1,200})?$",
-    re.IGNORECASE | re.MULTILINE,
+_CHOOSING = (
+    r"better|winner|choice|preferred|verdict|besser|gewinner|meilleure?|gagnant|mejor|ganador|melhor|vencedor|migliore"
+    r"|vincitore|лучше|победитель|更好|胜者|勝者|승자"
 )
 _CHOICE_LINE = re.compile(
-    r"^[\W_]*(?:better|winner|choice|preferred|verdict)[\W_]*[:=]([^\n]{1,20}?)(?:\s\([^()\n]{0,200}\)\W*)?$",
+    rf"^[\W_]*(?:{_CHOOSING})[\W_]*[:=：]([^\n]{{1,20}}?)(?:\s\((?!\W*(?:or|no|tie|wait)\b)[^()\n]{{0,200}}\)\W*)?$",
     re.I | re.M,
 )
 _ANSWER_LINE = re.compile(r"^[\W_]*answer[\W_]*[:=]([^\n]{1,20})$", re.I | re.M)
@@ -46,8 +44,6 @@ _ITEM_LINE = re.compile(
     r"^[\W_]*(?:(?:item|question|answer|q|a)\s*)?(\d{1,3})[^\w\n✓✔✅✗✘❌]+([^\W_]+|[✓✔✅✗✘❌])\W*$", re.I | re.M
 )
 _LISTED_LINE = re.compile(r"^[ \t]*(?:\d{1,3}[.):]|[-*•])[ \t]+(\S[^\n]*)$", re.MULTILINE)
-_SCORES = r"(?:(?:final|overall)[ _\-]?)?(?:score|rating|grade)"
-_CHOOSING = r"better|winner|choice|preferred|verdict"
 _ANSWERING = r"answer|value|verdict|result"
 _NUMBERED = re.compile(r"(?:item|question|answer|q|a|#)?[ _\-]?(\d{1,3})[.):]?", re.IGNORECASE)
 _DOUBLE_BRACKETS = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")
@@ -58,7 +54,8 @@ _PREFERRED = re.compile(
 _CHOICES: dict[str, Choice] = {
     "tie": "tie", "tied": "tie", "a tie": "tie", "it's a tie": "tie", "equal": "tie", "equally good": "tie",
     "draw": "tie", "neither": "tie", "both": "tie", "no preference": "tie", "unentschieden": "tie",
-    "gleichstand": "tie", "égalité": "tie", "empate": "tie",
+    "gleichstand": "tie", "égalité": "tie", "empate": "tie", "pareggio": "tie", "gelijkspel": "tie", "ничья": "tie",
+    "平局": "tie", "引き分け": "tie", "무승부": "tie",
     "a>b": "A", "a>>b": "A", "b<a": "A", "b<<a": "A", "b>a": "B", "b>>a": "B", "a<b": "B", "a<<b": "B", "a=b": "tie",
 }  # fmt: skip
 
@@ -81,11 +78,16 @@ def _number_in(text: str, high: int | None) -> float | None:
     said = spoken(text)
     if said is None:
         return None
-    held = _member(said, _SCORES)
+    held = _member(said, MEMBER)
     if held is not None:
-        return _number_on_scale(held[0], high)
-    lines = _SCORE_LINE.findall(said)
-    return _number_on_scale(lines[-1] if lines else _standing_alone(said), high)
+        return score_on(held[0], high)
+    lines = scores_on_lines(said, high)
+    if not lines:
+        return score_on(_standing_alone(said, high), high)
+    number = lines.pop() if len(lines) == 1 else None
+    # `{"score": 1` without an end may have been meant to go on, to 10.
+    goes_on = said.rfind("{") > said.rfind("}") and number is not None and high is not None and 10 * number <= high
+    return None if goes_on else number
 
 
 def answers_in(text: str, count: int) -> list[bool] | None:
@@ -93,17 +95,18 @@ def answers_in(text: str, count: int) -> list[bool] | None:
     said = spoken(text)
     if said is None:
         return None
-    for found, _ in _objects(said):
-        held = _numbered(found.get("answers", found), count)
-        if held is not None:
-            return _all_of(held, count)
-    table = dict[str, object](_ITEM_LINE.findall(said))
+    found = [_numbered(each.get("answers", each), count) for each, _ in _objects(said)]
+    held = [_all_of(each, count) for each in found if each is not None]
+    if held:
+        return _the_one_of(held)
+    listed: list[tuple[str, object]] = _ITEM_LINE.findall(said)
+    table = _undoubled([(number, _word(word)) for number, word in listed])
     if not table:
         near = {str(place): member_in(said, rf"(?:(?:item|question|q)[ _]?)?{place}") for place in range(1, count + 1)}
         table.update((place, value) for place, value in near.items() if value is not None)
     if not table and count == 1:
         alone, lines = _member(said, _ANSWERING), cast("list[str]", _ANSWER_LINE.findall(said))
-        table["1"] = alone[0] if alone is not None else lines[-1] if lines else said
+        table["1"] = alone[0] if alone is not None else _the_one_of(list(map(_word, lines))) if lines else said
     return _all_of(table, count)
 
 
@@ -116,7 +119,8 @@ def choice_in(text: str) -> Choice | None:
     if held is not None:
         return _choice(held[0])
     lines = cast("list[str]", _CHOICE_LINE.findall(said))
-    return _choice(lines[-1] if lines else _in_brackets(said))
+    choices: list[Choice | None] = [_choice(line) for line in lines]
+    return _the_one_of(choices) if choices else _choice(_in_brackets(said))
 
 
 def items_in(text: str) -> list[str]:
@@ -176,13 +180,16 @@ def expected_in(tokens: Sequence[Token], low: int, high: int) -> float | None:
 def _member(text: str, name: str) -> tuple[object] | None:
     """The value of the member whose name `name` (a regular expression) matches; None where there is none.
 
-    That of the last object which has it, or has one object within that does; else of what is nearly JSON.
+    That of the objects which have it, or have one object within that does; else of what is nearly JSON. The value is
+    None where there are two.
     """
+    values: list[object] = []
     for found, stop in _objects(text):
-        values = _values_of(found, re.compile(name))
+        own = _values_of(found, re.compile(name))
         # Behind it the same once more: it stood within a text whose quotes have no end, such as a reason that quotes.
-        if values and not named_behind(text, name, stop):
-            return (values[0] if all(each == values[0] for each in values) else None,)
+        values += [] if not values and named_behind(text, name, stop) else own
+    if values:
+        return (_the_one_of(values),)
     near = member_in(text, name)
     if near is None:
         tagged = re.findall(rf"<({name})>([^<>]{{1,40}})</\1>", text, re.IGNORECASE)
@@ -254,14 +261,24 @@ def _in_brackets(text: str) -> str:
     return found.pop() if len(found) == 1 else text
 
 
-def _standing_alone(text: str) -> str:
-    """The text, or what of it can only be a score: in double brackets, or alone on its first or last line."""
+def _standing_alone(text: str, high: int | None) -> str:
+    """What of a text can only be a score: all of it, in double brackets, or alone on its first or last line."""
     marked = _in_brackets(text)
-    lines = [line for line in text.splitlines() if line.strip()]
-    alone = [line for line in lines if _WHOLE_OF_SCALE.fullmatch(_without_marks(line))]
-    if marked != text or len(alone) != 1:
+    if marked != text or stands_alone(text, high):
         return marked
-    return alone[0] if alone[0] in (lines[0], lines[-1]) else text
+    lines = text.strip().splitlines()
+    alone = [at for at, line in enumerate(lines) if line.strip() and stands_alone(line, high)]
+    if len(alone) != 1 or alone[0] not in (0, len(lines) - 1):
+        return ""
+    before, behind = (lines[at].strip() if 0 <= at < len(lines) else "" for at in (alone[0] - 1, alone[0] + 1))
+    # `I would not give it`, and 5 on the next line: a sentence that goes on.
+    within = (before[-1:].isalnum() and not re.fullmatch(MEMBER, before, re.IGNORECASE)) or behind[:1].islower()
+    return "" if within else lines[alone[0]]
+
+
+def _the_one_of(values: Sequence[Read]) -> Read | None:
+    """What all of them are; None where they differ."""
+    return values[0] if all(each == values[0] for each in values) else None
 
 
 def _undoubled(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
@@ -275,18 +292,6 @@ def _undoubled(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_undoubled, strict=False)
 
 
-def _number_on_scale(value: object, high: int | None) -> float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float | int):
-        return value
-    number = _WHOLE_OF_SCALE.fullmatch(_without_marks(value))
-    # `4/10` on a scale to 5 is of another scale.
-    if number is None or (number[2] is not None and high is not None and int(number[2]) != high):
-        return None
-    return int(number[1])
-
-
 def _all_of(table: dict[str, object], count: int) -> list[bool] | None:
     words = [_word(table.get(str(place))) for place in range(1, count + 1)]
     if not all(word in YES or word in NO for word in words):
@@ -295,7 +300,7 @@ def _all_of(table: dict[str, object], count: int) -> list[bool] | None:
 
 
 def _choice(value: object) -> Choice | None:
-    word = _word(value)
+    word = _word(unicodedata.normalize("NFKC", str(value)))
     preferred = _PREFERRED.fullmatch(word)
     if preferred is not None:
         return "A" if preferred[1] == "a" else "B"

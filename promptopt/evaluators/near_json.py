@@ -11,7 +11,9 @@ from functools import lru_cache
 _QUOTES = "\"'`“”„‟‘’‚«»「」"
 _MEMBER_VALUE = re.compile(
     r"(?:\"([^\"\n]{0,40})\"|'([^'\n]{0,40})'|[“„‟]([^“”\n]{0,40})[“”]|[‘‚]([^‘’\n]{0,40})[‘’]"
-    rf"|([^\s{_QUOTES},;{{}}\[\]][^\n{_QUOTES},;{{}}\[\]]{{0,30}}))\s*(?=[,;}}\]]|\n|\Z)"
+    rf"|([^\s{_QUOTES},;{{}}\[\]][^\n{_QUOTES},;{{}}\[\]]{{0,30}}))\s*"
+    # `4,5` is half a point more than 4; in `{1: 1,2: 0}` the 2 is a name.
+    r"(?=,(?!\d+\s*[,;}\]\n])|[;}\]\n]|\Z)"
 )
 _QUOTED_REASON = re.compile(
     rf"[{_QUOTES}]?\breasons?[{_QUOTES}]?\s*:\s*[{_QUOTES}](.{{0,4000}}?)[{_QUOTES}]\s*(?:,\s*[{_QUOTES}]?\w+[{_QUOTES}]?\s*:|,?\s*\}})",

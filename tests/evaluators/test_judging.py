@@ -106,8 +106,9 @@ def test_a_judge_that_refuses_or_is_cut_off_has_no_score(finish: str) -> None:
     assert finish in score.feedback or "cut off" in score.feedback
 
 
-def test_the_last_object_with_a_score_is_the_score() -> None:
-    assert score_in('On {"score": 1} I thought of {"Score": "3", "reason": "x"}', 0, 5) == 3
+def test_objects_with_two_scores_say_none_and_with_one_and_the_same_say_it() -> None:
+    assert score_in('On {"score": 1} I thought of {"Score": "3", "reason": "x"}', 0, 5) is None
+    assert score_in('On {"score": 3} I thought of {"Score": 3, "reason": "x"}', 0, 5) == 3
     assert score_in('{"score": "3/5"}', 0, 5) == 3
     assert score_in('{"score": "3/10"}', 0, 5) is None
     assert score_in("Score: 2 would be harsh.\nScore: 4", 0, 5) == 4

@@ -23,7 +23,7 @@ TASK = Task.from_examples(
 SAID = {
     "prose": "I would say that this is a rather nice reply.",
     "constant": json.dumps({"reason": "ok", "score": 3}),
-    "german": json.dumps({"Begründung": "höflich", "Punktzahl": 4}),
+    "german": json.dumps({"Begründung": "höflich", "Urteil": "gut"}),
     "silent": "",
 }
 
