@@ -19,7 +19,9 @@ LEAST_VERSIONS = 5
 MOST_ALIGNED = 200
 """Different prompts that are held against each other at most; the others have to be of the form that is found. Ours."""
 MOST_VARIABLES = 8
-"""Places in which logs of one prompt differ, at most. Ours."""
+"""Places in which logs of one prompt differ, at most, but for those that the log names. Ours."""
+WORDS_A_VARIABLE = 8
+"""Words in common that each place beyond those takes: a long prompt has more of them. Ours."""
 LEAST_WORDS = 20
 """Words in common by which prompts are one, however long what differs is; of shorter ones half, and four. Ours."""
 MOST_SETS = 20
@@ -80,8 +82,9 @@ def _prompt_of(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> Found
     held = [match.groups() for match in matches if match is not None]
     if len(held) < len(texts) * (1 - MOST_OTHERS):
         return None
+    most = max(MOST_VARIABLES, len(_words_of(found)) // WORDS_A_VARIABLE)
     found, values = _one_name_a_value(found, held, written)
-    return FoundPrompt(found, values) if 0 < len(values) <= MOST_VARIABLES else None
+    return FoundPrompt(found, values) if values and len(values.keys() - set(named)) <= most else None
 
 
 def _one_name_a_value(
@@ -126,21 +129,31 @@ def _named_by_rows(texts: Sequence[str], said: Sequence[Mapping[str, str]]) -> l
         and name.isidentifier()
         and name not in TAKEN_NAMES
         and len({row[name] for row in said}) > 1
-        and all(
-            len(row[name]) > 1 and _as_whole_words(row[name]).search(text)
-            for text, row in zip(texts, said, strict=True)
-        )
+        and all(len(row[name]) > 1 and _whole_words_at(row[name], text) for text, row in zip(texts, said, strict=True))
     ]
 
 
-def _as_whole_words(value: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(value)}(?!\w)")
+def _whole_words_at(value: str, text: str) -> list[int]:
+    """Where a text holds a value as whole words. A pattern for each value of each row takes longer than all else."""
+    found: list[int] = []
+    place = text.find(value)
+    while place >= 0:
+        end = place + len(value)
+        if not _is_of_word(text[max(0, place - 1) : place]) and not _is_of_word(text[end : end + 1]):
+            found.append(place)
+        place = text.find(value, end if found[-1:] == [place] else place + 1)
+    return found
+
+
+def _is_of_word(sign: str) -> bool:
+    return sign.isalnum() or sign == "_"
 
 
 def _with_marks(text: str, values: Mapping[str, str]) -> str:
     # The longest first: one value may be a part of another.
     for name in sorted(values, key=lambda each: -len(values[each])):
-        text = _as_whole_words(values[name]).sub(lambda _, name=name: f"{{{{{name}}}}}", text)
+        for place in reversed(_whole_words_at(values[name], text)):
+            text = f"{text[:place]}{{{{{name}}}}}{text[place + len(values[name]) :]}"
     return text
 
 

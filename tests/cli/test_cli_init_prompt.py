@@ -80,6 +80,40 @@ def test_prompts_that_share_their_first_words_are_prompts_of_their_own() -> None
     assert found(filled(lambda task: f"You are a helpful assistant. {task}.", tasks)) is None
 
 
+def profiles(labels: int, rules: int, count: int = 36) -> tuple[list[str], list[dict[str, str]]]:
+    """Prompts with a profile of the customer in them, a line a label, and what it says by name."""
+    said = [{f"label{place}": f"{(number + 3) * (place + 7)}" for place in range(labels)} for number in range(count)]
+    lines = [[f"- Label{place}: {value}" for place, value in enumerate(each.values())] for each in said]
+    policy = [f"Rule {place}: do not promise what no part of the policy allows." for place in range(rules)]
+    return ["\n".join([BODY.strip(), *each, *policy]) for each in lines], said
+
+
+def test_a_long_prompt_has_as_many_variables_as_a_profile_of_the_customer() -> None:
+    shared = found(profiles(labels=15, rules=9)[0])
+
+    assert shared is not None
+    assert list(shared.values) == [f"label{place}" for place in range(15)]
+    # Of one that is hardly longer than its variables, what is the same in all may be so by chance.
+    assert found(profiles(labels=15, rules=1)[0]) is None
+
+
+def test_variables_that_the_log_names_may_be_any_number_even_in_a_short_prompt() -> None:
+    prompts, said = profiles(labels=20, rules=0)
+    shared = found_prompt(prompts, said)
+
+    assert shared is not None
+    assert list(shared.values) == [f"label{place}" for place in range(20)]
+
+
+@pytest.mark.parametrize("around", ["_", "x", "é", "4"])
+def test_a_value_within_a_longer_word_is_not_what_the_log_names(around: str) -> None:
+    said = [{"name": f"Ann{number}"} for number in range(9)]
+    shared = found_prompt([f"{BODY}Code {row['name']}{around} is of {row['name']}." for row in said], said)
+
+    assert shared is not None
+    assert shared.text == f"{BODY}Code {{{{code}}}} is of {{{{name}}}}."
+
+
 def test_letters_that_are_written_in_two_unicode_forms_are_the_same(invoke: Invoke) -> None:
     prompts = filled(lambda name: f"{BODY}Grüßen Sie alle in Köln.\nSie sprechen mit {name}.", count=40)
     write([log(number, unicodedata.normalize(("NFC", "NFD")[number % 2], prompt)) for number, prompt
