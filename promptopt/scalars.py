@@ -25,7 +25,7 @@ def unlisted(given: object) -> object:
     return given
 
 
-def as_float(number: Real | Decimal) -> float:
+def as_float(number: float | Real | Decimal) -> float:
     """The number; infinite where it has more digits than a float, NaN for a Decimal's signalling NaN."""
     try:
         return float(number)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from promptopt.scalars import as_float
 from promptopt.tasks.reading.json_objects import table_of, tables_among
 
 Table = dict[str, object]
@@ -69,7 +70,7 @@ def branch_of(messages: Sequence[object]) -> Sequence[object]:
 def rank_of(table: Mapping[str, object]) -> float:
     """The rank of a reply among others: 0 is the best; without one it stands behind all."""
     rank = table.get("rank")
-    return float(rank) if isinstance(rank, int | float) else math.inf
+    return as_float(rank) if isinstance(rank, int | float) else math.inf
 
 
 def _last_of_branch(by_id: Mapping[str, Table]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+from promptopt.scalars import as_float
 from promptopt.tasks.reading.chat_tools import tools_in
 from promptopt.tasks.reading.grouping import Row, places, unpacked
 
@@ -36,8 +37,10 @@ def weight_of(entry: object) -> float | None:
     # Axolotl says by yes or no whether a turn is learned from.
     learned = next((table[name] for name in ("train", "training") if isinstance(table.get(name), bool)), None)
     given = table.get("weight", learned)
+    if isinstance(given, int | float):
+        return as_float(given)
     try:
-        return float(given) if isinstance(given, int | float | str) else None
+        return float(given) if isinstance(given, str) else None
     except ValueError:
         return None
 

@@ -108,7 +108,7 @@ def _liveperson(row: Row) -> Row | None:
 def _olark(row: Row) -> Row | None:
     """A transcript of Olark's; offline messages and what the operators do are no turns."""
     entries = tables_among(row.get("items"))
-    if not any(each.get("kind") in _OLARK for each in entries):
+    if not any(str(each.get("kind")) in _OLARK for each in entries):
         return None
     said = [(each.get("kind"), each.get("body")) for each in entries]
     # Kinds that are not known are no turns here, where `_spoken` takes them for another program's.

@@ -59,8 +59,9 @@ def _activity(row: Row) -> Row | None:
     if not session or not speaker or "type" not in row:
         return None
     spoken = row["type"] == "message" and isinstance(row.get("text"), str)
+    named = speaker.get("role")
     # In transcripts of Copilot Studio roles are numbers.
-    named = {0: "bot", 1: "user"}.get(cast("int", speaker.get("role")), speaker.get("role"))
+    named = "bot" if named == 0 else "user" if named == 1 else named
     role, said = (named, row["text"]) if spoken else ("", "")
     return {"conversation_id": session, **_time_of(row), "role": role, "text": said, **_files(row)}
 

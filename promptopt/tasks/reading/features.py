@@ -16,7 +16,7 @@ def names_in(metadata: Mapping[bytes, bytes] | None) -> Names:
     """The names that the metadata of an Arrow or Parquet schema has; none where it says nothing of classes."""
     try:
         stored: Any = json.loads((metadata or {}).get(b"huggingface", b"{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return class_names_of(cast("dict[str, Any]", stored).get("info") if isinstance(stored, dict) else None)
 

@@ -125,7 +125,7 @@ def _fetch(url: str, path: Path, checksum: str | None, advice: str) -> None:
                         if part.tell() > _LARGEST:
                             raise DataError(f"{url} is larger than {_LARGEST >> 30} GiB; {advice}")
                 part.flush()
-                if expected is not None and part.tell() != int(expected):
+                if expected is not None and expected.isdecimal() and part.tell() != int(expected):
                     raise DataError(f"{url} broke off after {part.tell()} of {expected} bytes; try again, or {advice}")
                 if checksum is not None and seen.hexdigest() != checksum:
                     raise DataError(

@@ -17,6 +17,7 @@ from uuid import UUID
 from promptopt.errors import ConfigError, DataError
 from promptopt.tasks.reading.columns import Row
 from promptopt.tasks.reading.features import class_names_of, names_in, with_class_names
+from promptopt.tasks.reading.json_objects import tables_among
 
 _SPLITS = {"validation": "dev", "valid": "dev", "val": "dev", "dev": "dev", "test": "test", "train": "train"}
 """What public data sets call their splits."""
@@ -114,8 +115,8 @@ def saved_splits(path: Path) -> Mapping[str, Path]:
     listed = path / "dataset_dict.json"
     if not listed.is_file():
         return {"train": path}
-    names = cast("list[str]", _json_of(listed).get("splits", []))
-    found = {_SPLITS.get(name, name): path / name for name in names}
+    names = _json_of(listed).get("splits", [])
+    found = {_SPLITS.get(name, name): path / name for name in _names_beside(listed, names)}
     if "train" not in found:
         first = next((name for name in found if name not in ("dev", "test")), next(iter(found), ""))
         if not first:
@@ -133,8 +134,8 @@ def saved(path: Path) -> Iterator[Row]:
 def _saved_rows(path: Path) -> Iterator[Row]:
     state = path / "state.json"
     # Not all that lies there: `datasets` leaves its caches (`cache-….arrow`) beside the data.
-    entries = cast("list[dict[str, str]]", _json_of(state).get("_data_files", [])) if state.is_file() else []
-    files = [path / entry["filename"] for entry in entries]
+    entries = tables_among(_json_of(state).get("_data_files")) if state.is_file() else []
+    files = [path / name for name in _names_beside(state, [entry.get("filename") for entry in entries])]
     if not files:
         files = sorted((*path.glob("*.arrow"), *path.glob("*.parquet")))
     if not files:
@@ -161,10 +162,23 @@ def _data_files(path: Path) -> str:
     return f" in it, such as {' or '.join(names[:2])}" if names else ""
 
 
+def _names_beside(path: Path, given: object) -> list[str]:
+    """The names of files or folders that stand beside `path`, which gives them. Raises DataError for anything else."""
+    names = cast("list[object]", given) if isinstance(given, list) else [given]
+    for name in names:
+        # A data set may be a stranger's, and other files are none of its business.
+        if not isinstance(name, str) or name in ("", ".", "..") or {"/", "\\", "\0"} & set(name):
+            raise DataError(
+                f"{path} names a part {repr(name)[:60]}, which is none beside it; save the data set again with "
+                f"`save_to_disk`"
+            )
+    return [str(name) for name in names]
+
+
 def _json_of(path: Path) -> dict[str, Any]:
     try:
         value: object = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, RecursionError) as cause:
         raise DataError(f"{path} cannot be read ({cause}); save the data set again with `save_to_disk`") from cause
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 

@@ -39,6 +39,8 @@ EVENTS = {"gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen
           "gen_ai.tool.message": "tool", "gen_ai.choice": "assistant"}  # fmt: skip
 """Events that are a message, as the conventions had it first."""
 _ENVELOPES = ("message", "tool_call", "message_content", "tool")
+_PLACE_DIGITS = 20
+"""Of a place in a list, at most: Python refuses to count by numbers of thousands. Ours."""
 
 
 def span_of(row: Row) -> Row:
@@ -147,7 +149,7 @@ def _without_envelopes(table: dict[str, object]) -> object:
     table = {name: _without_envelopes(cast("dict[str, object]", each)) if isinstance(each, dict) else each
              for name, each in table.items()}  # fmt: skip
     # By number: as texts, 10 would stand before 2.
-    if table and all(map(str.isdecimal, table)):
+    if table and all(name.isdecimal() and len(name) <= _PLACE_DIGITS for name in table):
         return [table[name] for name in sorted(table, key=int)]
     inner = next(iter(table.values()), None)
     if len(table) == 1 and next(iter(table)) in _ENVELOPES and isinstance(inner, dict):

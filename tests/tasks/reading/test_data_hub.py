@@ -25,6 +25,8 @@ class Hub(BaseHTTPRequestHandler):
         self.send_response(404 if self.path == "/missing" else 200)
         if self.path == "/cut":
             self.send_header("Content-Length", str(2 * len(BODY)))
+        if self.path == "/unsaid":
+            self.send_header("Content-Length", "many")
         self.end_headers()
         self.wfile.write(BODY)
 
@@ -69,6 +71,10 @@ def test_a_fetched_file_is_kept(address: str, home: Path) -> None:
     assert path.read_bytes() == BODY
     assert leftovers(home) == ["a.csv"]
     assert hub.hub_files("set/a.csv", "http://127.0.0.1:1/never") == path
+
+
+def test_a_hub_that_gives_no_number_of_bytes_is_read_to_the_end(address: str) -> None:
+    assert hub.hub_files("set/a.csv", f"{address}/unsaid").read_bytes() == BODY
 
 
 def test_the_local_data_home_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

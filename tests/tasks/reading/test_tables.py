@@ -211,3 +211,25 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="without Arrow or Parquet"):
         list(read_rows(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *[("dataset_dict.json", f'{{"splits": {each}}}') for each in ("3", "[3]", '["../other"]', '["/etc"]', '[""]')],
+        ("dataset_dict.json", "[" * 100_000),
+        *[("state.json", f'{{"_data_files": [{{"filename": {each}}}]}}') for each in ("3", '"/a.arrow"', '".."', "[]")],
+        ("state.json", '{"_data_files": [{"file": "a.arrow"}]}'),
+    ],
+)  # fmt: skip
+def test_a_saved_data_set_names_parts_beside_it_alone(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=f"{name}.*save_to_disk"):
+        list(read_rows(tmp_path))
+
+
+@pytest.mark.parametrize("entries", ["3", "[3]", "[]", "{}"])
+def test_a_saved_data_set_that_names_no_part_is_none(tmp_path: Path, entries: str) -> None:
+    (tmp_path / "state.json").write_text(f'{{"_data_files": {entries}}}')
+    with pytest.raises(DataError, match="without Arrow or Parquet"):
+        list(read_rows(tmp_path))
