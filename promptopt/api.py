@@ -41,6 +41,7 @@ from promptopt.run.budget import Budget, Limits
 from promptopt.run.door import Door
 from promptopt.run.events import Planned, Warned
 from promptopt.store.runs import Store
+from promptopt.tasks.crowding import start_over_cap
 from promptopt.tasks.sealing import test_alone, without_test
 
 UNWATCHED = Session()
@@ -183,7 +184,8 @@ def _introduce(trial: Trial, asked: BoundSearch, store: Store, session: Session,
     alone = without_check(asked.check, asked.models.by_role)
     known = (*prices(asked.models.by_role).values(), price_for(asked.models.check))
     free = ends_nothing(trial.allocation.total.usd, known)
-    for said in (unasked, asked.misfits, too_little(asked.optimizer, run.room), *judged, alone, free):
+    over = start_over_cap(run.task, run.initial, run.count_tokens)
+    for said in (unasked, asked.misfits, over, too_little(asked.optimizer, run.room), *judged, alone, free):
         if said:
             run.warn(said)
 

@@ -12,6 +12,7 @@ from promptopt.outcome.by_judge import panel_disagreement
 from promptopt.outcome.contender import Contender, Measured
 from promptopt.outcome.conversations import conversations_in
 from promptopt.outcome.front import whole_text
+from promptopt.outcome.looks import units_of
 from promptopt.outcome.smallest import fewest_of_a_task, goes_by_worst, on_each
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
@@ -139,21 +140,25 @@ def expected(run: Run, winner: Prompt, allocation: Allocation, alpha: float, sea
     if winner == run.initial or not values or any(value not in (0.0, 1.0) for pair in values for value in pair):
         return ""
     differ = sum(before != after for before, after in values)
+    grouped = units_of(sealed) < len(sealed)
     if isinstance(run.task, OwnTask) and run.task.members and goes_by_worst(run.task):
-        return shown_by(differ, len(values), fewest_of_a_task(run.task, sealed), alpha, len(run.task.members))
-    return shown_by(differ, len(values), len(sealed), alpha)
+        fewest = fewest_of_a_task(run.task, sealed)
+        return shown_by(differ, len(values), fewest, alpha, len(run.task.members), grouped=grouped)
+    return shown_by(differ, len(values), units_of(sealed), alpha, grouped=grouped)
 
 
-def shown_by(differ: int, dev: int, test: int, alpha: float, tasks: int = 1) -> str:
+def shown_by(differ: int, dev: int, test: int, alpha: float, tasks: int = 1, *, grouped: bool = False) -> str:
     """What `test` examples can show at the level `alpha`, where start and winner differ on `differ` of `dev`.
 
-    tasks: so many that have as many test examples each, and have to gain all together.
+    tasks: so many that have as many test examples each, and have to gain all together. `grouped`: they are groups of
+    examples, such as conversations, whose scores go together.
     """
     # No difference on dev is not none in truth: half an example's worth is taken for it.
     share = max(differ, 0.5) / dev
     gain = smallest_detectable(test, share, alpha=alpha, among=tasks)
     of, each = (on_each(tasks), " of each") if tasks > 1 else ("", "")
-    tested = f"{counted(test, 'test example')}{each}"
+    one, many = ("group of test examples", "groups of test examples") if grouped else ("test example", "test examples")
+    tested = f"{counted(test, one, many)}{each}"
     shown = f"on dev the two differ on {100 * differ / dev:.0f} % of the examples"
     # Nobody gains on more examples than the two prompts differ on.
     if gain > share:

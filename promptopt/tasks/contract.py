@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from promptopt.arguments import told
-from promptopt.text import Regex, counted
+from promptopt.errors import Endless
+from promptopt.text import REGEX_LIMIT_S, Regex, counted
 from promptopt.types import Prompt
 
 
@@ -149,15 +150,15 @@ class Contract:
 
     def _spans(self, text: str) -> str | None:
         position, text = 0, _composed_text(text)
+        passed_over: list[str] = []
         for span in self.frozen:
             found = text.find(_composed_text(span), position)
             if found < 0:
-                there = _composed_text(span) in text
-                return (
-                    f"frozen text {_quoted_span(span)} in another order"
-                    if there
-                    else f"lost frozen text {_quoted_span(span)}"
-                )
+                # Within another frozen span it is a piece of that, and its own place is gone.
+                if any(_composed_text(span) in piece for piece in passed_over):
+                    return f"frozen text {_quoted_span(span)} in another order"
+                return f"lost frozen text {_quoted_span(span)}"
+            passed_over.append(text[position:found])
             # Behind it: frozen spans stay in their order, and none may stand in another.
             position = found + len(_composed_text(span))
         for span in self.must_contain:
@@ -166,8 +167,12 @@ class Contract:
         for span in self.must_not_contain:
             if holds_forbidden(text, span):
                 return f"contains {_quoted_span(span)}"
-        if self.pattern and Regex.of(_composed_text(self.pattern)).search(text) is None:
-            return f"has no match of {_quoted_span(self.pattern)}"
+        try:
+            if self.pattern and Regex.of(_composed_text(self.pattern)).search(text) is None:
+                return f"has no match of {_quoted_span(self.pattern)}"
+        # A candidate's fault or the pattern's: a search that has been paid for goes on without the candidate.
+        except Endless:
+            return f"is not searched for {_quoted_span(self.pattern)} within {REGEX_LIMIT_S:g} s"
         return None
 
     def _too_long(self, text: str, count_tokens: Callable[[str], int]) -> str | None:

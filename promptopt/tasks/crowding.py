@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from promptopt.protocols import Bounded, Model, Task, Tokenizer
+from promptopt.tasks.contract import contract_in
+from promptopt.tasks.parts import editables_of
 from promptopt.text import counted
 from promptopt.types import Prompt
 
@@ -18,6 +20,22 @@ def broken_by(task: Task, prompt: Prompt, model: Model, count_tokens: Callable[[
     if broken is None and crowded(task, prompt, model) is not None:
         broken = "demonstrations do not fit the model's context"
     return broken
+
+
+def start_over_cap(task: Task, start: Prompt, count_tokens: Callable[[str], int]) -> str:
+    """A sentence where the start is longer than the contract lets a prompt be; empty where it is not.
+
+    No error: whoever wants a shorter prompt sets such a cap.
+    """
+    for part in editables_of(task):
+        most = contract_in(task).most_tokens(part)
+        tokens = 0 if most is None else count_tokens(start[part])
+        if most is not None and tokens > most:
+            return (
+                f"the start has {counted(tokens, 'token')}, and the contract lets no prompt have more than {most:,}: "
+                f"only shorter ones are tried, and where none of them is better the start is kept, which breaks it"
+            )
+    return ""
 
 
 def crowded(task: Task, prompt: Prompt, model: Model) -> str | None:

@@ -111,14 +111,16 @@ def cut(pool: Pool, splits: Splits, *, stratify: bool) -> SplitExamples:
 def size_warnings(splits: SplitExamples) -> list[str]:
     """What the sizes of the splits will not allow: an empty split, or a test too small to show an ordinary gain."""
     found = [f"the {name} split is empty" for name in ("train", "dev", "test") if not getattr(splits, name)]
-    count = len(splits.test)
+    # Of conversations each counts once, however many turns it has.
+    count = len(_drawn_together(splits.test))
     if 0 < count < FEW:
         # Imported here, and only for small tests: it brings scipy in.
         from promptopt.stats.power import smallest_detectable
 
         gain = smallest_detectable(count)
         shown = f"true gains below {100 * gain:.0f} points" if math.isfinite(gain) else "gains of any size"
-        found.append(f"{_SMALL_TEST} {counted(count, 'example')}: {shown} will often go unseen; give more data")
+        what = "group" if count < len(splits.test) else "example"
+        found.append(f"{_SMALL_TEST} {counted(count, what)}: {shown} will often go unseen; give more data")
     return found
 
 

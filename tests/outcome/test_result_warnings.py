@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,16 @@ def test_why_nothing_was_proposed_is_told_as_it_was(method: str, evaluations: in
     assert said.endswith(f"{why})")
     # It said "no replies" of forty.
     assert (result.spent.proposer_calls > 0) == ("replies" in said)
+
+
+def test_a_start_that_is_longer_than_the_contract_lets_a_prompt_be_is_told_of(tmp_path: Path) -> None:
+    def told(most: int) -> str:
+        task = planted_task()
+        task = replace(task, contract=replace(task.contract, max_tokens=most))
+        model = Scripted(lambda request: "a", name="m")
+        return " ".join(
+            optimize(task, "random", model=model, budget=Budget(evaluations=80), store=tmp_path / f"{most}.db").warnings
+        )
+
+    assert "the contract lets no prompt have more than 2: only shorter ones are tried" in told(2)
+    assert "the contract lets no prompt" not in told(500)

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from promptopt.api import optimize
+from promptopt.binding.session import Session
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.sealed_test import shown_by
 from promptopt.run import Run
+from promptopt.run.events import PhaseBegun
 from promptopt.tasks import Task
 from promptopt.testing import planted_task
-from promptopt.types import Example, Sampling
+from promptopt.types import Example, Proposal, Sampling
 
 ASKING: tuple[Callable[[Run, list[Example]], object], ...] = (
     lambda run, found: run.evaluate([run.initial], found),
@@ -74,6 +76,35 @@ def test_of_the_worst_of_several_tasks_each_has_to_gain_on_its_own_examples() ->
     assert said.endswith("a true gain of 12 points on each of 2 tasks is found four times in five on 200 test examples "
                          "of each")  # fmt: skip
     assert "12 test examples of each are too few to find any gain on each of 2 tasks" in shown_by(0, 40, 12, 0.05, 2)
+
+
+@dataclass(frozen=True)
+class Says:
+    """A search that finds one prompt."""
+
+    text: str
+
+    def optimize(self, run: Run) -> None:
+        found = run.admit([Proposal(run.initial.replace("instruction", self.text), (run.initial,))])
+        run.evaluate([run.initial, *found], run.dev)
+
+
+def test_of_examples_in_groups_the_groups_are_what_a_gain_is_found_on(tmp_path: Path) -> None:
+    def told(groups: int) -> str:
+        examples = [
+            Example((("question", f"question {at} ?"),), target="b", group=f"talk {at % groups}" if groups else "")
+            for at in range(240)
+        ]
+        task = Task.from_examples(examples, prompt="Say a.\n\n{question}", metric="exact", answer="text")
+        model = Scripted(lambda request: "b" if "Say b" in str(request.content) else "a", name="m")
+        said: list[str] = []
+        session = Session([lambda event: said.append(event.reason) if isinstance(event, PhaseBegun) else None])
+        optimize(task, Says("Say b."), model=model, store=tmp_path / f"{groups}.db", session=session)
+        return said[-1]
+
+    assert re.search(r"on \d+ test examples", told(0))
+    assert re.search(r"on \d+ groups of test examples", told(60))
+    assert "150 groups of test examples" in shown_by(25, 100, 150, 0.05, grouped=True)
 
 
 def test_enough_examples_are_promised_a_gain() -> None:

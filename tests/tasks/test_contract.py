@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promptopt import text as texts
 from promptopt.tasks.contract import Contract
 from promptopt.types import Prompt
 
@@ -51,6 +52,38 @@ def test_the_start_keeps_its_own_contract() -> None:
 )
 def test_each_clause_has_its_reason(text: str, reason: str | None) -> None:
     assert broken(text) == reason
+
+
+@pytest.mark.parametrize(
+    ("frozen", "text", "reason"),
+    [
+        # One place of two is gone, or stands within another span alone.
+        (("Be kind.", "Be kind."), "Be kind. Be short.", "lost frozen text 'Be kind.'"),
+        (("Never promise. Be kind.", "Be kind."), "Never promise. Be kind.", "lost frozen text 'Be kind.'"),
+        (
+            ("Never promise. Be kind.", "Be kind."),
+            "Be kind. Never promise. Be kind.",
+            "frozen text 'Be kind.' in another order",
+        ),
+        (("a", "b", "c"), "c a x", "lost frozen text 'b'"),
+        (("Be kind.", "Be kind."), "Be kind. Be kind.", None),
+    ],
+)
+def test_a_frozen_text_that_is_lost_is_not_said_to_stand_elsewhere(
+    frozen: tuple[str, ...], text: str, reason: str | None
+) -> None:
+    assert broken(text, Contract(frozen=frozen)) == reason
+
+
+def test_a_pattern_that_does_not_end_on_a_candidate_is_no_match_and_no_end_of_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(texts, "REGEX_LIMIT_S", 0.05)
+    slow = Contract(pattern=r"(?:a|aa|b)+(?:a|aa)+\d{3}z")
+    said = broken("a" * 300 + "!", slow)
+    assert said is not None
+    assert said.startswith("is not searched for")
+    assert broken("aa123z", slow) is None
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
@@ -278,3 +280,13 @@ def test_a_mixed_group_goes_by_what_most_of_it_has_and_of_equals_by_the_first_na
 
     assert _common_target(unit("a", "b", "b")) == "b"
     assert _common_target(unit("b", "a")) == _common_target(unit("a", "b")) == "a"
+
+
+def test_a_small_test_is_told_by_its_groups() -> None:
+    def told(groups: int) -> str:
+        examples = [Example.of("a", question=f"{at} ?") for at in range(800)]
+        grouped = [replace(each, group=f"talk {at % groups}") for at, each in enumerate(examples)]
+        return " ".join(cut(Pool(tuple(grouped)), Splits(200, 200, 400, seed=0), stratify=False).warnings)
+
+    assert re.search(r"the test split has only \d\d groups: true gains below", told(80))
+    assert "the test split has only" not in told(800)
