@@ -23,6 +23,8 @@ MEASURED = 16
 """Cells after which what they took counts for more than the guess. Ours."""
 CONTENDERS = 2
 """Candidates that may still win, for each finalist: the ranking moves while scores come in."""
+USUAL = Prompt((("", ""),))
+"""Stands for a candidate of the usual length."""
 
 
 class Reserve:
@@ -168,10 +170,12 @@ class Reserve:
                  spent: Ledger) -> bool:  # fmt: skip
         """Whether to set aside what `prompt` might take, should it win, costs more than half of what the search has.
 
-        `beside`: what is to be scored with it.
+        `beside`: what is to be scored with it. What any candidate takes is no reason: the first of all makes the test
+        one of two prompts.
         """
+        self._known[USUAL] = self._tokens([*self._typical, start][0])
         without, with_it = (
-            _left(self.raised(start, ranked, scored)[0], spent) for scored in (beside, [*beside, prompt])
+            _left(self.raised(start, ranked, [*beside, scored])[0], spent) for scored in (USUAL, prompt)
         )
         # Where nothing is left nothing is lost by it.
         return any(before > 0.0 and after < before / 2 for before, after in zip(without, with_it, strict=True))

@@ -16,7 +16,7 @@ from promptopt.run.budget import Budget, Ledger, allocate
 from promptopt.run.reserve import Reserve
 from promptopt.run.scoring import TOO_DEAR
 from promptopt.testing import feature_accuracy, planted_model, planted_task
-from promptopt.types import Prompt, Proposal
+from promptopt.types import Cell, Example, Prompt, Proposal
 
 START = Prompt.of("Answer.")
 OF_LENGTH = {START: 10.0}
@@ -106,3 +106,22 @@ def test_what_costs_more_than_half_of_what_the_search_has_is_too_dear(
     length: float, spent: int, beside: float, expected: bool, usd: bool
 ) -> None:
     assert dear(length, spent=spent, beside=beside, usd=usd) == expected
+
+
+@pytest.mark.parametrize(
+    ("length", "typical", "expected"),
+    # The first of all makes the test one of two prompts, which is no reason to leave it out.
+    [(10.0, [], False), (200.0, [], True), (200.0, [200.0], False)],
+)
+def test_what_any_candidate_takes_makes_none_too_dear(length: float, typical: list[float], expected: bool) -> None:
+    prompt, shown = Prompt.of("Answer it."), Prompt.of("Answer it as shown.")
+    OF_LENGTH.update({prompt: length, shown: typical[0] if typical else 0.0})
+    plan = allocate(Budget(tokens=100_000), dev=40, test=1_000, calls_per_cell=1, tokens_per_cell=20, usd_per_cell=None)
+    given = Reserve(
+        plan, reading=OF_LENGTH.__getitem__, writing=10.0, price=None, same=True, held=(40, 1_000),
+        typical=[shown] if typical else [],
+    )  # fmt: skip
+    cells = [Cell(START, Example((("text", str(at)),), "t")) for at in range(100)]
+    given.observe(cells, Ledger(), Ledger(100, 100, 0, 1_000, 100), [1] * 100)
+    # A cell takes 11 tokens: those that are tested by the start alone leave the search some 92,000.
+    assert given.too_dear(prompt, START, [], [], Ledger(prompt_tokens=80_000)) == expected
