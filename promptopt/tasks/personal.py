@@ -128,6 +128,9 @@ _RULES: Mapping[str, re.Pattern[str]] = {
     "street address": re.compile(_STREET),
 }
 """In this order: what is a card number would else be half a phone number."""
+_WITHOUT_DIGITS = ("key", "link with a password", "email")
+"""The rules that may find something where there is no digit; most of what is said has none."""
+_DIGIT = re.compile(r"\d")
 _IBAN_LENGTHS: Mapping[str, int] = {
     country: length
     for length, countries in (
@@ -189,9 +192,10 @@ def personal_spans(text: str) -> list[tuple[str, int, int]]:
     """The kind of each, where it begins, and where it ends; in the order of the rules, and none within another."""
     found: list[tuple[str, int, int]] = []
     rest = text
+    numbered = _DIGIT.search(text) is not None
     views = (False, True) if _SPACELESS.search(text) else (False,)
     for kind, rule in _RULES.items():
-        for parted in views:
+        for parted in views if numbered or kind in _WITHOUT_DIGITS else ():
             seen = _SPACELESS.sub("、", rest) if parted else rest
             checked = (_confirmed(kind, rest, match) for match in rule.finditer(seen))
             spans = [span for span in checked if span is not None]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from promptopt.tasks.reading.branches import branch_shown, rank_of
+from promptopt.tasks.reading.chat_parts import parsed
 from promptopt.tasks.reading.chat_platforms import CONVERSATIONS, HOOKS, MESSAGES
 from promptopt.tasks.reading.json_objects import list_of_tables, table_of
 from promptopt.tasks.reading.speakers import FILES, as_spoken, plain_text
@@ -39,7 +40,20 @@ _SPANS = ("span_id", "spanId", "trace_id", "traceId")
 
 def exported(row: Row) -> Row:
     """A row of such a program in a form that is read by its names; any other row as it is."""
+    row = _without_json_around(row)
     return next((found for form in _FORMS if (found := form(row)) is not None), row)
+
+
+def _without_json_around(row: Row) -> Row:
+    """A row of a table with the texts of its cells, where every cell is JSON, as Langfuse wrote them; else the row."""
+    cells = list(row.values())
+    quoted = any(isinstance(each, str) and each.startswith('"') and each.endswith('"') for each in cells)
+    if not quoted or not all(each is None or isinstance(each, str) for each in cells):
+        return row
+    held = {name: parsed(value) for name, value in row.items()}
+    if any(value is row[name] for name, value in held.items() if value):
+        return row
+    return {name: value if isinstance(value, str) else row[name] for name, value in held.items()}
 
 
 def _slack(row: Row) -> Row | None:

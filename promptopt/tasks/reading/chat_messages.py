@@ -172,6 +172,8 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
         raise Unusable(f"the place {str(table.get('name'))[:40]!r} for messages is not filled (log what was sent)")
     if not isinstance(said, str):
         raise Unusable(f"an entry is no message ({shortened_entry(entry)})")
+    if "role" not in table and "from" not in table and not any(name in table for name in (*_CONTENT_FIELDS, "text")):
+        raise Unusable(f"an entry is of the kind {said[:40]!r}, which is not read (leave out what has such entries)")
     content = _message_content(table)
     # ShareGPT writes a call of a tool as a speaker of its own.
     if said == "function_call":
@@ -181,9 +183,9 @@ def _messages(entry: object, speakers: Mapping[str, ChatRole]) -> list[Message]:
     if role == "tool" and not is_parts(content):
         # A result may be any JSON, and is handed on as such.
         content = canonical(content)
-    # Where a model refuses, OpenAI leaves the content out.
-    if not content and isinstance(table.get("refusal"), str):
-        content = table["refusal"]
+    # Where a model refuses, or speaks, OpenAI leaves the content out.
+    for beside in (table.get("refusal"), table_of(table.get("audio")).get("transcript")):
+        content = beside if not content and isinstance(beside, str) else content
     *before, last = steps_of(content) if role == "assistant" else [content]
     earlier = [message for step in before for message in _step(role, step, table, [])]
     return [*earlier, *_step(role, last, table, calls_beside(table))]
@@ -202,7 +204,7 @@ def _message_content(table: Mapping[str, object]) -> object:
 
 
 def _step(role: ChatRole, content: object, table: Mapping[str, object], beside: Sequence[ToolCall]) -> list[Message]:
-    text, within, results = content_of(content)
+    text, within, results = content_of(content, reply=role == "assistant")
     # What a model thought is not sent back to it, and no reply is held against it.
     text = _TURN_END_TOKEN.sub("", after_thought(text)) if role == "assistant" else text
     calls = (*within, *beside)

@@ -7,6 +7,7 @@ conventions of OpenTelemetry. All become the same calls and results.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -17,21 +18,26 @@ from promptopt.types import Message, ToolCall, canonical
 _TEXT_KINDS = ("text", "input_text", "output_text")
 _SOUNDS = ("input_audio", "output_audio", "audio")
 _THOUGHTS = ("thinking", "reasoning", "redacted_thinking", "reasoningContent")
-_CALLS = ("tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call", "mcp_call",
+_CALLS = ("tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call", "mcp_call", "mcp_tool_use",
           "function.call")  # fmt: skip
 _RESULTS = ("tool_result", "tool_call_response", "tool-result", "function_call_output", "custom_tool_call_output",
-            "function.result")  # fmt: skip
+            "mcp_tool_result", "function.result")  # fmt: skip
 # Parts without a type of their own, by the one member that they have: Gemini's, Bedrock's and Haystack's.
 _CALLED_BY = ("functionCall", "function_call", "toolUse", "tool_call")
 _RESULT_BY = ("functionResponse", "function_response", "toolResult", "tool_call_result")
 _SILENT = ("step-start", "source-url", "source-document", "cachePoint", "item_reference", "web_search_call",
-           "file_search_call", "mcp_list_tools", "server_tool_use", "web_search_tool_result")  # fmt: skip
+           "file_search_call", "code_interpreter_call", "tool_search_call", "mcp_list_tools",
+           "server_tool_use")  # fmt: skip
 """Marks, sources, and what the server of a model did by itself: none is said, and none can be sent again."""
+_SILENT_PARTS = ("executableCode", "executable_code", "codeExecutionResult", "code_execution_result")
+"""Such parts of Gemini's, which have no kind."""
 _NAME_FIELDS = ("name", "toolName", "tool_name")
 _ARGUMENTS = ("arguments", "args", "input", "tool_kwargs")
 # OpenAI's responses have an `id` of the entry beside the one that joins call and result.
 _IDS = ("call_id", "toolCallId", "tool_use_id", "toolUseId", "tool_call_id", "id")
 _GIVEN = ("content", "output", "response", "result")
+_SENTENCE_ENDS = re.compile(r"[.!?:…。！？]\0\S")
+"""Between two pieces of a reply: each is one by itself, with nothing to part them."""
 _NOT_READ = "images, sounds and files are not read"
 
 
@@ -47,8 +53,11 @@ def is_thought(entry: object) -> bool:
     """Whether this is not said: what a model thought before it spoke, and what its server did by itself."""
     table = table_of(entry)
     kind = next(iter(table)) if len(table) == 1 and not _type(table) else _type(table)
+    # Anthropic has a kind for the result of each tool of its servers; those of a program's own have none in front.
+    given = kind.endswith("_tool_result") and kind not in _RESULTS
+    silent = kind in (*_THOUGHTS, *_SILENT) or (not _type(table) and any(name in table for name in _SILENT_PARTS))
     # The AI SDK lets programs stream data of their own beside what is said.
-    return kind in (*_THOUGHTS, *_SILENT) or kind.startswith("data-") or table.get("thought") is True
+    return silent or given or kind.startswith("data-") or table.get("thought") is True
 
 
 def is_entry(entry: object) -> bool:
@@ -71,8 +80,11 @@ def entry_of(table: Mapping[str, object]) -> list[Message]:
     return [*results, *asked, *([done] if done is not None else [])]
 
 
-def content_of(content: object) -> tuple[str, list[ToolCall], list[Message]]:
-    """The text of a content, the calls that stand in it, and the results. Raises Unusable for anything else."""
+def content_of(content: object, *, reply: bool = False) -> tuple[str, list[ToolCall], list[Message]]:
+    """The text of a content, the calls that stand in it, and the results. Raises Unusable for anything else.
+
+    `reply`: of a model's, whose texts go on from one another where nothing stands between: each has sources of its own.
+    """
     if content is None or isinstance(content, str):
         return "" if content is None else content, [], []
     parts = cast("list[object]", content) if isinstance(content, list) else [content]
@@ -83,7 +95,9 @@ def content_of(content: object) -> tuple[str, list[ToolCall], list[Message]]:
     texts: list[str] = []
     calls: list[ToolCall] = []
     results: list[Message] = []
+    goes_on = False
     for part in parts:
+        went_on, goes_on = goes_on, False
         if isinstance(part, str):
             texts.append(part)
             continue
@@ -96,7 +110,9 @@ def content_of(content: object) -> tuple[str, list[ToolCall], list[Message]]:
         elif kind in _RESULTS or _first_object(table, _RESULT_BY) is not None:
             results.append(_tool_message(table))
         elif text is not None:
-            texts.append(text)
+            begun = texts.pop() if went_on and not _SENTENCE_ENDS.search(f"{texts[-1]}\0{text}") else ""
+            texts.append(f"{begun}{text}")
+            goes_on = reply
         else:
             what = kind if kind else ", ".join(table) if table else "nothing"
             raise Unusable(f"a message holds {what[:40]!r} beside text ({_NOT_READ})")

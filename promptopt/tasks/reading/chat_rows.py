@@ -136,6 +136,9 @@ def conversations_of(
 NO_MESSAGES = "it holds no messages"
 """Why a row is left out in which nothing looks like a conversation."""
 _BODILESS = "it holds neither what was asked nor the reply (export requests with their bodies)"
+_UNASKED = "it holds a reply and not what was asked (join it to its request first: in a batch by custom_id)"
+_ANSWERS = ("custom_id", "choices", "candidates")
+"""Members of what a model's server answers; where it stands alone, the requests are in another file."""
 _CUT_OFF = "its messages are JSON that was cut off (raise the limit that the tracing program has for attributes)"
 _LAID_OUT = re.compile(
     r"\s*(?:<\|begin_of_text\|>|<\|start_header_id\|>|<\|im_start\|>(?:system|user)|<\|(?:system|user)\|>|<bos>|"
@@ -216,7 +219,8 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
     if entries is None and speakers:
         entries = spoken_in(row, speakers)
     if entries is None:
-        raise Unusable(_BODILESS if _ELSEWHERE in row else _CUT_OFF if is_cut_off(row) else NO_MESSAGES)
+        alone = _UNASKED if any(name in row for name in _ANSWERS) and reply_of(row) else NO_MESSAGES
+        raise Unusable(_BODILESS if _ELSEWHERE in row else _CUT_OFF if is_cut_off(row) else alone)
     ideals, last = ideals_of(row), reply_of(row)
     # Some programs write the reply into the messages too; it must not stand there twice.
     answered = last and not ideals and entries[-len(last) :] != last

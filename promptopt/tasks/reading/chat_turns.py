@@ -20,8 +20,9 @@ from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.chat_rows import NO_MESSAGES, Conversation, Reading, Row, conversations_of
 from promptopt.tasks.reading.row_numbers import row_at, where_is
 from promptopt.tasks.reading.speakers import SHOWN_REPLY
+from promptopt.tasks.reading.tool_turns import paired_calls, results_behind_calls
 from promptopt.text import counted
-from promptopt.types import Demand, Example, Message, ToolCall
+from promptopt.types import Demand, Example, Message
 
 ScoredTurns = Literal["last", "all", "weighted"]
 """Which replies of a conversation are scored: its last, each, or those whose weight in the log is above 0."""
@@ -30,7 +31,8 @@ LONGEST_HISTORY = 8_000
 """Tokens of a history, as estimated, that are kept at most: whole turns are cut from its beginning."""
 _PLAINEST = (
     "docs/chat.md lists the forms that are read; the plainest is a line for each conversation in a .jsonl file: "
-    '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
+    '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}; '
+    "of a table or members with other names, --speaker NAME=ROLE says who speaks"
 )
 _DATES_READ = "dates as 2026-11-27 09:05"
 _Spoken = tuple[Message, float | None, object]
@@ -76,6 +78,7 @@ class Remarks:
 _REASONS: Mapping[str, tuple[str, str]] = {
     "empty": ("empty turn", "left out"),
     "orphan": ("result of a tool", "left out that no call asks for"),
+    "moved": ("result of a tool", "moved up behind the call: other messages stood between"),
     "cut call": ("conversation", "cut at a call of a tool that has no result"),
     "unanswered": ("conversation", "cut after the last reply: what the user said then has none"),
     "no reply": ("conversation", "left out without a reply of the assistant"),
@@ -220,9 +223,10 @@ def _cleaned(path: Path, conversation: Conversation, remarks: Remarks) -> Cleane
         if message.content.strip() or message.tool_calls or message.role == "tool"
     ]
     remarks.counts["empty"] += len(messages) - begin - len(spoken)
+    spoken = [spoken[place] for place in results_behind_calls([message for message, _, _ in spoken], remarks.counts)]
     spoken = _joined_assistant_turns(spoken, remarks)
     remarks.counts["system"] += sum(message.role in ("system", "developer") for message, _, _ in spoken)
-    paired = _paired([message for message, _, _ in spoken], remarks)
+    paired = paired_calls([message for message, _, _ in spoken], remarks.counts)
     kept = tuple(message for message, _ in paired)
     held = tuple(spoken[place][1] for _, place in paired)
     # The sign drops what was counted no time, so that no sentence is about nothing.
@@ -253,48 +257,6 @@ def _joined_assistant_turns(spoken: Sequence[_Spoken], remarks: Remarks) -> list
         else:
             found.append((message, weight, asked))
     return found
-
-
-def _paired(messages: Sequence[Message], remarks: Remarks) -> list[tuple[Message, int]]:
-    """The messages with their places: every call with an id, every result behind its call; up to a call without one."""
-    found: list[tuple[Message, int]] = []
-    waiting: list[ToolCall] = []
-    calls = 0
-    for place, message in enumerate(messages):
-        if message.role == "tool":
-            answered = _answered(message, waiting)
-            if answered is None:
-                remarks.counts["orphan"] += 1
-                continue
-            waiting.remove(answered)
-            found.append((replace(message, tool_call_id=answered.id), place))
-            continue
-        # A call without a result: a server refuses such messages, so the conversation ends before them.
-        if waiting:
-            break
-        numbered = tuple(
-            call if call.id else replace(call, id=f"call_{calls + number}")
-            for number, call in enumerate(message.tool_calls, start=1)
-        )
-        calls += len(numbered)
-        waiting = list(numbered)
-        found.append((replace(message, tool_calls=numbered), place))
-    if waiting:
-        # The log ends in the middle of calls; the call itself may still be what is scored, so it stays, without the
-        # results.
-        begin = max(number for number, (message, _) in enumerate(found) if message.tool_calls)
-        if begin < len(messages) - 1:
-            remarks.counts["cut call"] += 1
-        del found[begin + 1 :]
-    return found
-
-
-def _answered(result: Message, waiting: Sequence[ToolCall]) -> ToolCall | None:
-    """The call that a result belongs to: by its id, else by the tool that it names, else the first in order."""
-    if result.tool_call_id:
-        return next((call for call in waiting if call.id == result.tool_call_id), None)
-    # Gemini's calls have no ids, and their results may come in any order.
-    return next((call for call in waiting if call.name == result.name), next(iter(waiting), None))
 
 
 def _places(conversation: Conversation, scored: ScoredTurns, remarks: Remarks) -> list[int]:

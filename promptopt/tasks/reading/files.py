@@ -199,6 +199,13 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path} has a header and no rows, or nothing at all; it needs at least one row of data")
 
 
+_OF_OTHER_LINES = {
+    "[": "; a file that is one JSON list has a name that ends in .json",
+    "{": "; `jq -c . FILE > lines.jsonl` makes them of objects that stand in several",
+}
+"""By how a line begins that is no object, and holds nothing else."""
+
+
 def _json_lines(path: Path) -> Iterator[Row]:
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
@@ -207,7 +214,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
             except json.JSONDecodeError as cause:
                 raise DataError(
                     f"{path}, line {number}: not valid JSON ({cause.msg} at column {cause.colno}); each line has to be "
-                    f"one whole JSON object"
+                    f"one whole JSON object{_OF_OTHER_LINES.get(line.strip(), '')}"
                 ) from cause
             except (ValueError, RecursionError) as cause:
                 raise DataError(f"{path}, line {number}: {_json_fault(cause)}") from cause

@@ -29,14 +29,18 @@ SHOWN_REPLY = "example_assistant"
 """The name under which a prompt shows a reply: nobody gave it."""
 SHOWN_TURNS: Mapping[str, ChatRole] = {"example_user": "user", SHOWN_REPLY: "assistant"}
 """Names of system messages that show a turn, as OpenAI's guides had them."""
-SPEAKERS = ("role", "speaker", "sender_type", "author_type", "sender_role", "participant_role", "actor_type",
-            "message_type", "direction", "author", "sender", "from", "participant", "participant_id", "source",
-            "who")  # fmt: skip
+SPEAKERS = ("role", "speaker", "sender_type", "author_type", "sender_role", "author_role", "participant_role",
+            "actor_type", "message_type", "direction", "author", "sender", "from", "participant", "participant_id",
+            "source", "who")  # fmt: skip
 """Members that say who spoke, however words are joined in them."""
 _ASKS = ("incoming", "is_inbound", "from_customer", "is_user", "from_user", "is_created_by_user")
 _FROM_ASSISTANT = ("from_agent", "is_bot", "from_bot", "is_agent", "outgoing", "is_outbound")
 """Members that say by yes or no whether the customer spoke, and whether the other side did."""
 _PRIVATE = ("private", "isprivate", "internal", "isinternal", "isnote", "isinternalnote")
+_SHOWN = ("public", "ispublic")
+_UNSEEN = ("private", "internal", "agents")
+_KIND_FIELDS = ("parttype", "type", "messagetype", "commenttype")
+"""Members that tell notes by their kind, as `joined_words` writes them; that of Intercom first."""
 _YES, _NO = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
 """How tables write a flag."""
 _NOTED = ("note", "privatenote", "internalnote", "internalcomment", "privatecomment")
@@ -196,13 +200,12 @@ def spoken_alone(listed: list[object]) -> list[object]:
 
 def is_public(turn: Row) -> bool:
     """Whether the customer saw this turn: notes are what colleagues tell each other."""
-    kind = turn.get("part_type")
-    # Crisp and Drift tell notes by their type.
-    kinds = (joined_words(str(turn.get(name))) for name in ("type", "message_type", "messageType"))
-    noted = any(each in _NOTED for each in kinds) or (isinstance(kind, str) and kind.startswith("note"))
-    flags = {joined_words(name): str(value).casefold() for name, value in turn.items()}
-    noted = noted or any(flags.get(name) in _YES for name in _PRIVATE)
-    return str(turn.get("public")).casefold() not in _NO and not noted
+    # However a table writes the name of such a column.
+    said = {joined_words(name): str(value).casefold() for name, value in turn.items()}
+    kinds = [said[name] for name in _KIND_FIELDS if name in said]
+    noted = any(joined_words(each) in _NOTED for each in kinds) or said.get(_KIND_FIELDS[0], "").startswith("note")
+    hidden = any(said.get(name) in _YES for name in _PRIVATE) or said.get("visibility") in _UNSEEN
+    return not (noted or hidden or any(said.get(name) in _NO for name in _SHOWN))
 
 
 def _people(row: Row) -> dict[str, str]:

@@ -12,7 +12,15 @@ from promptopt.tasks.reading.branches import branch_of, places_in_tree
 from promptopt.tasks.reading.chat_exports import exported
 from promptopt.tasks.reading.chat_messages import is_message
 from promptopt.tasks.reading.chat_parts import is_parts, parsed
-from promptopt.tasks.reading.speakers import FILES, SPEAKERS, is_public, is_speaker, joined_words
+from promptopt.tasks.reading.speakers import (
+    FILES,
+    SPEAKERS,
+    is_pictured,
+    is_public,
+    is_speaker,
+    joined_words,
+    plain_text,
+)
 from promptopt.tasks.reading.spoken import Pair, pair_in, turns_at
 
 Row = Mapping[str, object]
@@ -57,11 +65,15 @@ class TurnColumns:
             turns = turns_at(row, self.said)
             return [{**cast("dict[str, object]", turns[0]), **files}, *turns[1:]] if turns else []
         speaker, text = self.said
+        said = _text_or_parts(row.get(text))
+        if isinstance(said, str):
+            files = {"files": ["picture"]} if is_pictured(said) else files
+            said = plain_text(said)
         further = {
             name: parsed(row[name]) for name in _FURTHER_FIELDS if row.get(name) not in (None, "") and name != speaker
         }
         asked = {demands: row[demands]} if demands is not None and demands in row else {}
-        turn = {"role": _cell_as_text(row.get(speaker)), "content": _text_or_parts(row.get(text)), **further, **asked}
+        turn = {"role": _cell_as_text(row.get(speaker)), "content": said, **further, **asked}
         # A row that says neither who nor what is none.
         return [{**placed, **turn, **files}] if any(turn.values()) else []
 

@@ -282,3 +282,68 @@ def test_the_text_of_a_row_to_be_labelled_is_no_log() -> None:
 def test_a_raised_digit_in_a_name_is_a_name_and_no_place_in_a_list() -> None:
     asked = {"attributes": {"note": {"²": "squared"}}, "input": PROMPTED, "output": CHOICES}
     assert said([asked]) == [[KIND, *TWO]]
+
+
+@pytest.mark.parametrize(
+    ("parts", "reply"),
+    [
+        # Each claim of Anthropic's and of Gemini's with its source; sentences with nothing between them are parts.
+        (["It is in ", "Graz", ", as of today", "."], "It is in Graz, as of today."),
+        (["It is in Graz.", " It comes ", "on Monday."], "It is in Graz. It comes on Monday."),
+        (["It is in Graz.", "It comes on Monday."], "It is in Graz.\nIt comes on Monday."),
+    ],
+)
+def test_pieces_of_a_reply_are_one_text(parts: list[str], reply: str) -> None:
+    texts = [{"type": "text", "text": each} for each in parts]
+    search = [{"type": "text", "text": "I look."}, {"type": "server_tool_use", "id": "s", "name": "web_search"},
+              {"type": "web_search_tool_result", "tool_use_id": "s", "content": []}]  # fmt: skip
+    answered: list[Rows] = [[{"role": "assistant", "content": content}] for content in (texts, [*search, *texts])]
+
+    assert [said([{"messages": [ASKS, *each]}])[0][1][1] for each in answered] == [reply, f"I look.\n{reply}"]
+    # What a user pastes beside a question goes on from nothing.
+    assert said([{"messages": [{"role": "user", "content": texts}, REPLY]}])[0][0][1] == "\n".join(parts)
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        {"type": "bash_code_execution_tool_result", "tool_use_id": "s", "content": {"stdout": "1"}},
+        {"type": "web_fetch_tool_result", "tool_use_id": "s", "content": {}},
+        {"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "s"},
+        {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
+    ],
+)
+def test_what_the_server_of_a_model_did_is_not_said(done: dict[str, Any]) -> None:
+    reply = {"role": "assistant", "content": [done, {"type": "text", "text": ANSWERED}]}
+
+    assert said([{"messages": [ASKS, reply]}]) == [TWO]
+
+
+def test_what_the_server_of_a_model_asked_another_is_a_call() -> None:
+    used = [{"type": "mcp_tool_use", "id": "s", "name": "find", "input": {"order": "H7"}},
+            {"type": "mcp_tool_result", "tool_use_id": "s", "content": [{"type": "text", "text": CITY}]}]  # fmt: skip
+
+    reply = {"role": "assistant", "content": [*used, {"type": "text", "text": ANSWERED}]}
+    assert said([{"messages": [ASKS, reply]}]) == [CALL]
+
+
+def test_entries_of_a_kind_that_is_not_read_are_named_and_are_no_speakers() -> None:
+    shell = {"type": "local_shell_call", "id": "s", "call_id": "c", "action": {}, "status": "completed"}
+    row = {"input": [ASKS, REPLY, ASKS, shell], "output": [REPLY]}
+
+    assert list(read([row]).refused) == [
+        "an entry is of the kind 'local_shell_call', which is not read (leave out what has such entries)"
+    ]
+
+
+def test_a_reply_that_was_spoken_is_what_was_written_down_of_it() -> None:
+    audio = {"id": "audio_1", "data": "UklGR", "transcript": ANSWERED}
+
+    assert said([{"messages": [ASKS, {"role": "assistant", "content": None, "audio": audio}]}]) == [TWO]
+
+
+@pytest.mark.parametrize("row", [{"custom_id": "r", "response": {"status_code": 200, "body": CHOICES}}, CHOICES])
+def test_replies_whose_requests_are_in_another_file_are_told_as_that(row: dict[str, Any]) -> None:
+    assert list(read([row]).refused) == [
+        "it holds a reply and not what was asked (join it to its request first: in a batch by custom_id)"
+    ]

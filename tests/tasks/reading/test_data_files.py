@@ -87,6 +87,8 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
         ("nul.csv", b"text,label\na\0b,c\n", "line 2: holds a NUL character; remove it"),
         ("unlabelled.csv", "text,label\na,yes\nb,\nc, \n", "2 of 3 rows of .* have nothing in the target column"),
         ("bad.jsonl", '{"text": "a", "label": "b"}\n{"text": \n', r"line 2: not valid JSON \(Expecting value"),
+        ("indented.jsonl", '[\n {"text": "a"}\n]', "line 1: .* one JSON list has a name that ends in .json"),
+        ("several.jsonl", '{\n "text": "a"\n}\n{\n}', r"line 1: .*; `jq -c \. FILE > lines\.jsonl` makes them"),
         ("list.jsonl", '["a"]\n', "line 1: found list, expected an object"),
         ("bad.json", "[{]", "line 1: not valid JSON"),
         ("flat.json", '{"text": "a"}', "holds no list of rows"),

@@ -172,3 +172,37 @@ def test_a_column_may_hold_whole_messages(message: Any, column: str, write: Any)
 def test_a_message_beside_its_answer_is_no_turn_of_a_transcript() -> None:
     row = {"session_id": "s", "message": {"role": "user", "content": "q1"}, "response": "a1"}
     assert said(read(row)) == {"s": PAIR[:2]}
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [{"Public": "false"}, {"public": "0"}, {"Is Public": "no"}, {"Comment Type": "Internal Note"}, {"Type": "note"},
+     {"Visibility": "Internal"}, {"Is Private": "TRUE"}, {"part_type": "note_and_reopened"}],
+)  # fmt: skip
+def test_what_colleagues_tell_each_other_is_no_turn_however_the_column_is_written(hidden: dict[str, str]) -> None:
+    turns = [("end-user", "Where?", {}), ("agent", "A thief!", hidden), ("agent", "Here.", {})]
+    rows = [{"Ticket ID": "7", "Author Role": role, "Message": text, **more} for role, text, more in turns]
+
+    assert said(read(*rows)) == {"7": [("user", "Where?"), ("assistant", "Here.")]}
+
+
+def test_html_is_text_in_a_table_too_and_a_picture_in_it_is_told() -> None:
+    texts = ["<p>Where is<br>it?</p>", "<div>Here &amp; there.</div>"]
+    rows = [{"conversation_id": "7", "speaker": speaker, "text": text}
+            for speaker, text in zip(("customer", "agent"), texts, strict=True)]  # fmt: skip
+
+    assert said(read(*rows)) == {"7": [("user", "Where is\nit?"), ("assistant", "Here & there.")]}
+    pictured = {"conversation_id": "8", "speaker": "customer", "text": "<p><img src='a.png'></p>"}
+    (refused,) = read(*rows, pictured).refused
+    assert refused.startswith("a message has a picture")
+
+
+def test_a_table_whose_cells_are_all_json_holds_their_texts() -> None:
+    row = {"id": "o1", "name": "chat", "input": [{"role": "user", "content": "Where?"}], "output": 'In "Graz".\n',
+           "usage": {}, "sessionId": "7"}  # fmt: skip
+    cells = {name: json.dumps(value) for name, value in row.items()}
+
+    assert said(read(cells)) == {"7": [("user", "Where?"), ("assistant", 'In "Graz".\n')]}
+    # Where one cell is none, what stands in quotes was said so.
+    quoted = said(read({**cells, "name": "chat"}))
+    assert quoted['"7"'][1] == ("assistant", json.dumps(row["output"]))
