@@ -11,7 +11,8 @@ from decimal import Decimal
 from functools import partial
 from itertools import takewhile
 from numbers import Real
-from typing import Any
+from types import MethodType
+from typing import Any, cast
 
 from promptopt.dspy.untyped import dspy
 from promptopt.errors import ConfigError, EvaluatorError
@@ -22,6 +23,12 @@ from promptopt.type_words import callable_name
 Metric = Callable[..., Any]
 """(gold, prediction), or with trace, and with pred_name and pred_trace; gives a number, a bool, or a Prediction of
 `score` and `feedback`."""
+
+HANDED_ON = frozenset((inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD))
+"""What a function takes that only hands on what it is given."""
+
+DEEPEST = 8
+"""Wrappers around wrappers that are looked into: one may hold itself. Ours."""
 
 GIVEN = ("trace", "pred_name", "pred_trace")
 """What DSPy calls the arguments after gold and prediction."""
@@ -46,7 +53,7 @@ def check_metric(metric: object) -> Metric:
     if not callable(metric):
         raise ConfigError(f"PromptOpt: metric is {metric!r:.80}; give a function of (gold, prediction, trace=None)")
     called: Any = getattr(metric, "func", metric) if type(metric) is partial else metric
-    waits = called if inspect.isroutine(called) else getattr(called, "__call__", called)  # noqa: B004 - not whether
+    waits = _function(called)
     if inspect.iscoroutinefunction(waits):
         raise ConfigError(f"PromptOpt: the metric {callable_name(metric)!r} is {ASYNC}")
     if inspect.isgeneratorfunction(waits) or inspect.isasyncgenfunction(waits):
@@ -64,7 +71,7 @@ def check_metric(metric: object) -> Metric:
 def _check_call(metric: Metric, taken: int) -> None:
     """Raise ConfigError where a metric needs more than it is given: every call would fail, once models are paid."""
     try:
-        signature = inspect.signature(metric)
+        signature = inspect.signature(_function(metric))
     except (TypeError, ValueError):
         return
     try:
@@ -108,12 +115,12 @@ def judged(metric: Metric, gold: Any, prediction: Any, records: Records, cell: t
 
 def looks_at_trace(metric: Metric) -> bool:
     """Whether a metric does anything with the trace that it is given; not where that cannot be seen."""
-    called: Any = inspect.unwrap(metric) if inspect.isroutine(metric) else getattr(metric, "__call__", metric)  # noqa: B004
+    called: Any = inspect.unwrap(_function(_innermost(metric)))
     code = getattr(called, "__code__", None)
     taken = _arity(metric)
     if code is None or (taken is not None and taken < 3):
         return False
-    parameters = list(inspect.signature(metric).parameters.values())
+    parameters = list(inspect.signature(called).parameters.values())
     # The third, or what holds any number of them.
     names = [each.name for each in parameters if each in parameters[2:3] or each.kind is each.VAR_POSITIONAL]
     return any(each.argval in names and each.opname.startswith("LOAD") for each in dis.get_instructions(code))
@@ -163,7 +170,7 @@ def _arity(metric: Metric) -> int | None:
     What else it takes has a default (`dspy.evaluate.answer_exact_match` has a share), and keeps it.
     """
     try:
-        parameters = inspect.signature(metric).parameters.values()
+        parameters = inspect.signature(_function(_innermost(metric))).parameters.values()
     except (TypeError, ValueError):
         return None
     if any(each.kind is each.VAR_POSITIONAL for each in parameters):
@@ -171,3 +178,45 @@ def _arity(metric: Metric) -> int | None:
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     more = takewhile(lambda each: each.default is each.empty or each.name in GIVEN, positional[2:5])
     return len(positional[:2]) + sum(1 for _ in more)
+
+
+def _function(metric: Any) -> Any:
+    """What is called where a metric is: of a module its `forward`, of another object its `__call__`."""
+    if isinstance(metric, dspy.Module):
+        # Of the class, for DSPy warns of a `forward` that is looked at.
+        kind = cast("type[object]", type(metric))
+        own: Any = getattr(kind, "forward", getattr(kind, "aforward", None))
+        return metric if own is None else MethodType(own, metric)
+    if inspect.isroutine(metric) or isinstance(metric, type | partial):
+        return cast("Any", metric)
+    return getattr(metric, "__call__", metric)  # noqa: B004 - not whether
+
+
+def _innermost(metric: Any) -> Any:
+    """What a wrapper calls that hands on whatever it is given, as a decorator without `functools.wraps` makes one.
+
+    The wrapper itself where it holds no function, or several.
+    """
+    for _ in range(DEEPEST):
+        held = _held(metric) if _hands_on(metric) else []
+        if len(held) != 1:
+            break
+        metric = held[0]
+    return metric
+
+
+def _hands_on(metric: Any) -> bool:
+    try:
+        kinds = {each.kind for each in inspect.signature(_function(metric)).parameters.values()}
+    except (TypeError, ValueError):
+        return False
+    return inspect.Parameter.VAR_POSITIONAL in kinds and kinds <= HANDED_ON
+
+
+def _held(wrapper: Any) -> list[Any]:
+    """The functions and callable objects that a function closes over, or an object holds."""
+    cells: Any = getattr(wrapper, "__closure__", None) or ()
+    held = (
+        [*inspect.getclosurevars(wrapper).nonlocals.values()] if cells else [*getattr(wrapper, "__dict__", {}).values()]
+    )
+    return [each for each in held if callable(each)]

@@ -11,14 +11,16 @@ from typing import Any, cast
 
 from promptopt.dspy.demos import demos_as_text, fields_as_lines, is_complete, show
 from promptopt.dspy.lm import HANDLE, inside, route_of
-from promptopt.dspy.metric import Metric, judged
+from promptopt.dspy.metric import Judgement, Metric, Records, judged
 from promptopt.dspy.source import call_form, own_classes, settings_of, source_identity, source_text
 from promptopt.dspy.strays import Strays
+from promptopt.dspy.unscored import Unscored, sentence
 from promptopt.dspy.untyped import LM, Gold, Module, dspy
-from promptopt.errors import ConfigError
-from promptopt.programs.evaluator import FAILED
+from promptopt.errors import ConfigError, EvaluatorError
+from promptopt.programs.evaluator import FAILED, UNSCORED
 from promptopt.programs.handle import ModelHandle
 from promptopt.programs.outputs import without_addresses
+from promptopt.programs.secrets import marked
 from promptopt.types import Example, ProgramText, Prompt, Score, TracedCall, digest
 
 COPIES_KEPT = 64
@@ -47,8 +49,8 @@ class DspyProgram:
     """Runs copies of a module that hold a prompt's instructions, and has the user's metric score what they give.
 
     `gold`: the user's examples, by the id of ours. `lm`: what the program asks where a predictor has none of its own;
-    None: a model of promptopt's answers all. `strays`: what is asked apart from these. Metric and tools run where the
-    program does, so what they ask of the LM in use is metered too.
+    None: a model of promptopt's answers all. `strays`: what is asked apart from these. `unscored`: what the metric
+    fails on. Metric and tools run where the program does, so what they ask of the LM in use is metered too.
     """
 
     student: Module
@@ -57,6 +59,7 @@ class DspyProgram:
     metric: Metric
     lm: LM | None
     strays: Strays
+    unscored: Unscored
     _inside: LM = field(init=False, repr=False)
     _shown: dict[Any, Gold] = field(init=False, repr=False)
     _copies: dict[str, Copy] = field(default_factory=dict[str, Copy], repr=False)
@@ -101,6 +104,8 @@ class DspyProgram:
         lms = [None if each.lm is None else route_of(each.lm) for _, each in self.student.named_predictors()]
         inner = [source_identity(kind) for kind in own_classes(self.student) if kind is not type(self.student)]
         made_of = [
+            # In what order calls are made: a few cells go before all others.
+            "looks first",
             source_identity(type(self.student)),
             predictors_as_json(self.student),
             lms,
@@ -120,7 +125,11 @@ class DspyProgram:
 
     def said(self) -> Sequence[str]:
         """What the run could not ask in the program's place, in sentences."""
-        return self.strays.said()
+        return [*self.strays.said(), *self.unscored.said()]
+
+    def check(self) -> None:
+        """Raises EvaluatorError where the metric scores nothing that the student gives."""
+        self.unscored.check()
 
     @contextmanager
     def asking_through(self, ask: ModelHandle) -> Generator[None]:
@@ -140,21 +149,37 @@ class DspyProgram:
         # By those it was made with: one that a program puts into itself as it runs is another one for each cell, and
         # which cell's it is just then is chance.
         called = named_calls(copy.predictors, records)
-        with self.strays.judging():
-            found = judged(self.metric, gold, prediction, list(zip(called, records, strict=True)), cell)
+        found = self._judged(gold, prediction, list(zip(called, records, strict=True)), cell)
         parts = {slot.predictor: slot.part for slot in self.slots}
         trace = tuple(
             TracedCall(parts.get(name, ""), fields_as_lines(inputs), fields_as_lines(dict(outputs)))
             for name, (_, inputs, outputs) in zip(called, records, strict=True)
         )
         calls = [(name, {**inputs, **outputs}) for name, (_, inputs, outputs) in zip(called, records, strict=True)]
+        output = fields_as_lines(_prediction_fields(prediction))
+        if isinstance(found, EvaluatorError):
+            said = f"{UNSCORED}{marked(without_addresses(sentence(found)))}"
+            return Score(0.0, output, parsed=False, feedback=said, trace=trace, demonstration="")
         return Score(
             found.value,
-            fields_as_lines(_prediction_fields(prediction)),
+            output,
             feedback=found.feedback,
             trace=trace,
             demonstration=(demos_as_text(calls) if any(called) else None) if found.teaches else "",
         )
+
+    def _judged(
+        self, gold: Gold, prediction: Any, records: Records, cell: tuple[str, str]
+    ) -> Judgement | EvaluatorError:
+        """What the metric says; or how it failed, which is counted: an output may be at fault, or a few examples."""
+        try:
+            with self.strays.judging():
+                found = judged(self.metric, gold, prediction, records, cell)
+        except EvaluatorError as failure:
+            self.unscored.failed(cell, gold, failure)
+            return failure
+        self.unscored.scored(cell)
+        return found
 
     def kept_copy(self, prompt: Prompt) -> Copy:
         """The module with the texts of a prompt, made once: the newest `COPIES_KEPT` of them stay."""
@@ -192,6 +217,10 @@ class AsyncDspyProgram:
     def said(self) -> Sequence[str]:
         """As `DspyProgram`."""
         return self.program.said()
+
+    def check(self) -> None:
+        """As `DspyProgram`."""
+        self.program.check()
 
 
 def is_async(module: Module) -> bool:

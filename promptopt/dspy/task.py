@@ -10,6 +10,7 @@ from promptopt.dspy.lm import ModelEngine, route_of
 from promptopt.dspy.metric import Metric, check_metric
 from promptopt.dspy.program import AsyncDspyProgram, DspyProgram, copied, is_async, slots_of
 from promptopt.dspy.strays import Strays
+from promptopt.dspy.unscored import Unscored
 from promptopt.dspy.untyped import LM, Gold, Module, dspy
 from promptopt.dspy.wire import MAX_TOKENS
 from promptopt.errors import ConfigError
@@ -69,6 +70,10 @@ def bind(
     slots, texts = slots_of(student, predictors)
     splits, said = divided(data.train, data.val, data.test, seed)
     cells = cells_of(splits, taken=texts)
+    rows = [example for split in cells.splits.values() for example in split]
+    # Any splits will do: those of the data are put in below.
+    made = program_task(rows, prompt=texts, name=type(student).__name__, max_tokens=MAX_TOKENS, splits=Splits(1, 1, 1))
+    split_of = {example.id: split for split, examples in cells.splits.items() for example in examples}
     program = DspyProgram(
         student=student,
         slots=slots,
@@ -76,15 +81,13 @@ def bind(
         metric=check_metric(metric),
         lm=lm,
         strays=Strays(_route(student, lm), _known(student, lm)),
+        unscored=Unscored(made.initial.id, split_of, [own for _, own in cells.gold.values()]),
     )
     evaluator = ProgramEvaluator(
         AsyncDspyProgram(program) if is_async(student) else program,
         sampling=Sampling(max_tokens=MAX_TOKENS),
         calls_per_cell=len(student.named_predictors()) if calls_per_cell is None else calls_per_cell,
     )
-    rows = [example for split in cells.splits.values() for example in split]
-    # Any splits will do: those of the data are put in below.
-    made = program_task(rows, prompt=texts, name=type(student).__name__, max_tokens=MAX_TOKENS, splits=Splits(1, 1, 1))
     task = replace(_with_data(made, cells), scored_by=evaluator, warnings=tuple(said))
     return Bound(task, program, tuple(said))
 

@@ -69,7 +69,7 @@ class Outcome:
 
     def report(self) -> str:
         """All of the result as a text, and what the result itself does not say."""
-        more = [each for each in self.said if each not in self.result.warnings]
+        more = [f"Warning: {each}" for each in self.said if each not in self.result.warnings]
         return "\n".join([self.result.report(), *more])
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
@@ -178,7 +178,7 @@ class PromptOpt(Teleprompter):
             teacher=_model(teaching, own=AS_SET),
         )
         result = self._searched(bound.task, models, told)
-        after = _unscored(result, len(bound.task.test))
+        after = [*_unscored(result, len(bound.task.test)), *bound.program.unscored.total()]
         # What was said of the task before the search stands in the result too.
         _warn_at_caller([*(each for each in result.warnings if each not in told), *after, *_doubts(result)])
         best = bound.configured(result.best.prompt)

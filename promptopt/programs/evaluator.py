@@ -10,7 +10,7 @@ from promptopt.errors import BudgetSpent, ConfigError, CutShort
 from promptopt.evaluators import metrics
 from promptopt.evaluators.generation import Generation
 from promptopt.programs.asking import OneByOne, Waiting, through
-from promptopt.programs.handle import Program, TellsItsText, TellsOfItself
+from promptopt.programs.handle import ChecksItself, Program, TellsItsText, TellsOfItself
 from promptopt.programs.lockstep import in_lockstep
 from promptopt.programs.secrets import without_secrets
 from promptopt.programs.source import source_of
@@ -21,6 +21,8 @@ from promptopt.types import Cell, Content, Example, ProgramText, Reply, Sampling
 
 FAILED = "the program failed: "
 """How the feedback on a cell begins whose program gave no output."""
+UNSCORED = "no score: "
+"""How the feedback on a cell begins that a program's own metric fails on."""
 CHECKED = 3
 """Cells that are run a second time, on the replies they had, to see whether the program does the same. Ours."""
 HOPELESS = 5
@@ -81,6 +83,11 @@ class ProgramEvaluator:
         """A program makes as many calls as it likes."""
         return True
 
+    @property
+    def first_look(self) -> int:
+        """As many as it takes to see a mistake, where the program can tell."""
+        return HOPELESS if _defines(self.program, "check") else 0
+
     def __post_init__(self) -> None:
         if not callable(self.program):
             raise ConfigError(
@@ -105,6 +112,8 @@ class ProgramEvaluator:
                 ended, cut = in_lockstep(self.program, [cells[place] for place in places], rules, replier)
             finished.update((places[at], each) for at, each in ended.items())
             scores.update((places[at], self._scored(cells[places[at]], each)) for at, each in ended.items())
+            if _defines(self.program, "check"):
+                cast("ChecksItself", self.program).check()
             self._pass_on(ask.warn)
             self._stop_hopeless([ended[at] for at in sorted(ended)])
             if cut is not None:

@@ -41,6 +41,14 @@ class TellsOfItself(Protocol):
         ...
 
 
+class ChecksItself(Protocol):
+    """A program that scores its own cells, and knows after a few whether that goes well."""
+
+    def check(self) -> None:
+        """Called after each batch of cells; the first of a run has a few. Raises EvaluatorError to end the run."""
+        ...
+
+
 class TellsItsText(Protocol):
     """A program that says itself how it reads, as one whose source is not its own."""
 

@@ -21,6 +21,16 @@ class CallsVary(Protocol):
 
 
 @runtime_checkable
+class LooksFirst(Protocol):
+    """An evaluator that has a few cells of a run scored before all others: a mistake in a user's code costs no more."""
+
+    @property
+    def first_look(self) -> int:
+        """How many; 0: it needs none. Asked once a run."""
+        ...
+
+
+@runtime_checkable
 class BeginsCells(Protocol):
     """An evaluator whose cells ask something else first than the prompt, laid out around the example."""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from promptopt.evaluators.generation import CUT, THINKING, TOO_LONG, UNANSWERED
-from promptopt.programs.evaluator import FAILED
+from promptopt.programs.evaluator import FAILED, UNSCORED
 from promptopt.types import Cell, Prompt, Score
 
 FIRST_REPLIES = 20
@@ -57,8 +57,9 @@ class FirstReplies:
         """Why a reply is of no use; empty where it is."""
         if CUT in score.feedback:
             return f"{CUT} {self._max_tokens} tokens"
-        # A judge or a program that failed says nothing of the replies.
-        return score.feedback if score.judged and not score.parsed and not score.feedback.startswith(FAILED) else ""
+        # A judge, a program or its metric that failed says nothing of the replies.
+        said = score.judged and not score.parsed and not score.feedback.startswith((FAILED, UNSCORED))
+        return score.feedback if said else ""
 
     def _sentence(self, which: str, causes: Counter[str]) -> str:
         self._said = True

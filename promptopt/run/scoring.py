@@ -9,7 +9,7 @@ from itertools import islice
 from typing import cast
 
 from promptopt.errors import CutShort, EvaluatorError
-from promptopt.protocols import Ask, BeginsCells, Evaluator, Role, Task
+from promptopt.protocols import Ask, BeginsCells, Evaluator, LooksFirst, Role, Task
 from promptopt.run.batches import batches, exhausted, in_several_calls
 from promptopt.run.door import Door
 from promptopt.run.fetching import OTHERS
@@ -45,6 +45,7 @@ class CellScorer:
         self._warn, self._follow_budget = warn, follow_budget
         self._variants: dict[Prompt, Callable[[Example], Prompt]] = {}
         self._first = FirstReplies(task.initial, task.sampling.max_tokens)
+        self._looked = False
         # How many cells are being scored, and how many calls of this session were answered before them.
         self._under_way = (0, 0)
         if reserve is not None:
@@ -100,8 +101,15 @@ class CellScorer:
             # Before they are scored: a candidate longer than all others makes the test dearer, should it win.
             account, ranked = self._door.account, self._board.ranked()
             account.limits, account.raised = self.reserve.raised(self._initial, ranked, prompts)
-        for batch in batches(cells, self.evaluator, self._door, self.cells_left, self._follow_budget):
-            self._enter(batch)
+        waiting = iter(cells)
+        for part in (islice(waiting, self._to_look_at()), waiting):
+            for batch in batches(part, self.evaluator, self._door, self.cells_left, self._follow_budget):
+                self._enter(batch)
+
+    def _to_look_at(self) -> int:
+        """How many cells are scored before all others, once."""
+        looks, self._looked = not self._looked and isinstance(self.evaluator, LooksFirst), True
+        return cast("LooksFirst", self.evaluator).first_look if looks else 0
 
     def again(
         self, prompt: Prompt, examples: Sequence[Example], temperature: float | None, draw: int, role: Role

@@ -1,0 +1,185 @@
+"""Metrics that give no score: told after the first cells where they never do, counted apart where some cells fail."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from promptopt.errors import ConfigError, EvaluatorError
+from promptopt.run.budget import Budget
+
+dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
+
+from promptopt.dspy import PromptOpt  # noqa: E402
+from promptopt.dspy.metric import judged  # noqa: E402
+from tests.inside_dspy.scripted import Engine, Two, author, right  # noqa: E402
+from tests.inside_dspy.test_teleprompter import compiled  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
+SMALL = Budget(evaluations=60)
+
+
+class Counts(Engine):
+    """Counts the calls of the program apart from those of the proposer."""
+
+    cells = 0
+
+    def write(self, system, user, request):
+        if "your objective is" not in system:
+            return author(user, request.config.temperature, self.calls)
+        self.cells += 1
+        return super().write(system, user, request)
+
+
+def raises(gold, prediction, trace=None):
+    raise RuntimeError("a table is missing")
+
+
+NEVER = {
+    "None": lambda gold, prediction: None,
+    "NaN": lambda gold, prediction: math.nan,
+    "text": lambda gold, prediction: "good",
+    "tensor": lambda gold, prediction: SimpleNamespace(ndim=1, item=None),
+    "dict": lambda gold, prediction: {"accuracy": 1.0},
+    "raises": raises,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", NEVER)
+def test_a_metric_that_never_gives_a_score_is_told_of_after_five_cells_and_nothing_is_paid_twice(
+    kind: str, tmp_path: Path
+) -> None:
+    engine, whole, student = Counts(), Counts(), dspy.Predict("question -> answer")
+    with pytest.raises(EvaluatorError, match=r"it gave no score on any example to train on .*; mend the metric"):
+        compiled(tmp_path / "one", student, engine, NEVER[kind], method="random", budget=SMALL)
+    assert engine.cells == 5
+    best = compiled(tmp_path / "one", student, engine, method="random", budget=SMALL)
+    compiled(tmp_path / "two", student, whole, method="random", budget=SMALL)
+    assert engine.calls == whole.calls == best.promptopt.result.spent.calls
+
+
+def by_a_digit(gold, prediction, trace=None):
+    return None if gold.question.endswith("3") else right(gold, prediction)
+
+
+def by_the_answer(gold, prediction, trace=None):
+    return {"yes": 1.0}[prediction.answer]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("metric", "first"), [(by_a_digit, "gave None"), (by_the_answer, "failed: KeyError: 'no'")])
+def test_a_metric_that_fails_on_some_outputs_costs_those_cells_and_they_are_counted_apart(
+    metric, first: str, tmp_path: Path
+) -> None:
+    best = compiled(tmp_path, Two(), Engine(), metric, method="random", budget=SMALL)
+    test = best.promptopt.result.start.test
+    assert 0 < test.unreadable < test.n
+    assert sum(f"{first}" in each and "such a cell is worth 0" in each for each in best.promptopt.result.warnings) == 1
+    assert not [each for each in best.promptopt.result.warnings if "hold no readable answer" in each]
+    counted = [each for each in best.promptopt.said if "the metric gave no score in" in each]
+    assert len(counted) == 1
+    assert best.promptopt.report().endswith(f"Warning: {counted[0]}")
+
+
+@pytest.mark.slow
+def test_a_metric_that_looks_for_a_key_that_a_set_lacks_ends_the_run_there(tmp_path: Path) -> None:
+    bare = [dspy.Example(question=f"q{number}").with_inputs("question") for number in range(200, 210)]
+    by_key = lambda gold, prediction: gold["answer"] == prediction.answer  # noqa: E731
+    with pytest.raises(EvaluatorError, match=r"KeyError: 'answer', .* no score on any example to choose by"):
+        compiled(
+            tmp_path,
+            dspy.Predict("question -> answer"),
+            Engine(),
+            by_key,
+            valset=bare,
+            method="random",
+            budget=Budget(evaluations=40),
+        )
+
+
+def handed_on(metric):
+    """As a decorator without `functools.wraps`."""
+
+    def inner(*given, **named):
+        return metric(*given, **named)
+
+    return inner
+
+
+class HandsOn:
+    def __init__(self, metric) -> None:
+        self.metric = metric
+
+    def __call__(self, *given, **named):
+        return self.metric(*given, **named)
+
+
+class Asks(dspy.Module):
+    """A module as a metric, as `dspy.evaluate.SemanticF1` is one; it does nothing with a trace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = 0
+
+    def forward(self, gold, prediction, trace=None):
+        self.times += 1
+        return right(gold, prediction)
+
+
+class AsksOfTwo(dspy.Module):
+    def forward(self, gold, prediction):
+        return right(gold, prediction)
+
+
+class Waits(dspy.Module):
+    async def aforward(self, gold, prediction):
+        return True
+
+
+def of_two(gold, prediction):
+    return right(gold, prediction)
+
+
+def of_five(gold, prediction, trace, pred_name, pred_trace):
+    return dspy.Prediction(score=1.0, feedback="" if pred_name is None else f"of {pred_name}")
+
+
+@pytest.mark.parametrize(
+    ("metric", "feedback"),
+    [
+        (handed_on(of_two), ""),
+        (handed_on(handed_on(of_two)), ""),
+        (HandsOn(of_two), ""),
+        (handed_on(HandsOn(of_five)), "of answer"),
+        (partial(of_five, pred_name=None, pred_trace=None), ""),
+        (AsksOfTwo(), ""),
+        (handed_on(AsksOfTwo()), ""),
+    ],
+)
+def test_a_metric_is_given_what_it_takes_whatever_hands_it_on(metric, feedback: str) -> None:
+    gold = dspy.Example(question="q", answer="yes").with_inputs("question")
+    found = judged(
+        PromptOpt(metric=metric).metric,
+        gold,
+        dspy.Prediction(answer="yes"),
+        [("answer", (None, {}, dspy.Prediction()))],
+        ("", ""),
+    )
+    assert (found.value, found.feedback) == (1.0, feedback)
+
+
+def test_a_module_that_does_nothing_with_a_trace_is_asked_once() -> None:
+    gold = dspy.Example(question="q", answer="yes").with_inputs("question")
+    asks = Asks()
+    judged(asks, gold, dspy.Prediction(answer="yes"), [], ("", ""))
+    assert asks.times == 1
+
+
+def test_a_module_that_is_awaited_is_no_metric() -> None:
+    with pytest.raises(ConfigError, match="the metric 'Waits' is async; give a plain function"):
+        PromptOpt(metric=Waits())
