@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from promptopt.tasks.reading.speakers import is_speaker, joined_words, known_role
+from promptopt.text import lines_of
 from promptopt.types import ChatRole
 
 _CELLS = ("transcript", "conversation", "dialogue", "dialog", "chat", "messages", "chat_history", "chat_log", "log",
@@ -69,7 +70,7 @@ def spoken_in(row: Mapping[str, object], speakers: Mapping[str, ChatRole] | None
 def _turns(text: str, further: Mapping[str, ChatRole]) -> list[object]:
     """The turns of a text whose lines begin with who speaks; none where it does not begin so, or one alone speaks."""
     found: list[tuple[str, list[str]]] = []
-    lines = text.strip().splitlines()
+    lines = lines_of(text.strip())
     # Exports to tables lose line breaks: then all turns stand in one line.
     for line in _INLINE.split(lines[0]) if len(lines) == 1 else lines:
         headed = _HEAD.fullmatch(line)

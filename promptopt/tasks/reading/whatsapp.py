@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 _MESSAGE_LINE = re.compile(
     r"[\u200e\u200f\ufeff]*\[?(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}),?\s(\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:\s?[AaPp]\.?\s?[Mm]\.?)?)"
@@ -29,26 +29,26 @@ def is_exported(lines: Iterable[str]) -> bool:
 
 def exchanged(lines: Iterable[str]) -> Iterator[dict[str, object]]:
     """A row for each message; what was written on one day is one conversation. What nobody said is left out."""
-    begun: tuple[str, str, str] | None = None
+    day, begun = "", list[str]()
     for line in lines:
         line = line.rstrip("\r\n")
         found = _MESSAGE_LINE.match(line)
         if found is not None:
-            yield from _message_row(begun)
-            begun = found[1], found[2], found[3]
-        elif begun is not None:
-            begun = *begun[:2], f"{begun[2]}\n{line}"
-    yield from _message_row(begun)
+            yield from _message_row(day, begun)
+            day, begun = found[1], [found[3]]
+        elif begun:
+            begun.append(line)
+    yield from _message_row(day, begun)
 
 
-def _message_row(begun: tuple[str, str, str] | None) -> Iterator[dict[str, object]]:
-    said = None if begun is None else _NAME_AND_TEXT.fullmatch(begun[2])
-    if begun is None or said is None:
+def _message_row(day: str, lines: Sequence[str]) -> Iterator[dict[str, object]]:
+    said = _NAME_AND_TEXT.fullmatch("\n".join(lines))
+    if said is None:
         return
     text = (said[2] if said[2] is not None else "").strip()
     shown = _MEDIA.fullmatch(text.removeprefix(_NOTICE)) or (text.startswith(_NOTICE) and _LEFT_OUT.search(text))
     if text.startswith(_NOTICE) and not shown:
         return
     # Which of 1/10 is the month, nobody knows: the lines are in their order as they are.
-    row: dict[str, object] = {"conversation_id": begun[0], "speaker": said[1], "message": text}
+    row: dict[str, object] = {"conversation_id": day, "speaker": said[1], "message": text}
     yield {**row, "files": [{"file_name": text}]} if shown else row

@@ -63,6 +63,17 @@ def test_a_turn_goes_on_over_lines_and_colons_of_its_own() -> None:
     assert said({"transcript": cell}) == [("user", "Note: two things:\nfirst: the tent"), ("assistant", ANSWERED)]
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x0c", "\x1c"])
+def test_signs_that_end_no_line_of_a_file_end_no_turn(sign: str) -> None:
+    cell = f"User: two things{sign}Agent: they said\nBot: {ANSWERED}"
+    assert said({"transcript": cell}) == [("user", f"two things{sign}Agent: they said"), ("assistant", ANSWERED)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_turns_end_where_lines_do(end: str) -> None:
+    assert said({"transcript": f"User: hello{end}Bot: {ANSWERED}"}) == [("user", "hello"), ("assistant", ANSWERED)]
+
+
 @pytest.mark.parametrize(
     "cell",
     ["User: hello\nUser: hello?", "To the shop\nUser: hello\nBot: hi", "Ann: hello\nBob: hi", "note: see user: x", ""],

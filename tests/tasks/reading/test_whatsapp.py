@@ -9,6 +9,7 @@ import pytest
 from promptopt.errors import DataError
 from promptopt.tasks.reading.chat_rows import Reading, conversations_of
 from promptopt.tasks.reading.files import read_rows
+from tests.ends import ends
 
 SPEAKERS = {"Ann": "user", "The Shop": "assistant"}
 ANDROID = """28/11/2026, 10:05 - Messages and calls are end-to-end encrypted. Tap to learn more.
@@ -65,3 +66,11 @@ def test_another_text_is_no_chat(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("On 28/11/2026 Ann: came.\n", encoding="utf-8")
     with pytest.raises(DataError, match="is a text, and not rows"):
         list(read_rows(tmp_path / "notes.txt"))
+
+
+@ends
+@pytest.mark.slow
+def test_a_message_of_many_lines_is_read_at_once(tmp_path: Path) -> None:
+    lines = ["28/11/2026, 10:05 - Ann: Where is H7?", *["and when?"] * 300_000]
+    (conversation,) = read(tmp_path, "\n".join(lines)).conversations
+    assert conversation.messages[0].content.count("\n") == 300_000
