@@ -16,7 +16,7 @@ from promptopt.json_members import NamedTwice, read_json
 from promptopt.models.server.address import canonical_address, default_address, host_of, identity, is_this_machine
 from promptopt.models.server.bounded import TooLarge
 from promptopt.models.server.contents import as_object
-from promptopt.models.server.keys import masked, masked_bytes, masked_json, may_escape
+from promptopt.models.server.keys import key_in, masked, masked_bytes, masked_json, may_escape
 from promptopt.models.server.pace import UNPACED, Pace
 from promptopt.models.server.retrying import Outage
 from promptopt.models.server.streams import BESIDE_THE_REPLY, joined_chunks
@@ -51,7 +51,7 @@ class Server:
         self.identity = identity(address, served_as)
         azure, own = host.endswith(_AZURE), host == _OWN or host.endswith(f".{_OWN}")
         self._key_variable = _variable_for(address, azure, own) if key_variable is None else key_variable
-        self._key = _key_in(self._key_variable) if self._key_variable else ""
+        self._key = key_in(self._key_variable) if self._key_variable else ""
         self.hosted = azure or own
         # What the environment holds for OpenAI goes wherever OpenAI's key goes.
         self._openais = own or self._key_variable == "OPENAI_API_KEY"
@@ -281,13 +281,3 @@ def _variable_for(address: str, azure: bool, own: bool) -> str:
     if own or (named and canonical_address(named) == canonical_address(address)):
         return "OPENAI_API_KEY"
     return ""
-
-
-def _key_in(variable: str) -> str:
-    """The key that an environment variable holds, without the line break that a file of secrets often ends in."""
-    key = os.environ.get(variable, "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigError(
-            f"the environment variable {variable} holds a line break or another character that no key has; set it anew"
-        )
-    return key

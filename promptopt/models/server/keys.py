@@ -1,16 +1,35 @@
-"""Keys taken out of what servers say, however they are written: plain, encoded for a URL, in JSON or in base64."""
+"""Keys: read from the environment, and taken out of what servers say, however they are written there.
+
+Plain, encoded for a URL, in JSON or in base64.
+"""
 
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
+from promptopt.errors import ConfigError
+
 SHORTEST_KEY = 8
 """Characters of a key that cannot be a word: a server may be given the key `none`."""
 MASK = "[key]"
+
+
+def key_in(variable: str) -> str:
+    """The key that an environment variable holds, without the line break that a file of secrets often ends in.
+
+    Empty where it is not set. Raises ConfigError for what can be no key.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            f"the environment variable {variable} holds a line break or another character that no key has; set it anew"
+        )
+    return key
 
 
 def masked(text: str, keys: Iterable[str]) -> str:

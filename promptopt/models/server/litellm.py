@@ -17,7 +17,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.providers import HOSTED
 from promptopt.models.server.address import OPENAI, canonical_address, host_of, identity
 from promptopt.models.server.dispatch import Dispatcher
-from promptopt.models.server.keys import masked, masked_json
+from promptopt.models.server.keys import key_in, masked, masked_json
 from promptopt.models.server.lost_connections import lost_connection, outage
 from promptopt.models.server.pace import Pace
 from promptopt.models.server.retrying import RETRY_POLICY, Outage, RetryPolicy
@@ -60,7 +60,7 @@ class LiteLLMModel:
         retry_policy: RetryPolicy = RETRY_POLICY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`model`: as litellm writes it, "anthropic/…". Raises ConfigError where litellm is not installed.
+        """`model`: as litellm writes it, "anthropic/…". Raises ConfigError without litellm, or for a broken key.
 
         `served_as`: what the server is told apart by, where it has an address of its own that changes; else the
         address. `key_variable`: the environment variable that holds the key, for an address that is not the provider's
@@ -69,10 +69,6 @@ class LiteLLMModel:
         """
         if find_spec("litellm") is None:
             raise ConfigError(f'the model {model!r} needs litellm: pip install "promptopt-engine[hosted]"')
-        variable = f"{model.partition('/')[0].upper()}_API_KEY"
-        key = os.environ.get(variable, "")
-        if key != key.strip() or not key.isprintable():
-            raise ConfigError(f"the environment variable {variable} holds a line break or spaces; set it anew")
         self.name = model + identity(_address_of(model) if base_url is None else base_url, served_as)
         self._key = _key_for(model, base_url, key_variable)
         self._emptied = {} if _is_openais(model, base_url, key_variable) else _emptied(model)
@@ -194,7 +190,7 @@ class LiteLLMModel:
     @property
     def _keys(self) -> list[str]:
         """What must show in no reply and no message: a server can repeat a key, and replies are stored."""
-        keys = [value for name, value in os.environ.items() if name.endswith("_API_KEY")]
+        keys = [value.strip() for name, value in os.environ.items() if name.endswith("_API_KEY")]
         return keys if self._key is None else [*keys, self._key]
 
     def _settle(self, litellm: Any, cause: Any) -> Reply:
@@ -262,13 +258,16 @@ def _key_for(model: str, base_url: str | None, variable: str | None) -> str | No
             f"server of OpenAI's dialect as openai/NAME"
         )
     if variable is not None:
-        return os.environ.get(variable, "").strip()
+        return key_in(variable)
+    own = f"{provider.upper()}_API_KEY"
+    key = key_in(own)
     if not away:
-        return None
-    if os.environ.get(f"{provider.upper()}_API_KEY", "").strip():
+        # litellm would send the line break that a file of secrets ends in.
+        return key if key and key != os.environ[own] else None
+    if key:
         _log.warning(
-            "no key goes to %s: %s_API_KEY is for the provider's own address; where this one wants a key, name the "
-            "environment variable that holds it with --api-key-env", host, provider.upper(),
+            "no key goes to %s: %s is for the provider's own address; where this one wants a key, name the "
+            "environment variable that holds it with --api-key-env", host, own,
         )  # fmt: skip
     return _NO_KEY
 

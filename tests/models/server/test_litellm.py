@@ -267,10 +267,24 @@ def test_a_server_behind_litellm_is_a_part_of_the_name(monkeypatch: pytest.Monke
     assert LiteLLMModel("anthropic/c", base_url="http://b", served_as="lab").name == "anthropic/c@lab"
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://gateway")
     assert LiteLLMModel("anthropic/c").name == "anthropic/c@http://gateway"
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-hunter22hunter22\n")
-    with pytest.raises(ConfigError, match="ANTHROPIC_API_KEY holds a line break") as raised:
-        LiteLLMModel("anthropic/c")
-    assert "hunter22" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("model", "variable"), [("anthropic/c", None), ("groq/m", None), ("groq/m", "MINE")])
+def test_a_key_is_read_without_the_line_break_of_its_file(
+    model: str, variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: True)
+    held = variable if variable is not None else f"{model.partition('/')[0].upper()}_API_KEY"
+    for end in ("\n", "\r\n", " \n", "\t"):
+        monkeypatch.setenv(held, f"sk-hunter22hunter22{end}")
+        opened = LiteLLMModel(model, key_variable=variable)
+        assert opened._key == "sk-hunter22hunter22"
+        assert opened._keys.count("sk-hunter22hunter22") >= 1, "what must show in no reply"
+    for wrong in ("sk-hunter22\nhunter22", "sk-hünter22hunter22"):
+        monkeypatch.setenv(held, wrong)
+        with pytest.raises(ConfigError, match=f"{held} holds a line break or another character") as raised:
+            LiteLLMModel(model, key_variable=variable)
+        assert "nter22" not in str(raised.value)
 
 
 def test_a_providers_key_goes_to_its_own_address_alone(
