@@ -29,10 +29,15 @@ def rounded(value: float | None) -> str:
 
 
 def dollars(value: float | None) -> str:
-    """Cents, and four decimals below a dollar; an unknown price is said, never guessed."""
+    """Cents; below a dollar four decimals, or as many as two digits take: no sum is shown as nothing.
+
+    An unknown price is said, never guessed.
+    """
     if value is None:
         return "price unknown"
-    return f"${value:.2f}" if value == 0 or value >= 1 else f"${value:.4f}"
+    if value == 0 or round(value, 4) >= 1:
+        return f"${value:.2f}"
+    return "under $0.000001" if value < 1e-6 else f"${value:.{max(4, _two_digits(value))}f}"
 
 
 def duration(seconds: float) -> str:
@@ -71,9 +76,12 @@ def p_value(value: float) -> str:
         return "p < 0.000001"
     if value >= 0.1:
         return f"p = {value:.2f}"
-    # The second digit that is no leading zero: 0.0123 has its first in the second decimal, and is told with three.
-    digits = 1 - math.floor(math.log10(value))
-    return f"p = {value:.{digits}f}"
+    return f"p = {value:.{_two_digits(value)}f}"
+
+
+def _two_digits(value: float) -> int:
+    """The decimal of the second digit that is no leading zero: 0.0123 is told with three."""
+    return 1 - math.floor(math.log10(value))
 
 
 def p_cell(value: float) -> str:

@@ -213,6 +213,10 @@ def test_a_word_diff_holds_both_texts(before: str, after: str) -> None:
         (words.dollars(0.0), "$0.00"),
         (words.dollars(0.00123), "$0.0012"),
         (words.dollars(12.3), "$12.30"),
+        (words.dollars(0.00002), "$0.000020"),
+        (words.dollars(0.0000012), "$0.0000012"),
+        (words.dollars(2e-9), "under $0.000001"),
+        (words.dollars(0.99999), "$1.00"),
         (words.dollars(None), "price unknown"),
         (words.duration(59.4), "59 s"),
         (words.duration(61), "1 min 01 s"),
@@ -237,4 +241,10 @@ def test_words(shown: str, expected: str) -> None:
 @given(st.floats(min_value=1e-6, max_value=1.0))
 def test_a_p_value_is_never_shown_as_zero(value: float) -> None:
     shown = float(words.p_value(value).rpartition(" ")[2])
+    assert shown == pytest.approx(value, rel=0.06)
+
+
+@given(st.floats(min_value=1e-6, max_value=1e6))
+def test_a_sum_is_never_shown_as_nothing(value: float) -> None:
+    shown = float(words.dollars(value).removeprefix("$"))
     assert shown == pytest.approx(value, rel=0.06)
