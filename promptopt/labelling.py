@@ -317,6 +317,10 @@ def _remarks_on_labels(
         said.append(together.sentence().rstrip("."))
     if labels.apart:
         said.append(labels.apart)
+    if labels.unequal:
+        what = "label prefers one of two equal replies, and counts as a tie"
+        many = "labels prefer one of two equal replies, and count as ties"
+        said.append(counted(labels.unequal, what, many))
     scorer = kept.scorer
     if powered.basis == "labels" and powered.labelled < min(LEAST_LABELS, len(kept.pairs)):
         said.append(

@@ -25,7 +25,8 @@ _FIRST_OR_SECOND = re.compile(r"(?:reply[ _])?([ab])(?: (?:is )?(?:the )?better(
 _LOOK_ALIKES = str.maketrans("аαвβ", "aabb")
 """Letters of other keyboards that nobody can tell from A and B once they are written as capitals, in small ones."""
 _TIES = ("tie", "tied", "a tie", "draw", "equal", "equally good", "same", "the same", "both", "neither",
-         "no difference", "=")  # fmt: skip
+         "no difference", "=", "a=b", "b=a", "unentschieden", "gleich", "égalité", "empate", "pareggio",
+         "gelijk")  # fmt: skip
 MOSTLY = 0.7
 """Share of pairs of labels above which people are mostly of one mind. Ours."""
 LEAST_SHARED = 10
@@ -35,7 +36,11 @@ _GRADE = re.compile(r"-?\d{1,6}(?:[.,]\d{1,6})?")
 
 @dataclass(frozen=True, slots=True)
 class HumanLabels:
-    """The words of people by item, each person's once. `asked`: items of the sheets. `people`: those who labelled."""
+    """The words of people by item, each person's once. `asked`: items of the sheets. `people`: those who labelled.
+
+    `winner_first`: items whose reply A is the winner's. `equal`: those whose replies are one and the same, which come
+    as ties; `unequal`: labels that said otherwise of them.
+    """
 
     by_item: Mapping[str, tuple[Side, ...]]
     asked: frozenset[str]
@@ -43,6 +48,9 @@ class HumanLabels:
     kind: Kind
     apart: str = ""
     """A sentence on one person who says otherwise than the others do among themselves; empty where there is none."""
+    winner_first: frozenset[str] = frozenset()
+    equal: frozenset[str] = frozenset()
+    unequal: int = 0
 
     @property
     def blank(self) -> int:
@@ -55,8 +63,16 @@ class HumanLabels:
         return sum(start for start, _ in sides) / len(sides), sum(winner for _, winner in sides) / len(sides)
 
     def together(self) -> Agreement | None:
-        """How far people agree; None where nothing was labelled by two."""
-        shared = [[_sign(side) for side in sides] for sides in self.by_item.values() if len(sides) > 1]
+        """How far people agree; None where nothing was labelled by two. The sheet's own ties are nobody's word.
+
+        Chance is that of the A and B which they saw, in an order that was drawn: where nearly all find the winner
+        better, hardly anything would be more than the chance of start and winner.
+        """
+        shared = [
+            [_sign(side) * (-1.0 if item in self.winner_first else 1.0) for side in sides]
+            for item, sides in self.by_item.items()
+            if len(sides) > 1 and item not in self.equal
+        ]
         if not shared:
             return None
         pairs = [pair for signs in shared for pair in itertools.combinations(signs, 2)]
@@ -95,6 +111,7 @@ class _SoFar:
     asked: set[str] = field(default_factory=set[str])
     kinds: dict[Kind, str] = field(default_factory=dict[Kind, str])
     people: dict[str, str] = field(default_factory=dict[str, str])
+    unequal: int = 0
 
     def person(self, name: str) -> str:
         """Who it is: whoever writes `ann` in one row and `Ann ` in another is one, of two minds or not."""
@@ -116,6 +133,7 @@ def read_labels(
     read = _SoFar()
     known = {} if replies is None else {item: (_comparable(a), _comparable(b)) for item, (a, b) in replies.items()}
     every = {reply for pair in known.values() for reply in pair}
+    equal = frozenset(item for item, (a, b) in known.items() if a == b)
     for place, written in rows:
         # Spreadsheets and people write heads anew: `Score A` is `score_a`.
         row = {"_".join(str(name).casefold().split()): value for name, value in written.items()}
@@ -135,6 +153,10 @@ def read_labels(
             continue
         _check_place(place, row, known.get(item), every)
         first, second = found
+        if item in equal and first != second:
+            # One text is as good as itself, whatever somebody wrote who did not see that.
+            read.unequal += 1
+            first = second = (first + second) / 2.0
         side = (second, first) if winner_first[item] else (first, second)
         # A sheet without names is one person's.
         person = read.person(_cell_of(row, "labeler") or place.rpartition(", row ")[0])
@@ -149,7 +171,9 @@ def read_labels(
     people = dict.fromkeys(person for sides in read.sides.values() for person in sides)
     by_item = {item: tuple(sides.values()) for item, sides in read.sides.items()}
     kind: Kind = "scores" if "scores" in read.kinds else "better"
-    return HumanLabels(by_item, frozenset(read.asked), tuple(people), kind, _apart(read.sides, list(people)))
+    apart = _apart({item: said for item, said in read.sides.items() if item not in equal}, list(people))
+    first = frozenset(item for item, shown_first in winner_first.items() if shown_first)
+    return HumanLabels(by_item, frozenset(read.asked), tuple(people), kind, apart, first, equal, read.unequal)
 
 
 def _apart(sides: Mapping[str, Mapping[str, Side]], people: Sequence[str]) -> str:
@@ -211,6 +235,7 @@ def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None,
         value = _choice(better)
         if value is None:
             raise DataError(f"{place}: better is {better!r}; write A, B or tie")
+        _check_scores_beside(place, better, value, scores)
         # A preference has no size: how far a tie lies below a win is how far it lies above a loss.
         return value, 1.0 - value
     read.kinds.setdefault("scores", place)
@@ -227,6 +252,17 @@ def _side(place: str, row: Mapping[str, Any], scale: tuple[float, float] | None,
     return values[0], values[1]
 
 
+def _check_scores_beside(place: str, better: str, value: float, scores: Sequence[str]) -> None:
+    """Raise DataError where scores beside a choice say the opposite: one is a slip, and nobody knows which."""
+    if all(_GRADE.fullmatch(text) for text in scores):
+        first, second = (float(text.replace(",", ".")) for text in scores)
+        if (first - second) * (value - 0.5) < 0.0:
+            raise DataError(
+                f"{place}: better is {better!r}, and the scores {scores[0]} and {scores[1]} say the opposite; correct "
+                f"one of them"
+            )
+
+
 def _choice(better: str) -> float | None:
     """The worth of reply A where it was compared with B; None for what nobody knows the meaning of."""
     plain = unicodedata.normalize("NFKC", better).casefold().strip(" .,;:!()[]\"'*")
@@ -235,7 +271,7 @@ def _choice(better: str) -> float | None:
     found = _FIRST_OR_SECOND.fullmatch(plain)
     if found is not None:
         return 1.0 if found[1] == "a" else 0.0
-    return 0.5 if plain in _TIES else None
+    return 0.5 if plain in _TIES or plain.replace(" ", "") in _TIES else None
 
 
 def preference(side: Side) -> Side:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -33,7 +33,7 @@ def test_one_reply_is_better_in_any_spelling(said: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["tie", "TIE", "Tied", "draw", "equal", "equally good", "same", "both", "neither",
-                                  "No difference", "(tie)", "="])  # fmt: skip
+                                  "No difference", "(tie)", "=", "A=B", "A = B", "Unentschieden"])  # fmt: skip
 def test_a_tie_is_one_in_any_spelling(said: str) -> None:
     assert better(said) == (0.5, 0.5)
 
@@ -157,3 +157,43 @@ def test_a_sheet_that_nobody_has_filled_in_is_no_verdict(search: Any, invoke: In
     done = invoke("verdict", run, "--labels", "sheet.csv")
     assert done.exit_code == 2
     assert "no row has a label but those that the sheet came with, of equal replies" in done.stderr
+
+
+def test_scores_that_contradict_the_choice_beside_them_are_a_slip_and_not_passed_over() -> None:
+    with pytest.raises(DataError, match=r"row 2: better is 'B', and the scores 2 and 0,5 say the opposite"):
+        read({"item": "item-1", "better": "B", "score_a": "2", "score_b": "0,5"})
+    for scores in (("0,5", "2"), ("1", "1"), ("1-Mar", "2"), ("", "")):
+        kept = read({"item": "item-1", "better": "B", "score_a": scores[0], "score_b": scores[1]})
+        assert kept.by_item == {"item-1": ((1.0, 0.0),)}
+
+
+def two_people(one: Sequence[str], other: Sequence[str], first: Sequence[bool], equal: int = 0) -> HumanLabels:
+    items = [f"item-{at}" for at in range(len(one))]
+    rows = [
+        (f"{name}.csv, row {at}", {"item": item, "better": said[at], "labeler": name})
+        for name, said in (("ann", one), ("bob", other))
+        for at, item in enumerate(items)
+    ]
+    replies = {item: ("x", "x" if at < equal else "y") for at, item in enumerate(items)}
+    return read_labels(rows, dict(zip(items, first, strict=True)), None, replies)
+
+
+def test_people_agree_by_what_they_saw_and_not_by_which_prompt_they_like() -> None:
+    # All replies of the winner are better to one, and all but five to the other: by chance they would agree in half.
+    first = [at % 2 == 0 for at in range(40)]
+    ann = ["A" if each else "B" for each in first]
+    bob = [("B" if each else "A") if at < 5 else said for at, (each, said) in enumerate(zip(first, ann, strict=True))]
+    together = two_people(ann, bob, first).together()
+    assert together is not None
+    assert together.share == pytest.approx(35 / 40)
+    assert together.alpha is not None
+    assert together.alpha > 0.7
+    assert "by chance" not in together.sentence()
+
+
+def test_equal_replies_are_a_tie_whatever_is_said_and_no_agreement_of_people() -> None:
+    found = two_people(["tie", "A", "A"], ["tie", "tie", "A"], [True, False, True], equal=2)
+    assert (found.by_item["item-1"], found.unequal) == (((0.5, 0.5), (0.5, 0.5)), 1)
+    together = found.together()
+    assert together is not None
+    assert together.items == 1
