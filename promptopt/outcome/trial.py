@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
 from promptopt.outcome.by_judge import too_few_judged
+from promptopt.outcome.cell_prices import show_prices
 from promptopt.outcome.criterion import Criterion, by_judge, judged_of
 from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.front import front
@@ -188,7 +189,9 @@ def _fitted(trial: Trial, enlarged: Allocation, reserve: Reserve, *, cut: bool) 
     # Tokens and dollars alone set no number of examples: as many then as there are.
     counted_down = run.evaluations_left() is not None
     most = (enlarged.dev, enlarged.test) if counted_down else (len(run.dev), len(trial.test))
-    fitted = reserve.fitted(trial.door.account.capped, run.initial, ranked, most)
+    account, contenders = trial.door.account, [run.initial, *ranked[: allocation.finalists]]
+    show_prices(run, account, reserve, enlarged, contenders, min(most[0], len(run.dev)))
+    fitted = reserve.fitted(account.capped, run.initial, ranked, most)
     if fitted.test < allocation.test:
         run.warn(
             f"what is left pays for {fitted.test:,} of the {counted(allocation.test, 'test example')} that were set "

@@ -79,6 +79,10 @@ class Reserve:
         """Tokens and dollars that a cell of the start takes, as guessed."""
         return self._take(start, (), 1, 0)
 
+    def of_choice(self, contenders: Sequence[Prompt], dev: int) -> tuple[float, float]:
+        """Tokens and dollars of so many dev examples of each of the contenders, the start first."""
+        return self._take(contenders[0], contenders[1:], dev, 0)
+
     def limits(self, start: Prompt, ranked: Sequence[Estimate], scored: Sequence[Prompt]) -> Limits:
         """What is left to the search where the longest that may still win are the finalists.
 
@@ -96,7 +100,7 @@ class Reserve:
         what was promised of them would be cut.
         """
         sure = self.limits(start, ranked, scored)
-        if not self._measured:
+        if not self.measured:
             return sure, Raised(sure, sure)
         allocation = self._set_aside(start)
         limits, most = (
@@ -203,7 +207,7 @@ class Reserve:
             )
             if dev is None:
                 continue
-            known = self._measured and (allocation.total.usd is None or spent.usd is not None)
+            known = self.measured and (allocation.total.usd is None or spent.usd is not None)
             if not known or (finalists, dev) != (allocation.finalists, allocation.dev):
                 return replace(allocation, finalists=finalists, dev=dev)
             test = allocation.test
@@ -223,7 +227,7 @@ class Reserve:
             return least
         others = [] if winner == start else [winner]
         # Few cells may have been cheap ones by luck.
-        dearer = 1.0 if self._measured else 1.0 + ERRORS / math.sqrt(self._cells)
+        dearer = 1.0 if self.measured else 1.0 + ERRORS / math.sqrt(self._cells)
 
         def affordable(test: int) -> bool:
             tokens, usd = self._take(start, others, 0, test)
@@ -247,21 +251,21 @@ class Reserve:
         cells = dev * (1 + len(others)) + test * (2 if others else 1)
         # Which finalist wins is not known yet, so the test is priced for the longest.
         read = dev * (first + sum(others)) + test * (first + max(others, default=0.0))
-        read *= RESERVE_FACTOR * (self._read / self._estimated if self._measured else 1.0)
+        read *= RESERVE_FACTOR * (self._read / self._estimated if self.measured else 1.0)
         return read, RESERVE_FACTOR * cells * self._written_each
 
     @property
     def _written_each(self) -> float:
         """Tokens that a cell writes; few cells say that only where it is more than was guessed."""
         mean = self._written / self._cells if self._cells else 0.0
-        return mean if self._measured else max(mean, self._guess)
+        return mean if self.measured else max(mean, self._guess)
 
     def _priced(self, read: float, written: float) -> tuple[float, float]:
         price = self._price
         return read + written, 0.0 if price is None else read * price.prompt_usd + written * price.completion_usd
 
     @property
-    def _measured(self) -> bool:
+    def measured(self) -> bool:
         """Whether enough cells were scored to say what one takes."""
         return self._cells >= MEASURED and self._estimated > 0
 
