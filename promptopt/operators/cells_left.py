@@ -11,7 +11,10 @@ def require_cells(run: Run, cells: int, what: str) -> None:
     """Raise BudgetSpent where fewer cells may still be scored than `what` takes."""
     left = run.evaluations_left()
     if left is not None and left < cells:
-        raise BudgetSpent(
-            f"{counted(run.spent.evaluations, 'evaluation is', 'evaluations are')} spent, and the {left} left are "
-            f"too few for {what}, which takes up to {cells}"
+        spent = counted(run.spent.evaluations, "evaluation is", "evaluations are")
+        few = (
+            f"the {left} left {'is' if left == 1 else 'are'} too few for {what}, which takes"
+            if left
+            else f"{what} takes"
         )
+        raise BudgetSpent(f"{spent} spent, and {few} up to {cells}")

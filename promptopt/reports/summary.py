@@ -193,7 +193,10 @@ def _costs(report: Report) -> str:
 def _notes(report: Report) -> str:
     notes: list[str] = []
     if report["status"] == "budget":
-        notes.append(f"The search ended at a limit: {report['reason']}. A higher limit continues it where it stood.")
+        reason = str(report["reason"])
+        # Else a reader whose cap is twice that asks where the other half is.
+        rest = " That is its share; the final choice and the test have the rest." if reason.endswith("spent") else ""
+        notes.append(f"The search ended at a limit: {reason}.{rest} A higher limit continues it where it stood.")
     notes += _guide(report)
     optimism = report["optimism"]
     # A start that stays was not chosen by dev.

@@ -116,6 +116,10 @@ def test_the_summary_says_everything_and_keeps_its_columns() -> None:
 def test_a_limit_is_said() -> None:
     text = summarise(changed(status="budget", reason="2,000 evaluations are spent"))
     assert "The search ended at a limit: 2,000 evaluations are spent." in text
+    # Of 4,000, say: a reader looks for the others.
+    assert "its share; the final choice and the test have the rest" in text
+    other = summarise(changed(status="budget", reason="the proposer refuses every request"))
+    assert "its share" not in other
 
 
 def test_a_suspended_run_without_scores() -> None:
