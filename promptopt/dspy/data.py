@@ -57,9 +57,11 @@ def divided(
     random.Random(f"{seed}/dspy split").shuffle(groups)
     count = len(train)
     if count < FEWEST_TO_SPLIT and (val is None or testset is None):
+        alike = len(trainset) - len(_distinct(trainset))
+        more = f" ({alike:,} more are equal to one of these)" if alike else ""
         raise DataError(
-            f"trainset has {counted(count, 'example')}, too few to split a test off; give {FEWEST_TO_SPLIT} or more, "
-            f"or a valset and a testset"
+            f"trainset has {counted(count, 'example')}{more}, too few to split a test off; give {FEWEST_TO_SPLIT} or "
+            f"more, or a valset and a testset"
         )
     test = list(testset) if testset is not None else _taken_off_end(groups, round(TEST_SHARE * count))
     if testset is None:
@@ -170,11 +172,15 @@ def _input_keys(example: Gold) -> Collection[str]:
 
 
 def _blank(name: str, given: Sequence[Gold]) -> list[str]:
-    """A sentence on every field that some examples leave without a value, as a table with holes does."""
+    """A sentence on every field that examples leave without a value, as a table with holes does."""
     found: list[str] = []
     for field in given[0].keys():  # noqa: SIM118 - an Example is no mapping
         blank = sum(_empty(example[field]) for example in given)
-        if 0 < blank < len(given):
+        # Of a few an empty text may be what is right.
+        blank = (
+            len(given) if all(_empty(example[field]) or _is_empty_text(example[field]) for example in given) else blank
+        )
+        if blank:
             many = counted(blank, f"example of {name} has", f"examples of {name} have")
             found.append(f"{many} no value in {field!r}; such a row is used as it is")
     return found
@@ -202,6 +208,10 @@ def _varying(name: str, given: Sequence[Gold]) -> list[str]:
 
 def _empty(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_empty_text(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def _input_key(example: Gold) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from promptopt.dspy.demos import demos_as_text, fields_as_lines, is_complete, show
+from promptopt.dspy.inputs import missing_inputs, remark_on_missing
 from promptopt.dspy.lm import HANDLE, inside, route_of
 from promptopt.dspy.metric import Judgement, Metric, Records, judged
 from promptopt.dspy.source import call_form, own_classes, settings_of, source_identity, source_text
@@ -63,6 +64,7 @@ class DspyProgram:
     _inside: LM = field(init=False, repr=False)
     _shown: dict[Any, Gold] = field(init=False, repr=False)
     _copies: dict[str, Copy] = field(default_factory=dict[str, Copy], repr=False)
+    _lacking: dict[str, None] = field(default_factory=dict[str, None], repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
@@ -124,8 +126,8 @@ class DspyProgram:
         return ProgramText(source, forms if source else {}, shows_bare=bare)
 
     def said(self) -> Sequence[str]:
-        """What the run could not ask in the program's place, in sentences."""
-        return [*self.strays.said(), *self.unscored.said()]
+        """What the run could not ask in the program's place, and what is wrong with inputs and scores, in sentences."""
+        return [*self.strays.said(), *self.unscored.said(), *self._lacking]
 
     def check(self) -> None:
         """Raises EvaluatorError where the metric scores nothing that the student gives."""
@@ -150,6 +152,9 @@ class DspyProgram:
         # which cell's it is just then is chance.
         called = named_calls(copy.predictors, records)
         found = self._judged(gold, prediction, list(zip(called, records, strict=True)), cell)
+        for predictor, inputs, _ in records:
+            for lost in missing_inputs(predictor.signature, inputs):
+                self._lacking[remark_on_missing(predictor.signature, lost)] = None
         parts = {slot.predictor: slot.part for slot in self.slots}
         trace = tuple(
             TracedCall(parts.get(name, ""), fields_as_lines(inputs), fields_as_lines(dict(outputs)))

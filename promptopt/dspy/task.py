@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.dspy.data import Cells, cells_of, divided
+from promptopt.dspy.inputs import remarks_on_inputs
 from promptopt.dspy.lm import ModelEngine, route_of
 from promptopt.dspy.metric import Metric, check_metric
 from promptopt.dspy.program import AsyncDspyProgram, DspyProgram, copied, is_async, slots_of
@@ -69,6 +70,7 @@ def bind(
     copied(student)
     slots, texts = slots_of(student, predictors)
     splits, said = divided(data.train, data.val, data.test, seed)
+    said += remarks_on_inputs(student, list(data.train[0].inputs().keys()))
     cells = cells_of(splits, taken=texts)
     rows = [example for split in cells.splits.values() for example in split]
     # Any splits will do: those of the data are put in below.

@@ -23,7 +23,14 @@ as_an_adapters: Any = import_module("dspy.clients._deprecation").adapter_message
 """(LM, messages): while they are sent, they pass for an adapter's, which DSPy does not warn of."""
 request_kwargs: Any = import_module("dspy.clients.lm15_boundary").request_kwargs
 """(request, "chat"): what it is sent by, by OpenAI's names, with its messages."""
+allows_none: Any = import_module("dspy.adapters.utils").annotation_allows_none
 Teleprompter: Any = import_module("dspy.teleprompt").Teleprompter
+
+
+def has_no_default(field: Any) -> bool:
+    """Whether a field of a signature has none: pydantic's sign for that is no value."""
+    return bool(field.is_required())
+
 
 Module: TypeAlias = Any
 """A `dspy.Module`."""
