@@ -41,8 +41,8 @@ class GrowingReply:
     finish: Finish | None = None
 
     @property
-    def room(self) -> int:
-        """Tokens that reading and writing can take."""
+    def longest(self) -> int:
+        """Tokens of what is read and written, at most."""
         return len(self.tokens) + self.most
 
     def restart(self) -> None:
@@ -96,7 +96,7 @@ class Decoder:
                 asked = GrowingReply(index, request, tokens, min(left, request.sampling.max_tokens))
                 key = self._together(prefix, asked)
                 batch = waiting.setdefault(key, [])
-                if batch and max(each.room for each in (*batch, asked)) * (len(batch) + 1) > self._at_once():
+                if batch and not self._fits([*batch, asked]):
                     yield from self._answer(key, waiting.pop(key))
                 waiting.setdefault(key, []).append(asked)
             for key, batch in waiting.items():
@@ -107,13 +107,16 @@ class Decoder:
     def _together(self, prefix: Prefix, asked: GrowingReply) -> _Together:
         # Padding before a text, or between it and a prefix, moves it against windows, biases and recurrent states. Only
         # models that were seen to go by the positions and the mask they are given can take it.
-        way = self._forward.way(asked.room)
+        way = self._forward.way(asked.longest)
         length = 0 if way == "packed" else len(asked.tokens)
         return _Together(() if way == "plain" else prefix, length)
 
-    def _at_once(self) -> int:
-        """How many tokens, read and written, a batch may have."""
-        return self._forward.room.generated(AT_ONCE_ON_CPU if self._forward.device == "cpu" else AT_ONCE_ON_GPU)
+    def _fits(self, batch: Sequence[GrowingReply]) -> bool:
+        """Whether memory and context hold a batch, whose rows all go on until the last reply has ended."""
+        # A row that has ended is still computed, and some models know no position beyond their context.
+        longest = max(len(asked.tokens) for asked in batch) + max(asked.most for asked in batch)
+        at_once = self._forward.room.generated(AT_ONCE_ON_CPU if self._forward.device == "cpu" else AT_ONCE_ON_GPU)
+        return longest <= self._forward.context and longest * len(batch) <= at_once
 
     def _answer(self, key: _Together, batch: Sequence[GrowingReply]) -> Iterator[tuple[int, Reply]]:
         replies = self._forward.room.in_parts(batch, lambda part: self._replies(key.prefix, part))

@@ -36,6 +36,10 @@ from promptopt.types import Likelihoods, Message, Reply, Request, ScoreRequest, 
 UNBOUNDED = 1 << 17
 """Tokens of context where neither the model nor its tokenizer names a limit. Ours."""
 
+_BEHIND_PADDING = ("camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta",
+                   "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod")  # fmt: skip
+"""RoBERTa and its kin, who count positions from behind the number of their padding token: 514 hold 512 tokens."""
+
 Item = TypeVar("Item")
 
 
@@ -220,7 +224,10 @@ def _dtype(config: Any, device: str, asked: str | None) -> str:
 
 
 def _context(config: Any, tokenizer: Any) -> int:
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    text = config.get_text_config()
+    positions = getattr(text, "max_position_embeddings", None)
+    if isinstance(positions, int) and text.model_type in _BEHIND_PADDING and isinstance(text.pad_token_id, int):
+        positions -= text.pad_token_id + 1
     # A tokenizer without a limit says 10**30; `UNBOUNDED` cuts that.
     limits = [limit for limit in (positions, tokenizer.model_max_length) if isinstance(limit, int) and limit > 0]
     return min([*limits, UNBOUNDED])

@@ -173,6 +173,20 @@ def test_too_long_is_rejected() -> None:
     assert fits.finish == "stop"
 
 
+@pytest.mark.parametrize("kind", ["Roberta", "XLMRoberta", "MPNet"])
+def test_positions_that_begin_behind_the_padding_are_not_counted_on(kind: str, tmp_path: Path) -> None:
+    tokenizer = masked_tokenizer()
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(tokenizer), **SMALL, intermediate_size=64, max_position_embeddings=66, pad_token_id=1,
+        bos_token_id=2, eos_token_id=3,
+    )  # fmt: skip
+    model = Transformers(str(save(tmp_path, config, tokenizer, masked=True)), device="cpu")
+    assert model.context == 64
+    requests = [ScoreRequest("grass " * count + "[MASK]", ("green",)) for count in (61, 62)]
+    assert [found.finish for _, found in sorted(model.score(requests))] == ["stop", "rejected"]
+    model.close()
+
+
 def test_it_cannot_write() -> None:
     with pytest.raises(ConfigError, match="cannot write replies: score with `--evaluator labels"):
         list(tiny().generate([Request("the grass is")]))

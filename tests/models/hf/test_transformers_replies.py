@@ -11,8 +11,10 @@ import pytest
 from promptopt.errors import ConfigError
 from promptopt.types import Content, Message, Request, Sampling, ScoreRequest
 from tests.models.hf.asking import RULES, asked, chat, home, scored, tiny, values
+from tests.models.hf.tiny_transformers import SMALL, chat_tokenizer, save
 
 import torch  # isort: skip  # after the helpers, which skip where there is none
+import transformers  # isort: skip
 
 from promptopt.models.transformers.model import Transformers  # isort: skip
 
@@ -109,6 +111,28 @@ def test_what_leaves_no_room_for_a_reply_is_rejected() -> None:
     replies = dict(tiny().generate([long, fits]))
     assert (replies[0].finish, replies[0].text) == ("rejected", "")
     assert replies[1].finish == "length"
+
+
+@pytest.mark.parametrize("name", ["gpt2", "opt"])
+def test_a_prompt_near_the_end_of_the_context_stands_beside_short_ones(name: str, tmp_path: Path) -> None:
+    # These look their positions up, and have none beyond their context.
+    size = len(chat_tokenizer())
+    config = {
+        "gpt2": transformers.GPT2Config(
+            vocab_size=size, n_positions=64, n_embd=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0
+        ),
+        "opt": transformers.OPTConfig(
+            vocab_size=size, max_position_embeddings=64, ffn_dim=64, word_embed_proj_dim=32, **SMALL
+        ),
+    }[name]
+    model = Transformers(str(save(tmp_path, config, chat_tokenizer(template=None))), device="cpu")
+    texts = ["grass is green, " * 12, "grass", "snow is"]
+    requests = [Request(text, Sampling(max_tokens=most)) for text, most in zip(texts, (200, 200, 20), strict=True)]
+    assert 0 < 64 - model.count_tokens(texts[0]) < 10
+    alone = [dict(model.generate([request]))[0] for request in requests]
+    assert dict(model.generate(requests)) == dict(enumerate(alone))
+    assert alone[0].completion_tokens <= 64 - model.count_tokens(texts[0])
+    model.close()
 
 
 # --- texts ---
