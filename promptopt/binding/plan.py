@@ -137,6 +137,9 @@ def room_for(arranged: Allocation, task: Task, evaluator: Evaluator) -> Room:
     """What the division grants a search by `evaluator`. Raises ConfigError where its test holds no floor."""
     check_floors(task, task.test[: arranged.test])
     granted = arranged.granted
+    if granted is None and any(call for _, _, call in arranged.metered):
+        # By a cap that only a proposer takes of, methods would plan as for no cap at all, and be cut after a few calls.
+        granted = DEFAULT_EVALUATIONS
     if granted is not None and goes_by_floors(task):
         granted -= min(len(task.train), granted // BESIDE)
     return Room(granted, arranged.search.calls, evaluator.calls_per_cell, len(task.train), len(task.dev),
@@ -163,6 +166,11 @@ def too_little(optimizer: Optimizer, room: Room) -> str:
 def _left(room: Room, cells: int, whom: str = "the search") -> str:
     """So many evaluations are left to the search, and what calls of the proposer take of them."""
     said = f"{counted(cells, 'evaluation is', 'evaluations are')} left to {whom}"
+    paid = [left / call for left, cell, call in room.metered if not cell and call]
+    if paid:
+        calls = int(min(paid))
+        pays = f"about {counted(calls, 'call')}" if calls else "hardly one call"
+        return f"{said}, which are free, and the cap pays for {pays} of the proposer"
     # Cheaper ones change no plan that anybody would notice.
     dear = room.call_cells >= 2
     return f"{said}, of which a call of the proposer takes as much as about {room.call_cells:,.0f}" if dear else said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from promptopt.errors import BudgetSpent
@@ -155,24 +156,35 @@ class Account:
 
     def next_slice(self, asked: Sequence[Call], role: Role) -> Sequence[Call]:
         """The first of the calls, as many as may go out together. Raises BudgetSpent at a cap on tokens or dollars."""
-        reached = self.limits.reached(self.capped)
+        limits = self._limits_of(role, self.limits)
+        reached = limits.reached(self.capped)
         if reached is not None:
             raise BudgetSpent(f"{reached} are spent")
         batch = asked[: self.slice_size(role)]
-        if not self.limits.metered:
+        if not limits.metered:
             return batch
         # However long their replies are, those that are left together cannot pass the cap.
         fresh = [_short_key(call.key) not in self._used for call in batch]
         raised, price = self.raised, self._prices.get(role)
-        beyond = raised is not None and fresh[0] and raised.sure.reached(self.capped) is not None
-        if raised is not None and beyond and self._slices.may_pass(batch[0], role, raised.most, self.capped, price):
-            raise BudgetSpent(f"another call may take what is set aside of {self.limits.metered_words()}")
-        fits = self._slices.within(batch, fresh, role, self.limits, self.capped, price)
+        beyond = fresh[0] and raised is not None and self._limits_of(role, raised.sure).reached(self.capped) is not None
+        if (
+            raised is not None
+            and beyond
+            and self._slices.may_pass(batch[0], role, self._limits_of(role, raised.most), self.capped, price)
+        ):
+            raise BudgetSpent(f"another call may take what is set aside of {limits.metered_words()}")
+        fits = self._slices.within(batch, fresh, role, limits, self.capped, price)
         return batch[: min(fits, self._to_be_scored()) if role == "proposer" else fits]
 
     def slice_size(self, role: Role = "task") -> int:
         """How many calls to dispatch at once: fewer as a cap on tokens or dollars comes near (`Slices`)."""
-        return self._slices.size(role, self.limits, self.capped)
+        return self._slices.size(role, self._limits_of(role, self.limits), self.capped)
+
+    def _limits_of(self, role: Role, limits: Limits) -> Limits:
+        """Those of the caps that a call of the role can pass: one that is free passes none in dollars."""
+        price = self._prices.get(role)
+        free = price is not None and not (price.prompt_usd or price.completion_usd)
+        return replace(limits, usd=None) if free and limits.usd is not None else limits
 
     def dearest(self, role: Role) -> tuple[float, float]:
         """Tokens and dollars that a call of the role took at most, of those asked so far."""

@@ -238,8 +238,9 @@ class Reserve:
     def _pays(self, spent: Ledger, taken: tuple[float, float]) -> bool:
         """Whether the caps let through so many tokens and dollars more."""
         total, (tokens, usd) = self._allocation.total, taken
+        # What is free passes no cap in dollars, though a proposer has spent more than that.
         return (total.tokens is None or spent.tokens + tokens <= total.tokens) and (
-            total.usd is None or spent.usd is None or spent.usd + usd <= total.usd
+            total.usd is None or spent.usd is None or not usd or spent.usd + usd <= total.usd
         )
 
     def _take(self, start: Prompt, finalists: Sequence[Prompt], dev: int, test: int) -> tuple[float, float]:
