@@ -56,6 +56,15 @@ def _family(name: str) -> dict[str, Any] | None:
     return read_table(path) if path.is_file() else None
 
 
+def _read_further(name: str) -> list[Path]:
+    """What the library holds of a task beside its data: the page about it, a rubric, replies that people judged."""
+    family = name.partition("/")[0]
+    if _family(family) is None:
+        return []
+    beside = Path(str(files("promptopt.tasks") / "library")).glob(f"{family}[.-]*")
+    return sorted(path for path in beside if path.name not in (f"{family}.toml", f"{family}.jsonl"))
+
+
 @app.command("show")
 def show_task(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A task's name, or a task file.")],
@@ -82,6 +91,7 @@ def show_task(
         ["answer", f"{callable_name(task.answer)}, read from at most {counted(task.sampling.max_tokens, 'token')}"],
         ["layouts", ", ".join(layout.name for layout in task.layouts) + " (the first is used)"],
         ["demonstrations", "as turns of the conversation" if task.demos_as_turns else "in the text"],
+        *(["more" if place == 0 else "", str(path)] for place, path in enumerate(_read_further(name))),
     ]
     parts = [task.name, words.columns(rows, indent="  ")]
     parts.append(f"Start prompt (what a method edits):\n{words.block(edited_text(task, task.initial))}")

@@ -133,3 +133,12 @@ def test_what_can_be_no_name_of_a_task_is_said(invoke: Invoke, name: str) -> Non
     result = invoke("tasks", "show", name)
     assert result.exit_code == 2
     assert "should not happen" not in result.output
+
+
+def test_what_stands_beside_a_built_in_task_is_named_where_it_is(invoke: Invoke, task_file: str) -> None:
+    shown = invoke("tasks", "show", "support-chat").stdout
+    beside = [Path(line.split()[-1]) for line in shown.splitlines() if "/support-chat" in line]
+
+    assert [path.name for path in beside] == ["support-chat-labels.jsonl", "support-chat-rubric.txt", "support-chat.md"]
+    assert all(path.is_file() for path in beside)
+    assert "  more " not in invoke("tasks", "show", task_file).stdout
