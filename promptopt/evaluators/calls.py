@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import cast
 
 from promptopt.text import strip_fence
 from promptopt.types import Example, Reply, ToolCall, tool_names
+from promptopt.types.identity import object_in
 
 _TOOL_CALL_TAG = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
 """How the templates of Hermes and Qwen have a model write a call; engines in this process hand it on as text."""
@@ -65,11 +64,9 @@ def _replaced(text: str, names: Sequence[str], written: Callable[[ToolCall], str
 
 
 def _parsed_call(inner: str) -> ToolCall | None:
-    try:
-        value: object = json.loads(inner)
-    except (ValueError, RecursionError):
+    table = object_in(inner)
+    if table is None:
         return None
-    table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     name = table.get("name")
     # Llama 3's template has models write `parameters`.
     given = table.get("arguments", table.get("parameters"))

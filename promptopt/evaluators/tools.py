@@ -17,6 +17,7 @@ from promptopt.evaluators.demands import holds_arguments
 from promptopt.text import Pattern, shorten, strip_fence
 from promptopt.thoughts import spoken
 from promptopt.types import Example, Message, Reply, ToolCall, ToolResult, canonical, tool_names
+from promptopt.types.identity import object_in
 
 CALL_CHARACTERS = 80
 """Characters of a call in a sentence."""
@@ -53,10 +54,10 @@ def answered(example: Example, reply: Reply, earlier: int) -> Answered | None:
         id = call.id if call.id else f"call_{number}"
         gives, problem = _result_of_call(example, call)
         # What is no JSON would be refused by servers, and by chat templates; the result quotes it.
-        kept.append(ToolCall(call.name, "{}" if _parsed_object(call.arguments) is None else call.arguments, id))
+        kept.append(ToolCall(call.name, "{}" if object_in(call.arguments) is None else call.arguments, id))
         told.append(Message("tool", gives if gives is not None else f"Error: {problem}.", tool_call_id=id))
         problems += [] if gives is not None else [problem]
-        if gives is None and call.name in tool_names(example.tools) and _parsed_object(call.arguments) is not None:
+        if gives is None and call.name in tool_names(example.tools) and object_in(call.arguments) is not None:
             unfit.setdefault(call.name, call)
     spoke = Message("assistant", said, tool_calls=tuple(kept))
     return Answered((spoke, *told), tuple(problems), tuple(unfit.values()))
@@ -83,7 +84,7 @@ def _result_of_call(example: Example, call: ToolCall) -> tuple[str | None, str]:
     shown = shorten(call.written, CALL_CHARACTERS)
     if call.name not in names:
         return None, f"{shown} calls a tool that there is not; there is {', '.join(names)}"
-    arguments = _parsed_object(call.arguments)
+    arguments = object_in(call.arguments)
     if arguments is None:
         return None, f"{shown} has arguments that are no JSON object"
     for result in example.results:
@@ -116,14 +117,6 @@ def _each(value: object, slots: Sequence[str], values: Mapping[str, str]) -> obj
 
 def _canonical_text(value: object) -> str:
     return value if isinstance(value, str) else canonical(value)
-
-
-def _parsed_object(text: str) -> dict[str, object] | None:
-    try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, object]", value) if isinstance(value, dict) else None
 
 
 def heard(messages: Sequence[Message]) -> list[Message]:

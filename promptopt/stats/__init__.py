@@ -17,6 +17,7 @@ from typing import Literal
 from promptopt.errors import ConfigError
 from promptopt.stats.shares import binary_interval, share_interval, sign_test
 from promptopt.types import Weigh, group_means, mean_of
+from promptopt.types.weighing import grouped
 
 ALPHA = 0.05
 """Two-sided: a gain that is not there is called better once in forty comparisons, and worse as often."""
@@ -188,11 +189,9 @@ def units_in(values: Sequence[float], groups: Sequence[str], weigh: Weigh) -> tu
     """
     if weigh == "conversation":
         return group_means(values, groups), 1.0
-    sums: dict[str | int, list[float]] = {}
-    for place, (value, name) in enumerate(zip(values, groups, strict=True)):
-        sums.setdefault(name if name else place, []).append(value)
-    size = len(values) / len(sums)
-    return [math.fsum(each) / size for each in sums.values()], max(map(len, sums.values())) / size
+    held = grouped(values, groups)
+    size = len(values) / len(held)
+    return [math.fsum(each) / size for each in held], max(map(len, held)) / size
 
 
 def reach_of(differences: Sequence[float], scores: Sequence[float], units: int) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from statistics import median
 from promptopt.digits import decimal_comma, is_number, numbers_in
 from promptopt.tasks.toml_text import quoted
 from promptopt.text import folded, normalise
+from promptopt.types.identity import object_in
 
 _MOST_LABELS = 25
 """Different targets up to which they can be labels; each has to repeat three times on average too. Ours."""
@@ -89,7 +89,7 @@ def _from_targets(targets: Sequence[str], field: str, *, lines: bool) -> TargetG
     # Each label three times on average: fewer repeats are answers that happen to be equal.
     few = 2 <= len(counts) <= _MOST_LABELS and len(targets) >= 3 * len(counts) and max(map(len, counts)) <= 40
     # Objects first: where they repeat they would pass for labels.
-    if all(map(_is_object, counts)):
+    if all(object_in(each) is not None for each in counts):
         return TargetGuess(
             why="Every target is a JSON object: scored by the fields that are right.",
             metric="json",
@@ -199,10 +199,3 @@ def _spelling(label: str, comma: bool) -> str:
     sign = plain[:1] if plain[:1] in "+-" else ""
     bare = re.sub(r"[\s_'\"«»-]+", "", plain)
     return sign + bare if bare else label
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 # One encoder for all: `json.dumps` would build one at every call.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -31,6 +31,15 @@ def surrogates_replaced(text: str) -> str:
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values have equal texts in every process, which any store takes."""
     return without_surrogates(_ENCODER.encode(value))
+
+
+def object_in(text: str) -> dict[str, object] | None:
+    """The JSON object that a text is; None for any other text, and for one nested deeper than Python reads."""
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, object]", value) if isinstance(value, dict) else None
 
 
 def digest(value: Any) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from promptopt.arguments import told
-from promptopt.types.identity import canonical
+from promptopt.types.identity import canonical, object_in
 
 _NOT_IN_A_NAME = re.compile(r"[\s<|\\/>]+")
 _LONGEST_NAME = 64
@@ -46,10 +46,7 @@ class ToolCall:
     @property
     def holds_object(self) -> bool:
         """Whether the arguments are JSON of an object, as a tool takes them."""
-        try:
-            return isinstance(json.loads(self.arguments), dict)
-        except (ValueError, RecursionError):
-            return False
+        return object_in(self.arguments) is not None
 
     @property
     def written(self) -> str:

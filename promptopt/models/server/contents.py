@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from promptopt.types import ToolCall, canonical
+from promptopt.types.identity import object_in
 
 THOUGHT_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")
 """Where servers put what a model thought, apart from what it said: vLLM, SGLang, DeepSeek; OpenRouter, Ollama."""
@@ -79,14 +79,7 @@ def _is_another(call: tuple[str, str, str], piece: tuple[str, str, str]) -> bool
     (name, held, known), (named, text, id) = call, piece
     if known and id and known != id:
         return True
-    return bool(name and named and text) and _is_whole(held)
-
-
-def _is_whole(arguments: str) -> bool:
-    try:
-        return isinstance(json.loads(arguments), dict)
-    except (ValueError, RecursionError):
-        return False
+    return bool(name and named and text) and object_in(held) is not None
 
 
 def _contents_of(content: object) -> Contents:

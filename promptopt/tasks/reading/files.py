@@ -36,6 +36,7 @@ from promptopt.tasks.reading.whatsapp import LINES_LOOKED_AT, exchanged, is_expo
 from promptopt.tasks.reading.workbooks import spreadsheet, without_results
 from promptopt.text import counted
 from promptopt.types import Example
+from promptopt.types.identity import object_in
 
 _UNPACKED = {".gz": "gunzip -k", ".zip": "unzip", ".bz2": "bunzip2 -k", ".xz": "unxz -k", ".zst": "unzstd"}
 _TEXT_SUFFIXES = (".txt", ".log", ".md")
@@ -231,7 +232,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
         # An empty file is one without rows, and `read_rows` says so.
         value = read_json(text or "[]")
     except json.JSONDecodeError as cause:
-        if cause.msg == "Extra data" and _is_object(text.lstrip().partition("\n")[0]):
+        if cause.msg == "Extra data" and object_in(text.lstrip().partition("\n")[0]) is not None:
             # `datasets` and pandas write JSON Lines under this name.
             yield from _json_lines(path)
             return
@@ -267,13 +268,6 @@ def _is_one_chat(document: Row, rows: Sequence[object]) -> bool:
         return False
     # A table of texts may be called messages, and one of duties have a role in each row.
     return (turns and named) or bool(conversations_of([(1, document)]).conversations)
-
-
-def _is_object(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _json_fault(cause: ValueError | RecursionError) -> str:
