@@ -17,12 +17,10 @@ from typing import Any
 
 from promptopt.errors import ConfigError
 from promptopt.models.boundary import Forced, beginning, common_length, continuation_start
+from promptopt.models.content_marks import CONTENT_MARK, as_templates_write, content_marks
 from promptopt.models.encoding import Encoder
 from promptopt.types import Content, Message, ScoreRequest, canonical, messages_to_json, tools_of
 from promptopt.types.identity import surrogates_replaced
-
-CONTENT_MARK = "\ue000{}\ue001"
-"""Stands for a message's content while the template's own text is found out. Private-use: no template alters it."""
 
 
 class ChatTokens:
@@ -197,10 +195,10 @@ class ChatTokens:
         self, content: tuple[Message, ...], texts: list[str], rendered: str, continuation: str
     ) -> tuple[int, ...]:
         """Tokens where a content or the continuation holds a marker: only the template's own become tokens."""
-        marks = [CONTENT_MARK.format(number) for number in range(len(texts))]
+        marks = content_marks(len(texts))
         # The group keeps the markers: every second piece is one.
         pieces = re.split("(" + "|".join(map(re.escape, self._markers)) + ")", self._render(content, marks))
-        for variant in (texts, [text.strip() for text in texts]):  # some templates trim
+        for variant in as_templates_write(texts):
             filled = [_fill(piece, marks, variant) for piece in pieces]
             if "".join(filled) == rendered:
                 filled[-1] += continuation

@@ -20,14 +20,13 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from promptopt.errors import BackendError, ConfigError
+from promptopt.models.content_marks import CONTENT_MARK, as_templates_write, content_marks
 from promptopt.models.llamacpp.memory import TokenMemory
 from promptopt.models.llamacpp.server import LlamaServer, ServerSettings
 from promptopt.models.llamacpp.states import PrefixStates
 from promptopt.types import Content, Message, Reply, Request, Token, canonical, messages_to_json, tools_of
 from promptopt.types.identity import surrogates_replaced
 
-CONTENT_MARK = "\ue000{}\ue001"
-"""Stands for a message's content while the template's own text is found out. Private-use: no template alters it."""
 PROBE = (1, 2, 3, 4)
 """Any tokens will do to see whether a model can keep a prefix."""
 
@@ -129,9 +128,9 @@ class LlamaCppEngine:
         self, content: tuple[Message, ...], texts: list[str], rendered: str, continuation: str
     ) -> list[int]:
         """Tokens of the template's text and of the contents one by one, so that only the former can hold markers."""
-        marks = [CONTENT_MARK.format(number) for number in range(len(texts))]
+        marks = content_marks(len(texts))
         frame = self._template(content, marks)
-        for variant in (texts, [text.strip() for text in texts]):  # some templates trim
+        for variant in as_templates_write(texts):
             pieces: list[tuple[str, bool]] = []
             rest = frame
             for mark, text in zip(marks, variant, strict=True):
@@ -164,7 +163,7 @@ class LlamaCppEngine:
 
     def _find_generation_prompt(self, speakers: tuple[Message, ...]) -> str:
         """What the template writes after the last message's content; "" unless it begins with a marker."""
-        marks = [CONTENT_MARK.format(number) for number in range(len(speakers))]
+        marks = content_marks(len(speakers))
         after = self._template(speakers, marks).rpartition(marks[-1])[2]
         return after if after and self._starts_with_marker(after) else ""
 
