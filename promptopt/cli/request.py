@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json as jsons
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 from promptopt.binding.config import GROUPS, RunConfig
 from promptopt.binding.models import check_models
 from promptopt.binding.settings import Setting, flat_settings
-from promptopt.errors import ConfigError, DataError
+from promptopt.cli.given_texts import given_system, given_text, is_file
+from promptopt.errors import ConfigError
 
 if TYPE_CHECKING:
     from promptopt.binding.models import Models
@@ -194,7 +194,7 @@ def _named_task(config: RunConfig, *, trust: bool) -> Task:
         raise ConfigError(f"--{given[0]} is for several tasks under one system prompt, as --task a,b,c; leave it out")
     if config.system is not None:
         alone = load_task(config.task, data=config.data, splits=splits, trust=trust, own_user=own_user)
-        return adapting(alone, system_of(config))
+        return adapting(alone, given_system(config.system))
     if names_program(config.task):
         if config.data is not None:
             raise ConfigError(f"the program {config.task} brings its own examples; leave --data out")
@@ -247,27 +247,6 @@ def names_in(text: str, option: str, what: str = "tasks") -> list[str]:
     return names
 
 
-def system_of(config: RunConfig) -> str:
-    """The system prompt that is given: a text, a file of it, or a winner over several tasks as it was written."""
-    given = "" if config.system is None else config.system
-    if not _is_file(Path(given)):
-        return given
-    try:
-        text = Path(given).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as cause:
-        raise DataError(f"the system prompt {given!r} cannot be read as UTF-8 text: {cause}") from cause
-    if Path(given).suffix != ".json":
-        # As an export in plain text has it: the system prompt alone is wanted, without the turns below it.
-        begins, ends = "[system]\n", "\n\n[user]\n{history}"
-        return text.removeprefix(begins).partition(ends)[0] if text.startswith(begins) and ends in text else text
-    try:
-        return str(jsons.loads(text)["parts"]["instruction"])
-    except (ValueError, RecursionError, KeyError, TypeError) as cause:
-        raise DataError(
-            f"the file {given!r} holds no system prompt under 'parts'; write it with --out, or give its text"
-        ) from cause
-
-
 def _several(config: RunConfig, tasks: Sequence[Task]) -> Task:
     from promptopt.binding.suite import several_tasks
 
@@ -275,7 +254,7 @@ def _several(config: RunConfig, tasks: Sequence[Task]) -> Task:
         weights = [float(part) for part in config.weights.split(",")] if config.weights else []
     except ValueError:
         raise ConfigError(f"--weights {config.weights!r} are no numbers; give one for each task, as 2,1,1") from None
-    system = None if config.system is None else system_of(config)
+    system = None if config.system is None else given_system(config.system)
     objective = "mean" if config.objective is None else config.objective
     return several_tasks(tasks, system=system, objective=objective, weights=weights, floor=config.floor)
 
@@ -291,41 +270,11 @@ def prompt_from(task: Task, text: str | None, *, quiet: bool = False) -> tuple[T
 
     if text is None:
         return task, task.initial
-    exported = _is_file(path := Path(text)) and path.suffix == ".json"
+    exported = is_file(path := Path(text)) and path.suffix == ".json"
     laid_out, prompt = _or_the_start(task, *from_text(task, given_text(text), exported=exported))
     if not quiet and (left := newly_open(prompt, task.initial, task.fields)):
         say(f"warning: {left}")
     return laid_out, prompt
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        # As below: a long text is no name that the system takes.
-        return False
-
-
-def given_text(text: str) -> str:
-    """The text itself, or what stands in the file that it names. Raises DataError."""
-    path = Path(text)
-    if not _is_file(path):
-        # A word that names a folder is no prompt, and a lone hyphen elsewhere stands for what is piped in.
-        if text.strip() == "-" or (len(text.split()) == 1 and _is_folder(path)):
-            raise DataError(f"--prompt {text!r} is no file; name a file with the prompt in it, or give the text itself")
-        if path.suffix in (".txt", ".json", ".md") and len(text.split()) == 1:
-            raise DataError(f"there is no prompt file {text!r}; check its name, or give the text of the prompt itself")
-        return text
-    if path.suffix in (".py", ".toml"):
-        kind = "Python" if path.suffix == ".py" else "TOML"
-        raise DataError(
-            f"{str(path)!r} is a {kind} file, not a prompt; export the prompt as json (`promptopt runs export RUN "
-            f"--out prompt.json`) and give that file"
-        )
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as cause:
-        raise DataError(f"the prompt file {str(path)!r} cannot be read as UTF-8 text: {cause}") from cause
 
 
 def _or_the_start(task: Task, laid_out: Task, prompt: Prompt) -> tuple[Task, Prompt]:
@@ -336,11 +285,3 @@ def _or_the_start(task: Task, laid_out: Task, prompt: Prompt) -> tuple[Task, Pro
     bare, start = ([(name, text.strip()) for name, text in each.texts] for each in (prompt, task.initial))
     same = bare == start and (prompt.demos, prompt.layout) == (task.initial.demos, task.initial.layout)
     return laid_out, task.initial if same else prompt
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        # A long prompt, or one with a null character, is no name of a file.
-        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptopt.cli.request import given_text
+from promptopt.cli.given_texts import given_text
 from promptopt.tasks.spelling import as_spelt, respelt
 
 if TYPE_CHECKING:
