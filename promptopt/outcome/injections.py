@@ -93,6 +93,8 @@ _FOREIGN = (
      r"juhis|juhend|reegl|korraldus"),
     (r"puuza\w*|sahau\w*", r"awali|yote|hapo juu", r"maagizo|maelekezo|sheria|kanuni"),
     (r"balewalain|kalimutan", r"lahat|nauna|itaas", r"tagubilin|panuto|utos|patakaran"),
+    (r"ignora|ignorate|neglege|negligite|obliviscere|obliviscimini", r"omni(?:a|um|bus)|omnes|prior|superior|praeceden",
+     r"praecept|instruction|mandat|regul|iuss"),
     (r"bỏ qua|quên", r"trước|tất cả|mọi|trên", r"hướng dẫn|chỉ dẫn|quy tắc|lệnh"),
 )  # fmt: skip
 _OTHER_LANGUAGES = (
