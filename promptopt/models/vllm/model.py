@@ -9,14 +9,13 @@ otherwise in other company.
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.boundary import Forced
@@ -33,6 +32,7 @@ from promptopt.models.vllm_requests import (
     schedule,
 )
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, Token, TokenLogProbs
+from promptopt.types.identity import object_in
 
 SLICE = 1024
 """Requests that are turned into tokens at once; bounds memory. Ours."""
@@ -246,13 +246,20 @@ def _own_settings(folder: Path) -> tuple[str, int | None]:
     """(the dtype that a model is kept in, "auto" where it does not say; how many tokens it reads, if it says)."""
     file = folder / "config.json"
     try:
-        whole: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        whole = object_in(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{str(file)!r} cannot be read as JSON ({error}); fetch the model again") from error
+        raise ConfigError(f"{str(file)!r} cannot be read ({error}); fetch the model again") from error
+    if whole is None:
+        raise ConfigError(f"{str(file)!r} holds no JSON object; fetch the model again")
     # Models that also read images keep the language model's settings one level deeper.
-    settings = {**whole, **whole.get("text_config", {})}
-    # Older checkpoints write `torch_dtype`.
-    return settings.get("dtype", settings.get("torch_dtype", "auto")), settings.get("max_position_embeddings")
+    inner = whole.get("text_config")
+    settings = {**whole, **(cast("dict[str, object]", inner) if isinstance(inner, dict) else {})}
+    # Older checkpoints write `torch_dtype`; some name neither, or write null.
+    named = (settings.get(name) for name in ("dtype", "torch_dtype"))
+    positions = settings.get("max_position_embeddings")
+    return next((each for each in named if isinstance(each, str)), "auto"), (
+        positions if isinstance(positions, int) else None
+    )
 
 
 def _read_schedules(

@@ -228,3 +228,30 @@ def test_without_vllm_a_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(importlib.metadata, "version", missing)
     with pytest.raises(ConfigError, match=r"promptopt-engine\[vllm\]"):
         installed_version()
+
+
+@pytest.mark.parametrize(
+    ("config", "dtype", "context"),
+    [
+        ('{"torch_dtype": "float16", "max_position_embeddings": 64}', "float16", 64),
+        ('{"dtype": null, "torch_dtype": "float16"}', "float16", 4096),
+        ('{"dtype": null, "text_config": null, "max_position_embeddings": null}', "auto", 4096),
+        ('{"dtype": "bfloat16", "text_config": {"max_position_embeddings": 64}}', "bfloat16", 64),
+    ],
+)
+def test_a_checkpoint_says_what_it_is_kept_in_or_leaves_it_open(
+    engines: list[FakeEngine], folder: Path, monkeypatch: pytest.MonkeyPatch, config: str, dtype: str, context: int
+) -> None:
+    monkeypatch.setattr(backend, "runs_on_cpu", lambda version: False)
+    (folder / "config.json").write_text(config)
+    model = VLLM(str(folder))
+    assert (model.dtype, model.context) == (dtype, context)
+
+
+@pytest.mark.parametrize("config", ["[]", "{", "[" * 100_000, "null"])
+def test_a_checkpoint_whose_settings_are_damaged_is_a_sentence(
+    engines: list[FakeEngine], folder: Path, config: str
+) -> None:
+    (folder / "config.json").write_text(config)
+    with pytest.raises(ConfigError, match=r"config.json.*fetch the model again"):
+        VLLM(str(folder))
