@@ -60,7 +60,7 @@ _TELEPHONES = (
     # North America; mobile numbers of India and China; in one piece from the 0 on.
     r"(?<![\w.-])(?<!\d[ ,])(?:1[ .-])?[2-9]\d\d(?:\.\d{3}\.|[ -]\d{3}[ -])\d{4}(?!-|\.?\w)",
     r"(?<![\w-])(?<!\d[ .,])(?:[6-9]\d{4} \d{5}|1[3-9]\d[ -]\d{4}[ -]\d{4})(?![\w-]| \d)",
-    r"(?<![\w.,-])0[1-9]\d{8,9}(?![\w-]|[.,]\d)",
+    r"(?<![\w.,-])(?:0[1-9]\d{8,9}|1[3-9]\d{9})(?![\w-]|[.,]\d)",
 )
 # A word that a telephone follows, whatever the form of its country.
 _SAYS_TELEPHONE = (
@@ -74,7 +74,7 @@ _SAYS_TELEPHONE = (
 # The word right before a number that is of a thing.
 _OF_A_THING = re.compile(
     r"(?:\b(?:order|ticket|invoice|tracking|parcel|shipment|serial|item|article|sku|ref|reference|case|customer|contract|booking|flight"
-    r"|meter|lot|batch|isbn|ean|id|bestell\w*|auftrag\w*|rechnung\w*|sendung\w*|paket\w*|kunden\w*|commande|facture|colis|suivi|pedido|factura"
+    r"|po|sn|s/n|p/n|part|model|rma|awb|claim|policy|quote|reservation|request|meter|lot|batch|isbn|ean|id|bestell\w*|auftrag\w*|rechnung\w*|sendung\w*|paket\w*|kunden\w*|commande|facture|colis|suivi|pedido|factura"
     r"|fattura|ordine|bestelling|zamówieni\w*|заказ\w*)|注文|订单|#)"
     r"(?:[ .:#-]*\b(?:numbers?|no|nr|num|id|code|numéro|nummer|número|numero)\b|n°)*"
     r"[ .:#=-]*(?:\b(?:is|was|ist|est|es)\b[ :]*)?$",
@@ -85,6 +85,9 @@ _QUANTITY = re.compile(r"\+(?:\d{1,2}([ .])\d{3}\1\d{3}|\d{3}([ .])000(?:\2)000)
 _NORTH_AMERICAN = re.compile(r"1[2-9]\d{9}")
 _SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 """Letters of scripts without spaces: they end a number as a space does."""
+_CHINESE_MOBILE = re.compile(r"1[3-9]\d{9}")
+"""In one piece, as it is mostly written; what stands so in a text without Chinese letters may count anything."""
+_CHINESE_LETTER = re.compile(r"[\u4e00-\u9fff]")
 _SAYS_CALL = re.compile(r"(?:\bwa\.me/|(?:phone|tel|mobile|whatsapp)[=:/])\+?$", re.IGNORECASE)
 _DEGREE_BEFORE = re.compile(r"(?<![\d.])[+-]?\d{1,3}\.\d{3,}[, ]{1,2}$")
 _DEGREE_BEHIND = re.compile(r"[, ]{1,2}[+-]?\d{1,3}\.\d{3,}(?![\d.])")
@@ -123,7 +126,10 @@ _RULES: Mapping[str, re.Pattern[str]] = {
     "social security number": re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-\d{2}-\d{4}(?![\w-])"),
     **RULES,
     "card number": re.compile(r"(?<![\d+-])\d(?:[ -]?\d){12,18}(?![\d-])|(?<![\d.-])\d{4}(?:\.\d{4}){3}(?![\d-]|\.\d)"),
-    "ip address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)|(?<![\w:])[0-9a-fA-F:]{6,39}(?![\w:])"),
+    "ip address": re.compile(
+        r"(?<![\d.])(?:::(?:ffff:)?)?(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)|(?<![\w:])[0-9a-fA-F:]{6,39}(?![\w:])",
+        re.IGNORECASE,
+    ),
     "phone": re.compile("|".join((*_TELEPHONES, _SAYS_TELEPHONE)), re.IGNORECASE),
     "street address": re.compile(_STREET),
 }
@@ -193,7 +199,8 @@ def personal_spans(text: str) -> list[tuple[str, int, int]]:
     found: list[tuple[str, int, int]] = []
     rest = text
     numbered = _DIGIT.search(text) is not None
-    views = (False, True) if _SPACELESS.search(text) else (False,)
+    # Without its letters first: an address would else take in all that is written around it.
+    views = (True, False) if _SPACELESS.search(text) else (False,)
     for kind, rule in _RULES.items():
         for parted in views if numbered or kind in _WITHOUT_DIGITS else ():
             seen = _SPACELESS.sub("、", rest) if parted else rest
@@ -218,7 +225,13 @@ def _confirmed(kind: str, text: str, match: re.Match[str]) -> tuple[int, int] | 
         "card number": lambda: _is_card(said),
         "ip address": lambda: _is_ip(said) and _VERSION.search(before) is None,
         "phone": lambda: (
-            _is_telephone(said, before) and not (_in_a_link(text, start) or _is_degree(before, said, text[stop:]))
+            _is_telephone(said, before)
+            and not (_in_a_link(text, start) or _is_degree(before, said, text[stop:]))
+            and (
+                _CHINESE_MOBILE.fullmatch(said) is None
+                or bool(match.lastindex)
+                or _CHINESE_LETTER.search(text) is not None
+            )
         ),
         "social security number": lambda: _OF_A_THING.search(before) is None,
         "identity number": lambda: (
