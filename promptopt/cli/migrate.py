@@ -20,7 +20,7 @@ from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
     from promptopt.migration import Cost, Latency, Migration, OnModel
-    from promptopt.migration.moved import Replies
+    from promptopt.migration.moved import Replies, Target
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 WORSE, OPEN = 4, 5
@@ -175,6 +175,7 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
         f"prompt scores {words.score(reference.measured.score)}",
         *(
             f"{target.model}: {_outcome_sentence(target.chosen, kept=target.kept, judged=found.judged)}"
+            f"{_vain_search(target)}"
             for target in found.targets
         ),
         *(f"{each.model}: not moved there: {_without_end(each.reason)}" for each in found.missing),
@@ -253,6 +254,13 @@ def _outcome_sentence(placed: OnModel, *, kept: bool, judged: bool) -> str:
     }
     both_ways = ", and no better by more than the margin either: equivalent" if placed.equivalent and judged else ""
     return f"{by}{said['open' if placed.status is None else placed.status]}{both_ways} ({_gain_cell(placed)})"
+
+
+def _vain_search(target: Target) -> str:
+    """That another prompt was looked for, where none is shown: that, too, was paid for."""
+    if target.search is None or not target.kept:
+        return ""
+    return f"; a search there found no better prompt (`promptopt runs show {target.search.run_id}`)"
 
 
 def _without_end(reason: str) -> str:

@@ -119,7 +119,7 @@ class _Mover:
         looks = [reference.look, last.look] if pairs else [reference.look]
         unknown: list[str] = []
         ceiling = with_itself(task, reference, self.roles, self._asking, unknown.append)
-        said = [*ends, *reference.warnings, *unknown, *remarks, *board.remarks(),
+        said = [*ends, *_not_tested(task), *reference.warnings, *unknown, *remarks, *board.remarks(),
                 *board.found_elsewhere(moved, self.margin)]  # fmt: skip
         return Migration(
             task=task.name,
@@ -295,6 +295,20 @@ class _Mover:
     def _with(self, model: str | Model) -> Models:
         """All roles, with another model that answers."""
         return replace(self.roles, task=model, check=None)
+
+
+def _not_tested(task: Task) -> list[str]:
+    """A sentence on what a contract asks of replies and a migration does not hold a target to."""
+    asked = [
+        *(["examples that must pass"] if task.gate.must_pass else []),
+        *(["a largest loss of slices"] if task.gate.largest_loss else []),
+    ]
+    if not asked:
+        return []
+    return [
+        f"the contract names {' and '.join(asked)}, and a migration goes by the mean alone: before you move, hold the "
+        f"prompt on the new model against them, by promptopt check --model"
+    ]
 
 
 def check_spelt_apart(old: object, targets: Sequence[object]) -> None:
