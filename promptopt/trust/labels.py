@@ -139,14 +139,7 @@ def read_labels(
         row = {"_".join(str(name).casefold().split()): value for name, value in written.items()}
         if not any(_cell_of(row, name) for name in row):
             continue
-        item = _cell_of(row, "item")
-        if "item" not in row:
-            raise DataError(f"{place}: there is no column `item`; give the sheet that `promptopt label` wrote, with it")
-        if item not in winner_first:
-            raise DataError(
-                f"{place}: the item is {item!r}, which is not in this run's sheet; give the sheet that `promptopt "
-                f"label` wrote for this run, with its column `item`"
-            )
+        item = _item_of(place, row, winner_first)
         read.asked.add(item)
         found = _side(place, row, scale, read)
         if found is None:
@@ -174,6 +167,19 @@ def read_labels(
     apart = _apart({item: said for item, said in read.sides.items() if item not in equal}, list(people))
     first = frozenset(item for item, shown_first in winner_first.items() if shown_first)
     return HumanLabels(by_item, frozenset(read.asked), tuple(people), kind, apart, first, equal, read.unequal)
+
+
+def _item_of(place: str, row: Mapping[str, Any], known: Collection[str]) -> str:
+    """The item that a row is of. Raises DataError where it names none of the sheet's."""
+    if "item" not in row:
+        raise DataError(f"{place}: there is no column `item`; give the sheet that `promptopt label` wrote, with it")
+    item = _cell_of(row, "item")
+    if item not in known:
+        raise DataError(
+            f"{place}: the item is {item!r}, which is not in this run's sheet; give the sheet that `promptopt label` "
+            f"wrote for this run, with its column `item`"
+        )
+    return item
 
 
 def _apart(sides: Mapping[str, Mapping[str, Side]], people: Sequence[str]) -> str:
