@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
 import subprocess
@@ -18,6 +19,7 @@ from dspy.utils.callback import BaseCallback  # noqa: E402
 from promptopt.dspy import PromptOpt  # noqa: E402
 from promptopt.run.budget import Budget  # noqa: E402
 from tests.inside_dspy.scripted import Engine, Two, examples, lm, right  # noqa: E402
+from tests.inside_dspy.test_lms import Awaited  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
 
@@ -62,6 +64,49 @@ def test_it_goes_before_and_after_another_teleprompter(tmp_path: Path) -> None:
     assert {each["strategy"] for each in best.candidate_programs} == {"", *(
         "ours", "ours -> theirs", "ours -> theirs -> ours"
     )}  # fmt: skip
+
+
+class Later:
+    """An engine for programs that await."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    async def complete(self, request):
+        return self.engine.complete(request)
+
+    def __deepcopy__(self, memo: object) -> Later:
+        return self
+
+
+class Awaits(dspy.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.solve = dspy.ChainOfThought(dspy.Signature("question -> answer", "Solve it."))
+
+    async def aforward(self, question: str):
+        return await self.solve.acall(question=question)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [Awaits, Awaited])
+@pytest.mark.parametrize("method", ["random", "bootstrap"])
+def test_an_async_program_sends_the_same_bytes_when_it_is_loaded(kind, method: str, tmp_path: Path) -> None:
+    counted = Engine()
+    with dspy.context(lm=lm(counted)):
+        best = teleprompter(tmp_path, method, budget=Budget(evaluations=100)).compile(kind(), trainset=examples(60))
+    assert best.promptopt.result.spent.calls == counted.calls
+    best.save(tmp_path / "program.json")
+    loaded = kind()
+    loaded.load(tmp_path / "program.json")
+    sent = []
+    for program in (best, loaded):
+        engine = Engine()
+        with dspy.context(lm=lm(engine, async_engine=Later(engine), cache=False)):
+            asyncio.run(program.acall(question="q1"))
+        sent.append([repr((request.system, request.messages, request.config)) for request in engine.requests])
+    assert sent[0]
+    assert sent[0] == sent[1]
 
 
 @pytest.mark.parametrize("cap", [40, 61])
