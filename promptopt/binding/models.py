@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from promptopt.arguments import check_fields, takes, told
 from promptopt.errors import ConfigError
@@ -289,6 +290,18 @@ def prices(models: Mapping[Role, Model]) -> dict[Role, Price | None]:
     return {role: price_for(model) for role, model in models.items()}
 
 
+@runtime_checkable
+class Priced(Protocol):
+    """A model that says what its tokens cost, as one does that stands for another."""
+
+    @property
+    def token_price(self) -> Price | None:
+        """Of one that is read and of one that is written; None where it is unknown."""
+        ...
+
+
 def price_for(model: Model) -> Price | None:
-    """The price of a model's tokens; None where it is unknown."""
+    """The price of a model's tokens, by its own word where it has one; None where it is unknown."""
+    if isinstance(model, Priced):
+        return model.token_price
     return price_of(model.name, local=isinstance(model, LocalAware) and model.local)

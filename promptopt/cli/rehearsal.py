@@ -20,11 +20,12 @@ from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.cli.forecast_range import ForecastRange, Taken
 from promptopt.cli.stand_in_world import LOOSE, NOTHING_HELPS, STEADY, Climate, World
-from promptopt.cli.stand_ins import Proposer, StandIn, judged, utterance
+from promptopt.cli.stand_ins import Proposer, StandIn, judged, price_each, utterance
 from promptopt.comparison.headroom import headroom
 from promptopt.comparison.user_prompts import induced
 from promptopt.errors import PromptoptError
 from promptopt.evaluation import evaluate
+from promptopt.models.prices import Price
 from promptopt.outcome.result import Result
 from promptopt.protocols import Evaluator, Judging, Optimizer, Simulating
 from promptopt.run.budget import Allocation, Budget
@@ -38,6 +39,7 @@ SEEDS = 3
 QUICK = 2_000
 """Evaluations of a play, up to which it is played so often: a longer one is played once. Ours: the default budget."""
 NOTHING_TAKEN = (0.0, 0.0, 0.0)
+UNPRICED: Mapping[str, Price | None] = {}
 MOST_DRAWN_OUT = 3.0
 """How many times as long as its rehearsal a search is taken to go on, where its cap lets it. Ours."""
 
@@ -79,11 +81,12 @@ def rehearse(
     budget: Budget,
     seed: int,
     climate: Climate = STEADY,
+    prices: Mapping[str, Price | None] = UNPRICED,
 ) -> Rehearsed | None:
     """Play the search; None where it cannot be played.
 
     `specs`: of the task model, the proposer, the check model and the judge; of the one who plays users, of the check
-    judge and of the teacher, where there are such.
+    judge and of the teacher, where there are such. `prices`: of their tokens, by the same roles.
     """
     world = World(task, climate, judged=any(isinstance(each, Judging) and each.judges for each in evaluators))
     user = StandIn("user", specs.get("user", ""), world, utterance, scored=False)
@@ -95,22 +98,20 @@ def rehearse(
         StandIn("proposer", specs["proposer"], world, Proposer(task.initial[task.editable]), scored=False),
         StandIn("check", specs["check"], world, world.answer),
     )
+    price_each((user, *last, *taught, *models), judges, prices)
     search, check = evaluators
     apart = check is not search or specs["task"] != specs["check"]
+    played_by = Models(
+        models[0], models[1], judges if judges else None, models[2] if apart else None,
+        check_judge=last[0] if last else None, teacher=taught[0] if taught else None,
+        user=user if any(isinstance(each, Simulating) for each in evaluators) else None,
+    )  # fmt: skip
     with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder:
         try:
             result = api.optimize(
                 task,
                 optimizer,
-                model=Models(
-                    models[0],
-                    models[1],
-                    judges if judges else None,
-                    models[2] if apart else None,
-                    check_judge=last[0] if last else None,
-                    user=user if any(isinstance(each, Simulating) for each in evaluators) else None,
-                    teacher=taught[0] if taught else None,
-                ),
+                model=played_by,
                 evaluator=search,
                 check_evaluator=check if apart else None,
                 budget=budget,
@@ -227,12 +228,24 @@ def _judges_of(evaluators: Sequence[Evaluator]) -> list[str]:
     return list(dict.fromkeys(roles))
 
 
-def _playable(budget: Budget, arranged: Allocation) -> Budget:
-    """The budget of a rehearsal, where nothing has a price: the cells that dollars come to in their place."""
+def _playable(budget: Budget, arranged: Allocation, *, priced: bool) -> Budget:
+    """The budget of a rehearsal; where a price is missing, the cells that dollars come to in their place."""
+    if priced or budget.usd is None:
+        return replace(budget, minutes=MINUTES)
     evaluations = budget.evaluations
-    if budget.usd is not None and arranged.granted is not None:
+    if arranged.granted is not None:
         evaluations = arranged.granted + arranged.reserve.evaluations
     return Budget(evaluations, budget.calls, budget.tokens, None, MINUTES)
+
+
+def _at_prices(
+    budget: Budget, specs: Mapping[str, str], prices: Mapping[str, Price | None], cells: int | None
+) -> tuple[Mapping[str, Price | None], int | None]:
+    """The prices where dollars are capped and all are known, and the `cells` that are known beforehand then."""
+    if budget.usd is None or None in [prices.get(role) for role in specs]:
+        return UNPRICED, cells
+    # How many dollars come to is known by what replies take.
+    return prices, None if budget.evaluations is None else cells
 
 
 def played(
@@ -243,20 +256,21 @@ def played(
     budget: tuple[Budget, Allocation],
     seed: int,
     cells: int | None,
+    prices: Mapping[str, Price | None] = UNPRICED,
 ) -> Played | None:
     """What the whole search takes; None where it cannot be played.
 
     `cells`: what the search may score at most, by its plan and its caps; None: nothing says.
-
     It is played in two climates, by several seeds where it is short, and told as their geometric mean. The seed that
     is asked for tells as much as all others, for the search draws as its play did. A rehearsal that time ended is a
     part of the search. One that ended of itself near its cap stands half-way to it: a search with better ideas goes on.
     """
     # The time is for both climates together.
-    once = replace(_playable(*budget), minutes=MINUTES / 2)
+    prices, cells = _at_prices(budget[0], specs, prices, cells)
+    once = replace(_playable(*budget, priced=len(prices) > 0), minutes=MINUTES / 2)
 
     def play(climate: Climate, turn: int) -> Rehearsed | None:
-        return rehearse(task, optimizer, specs, evaluators, once, seed + turn, climate)
+        return rehearse(task, optimizer, specs, evaluators, once, seed + turn, climate, prices)
 
     # What cannot be played once cannot be played, and a policy that is loaded for each play takes its time.
     if (first := play(STEADY, 0)) is None:

@@ -6,10 +6,11 @@ import json
 import math
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from promptopt.cli.stand_in_world import ADDED_WORDS, SENTENCE, VERBS, WORD, World, flat, room
+from promptopt.models.prices import Price
 from promptopt.models.stopping import until_stopped
 from promptopt.models.tokens import estimate_tokens
 from promptopt.text import words
@@ -59,6 +60,8 @@ class StandIn:
     read: int = 0
     written: int = 0
     scored: bool = True
+    token_price: Price | None = None
+    """What its tokens cost, as those of the model that it stands for."""
     _known: dict[str, int] = field(default_factory=dict[str, int])
 
     def generate(
@@ -113,6 +116,14 @@ class StandIn:
         self.calls += 1
         self.read += read
         self.written += written
+
+
+def price_each(models: Sequence[StandIn], judges: Sequence[StandIn], prices: Mapping[str, Price | None]) -> None:
+    """Have each take what the model of its role does; all judges are of one."""
+    for each in models:
+        each.token_price = prices.get(each.name)
+    for each in judges:
+        each.token_price = prices.get("judge")
 
 
 def judged(request: Request) -> str:
