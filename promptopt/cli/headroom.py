@@ -85,11 +85,17 @@ def headroom_as_text(found: Headroom) -> str:
     ]
     if found.anyone is not None:
         lines.append(f"Some reply of several is right on {100 * found.anyone:.0f} % of the examples.")
-    shown = "no gain" if math.isinf(found.smallest) else f"a true gain of {100 * found.smallest:.0f} points"
-    lines.append(
-        f"{counted(found.test, 'test example')} find {shown} four times in five; ten points need {found.needed:,}."
-    )
+    lines.append(shown_by_test(found.test, found.smallest, found.needed))
     return "\n".join([*lines, "", found.advice])
+
+
+def shown_by_test(test: int, smallest: float, needed: int) -> str:
+    """What gain so many test examples find, and how many ten points need."""
+    points = 100 * smallest
+    # Rounded, 200 examples would find the ten points that need 207.
+    close = test < needed and points < 10.5
+    shown = "no gain" if math.isinf(smallest) else f"a true gain of {points:.{1 if close else 0}f} points"
+    return f"{counted(test, 'test example')} find {shown} four times in five; ten points need {needed:,}."
 
 
 def _score_cells(score: Measured) -> list[str]:

@@ -196,7 +196,11 @@ def _notes(report: Report) -> str:
         reason = str(report["reason"])
         # Else a reader whose cap is twice that asks where the other half is.
         rest = " That is its share; the final choice and the test have the rest." if reason.endswith("spent") else ""
-        notes.append(f"The search ended at a limit: {reason}.{rest} A higher limit continues it where it stood.")
+        # Most methods plan by the caps. Nothing in a report says whether the plan under a higher one is the same.
+        notes.append(
+            f"The search ended at a limit: {reason}.{rest} With a higher one it goes on, but a method that plans by "
+            f"its limits begins a search of its own. Nothing is paid for twice, and it is another look at the test."
+        )
     notes += _guide(report)
     optimism = report["optimism"]
     # A start that stays was not chosen by dev.

@@ -122,6 +122,13 @@ def test_a_limit_is_said() -> None:
     assert "its share" not in other
 
 
+def test_a_higher_limit_is_not_said_to_go_on_where_a_method_plans_by_it() -> None:
+    text = summarise(changed(status="budget", reason="2,000 evaluations are spent"))
+    assert "where it stood" not in text
+    assert "a method that plans by its limits begins a search of its own" in text
+    assert "another look at the test" in text
+
+
 def test_a_suspended_run_without_scores() -> None:
     none = {"dev": None, "test": None}
     report = changed(status="suspended", gain=None, optimism=None, start={**BETTER["start"], **none},

@@ -48,7 +48,7 @@ def hub_files(relative: str, url: str | None, sha256: str | None = None) -> Path
             _check_content(cached, known)
         return cached
     advice = (
-        f"put the file there as {relative} and set PROMPTOPT_DATA_HOME to that folder (now "
+        f"put the file as {relative} into a folder of yours and set PROMPTOPT_DATA_HOME to that folder (now "
         f"{repr(data_home) if data_home else 'not set'}), or put it at {cached}"
     )
     if url is None:
