@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import re
 
-_NAMES = (
+_SCORE_NAMES = (
     r"score|rating|grade|评分|評分|得分|分数|分數|打分|スコア|評価|評点|得点|点数|採点|점수|평점|punktzahl|bewertung|wertung"
     r"|puntuaci[óo]n|puntaje|calificaci[óo]n|pontuação|punteggio|valutazione|voto|beoordeling|cijfer|poäng|betyg|pisteet"
     r"|оценка|оцінка|балл|рейтинг|ocena|wynik|hodnocení|pontszám|puan|điểm|skor|nilai|βαθμολογία|التقييم|الدرجة|ציון"
     r"|स्कोर|अंक|คะแนน"
 )
-MEMBER = rf"(?:(?:final|overall)[ _\-]?)?(?:{_NAMES})"
+MEMBER = rf"(?:(?:final|overall)[ _\-]?)?(?:{_SCORE_NAMES})"
 """How a member is called that holds a score."""
 _CUSTOMARY_STARS = 5
 """Stars that say of how many they are without being told."""
-_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_NUMBER = rf"-?\d{{1,6}}(?:[.,]0{{1,6}})?(?!\d)|\b(?:{'|'.join(_WORDS)})\b"
+_SCORE_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_SCORE_NUMBER = rf"-?\d{{1,6}}(?:[.,]0{{1,6}})?(?!\d)|\b(?:{'|'.join(_SCORE_WORDS)})\b"
 _FULL, _EMPTY = "★⭐🌟", "☆✩"
 _SCORE = re.compile(
-    rf"\+?(?P<number>{_NUMBER})"
-    rf"(?:\s*(?:/|(?://\s?)?\b(?:out of|of|von|sur|de|su|из|af|av|van|od|z)\b)\s*(?P<scale>{_NUMBER}))?"
+    rf"\+?(?P<number>{_SCORE_NUMBER})"
+    rf"(?:\s*(?:/|(?://\s?)?\b(?:out of|of|von|sur|de|su|из|af|av|van|od|z)\b)\s*(?P<scale>{_SCORE_NUMBER}))?"
     r"(?:\s?(?:[点點分점★⭐]|\b(?:points?|stars?|punkte?n?|puntos?|pontos?|punti|étoiles?|sterne?|балл\w{0,2})\b))?"
     rf"|(?P<stars>(?:[{_FULL}]\ufe0f?){{0,5}}[{_EMPTY}]{{0,5}})",
     re.IGNORECASE,
@@ -36,24 +36,25 @@ _BEHIND = re.compile(
 _DOUBT = re.compile(
     r"\d|%|\b(?:percent|points?|minus|plus|deduct\w*)\b|^\W*(?:no|or|wait|actually|maybe|perhaps|oder|ou)\b"
     # `one of the best` is no score.
-    rf"|\b(?:{'|'.join(each for each in _WORDS if each != 'one')})\b|\b(?:or|of|to|no|not|than|be|a)\W{{1,3}}one\b",
+    rf"|\b(?:{'|'.join(each for each in _SCORE_WORDS if each != 'one')})\b"
+    r"|\b(?:or|of|to|no|not|than|be|a)\W{1,3}one\b",
     re.IGNORECASE,
 )
 # Marks that a writer sets around a number, and no sign that makes another of it: a dash, a dot, `~`, `>`. Nor where
 # a sentence goes on on the next line: `Score: 5`, and `is what it asks for`.
-_LINE = re.compile(
-    rf"^[\W_]*(?:(?P<last>(?:final|overall)\s+)|my\s+)?(?:(?P<name>{_NAMES})|note|nota)[\W_]*?[:=]"
+_LINE_OF_SCORE = re.compile(
+    rf"^[\W_]*(?:(?P<last>(?:final|overall)\s+)|my\s+)?(?:(?P<name>{_SCORE_NAMES})|note|nota)[\W_]*?[:=]"
     r"[\s*_`\"'“”„‘’()\[\]{}#]*(?P<said>[^\n]{1,240})$(?!\n(?-i:[a-zà-ÿа-я]))",
     re.IGNORECASE | re.MULTILINE,
 )
 _TWO_WORDS = re.compile(r"[^\W\d_]+\s+[^\W\d_]+")
-_SPELLINGS = str.maketrans("：＝（）／−－", ":=()/--")
-_MARKS = " \t\n*_`\"'“”„‘’()[]"
+_KEYBOARD_SIGNS = str.maketrans("：＝（）／−－", ":=()/--")
+_AROUND_SCORE = " \t\n*_`\"'“”„‘’()[]"
 
 
 def plain(text: str) -> str:
     """A text whose wide colons, brackets and minus signs are those of a keyboard."""
-    return text.translate(_SPELLINGS)
+    return text.translate(_KEYBOARD_SIGNS)
 
 
 def score_on(value: object, high: int | None) -> float | None:
@@ -65,13 +66,13 @@ def score_on(value: object, high: int | None) -> float | None:
         return None
     if isinstance(value, float | int):
         return value
-    read = _read(plain(str(value)).strip(_MARKS).replace("*", ""), high)
+    read = _score_at_start(plain(str(value)).strip(_AROUND_SCORE).replace("*", ""), high)
     return None if read is None else read[0]
 
 
 def stands_alone(line: str, high: int | None) -> bool:
     """Whether a line is a score and nothing else. `4,0` may be two."""
-    said = plain(line).strip(_MARKS).replace("*", "").rstrip(".")
+    said = plain(line).strip(_AROUND_SCORE).replace("*", "").rstrip(".")
     bare = re.sub(r"\s?\([^()\n]{0,200}\)?$", "", said)
     return "," not in bare and _SCORE.fullmatch(bare) is not None and score_on(said, high) is not None
 
@@ -79,9 +80,9 @@ def stands_alone(line: str, high: int | None) -> bool:
 def scores_on_lines(text: str, high: int | None) -> set[float | None]:
     """What lines such as `Score: 4/5 (good)` say, those called final or overall before others; None: unreadable."""
     found: dict[bool, set[float | None]] = {False: set(), True: set()}
-    for line in _LINE.finditer(plain(text)):
-        said = line["said"].strip(_MARKS + "}").replace("*", "")
-        read = _read(said, high)
+    for line in _LINE_OF_SCORE.finditer(plain(text)):
+        said = line["said"].strip(_AROUND_SCORE + "}").replace("*", "")
+        read = _score_at_start(said, high)
         # `Note:` begins a remark in English, but for one that is of the scale.
         if line["name"] is None and (read is None or not read[1]):
             continue
@@ -91,7 +92,7 @@ def scores_on_lines(text: str, high: int | None) -> set[float | None]:
     return found[True] or found[False]
 
 
-def _read(said: str, high: int | None) -> tuple[float, bool] | None:
+def _score_at_start(said: str, high: int | None) -> tuple[float, bool] | None:
     """The number at the beginning of a text, and whether its scale is named; None where another may be meant."""
     score = _SCORE.match(said)
     if score is None or not score[0]:
@@ -99,9 +100,9 @@ def _read(said: str, high: int | None) -> tuple[float, bool] | None:
     if score["stars"]:
         value, scale = _stars(score["stars"], high), float(_CUSTOMARY_STARS)
     else:
-        value, scale = _value(score["number"]), _value(score["scale"]) if score["scale"] else None
+        value, scale = _number_of(score["number"]), _number_of(score["scale"]) if score["scale"] else None
         # On a longer scale some scores would have no word.
-        if score["number"].isalpha() and high is not None and high >= len(_WORDS):
+        if score["number"].isalpha() and high is not None and high >= len(_SCORE_WORDS):
             return None
     if value is None or (scale is not None and high is not None and scale != high):
         return None
@@ -115,9 +116,9 @@ def _read(said: str, high: int | None) -> tuple[float, bool] | None:
     return value, scale is not None
 
 
-def _value(number: str) -> float:
+def _number_of(number: str) -> float:
     word = number.casefold()
-    return float(_WORDS.index(word)) if word in _WORDS else float(number.replace(",", "."))
+    return float(_SCORE_WORDS.index(word)) if word in _SCORE_WORDS else float(number.replace(",", "."))
 
 
 def _stars(stars: str, high: int | None) -> float | None:

@@ -26,14 +26,16 @@ _CODED = re.compile(r"(?<![\w+/])[A-Za-z0-9+/_-]{16,}={0,2}")
 _CODED_LINES = re.compile(r"(?<=[A-Za-z0-9+/]{4})[^\S\n]*\n[^\S\n]*(?=[A-Za-z0-9+/]{4})")
 _BASE_32 = re.compile(r"(?<!\w)[A-Z2-7]{24,}={0,6}(?!\w)")
 _HEXADECIMAL = re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2}){12,}(?!\w)")
-_NUMBERS = re.compile(r"(?<!\w)(?:(?:0x)?[0-9a-fA-F]{2,8}[ ,;:]{1,2}){11,}(?:0x)?[0-9a-fA-F]{2,8}(?!\w)")
+_CODES_IN_A_ROW = re.compile(r"(?<!\w)(?:(?:0x)?[0-9a-fA-F]{2,8}[ ,;:]{1,2}){11,}(?:0x)?[0-9a-fA-F]{2,8}(?!\w)")
 """Twelve characters or more, each as a number."""
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|([0-3][0-7]{2})|[nrt])")
+_ESCAPED_CHARACTER = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|([0-3][0-7]{2})|[nrt])"
+)
 _WITHIN_WORDS = re.compile(r"(?<=[^\W\d_])[_\-\u2010\u2011]+(?=[^\W\d_])|(?<=\w)_+(?!\w)")
 _QUOTED_PIECES = re.compile(r"([\"'])\s{0,3}\+\s{0,3}\1")
 CYRILLIC = str.maketrans("асеорхуіјѕһАВЕКМНОРСТХУІЈЅ", "aceopxyijshABEKMHOPCTXYIJS")
 """Cyrillic letters to the Latin ones that they look like."""
-_BOXED = {
+_BLACK_LETTERS = {
     begin + place: chr(65 + place) for begin in (0x1F150, 0x1F170, 0x1F1E6) for place in range(26)
 }  # fmt: skip
 """Letters in black circles and squares, and those that flags are spelt by, which no form of Unicode makes plain."""
@@ -63,11 +65,11 @@ def readings(text: str) -> tuple[str, ...]:
     found = [
         bare,
         shown,
-        _ESCAPE.sub(_unescaped, bare),
+        _ESCAPED_CHARACTER.sub(_unescaped, bare),
         _CAMEL.sub(" ", bare),
         _WITHIN_WORDS.sub("", bare),
         _QUOTED_PIECES.sub("", bare),
-        bare.translate(_BOXED),
+        bare.translate(_BLACK_LETTERS),
         _APART.sub(_joined, bare),
         _APART.sub(_joined, bare.replace("_", " ")),
         _DIGITS_IN_WORDS.sub(lambda word: word[0].translate(_LETTERS_MEANT), bare),
@@ -105,7 +107,7 @@ def _decoded(text: str) -> list[str]:
         found += _as_text(lambda plain=plain: base64.b32decode(plain + "=" * (-len(plain) % 8)))
     for coded in _HEXADECIMAL.findall(text):
         found += _as_text(lambda coded=coded: bytes.fromhex(coded))
-    for coded in _NUMBERS.findall(text):
+    for coded in _CODES_IN_A_ROW.findall(text):
         numbers: list[str] = re.findall(r"\w+", coded)
         # Eight bits, two digits to base 16, or tens.
         base = (
