@@ -45,7 +45,7 @@ Tasks (`protocols.tasks`):
 Evaluators (`protocols.evaluators`):
 - `Evaluator`: gives every (prompt, example) cell a score, asking a model. Called by the run, a batch at a time.
 - `CallsVary`: an evaluator whose cells take more calls or fewer. Asked where a cap on calls might cut a test.
-- `LooksFirst`: an evaluator that has a few cells scored before all others. Asked by what scores the cells of a run, once.
+- `LooksFirst`: an evaluator that has a few cells scored before all others. Asked by what scores the cells, once.
 - `BeginsCells`: an evaluator whose cells ask first what it makes. Asked where the first request of a run is refused.
 - `RunsProgram`: an evaluator that runs a program in every cell. Asked for `Run.abilities`: proposers may be shown it.
 - `Forcing`: an evaluator of given texts, which must fit the context. Asked at binding, and by `--dry-run`.
