@@ -11,11 +11,17 @@ from promptopt.protocols import Inexact
 from promptopt.run import Run
 from promptopt.run.budget import Allocation
 from promptopt.run.floors import goes_by_floors
+from promptopt.run.posterior import Posterior
 from promptopt.run.worth import MOST_SEEN, pooled
 from promptopt.types import Estimate, Example, Prompt, Request
 
 CANDIDATES_LOOKED_AT = 8
 """Candidates beside the start that the final choice begins with, where their looks are few. Ours."""
+MAY_BE_BETTER = 0.1
+"""The start is looked at on as long as it is better than the best with that probability. Ours."""
+SURE = 0.55
+"""The probability with which a winner is better than the start, at least. Ours: with the looks above it spares a third of
+the winners that are worse, at no gain lost; more costs gain (benchmarks/results/search-drift.md)."""
 
 
 def choose(run: Run, allocation: Allocation, *, by_search: bool, cut: bool = False) -> Prompt:
@@ -66,8 +72,9 @@ def _beats_start(run: Run, prompt: Prompt) -> bool:
 def _narrowed(run: Run, contenders: Sequence[Prompt], cells: int) -> Prompt:
     """The best after successive halving (Karnin et al. 2013, ICML, PMLR 28:1238-1246).
 
-    In each round all that are left see the same new dev examples, and the half that is believed to be better goes on.
-    Each round has as many `cells`; what they leave in the end goes to the best that have not seen all of dev.
+    In each round all that are left see the same new dev examples, and the half that is believed to be better goes on,
+    with the start for as long as it may be better. Each round has as many `cells`; what they leave in the end goes to
+    the best that have not seen all of dev. The start is kept unless the best is better with the probability `SURE`.
     """
     alive, begun, left = list(contenders), 0, cells
     # Once at least: a start without any rival has to be scored too.
@@ -80,24 +87,43 @@ def _narrowed(run: Run, contenders: Sequence[Prompt], cells: int) -> Prompt:
         if not examples or not _scored_within_budget(run, alive, examples):
             break
         begun, left = begun + share, left - len(alive) * len(examples)
-        alive = _by_belief(run, contenders, alive)[: math.ceil(len(alive) / 2)]
-        if goes_by_floors(run.task) and run.initial not in alive:
-            # What is lost shows against the start alone: among prompts that lose the same, examples look hard.
+        belief = run.posterior(contenders, run.dev)
+        alive = _by_belief(run, belief, alive)[: math.ceil(len(alive) / 2)]
+        # Many a search hardly looks at the start. And by floors what is lost shows against it alone: among prompts that
+        # lose the same, examples look hard.
+        if run.initial not in alive and (goes_by_floors(run.task) or _start_may_be_better(belief, alive[0])):
             alive.append(run.initial)
     # Where the budget did not even score the start there is nothing to be better than.
     if not _looked(run, run.initial, run.dev):
         return run.initial
-    for prompt in _by_belief(run, contenders, contenders):
+    for prompt in _by_belief(run, run.posterior(contenders, run.dev), contenders):
         unseen = [example for example in run.dev if not _looked(run, prompt, [example])][:left]
         if not _scored_within_budget(run, [prompt], unseen):
             break
         left -= len(unseen)
-    return _by_belief(run, contenders, [prompt for prompt in contenders if _looked(run, prompt, run.dev)])[0]
+    belief = run.posterior(contenders, run.dev)
+    looked = [prompt for prompt in contenders if _looked(run, prompt, run.dev)]
+    winner = _by_belief(run, belief, looked)[0]
+    equals = _equals(run, looked)[winner]
+    # A shorter prompt than the start that no score tells apart from it has nothing to show.
+    sure = run.initial in equals or max(map(belief.chance, equals)) >= SURE
+    return winner if sure else run.initial
 
 
-def _by_belief(run: Run, contenders: Sequence[Prompt], prompts: Sequence[Prompt]) -> list[Prompt]:
+def _start_may_be_better(belief: Posterior, best: Prompt) -> bool:
+    # Both may be impossible: then there is no such probability, and the start is looked at on.
+    return not belief.chance(best) > 1.0 - MAY_BE_BETTER
+
+
+def _by_belief(run: Run, belief: Posterior, prompts: Sequence[Prompt]) -> list[Prompt]:
     """`prompts`, the best by both phases first. Those that no score tells apart are worth the same."""
-    belief = run.posterior(contenders, run.dev).mean
+    # The belief in a child is drawn towards its parent: without this, no cut that harms nothing would ever tie.
+    worth = {prompt: max(belief.mean[each] for each in equals) for prompt, equals in _equals(run, prompts).items()}
+    return sorted(prompts, key=lambda prompt: _rank(worth[prompt], prompt), reverse=True)
+
+
+def _equals(run: Run, prompts: Sequence[Prompt]) -> dict[Prompt, list[Prompt]]:
+    """Those of `prompts` that no score tells apart from each, itself among them."""
     held = {prompt: (_known_scores(run, prompt, run.evidence(), 0),
                      _known_scores(run, prompt, run.dev, run.final_repetition))
             for prompt in prompts}  # fmt: skip
@@ -106,9 +132,7 @@ def _by_belief(run: Run, contenders: Sequence[Prompt], prompts: Sequence[Prompt]
         (searched, dev), (searched_too, dev_too) = held[one], held[other]
         return searched == searched_too and (dev.items() <= dev_too.items() or dev_too.items() <= dev.items())
 
-    # The belief in a child is drawn towards its parent: without this, no cut that harms nothing would ever tie.
-    worth = {prompt: max(belief[other] for other in prompts if alike(prompt, other)) for prompt in prompts}
-    return sorted(prompts, key=lambda prompt: _rank(worth[prompt], prompt), reverse=True)
+    return {prompt: [other for other in prompts if alike(prompt, other)] for prompt in prompts}
 
 
 def _known_scores(run: Run, prompt: Prompt, examples: Sequence[Example], repetition: int) -> dict[str, float]:

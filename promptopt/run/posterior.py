@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import TYPE_CHECKING, cast
 
 from promptopt.run.worth import Values
@@ -34,19 +35,30 @@ steps lead down (benchmarks/results/search-drift.md). It must be more than STEP:
 worse than they make each other look, and one of them is believed to be better that scored less on the same examples."""
 NO_VARIANCE = 1e-12
 """A variance of scores below it is none."""
+_STANDARD = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """Mean and standard deviation of the value of each prompt, in the order they came up."""
+    """Mean and standard deviation of the value of each prompt, in the order they came up, the start first.
+
+    `apart`: the standard deviation of each value less the start's. What both lean on, such as easy examples, is no
+    part of it.
+    """
 
     mean: Mapping[Prompt, float]
     deviation: Mapping[Prompt, float]
+    apart: Mapping[Prompt, float] = field(default_factory=dict[Prompt, float])
 
     def upper(self, prompt: Prompt, optimism: float) -> float:
         """The mean and `optimism` standard deviations more."""
         # As the means are: bounds of equal evidence must tie on every machine.
         return round(self.mean[prompt] + optimism * self.deviation[prompt], 9)
+
+    def chance(self, prompt: Prompt) -> float:
+        """The probability that a prompt is worth more than the start; nan where both are impossible."""
+        ahead, apart = self.mean[prompt] - self.mean[next(iter(self.mean))], self.apart[prompt]
+        return round(_STANDARD.cdf(ahead / apart), 9) if apart else float(ahead > 0.0)
 
 
 def posterior(
@@ -59,15 +71,17 @@ def posterior(
     """
     place = {prompt: number for number, prompt in enumerate(parents)}
     nothing: Values = {}
-    mean, deviation = beliefs(
+    found = beliefs(
         [[place[parent] for parent in own] for own in parents.values()],
         [known.get(prompt, nothing) for prompt in parents],
         drift,
     )
-    return Posterior(dict(zip(parents, mean, strict=True)), dict(zip(parents, deviation, strict=True)))
+    return Posterior(*(dict(zip(parents, each, strict=True)) for each in found))
 
 
-def beliefs(parents: Sequence[Sequence[int]], known: Sequence[Values], drift: float) -> tuple[list[float], list[float]]:
+def beliefs(
+    parents: Sequence[Sequence[int]], known: Sequence[Values], drift: float
+) -> tuple[list[float], list[float], list[float]]:
     """As `posterior`, where a prompt is its place: a search asks for it at every look, and ids and places hash fast."""
     import numpy
 
@@ -84,17 +98,20 @@ def beliefs(parents: Sequence[Sequence[int]], known: Sequence[Values], drift: fl
     excess: Matrix = numpy.zeros((len(parents), len(columns)))
     seen[cells], excess[cells] = 1.0, scores - level
     with one_thread():
-        mean, deviation = _solved(_steps(parents), seen, excess, spread, drift)
+        mean, covariance = _solved(_steps(parents), seen, excess, spread, drift)
     # Rounded, for equal evidence must tie on every machine.
     means = [
         round(level + value, 9) if len(counted) == len(own) else float("-inf")
         for value, counted, own in zip(mean.tolist(), finite, known, strict=True)
     ]
-    return means, deviation.tolist()
+    variance = numpy.diag(covariance)
+    # Of the start itself it is none, but for the last digits.
+    apart = numpy.sqrt(numpy.maximum(variance + variance[0] - 2 * covariance[0], 0.0))
+    return means, numpy.sqrt(variance).tolist(), apart.tolist()
 
 
 def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float, drift: float) -> tuple[Matrix, Matrix]:
-    """Mean, beyond that of all scores, and deviation of each prompt.
+    """Mean, beyond that of all scores, of each prompt, and the covariance of all.
 
     seen, excess (prompts x examples): which cells are known, and by how much they exceed the mean of all.
     """
@@ -110,9 +127,9 @@ def _solved(steps: Matrix, seen: Matrix, excess: Matrix, spread: float, drift: f
     # What all steps share is integrated out in the same way; the start is no step.
     moved = steps[1:].T @ weights[1:]
     precision -= numpy.outer(moved, moved) * drift * spread / (1 + drift * spread * weights[1:].sum())
-    # The inverse itself, and no solve: its diagonal holds the variances.
+    # The inverse itself, and no solve: it holds the variances.
     covariance = cast("Matrix", numpy.linalg.inv(precision))
-    return covariance @ (noise * excess.sum(axis=1) - shared @ excess.sum(axis=0)), numpy.sqrt(numpy.diag(covariance))
+    return covariance @ (noise * excess.sum(axis=1) - shared @ excess.sum(axis=0)), covariance
 
 
 def _steps(parents: Sequence[Sequence[int]]) -> Matrix:

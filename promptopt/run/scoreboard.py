@@ -267,18 +267,16 @@ class Scoreboard:
         # In the search a drift costs more than it saves: what leads down so far is then tried no further.
         drift = DRIFT if dev else 0.0
 
-        def believed(scores: Sequence[Values]) -> tuple[list[float], list[float]]:
+        def believed(scores: Sequence[Values]) -> tuple[list[float], list[float], list[float]]:
             return beliefs(parents, [by_group(own, self._groups) for own in scores], drift)
 
-        mean, deviation = believed(known)
+        mean, deviation, apart = believed(known)
         if self._priced is not None:
             start = place[self.initial.id]
             prices = self._priced.prices(known, start, lambda of_member: believed(of_member)[0])
             mean = [own - price for own, price in zip(mean, prices, strict=True)]
         told = [(placed[name], number) for name, number in place.items() if name in asked or name in self._dense]
-        return Posterior(
-            {prompt: mean[number] for prompt, number in told}, {prompt: deviation[number] for prompt, number in told}
-        )
+        return Posterior(*({prompt: each[number] for prompt, number in told} for each in (mean, deviation, apart)))
 
     def _with_forebears(self, asked: set[str], order: list[str]) -> list[str]:
         """The ids that are asked for and the latest of `order`, with their forebears: parents before their children."""

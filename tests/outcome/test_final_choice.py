@@ -33,9 +33,9 @@ class Few:
         )
 
 
-def conduct(home: Path, method: Few, budget: Budget | None = None) -> tuple[Result, Run]:
+def conduct(home: Path, method: Few, budget: Budget | None = None, each: float = 0.3) -> tuple[Result, Run]:
     runs: list[Run] = []
-    model = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.3))
+    model = planted_model(feature_accuracy(["carefully"], base=0.4, each=each))
     task = planted_task(train=120)
     found = optimize(
         task, method, model=model, budget=budget, store=home / "store.db", session=Session(watch=runs.append)
@@ -52,14 +52,17 @@ def test_half_of_those_that_are_left_go_on_and_see_the_same_new_examples(tmp_pat
     result, run = conduct(tmp_path, Few(), Budget(evaluations=300))
     seen = looks_on_dev(run, result)
     assert len(seen) == 1 + CANDIDATES_LOOKED_AT
-    depths = sorted(seen.values(), reverse=True)
-    # Nine, five, three and two are left, and each round has as many cells: the fewer are left, the more each sees.
-    steps = [depths[1], depths[2], depths[4], depths[8]]
+    depths = sorted((count for prompt, count in seen.items() if prompt != run.initial), reverse=True)
+    # Of candidates eight, five, three and two are left, and each round has as many cells: the fewer are left, the more
+    # each sees.
+    steps = [depths[1], depths[2], depths[4], depths[7]]
     # The rounds may leave a cell, which the best is shown.
     assert depths[0] - depths[1] in (0, 1)
     assert depths[4] == depths[3]
-    assert depths[8] == depths[5]
+    assert depths[7] == depths[5]
     assert steps == sorted(set(steps), reverse=True)
+    # It is much worse than the best, which one round does not show.
+    assert seen[run.initial] == depths[4]
     for prompt, count in seen.items():
         assert run.estimate(prompt, run.dev[:count]).count == count
     assert seen[result.prompt] >= depths[1]
@@ -71,6 +74,14 @@ def test_the_best_by_the_belief_of_both_phases_wins(tmp_path: Path) -> None:
     belief = run.posterior(list(seen), run.dev).mean
     assert result.prompt == max(seen, key=belief.__getitem__)
     assert "carefully" in result.prompt["instruction"]
+
+
+@pytest.mark.parametrize("worse", [0.0, 0.1])
+def test_where_nothing_helps_the_start_is_looked_at_to_the_end(tmp_path: Path, worse: float) -> None:
+    result, run = conduct(tmp_path, Few(), Budget(evaluations=300), each=-worse)
+    seen = looks_on_dev(run, result)
+    assert seen[run.initial] >= sorted(seen.values())[-2]
+    assert result.prompt == run.initial
 
 
 @pytest.mark.slow

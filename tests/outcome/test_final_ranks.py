@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
+from statistics import NormalDist
 from typing import cast
 
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from promptopt.errors import BudgetSpent
 from promptopt.outcome import final
 from promptopt.run import Run
+from promptopt.run.posterior import Posterior
 from promptopt.types import Estimate, Example, Prompt, Score
 
 START, LONG, SHORT, OTHER, TWIN = map(
@@ -30,7 +31,10 @@ Known = Mapping[Prompt, Sequence[float | None]]
 
 @dataclass
 class Given:
-    """What the final choice asks of a run. `searched`, `dev_scores`: of each prompt on TRAIN, on DEV."""
+    """What the final choice asks of a run. `searched`, `dev_scores`: of each prompt on TRAIN, on DEV.
+
+    `chances`: the probability that each is worth more than the start.
+    """
 
     searched: Known
     dev_scores: Known
@@ -40,6 +44,9 @@ class Given:
     dev: Sequence[Example] = tuple(DEV)
     final_repetition: int = AGAIN
     prior: float = math.nan
+    chances: Mapping[Prompt, float] = field(default_factory=dict[Prompt, float])
+    task: object = None
+    asked: list[tuple[Prompt, int]] = field(default_factory=list[tuple[Prompt, int]])
     said: list[str] = field(default_factory=list[str])
 
     def evidence(self) -> Sequence[Example]:
@@ -61,17 +68,28 @@ class Given:
         # What is scored already is free.
         if self.spent and not self.said:
             raise BudgetSpent("all is spent")
+        self.asked += [(prompt, len(examples)) for prompt in prompts]
         return {prompt: [Score(0.0, "") for _ in examples] for prompt in prompts}
 
     def worths(self, evidence: Sequence[Example], prior: float) -> Mapping[Prompt, float]:
         self.prior = prior
         return self.worth
 
-    def posterior(self, contenders: Sequence[Prompt], examples: Sequence[Example]) -> SimpleNamespace:
-        return SimpleNamespace(mean=self.worth)
-
     def warn(self, message: str) -> None:
         self.said.append(message)
+
+    def posterior(self, contenders: Sequence[Prompt], examples: Sequence[Example]) -> Posterior:
+        return believed(self)
+
+
+def believed(given: Given) -> Posterior:
+    normal = NormalDist()
+    ahead = {prompt: given.worth[prompt] - given.worth[START] for prompt in given.chances}
+    apart = {
+        prompt: value / normal.inv_cdf(given.chances[prompt]) if math.isfinite(value) else 1.0
+        for prompt, value in ahead.items()
+    }
+    return Posterior(given.worth, {}, apart)
 
 
 def compared(given: Given, *contenders: Prompt, by_search: bool = True) -> Prompt:
@@ -82,14 +100,54 @@ def test_prompts_that_no_score_tells_apart_are_worth_what_the_best_of_them_is() 
     same = {LONG: [1.0, 1.0, 0.0], SHORT: [1.0, 1.0, 0.0], OTHER: [1.0, 0.0, 1.0]}
     # One has seen less of dev, and nothing that speaks against it.
     given = Given(same, {LONG: [1.0, 0.0], SHORT: [1.0], OTHER: [1.0, 1.0]}, {LONG: 0.8, SHORT: 0.6, OTHER: 0.7})
-    assert final._by_belief(cast("Run", given), [LONG, SHORT, OTHER], [OTHER, LONG, SHORT]) == [SHORT, LONG, OTHER]
+    assert final._by_belief(cast("Run", given), believed(given), [OTHER, LONG, SHORT]) == [SHORT, LONG, OTHER]
+
+
+APART = {START: [1.0, 0.0, 1.0], LONG: [1.0, 1.0, 0.0], SHORT: [0.0, 1.0, 1.0]}
+BY_LENGTH = {START: 0.5, LONG: 0.8, SHORT: 0.6}
+
+
+@pytest.mark.parametrize(("chance", "best"), [(0.5501, LONG), (0.5499, START)])
+def test_a_winner_has_to_be_better_than_the_start_by_more_than_an_even_chance(chance: float, best: Prompt) -> None:
+    given = Given(APART, dict.fromkeys(APART, [1.0] * 4), BY_LENGTH, chances={LONG: chance, SHORT: 0.99})
+    assert final._narrowed(cast("Run", given), [START, LONG, SHORT], 12) == best
+    assert final.SURE == 0.55
+
+
+def test_a_winner_is_as_sure_as_what_no_score_tells_apart_from_it() -> None:
+    same = {**APART, SHORT: APART[LONG]}
+    given = Given(same, dict.fromkeys(same, [1.0] * 4), BY_LENGTH, chances={LONG: 0.7, SHORT: 0.51})
+    assert final._narrowed(cast("Run", given), [START, LONG, SHORT], 12) == SHORT
+
+
+def test_a_cut_of_the_start_that_no_score_tells_apart_from_it_wins_without_being_surer() -> None:
+    same = {**APART, SHORT: APART[START]}
+    given = Given(same, dict.fromkeys(same, [1.0] * 4), {START: 0.9, SHORT: 0.5}, chances={SHORT: 0.2})
+    assert final._narrowed(cast("Run", given), [START, SHORT], 12) == SHORT
+
+
+@pytest.mark.parametrize(
+    ("worth", "chance", "stays"),
+    [(0.8, 0.899, True), (0.8, 0.901, False), (-math.inf, 0.5, True)],
+)
+def test_the_start_goes_on_while_it_may_be_better_than_the_best(worth: float, chance: float, stays: bool) -> None:
+    # Of two impossible prompts none is known to be better.
+    begun = 0.5 if math.isfinite(worth) else worth
+    others = {LONG: worth, OTHER: worth - 0.1, TWIN: worth - 0.1}
+    given = Given(
+        {START: [1.0], LONG: [0.0], OTHER: [1.0, 1.0], TWIN: [0.0, 0.0]}, dict.fromkeys([START, *others], [1.0] * 4),
+        {START: begun, **others}, chances=dict.fromkeys(others, chance),
+    )  # fmt: skip
+    final._narrowed(cast("Run", given), [LONG, OTHER, TWIN, START], 8)
+    rounds = sum(prompt == START and count > 0 for prompt, count in given.asked)
+    assert (rounds > 1) is stays
 
 
 @pytest.mark.parametrize("dev", [[0.0], [1.0, 1.0]])
 def test_one_score_that_differs_tells_them_apart(dev: list[float]) -> None:
     same = {LONG: [1.0, 1.0], SHORT: [1.0, 1.0]}
     given = Given(same, {LONG: [1.0, 0.0], SHORT: dev}, {LONG: 0.8, SHORT: 0.6})
-    assert final._by_belief(cast("Run", given), [LONG, SHORT], [SHORT, LONG]) == [LONG, SHORT]
+    assert final._by_belief(cast("Run", given), believed(given), [SHORT, LONG]) == [LONG, SHORT]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.run.posterior import DRIFT, EASE, NOISE, STEP, Values, posterior
+from promptopt.run.posterior import DRIFT, EASE, NOISE, STEP, Posterior, Values, posterior
 from promptopt.types import Prompt
 
 START, CHILD, OTHER = (Prompt.of(instruction=text) for text in ("start", "child", "other"))
@@ -19,8 +19,8 @@ START, CHILD, OTHER = (Prompt.of(instruction=text) for text in ("start", "child"
 
 def by_conditioning(
     parents: Mapping[Prompt, Sequence[Prompt]], known: Mapping[Prompt, Values], drift: float
-) -> tuple[list[float], list[float]]:
-    """Mean and deviation of every value, from the joint covariance of values and scores."""
+) -> tuple[list[float], list[float], list[float]]:
+    """Mean and deviation of every value, and of what it is beyond the first, from the joint covariance of all."""
     prompts = list(parents)
     cells = [(prompt, name, value) for prompt in prompts for name, value in known.get(prompt, {}).items()]
     scores = numpy.array([value for _, _, value in cells])
@@ -40,7 +40,9 @@ def by_conditioning(
     joint = values[numpy.ix_(of, of)] + EASE * spread * same + NOISE * spread * numpy.eye(len(cells))
     gain = values[:, of] @ numpy.linalg.inv(joint)
     mean = scores.mean() + gain @ (scores - scores.mean())
-    return list(mean), list(numpy.sqrt(numpy.diag(values - gain @ values[of, :])))
+    left = values - gain @ values[of, :]
+    beyond = [left[row, row] + left[0, 0] - 2 * left[row, 0] for row in range(len(prompts))]
+    return list(mean), list(numpy.sqrt(numpy.diag(left))), [math.sqrt(max(0.0, each)) for each in beyond]
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.0, DRIFT, 0.3]))
@@ -55,9 +57,10 @@ def test_it_is_the_normal_distribution_given_all_scores(seed: int, drift: float)
     known = {prompt: {name: rng.random() for name in rng.sample(names, rng.randint(0, 4))} for prompt in prompts}
     known[prompts[0]] = {"e0": 0.0, "e1": 1.0}
     belief = posterior(parents, known, drift)
-    mean, deviation = by_conditioning(parents, known, drift)
+    mean, deviation, apart = by_conditioning(parents, known, drift)
     assert list(belief.mean.values()) == pytest.approx(mean, abs=1e-6)
     assert list(belief.deviation.values()) == pytest.approx(deviation, abs=1e-6)
+    assert list(belief.apart.values()) == pytest.approx(apart, abs=1e-5)
 
 
 def test_a_child_of_unknown_score_is_worth_its_parent_and_a_child_of_two_the_mean_of_both() -> None:
@@ -131,6 +134,30 @@ def test_an_impossible_prompt_is_worth_nothing_and_tells_nothing() -> None:
     assert math.isfinite(mean[OTHER])
     without = posterior({START: (), OTHER: (START,)}, {START: known[START], OTHER: known[OTHER]}).mean
     assert mean[START] == pytest.approx(without[START], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("start", "child", "apart", "chance"),
+    [
+        (0.5, 0.5, 0.1, 0.5),
+        # 95 of 100 lie below 1.645 standard deviations.
+        (0.5, 0.5 + 0.1645, 0.1, 0.95),
+        (0.5, 0.5 - 0.3290, 0.2, 0.05),
+        (0.5, 0.6, 0.0, 1.0),
+        (0.5, 0.5, 0.0, 0.0),
+        (0.5, -math.inf, 0.1, 0.0),
+        (-math.inf, 0.5, 0.1, 1.0),
+    ],
+)
+def test_the_chance_is_that_of_being_worth_more_than_the_start(
+    start: float, child: float, apart: float, chance: float
+) -> None:
+    belief = Posterior({START: start, CHILD: child}, {}, {START: 0.0, CHILD: apart})
+    assert belief.chance(CHILD) == pytest.approx(chance, abs=1e-4)
+
+
+def test_of_two_impossible_prompts_none_has_a_chance() -> None:
+    assert math.isnan(Posterior({START: -math.inf, CHILD: -math.inf}, {}, {CHILD: 0.1}).chance(CHILD))
 
 
 def test_bad_children_do_not_make_the_start_look_worse_than_a_child_that_scored_less() -> None:
