@@ -20,8 +20,8 @@ CANDIDATES_LOOKED_AT = 8
 MAY_BE_BETTER = 0.1
 """The start is looked at on as long as it is better than the best with that probability. Ours."""
 SURE = 0.55
-"""The probability with which a winner is better than the start, at least. Ours: with the looks above it spares a third of
-the winners that are worse, at no gain lost; more costs gain (benchmarks/results/search-drift.md)."""
+"""The probability with which a winner is better than the start, at least. Ours: with the looks above it spares a third
+of the winners that are worse, at no gain lost; more costs gain (benchmarks/results/search-drift.md)."""
 
 
 def choose(run: Run, allocation: Allocation, *, by_search: bool, cut: bool = False) -> Prompt:
