@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptopt.optimizers.auto.plan import CALLING
+from promptopt.optimizers.auto.plan import CALLING, TWICE
 from promptopt.optimizers.auto.search import Auto
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.selection.generations import TINY
 from promptopt.types import Room
 from tests.optimizers.test_auto import search
 
@@ -20,12 +19,13 @@ from tests.optimizers.test_auto import search
 @pytest.mark.parametrize(
     ("evaluations", "calls", "writings"),
     [
-        (None, 100, 2), (None, 220, 2), (None, 274, 1), (None, 330, 1), (None, 800, 1), (150, None, 1), (None, None, 1),
+        (None, 100, 2), (None, 220, 2), (None, 274, 2), (None, 330, 2), (None, 360, 1), (None, 800, 1), (150, None, 1),
+        (None, None, 1),
         # Two writings would leave 29 evaluations for the looks.
         (None, 40, 2), (None, 39, 1), (None, 9, 1),
     ],
 )  # fmt: skip
-def test_a_tiny_search_has_each_child_written_twice_where_calls_are_capped(
+def test_a_small_search_has_each_child_written_twice_where_calls_are_capped(
     evaluations: int | None, calls: int | None, writings: int
 ) -> None:
     assert Auto().plan(Room(evaluations, calls, 1, 200, 100)).writings == writings
@@ -41,7 +41,7 @@ def test_a_cap_on_calls_pays_for_every_writing(calls: int) -> None:
     plan = Auto().plan(Room(None, calls, 1, 200, 100))
     each = plan.writings * CALLING * plan.children / (plan.depth * (plan.children + plan.keep))
     assert plan.evaluations * (1 + each) == pytest.approx(calls, rel=0.05, abs=5)
-    assert plan.writings == 1 or plan.evaluations < TINY
+    assert plan.writings == 1 or plan.evaluations < TWICE
 
 
 @pytest.mark.parametrize("calls", [12, 15, 20, 30, pytest.param(60, marks=pytest.mark.slow)])

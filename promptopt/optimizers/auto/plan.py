@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.selection.depth import KEEP, depth_at, generation_size, mean_depth
-from promptopt.selection.generations import TINY
 from promptopt.text import counted
 from promptopt.types import Room
 
@@ -23,6 +22,10 @@ FIRST_TURNS = 8
 """Turns of the smallest first set where there are labels, or one a label: 500 evaluations seldom double it up. Ours."""
 CALLING = 0.75
 """Children that cost a call of the proposer; the others are cut or shown examples without one. Ours."""
+TWICE = 300
+"""Evaluations of a search below which a child that was written is written once more before it is scored, where calls
+are what is capped: so few looks tell only apart what differs much. In the peers' arena it gains at caps of 400 to 600
+calls, and loses at 800 (`benchmarks/results/peers-diagnosis.md`)."""
 
 
 # Fingerprints of runs name this class: under another name every stored run of `auto` would begin anew.
@@ -71,9 +74,9 @@ def generations_plan(
         return _generations_of(UNCAPPED, room, children, depth, keep)
     made = _generations_of(cells, room, children, depth, keep)
     fitted = _paid(made, room, children, depth, 1)
-    # A dear call is not made twice, and where calls are not capped nobody has granted the second. What is tiny is so
+    # A dear call is not made twice, and where calls are not capped nobody has granted the second. What is small is so
     # without it, which leaves less to the looks.
-    if fitted.evaluations >= TINY or dearness > 1 or room.calls is None:
+    if fitted.evaluations >= TWICE or dearness > 1 or room.calls is None:
         return fitted
     twice = _paid(made, room, children, depth, 2)
     return twice if twice.evaluations >= USEFUL else fitted
