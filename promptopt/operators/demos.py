@@ -133,3 +133,18 @@ def set_aside(train: int, scored: int) -> int:
     """
     spare = max(math.ceil(POOL_SHARE * train), train - scored)
     return max(0, min(POOL_MOST, spare, train - 1))
+
+
+def evenly(rng: random.Random, pool: Sequence[Example], demos: Sequence[Example], count: int) -> list[Example]:
+    """Up to `count` of `pool`, at random, so that with `demos` every target is there as often as any other."""
+    shown: dict[str, int] = {}
+    for demo in demos:
+        shown[demo.target] = shown.get(demo.target, 0) + 1
+    # Shuffled first: of targets that are shown equally often `min` takes the first.
+    left, found = rng.sample(pool, len(pool)), list[Example]()
+    while left and len(found) < count:
+        chosen = min(left, key=lambda example: shown.get(example.target, 0))
+        left.remove(chosen)
+        found.append(chosen)
+        shown[chosen.target] = shown.get(chosen.target, 0) + 1
+    return found

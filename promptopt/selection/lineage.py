@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
@@ -42,6 +42,8 @@ def most_hopeful(belief: Posterior, keep: int) -> list[Prompt]:
 class LineageBounds:
     """Upper bounds under the posterior over the lineage: optimism among relatives, example by example."""
 
+    telling: ClassVar[float] = 0.0
+    """Share of the examples on which the scores known so far differ that come before all others."""
     budget: int = 50
     """(prompt, example) evaluations that one call asks for at most. Ours."""
     at_once: int = PROMPTS_AT_ONCE
@@ -65,6 +67,8 @@ class LineageBounds:
         arms = list(dict.fromkeys(prompts))
         order = list(dict.fromkeys(examples))
         run.rng("order").shuffle(order)
+        if self.telling:
+            order = self._telling_first(run, order)
         # The budget counts what is spent, so cells that are known are free; `Arms` counts what it asks for.
         begun = run.spent.evaluations
         run.evaluate([arm for arm in arms if not run.seen(arm, order)][: self.budget], order[:1])
@@ -87,8 +91,24 @@ class LineageBounds:
             left = self.budget - (run.spent.evaluations - begun)
             if left < 1:
                 return
-            able = [arm for arm in arms if not run.seen(arm, [example])] if again else arms
+            able = [arm for arm in arms if not run.seen(arm, [example])] if again or self.telling else arms
             belief = run.posterior(arms)
             # Anew for each example: what was seen a moment ago may put others first.
             hopeful = sorted(able, key=lambda arm: -belief.upper(arm, self.optimism))
             run.evaluate(hopeful[: min(self.at_once, left)], [example])
+
+    def _telling_first(self, run: Run, order: Sequence[Example]) -> list[Example]:
+        known: dict[str, set[float]] = {}
+        for candidate in run.candidates():
+            for example, score in run.seen(candidate.prompt, order):
+                known.setdefault(example.id, set()).add(score.value)
+        rng = run.rng("telling")
+        # Never all of them: what is looked at again and again would choose by its own luck.
+        first = {example.id for example in order if len(known.get(example.id, ())) > 1 and rng.random() < self.telling}
+        return sorted(order, key=lambda example: example.id not in first)
+
+
+class TellingFirst(LineageBounds):
+    """The same, where most examples that tell prompts apart are looked at before those that nobody has seen."""
+
+    telling: ClassVar[float] = 0.7

@@ -16,8 +16,9 @@ from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.errors import ConfigError
 from promptopt.models.scripted import Scripted
+from promptopt.operators.demos import evenly
 from promptopt.optimizers.auto.credit import Credit
-from promptopt.optimizers.auto.operators import evenly, pieces, scaled_points
+from promptopt.optimizers.auto.operators import pieces
 from promptopt.optimizers.auto.search import Auto
 from promptopt.outcome.result import Result
 from promptopt.protocols import Model
@@ -235,13 +236,6 @@ def test_the_critic_is_shown_mistakes_and_only_mistakes(tmp_path: Path) -> None:
     assert any("Score " in text and "best last" in text for text in requests)
     assert any("Instruction 2" in text for text in requests)
     assert all(text.count("<prompt>") == 1 for text in requests)
-
-
-def test_a_history_is_shown_best_last_in_points() -> None:
-    assert scaled_points([0.2, 0.255, 1.0]) == [20, 26, 100]
-    assert scaled_points([-3.0, -2.0, -1.0]) == [0, 50, 100]
-    assert scaled_points([-1.0, -1.0]) == [50, 50]
-    assert scaled_points([0.5, 1.5]) == [0, 100]
 
 
 def test_prompts_that_differ_in_demonstrations_alone_are_shown_once(tmp_path: Path) -> None:

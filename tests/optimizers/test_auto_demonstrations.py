@@ -156,3 +156,54 @@ def test_a_generation_is_not_looked_at_on_what_one_of_it_shows_unless_all_is_sho
     assert _unshown(run, [bare]) == train
     assert _unshown(run, [bare, *shown]) == [train[0], train[3]]
     assert _unshown(run, [bare.with_demos(tuple(train))]) == train
+
+
+@dataclass
+class Writing:
+    """An optimizer that has children written, so many calls each."""
+
+    writings: int
+    most: int | None = None
+    shown: int = 0
+    made: list[Proposal] = field(default_factory=list[Proposal])
+
+    def optimize(self, run: Run) -> None:
+        credit = Credit({name: float(name == "rewrite") for name in NAMES})
+        operators = Operators(run, 400, self.most, [run.initial], writings=self.writings)
+        parent = run.initial.with_demos([with_target(each) for each in run.train[: self.shown]])
+        self.made = operators.children(credit, 40, [parent], {})
+
+
+def written(home: Path, layout: Layout, method: Writing) -> list[int]:
+    """How many demonstrations each child shows."""
+    texts = iter(f"<prompt>Answer, as number {number} says.</prompt>" for number in range(1_000))
+    examples = [Example.of(("no", "yes")[n % 2], question=f"question {n}") for n in range(128)]
+    task = Task.from_examples(
+        examples, prompt="Answer.", labels=("no", "yes"), metric="exact", layout=layout, splits=Splits(120, 4, 4)
+    )
+    models = Models(Scripted(lambda _: "yes", name="model"), proposer=Scripted(lambda _: next(texts), name="proposer"))
+    optimize(task, method, model=models, store=home / "store.db", budget=Budget(evaluations=40))
+    assert len(method.made) == 40
+    return [len(child.prompt.demos) for child in method.made]
+
+
+def test_where_children_are_written_twice_half_of_them_begin_with_a_set_of_turns(tmp_path: Path) -> None:
+    method = Writing(2)
+    counts = Counter(written(tmp_path, AS_TURNS, method))
+    assert set(counts) == {0, 8, 16, 32}
+    assert 12 <= counts[0] <= 28
+    for child in method.made:
+        assert 2 * sum(demo.target == "yes" for demo in child.prompt.demos) == len(child.prompt.demos)
+
+
+@pytest.mark.parametrize(
+    ("layout", "method", "shown"),
+    [
+        (AS_TURNS, Writing(1), 0),
+        (IN_TEXT, Writing(2), 0),
+        (AS_TURNS, Writing(2, most=0), 0),
+        (AS_TURNS, Writing(2, shown=2), 2),
+    ],
+)
+def test_no_other_child_does(tmp_path: Path, layout: Layout, method: Writing, shown: int) -> None:
+    assert set(written(tmp_path, layout, method)) == {shown}

@@ -15,6 +15,7 @@ from promptopt.models.scripted import Scripted
 from promptopt.operators.demos import with_target
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.operators import Operators
+from promptopt.optimizers.auto.requests import scaled_points
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
@@ -329,3 +330,10 @@ def test_a_call_that_gave_nothing_of_use_is_a_failure_of_its_operator_and_a_repe
     for _ in range(failures):
         known.note("rewrite", False)
     assert method.credit.rate("rewrite") == pytest.approx(known.rate("rewrite"))
+
+
+def test_a_history_is_shown_best_last_in_points() -> None:
+    assert scaled_points([0.2, 0.255, 1.0]) == [20, 26, 100]
+    assert scaled_points([-3.0, -2.0, -1.0]) == [0, 50, 100]
+    assert scaled_points([-1.0, -1.0]) == [50, 50]
+    assert scaled_points([0.5, 1.5]) == [0, 100]

@@ -12,7 +12,8 @@ from promptopt.optimizers.auto.plan import CALLING, TWICE
 from promptopt.optimizers.auto.search import Auto
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.types import Room
+from promptopt.selection.lineage import TellingFirst
+from promptopt.types import Example, Room
 from tests.optimizers.test_auto import search
 
 
@@ -52,3 +53,18 @@ def test_a_search_of_few_calls_asks_for_no_more_children_than_it_can_look_at(tmp
     children = [each.prompt for each in result.lineage if each.prompt != runs[0].initial]
     assert children
     assert all(runs[0].seen(child) for child in children)
+
+
+@pytest.mark.parametrize(("budget", "first"), [(Budget(calls=160), True), (Budget(evaluations=160), False)])
+def test_examples_that_tell_prompts_apart_come_first_where_children_are_written_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: Budget, first: bool
+) -> None:
+    asked: list[int] = []
+
+    def as_they_come(self: TellingFirst, run: Run, order: list[Example]) -> list[Example]:
+        asked.append(len(order))
+        return order
+
+    monkeypatch.setattr(TellingFirst, "_telling_first", as_they_come)
+    search(tmp_path, budget=budget)
+    assert bool(asked) == first

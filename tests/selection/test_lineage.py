@@ -12,7 +12,7 @@ import pytest
 from promptopt.api import optimize
 from promptopt.errors import ConfigError
 from promptopt.run import Run
-from promptopt.selection.lineage import LineageBounds
+from promptopt.selection.lineage import LineageBounds, TellingFirst
 from promptopt.testing import feature_accuracy, planted_model, planted_task
 from promptopt.types import Prompt, Proposal
 
@@ -93,6 +93,29 @@ def test_every_call_shuffles_anew_and_equal_ones_stay_as_they_came(tmp_path: Pat
     first, second, last, expected = selected(tmp_path, choose)
     assert first != second
     assert last == expected
+
+
+@pytest.mark.parametrize(("rule", "first"), [(TellingFirst, True), (LineageBounds, False)])
+def test_most_examples_that_tell_prompts_apart_come_first_where_that_is_asked(
+    tmp_path: Path, rule: type[LineageBounds], first: bool
+) -> None:
+    def choose(run: Run) -> tuple[list[str], set[str]]:
+        *_, best = known = children(run, 2)
+        scores = run.evaluate([run.initial, *known], run.train)
+        telling = {
+            example.id for example, worse, better in zip(run.train, scores[run.initial], scores[best], strict=True)
+            if worse.value != better.value
+        }  # fmt: skip
+        new = [run.initial.replace("instruction", f"Say {number}.") for number in range(2)]
+        run.admit([Proposal(prompt, (run.initial,), "test") for prompt in new])
+        rule(20).select(run, new, run.train, 1)
+        return [example.id for example, _ in run.seen(new[0])], telling
+
+    seen, telling = selected(tmp_path, choose)
+    assert 20 <= len(telling) <= 50
+    assert len(seen) == 10
+    # Seven in ten of them come before all others; in any other order some of ten are none of them.
+    assert (sum(name in telling for name in seen) == 10) == first
 
 
 def test_settings_and_data_that_cannot_be_are_said(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptopt.optimizers.auto.operators import with_answer_line
 from promptopt.optimizers.auto.plan import LEAST_PAIRS, LOOK, Generations
 from promptopt.programs.evaluator import FAILED
 from promptopt.run import Run
@@ -133,3 +132,9 @@ def _better(run: Run, laid_out: Sequence[Prompt], examples: Sequence[Example], k
     )
     belief = run.posterior(hopeful)
     return sorted(hopeful, key=lambda each: -belief.mean[each])[:keep]
+
+
+def with_answer_line(labels: Sequence[str], prompt: Prompt, editable: str) -> Prompt:
+    """The prompt with a last line that says what an answer looks like."""
+    line = f"Answer with one of: {', '.join(labels)}." if labels else "Put the answer alone on the last line."
+    return prompt.replace(editable, f"{prompt[editable].rstrip()}\n{line}")

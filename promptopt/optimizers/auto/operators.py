@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from promptopt.operators.demos import draw, showable, shows_demos, shows_turns, trimmed_reply, unlike, with_target
+from promptopt.operators.demos import (
+    draw,
+    evenly,
+    showable,
+    shows_demos,
+    shows_turns,
+    trimmed_reply,
+    unlike,
+    with_target,
+)
 from promptopt.operators.quotes import Quotes
 from promptopt.operators.rewrite import again, rewrites
 from promptopt.optimizers.auto.credit import Credit
 from promptopt.optimizers.auto.fruitless import Fruitless
 from promptopt.optimizers.auto.plan import first_turns
-from promptopt.optimizers.auto.requests import FORM, Requests
+from promptopt.optimizers.auto.requests import FORM, Requests, scaled_points
 from promptopt.run import Run
 from promptopt.tasks.parts import wording
 from promptopt.text import normalise
@@ -30,6 +38,9 @@ SHOWABLE = 600
 IN_TEXT, AS_TURNS = 4, 32
 """Demonstrations at most: in the text they only lengthen it, as turns of the conversation chat models learn from them.
 Support-intent with a model of 0.5B: .20 without, .40 of 8, .48 of 16, .58 of 32."""
+FIRST_SHOWN = 0.5
+"""Share of the children of prompts without turns that begin with a first set, where every child is written twice. There
+is no time to find out by the way that turns pay."""
 LONGEST_TARGET, LONGEST_REPLY = 60, 256
 """Tokens of a right answer, and of a reply of the model's own, that is shown as a demonstration."""
 Worths = Mapping[Prompt, float]
@@ -211,7 +222,7 @@ class Operators:
                 prompt = prompt.with_demos(each.demos)
             found.append(Proposal(prompt, each.parents, each.operator))
         for _ in range(self._writings - 1):
-            found = self._written_again(found)
+            found = [None if each is None else self._with_first_turns(each) for each in self._written_again(found)]
         return found
 
     def _written_again(self, made: Sequence[Proposal | None]) -> list[Proposal | None]:
@@ -279,11 +290,7 @@ class Operators:
             action = "drop"
         if action == "add":
             more = min(self._step(len(demos), turns), most - len(demos))
-            added = self._shown(parent, evenly(rng, unused, demos, more))
-            # A large set of long inputs would be refused whole. Half of it is as even over the answers.
-            while len(added) > 1 and self._run.crowded(parent.with_demos([*demos, *added])) is not None:
-                added = added[: len(added) // 2]
-            demos += added
+            demos += self._added(parent, evenly(rng, unused, demos, more))
         elif action == "exchange":
             demos.pop(rng.randrange(len(demos)))
             demos += self._shown(parent, evenly(rng, unused, demos, 1))
@@ -293,6 +300,23 @@ class Operators:
             demos = demos[: max(0, kept)] if turns else rng.sample(demos, kept)
         prompt = parent.with_demos(demos)
         return None if prompt == parent else Proposal(prompt, (parent,), "demo", f"{action}: {len(demos)} shown")
+
+    def _added(self, parent: Prompt, examples: Sequence[Example]) -> list[Example]:
+        """Those of `examples` that are shown beside what `parent` shows, as they are shown."""
+        added = self._shown(parent, examples)
+        # A large set of long inputs would be refused whole. Half of it is as even over the answers.
+        while len(added) > 1 and self._run.crowded(parent.with_demos([*parent.demos, *added])) is not None:
+            added = added[: len(added) // 2]
+        return added
+
+    def _with_first_turns(self, child: Proposal) -> Proposal:
+        """The child, half of the time with a first set, where demonstrations stand as turns and it has none."""
+        (most, turns), rng = self._place(child.prompt), self._run.rng("demonstrations")
+        if child.prompt.demos or not (most and turns) or rng.random() >= FIRST_SHOWN:
+            return child
+        examples = evenly(rng, self._pool, (), min(self._step(0, turns), most))
+        # The parent's own replies are at hand; the child has none yet.
+        return replace(child, prompt=child.prompt.with_demos(self._added(child.parents[0].with_demos(()), examples)))
 
     def _step(self, shown: int, turns: bool) -> int:
         """How many demonstrations come to those that are shown."""
@@ -312,39 +336,10 @@ class Operators:
         return showable(run, found)
 
 
-def evenly(rng: random.Random, pool: Sequence[Example], demos: Sequence[Example], count: int) -> list[Example]:
-    """Up to `count` of `pool`, at random, so that with `demos` every target is there as often as any other."""
-    shown: dict[str, int] = {}
-    for demo in demos:
-        shown[demo.target] = shown.get(demo.target, 0) + 1
-    # Shuffled first: of targets that are shown equally often `min` takes the first.
-    left, found = rng.sample(pool, len(pool)), list[Example]()
-    while left and len(found) < count:
-        chosen = min(left, key=lambda example: shown.get(example.target, 0))
-        left.remove(chosen)
-        found.append(chosen)
-        shown[chosen.target] = shown.get(chosen.target, 0) + 1
-    return found
-
-
 def pieces(text: str) -> list[str]:
     """The sentences and list items of a text, which joined give it back."""
     return [found for found in _SENTENCE_WITH_GAPS.findall(text) if found.strip()]
 
 
-def scaled_points(worths: Sequence[float]) -> list[int]:
-    """Scores from 0 to 100: of values that are no shares (losses), from the lowest to the highest of them."""
-    low, high = min(worths), max(worths)
-    if low < 0.0 or high > 1.0:
-        return [round(100 * (worth - low) / (high - low)) if high > low else 50 for worth in worths]
-    return [round(100 * worth) for worth in worths]
-
-
 def _example_length(example: Example) -> int:
     return sum(len(value) for _, value in example.fields)
-
-
-def with_answer_line(labels: Sequence[str], prompt: Prompt, editable: str) -> Prompt:
-    """The prompt with a last line that says what an answer looks like."""
-    line = f"Answer with one of: {', '.join(labels)}." if labels else "Put the answer alone on the last line."
-    return prompt.replace(editable, f"{prompt[editable].rstrip()}\n{line}")

@@ -124,3 +124,11 @@ class Requests:
         words = words_allowed(run.task, run.task.editable, section, self._longest, run.count_tokens)
         values = {"task": show_task(run.task, parent), "section": section, "other": other, "shown": shown}
         return pattern.render({**values, "words": str(words)})
+
+
+def scaled_points(worths: Sequence[float]) -> list[int]:
+    """Scores from 0 to 100: of values that are no shares (losses), from the lowest to the highest of them."""
+    low, high = min(worths), max(worths)
+    if low < 0.0 or high > 1.0:
+        return [round(100 * (worth - low) / (high - low)) if high > low else 50 for worth in worths]
+    return [round(100 * worth) for worth in worths]

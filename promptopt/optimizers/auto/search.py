@@ -33,7 +33,7 @@ from promptopt.run import Run
 from promptopt.run.posterior import Posterior
 from promptopt.selection.depth import depth_at
 from promptopt.selection.generations import looks_of, writings_of
-from promptopt.selection.lineage import most_hopeful
+from promptopt.selection.lineage import TellingFirst, most_hopeful
 from promptopt.text import counted
 from promptopt.types import Estimate, Example, Prompt, Room
 
@@ -184,7 +184,8 @@ def _looked_at(run: Run, plan: Generations, arms: Sequence[Prompt]) -> list[Esti
     losses = run.abilities.stands_in
     # Rejects may ask for one evaluation an arm on top.
     budget = max(1, int(min(depth * len(arms), _evaluations_left(run, plan) - (len(arms) if losses else 0))))
-    rule = looks_of(run, budget, lineage=True)
+    twice = writings_of(run, plan.writings) > 1
+    rule = TellingFirst(budget) if twice else looks_of(run, budget, lineage=True)
     return rule.select(run, arms, _unshown(run, arms), plan.keep)
 
 
