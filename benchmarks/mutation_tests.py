@@ -192,7 +192,12 @@ TESTS = {
     "outcome/own_probes": ["tests/outcome/test_own_probes.py"],
     "outcome": ["tests/outcome", "tests/run/test_run_endings.py", "tests/cli/test_cli_runs.py"],
     "run/posterior": ["tests/run/test_posterior.py"],
-    "run/scoreboard": ["tests/run/test_posterior.py", "tests/run/test_run.py", f"{GOLDEN}[auto]"],
+    "run/scoreboard": [
+        "tests/run/test_posterior.py",
+        "tests/outcome/test_final_choice.py",
+        "tests/run/test_run.py",
+        f"{GOLDEN}[auto]",
+    ],
     "run/worth": ["tests/test_worth.py", "tests/outcome/test_final_choice.py"],
     "run/charging": [*CHARGING, "tests/run/test_request_slices.py", "tests/run/test_run.py"],
     "run/slices": ["tests/run/test_request_slices.py", *CHARGING],

@@ -71,8 +71,11 @@ def test_half_of_those_that_are_left_go_on_and_see_the_same_new_examples(tmp_pat
 def test_the_best_by_the_belief_of_both_phases_wins(tmp_path: Path) -> None:
     result, run = conduct(tmp_path, Few(), Budget(evaluations=300))
     seen = looks_on_dev(run, result)
-    belief = run.posterior(list(seen), run.dev).mean
-    assert result.prompt == max(seen, key=belief.__getitem__)
+    belief = run.posterior(list(seen), run.dev)
+    assert result.prompt == max(seen, key=belief.mean.__getitem__)
+    assert belief.chance(result.prompt) > 0.9
+    # How far the start itself lies from the start is known, though what it is worth is not.
+    assert belief.apart[run.initial] < 1e-6 < 0.01 < belief.deviation[run.initial]
     assert "carefully" in result.prompt["instruction"]
 
 
