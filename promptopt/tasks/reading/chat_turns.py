@@ -5,7 +5,6 @@ What is left out on the way is counted, and said in a sentence for each reason.
 
 from __future__ import annotations
 
-import math
 import random
 import unicodedata
 from collections import Counter
@@ -18,6 +17,7 @@ from typing import Literal
 from promptopt.errors import DataError
 from promptopt.tasks.demands import demands_of
 from promptopt.tasks.reading.chat_rows import NO_MESSAGES, Conversation, Reading, Row, conversations_of
+from promptopt.tasks.reading.long_histories import LONGEST_HISTORY, fitting, tokens_of
 from promptopt.tasks.reading.row_numbers import row_at, where_is
 from promptopt.tasks.reading.speakers import SHOWN_REPLY
 from promptopt.tasks.reading.tool_turns import paired_calls, results_behind_calls
@@ -27,8 +27,6 @@ from promptopt.types import Demand, Example, Message
 ScoredTurns = Literal["last", "all", "weighted"]
 """Which replies of a conversation are scored: its last, each, or those whose weight in the log is above 0."""
 SCORED: tuple[ScoredTurns, ...] = ("last", "all", "weighted")
-LONGEST_HISTORY = 8_000
-"""Tokens of a history, as estimated, that are kept at most: whole turns are cut from its beginning."""
 _PLAINEST = (
     "docs/chat.md lists the forms that are read; the plainest is a line for each conversation in a .jsonl file: "
     '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}; '
@@ -85,6 +83,11 @@ _REASONS: Mapping[str, tuple[str, str]] = {
     "in pieces": ("message", "joined to the one before: the assistant sent them in a row, and they are one reply"),
     "greeting": ("reply", "not scored, since nobody had asked anything"),
     "long": ("history", f"cut to the last turns, of about {LONGEST_HISTORY:,} tokens at most"),
+    "steps": (
+        "history",
+        f"cut within the last turn, to what the user asked and the last calls with their results, of about "
+        f"{LONGEST_HISTORY:,} tokens at most",
+    ),
     "too long": ("reply", f"left out: the turn before alone has more than about {LONGEST_HISTORY:,} tokens"),
     "system": ("system message", "kept in place inside of a conversation"),
 }
@@ -191,9 +194,12 @@ def examples_of(
         known = dict(conversation.variables)
         fields = tuple((name, known.get(name, "")) for name in variables)
         messages = conversation.messages
+        sizes = [tokens_of(message) for message in messages]
         places = _places(conversation, scored, remarks) if answered else [len(messages)]
         for place in places:
-            history = _fitting_history(messages[:place], remarks)
+            history, cut = fitting(messages[:place], sizes[:place])
+            if cut:
+                remarks.counts[cut] += 1
             if not history:
                 continue
             target = messages[place].written if answered else ""
@@ -277,24 +283,6 @@ def _places(conversation: Conversation, scored: ScoredTurns, remarks: Remarks) -
     if scored == "weighted" and any(weight is not None for weight in weights):
         return [place for place in replies if weights[place] != 0]
     return replies[-1:] if scored == "last" else replies
-
-
-def _fitting_history(history: Sequence[Message], remarks: Remarks) -> tuple[Message, ...]:
-    """The last turns of a history that have `LONGEST_HISTORY` tokens together; a turn begins where the user speaks."""
-    sizes = [_tokens(message.written) for message in history]
-    if sum(sizes) <= LONGEST_HISTORY:
-        return tuple(history)
-    starts = [place for place, message in enumerate(history) if message.role == "user"]
-    fitting = [start for start in starts if sum(sizes[start:]) <= LONGEST_HISTORY]
-    remarks.counts["long" if fitting else "too long"] += 1
-    return tuple(history[fitting[0] :]) if fitting else ()
-
-
-def _tokens(text: str) -> int:
-    """By rule, so that a history is the same on every machine: 1 for 4 ASCII characters, 1 for 3 bytes of others."""
-    ascii_count = sum(character.isascii() for character in text)
-    others = len(text.encode("utf-8", "replace")) - ascii_count
-    return math.ceil(ascii_count / 4) + math.ceil(others / 3)
 
 
 def _spoken(reason: str, count: int) -> str:
