@@ -247,10 +247,13 @@ def _explained(found: Migration) -> list[str]:
 def _outcome_sentence(placed: OnModel, *, kept: bool, judged: bool) -> str:
     prompt = "the old prompt" if kept else "a new prompt"
     by = "by a judge's word " if judged else ""
+    would_tell = "more test examples, or a wider margin, would tell"
+    if placed.undecided:
+        would_tell = f"{placed.undecided}, so no loss could show"
     said = {
         "non-inferior": f"{prompt} is no worse there",
         "inferior": f"{prompt} is worse there than the margin allows",
-        "open": f"whether {prompt} is no worse there is open: more test examples, or a wider margin, would tell",
+        "open": f"whether {prompt} is no worse there is open: {would_tell}",
     }
     both_ways = ", and no better by more than the margin either: equivalent" if placed.equivalent and judged else ""
     return f"{by}{said['open' if placed.status is None else placed.status]}{both_ways} ({_gain_cell(placed)})"
@@ -327,7 +330,8 @@ def _placed_json(placed: OnModel) -> dict[str, Any]:
             "unreadable": placed.unreadable,
             "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "interval": list(gain.interval), "alpha": gain.alpha,
                      "n": gain.n},
-            "status": placed.status, "equivalent": placed.equivalent, "replies": _replies_json(placed.replies),
+            "status": placed.status, "equivalent": placed.equivalent,
+            **({"undecided": placed.undecided} if placed.undecided else {}), "replies": _replies_json(placed.replies),
             "agreement": asdict(placed.agreement), "latency": _latency_json(placed.latency),
             "cost_per_thousand": _cost_json(placed.cost)}  # fmt: skip
 

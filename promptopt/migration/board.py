@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from promptopt.errors import BackendError, ConfigError
 from promptopt.evaluation import Evaluation
 from promptopt.evaluators.generation import CUT, THINKING, TOO_LONG, UNANSWERED
-from promptopt.migration.moved import Missing, OnModel, Target
+from promptopt.migration.moved import Missing, OnModel, Target, inferiority
 from promptopt.outcome.result import Result
 from promptopt.protocols import Model, Task
 from promptopt.run.first_replies import advice
@@ -88,7 +88,8 @@ class Board:
             place = self.names.index(target.model)
             cells = (cell for prompt in own for cell in [self.rows[prompt][place]] if cell is not None)
             # A cell with a status is that of the target's own prompt.
-            held = [cell for cell in cells if cell.status is None and cell.gain.interval[0] > -margin]
+            others = [cell for cell in cells if cell.status is None]
+            held = [each for each in others if inferiority(each.gain, margin, each.undecided) == "non-inferior"]
             if target.chosen.status != "non-inferior" and held:
                 best = max(held, key=lambda cell: cell.gain.mean)
                 said.append(

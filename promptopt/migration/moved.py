@@ -11,16 +11,38 @@ from typing import Literal
 from promptopt.evaluation import Evaluation
 from promptopt.evaluators.generation import CUT, THINKING, UNANSWERED
 from promptopt.migration.agreement import NO_AGREEMENT, Agreement
+from promptopt.outcome.by_judge import too_few_judged
+from promptopt.outcome.decisions import ScoredPair
 from promptopt.outcome.looks import Look
 from promptopt.outcome.result import Result
+from promptopt.outcome.unread import mostly_unread
 from promptopt.stats import Gain
+from promptopt.text import counted
 from promptopt.types import Prompt, Score
 
 Inferiority = Literal["non-inferior", "inferior", "open"]
 """`non-inferior`: the whole interval lies above -margin; `inferior`: below it; `open`: neither is sure.
 
-The interval of the gain's own level: all verdicts of a migration share that of its first look.
+The interval of the gain's own level: all verdicts of a migration share that of its first look. Where the scores decide
+nothing (`undecided_by`), what is not inferior is open, unless the whole interval lies above 0.
 """
+
+
+def undecided_by(pairs: Sequence[ScoredPair], old: str, new: str) -> str:
+    """Why no loss could show in the scores of the models `old` and `new`; empty where one could."""
+    before, after = [pair.before for pair in pairs], [pair.after for pair in pairs]
+    if too_few_judged(before, after):
+        lost = sum(not (pair.before.judged and pair.after.judged) for pair in pairs)
+        return f"{lost} of {counted(len(pairs), 'pair')} of replies could not be judged"
+    return mostly_unread({f"of {old}": before, f"of {new}": after})
+
+
+def inferiority(gain: Gain, margin: float, undecided: str) -> Inferiority:
+    """What is sure of a gain on the reference; `undecided`: as `undecided_by` says."""
+    low, high = gain.interval
+    if high < -margin:
+        return "inferior"
+    return "non-inferior" if low > (0.0 if undecided else -margin) else "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +111,7 @@ class OnModel:
 
     `status`: None where no verdict is given: a prompt that was found for another model. `equivalent`: whether the whole
     interval lies within the margin on both sides (two one-sided tests, Schuirmann 1987). `agreement`: with the
-    reference's replies. `latency`: None where no reply was timed.
+    reference's replies. `latency`: None where no reply was timed. `undecided`: why no loss could show in the scores.
     """
 
     prompt: Prompt
@@ -103,6 +125,7 @@ class OnModel:
     equivalent: bool = False
     agreement: Agreement = NO_AGREEMENT
     latency: Latency | None = None
+    undecided: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from promptopt.migration.agreement import agreement_of, schema_of, with_itself
 from promptopt.migration.board import Board, Failure, by_target, mute, silence
 from promptopt.migration.freezing import Asking, all_examples, answers_under_start
 from promptopt.migration.leaving import leaving
-from promptopt.migration.moved import Cost, Latency, Migration, OnModel, Replies
+from promptopt.migration.moved import Cost, Latency, Migration, OnModel, Replies, inferiority, undecided_by
 from promptopt.outcome.decisions import gain_of
 from promptopt.outcome.looks import level_of
 from promptopt.outcome.result import Result
@@ -270,23 +270,23 @@ class _Mover:
     ) -> OnModel:
         """The second of `both` against the reference, the first; `decided`: whether a verdict is given."""
         reference, found = both
-        gain, status = gain_of(paired(reference, found), Design(found.weigh), alpha), None
+        pairs = paired(reference, found)
+        gain = gain_of(pairs, Design(found.weigh), alpha)
+        undecided = undecided_by(pairs, reference.model, found.model)
         low, high = gain.interval
-        if decided:
-            status = "non-inferior" if low > -self.margin else "inferior" if high < -self.margin else "open"
-        cost = _cost(found, self._opened(model))
         return OnModel(
             prompt=found.prompt,
             model=found.model,
             score=found.measured.score,
             unreadable=found.measured.unreadable,
             gain=gain,
-            status=status,
-            cost=cost,
+            status=inferiority(gain, self.margin, undecided) if decided else None,
+            cost=_cost(found, self._opened(model)),
             replies=Replies.of(found.scores, schema_of(task)),
-            equivalent=decided and -self.margin < low and high < self.margin,
+            equivalent=decided and not undecided and -self.margin < low and high < self.margin,
             agreement=agreement_of(task, reference, found),
             latency=Latency.of(found.seconds),
+            undecided=undecided,
         )
 
     def _opened(self, model: str | Model) -> Model:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from promptopt.evaluators.judging import MOST_UNREAD
 from promptopt.outcome.panels import dissent, gains_by_judge, unseen_gain
+from promptopt.outcome.unread import mostly_unread
 from promptopt.stats import ALPHA, EACH_ONCE, Gain
 from promptopt.stats.design import PLAIN, Design
 from promptopt.tasks.gate import EVERY
@@ -101,9 +102,10 @@ def non_inferior(
 
     It is a regression where the whole two-sided 95 % interval is below zero and the margin is not held. Scores of minus
     infinity count against the prompt that has them (`stats.paired_gain`): where they decide, the loss is a share of the
-    examples. `judged`: the scores are a judge's word, which decides nothing. `among`: how many such questions it is one
-    of, each of which may look like a loss by chance. `design`: how both are compared. Where a judge of a panel
-    contradicts the mean of all, it is inconclusive.
+    examples. Where most replies could not be read, no loss could show, and only a gain passes (`mostly_unread`).
+    `judged`: the scores are a judge's word, which decides nothing. `among`: how many such questions it is one of, each
+    of which may look like a loss by chance. `design`: how both are compared. Where a judge of a panel contradicts the
+    mean of all, it is inconclusive.
     """
     told = _judged_pairs(pairs)
     asked = AskedSlice(name, told, margin, judged, design)
@@ -129,7 +131,8 @@ def _by_mean(asked: AskedSlice, *, left_out: int, among: int) -> Decision:
         return Decision(name, "inconclusive", f"{lost} could not be judged: {shown}", gain)
     if judged:
         return Decision(name, "inconclusive", f"a judge says {shown}; {_UNTRUSTED}", gain)
-    if low > -margin:
+    unread = "" if low > 0.0 else mostly_unread(_sides(told))
+    if low > -margin and not unread:
         return Decision(name, "passed", f"{least}: no loss of {100 * margin:g} points or more", gain)
     alone = (high < -margin, gain.ci95[1] < 0)
     beyond, worse = alone if among == 1 or not any(alone) else _sure_losses(asked, among)
@@ -143,6 +146,8 @@ def _by_mean(asked: AskedSlice, *, left_out: int, among: int) -> Decision:
     if any(alone):
         chance = "alone it would be a regression, but one of several may look so by chance: give more examples of it"
         return Decision(name, "inconclusive", f"{shown}: {chance}", gain)
+    if unread:
+        return Decision(name, "inconclusive", f"{unread}, so no loss could show: {shown}", gain)
     return Decision(
         name, "inconclusive",
         f"{least}: a loss of {100 * margin:g} points is not ruled out; these examples hold a margin of "
@@ -300,6 +305,13 @@ def _paired_gain(pairs: Sequence[ScoredPair], alpha: float, design: Design) -> G
 def _gains_by_judge(pairs: Sequence[ScoredPair], design: Design) -> dict[str, Gain]:
     groups = [pair.example.group for pair in pairs]
     return gains_by_judge([pair.before for pair in pairs], [pair.after for pair in pairs], groups, design)
+
+
+def _sides(pairs: Sequence[ScoredPair]) -> dict[str, list[Score]]:
+    return {
+        "to the old prompt": [pair.before for pair in pairs],
+        "to the new prompt": [pair.after for pair in pairs],
+    }
 
 
 def _impossible(pairs: Sequence[ScoredPair]) -> str:

@@ -27,6 +27,8 @@ def model() -> Any:
         text = text_of(request)
         if "item " not in text:
             return "good"  # to an attack
+        if "Mumble" in text:
+            return "hm"
         return "bad" if "badly" in text else answer(request)
 
     return Scripted(either, name="scripted/one")
@@ -368,3 +370,13 @@ def test_a_dry_run_of_one_prompt_twice_foresees_nothing(invoke: Invoke, task_fil
     assert "No evaluation: both are the same prompt." in done.stdout
     assert "Time: none" in done.stdout
     assert told["evaluations"] == 0
+
+
+def test_replies_that_nobody_can_read_do_not_decide_that_a_prompt_may_be_shipped(
+    invoke: Invoke, task_file: str
+) -> None:
+    done = check(invoke, task_file, "Mumble what it is.", "--baseline", "Mumble.", "--margin", "0.2")
+    assert done.exit_code == 5, done.stderr
+    assert done.stdout.startswith("Not decided: the data does not show that it is no worse. Open: score.\n")
+    assert "replies to the old prompt hold no answer that could be read (mostly: no answer could" in done.stdout
+    assert "so no loss could show" in done.stdout

@@ -35,14 +35,20 @@ def broken(request: Request) -> Reply | str:
 
 
 @pytest.fixture
-def migrate(invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    known = {
+def known() -> dict[str, Scripted]:
+    return {
         "old": Scripted(right, name="x/old"),
         "broken": Scripted(broken, name="x/broken"),
         "other": Scripted(lambda request: f"It is {right(request)}", name="x/other"),
         "writer": Scripted(lambda _: BETTER, name="x/writer"),
         "judge": Scripted(lambda _: '{"better": "tie"}', name="x/judge"),
     }
+
+
+@pytest.fixture
+def migrate(
+    invoke: Invoke, task_file: str, known: dict[str, Scripted], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
     monkeypatch.setattr(specs, "open_model", lambda spec, **_: known[spec.rpartition("/")[2]])
 
     def run(*more: str, task: str = task_file) -> Any:
@@ -84,3 +90,19 @@ def test_replies_that_a_judge_sees_no_difference_in_are_equivalent_where_the_tes
     assert (
         "better by more than the margin either: equivalent" in migrate(*asked, task="open.toml").stdout
     ) == equivalent
+
+
+def test_models_that_nobody_can_read_are_no_evidence_that_the_prompt_is_no_worse(
+    migrate: Callable[..., Any], known: dict[str, Scripted]
+) -> None:
+    known |= {"old": Scripted(lambda _: "hm", name="x/old"), "new": Scripted(lambda _: "well", name="x/new")}
+    asked = ("--to", "x/new", "--margin", "0.05")
+    done = migrate(*asked, "--json")
+    assert done.exit_code == 5
+    found = json.loads(done.stdout)
+    assert (found["done"], found["targets"][0]["status"]) == (False, "open")
+    why = "120 of 120 replies of x/old hold no answer that could be read"
+    assert found["targets"][0]["undecided"].startswith(why)
+    told = migrate(*asked).stdout.splitlines()[1]
+    assert told.startswith(f"x/new: whether the old prompt is no worse there is open: {why} (mostly: ")
+    assert "so no loss could show" in told
