@@ -13,7 +13,7 @@ from promptopt.tasks.reading.branches import branch_shown, rank_of
 from promptopt.tasks.reading.chat_parts import parsed
 from promptopt.tasks.reading.chat_platforms import CONVERSATIONS, HOOKS, MESSAGES
 from promptopt.tasks.reading.json_objects import list_of_tables, table_of
-from promptopt.tasks.reading.speakers import FILES, as_spoken, plain_text
+from promptopt.tasks.reading.speakers import FILES, as_spoken, plain_text, slack_text
 from promptopt.tasks.reading.telemetry import EVENTS, message_of_event
 
 Row = Mapping[str, object]
@@ -62,7 +62,7 @@ def _slack(row: Row) -> Row | None:
     if not timed or not isinstance(row.get("text"), str) or not {"user", "bot_id"} & set(row):
         return None
     news = str(row.get("subtype", "")).endswith(_NEWS)
-    role, said = ("", "") if news else ("bot" if row.get("bot_id") else "user", row["text"])
+    role, said = ("", "") if news else ("bot" if row.get("bot_id") else "user", slack_text(str(row["text"])))
     # What opens no thread stands alone.
     return {"thread_ts": row.get("thread_ts", row["ts"]), "ts": row["ts"], "role": role, "text": said, **_files(row)}
 

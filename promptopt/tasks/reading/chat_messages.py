@@ -26,6 +26,7 @@ from promptopt.tasks.reading.chat_parts import (
 )
 from promptopt.tasks.reading.json_objects import table_of
 from promptopt.tasks.reading.speakers import as_spoken, few_shot_role, has_files, is_pictured, is_speaker, known_role
+from promptopt.tasks.reading.tagged_tools import calls_in_text, results_in_text
 from promptopt.thoughts import after_thought
 from promptopt.types import ChatRole, Message, ToolCall, canonical
 
@@ -207,7 +208,10 @@ def _step(role: ChatRole, content: object, table: Mapping[str, object], beside: 
     text, within, results = content_of(content, reply=role == "assistant")
     # What a model thought is not sent back to it, and no reply is held against it.
     text = _TURN_END_TOKEN.sub("", after_thought(text)) if role == "assistant" else text
-    calls = (*within, *beside)
+    text, written = calls_in_text(text) if role == "assistant" else (text, [])
+    if role in ("tool", "user") and not within and (given := results_in_text(text)):
+        return given
+    calls = (*within, *written, *beside)
     name, of = table.get("name"), table.get("tool_call_id")
     plain = Message(role, text, calls, str(of) if of else "", name if isinstance(name, str) else "")
     spoken = [plain] if text or calls or not results else []

@@ -29,6 +29,7 @@ from promptopt.tasks.reading.json_objects import tables_among
 from promptopt.tasks.reading.responses import with_history
 from promptopt.tasks.reading.speakers import turns_of
 from promptopt.tasks.reading.spoken import spoken_in
+from promptopt.tasks.reading.tagged_tools import tools_in_text
 from promptopt.tasks.reading.telemetry import span_of
 from promptopt.tasks.reading.transcripts import Row, joined_turns, turn_columns
 from promptopt.types import ChatRole, Message
@@ -240,7 +241,7 @@ def _conversation(number: int, row: Row, speakers: Mapping[str, ChatRole] | None
         "",
         messages,
         number,
-        tools_in_row(row),
+        tools_in_row(row) or next((tools for each in messages[:1] if (tools := tools_in_text(each.content))), ()),
         variables_of(row),
         weights,
         (*ideals[1:], *accepted),

@@ -72,7 +72,8 @@ _AUTHORS = ("author_id", "sender_id", "user_id", "from_id")
 _EVENT_FIELDS = ("event", "part_type")
 _NEWS = ("event", "service")
 _HTML_BLOCK = re.compile(r"\s*<(p|div|ul|ol|h\d)\b.*</\w+>\s*", re.DOTALL | re.IGNORECASE)
-
+_SLACK_LINK = re.compile(r"<(?:mailto:|tel:)?([#!@]?)([^<>|\s]+)(?:\|([^<>|]+))?>")
+"""A link, channel, group or person between brackets; what is shown of it stands behind the bar."""
 _PICTURE = re.compile(r"<img\b[^<>]*\ssrc\s*=", re.IGNORECASE)
 
 
@@ -251,6 +252,23 @@ def plain_text(text: str) -> str:
         return text
     broken = re.sub(r"<br\s*/?>|</(p|div|li|h\d)>", "\n", text, flags=re.IGNORECASE)
     return html.unescape(re.sub(r"<[^<>]*>", "", broken)).strip()
+
+
+def slack_text(text: str) -> str:
+    """A text of Slack's as people see it: it writes three signs as HTML does, and links and names between brackets."""
+    # Links first: a bracket that somebody typed is `&lt;`.
+    shown = _SLACK_LINK.sub(_slack_link, text)
+    return shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _slack_link(found: re.Match[str]) -> str:
+    kind, of, shown = found.groups()
+    if not kind:
+        # Where it leads is a part of what was said.
+        return of if shown is None or shown in of else f"{shown} ({of})"
+    if shown is None:
+        return f"@{of}" if kind == "!" else found[0]
+    return f"{'#' if kind == '#' else '@'}{shown.lstrip('#@')}"
 
 
 def _folded_speaker(said: str) -> str:

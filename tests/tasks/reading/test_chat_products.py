@@ -182,6 +182,24 @@ def test_what_is_no_file_refuses_nothing(rows: Rows, more: dict[str, Any]) -> No
     assert said([{**rows[0], **more}, *rows[1:]]) == [TWO]
 
 
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("Terms &amp; prices &lt;new&gt;", "Terms & prices <new>"),
+        ("&amp;lt; is &lt;", "&lt; is <"),
+        ("see <https://acme.test/a?b=1&amp;c=2>", "see https://acme.test/a?b=1&c=2"),
+        ("see <https://acme.test/help|our page>", "see our page (https://acme.test/help)"),
+        ("see <http://acme.test|acme.test>", "see http://acme.test"),
+        ("write to <mailto:ann@acme.test|ann@acme.test>", "write to ann@acme.test"),
+        ("<!here> in <#C1|general>, <@U7|ann>, <@U7>", "@here in #general, @ann, <@U7>"),
+        ("<!subteam^S1|@desk> a &lt; b", "@desk a < b"),
+        ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
+    ],
+)
+def test_texts_of_slack_are_read_as_people_see_them(text: str, seen: str) -> None:
+    assert said([{**SLACK[0], "text": text}, SLACK[1]]) == [[("user", seen), TWO[1]]]
+
+
 def test_numbers_of_another_program_are_no_roles() -> None:
     rows = [{key: value for key, value in row.items() if key != "inbox_id"} for row in CHATWOOT_ROWS]
     (refused,) = read(rows).refused
