@@ -149,10 +149,11 @@ class Limits:
 
     def reached(self, spent: Ledger) -> str | None:
         """The metered cap that is used up, in words, or None."""
+        # A search whose share came to nothing, as the final choice and the test need it all, was granted no "of 0".
         if self.tokens is not None and spent.tokens >= self.tokens:
-            return f"{spent.tokens:,} of {counted(self.tokens, 'token')}"
+            return f"{spent.tokens:,} of {counted(self.tokens, 'token')}" if self.tokens else f"{spent.tokens:,} tokens"
         if self.usd is not None and spent.usd is not None and spent.usd >= self.usd:
-            return f"${spent.usd:.4f} of ${self.usd:.4f}"
+            return f"${spent.usd:.4f} of ${self.usd:.4f}" if self.usd else f"${spent.usd:.4f}"
         return None
 
 

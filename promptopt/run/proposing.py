@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 
 from promptopt.errors import BudgetSpent
 from promptopt.protocols import Role
@@ -25,17 +25,22 @@ LEFT_UNASKED = 200
 class ProposerCalls:
     """Asks through the door, and counts for each role the refusals in a row: filtered, declined, or not taken."""
 
-    __slots__ = ("_answered", "_door", "_follow_budget", "_idle", "_refused", "_step", "_warn")
+    __slots__ = ("_answered", "_door", "_follow_budget", "_idle", "_refused", "_rounds", "_step", "_warn")
 
-    def __init__(self, door: Door, warn: Callable[[str], None], follow_budget: Callable[[], None]) -> None:
-        """`warn` takes a sentence, once; `follow_budget` is called before what a larger cap would let go otherwise."""
-        self._door, self._warn, self._follow_budget = door, warn, follow_budget
+    def __init__(
+        self, door: Door, warn: Callable[[str], None], follow_budget: Callable[[], None], rounds: Sized
+    ) -> None:
+        """`warn` takes a sentence, once; `follow_budget` is called before what a larger cap would let go otherwise.
+
+        `rounds`: those that were recorded so far.
+        """
+        self._door, self._warn, self._follow_budget, self._rounds = door, warn, follow_budget, rounds
         self._refused: Counter[Role] = Counter()
         self._answered: set[Role] = set()
         # The evaluations that were spent when it was last left unasked, and the requests left unasked since.
         self._idle = (0, 0)
-        # The evaluations that were spent when it was last asked, the answers since, and the asks that a cap cut.
-        self._step = (0, 0, 0)
+        # The evaluations and rounds when it was last asked, the answers since, and the asks that a cap cut.
+        self._step = ((0, 0), 0, 0)
 
     def generate(self, requests: Sequence[Request], role: Role) -> list[Reply]:
         """As `Door.generate`. After `MOST_REFUSALS` refusals in a row all that follow are refused, and nobody is asked.
@@ -65,24 +70,25 @@ class ProposerCalls:
         return found
 
     def _note_cut(self, cut: BudgetSpent) -> None:
-        """Raise it where nothing was answered since the last evaluation, or a step asks on and on."""
-        evaluations, answers, cuts = self._of_step()
+        """Raise it where nothing was answered since the last evaluation or round, or a step asks on and on."""
+        begun, answers, cuts = self._of_step()
         if not answers or cuts == MOST_CUT:
             raise cut
-        self._step, self._door.account.cut = (evaluations, answers, cuts + 1), cut
+        self._step, self._door.account.cut = (begun, answers, cuts + 1), cut
         # With a larger cap the rest would have been asked for.
         self._follow_budget()
 
-    def _of_step(self) -> tuple[int, int, int]:
-        now = self._door.account.spent.evaluations
+    def _of_step(self) -> tuple[tuple[int, int], int, int]:
+        # What a round did not score when it was recorded, it had no use for: it was known, or broke the contract.
+        now = (self._door.account.spent.evaluations, len(self._rounds))
         return self._step if self._step[0] == now else (now, 0, 0)
 
     def _count(self, reply: Reply, role: Role) -> None:
         if reply.finish in ANSWERED:
             self._answered.add(role)
             self._refused[role] = 0
-            evaluations, answers, cuts = self._of_step()
-            self._step = (evaluations, answers + 1, cuts)
+            begun, answers, cuts = self._of_step()
+            self._step = (begun, answers + 1, cuts)
             return
         self._refused[role] += 1
         if self._refused[role] == TOLD:

@@ -75,7 +75,6 @@ class Run:
         self.artifacts = Artifacts(door.blobs, "" if door.journal is None else door.journal.run_id)
         self._door, self._observers, self._final_journal = door, tuple(observers), final_journal
         self._turns, self._streams = PartTurns(task), RandomStreams(seed)
-        self._proposing = ProposerCalls(door, self.warn, self.follow_budget)
         self._board = Scoreboard(task.initial, task.train, task.dev, self.weigh)
         self._scoring = CellScorer(
             task, evaluator, door, self._board, reserve=reserve, warn=self.warn, follow_budget=self.follow_budget
@@ -85,6 +84,7 @@ class Run:
         self.ended = False
         self.steps: list[StepDone] = []
         """Every round so far, with its pool, its means and counts, and what was spent by then."""
+        self._proposing = ProposerCalls(door, self.warn, self.follow_budget, self.steps)
         self.rejected: Counter[str] = Counter()
         """Replies and candidates that could not be used, by reason."""
         self.final_repetition = 1 if task.sampling.temperature > 0 else 0

@@ -138,6 +138,9 @@ def test_limits_count_calls_of_a_cell() -> None:
     assert Limits(tokens=10).reached(Ledger(prompt_tokens=10)) == "10 of 10 tokens"
     assert Limits(usd=0.5).reached(Ledger(usd=0.5)) is not None
     assert Limits(usd=0.5).reached(Ledger(usd=None)) is None
+    # A search may be left nothing once it is known what the final choice and the test take.
+    assert Limits(tokens=0).reached(Ledger(prompt_tokens=113)) == "113 tokens"
+    assert Limits(usd=0.0).reached(Ledger(usd=0.25)) == "$0.2500"
 
 
 @pytest.mark.parametrize("cap", [{"evaluations": 60.5}, {"calls": float("inf")}, {"tokens": "60"}, {"usd": "1"}])

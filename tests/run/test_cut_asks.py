@@ -111,3 +111,23 @@ def test_what_was_never_asked_is_no_reply_that_could_not_be_used(tmp_path: Path)
     result, _ = searched(tmp_path / "s.db", 5, RandomSearch(candidates=150), Budget(tokens=6_000))
     assert result.status == "budget"
     assert "unasked" not in " ".join(reason for reason, count in result.rejected.items() if count)
+
+
+@dataclass(frozen=True)
+class InRounds:
+    """Has one prompt written in each round, which is known, and records the round."""
+
+    def optimize(self, run: Run) -> None:
+        left = run.evaluations_left()
+        assert left is not None
+        run.evaluate([run.initial], run.train[: left - CAME])
+        for number in range(30):
+            run.generate([(Message("user", str(number)),)], Sampling(1.0))
+            run.record([run.estimate(run.initial, run.train)], [run.initial])
+
+
+def test_a_cap_that_lets_nothing_be_written_ends_the_rounds(tmp_path: Path) -> None:
+    result, proposer = searched(tmp_path / "s.db", 5, InRounds(), Budget(calls=60))
+    assert result.status == "budget"
+    # Each that was written has its round; those behind it, in which nobody was asked, are none.
+    assert len(result.steps) == proposer.calls == CAME
