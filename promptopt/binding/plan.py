@@ -9,7 +9,16 @@ from promptopt.binding.identity import method_name
 from promptopt.models.prices import Price
 from promptopt.operators.demos import with_target
 from promptopt.outcome.criterion import Criterion
-from promptopt.protocols import Demonstrates, Evaluator, Optimizer, Planning, Role, Task
+from promptopt.protocols import (
+    BoundsCost,
+    BoundsCostInRoom,
+    Demonstrates,
+    Evaluator,
+    Optimizer,
+    Planning,
+    Role,
+    Task,
+)
 from promptopt.registry import load
 from promptopt.run.budget import Allocation, Budget, allocate
 from promptopt.run.floors import goes_by_floors
@@ -23,6 +32,9 @@ BESIDE = 10
 REQUEST, REMARKS = 150, 100
 """Tokens of a request to the proposer beside what it shows of the task, and of a reply beside the text that is asked
 for. Ours: by dry runs of 24 methods on three tasks, whose calls read 60 to 700 tokens, half of them 90 to 310."""
+WRITTEN, DEAR = 2, 2.0
+"""Calls of the proposer in a round that is of use, for one prompt is no choice; and how many cells one takes that is
+told, as cheaper ones change no plan that anybody would notice. Ours."""
 DEFAULT_EVALUATIONS = 2_000
 """What a search may spend where nobody said: 480 of them pay for a test that finds a gain of 10 points. Ours."""
 
@@ -151,35 +163,64 @@ def too_little(optimizer: Optimizer, room: Room) -> str:
     cells = room.cells()
     if not isinstance(optimizer, Planning) or cells is None:
         return ""
-    least, method, planned = optimizer.least(room), method_name(optimizer), optimizer.plan(room)
-    if cells >= least:
+    planned, asks = optimizer.plan(room), _asks(optimizer, room)
+    # Where calls cost hardly anything it is the evaluations that are too few.
+    calls, cheaper = ("", "")
+    if asks and (room.call_cells >= DEAR or _free_cells(room)):
+        calls, cheaper = f", and {WRITTEN} such calls,", ", or name a cheaper proposer"
+    if _suffices(optimizer, room):
         starved = planned.rounds == 0 < optimizer.plan(room.unlimited()).rounds
-        return f"{_left(room, cells)} ({planned.describe()}); allow more, or name a cheaper proposer" if starved else ""
-    others = [f"`{name}`" for name in ("random", "auto") if name != method and _of_use(name, room, cells)]
+        return f"{_left(room, cells, asks)} ({planned.describe()}); allow more{cheaper}" if starved else ""
+    method, least = method_name(optimizer), optimizer.least(room)
+    others = [f"`{name}`" for name in ("random", "auto") if name != method and _of_use(name, room)]
     instead = f", or {' or '.join(others)} {'make' if len(others) > 1 else 'makes'} more of {cells:,}" if others else ""
+    # A plan that is cut in the middle is no promise.
+    begun = f"it sets out on {planned.describe()}" if planned.rounds else planned.describe()
     return (
-        f"{_left(room, cells)} ({planned.describe()}); `{method}` needs about "
-        f"{least:,} for a round that is of use; allow more{instead}"
+        f"{_left(room, cells, asks)} ({begun}); `{method}` needs about "
+        f"{least:,}{calls} for a round that is of use; allow more{cheaper}{instead}"
     )
 
 
-def _left(room: Room, cells: int, whom: str = "the search") -> str:
-    """So many evaluations are left to the search, and what calls of the proposer take of them."""
+def _asks(optimizer: Optimizer | Planning, room: Room) -> bool:
+    """Whether the method has a proposer write anything; as far as it says."""
+    if isinstance(optimizer, BoundsCostInRoom):
+        return optimizer.upper_bounds_in(room).proposer_calls > 0
+    return not isinstance(optimizer, BoundsCost) or optimizer.upper_bounds(room.train).proposer_calls > 0
+
+
+def _free_cells(room: Room) -> bool:
+    """Whether a cap on tokens or dollars is there for the proposer alone."""
+    return any(not cell and call for _, cell, call in room.metered)
+
+
+def _suffices(optimizer: Planning, room: Room) -> bool:
+    """Whether a round that is of use fits into the room, with the calls of the proposer that it takes."""
+    least = optimizer.least(room)
+    cells = room.cells(WRITTEN / max(1, least) if _asks(optimizer, room) else 0.0)
+    return cells is None or cells >= least
+
+
+def _left(room: Room, cells: int, asks: bool, whom: str = "the search") -> str:
+    """So many evaluations are left to the search, and what calls of the proposer take of them; `asks`: as `_asks`."""
     said = f"{counted(cells, 'evaluation is', 'evaluations are')} left to {whom}"
+    if not asks:
+        return said
     paid = [left / call for left, cell, call in room.metered if not cell and call]
     if paid:
         calls = int(min(paid))
         pays = f"about {counted(calls, 'call')}" if calls else "hardly one call"
         return f"{said}, which are free, and the cap pays for {pays} of the proposer"
-    # Cheaper ones change no plan that anybody would notice.
-    dear = room.call_cells >= 2
-    return f"{said}, of which a call of the proposer takes as much as about {room.call_cells:,.0f}" if dear else said
+    takes = f"a call of the proposer takes as much as about {room.call_cells:,.0f}"
+    if room.call_cells < DEAR:
+        return said
+    return f"{said}, of which {takes}" if room.call_cells <= cells else f"{said}, and {takes}"
 
 
-def _of_use(name: str, room: Room, cells: int) -> bool:
+def _of_use(name: str, room: Room) -> bool:
     # Two methods that both need more must not send their users to each other.
     method = load("optimizers", name)()
-    return isinstance(method, Planning) and cells >= method.least(room)
+    return isinstance(method, Planning) and _suffices(method, room) and method.plan(room).rounds > 0
 
 
 def search_planned(optimizer: Optimizer, room: Room) -> str:
@@ -187,7 +228,7 @@ def search_planned(optimizer: Optimizer, room: Room) -> str:
     if not isinstance(optimizer, Planning) or too_little(optimizer, room):
         return ""
     cells = room.cells()
-    granted = "" if cells is None else f", as {_left(room, cells, 'it')}"
+    granted = "" if cells is None else f", as {_left(room, cells, _asks(optimizer, room), 'it')}"
     return f"the search plans {optimizer.plan(room).describe()}{granted}"
 
 

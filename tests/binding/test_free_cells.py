@@ -18,7 +18,7 @@ from promptopt.models.prices import Price
 from promptopt.models.scripted import Scripted
 from promptopt.run.budget import Budget, Ledger, Limits, Raised
 from promptopt.run.charging import Account
-from promptopt.run.events import Event, Planned
+from promptopt.run.events import Event, Planned, Warned
 from promptopt.run.fetching import Call
 from promptopt.types import Request, Room, Sampling, canonical
 
@@ -37,8 +37,8 @@ def test_what_the_proposer_spent_takes_nothing_of_a_choice_and_a_test_that_are_f
     model.name = "acme/free"
 
     def hear(event: Event) -> None:
-        if isinstance(event, Planned):
-            plans.append(event.search)
+        if isinstance(event, Planned | Warned):
+            plans.append(event.search if isinstance(event, Planned) else event.message)
 
     result = optimize(
         landscape.task(test=200), method,
@@ -51,7 +51,7 @@ def test_what_the_proposer_spent_takes_nothing_of_a_choice_and_a_test_that_are_f
     # Candidates were not compared at all.
     assert result.steps
     # It was to be 29 generations, or 999 iterations, of which the cap paid for four calls.
-    assert "which are free, and the cap pays for hardly one call of the proposer" in plans[0]
+    assert "which are free, and the cap pays for hardly one call of the proposer" in "\n".join(plans)
 
 
 def test_a_plan_counts_the_calls_that_the_cap_pays_for() -> None:

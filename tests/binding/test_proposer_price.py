@@ -85,6 +85,35 @@ def test_too_little_for_a_dear_proposer_is_said() -> None:
     assert said.endswith("name a cheaper proposer")
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_round_that_is_of_use_has_two_calls_of_the_proposer(method: str) -> None:
+    """133 cells, of which one call takes 96: nothing was said, or that `random` or `auto` make more of them."""
+    said = too_little(build_optimizer(method, {}), room(((1.33, 0.01, 0.96),), None))
+    assert said.startswith("133 evaluations are left to the search, of which a call of the proposer takes as much as")
+    assert f"`{method}` needs about" in said
+    assert ", and 2 such calls, for a round that is of use" in said
+    assert said.endswith("; allow more, or name a cheaper proposer")
+    # Where one takes more than all, it is not a part of it.
+    said = too_little(build_optimizer(method, {}), room(((0.06, 0.01, 0.08),), None))
+    assert said.startswith("6 evaluations are left to the search, and a call of the proposer takes as much as about 8 ")
+    # Calls that are capped themselves are counted too.
+    least = planning(method).least(Room(None, 60, 1, 120, 40))
+    assert too_little(build_optimizer(method, {}), Room(None, least + 1, 1, 120, 40))
+
+
+@pytest.mark.parametrize("method", ["bootstrap", "promptquine", "tapruning"])
+def test_a_method_without_a_proposer_hears_nothing_of_one(method: str) -> None:
+    optimizer = build_optimizer(method, {})
+    assert "proposer" not in too_little(optimizer, room(((0.06, 0.01, 0.08),), None))
+    assert not too_little(optimizer, room(((6.0, 0.01, 5.0),), None))
+    assert "proposer" not in search_planned(optimizer, room(((6.0, 0.01, 5.0),), None))
+
+
+def test_a_plan_that_does_not_fit_is_not_told_as_one_that_does() -> None:
+    said = too_little(build_optimizer("random", {}), Room(5, None, 1, 120, 40))
+    assert said.startswith("5 evaluations are left to the search (it sets out on 4 rewrites, ")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["auto", "ape", "apo", "capo", "evoprompt-ga", "opro", "textgrad", "tpe"])
 def test_a_plan_comes_near_to_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
