@@ -109,7 +109,11 @@ _NUMBER_FORMS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     (r"[2-9]\d{3} \d{4} \d{4}", _verhoeff),
 )
 _BY_FORM = tuple((re.compile(form, re.IGNORECASE), holds) for form, holds in _NUMBER_FORMS)
-_ANY_FORM = rf"(?<![\w.,-])(?<!\d )(?:{'|'.join(form for form, _ in _NUMBER_FORMS)})(?![\w-]|[.,]?\d| \d)"
+# Each has a digit so early, and few words do.
+_ANY_FORM = (
+    rf"(?<![\w.,-])(?=[A-Z]{{0,6}}[ -]?\d)(?<!\d )(?:{'|'.join(form for form, _ in _NUMBER_FORMS)})"
+    r"(?![\w-]|[.,]?\d| \d)"
+)
 
 _OF = r"(?:[ .:#-]*(?:\b(?:numbers?|numéro|número|numero|nummer|numer|card|code|no|nr|num|id)\b|n°|号码|号))*"
 _IS_OR_COLON = r"[ .:#=-]*(?:(?:\b(?:is|are|ist|lautet|est|es|è|är|er|to|jest)\b|é(?!\w)|是|は|:)[ :]*)?"

@@ -7,9 +7,11 @@ where the log says that something is one (a variable `name`), and where they are
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import cast
 
 from promptopt.tasks.personal import is_personal, pattern_of, personal_spans
@@ -74,18 +76,24 @@ class Mask:
     masker: Masker
     personal: Mapping[str, str]
     _places: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    _patterns: list[tuple[re.Pattern[str], str]] = field(default_factory=list[tuple[re.Pattern[str], str]])
 
-    def text(self, text: str) -> str:
-        """`text` masked; the slots of a template in it stay."""
-        # The longest first: a first name would be taken out of a whole one, and leave the rest.
+    def __post_init__(self) -> None:
+        # Once for all texts of a conversation. The longest first: a first name would be taken out of a whole one, and
+        # leave the rest.
         for value in sorted(self.personal, key=lambda each: (-len(each), each)):
             for whole in dict.fromkeys((value, _untitled(value), _given_name_first(_untitled(value)))):
-                text = self._listed(text, pattern_of(whole), value, self.personal[value])
+                self._patterns.append((pattern_of(whole), value))
         # Whole names first, everywhere: then the parts by which people call each other.
         for value, kind in self.personal.items():
             for part in _parts_of_name(value, kind):
                 spelt = re.sub("['’]", "['’]", re.escape(part))
-                text = self._listed(text, re.compile(rf"(?<!\w){spelt}(?!\w)"), value, kind)
+                self._patterns.append((re.compile(rf"(?<!\w){spelt}(?!\w)"), value))
+
+    def text(self, text: str) -> str:
+        """`text` masked; the slots of a template in it stay."""
+        for pattern, value in self._patterns:
+            text = self._listed(text, pattern, value, self.personal[value])
         own = self.masker.own.casefold()
         pieces: list[str] = []
         past = 0
@@ -111,10 +119,15 @@ class Mask:
 
     def _listed(self, text: str, pattern: re.Pattern[str], value: str, kind: str) -> str:
         """`text` without what `pattern` finds of a known value, but in slots and in marks that were set."""
-        kept = [match.span() for each in (_SLOT, _BRACKETED_MARK) for match in each.finditer(text)]
+        if pattern.search(text) is None:
+            return text
+        kept = sorted(match.span() for each in (_SLOT, _BRACKETED_MARK) for match in each.finditer(text))
+        starts = [start for start, _ in kept]
+        ends = [*accumulate((stop for _, stop in kept), max)]
 
         def mark(found: re.Match[str]) -> str:
-            inside = any(start <= found.start() < stop for start, stop in kept)
+            before = bisect_right(starts, found.start())
+            inside = before > 0 and found.start() < ends[before - 1]
             return found[0] if inside else self._mark(kind, value)
 
         return pattern.sub(mark, text)

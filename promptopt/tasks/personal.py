@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from promptopt.tasks.identity_numbers import RULES, is_identity_number, luhn
 
@@ -24,10 +25,14 @@ _KEYS = (
     # Amazon, SendGrid, Telegram's bots, Twilio, Slack's hooks.
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bSG\.[\w-]{16,}\.[\w-]{16,}|\b\d{8,10}:[\w-]{35}\b|\b(?:AC|SK)[0-9a-f]{32}\b",
     r"\bhooks\.slack\.com/services/[\w/]{8,}",
-    # JSON Web Tokens, headers, private keys.
+    # JSON Web Tokens.
+    r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
+)
+_KEYS_BEHIND_A_WORD = (
     # `Basic` needs a digit or a sign in what follows: not `Basic configuration`.
-    r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bBearer\s+[\w.~+/-]{12,}=*|\bBasic\s+(?=\S*[\d=])[\w+/]{12,}=*",
-    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----(?:[\s\S]*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----)?",
+    r"\bBearer\s+[\w.~+/-]{12,}=*|\bBasic\s+(?=\S*[\d=])[\w+/]{12,}=*",
+    # Up to the next line of dashes: one whose end is missing would else be looked for through all that follows.
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----(?:[^-]*(?:-(?!----)[^-]*)*-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----)?",
 )
 # Eight signs, six of a password, with a letter and a digit among them: not "the password is required", and no slot such
 # as `{password}`.
@@ -116,7 +121,8 @@ _STREET = (
     rf"(?:(?:de|del|la|las|los|di|della|dei|da|do|dos)\s)*{_CAPITAL}(?:\s{_CAPITAL})*,?\s(?:n[º°]?\s?)?\d{{1,4}}\b){_TOWN}"
 )
 _RULES: Mapping[str, re.Pattern[str]] = {
-    "key": re.compile("|".join(_KEYS)),
+    # Most words are shorter than any key, and need not be tried as one.
+    "key": re.compile("|".join((rf"\b(?=\S{{11}})(?:{'|'.join(_KEYS)})", *_KEYS_BEHIND_A_WORD))),
     "link with a password": re.compile(
         rf"\b[a-z][a-z0-9+.-]{{0,20}}://[^\s/@:]{{0,100}}:[^\s/@]{{1,100}}@[^\s]+|{_LINK}", re.IGNORECASE
     ),
@@ -130,7 +136,7 @@ _RULES: Mapping[str, re.Pattern[str]] = {
         r"(?<![\d.])(?:::(?:ffff:)?)?(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)|(?<![\w:])[0-9a-fA-F:]{6,39}(?![\w:])",
         re.IGNORECASE,
     ),
-    "phone": re.compile("|".join((*_TELEPHONES, _SAYS_TELEPHONE)), re.IGNORECASE),
+    "phone": re.compile(rf"(?=[\d(+])(?:{'|'.join(_TELEPHONES)})|{_SAYS_TELEPHONE}", re.IGNORECASE),
     "street address": re.compile(_STREET),
 }
 """In this order: what is a card number would else be half a phone number."""
@@ -207,10 +213,18 @@ def personal_spans(text: str) -> list[tuple[str, int, int]]:
             checked = (_confirmed(kind, rest, match) for match in rule.finditer(seen))
             spans = [span for span in checked if span is not None]
             found += [(kind, start, stop) for start, stop in spans]
-            for start, stop in spans:
-                # As many signs as before, so that the places of other matches stay.
-                rest = rest[:start] + "|" * (stop - start) + rest[stop:]
+            rest = _blanked(rest, spans) if spans else rest
     return found
+
+
+def _blanked(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """`text` with as many other signs at these places, so that the places of other matches stay."""
+    pieces: list[str] = []
+    past = 0
+    for start, stop in spans:
+        pieces += [text[past:start], "|" * (stop - max(start, past))]
+        past = max(past, stop)
+    return "".join([*pieces, text[past:]])
 
 
 def _confirmed(kind: str, text: str, match: re.Match[str]) -> tuple[int, int] | None:
@@ -226,12 +240,8 @@ def _confirmed(kind: str, text: str, match: re.Match[str]) -> tuple[int, int] | 
         "ip address": lambda: _is_ip(said) and _VERSION.search(before) is None,
         "phone": lambda: (
             _is_telephone(said, before)
-            and not (_in_a_link(text, start) or _is_degree(before, said, text[stop:]))
-            and (
-                _CHINESE_MOBILE.fullmatch(said) is None
-                or bool(match.lastindex)
-                or _CHINESE_LETTER.search(text) is not None
-            )
+            and not (_in_a_link(text, start) or _is_degree(before, said, text[stop : stop + 40]))
+            and (_CHINESE_MOBILE.fullmatch(said) is None or bool(match.lastindex) or _holds_chinese(text))
         ),
         "social security number": lambda: _OF_A_THING.search(before) is None,
         "identity number": lambda: (
@@ -239,6 +249,12 @@ def _confirmed(kind: str, text: str, match: re.Match[str]) -> tuple[int, int] | 
         ),
     }
     return (start, stop) if kind not in held or held[kind]() else None
+
+
+@lru_cache(maxsize=1)
+def _holds_chinese(text: str) -> bool:
+    # Once for all numbers of a text.
+    return _CHINESE_LETTER.search(text) is not None
 
 
 def _digits(text: str) -> str:

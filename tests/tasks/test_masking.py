@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from promptopt.tasks.masking import Masker
@@ -279,3 +281,21 @@ def test_a_quantity_with_a_sign_is_no_telephone(text: str) -> None:
 )  # fmt: skip
 def test_numbers_are_found_between_letters_of_any_script(text: str, said: str) -> None:
     assert masked(text) == said
+
+
+@pytest.mark.parametrize(
+    ("piece", "said"),
+    [
+        ("Ann Smith asked Ann about {{name}} [order] ", "[name] asked [name] about {{name}} [order] "),
+        ("{{name}} Ann Smith ", "{{name}} [name] "),
+        ("-----BEGIN PRIVATE KEY-----1 ", "[key]1 "),
+    ],
+)
+def test_a_long_text_takes_as_long_as_its_parts_do(piece: str, said: str) -> None:
+    times = 400_000 // len(piece)
+    begun = time.process_time()
+    mask = Masker().conversation([("name", "Ann Smith")])
+
+    assert mask.text(piece * times) == said * times
+    # Each place against each mark took some 30 seconds.
+    assert time.process_time() - begun < 5
