@@ -30,10 +30,11 @@ from promptopt.protocols import JUDGES, Evaluator, HasObjective, Model, Role, Ta
 from promptopt.run import Run
 from promptopt.run.budget import Budget, Ledger, Limits
 from promptopt.run.door import Door
+from promptopt.run.first_replies import FirstReplies
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import crowded
 from promptopt.text import counted, normalise
-from promptopt.types import Example, Prompt, Score, ScoreMatrix, Weigh
+from promptopt.types import Cell, Example, Prompt, Score, ScoreMatrix, Weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +244,7 @@ def evaluate_alone(
         scores=tuple(matrix[chosen]),
         spent=door.account.spent,
         paid=door.account.paid,
-        warnings=(*run.warnings, *left_out_of(matrix[chosen])),
+        warnings=(*run.warnings, *_unread(run, chosen, matrix), *left_out_of(matrix[chosen])),
         look=None,
         judged=by_judge(search),
         unjudged_tasks=unjudged_tasks(search),
@@ -257,6 +258,15 @@ def evaluate_alone(
         bound=run.task,
         seconds=() if timed is None else tuple(timed.seconds[known:]),
     )
+
+
+def _unread(run: Run, prompt: Prompt, matrix: ScoreMatrix) -> Iterable[str]:
+    """What a run says of first replies to its start, of those to another prompt."""
+    if prompt == run.initial:
+        return ()
+    first = FirstReplies(prompt, run.task.sampling.max_tokens, "this prompt")
+    cells = [Cell(prompt, example) for example in matrix.examples]
+    return filter(None, [first.unread(cells, matrix[prompt])])
 
 
 def _measured_prompt(matrix: ScoreMatrix, prompt: Prompt, labels: Sequence[str]) -> Measured:

@@ -51,8 +51,9 @@ class Row:
 
     `nats`, `judged`: whether it is scored by a loss, or by a judge, whose word decides no verdict.
     `items`: empty where the test was not opened. `weigh`: what counts once in their mean. `look`: which look at its
-    test this was. `tokens`: of the winner. `curve`: score against what was spent. `seconds`, `paid`: of this execution,
-    the only figures that differ when the same is run again.
+    test this was. `unread`: replies to the winner on the test that hold no answer. `tokens`: of the winner. `curve`:
+    score against what was spent. `seconds`, `paid`: of this execution, the only figures that differ when the same is
+    run again.
     """
 
     cell: TableCell
@@ -68,6 +69,7 @@ class Row:
     look: int | None = None
     weigh: Weigh = "turn"
     items: tuple[Tested, ...] = ()
+    unread: int = 0
     spent: Ledger = NOTHING_SPENT
     paid: Ledger = NOTHING_SPENT
     seconds: float = 0.0
@@ -85,6 +87,7 @@ class Row:
         curve = [list(asdict(point).values()) for point in self.curve]
         kept = {name: getattr(self, name) for name in _PLAIN_FIELDS}
         kept |= {} if self.weigh == "turn" else {"weigh": self.weigh}
+        kept |= {"unread": self.unread} if self.unread else {}
         return {**asdict(self.cell), **kept, "items": items, "spent": asdict(self.spent), "paid": asdict(self.paid),
                 "curve": curve}  # fmt: skip
 
@@ -112,6 +115,7 @@ def row_from(data: Mapping[str, Any]) -> Row:
         **{name: data[name] for name in _PLAIN_FIELDS},
         # What is the default is not written.
         weigh=data.get("weigh", "turn"),
+        unread=data.get("unread", 0),
         items=items,
         spent=Ledger(**data["spent"]),
         paid=Ledger(**data["paid"]),
@@ -141,6 +145,7 @@ def row_of(cell: TableCell, report: Report) -> Row:
             Tested(each["key"], each["group"], _score(each["start"]["value"]), _score(after["value"]))
             for each, after in items
         ),
+        unread=sum(after.get("judged", True) and not after.get("parsed", True) for _, after in items),
         spent=Ledger(**report["spent"]),
         paid=Ledger(**report["paid"]),
         seconds=report["wall_s"],

@@ -8,6 +8,7 @@ from promptopt.comparison.cells import FLOOR, Row
 from promptopt.comparison.statistics import ERRORS, gain_of
 from promptopt.comparison.table import START, Comparison, Method
 from promptopt.reports import words
+from promptopt.run.first_replies import MOST_UNREADABLE
 from promptopt.stats import ALPHA
 from promptopt.text import counted, normalise
 
@@ -15,8 +16,8 @@ from promptopt.text import counted, normalise
 def comparison_as_text(found: Comparison) -> str:
     """All of it, for a terminal."""
     table = found.table()
-    sections = [_head(found), _methods_table(table), _by_task(found, table), _pairwise_table(found), _leads(found),
-                _ranks_sentence(found),
+    sections = [_head(found), _unread(found), _methods_table(table), _by_task(found, table), _pairwise_table(found),
+                _leads(found), _ranks_sentence(found),
                 _chance(found, table), _fronts(found, table), _left_out_rows(found)]  # fmt: skip
     return "\n\n".join(section for section in sections if section)
 
@@ -26,6 +27,24 @@ def _head(found: Comparison) -> str:
         f"{counted(len(found.methods), 'method')} on {', '.join(found.tasks)} with {', '.join(found.models)}, "
         f"{counted(len(found.seeds), 'seed')}: {counted(len(found.rows), 'run')}"
     )
+
+
+def _unread(found: Comparison) -> str:
+    """Of each task and model most of whose replies hold no answer: what its scores are worth."""
+    places: dict[str, list[Row]] = {}
+    for row in found.rows:
+        if row.measured:
+            places.setdefault(f"on {row.cell.task} with {row.cell.model}", []).append(row)
+    said: list[str] = []
+    for place, rows in places.items():
+        lost, replies = sum(row.unread for row in rows), sum(len(row.items) for row in rows)
+        if lost > MOST_UNREADABLE * replies:
+            said.append(
+                f"Warning: {place} {lost:,} of {counted(replies, 'reply', 'replies')} to the winners hold no answer "
+                f"that could be read, so these scores say nothing of the methods: `promptopt evaluate` on that task "
+                f"says what to mend first."
+            )
+    return "\n".join(said)
 
 
 def _methods_table(table: Sequence[Method]) -> str:

@@ -21,11 +21,11 @@ class FirstReplies:
     Not where a method has said it before. Of others it is said where none can be read: a rewrite may be at fault.
     """
 
-    __slots__ = ("_any", "_causes", "_max_tokens", "_said", "_seen", "_start")
+    __slots__ = ("_any", "_called", "_causes", "_max_tokens", "_said", "_seen", "_start")
 
-    def __init__(self, start: Prompt, max_tokens: int) -> None:
-        """`max_tokens`: the cap of a reply, which may be what is wrong."""
-        self._start, self._max_tokens = start, max_tokens
+    def __init__(self, start: Prompt, max_tokens: int, called: str = "the start prompt") -> None:
+        """`max_tokens`: the cap of a reply, which may be what is wrong. `called`: what a person calls `start`."""
+        self._start, self._max_tokens, self._called = start, max_tokens, called
         self._seen, self._said = 0, False
         self._causes: Counter[str] = Counter()
         # With the empty cause for those that are of use.
@@ -48,7 +48,7 @@ class FirstReplies:
                     self._causes[cause] += 1
         unread = self._causes.total()
         if self._seen >= FIRST_REPLIES and unread > MOST_UNREADABLE * FIRST_REPLIES:
-            return self._sentence(f"{unread} of the first {FIRST_REPLIES} replies to the start prompt", self._causes)
+            return self._sentence(f"{unread} of the first {FIRST_REPLIES} replies to {self._called}", self._causes)
         if self._seen and self._any.total() >= FIRST_REPLIES and not self._any[""]:
             return self._sentence(f"all of the first {FIRST_REPLIES} replies", self._any)
         return ""

@@ -93,3 +93,15 @@ def test_a_cell_that_fails_costs_the_others_nothing(jobs: int) -> None:
 def test_none_is_begun_after_one_that_was_interrupted(reason: str, begun: int) -> None:
     rows = list(run_cells(CELLS, lambda _: report(status="suspended", reason=reason)))
     assert [row.why for row in rows] == [reason] * begun
+
+
+def test_replies_to_the_winner_that_hold_no_answer_are_counted_and_kept() -> None:
+    lost, read = {"value": 0.0, "parsed": False}, {"value": 0.0, "parsed": True}
+    # What no judge has scored is no reply that could not be read.
+    unjudged = {"value": 0.5, "parsed": False, "judged": False}
+    items = [
+        {"key": str(at), "group": "", "start": read, "best": each} for at, each in enumerate([lost, read, unjudged])
+    ]
+    row = row_of(CELLS[0], report(items=items))
+    assert row.unread == 1
+    assert row_from(json.loads(json.dumps(row.to_json()))) == row

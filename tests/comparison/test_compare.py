@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +200,14 @@ def test_several_tasks_have_a_row_each_way_and_one_has_none() -> None:
         ["by", "task", "t", "u"], ["(start)", "0.000", "0.500"], ["a", "0.500", "1.000"], ["random", "0.000", "-"],
     ]  # fmt: skip
     assert "by task" not in str(table(rows[0], rows[2]))
+
+
+def test_scores_of_replies_that_nobody_could_read_are_said_to_be_worth_nothing() -> None:
+    unread = [replace(row(method, [0.0] * 20), unread=20) for method in ("one", "two")]
+    told = str(table(*unread))
+    assert "Warning: on t with m 40 of 40 replies to the winners hold no answer that could be read" in told
+    # Half of them, and a task beside it whose replies are read.
+    other = [row(method, [1.0] * 20, task="u") for method in ("one", "two")]
+    half = [replace(each, unread=10) for each in unread]
+    assert str(table(*unread, *other)).count("hold no answer") == 1
+    assert "hold no answer" not in str(table(*half, *other))

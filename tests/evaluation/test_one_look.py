@@ -166,3 +166,12 @@ def test_evaluations_are_compared_at_the_share_that_is_asked_for(tmp_path: Path)
     versus = compare(found[0], found[1], rivals=2)
     assert versus.gain.alpha == pytest.approx(ALPHA / 2)
     assert versus.to_json()["alpha"] == pytest.approx(ALPHA / 2)
+
+
+def test_of_a_prompt_that_is_not_the_start_unreadable_replies_are_told_too(tmp_path: Path) -> None:
+    task = planted_task(dev=40)
+    model = Scripted(lambda _: "", name="silent")
+    for prompt, called in ((None, "the start prompt"), (task.starting_from("Well?"), "this prompt")):
+        found = evaluate(task, prompt, model=model, store=tmp_path / "s.db")
+        said = [each for each in found.warnings if each.startswith(f"20 of the first 20 replies to {called} are cut")]
+        assert (len(said), len(found.warnings)) == (1, 1), found.warnings
