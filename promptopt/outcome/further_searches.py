@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 
 from promptopt.protocols import Optimizer, Planning
 from promptopt.run import Run
+from promptopt.run.budget import LARGEST_CAP
 from promptopt.run.charging import Account
 from promptopt.text import counted
 from promptopt.types import Room
@@ -15,18 +16,21 @@ PLANNED = 0.8
 
 
 def search_on(run: Run, account: Account, optimizer: Optimizer) -> None:
-    """Search again from the best, while what is left suffices for a round that is of use.
+    """Search again from the best, while what is left suffices for a round that is of use, or for the first search.
 
     A method plans by what replies were taken to be before the first was read. Where they are shorter, its plan ends
     with much of the cap unspent. A method whose settings say how much it searches ends where they say, and one that
     said why there is nothing more to search for ends there.
     """
-    start = run.initial
+    start, first = run.initial, run.room.cells()
     try:
         while isinstance(optimizer, Planning) and _by_budget(optimizer) and not run.ended:
             room = _room_left(run, account)
             cells = None if room is None else room.cells()
-            if room is None or cells is None or cells < optimizer.least(room):
+            if room is None or cells is None:
+                return
+            # Where the first search had less than such a round, it was searched all the same.
+            if cells < min(optimizer.least(room), LARGEST_CAP if first is None else max(1, first)):
                 return
             # How much is left depends on the cap, which another execution may raise.
             run.follow_budget()
@@ -59,14 +63,14 @@ def _room_left(run: Run, account: Account) -> Room | None:
     if raised is None or not run.spent.evaluations:
         return None
     cells: list[float] = []
-    # Before the dearest call of the proposer may no longer go out.
+    # Before the dearest call of the proposer may no longer go out; up to what the search has for sure any may.
     tokens, usd = account.dearest("proposer")
     # By all that the search took: a cell brings calls of the proposer with it.
     if limits.tokens is not None and raised.most.tokens is not None:
-        left = min(limits.tokens, raised.most.tokens - tokens) - used.tokens
+        left = max(raised.sure.tokens or 0, min(limits.tokens, raised.most.tokens - tokens)) - used.tokens
         cells.append(PLANNED * run.spent.evaluations * left / max(1, used.tokens))
     if limits.usd is not None and raised.most.usd is not None and used.usd:
-        left = min(limits.usd, raised.most.usd - usd) - used.usd
+        left = max(raised.sure.usd or 0.0, min(limits.usd, raised.most.usd - usd)) - used.usd
         cells.append(PLANNED * run.spent.evaluations * left / used.usd)
     if limits.evaluations is not None:
         cells.append(limits.evaluations - used.evaluations)

@@ -157,3 +157,19 @@ def test_without_a_cap_on_tokens_or_dollars_nothing_is_searched_again(tmp_path: 
     said: list[str] = []
     searched(tmp_path / "s.db", RandomSearch(), Budget(evaluations=300), said)
     assert not any("goes on from" in each for each in said)
+
+
+def test_a_call_that_might_take_all_takes_nothing_of_what_the_search_has_for_sure(tmp_path: Path) -> None:
+    # By `max_tokens` one call of the proposer takes nearly the cap; each that was answered took 20 tokens.
+    method = RandomSearch(sampling=Sampling(temperature=1.0, max_tokens=38_000))
+    result = searched(tmp_path / "s.db", method, Budget(tokens=40_000), said := [])
+    # A quarter was spent.
+    assert 0.5 * 40_000 < result.spent.tokens <= 40_000
+    assert any("goes on from its best prompt so far" in each for each in said)
+
+
+def test_a_search_that_had_less_than_a_round_of_use_goes_on_with_as_little(tmp_path: Path) -> None:
+    result = searched(tmp_path / "s.db", RandomSearch(), Budget(tokens=2_500), said := [])
+    assert any("`random` needs about" in each for each in said)
+    assert any("goes on from its best prompt so far" in each for each in said)
+    assert result.spent.tokens <= 2_500
