@@ -251,7 +251,7 @@ def test_a_corpus_is_read_whatever_ends_its_lines(end: str, tmp_path: Path) -> N
     lines = [json.dumps({"id": name, "text": f"Be {name}\u2028now.", "category": "style"}, ensure_ascii=False)
              for name in ("kind", "brief")]  # fmt: skip
     (tmp_path / "own.jsonl").write_bytes("".join(f"{line}{end}" for line in lines).encode("utf-8-sig"))
-    found = corpus_of(str(tmp_path / "own.jsonl"), ())
+    found = corpus_of(str(tmp_path / "own.jsonl"), (), 400)
     assert [each.text for each in found] == ["Be kind\u2028now.", "Be brief\u2028now."]
 
 

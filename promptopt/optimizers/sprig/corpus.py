@@ -1,4 +1,7 @@
-"""Components of system prompts: sentences that stand for themselves, in categories; and the rules that they keep."""
+"""Components of system prompts: sentences that stand for themselves, in categories; and the rules that they keep.
+
+Those of a user may be paragraphs: the method needs only that they end, and can be told from inputs and answers.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from promptopt.errors import ConfigError, DataError
+from promptopt.text import counted
 
 CATEGORIES = ("reasoning", "behavioural", "property", "safety", "role", "style", "emotion", "scenario", "custom")
 """What components are about; those of users are `custom`."""
@@ -19,6 +23,7 @@ FEWEST_WORDS, MOST_WORDS = 3, 40
 """Of a component: one or two sentences. Ours."""
 _CLOSING_STOPS = (".", "!", "?", "。", "！", "？", "؟")
 _FULL_STOP = re.compile(r"[.!?。！？؟]+(?=\s|$)")
+_SEPARATOR = ", and "
 _FORMAT = re.compile(r"####|<[^>]*>|\banswer is:|final answer:|benchmark", re.IGNORECASE)
 """Marks that readers of answers go by, and names of what models are measured on."""
 
@@ -34,25 +39,42 @@ class Component:
 
 
 def fault(text: str, category: str = "custom") -> str:
-    """What rule of the corpus a text breaks, in a few words; empty where it keeps them all."""
+    """What rules of the corpus a text breaks, in a few words each; empty where it keeps them all."""
     count = len(text.split())
-    if category not in CATEGORIES:
-        return f"category {category!r} is none of {', '.join(CATEGORIES)}"
-    if "\n" in text or "\r" in text:
-        return "a line break"
-    # In a prompt they would be places for the inputs.
-    if any(brace in text for brace in "{}"):
-        return "braces"
+    found = [] if category in CATEGORIES else [f"category {category!r} is none of {', '.join(CATEGORIES)}"]
+    found += ["a line break"] if "\n" in text or "\r" in text else []
+    found += _unusable(text)
     if not FEWEST_WORDS <= count <= MOST_WORDS:
-        return f"{count} words, and it has to have {FEWEST_WORDS} to {MOST_WORDS}"
+        found.append(f"{counted(count, 'word')}, and it has to have {FEWEST_WORDS} to {MOST_WORDS}")
+    found += _open_end(text)
+    found += ["more than two sentences"] if len(_FULL_STOP.findall(text)) > 2 else []
+    return _SEPARATOR.join(found)
+
+
+def own_fault(text: str, longest: int) -> str:
+    """What keeps a text of the user's own from being a component, as `fault`; it may be a paragraph, or several lines.
+
+    `longest`: tokens that may be added to a prompt.
+    """
+    count = len(text.split())
+    found = _unusable(text)
+    found += [f"{counted(count, 'word')}, and it has to have {FEWEST_WORDS} at least"] if count < FEWEST_WORDS else []
+    # A word is a token or more.
+    if count > longest:
+        found.append(f"{counted(count, 'word')}, more than the {longest} tokens that may be added (set longest)")
+    return _SEPARATOR.join(found + _open_end(text))
+
+
+def _unusable(text: str) -> list[str]:
+    # In a prompt braces would be places for the inputs.
+    braces = ["braces"] if any(brace in text for brace in "{}") else []
+    return braces + (["a mark that answers are read by, or the name of a benchmark"] if _FORMAT.search(text) else [])
+
+
+def _open_end(text: str) -> list[str]:
     # Components are joined by blanks: without an end two would run into one sentence.
-    if not text.rstrip("\"'”’)").endswith(_CLOSING_STOPS):
-        return "no full stop, exclamation or question mark at its end"
-    if len(_FULL_STOP.findall(text)) > 2:
-        return "more than two sentences"
-    if _FORMAT.search(text):
-        return "a mark that answers are read by, or the name of a benchmark"
-    return ""
+    ended = text.rstrip().rstrip("\"'”’)").endswith(_CLOSING_STOPS)
+    return [] if ended else ["no full stop, exclamation or question mark at its end"]
 
 
 def closed(text: str) -> str:
@@ -95,10 +117,10 @@ def own_corpus() -> tuple[Component, ...]:
     return read_corpus("components.jsonl", text.splitlines())
 
 
-def corpus_of(path: str, texts: Sequence[str]) -> tuple[Component, ...]:
-    """The components of a user's file and list; without either, our own.
+def corpus_of(path: str, texts: Sequence[str], longest: int) -> tuple[Component, ...]:
+    """The components of a user's file and list; without either, our own. `longest`: tokens that may be added.
 
-    Raises DataError for a file that cannot be read, and ConfigError for a text that breaks a rule.
+    Raises DataError for a file that cannot be read, and ConfigError for texts that cannot be components.
     """
     found: list[Component] = []
     if path:
@@ -107,10 +129,12 @@ def corpus_of(path: str, texts: Sequence[str]) -> tuple[Component, ...]:
         except OSError as cause:
             raise DataError(f"the corpus {path} cannot be read ({cause}); check the path") from cause
         found += read_corpus(path, [_utf8_line(path, number, line) for number, line in enumerate(lines, start=1)])
-    for number, text in enumerate(dict.fromkeys(texts), start=1):
-        broken = fault(text)
-        if broken:
-            raise ConfigError(f"the component {text[:60]!r} has {broken}; correct it, or leave it out")
+    broken = [f"the component {text[:60]!r} has {said}" for text in texts if (said := own_fault(text, longest))]
+    if broken:
+        raise ConfigError(
+            f"{'; '.join(broken)}; correct {'it' if len(broken) == 1 else 'them'}, or leave out what is so"
+        )
+    for number, text in enumerate(dict.fromkeys(text.strip().replace("\r\n", "\n") for text in texts), start=1):
         found.append(Component(f"custom-{number:04}", text, "custom", f"custom-{number:04}"))
     return tuple(found) if found else own_corpus()
 

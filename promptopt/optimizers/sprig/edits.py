@@ -39,8 +39,9 @@ class Candidates:
 
 
 def text_of_parts(parts: Parts) -> str:
-    """What the model reads of them: the texts with one blank between."""
-    return " ".join(each.text for each in parts)
+    """What the model reads of them: with one blank between, and as paragraphs where one has several lines."""
+    between = "\n\n" if any("\n" in each.text for each in parts) else " "
+    return between.join(each.text for each in parts)
 
 
 def enumerated(

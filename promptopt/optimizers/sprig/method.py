@@ -100,7 +100,7 @@ class Sprig:
     corpus: str = ""
     """A file of components, a JSON object a line (id, text, category). Empty: the one that comes along."""
     components: tuple[str, ...] = ()
-    """Components of one's own, as texts. Any given, or a file, take the place of those that come along."""
+    """One's own, as texts or paragraphs that end in a stop. Any given, or a file, take the place of those that come."""
     on_task_error: OnTaskError = "stop"
     """What follows where a metric fails on a reply. `skip`: the prompt is left out, and the search goes on. Ours."""
     surrogate: ScorePredictor = field(default_factory=RewardModel)
@@ -111,7 +111,7 @@ class Sprig:
     def __post_init__(self) -> None:
         limits = dict.fromkeys(("steps", "beam", "pool", "examples", "most_components", "longest"), (1, math.inf))
         within(self, rephrasings=(0, math.inf), ucb=(0, math.inf), **limits)
-        corpus_of(self.corpus, self.components)
+        corpus_of(self.corpus, self.components, self.longest)
 
     def plan(self, room: Room) -> SprigPlan | PopulationPlan:
         """By the budget where there is one."""
@@ -171,7 +171,7 @@ class Sprig:
         """Search step by step."""
         # What is learned is of one text: of several editable parts, the first.
         run.edit(run.task.editable, hold=True)
-        corpus = corpus_of(self.corpus, self.components)
+        corpus = corpus_of(self.corpus, self.components, self.longest)
         if self.search == "population":
             wide = self._of_population(run.room)
             settings = PopulationSettings(
@@ -204,7 +204,7 @@ class Sprig:
             asked = most.steps * most.written * max(TRIES.values())
             return UpperBounds(prompts * most.examples, asked, asked * self.sampling.max_tokens)
         plan = self._of_beam(room)
-        corpus = len(corpus_of(self.corpus, self.components))
+        corpus = len(corpus_of(self.corpus, self.components, self.longest))
         rounds = plan.steps
         if plan.evaluations is not None and self.steps is None:
             # Further ones only where so many candidates are paid for.
@@ -322,7 +322,8 @@ class _Search:
         """Other wordings of the components of a prompt, asked for once; they count to the family of the first."""
         if not self._plan.rephrasings:
             return {}
-        unknown = [each for each in parent if each.id not in self._rephrased]
+        # A paragraph of the user's own stays as it was written: 40 words would not hold what it says.
+        unknown = [each for each in parent if each.id not in self._rephrased and not fault(each.text, each.category)]
         count = self._plan.rephrasings
         requests = [
             REQUEST.render({"section": each.text, "count": str(count), "most": str(_LONGEST)}) for each in unknown

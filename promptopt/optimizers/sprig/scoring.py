@@ -25,9 +25,10 @@ def prompt_with_components(run: Run, parts: Parts) -> Prompt:
     start = run.initial[run.task.editable]
     if not parts:
         return run.initial
-    # To a start of several lines the components are one more paragraph.
-    between = "\n\n" if "\n" in start else " " if start.strip() else ""
-    return run.initial.replace(run.task.editable, f"{start}{between}{text_of_parts(parts)}")
+    added = text_of_parts(parts)
+    # Where either has several lines the components are paragraphs of their own.
+    between = "" if not start.strip() else "\n\n" if "\n" in f"{start}{added}" else " "
+    return run.initial.replace(run.task.editable, f"{start}{between}{added}")
 
 
 def step_examples(run: Run, count: int, *, shared: bool) -> list[Example]:
