@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 import warnings
@@ -266,3 +267,20 @@ def _product(numbers: list[int]) -> int:
     for number in numbers:
         product *= max(1, number)
     return product
+
+
+def dollars(value: float | None) -> str:
+    """Cents; below a dollar four decimals, or as many as two digits take: no sum is shown as nothing.
+
+    An unknown price is said, never guessed.
+    """
+    if value is None:
+        return "price unknown"
+    if value == 0 or round(value, 4) >= 1:
+        return f"${value:.2f}"
+    return "under $0.000001" if value < 1e-6 else f"${value:.{max(4, two_digits(value))}f}"
+
+
+def two_digits(value: float) -> int:
+    """The decimal of the second digit that is no leading zero: 0.0123 is told with three."""
+    return 1 - math.floor(math.log10(value))

@@ -111,7 +111,11 @@ def test_only_methods_that_have_a_useful_round_there_are_recommended(cells: int,
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        (Budget(evaluations=400), "the search plans 24 rounds of 10 evaluations, as 241 evaluations are left to it"),
+        (
+            Budget(evaluations=400),
+            "the search plans 24 rounds of 10 evaluations, as 241 evaluations are left to it; more may follow where "
+            "these take less",
+        ),
         (Budget(), "the search plans 1000 rounds of 10 evaluations"),
         # What warns of too little holds the plan.
         (Budget(evaluations=100), ""),

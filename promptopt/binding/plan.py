@@ -228,7 +228,9 @@ def search_planned(optimizer: Optimizer, room: Room) -> str:
     if not isinstance(optimizer, Planning) or too_little(optimizer, room):
         return ""
     cells = room.cells()
-    granted = "" if cells is None else f", as {_left(room, cells, _asks(optimizer, room), 'it')}"
+    # Most methods plan by what is new to them, and a child that is known already takes nothing.
+    left = "" if cells is None else _left(room, cells, _asks(optimizer, room), "it")
+    granted = f", as {left}; more may follow where these take less" if left else ""
     return f"the search plans {optimizer.plan(room).describe()}{granted}"
 
 

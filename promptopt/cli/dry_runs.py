@@ -100,7 +100,7 @@ def forecast_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -
     counts = [each.evaluations for each in searches]
     roles = [times(role, seeds) for each in searches for role in each.roles]
     made_of = f"{counted(seeds * len(runs), 'search', 'searches')}"
-    made_of += f", of which one seed in {seeds} was played through" if seeds > 1 else ""
+    made_of += f"; one of the {seeds} seeds was rehearsed without a model, and stands for all" if seeds > 1 else ""
     warnings = tuple(dict.fromkeys(warning for each in searches for warning in each.warnings))
     known = sum_known(counts)
     whole = None if known is None else seeds * known

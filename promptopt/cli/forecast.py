@@ -50,6 +50,7 @@ from promptopt.run.budget import Allocation, allocate
 from promptopt.stats import ALPHA
 from promptopt.tasks.splits import beside_test_size
 from promptopt.tasks.task import Task
+from promptopt.text import counted
 from promptopt.types import Example, Prompt, Room, UpperBounds
 
 SHOWN_TO_PROPOSER = 8
@@ -252,17 +253,17 @@ def _search_bounds(optimizer: Optimizer, room: Room) -> UpperBounds | None:
 
 
 def _rounds(optimizer: Optimizer, room: Room) -> str:
-    """`the caps leave room for 3 of 6 rounds: ...`; nothing where the method does not plan."""
+    """`the budget is enough for 3 of the 6 rounds of the method's own plan: ...`; nothing where it does not plan."""
     if not isinstance(optimizer, Planning):
         return ""
     planned, free = optimizer.plan(room), optimizer.plan(room.unlimited())
     if isinstance(planned, EndsByBudget) and planned.open_ended:
         return f"the budget ends the search: {planned.describe()}"
-    fits = "all of its" if planned.rounds >= free.rounds else f"{planned.rounds:,} of {free.rounds:,}"
     # A method that goes on until its budget ends has no whole that this would be a part of.
     if planned.rounds < free.rounds and isinstance(free, EndsByBudget) and free.open_ended:
-        fits = f"{planned.rounds:,}"
-    return f"the budget fits {fits} rounds: {planned.describe()}"
+        return f"the budget is enough for {counted(planned.rounds, 'round')}: {planned.describe()}"
+    of = "all rounds" if planned.rounds >= free.rounds else f"{planned.rounds:,} of the {free.rounds:,} rounds"
+    return f"the budget is enough for {of} that the method makes without a cap: {planned.describe()}"
 
 
 def _searched(expected: UpperBounds | None, arranged: Allocation, per_cell: int) -> tuple[int | None, int | None]:

@@ -214,7 +214,16 @@ def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
         ) from cause
     if not quiet:
         lost = not_carried(task, exported, form)
-        say(f"the winner is in {out}{'; ' if lost else ''}{lost}")
+        say(f"{_held(result)} is in {out}{'; ' if lost else ''}{lost}")
+
+
+def _held(result: Result) -> str:
+    """What a file with the prompt of `result` holds, as its verdict calls it."""
+    if result.prompt == result.start.prompt:
+        return "the start prompt, which is kept,"
+    if result.verdict == "better":
+        return "the new prompt"
+    return "the new prompt, which is not shown to be better than the start,"
 
 
 def _introduce(task: Task, method: str, evaluator: str, unasked: str, *, quiet: bool) -> None:

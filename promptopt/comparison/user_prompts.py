@@ -21,7 +21,7 @@ from promptopt.errors import ConfigError
 from promptopt.evaluation import Evaluation, looking
 from promptopt.operators.drafts import unusable
 from promptopt.operators.quotes import Quotes
-from promptopt.operators.reflect import ask_whole, show_example
+from promptopt.operators.reflect import ask_whole, reason_said, show_example
 from promptopt.operators.replies import Form, tidy
 from promptopt.outcome.looks import level_of
 from promptopt.outcome.result import RunVerdict
@@ -131,7 +131,7 @@ def induced(
             texts += _proposed_prompts(run, task, count - len(texts))
     found = list(dict.fromkeys(texts))
     if not found:
-        why = ", ".join(run.rejected) if run.rejected else "no reply"
+        why = ", ".join(map(reason_said, run.rejected)) if run.rejected else "no reply"
         raise ConfigError(
             f"the proposer wrote no user prompt for task {task.name!r} that can be used ({why}); name a stronger one "
             f"with --proposer, or leave --user-prompts out"

@@ -35,8 +35,14 @@ _PAGE = re.compile(
 )
 """How a page begins, or an example or its answer in tags of their own: "<Sentence>…". A prompt in tags says <task>."""
 _NO_TAGS = "no tags"
+_NO_TAGS_SAID = "without the tags that were asked for"
 BESIDE = "Text that stands beside the instruction and never changes"
 """How requests name the fixed parts of a prompt: a text that says so was copied from the request."""
+
+
+def reason_said(rejected: str) -> str:
+    """Why a reply or a prompt could not be used, as it is told to a person who has not seen the request."""
+    return rejected.replace(_NO_TAGS, _NO_TAGS_SAID)
 
 
 TAG_LIKENESS = 0.7

@@ -10,6 +10,7 @@ from typing import Any
 
 from promptopt.outcome.result import Bought, Result
 from promptopt.run.budget import Ledger
+from promptopt.text import dollars
 
 KeptRecord = Mapping[str, Any] | None
 """The JSON of the result that is stored, with what was kept beside it; None for the first execution."""
@@ -42,7 +43,7 @@ def _repriced(now: Ledger, then: Ledger) -> str:
     counts = (now.calls, now.prompt_tokens, now.completion_tokens)
     if same or counts != (then.calls, then.prompt_tokens, then.completion_tokens):
         return ""
-    before, today = ("unknown" if each.usd is None else f"${each.usd:.4f}" for each in (then, now))
+    before, today = ("unknown" if each.usd is None else dollars(each.usd) for each in (then, now))
     return (
         f"the prices of the models have changed since this run was last executed: its dollars are by today's prices "
         f"({today}), and were {before} then; what was paid for stands by the prices it was paid at"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptopt.errors import ConfigError
 from promptopt.outcome.sentence import verdict_line
-from promptopt.text import shorten, visible
+from promptopt.text import dollars, shorten, visible
 
 if TYPE_CHECKING:
     from promptopt.outcome.contender import Measured
@@ -28,15 +28,14 @@ def html_of(result: Result) -> str:
         for split in ("test", "dev")
     ]
     spent = result.spent
-    dollars = "price unknown" if spent.usd is None else f"${spent.usd:.4f}"
-    cost = f"{spent.evaluations:,} evaluations, {spent.calls:,} calls, {spent.tokens:,} tokens, {dollars}"
+    counts = f"{spent.evaluations:,} evaluations, {spent.calls:,} calls, {spent.tokens:,} tokens"
     return "".join([
         f"<div><p><b>{_escaped(verdict_line(result.to_json()))}</b></p>",
         _details_element("Prompt (the start)" if kept else "Best prompt", best.text, opened=True),
         "" if kept else _details_element("Start prompt", start.text),
         "<details><summary>Scores and cost</summary><table>",
         "<thead><tr><th></th><th>start</th><th>best</th></tr></thead>",
-        f"<tbody>{''.join(rows)}</tbody></table><p>{cost}</p></details>",
+        f"<tbody>{''.join(rows)}</tbody></table><p>{counts}, {dollars(spent.usd)}</p></details>",
         f"<p>Run {_escaped(result.run_id)}: {_escaped(result.method)} on {_escaped(result.task)}, "
         f"{len(result.lineage):,} prompts considered.</p></div>",
     ])  # fmt: skip

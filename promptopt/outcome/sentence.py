@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptopt.operators.reflect import reason_said
 from promptopt.outcome.by_judge import of_judge, of_left_out
 from promptopt.outcome.by_labels import of_labels
 from promptopt.programs.evaluator import FAILED
@@ -204,7 +205,8 @@ def _unproposed(report: Report) -> str:
     if not rejected:
         ended = f" before a limit ended it ({report['reason']}); raise it" if report["status"] == "budget" else ""
         return f"the search proposed nothing{ended}"
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(rejected.items(), key=lambda item: -item[1]))
+    ordered = sorted(rejected.items(), key=lambda item: -item[1])
+    reasons = ", ".join(f"{count:,} {reason_said(why)}" for why, count in ordered)
     cut = sum(count for reason, count in rejected.items() if "cut at length" in reason)
     advice = (
         "raise the max_tokens of the proposer's replies (`promptopt methods show METHOD` names the setting)"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
+from promptopt.operators.reflect import reason_said
 from promptopt.outcome.by_judge import too_few_judged
 from promptopt.outcome.cell_prices import show_prices
 from promptopt.outcome.criterion import Criterion, by_judge, judged_of
@@ -322,7 +323,7 @@ def _warn_of_winner(trial: Trial, winner: Prompt, guide: str) -> None:
     if "teacher" in trial.door.models and "teacher" not in trial.door.account.by_role:
         run.warn(f"the teacher was never asked: {trial.method} has none, or made no demonstrations")
     if len(run.candidates()) == 1:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in run.rejected.most_common())
+        reasons = ", ".join(f"{count} {reason_said(why)}" for why, count in run.rejected.most_common())
         if not reasons:
             asked = run.spent.proposer_calls
             # A reply that says its parent again is no failure, and is not counted.

@@ -150,8 +150,8 @@ def _examples(pairs: Sequence[ScoredPair]) -> str:
     parts: list[str] = []
     for title, found in (("Broken", broken), ("Mended", mended)):
         if found:
-            more = f", {SHOWN_EXAMPLES} of {len(found)}" if len(found) > SHOWN_EXAMPLES else ""
-            parts.append(f"### {title} ({len(found)}{more})")
+            more = f", {SHOWN_EXAMPLES} of them shown" if len(found) > SHOWN_EXAMPLES else ""
+            parts.append(f"### {title} ({counted(len(found), 'example')}{more})")
             parts += [_pair_as_markdown(pair) for pair in found[:SHOWN_EXAMPLES]]
     return "\n\n".join(parts)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptopt.operators.reflect import reason_said
 from promptopt.outcome.criterion import told_scorer
 from promptopt.outcome.length_matched import from_report
 from promptopt.outcome.sentence import Report, verdict_line
@@ -215,7 +216,7 @@ def _notes(report: Report) -> str:
     if rejected:
         # The sort keeps the order of equal counts: the first reason that came is told first.
         ordered = sorted(rejected.items(), key=lambda item: -item[1])
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in ordered)
+        reasons = ", ".join(f"{number:,} {reason_said(why)}" for why, number in ordered)
         notes.append(f"Replies and prompts that could not be used: {reasons}.")
     notes += [f"Warning: {normalise(warning)}" for warning in report["warnings"]]
     return "\n".join(notes)

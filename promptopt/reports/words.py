@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from promptopt.text import dollars as dollars
+from promptopt.text import two_digits
+
 
 def score(value: float | None) -> str:
     """Three decimals; "-" where there is none."""
@@ -26,18 +29,6 @@ def count(value: int | None) -> str:
 def rounded(value: float | None) -> str:
     """The nearest whole number, with separators; "-" where there is none."""
     return count(None if value is None else round(value))
-
-
-def dollars(value: float | None) -> str:
-    """Cents; below a dollar four decimals, or as many as two digits take: no sum is shown as nothing.
-
-    An unknown price is said, never guessed.
-    """
-    if value is None:
-        return "price unknown"
-    if value == 0 or round(value, 4) >= 1:
-        return f"${value:.2f}"
-    return "under $0.000001" if value < 1e-6 else f"${value:.{max(4, _two_digits(value))}f}"
 
 
 def duration(seconds: float) -> str:
@@ -76,12 +67,7 @@ def p_value(value: float) -> str:
         return "p < 0.000001"
     if value >= 0.1:
         return f"p = {value:.2f}"
-    return f"p = {value:.{_two_digits(value)}f}"
-
-
-def _two_digits(value: float) -> int:
-    """The decimal of the second digit that is no leading zero: 0.0123 is told with three."""
-    return 1 - math.floor(math.log10(value))
+    return f"p = {value:.{two_digits(value)}f}"
 
 
 def p_cell(value: float) -> str:

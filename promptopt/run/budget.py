@@ -9,7 +9,7 @@ from typing import Any
 from promptopt.arguments import told
 from promptopt.errors import ConfigError
 from promptopt.scalars import unboxed
-from promptopt.text import counted
+from promptopt.text import counted, dollars
 
 LARGEST_CAP = 100_000_000
 """Evaluations or calls that a cap allows at most: methods plan from it, and would list as many candidates. Ours."""
@@ -131,7 +131,7 @@ class Limits:
     def metered_words(self) -> str:
         """The caps on what is only known once replies are read."""
         tokens = "" if self.tokens is None else counted(self.tokens, "token")
-        return " and ".join(filter(None, [tokens, "" if self.usd is None else f"${self.usd:.4f}"]))
+        return " and ".join(filter(None, [tokens, "" if self.usd is None else dollars(self.usd)]))
 
     def evaluations_left(self, spent: Ledger, calls_per_cell: int) -> int | None:
         """How many cells may still be scored, by the caps on evaluations and calls; None is any number."""
@@ -153,7 +153,7 @@ class Limits:
         if self.tokens is not None and spent.tokens >= self.tokens:
             return f"{spent.tokens:,} of {counted(self.tokens, 'token')}" if self.tokens else f"{spent.tokens:,} tokens"
         if self.usd is not None and spent.usd is not None and spent.usd >= self.usd:
-            return f"${spent.usd:.4f} of ${self.usd:.4f}" if self.usd else f"${spent.usd:.4f}"
+            return f"{dollars(spent.usd)} of {dollars(self.usd)}" if self.usd else dollars(spent.usd)
         return None
 
 

@@ -41,7 +41,7 @@ def test_without_a_method_it_is_auto_and_the_dry_run_says_what_the_cap_fits(
     asked = ("optimize", "--task", task_file, "--model", "openai/x", "--dry-run", "--max-evaluations", "300")
     shown = invoke(*asked)
     assert shown.exit_code == 0, shown.stderr
-    assert "The budget fits" in shown.stdout
+    assert "The budget is enough for " in shown.stdout
     assert "generations of" in shown.stdout
     found = json.loads(invoke(*asked, "--json").stdout)
     assert found["method"] == "auto"

@@ -106,7 +106,7 @@ def test_compare_foresees_all_its_searches(invoke: Invoke, task_file: str, model
     assert model.log == []
     assert three["evaluations"] == 3 * one["evaluations"]
     assert one["methods"] == ["climb", "random"]
-    assert "6 searches, of which one seed in 3 was played through." in shown
+    assert "6 searches; one of the 3 seeds was rehearsed without a model, and stands for all." in shown
     invoke(*asked, "--seeds", "1")
     # Both rows are the same search here: the second is read from the store.
     assert one["roles"]["task"]["calls"] / 2 / 1.5 <= len(model.log) <= 1.5 * one["roles"]["task"]["calls"] / 2

@@ -6,15 +6,17 @@ import json
 import os
 import signal
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import BETTER, START, Invoke, answer
+from command_line import BETTER, START, Invoke, answer, text_of
 
 from promptopt.errors import BackendError
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
+from promptopt.types import Request
 
 BASE = ("optimize", "--method", "climb", "--model", "scripted", "--task")
 LEDGER = {"evaluations", "calls", "proposer_calls", "prompt_tokens", "completion_tokens", "usd"}
@@ -80,6 +82,30 @@ def test_keep_your_prompt_is_a_success(invoke: Invoke, task_file: str, monkeypat
     result = invoke(*BASE, task_file, "--quiet")
     assert result.exit_code == 0
     assert result.stdout.startswith("Keep your prompt: ")
+
+
+def deaf(request: Request) -> str:
+    return BETTER if "Improve:" in text_of(request) else "good"
+
+
+def idle(request: Request) -> str:
+    return START if "Improve:" in text_of(request) else "good"
+
+
+@pytest.mark.parametrize(
+    ("answers", "held"),
+    [
+        (answer, "the new prompt is in prompt.txt"),
+        (deaf, "the new prompt, which is not shown to be better than the start, is in prompt.txt"),
+        (idle, "the start prompt, which is kept, is in"),
+    ],
+)
+def test_what_a_file_holds_is_said_as_the_verdict_calls_it(
+    invoke: Invoke, task_file: str, monkeypatch: pytest.MonkeyPatch, answers: Callable[[Request], str], held: str
+) -> None:
+    use(monkeypatch, Scripted(answers, name="scripted/any"))
+    result = invoke(*BASE, task_file, "--out", "prompt.txt")
+    assert held in result.stderr, result.stdout
 
 
 @pytest.mark.slow

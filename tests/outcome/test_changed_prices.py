@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from dataclasses import asdict, replace
 from contextlib import closing
 from pathlib import Path
 
@@ -129,3 +130,10 @@ def test_a_price_that_rose_counts_as_it_is_today(tmp_path: Path, monkeypatch: py
     assert then.spent.usd is not None
     assert CAP / 2 < then.spent.usd <= CAP + 0.02
     assert not any("what was paid for them" in each for each in then.warnings)
+
+
+def test_small_sums_at_other_prices_are_told_apart(tmp_path: Path) -> None:
+    result = conduct(tmp_path, 1, [])
+    spent = replace(result.spent, usd=2e-5)
+    told = repriced(replace(result, spent=replace(spent, usd=4e-5)), {"spent": asdict(spent)})
+    assert "today's prices ($0.000040), and were $0.000020 then" in told

@@ -28,6 +28,12 @@ def test_a_notebook_shows_the_verdict_and_folds_the_rest(result: Result) -> None
     assert len(shown) < 3_000
 
 
+@pytest.mark.parametrize(("usd", "said"), [(2e-5, "$0.000020"), (None, "price unknown"), (1.5, "$1.50")])
+def test_a_notebook_shows_dollars_as_every_table_does(result: Result, usd: float | None, said: str) -> None:
+    shown = replace(result, spent=replace(result.spent, usd=usd))._repr_html_()
+    assert f" tokens, {said}</p>" in shown
+
+
 def test_a_result_shown_in_python_names_no_prompt_but_start_and_winner(result: Result) -> None:
     shown = repr(result)
     assert result.run_id in shown

@@ -76,7 +76,8 @@ def test_useless_replies_of_the_proposer_are_said_with_the_setting(tmp_path: Pat
     cut = str(ended(tmp_path, Idle("rewriter: cut at length")))
     assert "no reply of the proposer was a prompt that can be used (5 rewriter: cut at length)" in cut
     assert "raise the max_tokens of the proposer's replies" in cut
-    assert "name another proposer" in str(ended(tmp_path, Idle("rewriter: no tags")))
+    untagged = str(ended(tmp_path, Idle("rewriter: no tags")))
+    assert "(5 rewriter: without the tags that were asked for); name another proposer" in untagged
 
 
 def test_unreadable_replies_are_said_early_and_at_the_end(tmp_path: Path) -> None:

@@ -317,6 +317,14 @@ def test_a_reader_of_ci_finds_every_decision_whatever_was_written() -> None:
 
 
 @pytest.mark.parametrize(
+    ("broken", "head"), [(1, "1 example"), (5, "5 examples"), (14, "14 examples, 5 of them shown")]
+)
+def test_how_many_examples_are_broken_is_told_with_how_many_are_shown(broken: int, head: str) -> None:
+    pairs = tuple(pair(1.0, 0.0, number=number) for number in range(broken))
+    assert f"\n### Broken ({head})\n" in pull_request(checked(pairs))
+
+
+@pytest.mark.parametrize(
     "said", ["# Passed\n## promptopt: passed", "| a | b |\n| --- | --- |", "~~~\n# x", "<!-- ", "```\n# x"]
 )
 def test_nothing_that_was_written_forges_a_heading_or_a_row(said: str) -> None:

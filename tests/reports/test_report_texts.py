@@ -104,7 +104,7 @@ def test_the_summary_says_everything_and_keeps_its_columns() -> None:
         "2 min 05 s",
         "Optimism: +0.020",
         "Considered 3 prompts",
-        "could not be used: 5 no tags, 2 too long.",
+        "could not be used: 5 without the tags that were asked for, 2 too long.",
         "Warning: the winner holds the answer",
         "promptopt runs export abc123def456 --out winner.txt",
         "replies without an answer that could be read",

@@ -136,7 +136,10 @@ def test_limits_count_calls_of_a_cell() -> None:
     assert Limits().evaluations_left(Ledger(), 1) is None
     assert Limits(tokens=10).reached(Ledger(prompt_tokens=9)) is None
     assert Limits(tokens=10).reached(Ledger(prompt_tokens=10)) == "10 of 10 tokens"
-    assert Limits(usd=0.5).reached(Ledger(usd=0.5)) is not None
+    assert Limits(usd=0.5).reached(Ledger(usd=0.5)) == "$0.5000 of $0.5000"
+    # As in every table: no small sum is shown as nothing.
+    assert Limits(usd=2e-5).reached(Ledger(usd=2.5e-5)) == "$0.000025 of $0.000020"
+    assert Limits(tokens=7, usd=2e-5).metered_words() == "7 tokens and $0.000020"
     assert Limits(usd=0.5).reached(Ledger(usd=None)) is None
     # A search may be left nothing once it is known what the final choice and the test take.
     assert Limits(tokens=0).reached(Ledger(prompt_tokens=113)) == "113 tokens"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptopt.errors import ConfigError
+from promptopt.operators.reflect import reason_said
 from promptopt.outcome.criterion import told_scorer
 from promptopt.outcome.length_matched import from_report
 from promptopt.outcome.sentence import Report, verdict_line
@@ -135,7 +136,7 @@ def _view(asked: ReportedRun, report: Report) -> RunView:
         tree=tree(scores, [row.parents for row in candidates], lit),
         candidates=candidates,
         spent=_spent(report),
-        rejected=tuple((visible(reason), words.count(count)) for reason, count in _ordered(report["rejected"])),
+        rejected=tuple((visible(reason_said(why)), words.count(count)) for why, count in _ordered(report["rejected"])),
         warnings=tuple(map(visible, report["warnings"])),
     )
 
