@@ -149,11 +149,15 @@ def _make_ready(
 
 
 def _title(task: Task, config: RunConfig) -> str:
-    from promptopt.cli.request import proposer_of
+    from promptopt.cli.request import asks_judge, proposer_of
 
     writer = proposer_of(config)
-    other = "" if writer == config.model else f", proposer {writer}"
-    return f"promptopt optimize: {task.name}, {config.method}, {config.model}{other}"
+    named = [config.model]
+    named += [] if writer == config.model else [f"proposer {writer}"]
+    # Who judges where nobody is named is the proposer.
+    named += [f"judge {config.judge or writer}"] if asks_judge(config, task) else []
+    named += [f"last judge {config.check_judge}"] if config.check_judge else []
+    return f"promptopt optimize: {task.name}, {config.method}, {', '.join(named)}"
 
 
 def _say_other(result: Result, expected_run: str | None) -> None:

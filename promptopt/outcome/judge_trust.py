@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from promptopt.evaluators.own_judges import OwnJudges
 from promptopt.outcome.criterion import by_judge
 from promptopt.places import home, write_whole, writing
-from promptopt.protocols import Evaluator, Judging, Model, Role
+from promptopt.protocols import JUDGES, Evaluator, Judging, Model, Role
 from promptopt.trust.calibration import COEFFICIENT_KEY, JudgeStatus, status_of
 from promptopt.trust.probes import all_passed
 from promptopt.types import canonical, digest
@@ -23,6 +23,11 @@ def _place(evaluator: Evaluator, models: Mapping[Role, Model]) -> Path:
     roles = evaluator.judges if isinstance(evaluator, Judging) else ()
     named = [models[role].name for role in roles if role in models]
     return home() / "judges" / f"{digest([dict(evaluator.fingerprint()), named])}.json"
+
+
+def judges_asked(models: Mapping[Role, Model], asked: Collection[Role]) -> dict[str, str]:
+    """By role, the model of each judge that is among those `asked`, and of the one that has the last word."""
+    return {role: models[role].name for role in (*JUDGES, "check_judge") if role in asked and role in models}
 
 
 def remember(evaluator: Evaluator, models: Mapping[Role, Model], **found: object) -> None:

@@ -124,6 +124,8 @@ class Result:
     """What earlier executions of this run took, beside `paid` and `wall_s` of this one; None where there was none."""
     scored_by: str = ""
     """What a person calls `evaluator`: of one that reads an answer, its metric; empty in results of older versions."""
+    judges: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """The model of each judge that was asked, by its role."""
 
     def __str__(self) -> str:
         return three_lines(self.to_json())
@@ -168,6 +170,7 @@ class Result:
             "evaluator": self.evaluator,
             "scored_by": self.scored_by,
             "proposer": self.proposer,
+            **({"judges": dict(self.judges)} if self.judges else {}),
             "search": asdict(self.search),
             "status": self.status,
             "reason": self.reason,

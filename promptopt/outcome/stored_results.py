@@ -87,6 +87,7 @@ def _result_of(data: Table) -> Result:
         members=tuple(map(MemberGain.from_json, data.get("members", ()))),
         smallest=SmallestGain.from_json(data["smallest_gain"]) if "smallest_gain" in data else None,
         scored_by=data.get("scored_by", ""),
+        judges=data.get("judges", {}),
         earlier=None if data.get("earlier") is None else Bought.from_json(data["earlier"]),
     )  # fmt: skip
 

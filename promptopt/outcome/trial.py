@@ -16,7 +16,7 @@ from promptopt.outcome.final import adopt_criterion, choose
 from promptopt.outcome.front import front
 from promptopt.outcome.further_searches import search_on
 from promptopt.outcome.items import sealed_items
-from promptopt.outcome.judge_trust import trust_in
+from promptopt.outcome.judge_trust import judges_asked, trust_in
 from promptopt.outcome.looks import Look, Shown, look_ahead, look_at, looked_at
 from promptopt.outcome.members import MemberGain, of_members, within_floors
 from promptopt.outcome.own_probes import OwnProbe, Replied, probe_own, with_own
@@ -268,7 +268,7 @@ def _result_of_trial(
         by_role={str(role): ledger for role, ledger in trial.door.account.by_role.items()},
         weigh=run.weigh,
         members=members, smallest=smallest,
-        scored_by=criterion.called,
+        scored_by=criterion.called, judges=judges_asked(trial.door.models, trial.door.account.by_role),
     )  # fmt: skip
 
 

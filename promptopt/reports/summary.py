@@ -171,11 +171,22 @@ COSTS: tuple[tuple[str, str], ...] = (
 )
 
 
+def _judges_calls(report: Report) -> list[list[str]]:
+    """What each judge was asked; of one execution only the calls of all together are known."""
+    roles: Mapping[str, Any] = report.get("spent_by_role", {})
+    return [
+        [f"{role.replace('_', ' ')} calls", words.count(roles[role]["calls"]), "-", f"of them, of the judge {name}"]
+        for role, name in report.get("judges", {}).items()
+        if role in roles
+    ]
+
+
 def _costs(report: Report) -> str:
     spent, paid, earlier = report["spent"], report["paid"], report.get("earlier")
     rows = [["cost", "whole run", "this time", ""]]
     for name, meaning in COSTS:
         rows.append([name.replace("_", " "), words.count(spent[name]), words.count(paid[name]), meaning])
+        rows += _judges_calls(report) if name == "proposer_calls" else []
     rows.append(["dollars", words.dollars(spent["usd"]), words.dollars(paid["usd"]), ""])
     # A replay takes a moment: how long the run took, its earlier executions tell.
     whole = report["wall_s"] + (0.0 if earlier is None else earlier["wall_s"])

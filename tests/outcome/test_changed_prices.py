@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from dataclasses import asdict, replace
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
