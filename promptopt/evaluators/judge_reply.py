@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, TypeVar, cast
 
 from promptopt.evaluators.near_json import member_in, named_behind, reason_near
-from promptopt.evaluators.written_scores import MEMBER, score_on, scores_on_lines, stands_alone
+from promptopt.evaluators.written_scores import BEFORE_NAME, MEMBER, score_on, scores_on_lines, stands_alone
 from promptopt.evaluators.yes_and_no import NO, YES
 from promptopt.thoughts import spoken
 from promptopt.types import Token
@@ -36,12 +36,13 @@ _CHOOSING = (
     r"|vincitore|лучше|победитель|更好|胜者|勝者|승자"
 )
 _CHOICE_LINE = re.compile(
-    rf"^[\W_]*(?:{_CHOOSING})[\W_]*[:=：]([^\n]{{1,20}}?)(?:\s\((?!\W*(?:or|no|tie|wait)\b)[^()\n]{{0,200}}\)\W*)?$",
+    rf"{BEFORE_NAME}(?:{_CHOOSING})[\W_]*[:=：]([^\n]{{1,20}}?)(?:\s\((?!\W*(?:or|no|tie|wait)\b)[^()\n]{{0,200}}\)\W*)?$",
     re.I | re.M,
 )
-_ANSWER_LINE = re.compile(r"^[\W_]*answer[\W_]*[:=]([^\n]{1,20})$", re.I | re.M)
+_ANSWER_LINE = re.compile(rf"{BEFORE_NAME}answer[\W_]*[:=]([^\n]{{1,20}})$", re.I | re.M)
 _ITEM_LINE = re.compile(
-    r"^[\W_]*(?:(?:item|question|answer|q|a)\s*)?(\d{1,3})[^\w\n✓✔✅✗✘❌]+([^\W_]+|[✓✔✅✗✘❌])\W*$", re.I | re.M
+    rf"{BEFORE_NAME}(?:(?:item|question|answer|q|a)\s*)?(\d{{1,3}})[^\w\n✓✔✅✗✘❌]+([^\W_]+|[✓✔✅✗✘❌])\W*$",
+    re.I | re.M,
 )
 _LISTED_LINE = re.compile(r"^[ \t]*(?:\d{1,3}[.):]|[-*•])[ \t]+(\S[^\n]*)$", re.MULTILINE)
 _ANSWERING = r"answer|value|verdict|result"

@@ -16,6 +16,8 @@ _SCORE_NAMES = (
 )
 MEMBER = rf"(?:(?:final|overall)[ _\-]?)?(?:{_SCORE_NAMES})"
 """How a member is called that holds a score."""
+BEFORE_NAME = r"^(?:[^\w\n]|_)*"
+"""Marks before a name, on its line alone: a judge that writes thousands of empty lines would take minutes to read."""
 _CUSTOMARY_STARS = 5
 """Stars that say of how many they are without being told."""
 _SCORE_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -43,7 +45,7 @@ _DOUBT = re.compile(
 # Marks that a writer sets around a number, and no sign that makes another of it: a dash, a dot, `~`, `>`. Nor where
 # a sentence goes on on the next line: `Score: 5`, and `is what it asks for`.
 _LINE_OF_SCORE = re.compile(
-    rf"^[\W_]*(?:(?P<last>(?:final|overall)\s+)|my\s+)?(?:(?P<name>{_SCORE_NAMES})|note|nota)[\W_]*?[:=]"
+    rf"{BEFORE_NAME}(?:(?P<last>(?:final|overall)\s+)|my\s+)?(?:(?P<name>{_SCORE_NAMES})|note|nota)[\W_]*?[:=]"
     r"[\s*_`\"'“”„‘’()\[\]{}#]*(?P<said>[^\n]{1,240})$(?!\n(?-i:[a-zà-ÿа-я]))",
     re.IGNORECASE | re.MULTILINE,
 )

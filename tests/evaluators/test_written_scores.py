@@ -101,3 +101,13 @@ def test_a_score_that_goes_on_and_on_comes_to_an_end(piece: str, frame: str) -> 
     said = frame.replace("{}", long(piece)[: LONG // 5], 1)
     score_in(said, 1, 5)
     score_on(said, 5)
+
+
+@ends
+@pytest.mark.parametrize("piece", ["\n", " \n", "-\n", "**\n", "4\n", "a:\n", "score:\n", "\n1: "])
+@pytest.mark.parametrize("frame", ["{}", "{}x", "Score: 4\n{}", "4{}"])
+def test_empty_lines_without_end_come_to_an_end(piece: str, frame: str) -> None:
+    said = frame.replace("{}", long(piece), 1)
+    score_in(said, 1, 5)
+    choice_in(said)
+    answers_in(said, 3)
