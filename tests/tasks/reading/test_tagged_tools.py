@@ -36,7 +36,7 @@ def read(*said: tuple[str, str], **row: Any) -> Conversation:
         ("human", "Graz, on Monday", "Graz, on Monday", ""),
     ],
 )
-def test_calls_and_results_between_tags_are_calls_and_results(speaker: str, given: str, content: str, name: str) -> None:
+def test_calls_and_results_between_tags_are_read_so(speaker: str, given: str, content: str, name: str) -> None:
     found = read(("system", SYSTEM), ("human", ASKED), ("gpt", CALL),
                  (speaker, f"<tool_response>\n{given}\n</tool_response>"), ("gpt", ANSWERED))  # fmt: skip
 
