@@ -218,10 +218,10 @@ def _write_winner(task: Task, result: Result, out: Path, quiet: bool) -> None:
         ) from cause
     if not quiet:
         lost = not_carried(task, exported, form)
-        say(f"{_held(result)} is in {out}{'; ' if lost else ''}{lost}")
+        say(f"{_named_by_verdict(result)} is in {out}{'; ' if lost else ''}{lost}")
 
 
-def _held(result: Result) -> str:
+def _named_by_verdict(result: Result) -> str:
     """What a file with the prompt of `result` holds, as its verdict calls it."""
     if result.prompt == result.start.prompt:
         return "the start prompt, which is kept,"

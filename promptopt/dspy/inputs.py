@@ -11,7 +11,7 @@ from promptopt.errors import DataError
 
 OF_A_CALL = frozenset(("config", "demos", "lm", "signature", "interpreter"))
 """What DSPy's modules take beside the inputs of their signatures."""
-ALIKE = "name the fields alike, by dspy.Example(…).with_inputs(…)"
+NAME_FIELDS = "name the fields alike, by dspy.Example(…).with_inputs(…)"
 
 
 def remarks_on_inputs(student: Module, inputs: Collection[str]) -> list[str]:
@@ -51,7 +51,7 @@ def _of_signature(student: Module, signature: Any, inputs: Collection[str]) -> l
     if missing and not set(wanted) & set(inputs):
         raise DataError(
             f"trainset has the inputs {', '.join(inputs)}, and {name} takes {', '.join(wanted)}: all its requests "
-            f"would be the same; {ALIKE}"
+            f"would be the same; {NAME_FIELDS}"
         )
     said = [remark_on_missing(signature, each) for each in missing]
     more = [each for each in inputs if each not in wanted and each not in OF_A_CALL]
@@ -78,7 +78,7 @@ def _check_taken(student: Module, forward: Any, inputs: Collection[str]) -> None
         takes = ", ".join(list(signature.parameters)[1:]) or "nothing"
         name = f"{type(student).__name__}.forward"
         raise DataError(
-            f"trainset has the inputs {', '.join(inputs)}, and {name} takes {takes} ({cause}); {ALIKE}"
+            f"trainset has the inputs {', '.join(inputs)}, and {name} takes {takes} ({cause}); {NAME_FIELDS}"
         ) from cause
 
 

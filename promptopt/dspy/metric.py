@@ -27,7 +27,7 @@ Metric = Callable[..., Any]
 HANDED_ON = frozenset((inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD))
 """What a function takes that only hands on what it is given."""
 
-DEEPEST = 8
+WRAPPERS = 8
 """Wrappers around wrappers that are looked into: one may hold itself. Ours."""
 
 GIVEN = ("trace", "pred_name", "pred_trace")
@@ -197,8 +197,8 @@ def _innermost(metric: Any) -> Any:
 
     The wrapper itself where it holds no function, or several.
     """
-    for _ in range(DEEPEST):
-        held = _held(metric) if _hands_on(metric) else []
+    for _ in range(WRAPPERS):
+        held = _callables_in(metric) if _hands_on(metric) else []
         if len(held) != 1:
             break
         metric = held[0]
@@ -213,7 +213,7 @@ def _hands_on(metric: Any) -> bool:
     return inspect.Parameter.VAR_POSITIONAL in kinds and kinds <= HANDED_ON
 
 
-def _held(wrapper: Any) -> list[Any]:
+def _callables_in(wrapper: Any) -> list[Any]:
     """The functions and callable objects that a function closes over, or an object holds."""
     cells: Any = getattr(wrapper, "__closure__", None) or ()
     held = (

@@ -34,10 +34,10 @@ def show_prices(run: Run, account: Account, reserve: Reserve, allocation: Alloca
             return
         reserve.learn([Cell(prompt, example) for prompt in contenders for example in examples], last, account.spent)
         done += len(examples)
-        step = min(done, _afforded(granted, account.spent.beyond(before), done, allocation))
+        step = min(done, _further_looks(granted, account.spent.beyond(before), done, allocation))
 
 
-def _afforded(granted: tuple[float, float], taken: Ledger, done: int, allocation: Allocation) -> int:
+def _further_looks(granted: tuple[float, float], taken: Ledger, done: int, allocation: Allocation) -> int:
     """How many more dev examples what is left of the grant pays for, even if they are dearer."""
     caps = (allocation.total.tokens, taken.tokens), (allocation.total.usd, taken.usd)
     left = [(grant - used) * done / (DEARER * used)

@@ -41,11 +41,10 @@ def bot() -> Task:
 
 
 def worth(content: Content) -> int:
-    """How many of the good words its system prompt has; an empty one is never sent."""
+    """How many of the good words are sent, in whichever message of a layout; an empty system prompt never is."""
     assert not isinstance(content, str)
-    system = [message.content for message in content if message.role == "system"]
-    assert all(text.strip() for text in system)
-    return sum(word in "".join(system) for word in WORDS[:3])
+    assert all(message.content.strip() for message in content if message.role == "system")
+    return sum(word in "".join(message.content for message in content) for word in WORDS[:3])
 
 
 def answer(request: Request) -> str:

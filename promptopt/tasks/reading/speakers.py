@@ -38,7 +38,7 @@ _FROM_ASSISTANT = ("from_agent", "is_bot", "from_bot", "is_agent", "outgoing", "
 """Members that say by yes or no whether the customer spoke, and whether the other side did."""
 _PRIVATE = ("private", "isprivate", "internal", "isinternal", "isnote", "isinternalnote")
 _SHOWN = ("public", "ispublic")
-_UNSEEN = ("private", "internal", "agents")
+_NOT_PUBLIC = ("private", "internal", "agents")
 _KIND_FIELDS = ("parttype", "type", "messagetype", "commenttype")
 """Members that tell notes by their kind, as `joined_words` writes them; that of Intercom first."""
 _YES, _NO = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
@@ -205,7 +205,7 @@ def is_public(turn: Row) -> bool:
     said = {joined_words(name): str(value).casefold() for name, value in turn.items()}
     kinds = [said[name] for name in _KIND_FIELDS if name in said]
     noted = any(joined_words(each) in _NOTED for each in kinds) or said.get(_KIND_FIELDS[0], "").startswith("note")
-    hidden = any(said.get(name) in _YES for name in _PRIVATE) or said.get("visibility") in _UNSEEN
+    hidden = any(said.get(name) in _YES for name in _PRIVATE) or said.get("visibility") in _NOT_PUBLIC
     return not (noted or hidden or any(said.get(name) in _NO for name in _SHOWN))
 
 

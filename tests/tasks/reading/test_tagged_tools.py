@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from promptopt.tasks.reading.chat_rows import Conversation, conversations_of
 from promptopt.types import Message, ToolCall
+from tests.ends import ends, long
 
 ASKED, ANSWERED = "Where is H7?", "In Graz."
 FIND = {"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {}}}}
@@ -84,8 +84,8 @@ def test_tools_of_the_row_come_before_those_in_the_prompt_and_these_may_stand_a_
     assert [json.loads(tool) for tool in read(*turns, tools=[FIND]).tools] == [FIND]
 
 
-def test_tags_that_are_never_closed_take_no_longer() -> None:
-    begun = time.process_time()
-    for text in ("<tool_call>{" * 50_000, "<tool_response>" * 50_000, "<tools>[" * 50_000):
-        read(("system", text), ("human", text), ("gpt", text))
-    assert time.process_time() - begun < 5
+@ends
+@pytest.mark.parametrize("piece", ["<tool_call>{", "<tool_response>", "<tools>["])
+def test_tags_that_are_never_closed_are_read_once(piece: str) -> None:
+    text = long(piece)
+    assert read(("system", text), ("human", ASKED), ("gpt", text)).messages[-1].content == text
