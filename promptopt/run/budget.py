@@ -217,6 +217,8 @@ TEST_SHARE_LATER = 0.12
 """Test examples for each evaluation of a large cap. Ours."""
 DEV_SHARE = 0.1
 """What finalists and start together may take of a cap on dev: more buys nothing in simulated searches."""
+LEAST = 10
+"""Evaluations in all without which two prompts are not compared. Ours."""
 LARGE = 1_000
 """Evaluations from which on there are four finalists, and two below. Ours."""
 
@@ -244,6 +246,8 @@ def allocate(
         )
     cells = _afforded(budget, calls_per_cell, tokens_per_cell, usd_per_cell)
     # Without a cap there is nothing to divide: every example is scored.
+    if cells and min(cells) < LEAST:
+        raise ConfigError(_too_few(budget, int(min(cells)), calls_per_cell, tokens_per_cell, usd_per_cell))
     finalists, dev, test = _shares(int(min(cells)), dev, test) if cells else (4, dev, test)
     count = (finalists + 1) * dev + 2 * test
     reserve = Ledger(
@@ -270,12 +274,29 @@ def allocate(
     )  # fmt: skip
 
 
+def _too_few(budget: Budget, most: int, calls: int, tokens: float, usd: float | None) -> str:
+    """The sentence for a budget of `most` evaluations, which is fewer than LEAST."""
+    known = _afforded(replace(budget, tokens=None, usd=None), calls, tokens, usd)
+    if known and min(known) < LEAST:
+        count = counted(int(min(known)), "evaluation")
+        return f"the budget allows {count} in all, too few to compare two prompts; allow at least {LEAST}"
+    # Tokens and dollars come to so many by a guess, which nobody should take for what replies take.
+    wanted = [f"{math.ceil(LEAST * tokens):,} tokens"] if _below(budget.tokens, tokens) else []
+    wanted += [f"${math.ceil(LEAST * usd * 10_000) / 10_000:.4f}"] if usd and _below(budget.usd, usd) else []
+    return (
+        f"the budget allows about {counted(most, 'evaluation')} in all, if replies are as long as the task's "
+        f"max_tokens has them taken to be; that is too few to compare two prompts: allow at least "
+        f"{' and '.join(wanted)}, or lower max_tokens to what replies take"
+    )
+
+
+def _below(cap: float | None, each: float) -> bool:
+    """Whether a cap pays for fewer than LEAST, at so much each."""
+    return cap is not None and cap / max(each, 1e-12) < LEAST
+
+
 def _shares(most: int, dev: int, test: int) -> tuple[int, int, int]:
-    """Finalists, dev and test examples, out of `most` evaluations in all. Raises ConfigError for fewer than ten."""
-    if most < 10:
-        raise ConfigError(
-            f"the budget allows {counted(most, 'evaluation')} in all, too few to compare two prompts; allow at least 10"
-        )
+    """Finalists, dev and test examples, out of `most` evaluations in all."""
     finalists = 2 if most < LARGE else 4
     return finalists, min(dev, max(1, dev_share(most, finalists))), min(test, test_share(most))
 

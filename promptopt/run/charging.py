@@ -174,7 +174,7 @@ class Account:
         ):
             raise BudgetSpent(f"another call may take what is set aside of {limits.metered_words()}")
         fits = self._slices.within(batch, fresh, role, limits, self.capped, price)
-        return batch[: min(fits, self._to_be_scored()) if role == "proposer" else fits]
+        return batch[: min(fits, self._to_be_scored(batch[0])) if role == "proposer" else fits]
 
     def slice_size(self, role: Role = "task") -> int:
         """How many calls to dispatch at once: fewer as a cap on tokens or dollars comes near (`Slices`)."""
@@ -194,19 +194,21 @@ class Account:
         """The sentence for a cap on calls that is used up."""
         return f"{counted(self.capped.calls, 'call is', 'calls are')} spent"
 
-    def _to_be_scored(self) -> int:
+    def _to_be_scored(self, first: Call) -> int:
         """How many more calls of the proposer leave what scores their replies, and those not scored yet.
 
-        Raises BudgetSpent where none does: a prompt that nothing is left for is paid for in vain.
+        `first`: the next of them, by whose length alone is known what one takes before any was answered. Raises
+        BudgetSpent where none does: a prompt that nothing is left for is paid for in vain.
         """
         asked, used = self.by_role.get("proposer", Ledger()), self.capped
         waiting, sizes = asked.calls - self._written_then, list[float]()
-        for cap, spent, written, cell in zip(
-            (self.limits.tokens, self.limits.usd), (used.tokens, used.usd), (asked.tokens, asked.usd), self._cell(),
-            strict=True,
+        least = self._slices.reading(first, self._prices.get("proposer"))
+        for cap, spent, written, read, cell in zip(
+            (self.limits.tokens, self.limits.usd), (used.tokens, used.usd), (asked.tokens, asked.usd), least,
+            self._cell(), strict=True,
         ):  # fmt: skip
             if cap is not None and cell and spent is not None:
-                kept, each = CELLS_EACH * cell, (written or 0.0) / max(1, asked.calls)
+                kept, each = CELLS_EACH * cell, max(read, (written or 0.0) / max(1, asked.calls))
                 sizes.append((cap - spent - waiting * kept) / (each + kept))
         # Where nobody said what a cell takes, all of them.
         size = min(sizes, default=SLICE)

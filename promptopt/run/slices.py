@@ -17,6 +17,9 @@ FIRST_SLICE = 1
 """Calls of a role's first slice under such a cap: a model that thinks beyond `max_tokens` is not known to before it has
 answered. Each further one has at most as many as were answered, and one more. Ours."""
 
+MOST_OCTETS = 6
+"""Octets of a token at most, over a whole request: of English there are four to five. Ours."""
+
 
 class Slices:
     """Sizes of slices that such a cap can take, whatever is answered: only the call that goes alone can pass it.
@@ -90,6 +93,11 @@ class Slices:
         """Whether a call alone may pass the cap."""
         takes, costs = self._most(call, role, price)
         return _passes(limits, used.tokens + takes, 0.0 if price is None or used.usd is None else used.usd + costs)
+
+    def reading(self, call: Call, price: Price | None) -> tuple[float, float]:
+        """Tokens and dollars that a call takes at least, as it reads the request."""
+        read = len(call.text.encode("utf-8", "surrogatepass")) / MOST_OCTETS
+        return read, 0.0 if price is None else read * price.prompt_usd
 
     def _most(self, call: Call, role: Role, price: Price | None) -> tuple[int, float]:
         """Tokens and dollars that a call takes at most; no dollars where the price is unknown."""

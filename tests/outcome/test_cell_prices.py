@@ -65,3 +65,12 @@ def test_candidates_that_make_replies_long_take_nothing_of_the_test_that_was_pro
     assert result.spent.tokens <= 4_000
     assert result.best.test is not None
     assert result.best.test.n >= promised
+
+
+@pytest.mark.parametrize("method", ["optoprime", "gepa"])
+def test_a_request_as_long_as_what_is_left_takes_no_test(tmp_path: Path, method: str) -> None:
+    # They had spent 332 and 271 tokens when the search ended, and no example was tested.
+    result, promised = conduct(tmp_path, method, Budget(tokens=300))
+    assert result.spent.tokens <= 300
+    assert result.best.test is not None
+    assert result.best.test.n >= promised

@@ -158,3 +158,27 @@ def test_a_cap_that_no_run_could_spend_is_refused_before_a_method_plans_from_it(
         Budget(**{name: LARGEST_CAP + 1})
     Budget(**{name: LARGEST_CAP})
     Budget(tokens=10**12)
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (Budget(tokens=450), "allow at least 1,000 tokens, or"),
+        (Budget(usd=0.0042), "allow at least $0.0100, or"),
+        (Budget(tokens=450, usd=0.004), "allow at least 1,000 tokens and $0.0100, or"),
+        (Budget(tokens=450, usd=1.0, evaluations=500), "allow at least 1,000 tokens, or"),
+    ],
+)
+def test_too_little_by_a_guess_of_what_replies_take_is_said_to_be_one(budget: Budget, said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        arranged(budget)
+    assert str(raised.value).startswith("the budget allows about 4 evaluations in all, if replies are as long as ")
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("budget", [Budget(evaluations=4), Budget(calls=4, tokens=300), Budget(evaluations=4, usd=1.0)])
+def test_too_little_that_is_counted_is_no_guess(budget: Budget) -> None:
+    with pytest.raises(
+        ConfigError, match="allows 4 evaluations in all, too few to compare two prompts; allow at least 10"
+    ):
+        arranged(budget)
