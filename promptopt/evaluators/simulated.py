@@ -103,7 +103,7 @@ class Simulated:
     passes: float = 1.0
     """The score from which on a conversation has passed, where each scenario is played several times."""
     grader: _Grader | None = field(init=False, repr=False, compare=False)
-    _left_out: list[str] = field(default_factory=list[str], init=False, repr=False, compare=False)
+    _left_out: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
     _unfit: list[str] = field(default_factory=list[str], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -205,10 +205,10 @@ class Simulated:
         # Before the grade: what is left out needs none.
         self._check([talk for talk in talks if talk.score is None], ask)
         self._grade([talk for talk in talks if talk.score is None], ask)
-        scores = [talk.score for talk in talks if talk.score is not None]
-        for score in scores:
-            self._watch(score, ask)
-        return scores
+        played = [(talk.cell.example.id, talk.score) for talk in talks if talk.score is not None]
+        for scenario, score in played:
+            self._watch(scenario, score, ask)
+        return [score for _, score in played]
 
     def _hear(self, talks: Sequence[Talk], ask: Ask) -> None:
         """Every user's next message; asked for once more where there is none."""
@@ -310,11 +310,14 @@ class Simulated:
             said = [score.feedback, *talk.problems, again, "" if talk.ends or score.value >= 1.0 else open_still]
             talk.settle(replace(score, feedback="; ".join(each for each in said if each)))
 
-    def _watch(self, score: Score, ask: Ask) -> None:
-        """Say once, of the first conversations, how many are left out for their users."""
+    def _watch(self, scenario: str, score: Score, ask: Ask) -> None:
+        """Say once, of the first scenarios, how many are left out for their users."""
+        # Each once: a step plays one scenario under many prompts, and its user fails alike under all.
+        if scenario in self._left_out or len(self._left_out) == FIRST_CELLS:
+            return
         lost = not score.judged and score.feedback.startswith((DRIFTED, FAILED))
-        self._left_out.append(score.feedback if lost else "")
-        failed = [why for why in self._left_out if why]
+        self._left_out[scenario] = score.feedback if lost else ""
+        failed = [why for why in self._left_out.values() if why]
         if len(self._left_out) == FIRST_CELLS and len(failed) > MOST_UNREAD * FIRST_CELLS:
             ask.warn(
                 f"{len(failed)} of the first {FIRST_CELLS} simulated conversations are left out for what their users "

@@ -202,6 +202,17 @@ def test_users_who_drift_often_are_told_of_once() -> None:
     assert steady.warned == []
 
 
+def test_a_scenario_under_many_prompts_is_one_of_those_whose_users_drift() -> None:
+    many = task_of(*(scenario(f"goal {number}") for number in range(45)))
+    prompts = [Prompt.of(f"Be kind, {number}.") for number in range(30)]
+    evaluator = Simulated(many, turns=1, by="metric")
+    door = ask(kept=lambda request: NO if "goal 0" in str(request.content) else YES)
+    # A step scores the first example under all prompts before the next one: 30 of the first 30, and one of 20.
+    evaluator.score([Cell(prompt, many.train[0]) for prompt in prompts], door)
+    evaluator.score([Cell(prompts[0], example) for example in many.train], door)
+    assert door.warned == []
+
+
 # What is the assistant's
 
 
