@@ -133,7 +133,8 @@ def read_labels(
     read = _SoFar()
     known = {} if replies is None else {item: (_comparable(a), _comparable(b)) for item, (a, b) in replies.items()}
     every = {reply for pair in known.values() for reply in pair}
-    equal = frozenset(item for item, (a, b) in known.items() if a == b)
+    # To the letter, as the sheet has them: a list on lines of its own is not the same list in a row.
+    equal = frozenset(item for item, (a, b) in ({} if replies is None else replies).items() if a == b)
     for place, written in rows:
         # Spreadsheets and people write heads anew: `Score A` is `score_a`.
         row = {"_".join(str(name).casefold().split()): value for name, value in written.items()}

@@ -197,3 +197,10 @@ def test_equal_replies_are_a_tie_whatever_is_said_and_no_agreement_of_people() -
     together = found.together()
     assert together is not None
     assert together.items == 1
+
+
+@pytest.mark.parametrize(("one", "other"), [("1. Look.\n2. Ask.", "1. Look. 2. Ask."), ("x²", "x2"), ("'tis", "tis")])
+def test_replies_that_differ_in_their_form_alone_are_not_equal(one: str, other: str) -> None:
+    row = ("s.csv, row 2", {"item": "item-1", "better": "A"})
+    found = read_labels([row], {"item-1": False}, None, {"item-1": (one, other)})
+    assert (found.by_item["item-1"], found.unequal) == (((1.0, 0.0),), 0)
