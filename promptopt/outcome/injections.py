@@ -124,10 +124,10 @@ _ROLE_MARKS = re.compile(
     r"|\"(?:tool_calls|function_call|tool_use)\"\s*[:,}]"
     r"|\"role\"\s*:\s*\"(?:system|developer|assistant|tool)\""
     r"|\"name\"\s*:\s*\"[\w.-]+\"\s*,\s*\"(?:arguments|parameters)\"\s*:\s*\{"
-    r"|^\s*action input\s*:"
+    r"|^[^\S\n]*action input\s*:"
     r"|</?(?:system|assistant|tool_call|tool_response|function_calls?)>"
     r"|###\s*(?:system|assistant|human|user)\s*:"
-    r"|^\s*(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE,
+    r"|^[^\S\n]*(?:system|assistant|human|user)\s*:\s*\S", re.IGNORECASE | re.MULTILINE,
 )  # fmt: skip
 _NOT_THE_REPLY = (
     r"(?!(?:this|these|your|my|our|the(?: following| above)?|an?)"
@@ -180,7 +180,7 @@ _INJECTIONS: Mapping[str, re.Pattern[str]] = {
         r"|\bpuntuaci[óo]n (?:máxima|más alta)|\bpunteggio (?:massimo|più alto)|\b(?:nota|pontuação) máxima"
         r"|\b(?:hoogste|maximale) (?:score|cijfer)|\bnajwyższ\w+ (?:ocen|wynik)|\b(?:высш|максимальн)\w+ (?:балл|оценк)"
         # What a reply says of itself; what is said where something holds, is a task.
-        r"|(?:^|[.!?;\n]\s*|\balways )(?:say|state|claim|declare|confirm|mention|note) that (?:all|every|each)"
+        r"|(?:^|[.!?;\n][^\S\n]*|\balways )(?:say|state|claim|declare|confirm|mention|note) that (?:all|every|each)"
         r"(?: of)?(?: the)? (?:criteri(?:a|on)|checklist items?|items? (?:of|on) the checklist)"
         r" (?:are|is|were|was|has been|have been) (?:\w+ )?(?:met|satisfied|fulfilled|passed)\b"
         r"(?!,? (?:only )?(?:if|when|whenever|where|once|unless|after)\b)"
@@ -205,7 +205,7 @@ _LOOKALIKE = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*[асеорхуіјѕһАВЕК
 """Words of Latin letters and such Cyrillic ones as look the same."""
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 # Not before a digit: there a list goes on.
-_WRAP = re.compile(r"[^\S\n]*\n[^\S\n]*(?=\w)(?!\d)")
+_WRAP = re.compile(r"(?<![^\S\n])[^\S\n]*\n[^\S\n]*(?=\w)(?!\d)")
 
 
 def injections(text: str, before: str) -> list[str]:

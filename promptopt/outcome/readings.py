@@ -20,7 +20,7 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|_")
 _APART = re.compile(r"(?<!\w)\w(?:[^\w\n]{1,4}\w(?!\w)){4,}")
 """Five letters or more, each alone."""
 _NON_WORD = re.compile(r"\W+")
-_DIGITS_IN_WORDS = re.compile(r"(?<![\w@$])(?=[\d@$!]*[A-Za-z])(?=[A-Za-z!]*[0134578@$])[\w@$!]+")
+_DIGITS_IN_WORDS = re.compile(r"(?<![\w@$])(?=[\d@$!]{0,40}[A-Za-z])(?=[A-Za-z!]{0,40}[0134578@$])[\w@$!]+")
 _LETTERS_MEANT = str.maketrans("0134578@$!", "oieastbasi")
 _CODED = re.compile(r"(?<![\w+/])[A-Za-z0-9+/_-]{16,}={0,2}")
 _CODED_LINES = re.compile(r"(?<=[A-Za-z0-9+/]{4})[^\S\n]*\n[^\S\n]*(?=[A-Za-z0-9+/]{4})")
