@@ -103,8 +103,10 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         if criterion.judge is not None:
             door.exchange_judge()
         enlarged = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
-        reserve, spent = run.end_reserve(), door.account.spent
+        reserve = run.end_reserve()
         allocation = enlarged if reserve is None else _fitted(trial, enlarged, reserve, cut=status == "budget")
+        # What was learnt to fit it is known by now.
+        spent = door.account.spent
         winner = choose(run, allocation, by_search=by_search, cut=status == "budget")
         if reserve is not None:
             allocation = _grown_test(trial, allocation, reserve, winner, spent)
@@ -191,7 +193,7 @@ def _fitted(trial: Trial, enlarged: Allocation, reserve: Reserve, *, cut: bool) 
     counted_down = run.evaluations_left() is not None
     most = (enlarged.dev, enlarged.test) if counted_down else (len(run.dev), len(trial.test))
     account, contenders = trial.door.account, [run.initial, *ranked[: allocation.finalists]]
-    show_prices(run, account, reserve, enlarged, contenders, min(most[0], len(run.dev)))
+    show_prices(run, account, reserve, contenders, min(most[0], len(run.dev)))
     fitted = reserve.fitted(account.capped, run.initial, ranked, most)
     if fitted.test < allocation.test:
         run.warn(

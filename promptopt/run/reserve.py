@@ -79,9 +79,14 @@ class Reserve:
         """Tokens and dollars that a cell of the start takes, as guessed."""
         return self._take(start, (), 1, 0)
 
-    def of_choice(self, contenders: Sequence[Prompt], dev: int) -> tuple[float, float]:
-        """Tokens and dollars of so many dev examples of each of the contenders, the start first."""
-        return self._take(contenders[0], contenders[1:], dev, 0)
+    def beside_test(self, spent: Ledger, contenders: Sequence[Prompt]) -> tuple[float | None, float | None]:
+        """Tokens and dollars that the caps leave beside a test of the first contender, the start, and the longest."""
+        total, test = self._allocation.total, self._set_aside(contenders[0]).test
+        tokens, usd = self._take(contenders[0], contenders[1:], 0, test)
+        return (
+            None if total.tokens is None else total.tokens - spent.tokens - tokens,
+            None if total.usd is None or spent.usd is None else total.usd - spent.usd - usd,
+        )
 
     def limits(self, start: Prompt, ranked: Sequence[Estimate], scored: Sequence[Prompt]) -> Limits:
         """What is left to the search where the longest that may still win are the finalists.
@@ -269,6 +274,11 @@ class Reserve:
     def measured(self) -> bool:
         """Whether enough cells were scored to say what one takes."""
         return self._cells >= MEASURED and self._estimated > 0
+
+    @property
+    def missing(self) -> int:
+        """How many cells more say what one takes."""
+        return max(0, math.ceil(MEASURED - self._cells))
 
     def _tokens(self, prompt: Prompt) -> float:
         if prompt not in self._known:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,10 @@ from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
-from promptopt.run.budget import Budget
+from promptopt.run.budget import Budget, Ledger
 from promptopt.run.events import Event, Planned
-from promptopt.types import Content, Request, ScoreRequest, flat
+from promptopt.run.reserve import Reserve
+from promptopt.types import Cell, Content, Request, ScoreRequest, flat
 
 LANDSCAPE = plant("additive", 0)
 
@@ -74,3 +77,17 @@ def test_a_request_as_long_as_what_is_left_takes_no_test(tmp_path: Path, method:
     assert result.spent.tokens <= 300
     assert result.best.test is not None
     assert result.best.test.n >= promised
+
+
+def test_no_cell_of_the_choice_counts_twice_for_what_one_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Eight that count twice would pass for the sixteen that say it.
+    learnt, learn = list[tuple[int, int]](), Reserve.learn
+
+    def observed(reserve: Reserve, cells: Sequence[Cell], before: Ledger, after: Ledger) -> None:
+        learnt.append((before.evaluations, after.evaluations))
+        learn(reserve, cells, before, after)
+
+    monkeypatch.setattr(Reserve, "learn", observed)
+    conduct(tmp_path, "pmpo", Budget(tokens=2_500))
+    assert len(learnt) > 2
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(learnt))
