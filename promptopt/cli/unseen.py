@@ -66,6 +66,9 @@ def unseen(
     from promptopt.cli.request import merged, with_task
 
     config = with_task(merged(RunConfig(method=DEFAULT_METHOD), given))
+    if dry_run and not quiet and not json:
+        # Every task is read, and every search played: some seconds, in which nothing else would be said.
+        say("reading the tasks, and rehearsing each search without a model")
     folds = _folds(config, on)
     if adapt:
         _check_adaptable(config, [target for _, targets in folds for target in targets])

@@ -41,7 +41,8 @@ def test_a_run_names_its_judge_and_what_that_was_asked(
 
 
 def test_a_run_by_a_metric_names_no_judge(invoke: Invoke, task_file: str, model: Scripted) -> None:
-    done = invoke("optimize", "--task", task_file, "--method", "climb", "--model", "x", "--json")
+    done = invoke("optimize", "--task", task_file, "--method", "climb", "--model", "scripted", "--json")
+    assert done.exit_code == 0, done.stderr
     assert "judge" not in done.stderr.splitlines()[0]
     assert "judges" not in json.loads(done.stdout)
 

@@ -372,6 +372,8 @@ def test_a_dry_run_foresees_searches_and_what_they_are_judged_by(invoke: Invoke,
     )
     foreseen = unseen(invoke, *asked, "--dry-run")
     shown = invoke("unseen", *CAPS, *asked, "--dry-run")
+    # Before the seconds that it takes.
+    assert shown.stderr.startswith("reading the tasks, and rehearsing each search without a model\n")
 
     assert model.log == []
     assert (
