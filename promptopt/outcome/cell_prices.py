@@ -41,6 +41,6 @@ def show_prices(run: Run, account: Account, reserve: Reserve, contenders: Sequen
 
 def _further_looks(left: tuple[float | None, float | None], taken: Ledger, scored: int) -> int:
     """How many more cells what is left of tokens and dollars pays for, even if they are dearer than those `scored`."""
-    pays = [rest * scored / (DEARER * used)
-            for rest, used in zip(left, (taken.tokens, taken.usd), strict=True) if rest is not None and used]  # fmt: skip
+    used = taken.tokens, taken.usd
+    pays = [rest * scored / (DEARER * by) for rest, by in zip(left, used, strict=True) if rest is not None and by]
     return max(0, int(min(pays, default=scored)))
