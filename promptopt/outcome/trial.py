@@ -105,8 +105,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         enlarged = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
         reserve = run.end_reserve()
         allocation = enlarged if reserve is None else _fitted(trial, enlarged, reserve, cut=status == "budget")
-        # What was learnt to fit it is known by now.
-        spent = door.account.spent
+        spent = door.account.spent  # With what was asked to fit it.
         winner = choose(run, allocation, by_search=by_search, cut=status == "budget")
         if reserve is not None:
             allocation = _grown_test(trial, allocation, reserve, winner, spent)

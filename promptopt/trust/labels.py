@@ -131,10 +131,11 @@ def read_labels(
     and `score_b`, all rows the same; who says it, in `labeler`. Raises DataError for what cannot be meant.
     """
     read = _SoFar()
-    known = {} if replies is None else {item: (_comparable(a), _comparable(b)) for item, (a, b) in replies.items()}
+    shown: Mapping[str, tuple[str, str]] = {} if replies is None else replies
+    known = {item: (_comparable(a), _comparable(b)) for item, (a, b) in shown.items()}
     every = {reply for pair in known.values() for reply in pair}
     # To the letter, as the sheet has them: a list on lines of its own is not the same list in a row.
-    equal = frozenset(item for item, (a, b) in ({} if replies is None else replies).items() if a == b)
+    equal = frozenset(item for item, (a, b) in shown.items() if a == b)
     for place, written in rows:
         # Spreadsheets and people write heads anew: `Score A` is `score_a`.
         row = {"_".join(str(name).casefold().split()): value for name, value in written.items()}

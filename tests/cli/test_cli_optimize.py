@@ -84,8 +84,13 @@ def test_keep_your_prompt_is_a_success(invoke: Invoke, task_file: str, monkeypat
     assert result.stdout.startswith("Keep your prompt: ")
 
 
-def deaf(request: Request) -> str:
-    return BETTER if "Improve:" in text_of(request) else "good"
+def lucky(request: Request) -> str:
+    """Right where the text is good, and with the new prompt on one in thirty of the others."""
+    text = text_of(request)
+    if "Improve:" in text:
+        return BETTER
+    number = int(text.rpartition("item ")[2].split()[0])
+    return "bad" if "carefully" in text and number % 60 == 1 else "good"
 
 
 def idle(request: Request) -> str:
@@ -96,7 +101,7 @@ def idle(request: Request) -> str:
     ("answers", "held"),
     [
         (answer, "the new prompt is in prompt.txt"),
-        (deaf, "the new prompt, which is not shown to be better than the start, is in prompt.txt"),
+        (lucky, "the new prompt, which is not shown to be better than the start, is in prompt.txt"),
         (idle, "the start prompt, which is kept, is in"),
     ],
 )
