@@ -158,17 +158,21 @@ def read_labels(
         before = read.sides.setdefault(item, {}).setdefault(person, side)
         if before != side:
             raise DataError(f"{place}: {person!r} says something else of {item!r} than in an earlier row; keep one")
-    if len(read.kinds) > 1:
-        raise DataError(
-            f"{' and '.join(read.kinds.values())} are labelled in two manners; fill in `better` in every row, or both "
-            f"scores in every row"
-        )
+    _check_one_kind(read.kinds)
     people = dict.fromkeys(person for sides in read.sides.values() for person in sides)
     by_item = {item: tuple(sides.values()) for item, sides in read.sides.items()}
     kind: Kind = "scores" if "scores" in read.kinds else "better"
     apart = _apart({item: said for item, said in read.sides.items() if item not in equal}, list(people))
-    first = frozenset(item for item, shown_first in winner_first.items() if shown_first)
+    first = frozenset(filter(winner_first.__getitem__, winner_first))
     return HumanLabels(by_item, frozenset(read.asked), tuple(people), kind, apart, first, equal, read.unequal)
+
+
+def _check_one_kind(kinds: Mapping[Kind, str]) -> None:
+    if len(kinds) > 1:
+        raise DataError(
+            f"{' and '.join(kinds.values())} are labelled in two manners; fill in `better` in every row, or both "
+            f"scores in every row"
+        )
 
 
 def _item_of(place: str, row: Mapping[str, Any], known: Collection[str]) -> str:
