@@ -101,9 +101,9 @@ def test_too_little_room_is_said_before_anything_is_spent(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("cells", "instead"),
-    [(20, "allow more"), (35, "allow more, or `auto` makes more of 35"), (45, "`random` or `auto` make more of 45")],
+    [(20, "allow more"), (35, "allow more; a round of `auto` fits"), (45, "a round of `random` or `auto` fits")],
 )
-def test_only_methods_that_have_a_useful_round_there_are_recommended(cells: int, instead: str) -> None:
+def test_only_methods_that_have_a_useful_round_there_are_named(cells: int, instead: str) -> None:
     room = Room(cells, None, 1, 60, 40)
     assert too_little(Planner(), room).endswith(instead)
 
