@@ -111,7 +111,9 @@ def test_where_nothing_fails_nothing_is_asked_and_the_search_ends(tmp_path: Path
 
     assert proposer.calls == 0
     assert result.best.prompt == result.start.prompt
-    assert any("nothing to learn from" in said for said in result.warnings)
+    # Of those that it drew: others may fail.
+    assert any("that the search compares prompts on is answered right, so there was nothing to learn from" in said
+               for said in result.warnings)  # fmt: skip
     assert len(result.steps) == 1
 
 

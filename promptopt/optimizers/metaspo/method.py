@@ -174,7 +174,10 @@ class MetaSPO:
                 search.record()
                 if not failed:
                     # Nothing was asked, so the next round would be this one again.
-                    run.warn("every example is answered right, so there was nothing to learn from and the search ended")
+                    run.warn(
+                        "every training example that the search compares prompts on is answered right, so there was "
+                        "nothing to learn from and the search ended; allow more evaluations, or set examples"
+                    )
                     break
         except BudgetSpent:
             # What was finished of a round takes part in the final choice.

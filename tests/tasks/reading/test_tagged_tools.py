@@ -12,7 +12,10 @@ from promptopt.types import Message, ToolCall
 from tests.ends import ends, long
 
 ASKED, ANSWERED = "Where is H7?", "In Graz."
-FIND = {"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {}}}}
+FIND: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "find", "parameters": {"type": "object", "properties": {}}},
+}
 SYSTEM = (
     "You are given signatures within <tools></tools> XML tags. Return calls within <tool_call></tool_call> tags.\n"
     f"<tools> {json.dumps([FIND])} </tools>"
