@@ -200,7 +200,7 @@ def _prepare(
     same = criterion.scores_as(Criterion(asked.evaluator, models.by_role["task"], None))
     allocation = allocate_for(budget, asked.task, criterion, known, asked.optimizer)
     room = room_for(allocation, asked.task, asked.evaluator)
-    fingerprint = asked.fingerprint(room)
+    fingerprint = asked.fingerprint(room, allocation.search)
     name = run_id(fingerprint)
     stop = stopping(budget, begun, session.interrupt)
     held.enter_context(store.alone(name, _waiting(name, session, stop)))

@@ -13,6 +13,7 @@ from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError
 from promptopt.programs import ProgramEvaluator
 from promptopt.protocols import ChoosesLayout, Evaluator, Model, Optimizer, Planning, Task
+from promptopt.run.budget import Limits
 from promptopt.tasks.crowding import crowded
 from promptopt.tasks.inline import run_by_program
 from promptopt.tasks.layouts import layouts_said
@@ -36,8 +37,11 @@ class BoundSearch:
     seed: int
     misfits: str | None
 
-    def fingerprint(self, room: Room) -> dict[str, Any]:
-        """JSON that tells the run from others: all that was asked, and the plan that the room allows."""
+    def fingerprint(self, room: Room, caps: Limits) -> dict[str, Any]:
+        """JSON that tells the run from others: all that was asked, and the plan that the room allows.
+
+        `caps`: of the search.
+        """
         models = self.models
         said: dict[str, Any] = {
             "task": self.task.fingerprint(),
@@ -52,7 +56,12 @@ class BoundSearch:
             said["layouts"] = layouts_said(self.task)
         if isinstance(self.optimizer, Planning):
             # A plan that differs is another search; one that is equal under a larger cap goes on.
-            said["plan"] = identity_of(self.optimizer.plan(room))
+            plan, unlimited = (identity_of(self.optimizer.plan(each)) for each in (room, room.unlimited()))
+            said["plan"] = plan
+            counted = {"evaluations": caps.evaluations, "calls": caps.calls}
+            # Such a plan spreads its looks over what these leave, though another cap is what it is made by.
+            if caps.metered and plan != unlimited and any(each is not None for each in counted.values()):
+                said["counted"] = counted
         return said
 
 

@@ -76,3 +76,31 @@ def test_a_call_that_is_free_passes_no_cap_in_dollars(price: Price | None, asked
         account.spent = Ledger(calls=4, prompt_tokens=10, usd=1.2)
     with pytest.raises(BudgetSpent, match="are spent"):
         account.next_slice(calls, "task")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["acme/free", "acme/task"])
+@pytest.mark.parametrize("method", ["capo", "opro", "evoprompt-ga"])
+def test_a_cap_on_evaluations_beside_dollars_makes_a_search_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, task: str
+) -> None:
+    monkeypatch.setenv("PROMPTOPT_HOME", str(tmp_path))
+    (tmp_path / "prices.toml").write_text(
+        f'["{task}"]\nprompt = {100 * (task != "acme/free")}\ncompletion = {400 * (task != "acme/free")}\n'
+        '["acme/dear"]\nprompt = 100\ncompletion = 400\n'
+    )
+    landscape = plant("additive", 0)
+    model = landscape.model()
+    model.name = task
+
+    def conduct(budget: Budget) -> str:
+        return optimize(
+            landscape.task(test=200), method,
+            model=Models(model, proposer=Scripted(Proposer(landscape.good, 0.4, None), name="acme/dear")),
+            budget=budget, store=tmp_path / "s.db",
+        ).run_id  # fmt: skip
+
+    # The plan is one by the dollars, and its looks were spread over the evaluations: they were said to have diverged.
+    budgets = [Budget(usd=0.3), Budget(usd=0.3, evaluations=5_000), Budget(usd=0.3, evaluations=1_000)]
+    assert len({conduct(budget) for budget in budgets}) == 3
+    assert conduct(Budget(usd=0.3)) == conduct(Budget(usd=0.3))
