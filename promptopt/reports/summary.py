@@ -202,16 +202,27 @@ def _costs(report: Report) -> str:
     )
 
 
+def _share(report: Report, reason: str) -> str:
+    """What of a cap that ended the search is spent: a reader whose cap is twice that asks where the other half is."""
+    if not reason.endswith("spent"):
+        return ""
+    scoring = [
+        each["usd"] for role, each in report.get("spent_by_role", {}).items() if role not in ("proposer", "teacher")
+    ]
+    if reason.startswith("$") and scoring and not any(scoring):
+        return " The final choice and the test are free, so that is all of it."
+    return " That is its share; the final choice and the test have the rest."
+
+
 def _notes(report: Report) -> str:
     notes: list[str] = []
     if report["status"] == "budget":
         reason = str(report["reason"])
-        # Else a reader whose cap is twice that asks where the other half is.
-        rest = " That is its share; the final choice and the test have the rest." if reason.endswith("spent") else ""
         # Most methods plan by the caps. Nothing in a report says whether the plan under a higher one is the same.
         notes.append(
-            f"The search ended at a limit: {reason}.{rest} With a higher one it goes on, but a method that plans by "
-            f"its limits begins a search of its own. Nothing is paid for twice, and it is another look at the test."
+            f"The search ended at a limit: {reason}.{_share(report, reason)} With a higher one it goes on, but a "
+            f"method that plans by its limits begins a search of its own. Nothing is paid for twice, and it is "
+            f"another look at the test."
         )
     notes += _guide(report)
     optimism = report["optimism"]

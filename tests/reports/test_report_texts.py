@@ -122,6 +122,13 @@ def test_a_limit_is_said() -> None:
     assert "its share" not in other
 
 
+@pytest.mark.parametrize(("usd", "said"), [(0.0, "are free, so that is all of it"), (0.2, "That is its share")])
+def test_a_cap_in_dollars_that_only_the_proposer_takes_of_has_no_rest(usd: float, said: str) -> None:
+    by_role = {"task": {"usd": usd}, "proposer": {"usd": 0.3033}}
+    reason = "$0.3033 of $0.3000 are spent"
+    assert said in summarise(changed(status="budget", reason=reason, spent_by_role=by_role))
+
+
 def test_a_higher_limit_is_not_said_to_go_on_where_a_method_plans_by_it() -> None:
     text = summarise(changed(status="budget", reason="2,000 evaluations are spent"))
     assert "where it stood" not in text
