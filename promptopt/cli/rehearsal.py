@@ -324,8 +324,7 @@ def _ends(rehearsed: Rehearsed, budget: Budget, arranged: Allocation, cells: int
     known = [cap / done for cap, done in pairs if cap is not None and done]
     longer = max(1.0, min(known, default=1.0))
     if part:
-        whole = _drawn_out(rehearsed, longer, longer)
-        return whole, whole
+        return (_drawn_out(rehearsed, longer, longer),) * 2
     # Only ideas draw a search out: one that asks for none ends where it has tried what there is.
     goes_on = bool(arranged.granted) and rehearsed.proposer.calls > 0 and longer <= MOST_DRAWN_OUT
     return _drawn_out(rehearsed, 1.0, 1.0), _drawn_out(rehearsed, longer if goes_on else 1.0, 1.0)
@@ -333,8 +332,11 @@ def _ends(rehearsed: Rehearsed, budget: Budget, arranged: Allocation, cells: int
 
 def _drawn_out(rehearsed: Rehearsed, drawn: float, proposing: float) -> Played:
     """So many times as many evaluations, and requests to the proposer."""
+    # Of a batch that time broke off all that was answered is counted there, and nothing was charged.
+    charged, answered = rehearsed.result.by_role.get("task"), rehearsed.task.calls
+    searched = drawn * min(1.0, charged.calls / answered) if charged is not None and answered else drawn
     # The final choice by a model of its own is as long as it is, however long the search.
-    factors = {"task": drawn, "check": 1.0, "proposer": proposing}
+    factors = {"task": searched, "check": 1.0, "proposer": proposing}
     stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
     for each in rehearsed.others:
         if each.calls:
@@ -343,7 +345,6 @@ def _drawn_out(rehearsed: Rehearsed, drawn: float, proposing: float) -> Played:
         role: tuple(factors[role] * count for count in (each.calls, each.read, each.written))
         for role, each in stood_in.items()
     }
-    asked = [(each.calls, each.read, each.written) for each in rehearsed.judges]
-    if asked:
+    if asked := [(each.calls, each.read, each.written) for each in rehearsed.judges]:
         found["judge"] = tuple(drawn * sum(counts) for counts in zip(*asked, strict=True))
     return Played(found, round(drawn * rehearsed.result.spent.evaluations), rehearsed.result.best.prompt)

@@ -18,8 +18,8 @@ PLANNED = 50_000
 """Evaluations of the method's own plan, far beyond any cap here."""
 
 
-def rehearsed(status: str) -> rehearsal.Rehearsed:
-    """100 evaluations and 20 proposals of a search, in 2,000 tokens."""
+def rehearsed(status: str, charged: int = 100) -> rehearsal.Rehearsed:
+    """100 evaluations and 20 proposals of a search, in 2,000 tokens; `charged`: of 100 calls of the task model."""
     world = cast("World", None)
     task, proposer, check = (
         StandIn(name, "scripted/x", world, str, calls, read, written)
@@ -27,8 +27,9 @@ def rehearsed(status: str) -> rehearsal.Rehearsed:
             ("task", 100, 1_000, 500), ("proposer", 20, 300, 200), ("check", 0, 0, 0)
         )
     )  # fmt: skip
-    best, spent = SimpleNamespace(prompt=Prompt.of("Say it.")), Ledger(100, 120, 20, 1_300, 700)
-    result: Any = SimpleNamespace(status=status, spent=spent, best=best)
+    best, spent = SimpleNamespace(prompt=Prompt.of("Say it.")), Ledger(charged, 120, 20, 1_300, 700)
+    by_role = {"task": Ledger(charged, charged)}
+    result: Any = SimpleNamespace(status=status, spent=spent, best=best, by_role=by_role)
     return rehearsal.Rehearsed(task, proposer, check, (), (), result)
 
 
@@ -55,6 +56,16 @@ def test_a_part_that_was_played_is_drawn_out_to_the_first_cap(
         assert taken.evaluations == evaluations
     else:
         assert 100 <= taken.evaluations <= evaluations
+
+
+def test_calls_of_a_batch_that_time_broke_off_are_not_drawn_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "rehearse", lambda *_, **__: rehearsed("suspended", charged=96))
+    arranged = Allocation(1, 0, 0, Ledger(), Limits(), Limits(), granted=10**6)
+    nothing: Any = None
+    taken = rehearsal.played(nothing, nothing, {}, (nothing, nothing), (Budget(), arranged), 0, 2_000)
+    assert taken is not None
+    # One call an evaluation, and no more calls than evaluations.
+    assert (taken.evaluations, round(taken.roles["task"][0])) == (2_000, 2_000)
 
 
 def test_without_a_cap_it_is_drawn_out_to_the_methods_own_plan(monkeypatch: pytest.MonkeyPatch) -> None:
