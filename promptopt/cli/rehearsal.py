@@ -318,13 +318,13 @@ def _ends(rehearsed: Rehearsed, budget: Budget, arranged: Allocation, cells: int
     """Where the search may end: as it was played, and drawn out to its first cap where it may go on."""
     planned = None if cells is None else cells + arranged.reserve.evaluations
     spent = rehearsed.result.spent
-    part = rehearsed.result.status == "suspended"
     # Without a cap on evaluations the plan alone says how many there may be: the caps on what they take end it before.
     pairs = ((planned, spent.evaluations), (budget.calls, spent.calls), (budget.tokens, spent.tokens))
     known = [cap / done for cap, done in pairs if cap is not None and done]
     longer = max(1.0, min(known, default=1.0))
-    if part:
-        return (_drawn_out(rehearsed, longer, longer),) * 2
+    if rehearsed.result.status == "suspended":
+        drawn = _drawn_out(rehearsed, longer, longer)
+        return drawn, drawn
     # Only ideas draw a search out: one that asks for none ends where it has tried what there is.
     goes_on = bool(arranged.granted) and rehearsed.proposer.calls > 0 and longer <= MOST_DRAWN_OUT
     return _drawn_out(rehearsed, 1.0, 1.0), _drawn_out(rehearsed, longer if goes_on else 1.0, 1.0)
