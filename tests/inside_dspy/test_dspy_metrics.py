@@ -16,6 +16,7 @@ dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dsp
 
 from promptopt.dspy import PromptOpt  # noqa: E402
 from promptopt.dspy.metric import judged  # noqa: E402
+from promptopt.dspy.unscored import Unscored  # noqa: E402
 from tests.inside_dspy.scripted import Engine, Two, author, right  # noqa: E402
 from tests.inside_dspy.test_teleprompter import compiled  # noqa: E402
 
@@ -183,3 +184,17 @@ def test_a_module_that_does_nothing_with_a_trace_is_asked_once() -> None:
 def test_a_module_that_is_awaited_is_no_metric() -> None:
     with pytest.raises(ConfigError, match="the metric 'Waits' is async; give a plain function"):
         PromptOpt(metric=Waits())
+
+
+@pytest.mark.parametrize(("missing", "ends"), [(["hint"], False), ("hint", True), ("other", False)])
+def test_what_a_metric_did_not_find_may_be_of_any_kind(missing: object, ends: bool) -> None:
+    failure = EvaluatorError("the metric failed", prompt_id="p", example_id="e")
+    failure.__cause__ = KeyError(missing)
+    rows = [dspy.Example(question="a", hint="b"), dspy.Example(question="c")]
+    unscored = Unscored("start", {"e": "train"}, rows)
+    unscored.failed(("p", "e"), rows[1], failure)
+    if ends:
+        with pytest.raises(EvaluatorError, match="to train on"):
+            unscored.check()
+    else:
+        unscored.check()
