@@ -324,7 +324,7 @@ def test_operators_that_cannot_work_are_named(tmp_path: Path) -> None:
     layout = Layout("text", text="{instruction}\n\nQ: {question}\nA:")
     model = Scripted(half_right, name="half")
     result = search(tmp_path, task=labelled_task(layout), model=model)
-    assert any("auto searches without demo" in warning for warning in result.warnings)
+    assert any("auto shows no demonstrations: the layout has no place" in warning for warning in result.warnings)
     assert not any(each.prompt.demos for each in result.candidates())
 
 

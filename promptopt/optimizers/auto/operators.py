@@ -81,14 +81,13 @@ class Operators:
         self._most_demos = most_demos
         self._places: dict[str, tuple[int, bool]] = {}
         self._pool = self._showable(starts)
-        left_out: list[str] = []
         if most_demos != 0 and not self._pool:
-            left_out.append("demo (the layout has no place for demonstrations, or no right answer is short enough)")
+            run.warn(
+                "auto shows no demonstrations: the layout has no place for them, or no right answer is short enough"
+            )
         self._guesses = sorted(map(_example_length, run.train))[len(run.train) // 2] <= SHOWABLE
         if not self._guesses:
-            left_out.append("guess (the inputs are too long to be shown)")
-        if left_out:
-            run.warn(f"auto searches without {' and '.join(left_out)}")
+            run.warn("auto has no instruction guessed from examples alone: the inputs are too long to be shown")
         for start in starts:
             # A child that reads like a start is not new.
             self.remember(start)
