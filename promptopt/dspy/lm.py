@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import Any, cast
 
 from promptopt.binding.models import open_models
 from promptopt.dspy.history import without_history
+from promptopt.dspy.in_flight import InFlight
 from promptopt.dspy.untyped import LM, LMRequest, LMResponse, dspy, lm15
 from promptopt.dspy.wire import MAX_TOKENS, TEMPERATURE, answered, asked, reply_of
 from promptopt.errors import BackendError, ConfigError
@@ -220,45 +218,9 @@ class DspyModel:
         self, requests: Sequence[Request], stopping: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[int, Reply]]:
         """As `protocols.Model.generate`. Raises BackendError for the first failure, once what is in flight settled."""
-        waiting = iter(enumerate(requests))
-        lock = threading.Lock()
-        over = threading.Event()
-        settled: SimpleQueue[tuple[int, Reply | BaseException] | None] = SimpleQueue()
-
-        def work() -> None:
-            # Each takes the next request by itself: were it handed one, what is out would wait for who hands it on.
-            while not over.is_set() and not stopping():
-                with lock:
-                    place, request = next(waiting, (-1, None))
-                if request is None:
-                    break
-                try:
-                    settled.put((place, self._one(request)))
-                except BaseException as cause:  # noqa: BLE001 - whoever asked is told
-                    over.set()
-                    settled.put((place, cause))
-            settled.put(None)
-
-        failure: Exception | None = None
-        left = min(self._threads, len(requests))
-        with ThreadPoolExecutor(self._threads) as pool:
-            for _ in range(left):
-                # DSPy's settings belong to the caller's context, and a thread has none of it by itself.
-                pool.submit(contextvars.copy_context().run, work)
-            try:
-                while left:
-                    found = settled.get()
-                    if found is None:
-                        left -= 1
-                    elif isinstance(found[1], Reply):
-                        yield found[0], found[1]
-                    elif isinstance(found[1], Exception):
-                        failure = found[1] if failure is None else failure
-                    else:
-                        raise found[1]
-            finally:
-                over.set()
-        if failure is not None:
+        try:
+            yield from InFlight(requests, self._one, stopping).replies(self._threads)
+        except Exception as failure:
             said = f"{type(failure).__name__}: {failure}"
             raise BackendError(f"the DSPy model {self.name!r} failed: {said}") from failure
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +110,37 @@ def test_an_async_program_sends_the_same_bytes_when_it_is_loaded(kind, method: s
         sent.append([repr((request.system, request.messages, request.config)) for request in engine.requests])
     assert sent[0]
     assert sent[0] == sent[1]
+
+
+class Interrupts(Engine):
+    """Its 60th call is a Ctrl-C; what is in flight by then is answered after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.going = itertools.count(1), threading.Event()
+        self.going.set()
+
+    def complete(self, request):
+        if next(self.begun) == 60:
+            self.going.clear()
+            # What was answered before is read by then, and the run waits.
+            time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            self.going.set()
+        self.going.wait()
+        return super().complete(request)
+
+
+@pytest.mark.parametrize("kind", [Awaits, Awaited, Two])
+def test_what_was_in_flight_at_an_interrupt_is_stored_and_paid_once(kind, tmp_path: Path) -> None:
+    first, second = Interrupts(), Engine()
+    for engine, status in ((first, "suspended"), (second, "finished")):
+        with dspy.context(lm=lm(engine), num_threads=4):
+            best = teleprompter(tmp_path, budget=Budget(evaluations=100)).compile(kind(), trainset=examples(60))
+        assert best.promptopt.result.status == status
+    assert 60 <= first.calls <= 64
+    assert best.promptopt.result.spent.calls == first.calls + second.calls
 
 
 @pytest.mark.parametrize("cap", [40, 61])
