@@ -48,6 +48,24 @@ def test_how_the_data_are_divided_and_the_cache_are_told_once_and_kept(tmp_path:
     assert all(best.promptopt.report().count(sentence) == 1 for sentence in said)
 
 
+@pytest.mark.filterwarnings("ignore::promptopt.dspy.PromptOptWarning")
+def test_dspys_own_cache_is_off_for_the_run_and_on_again_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dspy, "cache", dspy.cache)
+    dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
+    engine = Engine()
+    with dspy.context(lm=lm(engine, temperature=0.0)):
+        One()(question="q1")
+        optimizer = PromptOpt("random", metric=right, budget=Budget(evaluations=60), store=tmp_path / "store.db")
+        best = optimizer.compile(One(), trainset=examples(60))
+        assert engine.calls == 1 + best.promptopt.result.paid.calls
+        assert len(dspy.cache.memory_cache) == 1
+        calls = engine.calls
+        One()(question="q1")
+    assert engine.calls == calls
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_fewer_test_examples_than_were_set_aside_are_explained(own: bool, tmp_path: Path) -> None:
     sets = {"trainset": examples(120)[:80], **({"testset": examples(120)[80:]} if own else {})}
