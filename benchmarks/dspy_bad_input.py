@@ -151,6 +151,8 @@ class Case:
     dev: Callable[[], list[Any]] = lambda: examples(range(60, 90))
     ours: bool = False
     """Whether the LM is one of promptopt's."""
+    cached: bool = False
+    """Whether DSPy's own cache is on, in memory."""
 
 
 CASES = {
@@ -171,6 +173,7 @@ CASES = {
     "inputs of another name": Case(data=renamed),
     "valset within trainset": Case(dev=lambda: train()[:30]),
     "an LM that is one of promptopt's": Case(ours=True),
+    "DSPy's own cache switched on": Case(cached=True),
 }
 
 
@@ -218,6 +221,9 @@ def played(player: str, case: Case) -> Played:
     told = logging.getLogger("dspy")
     told.addHandler(heard)
     model = lm_of(Scripted(engine.reply, name="scripted")) if case.ours else lm(engine, 0.0)
+    if case.cached:
+        dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
+        model = model.copy(cache=True)
     try:
         with (
             quiet(),
