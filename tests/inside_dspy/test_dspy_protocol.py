@@ -132,6 +132,15 @@ class Interrupts(Engine):
         return super().complete(request)
 
 
+@pytest.fixture
+def interruptible():
+    """A shell lets what it starts in the background ignore an interrupt."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("kind", [Awaits, Awaited, Two])
 def test_what_was_in_flight_at_an_interrupt_is_stored_and_paid_once(kind, tmp_path: Path) -> None:
     first, second = Interrupts(), Engine()
