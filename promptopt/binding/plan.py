@@ -165,7 +165,7 @@ def too_little(optimizer: Optimizer, room: Room) -> str:
         return ""
     planned, asks = optimizer.plan(room), _asks(optimizer, room)
     # Where calls cost hardly anything it is the evaluations that are too few.
-    calls, cheaper = ("", "")
+    calls, cheaper = "", ""
     if asks and (room.call_cells >= DEAR or _free_cells(room)):
         calls, cheaper = f", and {WRITTEN} such calls,", ", or name a cheaper proposer"
     if _suffices(optimizer, room):
