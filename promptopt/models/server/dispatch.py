@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import queue
 import random
 import threading
 import time
@@ -20,6 +19,7 @@ from concurrent.futures import CancelledError
 from typing import Any, Generic, TypeVar
 
 from promptopt.errors import BackendError, ConfigError, PromptoptError, Refused, RequestRefused
+from promptopt.models.server.arrivals import Arrivals
 from promptopt.models.server.event_loop import EventLoop
 from promptopt.models.server.pace import UNPACED, Pace, Window
 from promptopt.models.server.refused_requests import TRIES, Refusals
@@ -87,14 +87,23 @@ class Dispatcher(Generic[RequestT, AnswerT]):
 
     def stream(self, requests: Sequence[RequestT], stopping: Callable[[], bool]) -> Iterator[tuple[int, AnswerT]]:
         """Replies as they settle, under the laws of `Model.generate`. `stopping` is called from another thread."""
-        arrivals: queue.SimpleQueue[tuple[int, AnswerT] | None] = queue.SimpleQueue()
-        running = self._started().submit(_StreamedBatch(self, requests, stopping, arrivals.put).run())
+        arrivals = Arrivals[AnswerT]()
+        batch = _StreamedBatch(self, requests, stopping, arrivals.add)
+        running = self._started().submit(batch.run())
         # The end of the stream, also where the batch fails: `result` below then raises why.
-        running.add_done_callback(lambda _: arrivals.put(None))
+        running.add_done_callback(lambda _: arrivals.end())
         try:
-            while (arrival := arrivals.get()) is not None:
-                yield arrival
+            yield from arrivals.taken()
             running.result()
+        except KeyboardInterrupt as interrupt:
+            # What is in flight is paid for, so its replies are handed on first; a second interrupt does not wait.
+            batch.ended = True
+            if not running.done():
+                _log.warning("%s: waiting for the replies in flight; interrupt again to stop now", self.server)
+            try:
+                yield from arrivals.taken()
+            finally:
+                raise interrupt
         except CancelledError:
             raise BackendError(f"{self.server}: the model was closed while a batch was under way") from None
         finally:
@@ -134,7 +143,7 @@ class _StreamedBatch(Generic[RequestT, AnswerT]):
         dispatcher: Dispatcher[RequestT, AnswerT],
         requests: Sequence[RequestT],
         stopping: Callable[[], bool],
-        settled: Callable[[tuple[int, AnswerT]], None],
+        settled: Callable[[int, AnswerT], None],
     ) -> None:
         self.dispatcher, self.requests, self.stopping, self.settled = dispatcher, requests, stopping, settled
         self.next = self.active = 0
@@ -214,7 +223,7 @@ class _StreamedBatch(Generic[RequestT, AnswerT]):
                 self.next += 1
                 reply = await self._settle(index)
                 if reply is not None:
-                    self.settled((index, reply))
+                    self.settled(index, reply)
                 self._fill()
         except PromptoptError as permanent:
             # The first is raised: the others say the same of their own requests.
