@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.outcome.by_labels import JUDGE, METRIC
+from promptopt.outcome.by_labels import JUDGE, METRIC, of_others_alone
 from promptopt.outcome.items import items_from
 from promptopt.outcome.looks import ledger_keys
 from promptopt.outcome.pairs import KeptPairs, ReplyPair, kept_pairs, scored_pairs
@@ -91,17 +91,23 @@ def _in_order(run: str, pair: ReplyPair) -> tuple[str, str]:
 
 
 def sheet(run: str, kept: KeptPairs, count: int) -> list[dict[str, str]]:
-    """The rows of a blind sheet; equal replies are a tie, and said to be. Raises ConfigError for no rows."""
+    """The rows of a blind sheet; equal replies are a tie, and said to be.
+
+    Raises ConfigError for no rows, and where too many pairs have no score: nobody is to label for a verdict that would
+    be withheld.
+    """
     if count < 1:
         raise ConfigError(f"a sheet of {count} rows is none; give 1 or more, such as -n 100")
+    if kept.unscored:
+        raise ConfigError(
+            f"{kept.unscored}, so labels of the others would decide nothing; `promptopt runs show {run}` says what to do"
+        )
     rows: list[dict[str, str]] = []
     for pair in drawn(run, kept.pairs, count):
         first, second = _in_order(run, pair)
         known = {"item": ID_PREFIX + pair.item, "input": pair.input, "reply_a": first, "reply_b": second}
         said = {"better": "tie"} if first == second else {}
         rows.append({**dict.fromkeys(COLUMNS, ""), **known, **said})
-    if not rows:
-        raise ConfigError("the judge could read none of the test's replies, so there is nothing to draw from")
     return rows
 
 
@@ -184,7 +190,9 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     unheld = _unheld_floors(record)
     by_floors = bool(record.fingerprint.get("task", {}).get("floors"))
     unsure = _unsure_of_worst(record, kept.scorer)
+    read = sum(pair.gain is not None for pair in kept.pairs)
     remarks = [
+        *([f"{kept.unscored}: {of_others_alone(powered.gain.mean, read, len(kept.pairs))}"] if kept.unscored else []),
         *_remarks_on_labels(labels, powered, kept, items),
         *_remarks_on_floors(unheld, kept.scorer, by_floors=by_floors),
         *unsure,
@@ -197,8 +205,8 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
         number=number,
         labels=name,
         # A search that was to hold every floor, or to mend the worst task, has nothing better where that is not so,
-        # whoever says it.
-        verdict="no_evidence" if said == "better" and (unsure or (by_floors and unheld)) else said,
+        # whoever says it. What nobody could read is on no sheet, and may be where the prompts differ.
+        verdict="no_evidence" if kept.unscored or (said == "better" and (unsure or (by_floors and unheld))) else said,
         remarks=tuple(remarks),
         scorer=kept.scorer,
     )

@@ -35,3 +35,13 @@ def of_labels(labelled: Mapping[str, Any]) -> str:
     remarks = "".join(f" {remark[:1].upper()}{remark[1:]}." for remark in labelled["remarks"])
     look = f" This is look {labelled['number']} at these items, hence the level." if labelled["number"] > 1 else ""
     return f"{said}: {by}.{remarks}{look}"
+
+
+def of_others_alone(mean: float, read: int, total: int) -> str:
+    """What labels make of a gain where only `read` of `total` items could be drawn, and the verdict is withheld."""
+    # As if the winner had lost all of each item that is missing.
+    least = (mean * read - (total - read)) / total
+    return (
+        f"nothing is decided by the others: it is {words.difference(mean)} of these, and {words.difference(least)} if "
+        f"all those count against the new prompt"
+    )

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptopt.errors import ConfigError, StoreError
-from promptopt.evaluators.judging import said_in, shown_input
+from promptopt.evaluators.judging import MOST_UNREAD, said_in, shown_input
 from promptopt.outcome.by_labels import JUDGE, METRIC
 from promptopt.outcome.items import items_from
 from promptopt.protocols import Evaluator
 from promptopt.run import Run
 from promptopt.store.cache import Cache
 from promptopt.store.call_keys import call_key
+from promptopt.text import counted
 from promptopt.types import Example, Score, canonical, digest
 
 NAME = "pairs"
@@ -50,6 +51,14 @@ class KeptPairs:
     pairs: tuple[ReplyPair, ...]
     scale: tuple[float, float] | None
     scorer: str = JUDGE
+
+    @property
+    def unscored(self) -> str:
+        """A clause where so many pairs have no score that no word on the others decides anything; else empty."""
+        lost = sum(pair.gain is None for pair in self.pairs)
+        if lost <= MOST_UNREAD * len(self.pairs):
+            return ""
+        return f"{lost} of {counted(len(self.pairs), 'test item')} have no score by {self.scorer} and stand on no sheet"
 
 
 def keep_pairs(

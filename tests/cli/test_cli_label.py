@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 from command_line import Invoke
+from judging import judge, polite
 
-from promptopt.labelling import pairs_of
+from promptopt.labelling import pairs_of, winner_first
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.items import items_from
 from promptopt.outcome.looks import look_ahead
@@ -104,6 +106,43 @@ def test_people_overrule_a_judge_that_prefers_the_winner(run: str, invoke: Invok
     done = invoke("verdict", run, "--labels", sheet)
     assert done.stdout.startswith("Keep your prompt: the new one is worse by 0.3")
     assert "counts for nothing" in done.stdout
+
+
+@pytest.mark.slow
+def test_where_the_judge_could_not_be_read_on_too_many_items_people_decide_nothing_of_the_others(
+    search: Callable[..., dict[str, Any]], models: dict[str, Scripted], invoke: Invoke, workplace: Path
+) -> None:
+    def sometimes(text: str) -> str:
+        # Every tenth of the polite replies, on which the new prompt wins.
+        unsure = re.search(r"Please, here is \d*1\b", text.rpartition("<<<reply ")[2])
+        return "prose" if unsure else polite(text)
+
+    models["judge"] = judge(sometimes, "unsure")
+    run = search()["run_id"]
+    refused = invoke("label", run, "--out", "sheet.csv")
+    assert (refused.exit_code, (workplace / "sheet.csv").exists()) == (2, False)
+    assert "labels of the others would decide nothing" in " ".join(refused.stderr.split())
+    with Store() as store:
+        kept = pairs_of(store.find(run), store)
+    lost = sum(pair.gain is None for pair in kept.pairs)
+    # A sheet from before that was so.
+    rows = [
+        {
+            "item": f"item-{pair.item}",
+            "better": "tie" if pair.start == pair.winner else "AB"[not winner_first(run, pair.item)],
+        }
+        for pair in kept.pairs
+    ]
+    sheet = filled(workplace / "done.jsonl", rows, lambda _, __: {})
+    found = json.loads(invoke("verdict", run, "--labels", sheet, "--json").stdout)
+    mean, p_value = found["gain"]["mean"], found["gain"]["p_value"]
+    assert (found["verdict"], found["n_labels"], lost > 6, p_value < 1e-6) == ("no_evidence", 120 - lost, True, True)
+    plain = " ".join(invoke("runs", "show", run).stdout.split())
+    assert plain.startswith("Keep your prompt: no evidence that the new one is better")
+    # All of an item lost on each that is on no sheet.
+    least = (mean * (120 - lost) - lost) / 120
+    assert f"{lost} of 120 test items have no score by the judge and stand on no sheet: nothing is decided" in plain
+    assert f"{mean:+.3f} of these, and {least:+.3f} if all those count against the new prompt" in plain
 
 
 @pytest.mark.slow
