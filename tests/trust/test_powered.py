@@ -12,6 +12,7 @@ from promptopt.errors import ConfigError
 from promptopt.stats import paired_gain, verdict
 from promptopt.trust.agreement import agreement, alpha, kappa
 from promptopt.trust.powered import Item, powered_gain
+from promptopt.types import Weigh
 
 PEOPLE = (1, 0, 0, -1, 0, 0, 1, 0)
 JUDGE = (1, 0, 0, -1, 1, -1, 0, 0)
@@ -38,6 +39,35 @@ def test_the_gain_by_hand() -> None:
     named = [item(people, judge, f"{place}") for place, (people, judge) in enumerate(zip(PEOPLE, JUDGE, strict=True))]
     grouped = powered_gain(named, rest(REST, tuple(f"r{place}" for place in range(12))), least=0, differing=0)
     assert grouped.gain == found.gain
+
+
+def test_the_worth_of_a_label_by_hand() -> None:
+    items = [item(people, judge) for people, judge in zip(PEOPLE, JUDGE, strict=True)]
+    # Sums of squares about the means: D 3 - 1/8, F 4, and 2 of their products, so that r**2 is 4 / 11.5.
+    assert powered_gain(items, rest(REST), least=0, differing=0).worth == pytest.approx(1 / (1 - 4 / 11.5 * 12 / 20))
+
+
+@pytest.mark.parametrize(
+    ("weigh", "weight", "gain", "half"),
+    [("turn", 15 / 22, 19 / 88, 0.86035), ("conversation", 0.28481, 0.21097, 0.88272)],
+)
+def test_conversations_of_several_sizes_by_hand(weigh: Weigh, weight: float, gain: float, half: float) -> None:
+    """Ratios of the sums over conversations of 2, 1, 3 and 2 labelled items, and of 2, 1, 3, 2 and 2 others."""
+    people = ((1, 1), (0,), (-1, 0, 0), (1, 0))
+    judge = ((1, 0), (1,), (-1, 0, 0), (1, 0))
+    others = ((1, 0), (0,), (1, 1, 0), (-1, 0), (0, 0))
+    items = [
+        item(one, other, f"talk {place}")
+        for place, talk in enumerate(zip(people, judge, strict=True))
+        for one, other in zip(*talk, strict=True)
+    ]
+    unlabelled = [(float(value), f"other {place}") for place, talk in enumerate(others) for value in talk]
+    found = powered_gain(items, unlabelled, least=0, differing=0, weigh=weigh)
+    low, high = found.gain.ci95
+    assert (found.gain.n, found.gain.units, found.judged) == (8, 4, 10)
+    assert found.weight == pytest.approx(weight, abs=1e-5)
+    assert found.gain.mean == pytest.approx(gain, abs=1e-5)
+    assert (high - low) / 2 == pytest.approx(half, abs=1e-5)
 
 
 @pytest.mark.parametrize(
