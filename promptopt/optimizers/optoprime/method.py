@@ -5,7 +5,8 @@ Paper    Cheng, Nie, Swaminathan 2024, Trace is the Next AutoDiff: Generative Op
 Calls    a step: a minibatch of the task model for the current texts and one for the new ones; one call of the proposer,
          whatever the number of texts, and one more where its reply is off its form; with several replies a step, those,
          and the minibatch for each of them or a call that chooses (`several.py`).
-Scales   with S evaluations: S / 10 steps, on fresh minibatches of five; without a cap once through the data.
+Scales   with S evaluations: S / 10 steps, on fresh minibatches of five, or one of fewer where S is below 10; without a
+         cap once through the data.
 Departs  a step is kept only where the mean over its minibatch rises by more than `threshold` (code: off by default, and
          a threshold permits losses); new values come in tags, JSON is read too; values that lose a placeholder, are too
          long or quote an example are dropped and counted; the word that nothing changes counts alone on a line only;
@@ -38,6 +39,8 @@ SAMPLING = Sampling(temperature=0.7, max_tokens=4096)
 WARMER = 0.2
 """How much warmer the model is asked after three steps without a change. Ours: 0.9 from 0.7, once before
 six such steps end the search."""
+MINIBATCH = 5
+"""Examples of a step. Ours; code: 1."""
 COOL, DRY = 3, 6
 """Steps in a row without a change after which the model is asked at a higher temperature, and the search ends."""
 
@@ -86,15 +89,19 @@ class OptoPrime:
 
     def plan(self, room: Room) -> OptoPrimePlan:
         """As many steps as the room pays for."""
-        batch = (1 if self.preset == "paper" else 5) if self.minibatch is None else self.minibatch
-        step = (1 + self.multi.scored) * batch
+        tried = 1 + self.multi.scored
+        batch = (1 if self.preset == "paper" else MINIBATCH) if self.minibatch is None else self.minibatch
+        if self.minibatch is None and (some := room.cells(self.multi.calls / (tried * batch))) is not None:
+            # Fewer where not even one step is paid for: a smaller one tries new texts, and none at all tries nothing.
+            batch = max(1, min(batch, some // tried))
+        step = tried * batch
         cells = room.cells(self.multi.calls / step)
         afforded = -(-room.train // batch) if cells is None else cells // step
         return OptoPrimePlan(max(1, afforded) if self.rounds is None else self.rounds, batch)
 
     def least(self, room: Room) -> int:
         """Five steps."""
-        return 5 * (1 + self.multi.scored) * self.plan(room).minibatch
+        return 5 * (1 + self.multi.scored) * self.plan(room.unlimited()).minibatch
 
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt, on training examples only."""

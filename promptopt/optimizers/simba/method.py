@@ -5,7 +5,7 @@ Calls    a step: n b draws of the task model at temperature 1, and b for each of
          proposer for each candidate that is a rule. In the end up to n + 1 winners on V examples each.
 Scales   with S evaluations: n is 3 below 1,000 and 6 above, b so that there are eight steps, 32 at most; then more
          steps, until S is spent, the last ones smaller; V = S / 10 for all winners together. 500 are eight steps of 3
-         runs on 6 examples. `preset=paper`, or no cap: the constants of the code.
+         runs on 6 examples. Below 36: steps of two runs, and no V. `preset=paper`, or no cap: the constants of the code.
 Departs  a strategy that declines makes no candidate, and a step without any is idle (code: a copy, which is scored);
          the start has the mean of its own runs (code: 0 for ever); draws are new in every step; winners are scored on
          examples that no step saw (code: on all of train, those of the steps among them); demonstrations belong to the
@@ -30,7 +30,7 @@ from promptopt.operators.reflect import show_task
 from promptopt.operators.replies import tidy, unthought
 from promptopt.operators.suggestions import suggestions
 from promptopt.optimizers.simba.contrast import Bucket, buckets, dropped, percentile, positions, softmax_draw
-from promptopt.optimizers.simba.plan import FEWEST_PAID_FOR, MINIBATCH, SIMBAPlan, rounds_plan
+from promptopt.optimizers.simba.plan import MINIBATCH, SMALLEST, SIMBAPlan, rounds_plan
 from promptopt.optimizers.simba.requests import ADVICE, FORM, show_input, show_run, show_texts
 from promptopt.ranges import within
 from promptopt.run import Run
@@ -79,7 +79,9 @@ class SIMBA:
 
     def least(self, room: Room) -> int:
         """Three steps, and the end."""
-        plan = self.plan(room)
+        cells = room.cells()
+        # Not by the smaller steps of what is too little: allowing as much as those take would bring larger ones.
+        plan = self.plan(room if cells is None or cells >= SMALLEST else Room(SMALLEST, None, 1, room.train, room.dev))
         return 3 * (2 * plan.candidates + 1) * plan.minibatch + (plan.candidates + 1) * plan.held
 
     def optimize(self, run: Run) -> None:
@@ -126,23 +128,27 @@ class SIMBA:
         return self.preset == "budget" and room.cells() is not None
 
     def _most_steps(self, room: Room) -> int:
-        return self.plan(room).rounds * (SPARE if self._by_budget(room) and self.rounds is None else 1)
+        rounds = self.plan(room).rounds
+        # A single step without a candidate leaves more than half of what it may take.
+        return SPARE * max(rounds, 2) if self._by_budget(room) and self.rounds is None else rounds
 
     def _size(self, run: Run, plan: SIMBAPlan, examples: int, winners: int) -> int:
         """Examples of the next step; 0 where the budget pays for none beside the end."""
-        size, takes, left = min(plan.minibatch, examples), 2 * plan.candidates + 1, run.evaluations_left()
+        size, left = min(plan.minibatch, examples), run.evaluations_left()
         if left is None:
             return size
         by_budget = self._by_budget(run.room)
         # By the budget as many as there can be by then.
         offered = min(winners, plan.candidates) + 1 if by_budget else plan.candidates + 1
         # Set aside from the first: winners can only be compared on what all of them were scored on.
-        afforded = max(0, left - offered * plan.held) // takes
-        if afforded >= size:
+        beside = left - offered * plan.held
+        if plan.takes(size) <= beside:
             return size
         # With a larger budget the step would be a whole one.
         run.follow_budget()
-        return afforded if by_budget and self.minibatch is None and afforded >= FEWEST_PAID_FOR else 0
+        if not by_budget or self.minibatch is not None:
+            return 0
+        return next((less for less in range(size - 1, plan.fewest - 1, -1) if plan.takes(less) <= beside), 0)
 
     def _runs(
         self, run: Run, plan: SIMBAPlan, batch: Sequence[Example], means: dict[Prompt, float], number: int
@@ -283,6 +289,8 @@ class SIMBA:
 
     def _end(self, run: Run, plan: SIMBAPlan, winners: Sequence[Prompt], held: Sequence[Example]) -> None:
         """Winners spread over the steps, the start among them, on examples that no step saw; ties to the earlier."""
+        if not held:
+            return
         places = positions(len(winners) - 1, plan.candidates)
         chosen = list(dict.fromkeys(winners[place] for place in places))
         means = run.evaluate(chosen, held).means()

@@ -10,11 +10,15 @@ from promptopt.types import Room
 STEPS, MINIBATCH, CANDIDATES = 8, 32, 6
 """S, b and n of the code."""
 FEW, SMALL = 3, 1_000
-"""Runs of an example on a budget below so many evaluations. Ours: a contrast takes two."""
+"""Runs of an example on a budget below so many evaluations. Ours."""
 LEAST_EXAMPLES = 4
 """Examples of a step at least. Ours."""
 FEWEST_PAID_FOR = 2
 """Examples of a step that is smaller than planned, as no more are paid for, at least. Ours."""
+PAIR = 2
+"""Runs of an example where a budget does not pay for a step of `FEW`: a contrast takes two."""
+SMALLEST = LEAST_EXAMPLES * (2 * FEW + 1 + PAIR)
+"""Evaluations of a step of `FEW` runs, and of two winners on as many examples."""
 HELD, HELD_SHARE = 100, 0.1
 """Examples that the winners are scored on at most, and their share of a budget, all winners together. Ours."""
 
@@ -28,11 +32,21 @@ class SIMBAPlan:
     candidates: int
     held: int
 
+    @property
+    def fewest(self) -> int:
+        """Examples of a step at least. Where no winners are compared in the end, one makes a candidate too."""
+        return FEWEST_PAID_FOR if self.held else 1
+
+    def takes(self, size: int) -> int:
+        """Cells of a step on so many examples at most: its runs, and a candidate of each example as far as they go."""
+        return size * (self.candidates + min(size, self.candidates + 1))
+
     def describe(self) -> str:
         """Half a sentence."""
+        end = f"winners on {self.held} others" if self.held else "the final choice compares the winners"
         return (
             f"{counted(self.rounds, 'step')} of {counted(self.candidates, 'run')} on {self.minibatch} examples each, "
-            f"and {counted(self.candidates + 1, 'candidate')} on the same; winners on {self.held} others"
+            f"and {counted(self.candidates + 1, 'candidate')} on the same; {end}"
         )
 
 
@@ -48,6 +62,9 @@ def rounds_plan(
         return SIMBAPlan(STEPS if rounds is None else rounds, min(batch, room.train), count, min(half, HELD))
     count = candidates
     if count is None:
+        if cells < SMALLEST:
+            # What such a search finds is compared on dev, where the final choice has more examples than it.
+            return SIMBAPlan(1 if rounds is None else rounds, LEAST_EXAMPLES if minibatch is None else minibatch, PAIR, 0)
         count = FEW if cells < SMALL else CANDIDATES
     held = min(half, HELD, max(LEAST_EXAMPLES, round(HELD_SHARE * cells / (count + 1))))
     # A rule is half of the candidates, and a call of the proposer each.

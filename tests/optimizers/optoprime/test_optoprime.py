@@ -12,7 +12,7 @@ import pytest
 from promptopt.binding.settings import build_optimizer
 from promptopt.errors import ConfigError, EvaluatorError
 from promptopt.operators.suggestions import suggestions
-from promptopt.optimizers.optoprime.method import COOL, DRY, OptoPrime
+from promptopt.optimizers.optoprime.method import COOL, DRY, OptoPrime, OptoPrimePlan
 from promptopt.optimizers.optoprime.problem import FIXED_VALUE_CHARACTERS, Problem
 from promptopt.run.budget import Budget
 from promptopt.tasks.layout import Layout
@@ -268,11 +268,25 @@ def test_values_are_read_by_name_the_last_of_each() -> None:
     assert suggestions('{"a": {"b": "}"}} tail', ("a",)) == {"a": {"b": "}"}}
 
 
+@pytest.mark.parametrize("cap", [12, 20])
+def test_a_cap_below_a_step_on_five_examples_tries_new_texts_on_fewer(tmp_path: Path, cap: int) -> None:
+    # It asked nothing, and left up to 60 % of the cap.
+    result, asked = search(tmp_path, OptoPrime(), author, budget=Budget(evaluations=cap))
+    assert asked
+    assert len(result.lineage) > 1
+
+
 def test_a_budget_plans_the_steps_and_bounds_hold(tmp_path: Path) -> None:
     room = Room(400, None, 1, 60, 40)
     assert OptoPrime().plan(room).rounds == 40
     assert OptoPrime().plan(Room(None, None, 1, 60, 40)).rounds == 12
     assert OptoPrime(preset="paper").plan(room).minibatch == 1
+    # Less than a step on five examples is one on fewer; what is set stays.
+    for evaluations, minibatch in ((10, 5), (9, 4), (5, 2), (1, 1)):
+        small = Room(evaluations, None, 1, 60, 40)
+        assert OptoPrime().plan(small) == OptoPrimePlan(1, minibatch)
+        assert OptoPrime().least(small) == 50
+        assert OptoPrime(minibatch=3).plan(small).minibatch == 3
     result, _ = search(tmp_path, OptoPrime(), author, budget=Budget(evaluations=200))
     assert result.spent.evaluations <= 200
     assert result.spent.proposer_calls <= OptoPrime().upper_bounds_in(Room(160, None, 1, 60, 40)).proposer_calls

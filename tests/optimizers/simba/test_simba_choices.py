@@ -74,13 +74,29 @@ def test_a_search_by_its_budget_goes_on_with_smaller_steps_until_too_little_is_l
     assert watched.left[0] < 2 * (3 + 4)
 
 
+@pytest.mark.parametrize("cap", [20, 40, 60])
+def test_a_cap_too_small_for_a_step_of_three_runs_goes_to_steps_of_two(tmp_path: Path, cap: int) -> None:
+    # They left 40 to 53 % of such a cap unspent, and asked the proposer nothing.
+    watched = Watched(SIMBA(demos=0), [])
+    model = Scripted(lambda request: sampled(request, 0.5), name="target")
+    found = optimize(
+        planted_task(), watched, model=Models(model, proposer=Scripted(adviser, name="proposer")),
+        budget=Budget(evaluations=cap), store=tmp_path / "store.db",
+    )  # fmt: skip
+    assert len(found.lineage) > 1
+    # Less than two runs of an example and the candidate that comes of them.
+    assert watched.left[0] is not None
+    assert watched.left[0] < 2 + 1
+
+
 def test_a_larger_budget_by_which_a_step_is_a_whole_one_goes_on_with_the_same_run(tmp_path: Path) -> None:
     smaller, larger = (
         search(tmp_path, SIMBA(demos=0), lambda _: "no advice", budget=Budget(evaluations=cap))[0] for cap in (109, 110)
     )
     assert smaller.run_id == larger.run_id
-    assert [step.pool[0].count for step in smaller.steps[:-1]] == [4, 4, 3]
-    assert [step.pool[0].count for step in larger.steps[:-1]] == [4, 4, 4]
+    # What advice that was none leaves goes to further steps.
+    assert [step.pool[0].count for step in smaller.steps[:-1]] == [4, 4, 3, 3]
+    assert [step.pool[0].count for step in larger.steps[:-1]] == [4, 4, 4, 2, 2]
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])

@@ -22,8 +22,10 @@ def inside(evaluations: int | None, train: int = 10_000, calls: int | None = Non
         # 1,000 / 70 = 14 held; (1,000 - 98) / (8 * 13) = 8 a step, and 902 / 104 steps.
         (inside(1_000), SIMBAPlan(8, 8, 6, 14)),
         # A step has four examples at least, and the search one step; held are four, too.
-        (inside(40), SIMBAPlan(1, 4, 3, 4)),
-        (inside(0), SIMBAPlan(1, 4, 3, 4)),
+        (inside(36), SIMBAPlan(1, 4, 3, 4)),
+        # Less than that step and two winners: as many runs as a contrast takes, and no winners are held against others.
+        (inside(35), SIMBAPlan(1, 4, 2, 0)),
+        (inside(0), SIMBAPlan(1, 4, 2, 0)),
         # Half of the training examples are held at most, a hundred of many; 32 a step at most, and what is not held.
         (inside(100_000), SIMBAPlan((100_000 - 700) // (13 * 32), 32, 6, 100)),
         (inside(100_000, 120), SIMBAPlan((100_000 - 420) // (13 * 32), 32, 6, 60)),
@@ -57,6 +59,11 @@ def test_what_is_set_stays_and_the_rest_follows_it() -> None:
 
 def test_a_search_is_of_use_from_three_steps_and_the_end_on() -> None:
     assert SIMBA(rounds=9, minibatch=5, candidates=2).least(inside(None, 60)) == 3 * 5 * 5 + 3 * 30
+
+
+def test_a_search_that_is_too_small_is_told_of_the_least_that_a_larger_one_needs() -> None:
+    # Of three runs on four examples: what the two runs of the small plan take would not do, once that much is allowed.
+    assert SIMBA().least(inside(5)) == SIMBA().least(inside(36)) == 3 * 7 * 4 + 4 * 4
 
 
 def test_the_bounds_are_all_runs_all_candidates_and_two_calls_for_each_example() -> None:
