@@ -36,7 +36,7 @@ from promptopt.protocols import (
     Tokenizer,
 )
 from promptopt.text import counted
-from promptopt.types import Example, flat
+from promptopt.types import Example, texts_sent
 
 AnyTask = TypeVar("AnyTask", bound=Task)
 _READS_JUDGE = ("rubric", "checklist", "versus", "equivalence", "panel", "weighted")
@@ -187,7 +187,7 @@ def without_misfits(task: Task, evaluators: Sequence[Evaluator], model: Model) -
     most = model.context - min(ROOM, model.context // 4)
 
     def fits(example: Example) -> bool:
-        content = flat(task.render(task.initial, example)[0])
+        content = "\n".join(texts_sent(task.render(task.initial, example)[0]))
         longest = max((text for each in forcing for text in each.forced(example)), key=len, default="")
         # A token has at least one octet, so most examples are let through without being tokenized.
         return (

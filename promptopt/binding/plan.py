@@ -25,7 +25,7 @@ from promptopt.run.floors import goes_by_floors
 from promptopt.run.reserve import Reserve
 from promptopt.tasks.parts import counts_of
 from promptopt.text import counted
-from promptopt.types import Prompt, Room, flat
+from promptopt.types import Prompt, Room, texts_sent
 
 BESIDE = 10
 """Of so many evaluations one is set aside for the start, which floors are held against, on each example once. Ours."""
@@ -135,7 +135,7 @@ def _reading(task: Task, prompt: Prompt, criterion: Criterion) -> float:
     """Tokens that one call of a cell reads, on average over some examples."""
     from promptopt.models.tokens import estimate_tokens
 
-    texts = [flat(task.render(prompt, example)[0]) for example in task.train[:32]]
+    texts = ["\n".join(texts_sent(task.render(prompt, example)[0])) for example in task.train[:32]]
     return sum(estimate_tokens(text, criterion.model.name) for text in texts) / len(texts)
 
 

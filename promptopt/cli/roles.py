@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from promptopt.binding.task import bind_task
-from promptopt.cli.stand_in_world import flat
+from promptopt.cli.stand_in_world import read_in
 from promptopt.models.prices import Price
 from promptopt.models.tokens import estimate_tokens
 from promptopt.protocols import Evaluator, Forcing, Judging, Task
@@ -112,7 +112,7 @@ class CellCost:
         Raises ConfigError where a split is empty, as what is foreseen would.
         """
         sample = bind_task(task, 0).train[:SAMPLE]
-        reads = sum(estimate_tokens(flat(task.render(task.initial, example)[0]), model) for example in sample)
+        reads = sum(estimate_tokens(read_in(task.render(task.initial, example)[0]), model) for example in sample)
         writes = task.sampling.max_tokens
         if isinstance(evaluator, Forcing):
             reads += sum(estimate_tokens(text, model) for example in sample for text in evaluator.forced(example))

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from promptopt.tasks.task import Task
-from promptopt.types import Content, Example, Request, tool_names
+from promptopt.types import Content, Example, Request, texts_sent, tool_names
 
 GROWTH = 8
 """Clauses that prompts grow by before more of them do harm. Ours: between the arena's proposer and terse ones."""
@@ -37,6 +37,11 @@ SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
 def flat(content: Content) -> str:
     """All that is read, as one text."""
     return content if isinstance(content, str) else "\n\n".join(message.content for message in content)
+
+
+def read_in(content: Content) -> str:
+    """As `flat`, with all else that is charged for: calls, and the schemas of tools."""
+    return "\n\n".join(texts_sent(content))
 
 
 def _last_input(example: Example) -> str:

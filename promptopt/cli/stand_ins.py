@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from promptopt.cli.stand_in_world import ADDED_WORDS, SENTENCE, VERBS, WORD, World, flat, room
+from promptopt.cli.stand_in_world import ADDED_WORDS, SENTENCE, VERBS, WORD, World, flat, read_in, room
 from promptopt.models.prices import Price
 from promptopt.models.stopping import until_stopped
 from promptopt.models.tokens import estimate_tokens
@@ -76,7 +76,7 @@ class StandIn:
             thinks = self.scored and most >= LONG_REPLY and not text.startswith("[[ ## ")
             thought = min(LONGEST_THOUGHT, most // 2) if thinks else 0
             used = min(most, self.count_tokens(text) + thought)
-            read = self.count_tokens(flat(request.content))
+            read = self.count_tokens(read_in(request.content))
             self._count(read, used)
             yield index, Reply(text, "stop", read, used, served=self.name)
 

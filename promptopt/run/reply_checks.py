@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex, cast
 
 from promptopt.errors import BackendError
 from promptopt.models.tokens import TEMPLATE_TOKENS, THINKING_TOKENS, count_of, estimate_tokens, most_tokens
-from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
+from promptopt.types import Likelihoods, Reply, Request, ScoreRequest, texts_sent
 
 
 def checked_replies(
@@ -62,7 +62,7 @@ def _counted(
     reply: Reply | Likelihoods, request: Request | ScoreRequest, model: str, warn: Callable[[str], None]
 ) -> Reply | Likelihoods:
     if isinstance(reply, Likelihoods):
-        asked = [*_texts_sent(request), *(request.continuations if isinstance(request, ScoreRequest) else ())]
+        asked = [*texts_sent(request.content), *(request.continuations if isinstance(request, ScoreRequest) else ())]
         # Scoring writes nothing, so there is no reply and no cap to count.
         most, _ = most_tokens(asked, "", 0)
         # Every continuation may have been read with the whole content before it.
@@ -74,7 +74,7 @@ def _counted(
     # Counts that every request may have, as nearly all are: whatever its texts, a service may add as much.
     if type(read) is type(written) is int and 0 <= read <= TEMPLATE_TOKENS and 0 <= written <= THINKING_TOKENS:
         return reply
-    asked = _texts_sent(request)
+    asked = texts_sent(request.content)
     cap = request.sampling.max_tokens if isinstance(request, Request) else 0
     most_read, most_written = most_tokens(asked, reply.text, cap)
     read, written = count_of(read, most_read), count_of(written, most_written)
@@ -86,11 +86,6 @@ def _counted(
         prompt_tokens=sum(estimate_tokens(text, model) for text in asked) if read is None else read,
         completion_tokens=estimate_tokens(reply.text, model) if written is None else written,
     )
-
-
-def _texts_sent(request: Request | ScoreRequest) -> list[str]:
-    content = request.content
-    return [content] if isinstance(content, str) else [message.content for message in content]
 
 
 def _odd(model: str) -> str:

@@ -98,6 +98,13 @@ def flat(content: Content, between: str = "\n") -> str:
     return content if isinstance(content, str) else between.join(message.content for message in content)
 
 
+def texts_sent(content: Content) -> list[str]:
+    """Every text that a model is charged for: calls and the schemas of tools are such, beside what is said."""
+    if isinstance(content, str):
+        return [content]
+    return [text for message in content for text in (message.written, *message.tools)]
+
+
 def content_to_json(content: Content) -> str | list[list[Any]]:
     """A plain text as itself, chat messages as `[role, content]`, and further members where there are some."""
     if isinstance(content, str):

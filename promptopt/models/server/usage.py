@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from promptopt.models.tokens import count_of, estimate_tokens, most_tokens
-from promptopt.types import Request
+from promptopt.types import Request, texts_sent
 
 _READ_COUNTS = ("prompt_tokens", "input_tokens")
 _WRITTEN_COUNTS = ("completion_tokens", "output_tokens")
@@ -19,7 +19,7 @@ def usage_of(answer: Mapping[str, Any], request: Request, text: str, model: str)
     so counts none.
     """
     counts = cast("dict[str, Any]", answer["usage"]) if isinstance(answer.get("usage"), dict) else {}
-    asked = _texts_sent(request)
+    asked = texts_sent(request.content)
     most_read, most_written = most_tokens(asked, text, request.sampling.max_tokens)
     read = _counted(counts, _READ_COUNTS, most_read, there=any(asked))
     written = _counted(counts, _WRITTEN_COUNTS, most_written, there=bool(text))
@@ -38,10 +38,3 @@ def _counted(counts: Mapping[str, Any], names: Sequence[str], most: int, *, ther
     """The count under one of `names`; None where there is none, or it is nothing although there is a text."""
     found = next((count for name in names if (count := count_of(counts.get(name), most)) is not None), None)
     return None if found == 0 and there else found
-
-
-def _texts_sent(request: Request) -> Sequence[str]:
-    content = request.content
-    if isinstance(content, str):
-        return [content]
-    return [text for message in content for text in (message.written, *message.tools)]
