@@ -20,8 +20,8 @@ from promptopt.evaluators.judging import left_out_of
 from promptopt.evaluators.simulated import remedy
 from promptopt.operators.policy_marks import refuse_unfilled
 from promptopt.outcome.contender import Measured
-from promptopt.outcome.criterion import Criterion, as_called, by_judge, by_task, scored_by, unjudged_tasks
-from promptopt.outcome.decisions import ScoredPair
+from promptopt.outcome.criterion import Criterion, as_called, by_judge, by_task, passing, scored_by, unjudged_tasks
+from promptopt.outcome.decisions import RIGHT, ScoredPair
 from promptopt.outcome.looks import Look, level_of, look_ahead, look_at, look_in_parts
 from promptopt.outcome.members import means_by_task, told_by_task
 from promptopt.outcome.prompt_comparison import PromptComparison, prompts_compared
@@ -47,7 +47,8 @@ class Evaluation:
     model that was asked. `tries_lost`: those that the server may have counted beside `spent`; a warning says so.
     `capped`: the examples of the split that a cap left out. `called`: what a person calls `evaluator`. `bound`: the
     task, which of several says by what prompts are compared. `seconds`: how long each reply took that was asked for
-    here, where the model times them; what the store knew took none.
+    here, where the model times them; what the store knew took none. `passing`: the score from which on an example
+    passes.
     """
 
     task: str
@@ -73,6 +74,7 @@ class Evaluation:
     called: str = ""
     bound: Task | None = field(default=None, repr=False, compare=False)
     seconds: tuple[float, ...] = field(default=(), repr=False, compare=False)
+    passing: Callable[[Example], float] = field(default=lambda _: RIGHT, repr=False, compare=False)
 
     def scored_by(self) -> str:
         """What scored the replies, in a person's words; of several tasks that of each, where they differ."""
@@ -257,6 +259,7 @@ def evaluate_alone(
         called=as_called(search),
         bound=run.task,
         seconds=() if timed is None else tuple(timed.seconds[known:]),
+        passing=passing(search),
     )
 
 

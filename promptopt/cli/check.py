@@ -152,7 +152,7 @@ def _new_prompt(task: Task, prompt: str, laid_out: Task) -> tuple[Task, Prompt]:
 
 
 def _check_as_json(checked: Checked, outcome: str, code: int) -> dict[str, Any]:
-    told = [{name: value for name, value in asdict(each).items() if value is not None} for each in checked.decisions]
+    told = [each.to_json() for each in checked.decisions]
     return {"task": checked.task, "model": checked.model, "evaluator": checked.evaluator,
             "scored_by": checked.scored_by(),
             **({"by_task": dict(checked.by_task)} if checked.by_task else {}), "outcome": outcome,

@@ -37,6 +37,7 @@ from promptopt.outcome.smallest import goes_by_worst
 from promptopt.protocols import Evaluator, Simulating
 from promptopt.run.budget import Budget
 from promptopt.stats import ALPHA
+from promptopt.tasks.must_pass import apart_from_must_pass
 from promptopt.tasks.task import Task
 from promptopt.text import counted
 from promptopt.types import HISTORY, Example, Prompt
@@ -117,17 +118,20 @@ def forecast_migrate(
     The searches, and what scores their winners, are left out of the least: the old prompt may be no worse everywhere.
     """
     targets = [replace(config, model=name) for name in names]
+    task, further = apart_from_must_pass(task)
+    # What must pass is scored wherever the test is.
+    scored = replace(task, test=(*task.test, *further))
     asked = [*([] if source is None else [replace(config, model=source)]), *targets]
     # Without labels the old model's replies are the targets, of the examples that are searched on, too.
-    labelled = all(example.target for split in (task.train, task.dev, task.test) for example in split)
+    labelled = all(example.target for split in (task.train, task.dev, scored.test) for example in split)
     copied = [] if labelled or source is None else [(asked[0], split) for split in ("train", "dev")]
     certain = [
-        _scoring(of_scoring(own), [(task, task.initial)], Budget(), None, split)
+        _scoring(of_scoring(own), [(scored, task.initial)], Budget(), None, split)
         for own, split in [*copied, *((own, "test") for own in asked)]
     ]
     searches = [forecast(own, task) for own in targets]
     # Each new prompt is scored on every target.
-    after = [_scoring(of_scoring(own), [(task, each.winner)], Budget(), None) for own in targets for each in searches]
+    after = [_scoring(of_scoring(own), [(scored, each.winner)], Budget(), None) for own in targets for each in searches]
     least = sum(count for count, _ in certain)
     known = sum_known([each.evaluations for each in searches])
     most = None if known is None else least + known + sum(count for count, _ in after)
@@ -147,7 +151,8 @@ def forecast_migrate(
              "least_margins": {name: held for name, (_, held, _) in margins.items()}}  # fmt: skip
     asked_roles = [role for role in roles if role.calls != 0]
     table = _forecast_table(targets[0], named, (most, made_of), asked_roles, warnings)
-    return replace(table, shows=tuple(margins_said(margins, likely(task.test, ALPHA / (4 * len(names))))))
+    said = margins_said(margins, likely(task.test, ALPHA / (4 * len(names))))
+    return replace(table, shows=(*said, *slices_left_open(task, "the migration")))
 
 
 def forecast_headroom(config: RunConfig, task: Task) -> ForecastTable:

@@ -20,12 +20,8 @@ from promptopt.types import Example
 def of_check(task: Task, bars: Bars) -> dict[str, tuple[float, float, int]]:
     """For the score, and each slice that a loss is borne of: the margin, the least that can be held, and examples."""
     design = Design(task.weigh, bars.sequential)
-    asked = {"score": (bars.margin, list(task.test))}
-    for name in sorted({each.slice for each in task.test if each.slice}):
-        margin = task.gate.largest_loss.get(name, task.gate.largest_loss.get(EVERY))
-        if margin is not None:
-            asked[f"slice {name}"] = (margin, [each for each in task.test if each.slice == name])
-    least = {name: (margin, _least_held(held, design, ONE_SIDED), len(held)) for name, (margin, held) in asked.items()}
+    score = (bars.margin, _least_held(task.test, design, ONE_SIDED), len(task.test))
+    least = {"score": score, **_of_slices(task, design)}
     if goes_by_worst(task):
         # It has to be held on each task, and the one with the fewest examples holds the least.
         own = [[each for each in task.test if each.slice == name] for name in task.members]
@@ -34,14 +30,27 @@ def of_check(task: Task, bars: Bars) -> dict[str, tuple[float, float, int]]:
     return least
 
 
-def slices_left_open(task: Task) -> list[str]:
-    """A warning for each slice that a loss is borne of and that has too few test examples for a number of its own."""
+def _of_slices(task: Task, design: Design) -> dict[str, tuple[float, float, int]]:
+    found: dict[str, tuple[float, float, int]] = {}
+    for name in sorted({each.slice for each in task.test if each.slice}):
+        margin = task.gate.loss_of(name)
+        if margin is not None:
+            held = [each for each in task.test if each.slice == name]
+            found[f"slice {name}"] = (margin, _least_held(held, design, ONE_SIDED), len(held))
+    return found
+
+
+def slices_left_open(task: Task, decider: str = "the check") -> list[str]:
+    """A warning for each slice that a loss is borne of and that has too few test examples for a number of its own.
+
+    `decider`: what stays open with it.
+    """
     counts = Counter(each.slice for each in task.test if each.slice)
     borne = task.gate.largest_loss
     names = sorted({*borne, *(counts if EVERY in borne else ())} - {EVERY})
     return [
         f"Warning: slice {name} has {counted(counts[name], 'test example')}, and a number needs {FEWEST_OF_A_SLICE}: "
-        f"it stays open, and with it the check; give more of it, or leave it out of largest_loss"
+        f"it stays open, and with it {decider}; give more of it, or leave it out of largest_loss"
         for name in names
         if counts[name] < FEWEST_OF_A_SLICE
     ]
@@ -49,8 +58,9 @@ def slices_left_open(task: Task) -> list[str]:
 
 def of_migration(task: Task, margin: float, targets: int) -> dict[str, tuple[float, float, int]]:
     """The same, of the verdicts on each of so many targets, where this is the first look at the test."""
-    least = _least_held(task.test, Design(task.weigh), ALPHA / (2 * targets))
-    return {"score": (margin, least, len(task.test))}
+    design = Design(task.weigh)
+    least = _least_held(task.test, design, ALPHA / (2 * targets))
+    return {"score": (margin, least, len(task.test)), **_of_slices(task, design)}
 
 
 def likely(examples: Sequence[Example], one_sided: float) -> float:

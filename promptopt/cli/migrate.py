@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,14 +13,23 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.binding.settings import build_optimizer
 from promptopt.cli import options
-from promptopt.cli.migration_tables import LATENCY_SAID, agreements, ceiling_said, faults, latencies
+from promptopt.cli.migration_json import migration_as_json
+from promptopt.cli.migration_tables import (
+    LATENCY_SAID,
+    agreements,
+    ceiling_said,
+    clauses,
+    clauses_said,
+    faults,
+    latencies,
+)
 from promptopt.cli.output import FAILED, interruptible, say, show, show_forecast, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
-    from promptopt.migration import Cost, Latency, Migration, OnModel
-    from promptopt.migration.moved import Replies, Target
+    from promptopt.migration import Cost, Migration, OnModel
+    from promptopt.migration.moved import Target
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 WORSE, OPEN = 4, 5
@@ -80,7 +89,7 @@ def migrate(
     optimizer = build_optimizer(config.method, settings_of(config, task))
     found = _moved(config, task, (old, names), optimizer, margin, quiet=quiet)
     if json:
-        show_json(_migration_as_json(found))
+        show_json(migration_as_json(found))
     else:
         show(_migration_as_text(found, task.marks))
     if found.missing:
@@ -109,7 +118,7 @@ def _targets(named: str) -> list[str]:
 
 def _show_dry_run(config: RunConfig, task: Any, ends: tuple[Any, list[str]], margin: float, *, json: bool) -> None:
     from promptopt.cli.dry_runs import forecast_migrate
-    from promptopt.migration.moving import check_spelt_apart
+    from promptopt.migration.apart import check_spelt_apart
 
     old, names = ends
     check_spelt_apart(old, names)
@@ -173,11 +182,7 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
     lines = [
         f"{found.task}, {counted(found.n, 'test example')}, {reference.scored_by()}: {reference.model} with the old "
         f"prompt scores {words.score(reference.measured.score)}",
-        *(
-            f"{target.model}: {_outcome_sentence(target.chosen, kept=target.kept, judged=found.judged)}"
-            f"{_vain_search(target)}"
-            for target in found.targets
-        ),
+        *(f"{target.model}: {_outcome_sentence(found, target)}{_vain_search(target)}" for target in found.targets),
         *(f"{each.model}: not moved there: {_without_end(each.reason)}" for each in found.missing),
         *([GO_ON] if found.missing else []),
         "",
@@ -185,6 +190,7 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
     lines += [words.columns(_matrix(found)), ""]
     if found.targets:
         lines += [*_explained(found), ""]
+    lines += [words.columns(told), ""] if (told := clauses(found)) else []
     costs = [["a thousand requests", "tokens read", "written", "dollars"]]
     costs.append([f"old: {reference.model}", *_dear(found.cost)])
     costs += [[f"new: {target.model}", *_dear(target.chosen.cost)] for target in found.targets]
@@ -236,27 +242,36 @@ def _explained(found: Migration) -> list[str]:
     once = " Each group of examples counts once." if found.reference.weigh == "conversation" else ""
     sure = f"{100 * (1 - found.targets[0].old.gain.alpha):.4g} %"
     shared = f": all verdicts share the level of look {found.looks[0].number} at the test" if found.looks else ""
+    kept = ", and the contract kept" if any(target.old.decisions for target in found.targets) else ""
     lines = [f"Each: the gain on the old model with the old prompt, and its interval ({sure}{shared}). No worse: all "
-             f"of it above -{found.margin:g}. Marked *: a prompt on the model that it is for.{once}"]  # fmt: skip
+             f"of it above -{found.margin:g}{kept}. Marked *: a prompt on the model that it is for.{once}"]  # fmt: skip
     searched = [target.search.look for target in found.targets if target.search and target.search.look]
     if found.looks and found.next_look is not None:
         lines.append(look_said([*found.looks, *searched], found.next_look))
     return lines
 
 
-def _outcome_sentence(placed: OnModel, *, kept: bool, judged: bool) -> str:
-    prompt = "the old prompt" if kept else "a new prompt"
-    by = "by a judge's word " if judged else ""
+def _outcome_sentence(found: Migration, target: Target) -> str:
+    from promptopt.migration.moved import inferiority
+
+    placed = target.chosen
+    prompt = "the old prompt" if target.kept else "a new prompt"
+    by = "by a judge's word " if found.judged else ""
     would_tell = "more test examples, or a wider margin, would tell"
     if placed.undecided:
         would_tell = f"{placed.undecided}, so no loss could show"
+    clauses = clauses_said(placed)
     said = {
-        "non-inferior": f"{prompt} is no worse there",
+        "non-inferior": f"{prompt} is no worse there{' on average' if clauses else ''}",
         "inferior": f"{prompt} is worse there than the margin allows",
         "open": f"whether {prompt} is no worse there is open: {would_tell}",
     }
-    both_ways = ", and no better by more than the margin either: equivalent" if placed.equivalent and judged else ""
-    return f"{by}{said['open' if placed.status is None else placed.status]}{both_ways} ({_gain_cell(placed)})"
+    both_ways = (
+        ", and no better by more than the margin either: equivalent" if placed.equivalent and found.judged else ""
+    )
+    # By the mean alone: what the contract asks is told behind it.
+    by_mean = inferiority(placed.gain, found.margin, placed.undecided)
+    return f"{by}{said[by_mean]}{both_ways} ({_gain_cell(placed)}){clauses}"
 
 
 def _vain_search(target: Target) -> str:
@@ -287,63 +302,3 @@ def _dear(cost: Cost) -> list[str]:
 
     usd = "unknown" if cost.usd is None else words.dollars(cost.usd)
     return [words.count(round(cost.prompt_tokens)), words.count(round(cost.completion_tokens)), usd]
-
-
-def _migration_as_json(found: Migration) -> dict[str, Any]:
-    from promptopt.migration import Latency
-    from promptopt.tasks.layouts import named_layout
-
-    return {
-        "task": found.task,
-        "evaluator": found.evaluator,
-        "scored_by": found.reference.scored_by(),
-        "basis": "judge" if found.judged else "metric",
-        "weigh": found.reference.weigh,
-        "margin": found.margin,
-        "n": found.n,
-        "done": found.done,
-        "reference": {"model": found.reference.model, "score": found.reference.measured.score,
-                      "cost_per_thousand": _cost_json(found.cost),
-                      "latency": _latency_json(Latency.of(found.reference.seconds)),
-                      "replies": _replies_json(found.old_replies)},
-        "targets": [
-            {"model": target.model, "kept": target.kept, "run_id": target.search.run_id if target.search else None,
-             "verdict": target.search.verdict if target.search else None,
-             "prompt": dict(target.chosen.prompt.texts), **named_layout(target.chosen.prompt),
-             **_placed_json(target.chosen)}
-            for target in found.targets
-        ],
-        "ceiling": None if found.ceiling is None else asdict(found.ceiling),
-        "looks": [asdict(look) for look in found.looks],
-        "next_look": None if found.next_look is None else asdict(found.next_look),
-        "missing": [{"model": each.model, "reason": each.reason} for each in found.missing],
-        "models": list(found.models),
-        "matrix": [{"prompt_id": name, "cells": [None if cell is None else _placed_json(cell) for cell in row]}
-                   for name, row in found.matrix.items()],
-        "warnings": list(found.warnings),
-    }  # fmt: skip
-
-
-def _placed_json(placed: OnModel) -> dict[str, Any]:
-    gain = placed.gain
-    return {"prompt_id": placed.prompt.id, "model": placed.model, "score": placed.score,
-            "unreadable": placed.unreadable,
-            "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "interval": list(gain.interval), "alpha": gain.alpha,
-                     "n": gain.n},
-            "status": placed.status, "equivalent": placed.equivalent,
-            **({"undecided": placed.undecided} if placed.undecided else {}), "replies": _replies_json(placed.replies),
-            "agreement": asdict(placed.agreement), "latency": _latency_json(placed.latency),
-            "cost_per_thousand": _cost_json(placed.cost)}  # fmt: skip
-
-
-def _replies_json(replies: Replies) -> dict[str, int]:
-    # Of a schema only where the task has one.
-    return {name: count for name, count in asdict(replies).items() if count is not None}
-
-
-def _latency_json(latency: Latency | None) -> dict[str, Any] | None:
-    return None if latency is None else asdict(latency)
-
-
-def _cost_json(cost: Cost) -> dict[str, Any]:
-    return {"prompt_tokens": cost.prompt_tokens, "completion_tokens": cost.completion_tokens, "usd": cost.usd}

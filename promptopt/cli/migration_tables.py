@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from promptopt.text import counted
 
 if TYPE_CHECKING:
-    from promptopt.migration import Migration
+    from promptopt.migration import Migration, OnModel
     from promptopt.migration.agreement import Agreement
 
 
@@ -23,6 +23,39 @@ def faults(found: Migration) -> list[list[str]]:
         broken = [] if each.schema is None else [each.schema]
         rows.append([name, *map(str, (each.refused, each.cut, each.unreadable, *broken))])
     return rows
+
+
+def clauses(found: Migration) -> list[list[str]]:
+    """What the contract asks of replies, under the old prompt on each target and under a new one; what is not kept.
+
+    Nothing where it asks nothing.
+    """
+    placed = [
+        (f"{name} prompt, {each.model}", each)
+        for target in found.targets
+        for name, each in (("old", target.old), ("new", target.new))
+        if each is not None and each.decisions
+    ]
+    if not placed:
+        return []
+    rows = [["the contract", "kept"]]
+    for name, each in placed:
+        lost = [decision for decision in each.decisions if decision.outcome != "passed"]
+        first = [name, f"{len(each.decisions) - len(lost)} of {len(each.decisions)}"]
+        told = [[decision.name, decision.outcome, decision.message] for decision in lost]
+        rows += [[*(["", ""] if at else first), *row] for at, row in enumerate(told)] if told else [first]
+    return rows
+
+
+def clauses_said(placed: OnModel) -> str:
+    """What decides beside the mean, from a comma on: the clauses that are broken, else those that are open."""
+    from promptopt.outcome.decisions import deciding
+
+    why = deciding(placed.decisions)
+    if not why:
+        return ""
+    verb = "breaks the contract" if why[0].outcome == "regression" else "may break the contract"
+    return f", and {verb}: {', '.join(each.name for each in why)}"
 
 
 def latencies(found: Migration) -> list[list[str]]:

@@ -17,7 +17,7 @@ from promptopt.types import HISTORY, digest
 if TYPE_CHECKING:
     from promptopt.cli.evaluate import Wanted
     from promptopt.evaluation import Evaluation
-    from promptopt.outcome.decisions import AskedSlice, Bars, Decision, ScoredPair
+    from promptopt.outcome.decisions import Bars, Decision, ScoredPair
     from promptopt.outcome.length_matched import LengthMatched
     from promptopt.reports.pull_request import Checked
     from promptopt.stats.design import Design
@@ -97,7 +97,8 @@ def _of_replies(
     if not open_:
         by_mean = _of_scores(task, pairs[1], bars, judged=judged, unjudged=unjudged, same=same)
     by_schema = _of_schemas(pairs[0], schema_faults(task), open_)
-    return [*by_mean, *by_schema, *must_pass(task.gate.must_pass, pairs[0], judged=judged, unjudged=unjudged)]
+    vital = must_pass(task.gate.must_pass, pairs[0], judged=judged, unjudged=unjudged, passing=after.passing)
+    return [*by_mean, *by_schema, *vital]
 
 
 def _of_length(scored: Evaluation, pairs: Sequence[ScoredPair]) -> LengthMatched | None:
@@ -187,7 +188,8 @@ def _of_prompt(
 def _of_scores(
     task: Task, pairs: Sequence[ScoredPair], bars: Bars, *, judged: bool, unjudged: frozenset[str], same: bool
 ) -> list[Decision]:
-    from promptopt.outcome.decisions import Decision, decided, slices_asked
+    from promptopt.outcome.decisions import Decision, decided
+    from promptopt.outcome.slices import slices_of_task
     from promptopt.stats.design import Design
 
     # A prompt is no worse than itself, however few examples there are.
@@ -195,8 +197,7 @@ def _of_scores(
         return [Decision("score", "inconclusive" if bars.better else "passed", "both are the same prompt")]
     design = Design(task.weigh, bars.sequential)
     score = _of_all(task, pairs, bars, design, judged=judged, unjudged=unjudged)
-    slices = slices_asked(pairs, task.gate.largest_loss, judged=judged, unjudged=unjudged, design=design)
-    slices += _of_members_slices(task, pairs, design, judged=judged, unjudged=unjudged)
+    slices = slices_of_task(task, pairs, design, judged=judged, unjudged=unjudged)
     # Together, as each of them may look worse by chance.
     return [score, *decided(slices)]
 
@@ -213,24 +214,6 @@ def _of_all(
         return worst_decision(own, bars, judged=frozenset(own) - unjudged if judged else (), design=design)
     score = non_inferior("score", pairs, bars.margin, judged=judged, design=design)
     return shown_better(score, pairs, design) if bars.better else score
-
-
-def _of_members_slices(
-    task: Task, pairs: Sequence[ScoredPair], design: Design, *, judged: bool, unjudged: frozenset[str]
-) -> list[Decision | AskedSlice]:
-    """The slices that each of several tasks has of its own, and bears a loss of."""
-    from promptopt.outcome.decisions import slices_asked
-
-    found: list[Decision | AskedSlice] = []
-    for name, gate in task.gate.members.items():
-        own = [
-            replace(pair, example=pair.example.source)
-            for pair in pairs
-            if pair.example.slice == name and pair.example.source is not None
-        ]
-        said = slices_asked(own, gate.largest_loss, judged=judged and name not in unjudged, design=design)
-        found += [replace(each, name=f"{name}: {each.name}") for each in said]
-    return found
 
 
 def _of_attacks(config: RunConfig, task: Task, prompts: tuple[Prompt, Prompt], *, quiet: bool) -> list[Decision]:
@@ -277,24 +260,6 @@ def _of_schemas(pairs: Sequence[ScoredPair], schemas: Mapping[str, Callable[[str
     return found
 
 
-def _with_must_pass(task: Task) -> Task:
-    """The task whose test holds the examples that must pass, too, and whose other splits do not."""
-    from promptopt.tasks.duplicates import nearly_same, same_input
-
-    further = [example for example in task.gate.must_pass if example not in frozenset(task.test)]
-    if not further:
-        return task
-    # An example of the same words or group elsewhere would let a search learn what must pass.
-    taken = {key for example in further for key in (same_input(example), nearly_same(example))}
-    groups = {example.group for example in further if example.group}
-
-    def apart(examples: Sequence[Example]) -> tuple[Example, ...]:
-        outside = (each for each in examples if each.group not in groups)
-        return tuple(each for each in outside if taken.isdisjoint((same_input(each), nearly_same(each))))
-
-    return replace(task, train=apart(task.train), dev=apart(task.dev), test=(*apart(task.test), *further))
-
-
 def to_score(task: Task, *, same: bool) -> Task:
     """The task with the examples to be scored as its test: of one prompt twice, only those that must pass.
 
@@ -306,8 +271,10 @@ def to_score(task: Task, *, same: bool) -> Task:
             f"task {task.name!r} has no test examples, and both prompts are scored on these; give it more data, or "
             f"other split sizes"
         )
-    whole = _with_must_pass(task)
-    return replace(whole, test=task.gate.must_pass) if same else whole
+    from promptopt.tasks.must_pass import apart_from_must_pass
+
+    apart, further = apart_from_must_pass(task)
+    return replace(apart, test=task.gate.must_pass if same else (*apart.test, *further))
 
 
 def _unasked(config: RunConfig, task: Task, prompt: Prompt) -> Evaluation:

@@ -33,9 +33,11 @@ from promptopt.protocols import Ask, Role, Task
 from promptopt.types import Cell, Reply, Request, Score
 
 CRITERIA = "Which of the two replies does better what the input asks for?"
-_WORTH: Mapping[Choice, float] = {"A": 1.0, "tie": 0.5, "B": 0.0}
+TIE = 0.5
+"""What a reply is worth that is as good as the one that it is held against."""
+_WORTH: Mapping[Choice, float] = {"A": 1.0, "tie": TIE, "B": 0.0}
 _TURNED: Mapping[Choice, Choice] = {"A": "B", "tie": "tie", "B": "A"}
-_OUTCOME_WORD = {1.0: "won", 0.5: "tied", 0.0: "lost"}
+_OUTCOME_WORD = {1.0: "won", TIE: "tied", 0.0: "lost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class Versus:
         turned = _TURNED[second.read]
         self.watch.note_swap(first.read == turned, ask)
         self.watch.note(reply, f"{first.read}{second.read}", "", ask)
-        value = _WORTH[first.read] if first.read == turned else 0.5
+        value = _WORTH[first.read] if first.read == turned else TIE
         reason = first.reason if first.reason else second.reason
         why = f": {reason}" if reason else ""
         told = _OUTCOME_WORD[value] if first.read == turned else "changed its mind when the two were turned round"
@@ -169,10 +171,10 @@ def _decided(reply: Reply, start: Reply) -> Score | None:
     """The score where no judge has to say: equal replies tie, and what holds no answer loses."""
     empty, missing = unusable(reply), unusable(start)
     if empty is not None:
-        return empty if missing is None else Score(0.5, reply.written, "tied", parsed=False, feedback=empty.feedback)
+        return empty if missing is None else Score(TIE, reply.written, "tied", parsed=False, feedback=empty.feedback)
     if missing is not None:
         return Score(1.0, reply.written, "won")
-    return Score(0.5, reply.written, "tied") if said_in(reply.written) == said_in(start.written) else None
+    return Score(TIE, reply.written, "tied") if said_in(reply.written) == said_in(start.written) else None
 
 
 def _choice_of(reply: Reply) -> Choice | None:

@@ -89,7 +89,11 @@ class Board:
             cells = (cell for prompt in own for cell in [self.rows[prompt][place]] if cell is not None)
             # A cell with a status is that of the target's own prompt.
             others = [cell for cell in cells if cell.status is None]
-            held = [each for each in others if inferiority(each.gain, margin, each.undecided) == "non-inferior"]
+            held = [
+                each
+                for each in others
+                if inferiority(each.gain, margin, each.undecided, each.decisions) == "non-inferior"
+            ]
             if target.chosen.status != "non-inferior" and held:
                 best = max(held, key=lambda cell: cell.gain.mean)
                 said.append(

@@ -53,8 +53,8 @@ def freeze(
 
 
 def all_examples(task: Task) -> list[Example]:
-    """Those of train, dev and test, each once."""
-    return list(dict.fromkeys((*task.train, *task.dev, *task.test)))
+    """Those of train, dev and test, and those that must pass, each once."""
+    return list(dict.fromkeys((*task.train, *task.dev, *task.test, *task.gate.must_pass)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from promptopt.evaluation import Evaluation
 from promptopt.evaluators.generation import CUT, THINKING, UNANSWERED
 from promptopt.migration.agreement import NO_AGREEMENT, Agreement
 from promptopt.outcome.by_judge import too_few_judged
-from promptopt.outcome.decisions import ScoredPair
+from promptopt.outcome.decisions import Decision, ScoredPair, overall
 from promptopt.outcome.looks import Look
 from promptopt.outcome.result import Result
 from promptopt.outcome.unread import mostly_unread
@@ -22,6 +22,8 @@ from promptopt.types import Prompt, Score
 
 Inferiority = Literal["non-inferior", "inferior", "open"]
 """`non-inferior`: the whole interval lies above -margin; `inferior`: below it; `open`: neither is sure.
+
+A clause of the contract that is broken is `inferior` whatever the mean does, and one that is open leaves all of it so.
 
 The interval of the gain's own level: all verdicts of a migration share that of its first look. Where the scores decide
 nothing (`undecided_by`), what is not inferior is open, unless the whole interval lies above 0.
@@ -37,12 +39,16 @@ def undecided_by(pairs: Sequence[ScoredPair], old: str, new: str) -> str:
     return mostly_unread({f"of {old}": before, f"of {new}": after})
 
 
-def inferiority(gain: Gain, margin: float, undecided: str) -> Inferiority:
-    """What is sure of a gain on the reference; `undecided`: as `undecided_by` says."""
+def inferiority(gain: Gain, margin: float, undecided: str, asked: Sequence[Decision] = ()) -> Inferiority:
+    """What is sure of a gain on the reference; `undecided`: as `undecided_by` says.
+
+    `asked`: what became of the clauses on replies of the task's contract, all of which have to be kept.
+    """
     low, high = gain.interval
-    if high < -margin:
+    kept = overall(asked)
+    if high < -margin or kept == "regression":
         return "inferior"
-    return "non-inferior" if low > (0.0 if undecided else -margin) else "open"
+    return "non-inferior" if kept == "passed" and low > (0.0 if undecided else -margin) else "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +116,10 @@ class OnModel:
     """One prompt on one model, on the test. `gain`: on the old prompt and the old model, item by item.
 
     `status`: None where no verdict is given: a prompt that was found for another model. `equivalent`: whether the whole
-    interval lies within the margin on both sides (two one-sided tests, Schuirmann 1987). `agreement`: with the
-    reference's replies. `latency`: None where no reply was timed. `undecided`: why no loss could show in the scores.
+    interval lies within the margin on both sides (two one-sided tests, Schuirmann 1987), and it is no worse.
+    `agreement`: with the reference's replies. `latency`: None where no reply was timed. `undecided`: why no loss could
+    show in the scores. `decisions`: what became of each slice that a loss is borne of, and of each example that must
+    pass, as `promptopt check` decides it.
     """
 
     prompt: Prompt
@@ -126,6 +134,7 @@ class OnModel:
     agreement: Agreement = NO_AGREEMENT
     latency: Latency | None = None
     undecided: str = ""
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 from promptopt.api import optimize
 from promptopt.arguments import checked
+from promptopt.binding.evaluator import rebound
 from promptopt.binding.models import Models, open_models, price_for
 from promptopt.binding.session import Session, opened
 from promptopt.errors import BackendError, ConfigError
@@ -16,7 +18,9 @@ from promptopt.evaluation import Asked, Evaluation, evaluate_together, paired
 from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
 from promptopt.migration.agreement import agreement_of, schema_of, with_itself
+from promptopt.migration.apart import check_spelt_apart, model_names, refuse_repeated
 from promptopt.migration.board import Board, Failure, by_target, mute, silence
+from promptopt.migration.contract import Scored, asked_of_replies
 from promptopt.migration.freezing import Asking, all_examples, answers_under_start
 from promptopt.migration.leaving import leaving
 from promptopt.migration.moved import Cost, Latency, Migration, OnModel, Replies, inferiority, undecided_by
@@ -27,11 +31,14 @@ from promptopt.protocols import Evaluator, Model, Optimizer
 from promptopt.run.budget import Budget
 from promptopt.stats.design import Design
 from promptopt.store.runs import Store
+from promptopt.tasks.must_pass import apart_from_must_pass, beside_test
 from promptopt.tasks.task import Task
 from promptopt.types import Prompt
 
 MARGIN = 0.03
 """How much worse than the reference may be no worse, of a score from 0 to 1."""
+Placed = tuple[Prompt, int, bool]
+"""A prompt, the place of the target that it is tried on, and whether a verdict is given."""
 EQUIVALENCE = "equivalence"
 """The evaluator that takes the old model's replies for targets where there are none."""
 THOUSAND = 1_000
@@ -119,7 +126,7 @@ class _Mover:
         looks = [reference.look, last.look] if pairs else [reference.look]
         unknown: list[str] = []
         ceiling = with_itself(task, reference, self.roles, self._asking, unknown.append)
-        said = [*ends, *_not_tested(task), *reference.warnings, *unknown, *remarks, *board.remarks(),
+        said = [*ends, *reference.warnings, *unknown, *remarks, *board.remarks(),
                 *board.found_elsewhere(moved, self.margin)]  # fmt: skip
         return Migration(
             task=task.name,
@@ -144,12 +151,13 @@ class _Mover:
         """Raise ConfigError where a target is the old model, or another target: as it is spelt, or once it is open."""
         # By spelling first: opening a model may take seconds, or a download.
         check_spelt_apart(self.roles.task, targets)
-        named = _model_names(self.roles.task, targets)
-        _refuse_repeated(self.roles.task, named, [self._opened(each).name.casefold() for each in named])
+        named = model_names(self.roles.task, targets)
+        refuse_repeated(self.roles.task, named, [self._opened(each).name.casefold() for each in named])
 
     def _task_and_evaluator(self) -> tuple[Task, Evaluator | None]:
         """The task and what it is scored by; with the old model's replies as targets, where there are no others."""
-        task = self.task
+        task, _ = apart_from_must_pass(self.task)
+        given = cast("Evaluator | None", rebound(self.evaluator, self.task, task))
         labelled = all(example.target for example in all_examples(task))
         judge = "" if not task.judge else str(task.judge["evaluator"])
         by_equivalence = isinstance(self.evaluator, Equivalence) or (self.evaluator is None and judge == EQUIVALENCE)
@@ -157,7 +165,7 @@ class _Mover:
             if labelled:
                 return task, Generation.for_task(task)
         elif labelled or not by_equivalence:
-            return task, self.evaluator
+            return task, given
         examples = all_examples(task)
         try:
             _, replies = answers_under_start(task, self.roles, examples, self._asking)
@@ -167,8 +175,9 @@ class _Mover:
             example: replace(example, target=reply.written) for example, reply in zip(examples, replies, strict=True)
         }
         splits = {name: tuple(answered[each] for each in getattr(task, name)) for name in ("train", "dev", "test")}
+        gate = replace(task.gate, must_pass=tuple(answered[each] for each in task.gate.must_pass))
         # No labels, for replies are free texts; no pool, which would bring the old targets back.
-        targeted = replace(task, labels=(), pool=None, **splits)
+        targeted = replace(task, labels=(), pool=None, gate=gate, **splits)
         return targeted, Equivalence.for_task(targeted)
 
     def _search(self, task: Task, evaluator: Evaluator | None, board: Board, place: int) -> Result | None:
@@ -200,15 +209,44 @@ class _Mover:
         task: Task,
         evaluator: Evaluator | None,
         board: Board,
-        pairs: Sequence[tuple[Prompt, int, bool]],
+        pairs: Sequence[Placed],
         *,
         verdicts: int = 1,
         alpha: float | None = None,
     ) -> Evaluation:
         """The reference; each prompt on its target, against it, goes onto the board. It is one look at the test.
 
-        `pairs`: prompt, place of the target, and whether a verdict is given. `alpha`: the level of each verdict; None:
-        that of this look, shared by so many `verdicts`.
+        `alpha`: the level of each verdict; None: that of this look, shared by so many `verdicts`.
+        """
+        prompts = dict.fromkeys(prompt for prompt, _, _ in pairs)
+        board.rows.update({prompt: [None] * len(board.names) for prompt in prompts})
+        later = (*board.names, *(prompt.id for prompt in prompts))
+        reference, found = self._scored(task, evaluator, board, pairs, later)
+        if mute(reference):
+            raise self._of_the_reference(BackendError("each of its replies is without text"))
+        # Beside the test, as a development split: they are no look at it.
+        further = beside_test(task)
+        vital, passing = (
+            self._scored(replace(task, dev=further), evaluator, board, list(found), ()) if further else (None, {})
+        )
+        alpha = level_of((reference.look,), verdicts) if alpha is None else alpha
+        for pair, each in found.items():
+            # What has failed on these alone has failed, too.
+            if further and pair not in passing:
+                continue
+            prompt, place, decided = pair
+            both = Scored(reference, vital), Scored(each, passing.get(pair))
+            board.rows[prompt][place] = self._on_model(task, both, board.targets[place], alpha, decided=decided)
+            if prompt == task.initial and (said := silence(task, each)):
+                board.fail(place, BackendError(said), decided=True)
+        return reference
+
+    def _scored(
+        self, task: Task, evaluator: Evaluator | None, board: Board, pairs: Sequence[Placed], later: Sequence[str]
+    ) -> tuple[Evaluation, dict[Placed, Evaluation]]:
+        """The reference, and each prompt on its target that could be asked.
+
+        On the test, which is a look at it. `later`: as in `evaluate_together`; without it on dev, which is none.
         """
         models = [(task.initial, self.roles.task), *((prompt, board.targets[place]) for prompt, place, _ in pairs)]
         asked = [
@@ -224,26 +262,16 @@ class _Mover:
             self._lose(board, place, failure, decided=decided)
             answered.remove(pairs[at - 1])
 
-        prompts = dict.fromkeys(prompt for prompt, _, _ in pairs)
-        board.rows.update({prompt: [None] * len(board.names) for prompt in prompts})
         reference, *found = evaluate_together(
             asked,
-            split="test",
+            split="test" if later else "dev",
             seed=self.seed,
             store=self.store,
             interrupt=self.session.interrupt,
             leave_out=leave_out,
-            later=(*board.names, *(prompt.id for prompt in prompts)),
+            later=later,
         )
-        if mute(reference):
-            raise self._of_the_reference(BackendError("each of its replies is without text"))
-        alpha = level_of((reference.look,), verdicts) if alpha is None else alpha
-        for each, (prompt, place, decided) in zip(found, answered, strict=True):
-            model = board.targets[place]
-            board.rows[prompt][place] = self._on_model(task, (reference, each), model, alpha, decided=decided)
-            if prompt == task.initial and (said := silence(task, each)):
-                board.fail(place, BackendError(said), decided=True)
-        return reference
+        return reference, dict(zip(answered, found, strict=True))
 
     def _of_the_reference(self, failure: Failure) -> Failure:
         if self._stopped or isinstance(failure, ConfigError):
@@ -266,27 +294,30 @@ class _Mover:
         board.fail(place, failure, decided=decided)
 
     def _on_model(
-        self, task: Task, both: tuple[Evaluation, Evaluation], model: str | Model, alpha: float, *, decided: bool
+        self, task: Task, both: tuple[Scored, Scored], model: str | Model, alpha: float, *, decided: bool
     ) -> OnModel:
         """The second of `both` against the reference, the first; `decided`: whether a verdict is given."""
-        reference, found = both
+        reference, found = (each.test for each in both)
         pairs = paired(reference, found)
         gain = gain_of(pairs, Design(found.weigh), alpha)
         undecided = undecided_by(pairs, reference.model, found.model)
         low, high = gain.interval
+        asked = asked_of_replies(task, *both)
+        status = inferiority(gain, self.margin, undecided, asked) if decided else None
         return OnModel(
             prompt=found.prompt,
             model=found.model,
             score=found.measured.score,
             unreadable=found.measured.unreadable,
             gain=gain,
-            status=inferiority(gain, self.margin, undecided) if decided else None,
+            status=status,
             cost=_cost(found, self._opened(model)),
             replies=Replies.of(found.scores, schema_of(task)),
-            equivalent=decided and not undecided and -self.margin < low and high < self.margin,
+            equivalent=status == "non-inferior" and not undecided and -self.margin < low and high < self.margin,
             agreement=agreement_of(task, reference, found),
             latency=Latency.of(found.seconds),
             undecided=undecided,
+            decisions=asked,
         )
 
     def _opened(self, model: str | Model) -> Model:
@@ -295,50 +326,6 @@ class _Mover:
     def _with(self, model: str | Model) -> Models:
         """All roles, with another model that answers."""
         return replace(self.roles, task=model, check=None)
-
-
-def _not_tested(task: Task) -> list[str]:
-    """A sentence on what a contract asks of replies and a migration does not hold a target to."""
-    asked = [
-        *(["examples that must pass"] if task.gate.must_pass else []),
-        *(["a largest loss of slices"] if task.gate.largest_loss else []),
-    ]
-    if not asked:
-        return []
-    return [
-        f"the contract names {' and '.join(asked)}, and a migration goes by the mean alone: before you move, hold the "
-        f"prompt on the new model against them, by promptopt check --model"
-    ]
-
-
-def check_spelt_apart(old: object, targets: Sequence[object]) -> None:
-    """Raise ConfigError where a target is spelt as the old model is, or as another target. Opens nothing."""
-    named = _model_names(old, targets)
-    _refuse_repeated(old, named, [each.strip().casefold() for each in named])
-
-
-def _model_names(old: object, targets: Sequence[object]) -> list[str]:
-    """Those that are named: an object stands for what answered then, whatever answers under its name today."""
-    return [each for each in (old, *targets) if isinstance(each, str)]
-
-
-def _refuse_repeated(old: object, named: Sequence[str], apart: Sequence[str]) -> None:
-    """Raise ConfigError for the first two of `named` that `apart` does not tell apart; case tells no models apart."""
-    pair = _repeated(apart)
-    if pair is None:
-        return
-    one, other = (named[at] for at in pair)
-    both = f"{one!r} is named twice" if one == other else f"{one!r} and {other!r} are one model"
-    moved = pair[0] == 0 and isinstance(old, str)
-    raise ConfigError(
-        f"{both}, so there is nothing to move; name another model to move to" if moved else
-        f"{both}; name each model to move to once"
-    )  # fmt: skip
-
-
-def _repeated(names: Sequence[str]) -> tuple[int, int] | None:
-    """The places of the first two names that are equal."""
-    return next(((names.index(name), at) for at, name in enumerate(names) if names.index(name) < at), None)
 
 
 def _cost(found: Evaluation, model: Model) -> Cost:

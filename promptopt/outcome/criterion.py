@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from promptopt.evaluators.equivalence import Equivalence
 from promptopt.evaluators.generation import Generation
 from promptopt.evaluators.metrics import MetricsByTask, called
 from promptopt.evaluators.own_judges import OWN_JUDGES, OwnJudges
+from promptopt.evaluators.versus import TIE, Versus
 from promptopt.models.prices import Price
+from promptopt.outcome.decisions import RIGHT
 from promptopt.protocols import Evaluator, Judging, Model
+from promptopt.types import Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,16 @@ def unjudged_tasks(evaluator: Evaluator) -> frozenset[str]:
     if not isinstance(evaluator, OwnJudges):
         return frozenset()
     return frozenset(name for name, each in evaluator.of.items() if not by_judge(each))
+
+
+def passing(evaluator: Evaluator) -> Callable[[Example], float]:
+    """The score from which on an example passes: all that there is, or a tie where replies are held against others."""
+
+    def needed(example: Example) -> float:
+        own = evaluator.of[example.slice] if isinstance(evaluator, OwnJudges) else evaluator
+        return TIE if isinstance(own, Versus | Equivalence) else RIGHT
+
+    return needed
 
 
 def judged_of(members: Sequence[str], evaluator: Evaluator) -> frozenset[str]:

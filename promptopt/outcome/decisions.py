@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 from promptopt.evaluators.judging import MOST_UNREAD
 from promptopt.outcome.panels import dissent, gains_by_judge, unseen_gain
@@ -25,8 +25,9 @@ FEWEST_OF_A_SLICE = 20
 ONE_SIDED = 0.10
 """The two-sided level whose interval has the one-sided level 5 % at its lower end: a margin is held or not on one side
 only."""
-RIGHT = 1.0 - 1e-9
-"""The score of an example that passes."""
+RIGHT = 1.0
+"""The score of an example that passes, where nothing holds it against another reply."""
+_SUMMING = 1e-9
 _UNTRUSTED = (
     "no labels say how far it can be trusted on these replies; --accept-judge lets it decide, and people decide on the "
     "replies of a search (`promptopt label`)"
@@ -41,6 +42,10 @@ class Decision:
     outcome: CheckOutcome
     message: str
     gain: Gain | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object; without a gain where there is none."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +254,12 @@ def must_pass(
     *,
     judged: bool = False,
     unjudged: Collection[str] = (),
+    passing: Callable[[Example], float] = lambda _: RIGHT,
 ) -> list[Decision]:
     """A decision for each example that has to pass, whatever the mean does; `judged`, `unjudged`: as in `slices_asked`.
 
-    One that is in no pair was not asked, as where a cap came first: it is inconclusive.
+    `passing`: the score that each needs. One that is in no pair was not asked, as where a cap came first: it is
+    inconclusive.
     """
     known = {pair.example: pair for pair in pairs}
     found: list[Decision] = []
@@ -261,17 +268,16 @@ def must_pass(
         if pair is None:
             found.append(Decision(name, "inconclusive", "it was not asked: a cap came first"))
         else:
-            found.append(_passes(name, pair, judged=judged and example.slice not in unjudged))
+            found.append(_passes(name, pair, passing(example), judged=judged and example.slice not in unjudged))
     return found
 
 
-def _passes(name: str, pair: ScoredPair, *, judged: bool) -> Decision:
+def _passes(name: str, pair: ScoredPair, needed: float, *, judged: bool) -> Decision:
     if not pair.after.judged:
         return Decision(name, "inconclusive", f"its reply could not be judged: {pair.after.feedback}")
-    right = pair.after.value >= RIGHT
-    before = (
-        "passed before, and fails now" if pair.before.judged and pair.before.value >= RIGHT else "failed before too"
-    )
+    # A mean of parts may miss it in the last digits.
+    right, was_right = (each.judged and each.value >= needed - _SUMMING for each in (pair.after, pair.before))
+    before = "passed before, and fails now" if was_right else "failed before too"
     feedback = "" if right or not pair.after.feedback else f": {pair.after.feedback}"
     said = ("passes" if right else before) + feedback
     if judged:

@@ -95,3 +95,16 @@ def test_a_dry_run_says_that_a_cap_leaves_the_test_unjudged(invoke: Invoke, task
     assert "not judged" in check(invoke, task_file, *asked, "--max-calls", "95").stdout
     for more in (("--max-calls", "96"), ("--max-calls", "95", "--sequential")):
         assert "not judged" not in check(invoke, task_file, *asked, *more).stdout
+
+
+@pytest.mark.slow
+def test_by_a_judge_that_compares_an_example_that_ties_passes(invoke: Invoke, task_file: str) -> None:
+    Path("vital.jsonl").write_text('{"text": "item 900 good", "label": "good"}\n', encoding="utf-8")
+    path = Path(task_file)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f'{text}\n[judge]\nevaluator = "versus"\n[contract]\nmust_pass = "vital.jsonl"\n', encoding="utf-8")
+    done = invoke("check", "--task", task_file, "--model", "x", "--prompt", f"{START} Now.", "--accept-judge", "--json")
+    told = {each["name"].partition(" (")[0]: each for each in json.loads(done.stdout)["decisions"]}
+    # Both prompts have the same reply to it: it serves as well.
+    assert told["must pass 1"]["outcome"] == "passed"
+    assert told["must pass 1"]["message"].startswith("passes")
