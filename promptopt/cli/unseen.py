@@ -11,7 +11,7 @@ import typer
 from promptopt.binding.config import RunConfig
 from promptopt.cli import options
 from promptopt.cli.output import SUSPENDED, interruptible, say, show, show_forecast, show_json, suspended_by
-from promptopt.cli.unseen_results import OnUnseenTask, Unseen, summary, unseen_as_text
+from promptopt.cli.unseen_results import SIDES, OnUnseenTask, Unseen, summary, unseen_as_text
 from promptopt.errors import ConfigError
 from promptopt.text import counted
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from promptopt.types import Prompt
 
 DEFAULT_METHOD = "metaspo"
-_SIDES = "the start's system prompt", "the system prompt found"
-"""What each side of a comparison is called while it is scored."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -198,8 +196,12 @@ def _adapted(config: RunConfig, target: str, systems: tuple[str, str], rivals: i
     from promptopt.cli.request import without_objective
 
     asked = without_objective(config, target)
-    found = [_searched(replace(asked, system=system), quiet) for system in systems]
-    return _judged(config, [(task, best) for task, _, best in found], rivals, tuple(run for _, run, _ in found), quiet)
+    # Once where the search has found nothing better than the start's.
+    by_system = {system: _searched(replace(asked, system=system), quiet) for system in dict.fromkeys(systems)}
+    found = [by_system[system] for system in systems]
+    runs, prompts = tuple(run for _, run, _ in found), [(task, best) for task, _, best in found]
+    judged = _judged(config, prompts, rivals, runs, quiet, which=", user prompt adapted")
+    return replace(judged, user_prompts=tuple(best[task.editable] for task, best in prompts))
 
 
 def _reworded(
@@ -231,7 +233,7 @@ def _reworded(
             whole.initial.replace(first, system).replace(part, text),
             f"{called}, user prompt {number}",
         )
-        for system, called in zip(systems, _SIDES, strict=True)
+        for system, called in zip(systems, SIDES, strict=True)
         for number, text in enumerate(texts, start=1)
     ]
     found = [each for _, each in scored(wanted, "test", quiet)]
@@ -240,15 +242,18 @@ def _reworded(
 
 
 def _judged(
-    config: RunConfig, prompts: Sequence[tuple[Task, Prompt]], rivals: int, runs: tuple[str, ...], quiet: bool
-) -> OnUnseenTask:
+    config: RunConfig, prompts: Sequence[tuple[Task, Prompt]], rivals: int, runs: tuple[str, ...], quiet: bool,
+    which: str = "",
+) -> OnUnseenTask:  # fmt: skip
+    """`which`: what is told of both prompts while they are scored, beside their side."""
     from promptopt.cli.evaluate import Wanted, scored
     from promptopt.cli.request import of_scoring
     from promptopt.evaluation import compare
 
     asked = of_scoring(config)
     wanted = [
-        Wanted(asked, task.name, task, prompt, called) for (task, prompt), called in zip(prompts, _SIDES, strict=True)
+        Wanted(asked, task.name, task, prompt, f"{called}{which}")
+        for (task, prompt), called in zip(prompts, SIDES, strict=True)
     ]
     # One comparison, and so one look.
     before, after = (evaluation for _, evaluation in scored(wanted, "test", quiet))

@@ -16,14 +16,22 @@ if TYPE_CHECKING:
     from promptopt.stats import Gain
 
 
+SIDES = "the start's system prompt", "the system prompt found"
+"""What each side of a comparison is called."""
+
+
 @dataclass(frozen=True, slots=True)
 class OnUnseenTask:
-    """The start and what was found, on the test examples of one unseen task; and the runs they come from."""
+    """The start and what was found, on the test examples of one unseen task; and the runs they come from.
+
+    `user_prompts`: those that were adapted, to the start's system prompt and to the one found.
+    """
 
     before: Evaluation
     after: Evaluation
     against: PromptComparison
     runs: tuple[str, ...]
+    user_prompts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -34,6 +42,7 @@ class OnUnseenTask:
             "gain": self.against.to_json(),
             "look": None if look is None else look.number,
             "runs": list(self.runs),
+            **({"user_prompts": list(self.user_prompts)} if self.user_prompts else {}),
         }
 
 
@@ -90,7 +99,7 @@ def unseen_as_text(found: Sequence[Unseen], method: str, model: str) -> str:
           if any(row[9] == "undecided" for row in rows) else []),
     ]  # fmt: skip
     if any(each.adapted is not None for each in found):
-        lines.append("Adapted: the user prompts found under either system prompt at the same caps, start's first.")
+        lines.append("Adapted: each system prompt above the user prompt that a search of the same caps found for it.")
     lines += [
         f"{each.task}, under {counted(told.start.n, 'user prompt')} written from examples: "
         f"{_range(told.start)} before, {_range(told.found)} after."
@@ -98,6 +107,12 @@ def unseen_as_text(found: Sequence[Unseen], method: str, model: str) -> str:
         if (told := each.reworded) is not None
     ]
     lines += [f"\nFound on {', '.join(each.sources)}{_as_found(each)}" for each in _one_per_search(found)]
+    lines += [
+        f"\n{each.task}, adapted to {side} (run {run}):\n{text}"
+        for each in found
+        if each.adapted is not None
+        for run, side, text in _adapted_once(each.adapted)
+    ]
     return "\n".join(lines)
 
 
@@ -121,6 +136,13 @@ def _over_all(found: Sequence[Unseen]) -> list[str]:
 
 def _as_found(each: Unseen) -> str:
     return " was nothing better than the start." if each.system == each.start else f":\n{each.system}"
+
+
+def _adapted_once(adapted: OnUnseenTask) -> list[tuple[str, str, str]]:
+    """(run, which system prompt, user prompt found), one for each run."""
+    rows = zip(adapted.runs, SIDES, adapted.user_prompts, strict=True)
+    # The first: where both are one search, the system prompt found is the start's.
+    return list({row[0]: row for row in reversed(list(rows))}.values())[::-1]
 
 
 def _one_per_search(found: Sequence[Unseen]) -> list[Unseen]:

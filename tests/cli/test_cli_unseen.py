@@ -78,11 +78,6 @@ def unseen(invoke: Invoke, *more: str) -> dict[str, Any]:
     return json.loads(result.stdout)
 
 
-def seen_by(model: Scripted) -> list[str]:
-    """What the task model was sent under a system prompt."""
-    return [text_of(request) for request in model.log if "item" in text_of(request)]
-
-
 def test_each_search_goes_by_floors_where_they_are_the_objective(invoke: Invoke, tasks: Path) -> None:
     floors = ("--task", "red.toml,green.toml,blue.toml", "--objective", "floors", "--floor", "0.3")
 
@@ -187,6 +182,24 @@ def test_with_adapt_the_user_prompt_is_searched_under_either_system_prompt_which
     assert len(each["adapted"]["runs"]) == 2
     assert systems <= {"You are a helpful assistant.", FOUND}
     assert "You are a helpful assistant." in systems
+    # What it found was the start's: one search is for both.
+    assert each["system"] == each["start_system"]
+    assert each["adapted"]["user_prompts"] == ["Say thoroughly what it is."] * 2
+    assert len(set(each["adapted"]["runs"])) == 1
+
+
+@pytest.mark.slow
+def test_the_user_prompts_that_were_adapted_are_told_with_their_runs(invoke: Invoke, tasks: Path) -> None:
+    asked = ("--task", "green.toml,blue.toml", "--on", "red.toml", "--adapt")
+    shown = invoke("unseen", *CAPS, *asked)
+    found = re.findall(r"\nred, adapted to (.*) \(run (\w+)\):\n(.*)\n", shown.stdout)
+
+    # Behind the one found all is right, so the task's own stays.
+    sides = "the start's system prompt", "the system prompt found"
+    assert [(side, text) for side, _, text in found] == [(sides[0], FOUND), (sides[1], "Say what the red text is.")]
+    assert re.search(rf"\nred +adapted .* {found[1][1]}\n", shown.stdout)
+    for side in sides:
+        assert f"scoring on test: red, layout 'red', {side}, user prompt adapted\n" in shown.stderr
 
 
 @pytest.mark.slow
@@ -308,9 +321,8 @@ def test_a_system_prompt_is_read_from_a_text_or_from_a_winner_as_it_was_written(
         "found.txt": f"[system]\n{FOUND}\n\n[user]\n{{history}}\n\n[user prompt of blue]\nSay it.",
     }
     (tasks / name).write_text(texts[name], encoding="utf-8")
-    result = invoke(
-        "evaluate", "--task", "red.toml,green.toml", "--system", name, "--model", "scripted", "--split", "dev"
-    )
+    scoring = ("evaluate", "--task", "red.toml,green.toml", "--model", "scripted", "--split", "dev")
+    result = invoke(*scoring, "--system", name)
 
     assert result.exit_code == 0, result.output
     assert {request.content[0].content for request in model.log} == {FOUND}
@@ -323,7 +335,7 @@ def test_a_file_that_holds_no_system_prompt_and_a_task_without_a_user_prompt_are
     none = invoke("optimize", *CAPS, "--task", "red.toml", "--system", "empty.json")
     chat = invoke("optimize", *CAPS, "--task", "support-chat", "--system", "Be kind.")
 
-    assert none.exit_code == 1 or none.exit_code == 2
+    assert none.exit_code in (1, 2)
     assert "holds no system prompt under 'parts'" in " ".join(none.stderr.split())
     assert chat.exit_code == 2
     assert "has no user prompt to be searched" in " ".join(chat.stderr.split())
@@ -359,26 +371,15 @@ def test_a_user_prompt_that_was_searched_is_not_lost_in_silence(invoke: Invoke, 
 
 @pytest.mark.slow
 def test_a_dry_run_foresees_searches_and_what_they_are_judged_by(invoke: Invoke, tasks: Path, model: Scripted) -> None:
-    asked = (
-        "--task",
-        "green.toml,blue.toml",
-        "--on",
-        "red.toml",
-        "--adapt",
-        "--user-prompts",
-        "2",
-        "--model",
-        "scripted/x",
-    )
+    one = ("--task", "green.toml,blue.toml", "--on", "red.toml")
+    asked = (*one, "--adapt", "--user-prompts", "2", "--model", "scripted/x")
     foreseen = unseen(invoke, *asked, "--dry-run")
     shown = invoke("unseen", *CAPS, *asked, "--dry-run")
     # Before the seconds that it takes.
     assert shown.stderr.startswith("reading the tasks, and rehearsing each search without a model\n")
 
     assert model.log == []
-    assert (
-        "3 searches, each within the caps; then 8 evaluations for each test example of 1 unseen task." in shown.stdout
-    )
+    assert "3 searches, each within the caps; then 8 evaluations for each test example of 1 unseen" in shown.stdout
     unseen(invoke, *asked)
     # What two commands share is asked once: the start's own scores, under either search.
     for role, spent in (("task", sum("item" in text_of(each) for each in model.log)), ("proposer", 0)):
