@@ -215,10 +215,20 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
 def _unheld_floors(record: RunRecord) -> list[str]:
     """The floors of a run over several tasks that did not hold, in words."""
     members: Sequence[Mapping[str, Any]] = () if record.result is None else record.result.get("members", ())
+    floors: Mapping[str, float] = record.fingerprint.get("task", {}).get("floors", {})
+    # Where a cap came before the first example of a task, nothing of it was held (`outcome.members.within_floors`).
+    untested = floors.keys() - {each["task"] for each in members}
     return [
-        f"the floor of {each['task']} ({100 * each['floor']['loss']:g} points) is {each['floor']['held']}"
-        for each in members
-        if each["floor"] is not None and each["floor"]["held"] != "held"
+        *(
+            f"the floor of {each['task']} ({100 * each['floor']['loss']:g} points) is {each['floor']['held']}"
+            for each in members
+            if each["floor"] is not None and each["floor"]["held"] != "held"
+        ),
+        *(
+            f"the floor of {name} ({100 * loss:g} points) is open, as no test example of it was scored"
+            for name, loss in floors.items()
+            if name in untested
+        ),
     ]
 
 
