@@ -7,6 +7,7 @@ import math
 import pytest
 
 from promptopt.stats import ALPHA, Gain, level, means, paired_gain, verdict
+from promptopt.stats.families import holm
 
 
 def gain(mean: float, p_value: float, interval: tuple[float, float], alpha: float) -> Gain:
@@ -120,3 +121,10 @@ def test_conversations_all_one_way_are_evidence_from_six_on_however_many_turns_t
     assert verdict(gain) == said
     # Counted by turn, sixty of them would be as sure as anything can be.
     assert paired_gain(before, after).p_value == pytest.approx(2.0 * 0.5 ** (10 * talks))
+
+
+def test_of_several_claims_the_smallest_p_counts_as_many_times_as_there_are_and_none_less_than_one_before_it() -> None:
+    # In order 4 * 0.005, 3 * 0.01, 2 * 0.03, and 0.04, which is raised to the one before.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []

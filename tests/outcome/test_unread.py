@@ -72,6 +72,8 @@ def test_what_was_cut_and_is_worth_something_counts_as_read() -> None:
         ([(LOST, RIGHT, 160)], "non-inferior", "160 of 160 replies of m/old"),
         ([(RIGHT, LOST, 160)], "inferior", "160 of 160 replies of m/new"),
         ([(RIGHT, RIGHT, 160)], "non-inferior", ""),
+        # Worse for sure, and nobody knows whether by more than the margin.
+        ([(RIGHT, WRONG, 9), (RIGHT, RIGHT, 151)], "open", ""),
         # As a verdict on a judge's word: more than one in twenty without a score.
         ([(RIGHT, UNJUDGED, 9), (RIGHT, RIGHT, 151)], "open", "9 of 160 pairs of replies could not be judged"),
         ([(RIGHT, UNJUDGED, 8), (RIGHT, RIGHT, 152)], "non-inferior", ""),

@@ -136,6 +136,15 @@ def test_agreement_by_hand() -> None:
     assert alpha(pairs) == pytest.approx(0.7008, abs=5e-5)
 
 
+def test_agreement_on_levels_by_hand() -> None:
+    pairs = [(0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (2.0, 1.0), (0.0, 2.0)]
+    # Squared distances: 1 and 4 seen of five; by the shares 3, 1, 1 and 2, 2, 1 they would be 31 of 25.
+    assert kappa(pairs, weighted=True) == pytest.approx(1 - (5 / 5) / (31 / 25))
+    assert kappa(pairs) == pytest.approx(1 - (2 / 5) / (16 / 25))
+    # Of 1, 1, 2 and of 4, 4: within them 4 / 2 over five values, and over all pairs of values 92 / 20.
+    assert alpha([(1.0, 1.0, 2.0), (4.0, 4.0), (0.0,)], "interval") == pytest.approx(1 - (2 / 5) / (92 / 20))
+
+
 def test_where_all_say_the_same_agreement_beyond_chance_is_undefined() -> None:
     pairs = [(1.0, 1.0)] * 10
     assert (kappa(pairs), kappa(pairs, weighted=True), alpha(pairs), kappa([])) == (None,) * 4
