@@ -34,11 +34,9 @@ from promptopt.tasks.reading.cell_texts import cell_text
 from promptopt.tasks.reading.conversations import messages_in, transcript
 from promptopt.text import counted, shorten
 from promptopt.trust.calibration import Calibration, JudgeStatus, ScoredReply, calibration
-from promptopt.trust.probes import PROBES, ProbeResult, found_in
+from promptopt.trust.probes import PLANTED, PROBES, ProbeResult, found_in
 from promptopt.types import Cell, Example, Likelihoods, Reply, Request, Score, ScoreRequest
 
-PLANTED = 20
-"""Inputs that each kind of planted reply is made for, where nobody says. Ours."""
 ANEW = (1, 2)
 """Draws beside the first, by which it is seen how steady a judge is. Ours."""
 STEADY = 30

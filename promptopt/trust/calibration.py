@@ -13,6 +13,7 @@ from promptopt.stats import paired_gain
 from promptopt.text import counted
 from promptopt.trust.agreement import agreement, alpha, kappa
 from promptopt.trust.labels import POOR
+from promptopt.trust.probes import PLANTED
 
 COEFFICIENT_KEY = "measure"
 """Under which stored reports and results name the coefficient, as they always did."""
@@ -147,7 +148,7 @@ def concluded(report: Calibration, status: JudgeStatus) -> str:
     if low is None or low < AT_LEAST:
         here = "none" if low is None else f"{low:.2f}"
         lacks.append(f"a kappa of {AT_LEAST:.2f} at the lower end of its interval (here {here})")
-    lacks = lacks if lacks else ["all probes of `promptopt judges check` passed"]
+    lacks = lacks if lacks else [f"all probes of `promptopt judges check` passed, on {PLANTED} inputs or more"]
     return f"{status}: a judge that may guide a search has {' and '.join(lacks)}"
 
 

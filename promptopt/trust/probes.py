@@ -12,10 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from promptopt.text import counted
+
 LOWEST = 0.1
 """Mean value up to which a reply that deserves the lowest level counts as having it. Ours."""
 HIGHER = 0.05
 """Mean value by which a dressed reply may be above the plain one. Ours."""
+PLANTED = 20
+"""Inputs that each kind of planted reply is made for, where nobody says; on fewer it makes no judge calibrated. Ours:
+one reply that gets through is then half of what is borne."""
 UNREAD = 0.2
 """Share of planted replies that a judge may leave without a score. Ours."""
 _EMPTY = (":", "Thought process:", "Thank you for your question.", "I can help with that.")
@@ -128,7 +133,9 @@ def concluded(found: Sequence[ProbeResult], *, judged: bool) -> str:
     failed = [each for each in found if not each.passed]
     if not failed:
         people = "; whether it agrees with people is told by `promptopt judges calibrate`" if judged else ""
-        return f"passed: it is taken in by none of these{people}"
+        asked = min(each.count + each.unread for each in found)
+        few = f" (on {counted(asked, 'input')}: {PLANTED} are needed before it is called calibrated)"
+        return f"passed: it is taken in by none of these{few if judged and asked < PLANTED else ''}{people}"
     # What its criteria say of the lowest level is nothing to a judge that cannot be read.
     if all(each.unreadable for each in failed):
         return f"failed: {len(failed)} of {len(found)}, which say nothing as it cannot be read; name another judge"
@@ -139,5 +146,6 @@ def concluded(found: Sequence[ProbeResult], *, judged: bool) -> str:
 
 
 def all_passed(found: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether every probe was made, and passed; reads `ProbeResult.to_json()`."""
-    return {each["name"] for each in found if each["passed"]} == {probe.name for probe in PROBES}
+    """Whether every probe was made on `PLANTED` inputs or more, and passed; reads `ProbeResult.to_json()`."""
+    passed = {each["name"] for each in found if each["passed"] and each["n"] + each["unread"] >= PLANTED}
+    return passed == {probe.name for probe in PROBES}

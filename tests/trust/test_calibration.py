@@ -174,6 +174,14 @@ def test_probes_make_what_they_say_and_judge_it_by_what_it_deserves() -> None:
     assert probes_come_to(honest, judged=True).startswith("passed: it is taken in by none of these; whether it agrees")
     assert all_passed([each.to_json() for each in honest])
     assert not all_passed([each.to_json() for each in honest[:5]])
+    # One input less shows too little of one of them, and one that could not be read was asked about.
+    few = found_in(PROBES[0], [0.0] * 19, [0.6] * 19)
+    assert few.passed
+    assert not all_passed([each.to_json() for each in (few, *honest[1:])])
+    assert "(on 19 inputs: 20 are needed before it is called calibrated)" in probes_come_to(
+        [few, *honest[1:]], judged=True
+    )
+    assert all_passed([each.to_json() for each in (found_in(PROBES[0], [None, *[0.0] * 19], [0.6] * 20), *honest[1:])])
     fooled = [found_in(probe, [0.9] * 20, [0.6] * 20) for probe in PROBES]
     assert not any(each.passed for each in fooled)
     assert probes_come_to([*honest[:4], *fooled[4:]], judged=True).startswith("failed: 2 of 6; name another judge")
