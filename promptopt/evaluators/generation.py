@@ -31,6 +31,7 @@ TOO_LONG = "the prompt is too long for the model's context"
 CUT = "the reply was cut off at"
 UNANSWERED = "the model did not answer"
 THINKING = "the thinking in the reply never ended"
+UNREAD = "no answer could be read"
 """How the feedback on an unreadable reply begins, by its cause."""
 ENDLESS = "a regular expression did not end on the reply"
 _Key = tuple[str, str, str, tuple[str, ...], tuple[Demand, ...]]
@@ -166,9 +167,12 @@ class Generation:
             return Score(0.0, reply.text, parsed=False, feedback=TOO_LONG)
         answer = self._answer(cell, reply)
         if answer is None:
-            return Score(0.0, reply.text, parsed=False, feedback=self._unreadable(reply))
+            return Score(0.0, reply.text, parsed=False, feedback=self._unreadable(reply, self._expected))
         value, own = self._measured(cell, answer)
         feedback = "" if own is None else own.feedback
+        if own is not None and not own.parsed and feedback == UNREAD:
+            # The metric of several tasks, each with a reader of its own, sees the text alone and not how it ended.
+            feedback = self._unreadable(reply, "")
         if not feedback and value < 1.0:
             limit = self.task.sampling.max_tokens if reply.finish == "length" else 0
             feedback = _wrong(answer, cell.example.target, cell.example.accepted, limit)
@@ -218,15 +222,15 @@ class Generation:
             raise _failed("metric", self.metric, cell, f"gave {value!r}: expected a number in [0, 1]")
         return value, score
 
-    def _unreadable(self, reply: Reply) -> str:
+    def _unreadable(self, reply: Reply, expected: str) -> str:
         if spoken(reply.text) is None:
             cut = f" and was cut off at {self.task.sampling.max_tokens} tokens" if reply.finish == "length" else ""
             return f"{THINKING}{cut}, so there is no answer"
         if reply.finish == "length":
             return f"{CUT} {counted(self.task.sampling.max_tokens, 'token')} before an answer could be read"
         if reply.finish in ("filter", "refusal"):
-            return f"{UNANSWERED} ({reply.finish}): {self._expected}"
-        return f"no answer could be read: {self._expected}"
+            return ": ".join(filter(None, (f"{UNANSWERED} ({reply.finish})", expected)))
+        return ": ".join(filter(None, (UNREAD, expected)))
 
 
 def reader_of(task: Task, answer: str | Reader, comma: bool) -> Reader:

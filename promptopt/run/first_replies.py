@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from promptopt.evaluators.generation import CUT, THINKING, TOO_LONG, UNANSWERED
+from promptopt.evaluators.generation import CUT, THINKING, TOO_LONG, UNANSWERED, UNREAD
 from promptopt.programs.evaluator import FAILED, UNSCORED
 from promptopt.types import Cell, Prompt, Score
 
@@ -64,7 +64,9 @@ class FirstReplies:
     def _sentence(self, which: str, causes: Counter[str]) -> str:
         self._said = True
         cause = causes.most_common(1)[0][0]
-        return f"{which} are cut short or hold no readable answer (mostly: {cause}); {advice(cause, self._max_tokens)}"
+        # Which is what the sentence says already.
+        told = "" if cause == UNREAD else f" (mostly: {cause})"
+        return f"{which} are cut short or hold no readable answer{told}; {advice(cause, self._max_tokens)}"
 
     def first_to_say(self, share: float) -> bool:
         """Whether a method that looked itself is the first to say that such a share of replies is of no use.

@@ -24,7 +24,7 @@ from promptopt.tasks.layout import Layout
 from promptopt.tasks.parts import shown_to, with_user_prompts
 from promptopt.tasks.reach import examples_within
 from promptopt.tasks.sealing import without_test
-from promptopt.types import Example, Message, Score
+from promptopt.types import Cell, Example, Message, Reply, Score
 
 
 def task(name: str, count: int = 40, **more: Any) -> Task:
@@ -74,6 +74,16 @@ def test_each_example_is_scored_by_its_own_metric() -> None:
 
     assert {name: score.value for name, score in scores.items()} == {"a": 1.0, "n": 1.0}
     assert not both.metric("", both.test[0]).parsed
+
+
+def test_a_reply_to_one_of_several_tasks_that_was_cut_says_so() -> None:
+    scorer = Generation.for_task(several_tasks([task("a", labels=("yes", "no")), task("b", labels=("yes", "no"))]))
+    cell = Cell(scorer.task.initial, scorer.task.test[0])
+    replies = {"length": "Well,", "stop": "Well,", "refusal": ""}
+    told = {how: scorer.judge(cell, Reply(text, how)).feedback for how, text in replies.items()}
+    assert told["length"].startswith("the reply was cut off at 16 tokens")
+    assert told["stop"] == "no answer could be read"
+    assert told["refusal"] == "the model did not answer (refusal)"
 
 
 def test_a_search_over_several_tasks_is_the_same_run_in_another_process() -> None:

@@ -1,4 +1,4 @@
-"""What tools take of a request is counted wherever tokens are foreseen: a schema may be longer than all that is said."""
+"""What tools take of a request is counted wherever tokens are foreseen: a schema may be longer than what is said."""
 
 from __future__ import annotations
 

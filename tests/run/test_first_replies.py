@@ -31,6 +31,14 @@ def test_it_waits_for_twenty_replies_and_speaks_once() -> None:
     assert "--layouts" in said[2]
 
 
+def test_a_cause_that_says_no_more_than_the_sentence_is_not_said_again() -> None:
+    assert "mostly" not in heard([unread("no answer could be read")] * 20)[0]
+    assert (
+        "(mostly: no answer could be read: expected a number)"
+        in heard([unread("no answer could be read: expected a number")] * 20)[0]
+    )
+
+
 def test_what_a_method_has_said_is_not_said_again_and_few_that_it_met_hide_nothing() -> None:
     nothing = [unread("no answer could be read")] * 20
     cells = [Cell(START, Example.of(text=str(number))) for number in range(20)]
