@@ -12,11 +12,7 @@ def given_text(text: str) -> str:
     """The text itself, or what stands in the file that it names. Raises DataError."""
     path = Path(text)
     if not is_file(path):
-        # A word that names a folder is no prompt, and a lone hyphen elsewhere stands for what is piped in.
-        if text.strip() == "-" or (len(text.split()) == 1 and _is_folder(path)):
-            raise DataError(f"--prompt {text!r} is no file; name a file with the prompt in it, or give the text itself")
-        if path.suffix in (".txt", ".json", ".md") and len(text.split()) == 1:
-            raise DataError(f"there is no prompt file {text!r}; check its name, or give the text of the prompt itself")
+        _check_no_name(text, "prompt")
         return text
     if path.suffix in (".py", ".toml"):
         kind = "Python" if path.suffix == ".py" else "TOML"
@@ -36,6 +32,7 @@ def given_system(given: str) -> str:
     Raises DataError.
     """
     if not is_file(Path(given)):
+        _check_no_name(given, "system prompt")
         return given
     try:
         text = Path(given).read_text(encoding="utf-8-sig")
@@ -51,6 +48,16 @@ def given_system(given: str) -> str:
         raise DataError(
             f"the file {given!r} holds no system prompt under 'parts'; write it with --out, or give its text"
         ) from cause
+
+
+def _check_no_name(text: str, what: str) -> None:
+    """Raises DataError for what can only be the name of a file that is not there: as a prompt it would be searched."""
+    path = Path(text)
+    # A word that names a folder is no prompt, and a lone hyphen elsewhere stands for what is piped in.
+    if text.strip() == "-" or (len(text.split()) == 1 and _is_folder(path)):
+        raise DataError(f"{text!r} is no file; name a file with the {what} in it, or give the text itself")
+    if path.suffix in (".txt", ".json", ".md") and len(text.split()) == 1:
+        raise DataError(f"there is no {what} file {text!r}; check its name, or give the text of the {what} itself")
 
 
 def is_file(path: Path) -> bool:

@@ -42,7 +42,7 @@ def init(
         list[str] | None, typer.Option("--target", metavar="COLUMN", help="The column with the right answers.")
     ] = None,
     system: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="FILE", help="Chats: the system prompt in use; by default the one they share."),
     ] = None,
     turns: Annotated[
@@ -176,7 +176,7 @@ def _check_no_chat(**given: object) -> None:
         )
 
 
-def _is_chat(data: Path, system: Path | None, columns: bool, *, named: bool) -> bool:
+def _is_chat(data: Path, system: str | None, columns: bool, *, named: bool) -> bool:
     """Whether the file is a log of chats, as it is where speakers are `named`.
 
     Raises ConfigError for a system prompt beside columns.
@@ -206,7 +206,7 @@ def _logs(data: Path, turns: str, speakers: list[str], group_by: str | None, *, 
     return Logs(data, speakers_of(speakers), group_by, scored, mask or bool(listed), listed)
 
 
-def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
+def _init_chat(path: Path, logs: Logs, system: str | None) -> None:
     """Write the task file and its conversations, once they have proved of use, and say what was found."""
     from promptopt.tasks.chat import draft_chat
     from promptopt.tasks.task_file import load_task_file
@@ -214,7 +214,9 @@ def _init_chat(path: Path, logs: Logs, system: Path | None) -> None:
     beside = path.with_suffix(".jsonl")
     if beside.exists():
         raise ConfigError(f"{str(beside)!r} is already there, and the conversations go there; choose another name")
-    draft = draft_chat(logs, None if system is None else _text_of(system, "system prompt"), path.stem, beside.name)
+    # No file has an empty name: a bot without a system prompt is said as in every other command.
+    given = _text_of(Path(system), "system prompt") if system else system
+    draft = draft_chat(logs, given, path.stem, beside.name)
     partial = path.with_name(f"{path.name}.partial")
     try:
         # The conversations first: the task file is loaded from beside them.

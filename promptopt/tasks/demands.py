@@ -75,7 +75,9 @@ def _added(example: Example, common: Sequence[Demand]) -> Example:
     for demand in every:
         name = demand.texts[0] if demand.kind == "calls" else ""
         if name and name not in offered:
-            raise DataError(f"example {example.id}: the demand calls {name!r}: {UnknownName('tool', name, offered)}")
+            # By its id nobody finds an example in his data.
+            asked = shorten(" ".join(value for _, value in example.fields), 60)
+            raise DataError(f"the reply to {asked!r}: the demand calls {name!r}: {UnknownName('tool', name, offered)}")
     # The same object where nothing changes: its id is worked out once.
     return replace(example, demands=every) if common else example
 

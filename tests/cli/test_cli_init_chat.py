@@ -81,11 +81,14 @@ def test_another_system_prompt_in_the_logs_is_replaced_by_the_given_one_and_coun
     assert "40 conversations were logged under another system prompt" in said
 
 
-def test_a_bot_without_a_system_prompt_is_made_with_an_empty_file(invoke: Invoke, workplace: Path) -> None:
+@pytest.mark.parametrize("given", ["system.md", ""])
+def test_a_bot_without_a_system_prompt_is_made_with_an_empty_file_or_text(
+    invoke: Invoke, workplace: Path, given: str
+) -> None:
     write([log(number, "") for number in range(40)])
     (workplace / "system.md").write_text("\n", encoding="utf-8")
     refused = invoke("init", "bot", "--data", "logs.jsonl")
-    task, _ = made(invoke, "--system", "system.md")
+    task, _ = made(invoke, "--system", given)
     assert "an empty file where the bot has none" in refused.stderr
     assert [message.role for message in task.render(task.initial, task.train[0])[0]] == ["user"]  # type: ignore[union-attr]
 

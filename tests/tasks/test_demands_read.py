@@ -118,7 +118,7 @@ def test_an_example_with_demands_is_another_one_and_one_without_keeps_its_id() -
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"demands": [{"calls": "find"}]}, "the demand calls 'find': no tool is named 'find'"),
+        ({"demands": [{"calls": "find"}]}, "the reply to '[^']+': the demand calls 'find': no tool is named 'find'"),
         ({"demands": [{"sayz": "x"}]}, "chats.jsonl, row 1: demands: no demand is named 'sayz'; did you mean 'says'"),
         ({"more": '[[demands]]\nsays = ""\n'}, "shop.toml: \\[\\[demands\\]\\]: says is ''"),
         ({"more": 'demands = "x"\n'}, "shop.toml"),
