@@ -59,6 +59,7 @@ def compare(
     again: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="Check such a folder: compute and run all of it again.")
     ] = None,
+    trust: options.Trust = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -80,8 +81,8 @@ def compare(
         if methods is not None:
             raise ConfigError("--prompts compares prompts and --methods searches: give one of them")
         asked = _comma_separated(models) or [config.model]
-        return transfer(config, asked, _comma_separated(prompts), dry_run=dry_run, json=json, quiet=quiet)
-    design = table_design(config, methods, models, seeds)
+        return transfer(config, asked, _comma_separated(prompts), trust=trust, dry_run=dry_run, json=json, quiet=quiet)
+    design = table_design(config, methods, models, seeds, trust=trust)
     if dry_run:
         return _foresee(design, json=json)
     found, code = _rows_run(design, jobs, quiet, on)
@@ -143,7 +144,7 @@ class TableDesign:
         )
 
 
-def table_design(config: RunConfig, methods: str | None, models: str | None, seeds: str) -> TableDesign:
+def table_design(config: RunConfig, methods: str | None, models: str | None, seeds: str, *, trust: bool) -> TableDesign:
     """What is asked for. Raises ConfigError for what is no task, method or number of seeds, before anything is run."""
     from promptopt.binding.plan import DEFAULT_EVALUATIONS
     from promptopt.binding.settings import build_optimizer
@@ -175,7 +176,7 @@ def table_design(config: RunConfig, methods: str | None, models: str | None, see
     for cell in {(cell.task, cell.method): cell for cell in cells}.values():
         build_optimizer(cell.method, design.config_of(cell).settings)
     for task in tasks.values():
-        task_of(dataclasses.replace(config, task=task, settings=dict[str, Setting]()))
+        task_of(dataclasses.replace(config, task=task, settings=dict[str, Setting]()), trust=trust)
     return design
 
 

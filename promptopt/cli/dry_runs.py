@@ -22,12 +22,14 @@ from promptopt.cli.least_margins import likely, margins_said, of_check, of_migra
 from promptopt.cli.program_calls import as_measured
 from promptopt.cli.rehearsal import rehearse_headroom, rehearse_scores, rehearse_user_prompts
 from promptopt.cli.request import (
+    Loaded,
     alone,
     budget_of,
     evaluator_of,
     models_of,
     of_scoring,
     proposer_of,
+    task_of,
     without_objective,
 )
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known
@@ -97,7 +99,8 @@ def forecast_scores(
 
 def forecast_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -> ForecastTable:
     """What the searches of a comparison take. `runs`: a search of each task, method and model, one seed of `seeds`."""
-    searches = [forecast(each) for each in runs]
+    loaded: Loaded = {}
+    searches = [forecast(each, task_of(each, loaded=loaded)) for each in runs]
     counts = [each.evaluations for each in searches]
     roles = [times(role, seeds) for each in searches for role in each.roles]
     made_of = f"{counted(seeds * len(runs), 'search', 'searches')}"
@@ -171,17 +174,25 @@ def forecast_headroom(config: RunConfig, task: Task) -> ForecastTable:
 
 
 def forecast_unseen(
-    config: RunConfig, folds: Sequence[tuple[RunConfig, list[str]]], made_of: str, *, adapt: bool, user_prompts: int
+    config: RunConfig,
+    folds: Sequence[tuple[RunConfig, list[str]]],
+    made_of: str,
+    loaded: Loaded,
+    *,
+    adapt: bool,
+    user_prompts: int,
 ) -> ForecastTable:
     """What the searches take and what it takes to judge what they find. `made_of`: that, in words."""
     searches: list[Forecast] = []
     roles: list[RoleForecast] = []
     counts: list[int | None] = []
     for fold, targets in folds:
-        searched = forecast(fold)
+        searched = forecast(fold, task_of(fold, loaded=loaded))
         searches.append(searched)
         for target in targets:
-            further, scores, more = _on_target(fold, target, searched.systems, adapt=adapt, user_prompts=user_prompts)
+            further, scores, more = _on_target(
+                fold, target, searched.systems, loaded, adapt=adapt, user_prompts=user_prompts
+            )
             searches += further
             counts.append(scores)
             roles += more
@@ -217,19 +228,20 @@ def _tokens(roles: Sequence[RoleForecast]) -> int:
 
 
 def _on_target(
-    config: RunConfig, target: str, systems: tuple[str, str], *, adapt: bool, user_prompts: int
+    config: RunConfig, target: str, systems: tuple[str, str], loaded: Loaded, *, adapt: bool, user_prompts: int
 ) -> tuple[list[Forecast], int, list[RoleForecast]]:
     """The searches of user prompts for an unseen task, and the evaluations and roles of what is scored on it."""
     from promptopt.binding.suite import under_system
     from promptopt.tasks.parts import with_user_prompts
 
-    own, asked = alone(config, target), of_scoring(config)
+    own, asked = alone(config, target, loaded), of_scoring(config)
     whole = under_system(own, systems[0])
     wanted = [(whole, whole.initial.replace(whole.editable, system)) for system in systems]
     further: list[Forecast] = []
     if adapt:
         single = without_objective(config, target)
-        further = [forecast(replace(single, system=system)) for system in systems]
+        adapting = [replace(single, system=system) for system in systems]
+        further = [forecast(each, task_of(each, loaded=loaded)) for each in adapting]
         wanted += [(each.task, each.winner) for each in further]
     roles: list[RoleForecast] = []
     reworded = with_user_prompts(whole)

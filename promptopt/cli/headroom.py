@@ -29,6 +29,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def headroom(
     given: dict[str, Any],
     *,
+    trust: options.Trust = False,
     dry_run: options.DryRun = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
@@ -44,7 +45,7 @@ def headroom(
     from promptopt.comparison.headroom import headroom as look
 
     config = with_task(merged(RunConfig(), given))
-    task, models = task_of(config), models_of(config)
+    task, models = task_of(config, trust=trust), models_of(config)
     if dry_run:
         from promptopt.cli.dry_runs import forecast_headroom
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from promptopt.binding.models import Models
     from promptopt.protocols import Evaluator, Optimizer
     from promptopt.run.budget import Budget
+    from promptopt.tasks.splits import Splits
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
 
@@ -161,17 +162,22 @@ def search_budget(config: RunConfig, task: Task) -> tuple[Budget, str]:
     return default_budget(None if given == Budget() else given, configured=bool(settings_of(config, task)))
 
 
-def task_of(config: RunConfig, *, trust: bool = False) -> Task:
+Loaded = dict[tuple[str, "Splits"], "Task"]
+"""Tasks that a command has loaded, by name and splits: where they come up in several of its searches each is read once.
+"""
+
+
+def task_of(config: RunConfig, *, trust: bool = False, loaded: Loaded | None = None) -> Task:
     """The task named, with the splits asked for, on its own data or on that of `config.data`.
 
     `trust`: the user trusts the content of this file or module, which is remembered; an option of the command line
-    alone, since a config file may be a stranger's too.
+    alone, since a config file may be a stranger's too. `loaded`: taken from there, and added.
     """
-    task = _named_task(config, trust=trust)
+    task = _named_task(config, {} if loaded is None else loaded, trust=trust)
     return task if config.weigh is None else dataclasses.replace(task, weigh=config.weigh)
 
 
-def _named_task(config: RunConfig, *, trust: bool) -> Task:
+def _named_task(config: RunConfig, loaded: Loaded, *, trust: bool) -> Task:
     from promptopt.binding.suite import adapting
     from promptopt.cli.programs import load_program, names_program
     from promptopt.tasks.catalogue import load_task
@@ -182,29 +188,34 @@ def _named_task(config: RunConfig, *, trust: bool) -> Task:
             raise ConfigError(f"--{name} is {value}; every split needs at least 1 example")
     splits = Splits(config.train, config.dev, config.test, config.seed)
     names, own_user = task_names(config), config.user_model is not None
+
+    def load(name: str) -> Task:
+        if (name, splits) not in loaded:
+            found = load_task(name, data=config.data, splits=splits, trust=trust, own_user=own_user)
+            loaded[name, splits] = found
+        return loaded[name, splits]
+
     if len(names) > 1:
         if config.data is not None:
             raise ConfigError("--data takes the place of one task's examples; leave it out for several tasks")
-        tasks = [load_task(name, splits=splits, trust=trust, own_user=own_user) for name in names]
         # Before they are cut to their shares, which are of what counts once.
         return _several(config, [each if config.weigh is None else dataclasses.replace(each, weigh=config.weigh)
-                                 for each in tasks])  # fmt: skip
+                                 for each in map(load, names)])  # fmt: skip
     given = [name for name in ("objective", "weights", "floor") if getattr(config, name) is not None]
     if given:
         raise ConfigError(f"--{given[0]} is for several tasks under one system prompt, as --task a,b,c; leave it out")
     if config.system is not None:
-        alone = load_task(config.task, data=config.data, splits=splits, trust=trust, own_user=own_user)
-        return adapting(alone, given_system(config.system))
+        return adapting(load(config.task), given_system(config.system))
     if names_program(config.task):
         if config.data is not None:
             raise ConfigError(f"the program {config.task} brings its own examples; leave --data out")
         return load_program(config.task, splits=splits, trust=trust)
-    return load_task(config.task, data=config.data, splits=splits, trust=trust, own_user=own_user)
+    return load(config.task)
 
 
-def alone(config: RunConfig, name: str) -> Task:
+def alone(config: RunConfig, name: str, loaded: Loaded) -> Task:
     """One of several tasks as it stands by itself, with the same splits."""
-    return task_of(dataclasses.replace(without_objective(config, name), system=None))
+    return task_of(dataclasses.replace(without_objective(config, name), system=None), loaded=loaded)
 
 
 def without_objective(config: RunConfig, task: str) -> RunConfig:

@@ -21,7 +21,14 @@ START = "start"
 
 
 def transfer(
-    config: RunConfig, models: Sequence[str], prompts: Sequence[str], *, dry_run: bool, json: bool, quiet: bool
+    config: RunConfig,
+    models: Sequence[str],
+    prompts: Sequence[str],
+    *,
+    trust: bool,
+    dry_run: bool,
+    json: bool,
+    quiet: bool,
 ) -> None:
     """Score the start and every prompt on every model, on dev, and show the matrix."""
     from promptopt.cli.request import prompt_from, task_of, with_task
@@ -29,7 +36,7 @@ def transfer(
 
     if "," in with_task(config).task:
         raise ConfigError("a transfer matrix is of one task; name one with --task")
-    task = task_of(config)
+    task = task_of(config, trust=trust)
     named: dict[str, tuple[Task, Prompt]] = {START: (task, task.initial)}
     for text in prompts:
         named[text] = prompt_from(task, text)

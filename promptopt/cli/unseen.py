@@ -16,6 +16,7 @@ from promptopt.errors import ConfigError
 from promptopt.text import counted
 
 if TYPE_CHECKING:
+    from promptopt.cli.request import Loaded
     from promptopt.comparison.user_prompts import UnderUserPrompts
     from promptopt.tasks.task import Task
     from promptopt.types import Prompt
@@ -52,6 +53,7 @@ def unseen(
     user_prompts: Annotated[
         int, typer.Option(metavar="N", min=0, help="Judge under N user prompts written from examples, too (paper: 10).")
     ] = 0,
+    trust: options.Trust = False,
     dry_run: options.DryRun = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
@@ -67,22 +69,26 @@ def unseen(
     if dry_run and not quiet and not json:
         # Every task is read, and every search played: some seconds, in which nothing else would be said.
         say("reading the tasks, and rehearsing each search without a model")
-    folds = _folds(config, on)
+    loaded: Loaded = {}
+    folds = _folds(config, on, loaded, trust=trust)
     if adapt:
-        _check_adaptable(config, [target for _, targets in folds for target in targets])
+        _check_adaptable(config, [target for _, targets in folds for target in targets], loaded)
     # All its verdicts are given at once, so they share the level.
     rivals = sum(len(targets) for _, targets in folds)
     if dry_run:
         from promptopt.cli.dry_runs import forecast_unseen
 
         intended = _intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts)
-        show_forecast(forecast_unseen(config, folds, intended, adapt=adapt, user_prompts=user_prompts), as_json=json)
+        foreseen = forecast_unseen(config, folds, intended, loaded, adapt=adapt, user_prompts=user_prompts)
+        show_forecast(foreseen, as_json=json)
         return
     if not quiet and not json:
         say(_intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts))
     found: list[Unseen] = []
     for fold in folds:
-        found += _searched_and_judged(*fold, rivals, adapt=adapt, user_prompts=user_prompts, quiet=quiet or json)
+        found += _searched_and_judged(
+            *fold, rivals, loaded, adapt=adapt, user_prompts=user_prompts, quiet=quiet or json
+        )
     if json:
         show_json({"model": config.model, "method": config.method, "unseen": [each.to_json() for each in found],
                    "summary": summary(found)})  # fmt: skip
@@ -90,7 +96,7 @@ def unseen(
         show(unseen_as_text(found, config.method, config.model))
 
 
-def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]]]:
+def _folds(config: RunConfig, on: str | None, loaded: Loaded, *, trust: bool) -> list[tuple[RunConfig, list[str]]]:
     """What is searched, and the tasks that it is judged on. Raises ConfigError for tasks that cannot stand together."""
     from promptopt.cli.request import names_in, task_names, task_of, without_objective
 
@@ -107,9 +113,9 @@ def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]
     if len(names) < 2:
         raise ConfigError("a system prompt is searched on two tasks or more; name them as --task a,b")
     # Before anything is paid for: two of one name, tasks that ask the same, and those that can stand under no prompt.
-    task_of(without_objective(config, ",".join([*names, *targets])))
+    task_of(without_objective(config, ",".join([*names, *targets])), trust=trust, loaded=loaded)
     # Weights are counted and read as they were given, before each search gets those of its own tasks.
-    task_of(config)
+    task_of(config, loaded=loaded)
     if on is not None:
         return [(config, targets)]
     weights = config.weights.split(",") if config.weights else []
@@ -121,13 +127,13 @@ def _folds(config: RunConfig, on: str | None) -> list[tuple[RunConfig, list[str]
     return folds
 
 
-def _check_adaptable(config: RunConfig, targets: Sequence[str]) -> None:
+def _check_adaptable(config: RunConfig, targets: Sequence[str], loaded: Loaded) -> None:
     """Raise ConfigError for a task without a user prompt, before a search is paid for that nothing could follow."""
     from promptopt.binding.suite import START_PROMPT, adapting
     from promptopt.cli.request import alone
 
     for target in targets:
-        adapting(alone(config, target), START_PROMPT)
+        adapting(alone(config, target, loaded), START_PROMPT)
 
 
 def _intended(searches: int, targets: int, *, adapt: bool, user_prompts: int) -> str:
@@ -142,18 +148,25 @@ def _intended(searches: int, targets: int, *, adapt: bool, user_prompts: int) ->
 
 
 def _searched_and_judged(
-    config: RunConfig, targets: Sequence[str], rivals: int, *, adapt: bool, user_prompts: int, quiet: bool
+    config: RunConfig,
+    targets: Sequence[str],
+    rivals: int,
+    loaded: Loaded,
+    *,
+    adapt: bool,
+    user_prompts: int,
+    quiet: bool,
 ) -> list[Unseen]:
     """One search, and what it is worth on each of the tasks that it did not see."""
     from promptopt.binding.suite import under_system
     from promptopt.cli.request import alone
 
-    config, of_target = _judged_where_asked(config, targets)
+    config, of_target = _judged_where_asked(config, targets, loaded)
     task, run, best = _searched(config, quiet)
     start, system = task.initial[task.editable], best[task.editable]
     found: list[Unseen] = []
     for target, config in of_target.items():
-        own = alone(config, target)
+        own = alone(config, target, loaded)
         whole = under_system(own, start)
         prompts = [(whole, whole.initial), (whole, whole.initial.replace(whole.editable, system))]
         as_it_is = _judged(config, prompts, rivals, (run,), quiet)
@@ -163,7 +176,9 @@ def _searched_and_judged(
     return found
 
 
-def _judged_where_asked(config: RunConfig, targets: Sequence[str]) -> tuple[RunConfig, dict[str, RunConfig]]:
+def _judged_where_asked(
+    config: RunConfig, targets: Sequence[str], loaded: Loaded
+) -> tuple[RunConfig, dict[str, RunConfig]]:
     """The options of the search and those of each unseen task, without a judge where others alone ask one.
 
     A run warns of a judge that nobody asks, and here one judge is named for all.
@@ -171,8 +186,8 @@ def _judged_where_asked(config: RunConfig, targets: Sequence[str]) -> tuple[RunC
     from promptopt.cli.request import alone, asks_judge, of_scoring, task_of, without_judge
 
     scoring = of_scoring(config)
-    asking = {target: asks_judge(scoring, alone(config, target)) for target in targets}
-    searching = asks_judge(scoring, task_of(config))
+    asking = {target: asks_judge(scoring, alone(config, target, loaded)) for target in targets}
+    searching = asks_judge(scoring, task_of(config, loaded=loaded))
     if not searching and not any(asking.values()):
         # Nobody asks it, which is to be said.
         return config, dict.fromkeys(targets, config)
