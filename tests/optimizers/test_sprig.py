@@ -170,6 +170,9 @@ def test_the_bound_by_hand() -> None:
         credits.add("b", 0.0)
 
     assert credits.index("a") == pytest.approx(0.8848, abs=5e-5)
+    # Of one credit alone the logarithm is of 1.001, and not of 1, or 2.
+    alone = Credits(scaled=False, given={"a": [0.05]})
+    assert alone.index("a") == pytest.approx(0.05 + (2 * 0.0009995) ** 0.5, abs=1e-6)
     assert [each.family for each in credits.select([component("b"), component("c"), component("a")], 2)] == ["c", "a"]
 
 
@@ -261,6 +264,7 @@ def test_a_corpus_is_read_whatever_ends_its_lines(end: str, tmp_path: Path) -> N
         ('Sure! ["a", "b"] There.', ["a", "b"]),
         ('```json\n["a"]\n```', ["a"]),
         ('["a", 3, null]', ["a"]),
+        ('["a [sic] b"] as asked', ["a [sic] b"]),
         ("__import__('os').listdir('.')", []),
         ("[x for x in range(3)]", []),
         ("nothing", []),

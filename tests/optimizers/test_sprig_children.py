@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import mean, pstdev
 from types import SimpleNamespace
 from typing import Any
 
@@ -294,6 +295,31 @@ def test_a_crossover_draws_of_both_parents_in_any_order() -> None:
     # Two parents of one component have children of one.
     assert {crossed((a,), (b,), 4, rng) for _ in range(40)} == {(a,), (b,)}
     assert {crossed((a, b), (b, a), 4, rng) for _ in range(40)} == {(a, b), (b, a)}
+
+
+def test_a_child_of_two_parents_is_about_as_long_as_they_are_in_the_mean() -> None:
+    parts = tuple(Component(str(at), f"Say {at} now.", "style", str(at)) for at in range(22))
+    rng = random.Random(0)
+    # Of 7 and 15 components: a normal draw about 11 whose deviation is a quarter of 8, and rounding adds 1 / 12.
+    sizes = [len(crossed(parts[:7], parts[7:], 30, rng)) for _ in range(4000)]
+    assert mean(sizes) == pytest.approx(11.0, abs=0.15)
+    assert pstdev(sizes) == pytest.approx((4 + 1 / 12) ** 0.5, abs=0.1)
+
+
+def test_the_lower_half_of_the_population_goes_in_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[list[int], int]] = []
+
+    def none_made(_: object, survivors: Sequence[Parts], count: int) -> list[Parts]:
+        asked.append(([len(each) for each in survivors], count))
+        return []
+
+    monkeypatch.setattr(Population, "children", none_made)
+    population(population=30, steps=2).search()
+    # Of 30, the 15 that the surrogate puts first; their children never came, so of 15 the first 8.
+    first, second = asked
+    assert (len(first[0]), first[1], len(second[0]), second[1]) == (15, 15, 8, 22)
+    assert first[0] == sorted(first[0], reverse=True)
+    assert min(first[0]) > 1
 
 
 def test_of_several_tasks_a_prompt_is_worth_what_their_objective_makes_of_the_means() -> None:

@@ -182,6 +182,9 @@ def test_credits_are_divided_by_their_deviation_unless_they_are_not_to_be() -> N
     assert scaled.index("good") - scaled.index("bad") == pytest.approx(2.0)
     assert plain.index("good") - plain.index("bad") == pytest.approx(0.12)
     assert plain.index("good", 0.0) == pytest.approx(0.06)
+    # About the mean of all, 0.05, the squares come to 0.0625, 0.0025 and twice 0.0225: 0.0275 each.
+    skewed = Credits(given={"good": [0.3, 0.1], "bad": [-0.1, -0.1]})
+    assert skewed.index("good", 0.0) == pytest.approx(0.2 / 0.0275**0.5)
 
 
 def failing(task: str, word: str) -> list[Task]:
