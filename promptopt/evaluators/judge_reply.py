@@ -8,23 +8,27 @@ a scale to 5 says nothing, and no more does what can be read in two ways, such a
 from __future__ import annotations
 
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeVar, cast
 
 from promptopt.evaluators.near_json import member_in, named_behind, reason_near
-from promptopt.evaluators.written_scores import BEFORE_NAME, MEMBER, score_on, scores_on_lines, stands_alone
+from promptopt.evaluators.second_thoughts import takes_back
+from promptopt.evaluators.written_scores import (
+    BEFORE_NAME,
+    MEMBER,
+    behind_lines,
+    said_anew,
+    score_on,
+    scores_on_lines,
+    stands_alone,
+)
 from promptopt.evaluators.yes_and_no import NO, YES
 from promptopt.thoughts import spoken
-from promptopt.types import Token
 
-VERSION = 3
+VERSION = 4
 """Of these rules: another reading is another judge."""
-LEGAL = 0.5
-"""Probability that tokens of the scale must have together for an expected score: below it the judge says something
-else."""
 TRIED = 50
 """Braces at which an object may begin; a reply with more of them holds no verdict. Ours."""
 
@@ -52,6 +56,15 @@ _PREFERRED = re.compile(
     r"(?:i (?:prefer|choose|pick) )?(?:the )?(?:(?:reply|response|answer|option|assistant|candidate|antwort|réponse"
     r"|respuesta) )?([ab])(?: is (?:the )?(?:better|best)(?: one| reply| response| answer)?)?"
 )
+_CHOSEN_ANEW = (
+    r"(?-i:[AB])(?=\W*(?:$|[\n.!])|\s+(?:is|seems|looks)\s+(?:slightly\s|much\s|the\s)?better|\s+(?:is the )?best\b"
+    r"|\s+wins\b)|(?:tie|draw|equal)\b"
+)
+_ANSWERED_ANEW = (
+    rf"(?:(?P<place>\d{{1,3}})\W{{1,6}})?(?P<word>{'|'.join(sorted(each for each in YES | NO if len(each) > 1))})"
+    r"(?=\s*(?:$|[\n.!,;]))"
+)
+"""What a sentence says that takes a verdict back (`second_thoughts`)."""
 _CHOICES: dict[str, Choice] = {
     "tie": "tie", "tied": "tie", "a tie": "tie", "it's a tie": "tie", "equal": "tie", "equally good": "tie",
     "draw": "tie", "neither": "tie", "both": "tie", "no preference": "tie", "unentschieden": "tie",
@@ -81,14 +94,19 @@ def _number_in(text: str, high: int | None) -> float | None:
         return None
     held = _member(said, MEMBER)
     if held is not None:
-        return score_on(held[0], high)
+        number, behind = score_on(held[0], high), _behind(said)
+        # A line of its own may say another score than the object before it.
+        unsaid = number is None or scores_on_lines(behind, high) - {number}
+        return None if unsaid or said_anew(behind, cast("float", number), high) else number
     lines = scores_on_lines(said, high)
     if not lines:
-        return score_on(_standing_alone(said, high), high)
+        alone, behind = _standing_alone(said, high)
+        number = score_on(alone, high)
+        return None if number is None or said_anew(behind, number, high) else number
     number = lines.pop() if len(lines) == 1 else None
     # `{"score": 1` without an end may have been meant to go on, to 10.
     goes_on = said.rfind("{") > said.rfind("}") and number is not None and high is not None and 10 * number <= high
-    return None if goes_on else number
+    return None if goes_on or number is None or said_anew(behind_lines(said), number, high) else number
 
 
 def answers_in(text: str, count: int) -> list[bool] | None:
@@ -99,7 +117,8 @@ def answers_in(text: str, count: int) -> list[bool] | None:
     found = [_numbered(each.get("answers", each), count) for each, _ in _objects(said)]
     held = [_all_of(each, count) for each in found if each is not None]
     if held:
-        return _the_one_of(held)
+        answers = _the_one_of(held)
+        return None if answers is None or _answered_anew(_behind(said, _ITEM_LINE), answers) else answers
     listed: list[tuple[str, object]] = _ITEM_LINE.findall(said)
     table = _undoubled([(number, _word(word)) for number, word in listed])
     if not table:
@@ -108,7 +127,8 @@ def answers_in(text: str, count: int) -> list[bool] | None:
     if not table and count == 1:
         alone, lines = _member(said, _ANSWERING), cast("list[str]", _ANSWER_LINE.findall(said))
         table["1"] = alone[0] if alone is not None else _the_one_of(list(map(_word, lines))) if lines else said
-    return _all_of(table, count)
+    answers = _all_of(table, count)
+    return None if answers is None or _answered_anew(_behind(said, _ITEM_LINE, _ANSWER_LINE), answers) else answers
 
 
 def choice_in(text: str) -> Choice | None:
@@ -117,11 +137,12 @@ def choice_in(text: str) -> Choice | None:
     if said is None:
         return None
     held = _member(said, _CHOOSING)
-    if held is not None:
-        return _choice(held[0])
-    lines = cast("list[str]", _CHOICE_LINE.findall(said))
-    choices: list[Choice | None] = [_choice(line) for line in lines]
-    return _the_one_of(choices) if choices else _choice(_in_brackets(said))
+    choices: list[Choice | None] = [
+        _choice(line) for line in ([held[0]] if held is not None else _CHOICE_LINE.findall(said))
+    ]
+    choice = _the_one_of(choices) if choices else _choice(_in_brackets(said))
+    behind = _behind(said, _CHOICE_LINE, _DOUBLE_BRACKETS)
+    return None if takes_back(behind, _CHOSEN_ANEW, lambda found: _choice(found["said"]) == choice) else choice
 
 
 def items_in(text: str) -> list[str]:
@@ -157,25 +178,6 @@ def reason_in(text: str) -> str:
             if isinstance(found.get(name), str):
                 return " ".join(str(found[name]).split())
     return "" if said is None or objects else reason_near(said)
-
-
-def expected_in(tokens: Sequence[Token], low: int, high: int) -> float | None:
-    """E[score] by the probabilities of the last token that is a score, over those of its alternatives that are.
-
-    G-Eval (Liu et al. 2023, arXiv:2303.16634) weighs scores like this. None where there is no such token, or where what
-    is no score is likelier than `LEGAL` allows.
-    """
-    scores = {str(score): score for score in range(low, high + 1)}
-    at = next((token for token in reversed(tokens) if token.text.strip(' \t\n"') in scores and token.top), None)
-    if at is None:
-        return None
-    mass = total = 0.0
-    for text, logprob in at.top:
-        score = scores.get(text.strip(' \t\n"'))
-        if score is not None:
-            share = math.exp(logprob)
-            mass, total = mass + share, total + share * score
-    return total / mass if mass >= LEGAL else None
 
 
 def _member(text: str, name: str) -> tuple[object] | None:
@@ -262,19 +264,38 @@ def _in_brackets(text: str) -> str:
     return found.pop() if len(found) == 1 else text
 
 
-def _standing_alone(text: str, high: int | None) -> str:
-    """What of a text can only be a score: all of it, in double brackets, or alone on its first or last line."""
+def _standing_alone(text: str, high: int | None) -> tuple[str, str]:
+    """What can only be a score: all of a text, in double brackets, or alone on its first or last line; what follows."""
     marked = _in_brackets(text)
     if marked != text or stands_alone(text, high):
-        return marked
+        return marked, _behind(text, _DOUBLE_BRACKETS)
+    # Two of them that differ: one would be read where it has a line for itself.
+    if _DOUBLE_BRACKETS.search(text):
+        return "", ""
     lines = text.strip().splitlines()
     alone = [at for at, line in enumerate(lines) if line.strip() and stands_alone(line, high)]
     if len(alone) != 1 or alone[0] not in (0, len(lines) - 1):
-        return ""
+        return "", ""
     before, behind = (lines[at].strip() if 0 <= at < len(lines) else "" for at in (alone[0] - 1, alone[0] + 1))
     # `I would not give it`, and 5 on the next line: a sentence that goes on.
     within = (before[-1:].isalnum() and not re.fullmatch(MEMBER, before, re.IGNORECASE)) or behind[:1].islower()
-    return "" if within else lines[alone[0]]
+    return ("", "") if within else (lines[alone[0]], "\n".join(lines[alone[0] + 1 :]))
+
+
+def _answered_anew(behind: str, answers: Sequence[bool]) -> bool:
+    """Whether a sentence takes back an answer: of the item that it names, or of any."""
+
+    def same(found: re.Match[str]) -> bool:
+        meant = answers if found["place"] is None else answers[int(found["place"]) - 1 :][:1]
+        return all(answer == (_word(found["word"]) in YES) for answer in meant)
+
+    return takes_back(behind, _ANSWERED_ANEW, same)
+
+
+def _behind(text: str, *verdicts: re.Pattern[str]) -> str:
+    """What stands behind the last object, tag or line that holds a verdict; nothing where none does."""
+    ends = [match.end() for verdict in verdicts for match in verdict.finditer(text)]
+    return text[max(text.rfind("}") + 1, text.rfind(">") + 1, *ends) :] if ends or "}" in text or ">" in text else ""
 
 
 def _the_one_of(values: Sequence[Read]) -> Read | None:

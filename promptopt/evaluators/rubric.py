@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from promptopt.errors import ConfigError
+from promptopt.evaluators.expected_score import expected_in
 from promptopt.evaluators.first_token import ALTERNATIVES
-from promptopt.evaluators.judge_reply import VERSION, expected_in, off_scale, score_in
+from promptopt.evaluators.judge_reply import VERSION, off_scale, score_in
 from promptopt.evaluators.judging import (
     OFF_SCALE,
     Question,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from promptopt.evaluators.second_thoughts import takes_back
+
 _SCORE_NAMES = (
     r"score|rating|grade|评分|評分|得分|分数|分數|打分|スコア|評価|評点|得点|点数|採点|점수|평점|punktzahl|bewertung|wertung"
     r"|puntuaci[óo]n|puntaje|calificaci[óo]n|pontuação|punteggio|valutazione|voto|beoordeling|cijfer|poäng|betyg|pisteet"
@@ -45,9 +47,15 @@ _DOUBT = re.compile(
 # Marks that a writer sets around a number, and no sign that makes another of it: a dash, a dot, `~`, `>`. Nor where
 # a sentence goes on on the next line: `Score: 5`, and `is what it asks for`.
 _LINE_OF_SCORE = re.compile(
-    rf"{BEFORE_NAME}(?:(?P<last>(?:final|overall)\s+)|my\s+)?(?:(?P<name>{_SCORE_NAMES})|note|nota)[\W_]*?[:=]"
+    rf"{BEFORE_NAME}(?:(?P<last>(?:final|overall|corrected|revised|adjusted|updated)\s+)|my\s+)?(?:(?P<name>{_SCORE_NAMES})|note|nota)[\W_]*?[:=]"
     r"[\s*_`\"'“”„‘’()\[\]{}#]*(?P<said>[^\n]{1,240})$(?!\n(?-i:[a-zà-ÿа-я]))",
     re.IGNORECASE | re.MULTILINE,
+)
+# What follows a score that is said anew: an end, or what is said of it, and no noun that it counts.
+_ANEW = (
+    rf"(?:{_SCORE_NUMBER})(?=\s*(?:$|[\n.!,;:)\]*\"'/。！，；]"
+    r"|(?:out of|of|von|sur|de|su|из)\s+\d|points?\b|stars?\b|分|点)"
+    r"|\s+(?:is|was|would|seems?|feels?|fits|looks|may|might|since|because|as|for|then|instead|overall|here|at most)\b)"
 )
 _TWO_WORDS = re.compile(r"[^\W\d_]+\s+[^\W\d_]+")
 _KEYBOARD_SIGNS = str.maketrans("：＝（）／−－", ":=()/--")
@@ -92,6 +100,22 @@ def scores_on_lines(text: str, high: int | None) -> set[float | None]:
         if read is not None or (re.search(r"\d", said) and not _TWO_WORDS.search(said)):
             found[line["last"] is not None].add(None if read is None else read[0])
     return found[True] or found[False]
+
+
+def said_anew(behind: str, score: float, high: int | None) -> bool:
+    """Whether what stands behind a score takes it back and names another of the scale: `Actually 3`."""
+
+    def same(found: re.Match[str]) -> bool:
+        number = _number_of(found["said"])
+        return number == score or (high is not None and number > high)
+
+    return takes_back(plain(behind), _ANEW, same)
+
+
+def behind_lines(text: str) -> str:
+    """What stands behind the last line that a score is read in."""
+    ends = [line.end() for line in _LINE_OF_SCORE.finditer(plain(text))]
+    return text[ends[-1] :] if ends else ""
 
 
 def _score_at_start(said: str, high: int | None) -> tuple[float, bool] | None:

@@ -79,7 +79,7 @@ def test_each_example_is_scored_by_its_own_metric() -> None:
 def test_a_reply_to_one_of_several_tasks_that_was_cut_says_so() -> None:
     scorer = Generation.for_task(several_tasks([task("a", labels=("yes", "no")), task("b", labels=("yes", "no"))]))
     cell = Cell(scorer.task.initial, scorer.task.test[0])
-    replies = {"length": "Well,", "stop": "Well,", "refusal": ""}
+    replies = {"length": "Well,", "stop": "Well,", "refusal": "Sorry."}
     told = {how: scorer.judge(cell, Reply(text, how)).feedback for how, text in replies.items()}
     assert told["length"].startswith("the reply was cut off at 16 tokens")
     assert told["stop"] == "no answer could be read"
