@@ -14,6 +14,8 @@ ASKED = "tests/optimizers/test_words_asked_for.py"
 
 CHARGING = ["tests/run/test_charging.py", "tests/test_run_charges.py", "tests/run/test_probes.py"]
 """What a run pays, and what its caps let through."""
+DSPY_WHOLE = "tests/inside_dspy/test_teleprompter.py"
+"""Programs of DSPy, compiled from end to end."""
 LABELLING = ["tests/cli/test_cli_label.py", "tests/cli/test_cli_label_sheets.py"]
 """Sheets of replies that people label, and the verdict by them."""
 JUDGING = [
@@ -33,6 +35,12 @@ READING = [
     "tests/evaluators/test_replies_with_algebra_and_refusals.py",
 ]
 """Replies as models write them, and what is read out of them."""
+JUDGES_READ = [
+    "tests/evaluators/test_written_scores.py",
+    "tests/evaluators/test_judge_reply.py",
+    "tests/evaluators/test_judging.py",
+]
+"""Replies of judges, and what is read out of them."""
 NUMERALS = [
     "tests/evaluators/test_numerals.py",
     "tests/evaluators/test_numerals_spellings.py",
@@ -118,9 +126,12 @@ TESTS = {
         "tests/optimizers/test_auto.py",
         "tests/optimizers/test_auto_demonstrations.py",
         "tests/optimizers/test_auto_ending.py",
+        "tests/optimizers/test_auto_fruitless.py",
         "tests/optimizers/test_auto_losses.py",
         "tests/optimizers/test_auto_opening.py",
         "tests/optimizers/test_auto_operators.py",
+        "tests/optimizers/test_auto_paid_demonstrations.py",
+        "tests/optimizers/test_auto_writings.py",
     ],
     "optimizers/metaspo": [
         f"{GOLDEN}[metaspo]",
@@ -160,13 +171,22 @@ TESTS = {
     "outcome/sealed_test": [
         "tests/outcome/test_measured.py",
         "tests/outcome/test_sealed_test.py",
+        "tests/outcome/test_counts_once.py",
         "tests/test_planning.py",
         "tests/outcome/test_looks.py",
         "tests/outcome/test_result_warnings.py",
         "tests/run/test_run_endings.py",
         "tests/evaluators/test_judging_runs.py",
     ],
+    "outcome/cell_prices": ["tests/outcome/test_cell_prices.py"],
+    "outcome/members": ["tests/run/test_floors_held.py", "tests/outcome/test_unread.py"],
     "outcome/pairs": ["tests/outcome/test_pairs.py", *LABELLING],
+    "outcome/smallest": [
+        "tests/outcome/test_smallest_gain.py",
+        "tests/outcome/test_counts_once.py",
+        "tests/run/test_lowest_tasks.py",
+    ],
+    "outcome/unread": ["tests/outcome/test_unread.py"],
     "outcome/by_labels": LABELLING,
     "outcome/by_judge": ["tests/outcome/test_judge_sentences.py", "tests/outcome/test_sentence.py", *JUDGING],
     "outcome/judge_trust": JUDGING,
@@ -176,6 +196,7 @@ TESTS = {
         "tests/test_choice.py",
         "tests/test_worth.py",
         "tests/binding/test_criterion.py",
+        "tests/run/test_cut_asks.py",
         "tests/run/test_run.py",
     ],
     "outcome/trial": [
@@ -199,7 +220,14 @@ TESTS = {
         f"{GOLDEN}[auto]",
     ],
     "run/worth": ["tests/test_worth.py", "tests/outcome/test_final_choice.py"],
-    "run/charging": [*CHARGING, "tests/run/test_request_slices.py", "tests/run/test_run.py"],
+    "run/charging": [
+        *CHARGING,
+        "tests/run/test_request_slices.py",
+        "tests/run/test_reserve_raised.py",
+        "tests/run/test_cut_asks.py",
+        "tests/outcome/test_changed_prices.py",
+        "tests/run/test_run.py",
+    ],
     "run/slices": ["tests/run/test_request_slices.py", *CHARGING],
     "run/budget": [
         "tests/run/test_budget.py",
@@ -209,7 +237,15 @@ TESTS = {
         "tests/test_forecast.py",
     ],
     "run/door": [*CHARGING, "tests/run/test_first_replies.py", "tests/store/test_claims.py", "tests/run/test_run.py"],
-    "run/reserve": ["tests/run/test_reserve.py", "tests/test_planning.py", "tests/binding/test_criterion.py"],
+    "run/reserve": [
+        "tests/run/test_reserve.py",
+        "tests/run/test_reserve_shares.py",
+        "tests/run/test_reserve_admission.py",
+        "tests/run/test_reserve_raised.py",
+        "tests/outcome/test_cell_prices.py",
+        "tests/test_planning.py",
+        "tests/binding/test_criterion.py",
+    ],
     "run/fetching": [
         "tests/run/test_probes.py",
         "tests/run/test_refused_and_cut.py",
@@ -244,6 +280,9 @@ TESTS = {
         "tests/run/test_refused_and_cut.py",
         "tests/test_run_charges.py",
     ],
+    "evaluators/judge_reply": JUDGES_READ,
+    "evaluators/near_json": JUDGES_READ,
+    "evaluators/written_scores": JUDGES_READ,
     "evaluators/loss": ["tests/evaluators/test_loss.py", "tests/test_run_charges.py"],
     "evaluators": ["tests/evaluators"],
     "comparison/folder": ["tests/comparison/test_compare.py", "tests/cli/test_cli_compare.py"],
@@ -251,12 +290,34 @@ TESTS = {
     "tasks/splits": ["tests/tasks/test_splits.py", "tests/tasks/test_rare_labels.py", "tests/tasks/test_task.py"],
     "tasks/sealing": ["tests/tasks/test_sealing.py"],
     "trust": ["tests/trust", "tests/evaluators/test_check_judge.py", *LABELLING],
-    "judges": JUDGING,
-    "labelling": ["tests/evaluation/test_labelled_replies.py", *LABELLING],
+    "judges": ["tests/evaluation/test_labelled_replies.py", *JUDGING],
+    "labelling": ["tests/evaluation/test_verdict_by_labels.py", *LABELLING],
+    "tasks/masking": ["tests/tasks/test_masking.py", "tests/cli/test_cli_init_logs.py"],
+    "migration": [
+        "tests/migration",
+        "tests/outcome/test_unread.py",
+        "tests/cli/test_cli_migrate_agreement.py",
+        "tests/cli/test_cli_migrate_breaks.py",
+        "tests/cli/test_cli_migrate_replies.py",
+        "tests/cli/test_cli_migrate_missing.py",
+        "tests/cli/test_cli_migrate.py",
+    ],
+    "dspy/metric": ["tests/inside_dspy/test_dspy_metrics.py", "tests/inside_dspy/test_dspy_demos.py", DSPY_WHOLE],
+    "dspy/unscored": ["tests/inside_dspy/test_dspy_metrics.py", DSPY_WHOLE],
+    "dspy/in_flight": ["tests/inside_dspy/test_dspy_protocol.py", "tests/inside_dspy/test_lms.py", DSPY_WHOLE],
+    "cli/check": [
+        "tests/cli/test_cli_check_bars.py",
+        "tests/cli/test_cli_check_bounds.py",
+        "tests/cli/test_cli_check.py",
+    ],
+    "cli/verdict": LABELLING,
 }
 """Tests of a module or folder, the quick ones first; the first entry that fits. Other methods have a folder each."""
 
 NEEDS = {
+    "dspy/in_flight": "dspy",
+    "dspy/metric": "dspy",
+    "dspy/unscored": "dspy",
     "optimizers/align_pro/prompter": "peft",
     "optimizers/align_pro/taking": "peft",
     "optimizers/rlprompt/adapter": "torch",

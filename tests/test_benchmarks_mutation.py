@@ -10,7 +10,8 @@ from benchmarks import mutation
 from tests.golden.test_golden import ALL
 
 DECIDING = ("stats", "outcome", "run", "store", "evaluators", "comparison", "trust", "tasks/splits", "tasks/sealing",
-            "judges", "labelling")  # fmt: skip
+            "tasks/masking", "judges", "labelling", "migration", "dspy/metric", "dspy/unscored", "dspy/in_flight",
+            "cli/check", "cli/verdict")  # fmt: skip
 """What decides verdict and ledger, beside the folders that are drawn from where nothing is said."""
 
 

@@ -18,6 +18,7 @@ from promptopt.binding.session import Session
 from promptopt.errors import ConfigError, DataError
 from promptopt.evaluation import evaluate
 from promptopt.evaluators.generation import Generation
+from promptopt.models.prices import Price
 from promptopt.models.scripted import Scripted
 from promptopt.protocols import Ask, Evaluator, Task
 from promptopt.reports.summary import summarise
@@ -92,6 +93,8 @@ def test_searched_on_one_model_judged_on_another(tmp_path: Path) -> None:
     assert (result.evaluator, result.model) == ("generation", "hosted")
     assert (result.search.start, result.search.best) == (pytest.approx(-1.5), pytest.approx(-0.2))
     assert 0.0 <= result.start.test.score < result.best.test.score <= 1.0
+    assert result.optimism == pytest.approx(result.best.dev.score - result.best.test.score)
+    assert result.optimism != 0.0
     assert {type(request) for request in searching.log} == {ScoreRequest}
     assert ScoreRequest not in {type(request) for request in checking.log}
     assert "The search went by nats on open, -1.500 -> -0.200 on train; dev and test are by exact on hosted." in (
@@ -129,6 +132,15 @@ def test_the_reserve_pays_for_the_check(tmp_path: Path) -> None:
     assert result.spent.evaluations <= 120
     assert result.best.test is not None
     assert result.evaluator == "generation"
+
+
+def test_the_check_is_paid_for_at_its_own_models_price(tmp_path: Path) -> None:
+    # Replies of the planted model have one token.
+    searching, checking = scorer(), judged()
+    searching.token_price, checking.token_price = Price(0.0, 0.0), Price(0.0, 1.0)  # type: ignore[attr-defined]
+    result = transferred(tmp_path / "store.db", model=searching, check_model=checking)
+    assert searching.calls > 0
+    assert result.spent.usd == pytest.approx(checking.calls)
 
 
 def test_a_candidate_off_the_scale_is_one_candidate_off_the_scale(tmp_path: Path) -> None:

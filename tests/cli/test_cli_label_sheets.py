@@ -9,7 +9,7 @@ import pytest
 from command_line import Invoke
 
 from promptopt.errors import DataError
-from promptopt.trust.labels import HumanLabels, read_labels
+from promptopt.trust.labels import HumanLabels, preference, read_labels
 
 FIRST = {"item-1": True, "item-2": False, "item-3": True}
 
@@ -60,6 +60,15 @@ def test_rows_without_anything_are_none_and_blank_ones_are_counted_by_item() -> 
     assert both.blank == 0
 
 
+def test_scores_are_worth_their_place_on_the_scale_and_a_preference_half_of_it() -> None:
+    rows = [("s.csv, row 2", {"item": "item-1", "score_a": "2", "score_b": "5"})]
+    found = read_labels(rows, FIRST, (1.0, 5.0))
+    assert (found.kind, found.by_item) == ("scores", {"item-1": ((1.0, 0.25),)})
+    assert [preference(side) for side in ((0.0, 1.0), (1.0, 0.0), (0.5, 0.5), (0.25, 0.75))] == [
+        (0.5, 1.0), (0.5, 0.0), (0.5, 0.5), (0.5, 0.75)
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("said", ["reply_a", "A > B", "a>b", "A>>B", "А", "Α"])
 def test_what_a_column_is_called_and_letters_of_other_keyboards_name_a_reply(said: str) -> None:
     assert better(said) == (1.0, 0.0)
@@ -104,6 +113,9 @@ def test_one_person_who_says_the_opposite_of_all_others_is_named() -> None:
     # Of two nobody knows who is right, and a few items tell nothing of anybody.
     assert sheet_of({"Ann": "AABB", "Bob": "BBAA"}).apart == ""
     assert sheet_of({"Ann": "AABB", "Bob": "BBAA", "Cem": "AABB"}, count=4).apart == ""
+    # From ten pairs of labels on, and in more than half of them.
+    assert sheet_of({"Ann": "A", "Bob": "B", "Cem": "A"}, count=5).apart.startswith("'Bob' says the opposite of the")
+    assert sheet_of({"Ann": "AABB", "Bob": "ABBA", "Cem": "AABB"}).apart == ""
     # Where the others are not of one mind, nobody stands apart.
     assert sheet_of({"Ann": "AABB", "Bob": "BBAA", "Cem": "ABAB"}).apart == ""
 

@@ -101,6 +101,8 @@ def test_models_that_nobody_can_read_are_no_evidence_that_the_prompt_is_no_worse
     assert done.exit_code == 5
     found = json.loads(done.stdout)
     assert (found["done"], found["targets"][0]["status"]) == (False, "open")
+    # Nor that it is no better.
+    assert found["targets"][0]["equivalent"] is False
     why = "120 of 120 replies of x/old hold no answer that could be read"
     assert found["targets"][0]["undecided"].startswith(why)
     told = migrate(*asked).stdout.splitlines()[1]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,11 +16,12 @@ from promptopt.api import optimize
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.models.scripted import Scripted
+from promptopt.outcome.cell_prices import show_prices
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget, Ledger
 from promptopt.run.events import Event, Planned
-from promptopt.run.reserve import Reserve
-from promptopt.types import Cell, Content, Request, ScoreRequest, flat
+from promptopt.run.reserve import MEASURED, Reserve
+from promptopt.types import Cell, Content, Example, Prompt, Request, ScoreRequest, flat
 
 LANDSCAPE = plant("additive", 0)
 
@@ -91,3 +94,58 @@ def test_no_cell_of_the_choice_counts_twice_for_what_one_takes(tmp_path: Path, m
     conduct(tmp_path, "pmpo", Budget(tokens=2_500))
     assert len(learnt) > 2
     assert all(end <= begin for (_, end), (begin, _) in pairwise(learnt))
+
+
+@dataclass
+class Scores:
+    """A run, its account and its reserve at once: a cell takes ten tokens, of which `left` are left beside the test."""
+
+    left: float
+    asked: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    spent: Ledger = field(default_factory=Ledger)
+    dev: Sequence[Example] = tuple(Example.of("t", text=f"{at}") for at in range(40))
+    final_repetition: int = 1
+
+    @property
+    def capped(self) -> Ledger:
+        return self.spent
+
+    @property
+    def missing(self) -> int:
+        return max(0, MEASURED - self.spent.evaluations)
+
+    @property
+    def measured(self) -> bool:
+        return not self.missing
+
+    def evaluate(self, prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> None:
+        cells = len(prompts) * len(examples)
+        self.asked.append((len(prompts), len(examples)))
+        self.spent = self.spent.plus(Ledger(cells, cells, 0, 10 * cells, 0))
+
+    def learn(self, cells: Sequence[Cell], before: Ledger, after: Ledger) -> None:
+        assert len(cells) == after.evaluations - before.evaluations
+
+    def beside_test(self, spent: Ledger, contenders: Sequence[Prompt]) -> tuple[float | None, float | None]:
+        return self.left - spent.tokens, None
+
+
+@pytest.mark.parametrize(
+    ("contenders", "left", "asked"),
+    [
+        # As many examples again each time, until sixteen cells and more say it.
+        (3, 10_000, [(3, 1), (3, 1), (3, 2), (3, 4)]),
+        # Of 45 tokens, at twice of what a cell took, two cells: none of all three.
+        (3, 30 + 45, [(3, 1)]),
+        (3, 30 + 60, [(3, 1), (3, 1)]),
+        # Seven cells: the six that are missing, and not one more of each.
+        (10, 100 + 150, [(10, 1), (6, 1)]),
+        (10, 100 + 110, [(10, 1)]),
+    ],
+)
+def test_contenders_are_scored_until_it_is_known_what_a_cell_takes_as_far_as_dearer_ones_are_paid_for(
+    contenders: int, left: float, asked: list[tuple[int, int]]
+) -> None:
+    given: Any = Scores(left)
+    show_prices(given, given, given, [Prompt.of(f"{at}") for at in range(contenders)], 40)
+    assert given.asked == asked

@@ -16,9 +16,11 @@ from promptopt.errors import ConfigError
 from promptopt.evaluation import compare, evaluate
 from promptopt.models.scripted import Scripted
 from promptopt.outcome.result import Result
+from promptopt.outcome.smallest import fewest_of_a_task, smallest_found, smallest_of
 from promptopt.run import Run
 from promptopt.run.worth import step_worth
-from promptopt.stats import mean_interval, paired_gain, verdict
+from promptopt.stats import ALPHA, mean_interval, paired_gain, verdict
+from promptopt.stats.power import smallest_detectable
 from promptopt.tasks.task import Task
 from promptopt.trust.powered import Item, powered_gain
 from promptopt.types import Example, Prompt, Proposal, Request, Score, ScoreMatrix
@@ -218,3 +220,31 @@ def test_labels_count_by_conversation_where_the_run_does() -> None:
     assert turns.gain.mean < chats.gain.mean
     alone = powered_gain(labelled, [], weigh="conversation")
     assert alone.gain.mean == pytest.approx((30 - 1) / 41)
+
+
+def two_tasks(weigh: str) -> Task:
+    """Two of the same conversations, in other words."""
+    one = replace(chats_task(), name="one", weigh=weigh)
+    apart = {
+        name: tuple(replace(each, fields=(("text", f"{each['text']}, said twice"),)) for each in getattr(one, name))
+        for name in ("train", "dev", "test")
+    }
+    return several_tasks([one, replace(one, name="two", **apart)], objective="worst")
+
+
+@pytest.mark.parametrize(("weigh", "mean"), [("turn", (6 - 30) / 36), ("conversation", (6 - 3) / 9)])
+def test_the_smallest_gain_of_several_tasks_is_by_what_counts_once(weigh: str, mean: float) -> None:
+    whole = two_tasks(weigh)
+    short = [float("a short one" in str(each.fields)) for each in whole.test]
+    gain = smallest_of(whole, whole.test, [Score(1.0 - each) for each in short], [Score(each) for each in short], ALPHA)
+    assert gain is not None
+    assert (gain.mean, gain.n, gain.tasks) == (pytest.approx(mean), 36, 2)
+
+
+def test_the_smallest_gain_that_is_found_is_on_as_many_conversations_as_the_smallest_task_has() -> None:
+    whole = two_tasks("turn")
+    # Three of nine are left of the second task.
+    cut = [each for each in whole.test if each.slice == "one" or each.group.rpartition(" ")[2] in ("0", "1", "8")]
+    assert fewest_of_a_task(whole, cut) == 3
+    assert smallest_found(whole, cut, ALPHA) == (smallest_detectable(3, alpha=ALPHA, among=2), " on each of 2 tasks")
+    assert smallest_found(whole, whole.test, ALPHA)[0] > smallest_detectable(9, alpha=ALPHA)

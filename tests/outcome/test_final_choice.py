@@ -15,7 +15,7 @@ from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.worth import MOST_SEEN
 from promptopt.testing import feature_accuracy, planted_model, planted_task
-from promptopt.types import Example, Prompt, Proposal
+from promptopt.types import Example, Prompt, Proposal, Weigh
 
 
 @dataclass(frozen=True)
@@ -150,3 +150,27 @@ def test_graded_scores_are_compared_on_the_same_dev_examples(tmp_path: Path) -> 
     seen = looks_on_dev(runs[0], result)
     assert len(seen) == 5
     assert len(set(seen.values())) == 1
+
+
+@pytest.mark.parametrize("weigh", ["turn", "conversation"])
+def test_where_conversations_count_once_all_are_compared_on_the_same_dev_examples(tmp_path: Path, weigh: Weigh) -> None:
+    task, runs = replace(planted_task(train=120), weigh=weigh), list[Run]()
+    model = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.3))
+    budget, session = Budget(evaluations=1_000), Session(watch=runs.append)
+    result = optimize(task, Few(candidates=6), model=model, budget=budget, store=tmp_path / "s.db", session=session)
+    seen = looks_on_dev(runs[0], result)
+    # The mean of a conversation is no right and no wrong, of which the belief of both phases is made.
+    assert (len(seen) == 5 and len(set(seen.values())) == 1) is (weigh == "conversation")
+
+
+def test_so_they_are_on_as_many_as_were_paid_for_beside_the_test(tmp_path: Path) -> None:
+    task, runs = replace(planted_task(train=120), weigh="conversation"), list[Run]()
+    model = planted_model(feature_accuracy(["carefully"], base=0.4, each=0.3))
+    method, session = Few(candidates=6, looks=15), Session(watch=runs.append)
+    result = optimize(
+        task, method, model=model, budget=Budget(evaluations=200), store=tmp_path / "s.db", session=session
+    )
+    # Seven dev examples for two finalists and the start, and 35 pairs; four cells that the search left are one more.
+    assert list(looks_on_dev(runs[0], result).values()) == [8, 8, 8]
+    assert result.best.test is not None
+    assert result.best.test.n == 35

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -45,6 +46,7 @@ class Given:
     final_repetition: int = AGAIN
     prior: float = math.nan
     chances: Mapping[Prompt, float] = field(default_factory=dict[Prompt, float])
+    unjudged: Collection[Prompt] = ()
     task: object = None
     asked: list[tuple[Prompt, int]] = field(default_factory=list[tuple[Prompt, int]])
     said: list[str] = field(default_factory=list[str])
@@ -56,7 +58,7 @@ class Given:
         known = dict(zip(DEV, self.dev_scores.get(prompt, ()), strict=False)) if repetition == AGAIN else {}
         if repetition == 0:
             known = dict(zip(TRAIN, self.searched.get(prompt, ()), strict=False))
-        return [(each, Score(known[each])) for each in examples if each in known]
+        return [(each, Score(known[each], judged=prompt not in self.unjudged)) for each in examples if each in known]
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], repetition: int = 0) -> Estimate:
         values = [score.value for _, score in self.seen(prompt, examples, repetition=repetition)]
@@ -126,11 +128,22 @@ def test_a_cut_of_the_start_that_no_score_tells_apart_from_it_wins_without_being
     assert final._narrowed(cast("Run", given), [START, SHORT], 12) == SHORT
 
 
+FLOORS = SimpleNamespace(floors={"a": 0.1}, member_of=lambda example: "a")
+
+
 @pytest.mark.parametrize(
-    ("worth", "chance", "stays"),
-    [(0.8, 0.899, True), (0.8, 0.901, False), (-math.inf, 0.5, True)],
+    ("worth", "chance", "task", "stays"),
+    [
+        (0.8, 0.899, None, True),
+        (0.8, 0.901, None, False),
+        (-math.inf, 0.5, None, True),
+        # What is lost of a floor shows against the start alone.
+        (0.8, 0.901, FLOORS, True),
+    ],
 )
-def test_the_start_goes_on_while_it_may_be_better_than_the_best(worth: float, chance: float, stays: bool) -> None:
+def test_the_start_goes_on_while_it_may_be_better_than_the_best(
+    worth: float, chance: float, task: object, stays: bool
+) -> None:
     # Of two impossible prompts none is known to be better.
     begun = 0.5 if math.isfinite(worth) else worth
     others = {LONG: worth, OTHER: worth - 0.1, TWIN: worth - 0.1}
@@ -138,6 +151,7 @@ def test_the_start_goes_on_while_it_may_be_better_than_the_best(worth: float, ch
         {START: [1.0], LONG: [0.0], OTHER: [1.0, 1.0], TWIN: [0.0, 0.0]}, dict.fromkeys([START, *others], [1.0] * 4),
         # It is not held against the second.
         {START: begun, **others}, chances={**dict.fromkeys(others, 0.6 if chance > 0.9 else 0.99), LONG: chance},
+        task=task,
     )  # fmt: skip
     final._narrowed(cast("Run", given), [LONG, OTHER, TWIN, START], 8)
     rounds = sum(prompt == START and count > 0 for prompt, count in given.asked)
@@ -188,6 +202,16 @@ def test_where_the_search_went_by_another_score_dev_alone_counts(worth: float) -
         {START: 0.9, LONG: worth},
     )
     assert (compared(given, LONG), compared(given, LONG, by_search=False)) == (START, LONG)
+
+
+def test_what_a_judge_never_judged_beats_nothing_and_nothing_beats_it_as_the_start() -> None:
+    same = {START: [0.0] * 4, SHORT: [0.0] * 4, LONG: [1.0] * 4}
+    given = Given(dict.fromkeys(same, SEARCHED), same, dict.fromkeys(same, 0.5))
+    assert (compared(given, SHORT), compared(given, LONG)) == (SHORT, LONG)
+    given.unjudged = [SHORT]
+    assert (compared(given, SHORT), compared(given, SHORT, LONG)) == (START, LONG)
+    given.unjudged = [START]
+    assert compared(given, LONG) == START
 
 
 def test_a_budget_that_ends_the_choice_is_told() -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from promptopt.errors import BudgetSpent
 from promptopt.evaluators.generation import CUT
-from promptopt.outcome.sealed_test import PAIRS_AT_A_TIME, compared, measured, sealed_test, shown_by
+from promptopt.outcome.sealed_test import PAIRS_AT_A_TIME, compared, expected, measured, sealed_test, shown_by
 from promptopt.run import Run
-from promptopt.stats import ALPHA, paired_gain
+from promptopt.run.budget import Allocation
+from promptopt.stats import ALPHA, mean_interval, paired_gain
 from promptopt.types import Example, Prompt, Score, Weigh
 
 START, WINNER = Prompt.of("start"), Prompt.of("winner")
 UNJUDGED = Score(0.0, judged=False, feedback="prose")
+WEIGHS: tuple[Weigh, ...] = ("turn", "conversation")
 
 
 def examples_of(count: int, groups: int = 0) -> list[Example]:
@@ -158,3 +161,56 @@ def test_a_side_is_measured_by_what_is_a_number_and_its_rest_is_counted() -> Non
 )
 def test_what_a_test_can_show_is_said_by_how_often_they_differ(differ: int, test: int, said: str) -> None:
     assert shown_by(differ, 40, test, ALPHA).startswith(said)
+
+
+def expected_of(before: Sequence[float], after: Sequence[float], groups: int = 0, winner: Prompt = WINNER) -> str:
+    """What is said before a test of 60 examples, by these scores on the first twenty of dev."""
+    dev, rows = examples_of(40), {START: before, WINNER: after}
+
+    def evaluate(prompts: Sequence[Prompt], examples: Sequence[Example], repetition: int) -> dict[Prompt, list[Score]]:
+        # Nothing is asked for it.
+        assert (len(examples), repetition) == (20, 3)
+        assert all(len(rows[prompt]) == 20 for prompt in prompts)
+        return {prompt: [Score(value) for value in rows[prompt]] for prompt in prompts}
+
+    def estimate(prompt: Prompt, examples: Sequence[Example], repetition: int) -> SimpleNamespace:
+        return SimpleNamespace(count=min(len(rows[prompt]), len(examples)))
+
+    run = SimpleNamespace(
+        initial=START, dev=dev, task=None, final_repetition=3, evaluate=evaluate, estimate=estimate
+    )  # fmt: skip
+    allocation = cast("Allocation", SimpleNamespace(dev=20))
+    return expected(cast("Run", run), winner, allocation, ALPHA, examples_of(60, groups))
+
+
+def test_what_the_test_can_show_goes_by_gains_and_losses_on_dev_and_by_what_was_drawn_apart() -> None:
+    before, after = [0.0] * 15 + [1.0] * 5, [1.0] * 5 + [0.0] * 10 + [1.0] * 3 + [0.0] * 2
+    assert expected_of(before, after) == shown_by(5 + 2, 20, 60, ALPHA)
+    assert expected_of(after, before) == shown_by(5 + 2, 20, 60, ALPHA)
+    assert expected_of(before, after, 15) == shown_by(5 + 2, 20, 15, ALPHA, grouped=True)
+    # One that was not scored on all of dev, a start that won, and graded scores.
+    assert expected_of(before, after[:19]) == expected_of([], after) == expected_of(before, after, 0, START) == ""
+    assert expected_of(before, [0.5, *after[1:]]) == ""
+
+
+def test_a_side_counts_each_conversation_once_in_its_mean_and_in_its_interval() -> None:
+    # Ten conversations of one turn are right, and one of thirty is wrong.
+    groups = [*(f"short {at}" for at in range(10)), *["long"] * 30]
+    values = [float(at < 10) for at in range(40)]
+    examples = [Example.of("t", (), (), "", group, text=str(at)) for at, group in enumerate(groups)]
+    turns, once = (measured([Score(value) for value in values], examples, weigh=weigh) for weigh in WEIGHS)
+    assert turns is not None
+    assert once is not None
+    assert (turns.score, once.score) == (pytest.approx(10 / 40), pytest.approx(10 / 11))
+    assert (turns.ci95, once.ci95) == tuple(mean_interval(values, groups=groups, weigh=weigh) for weigh in WEIGHS)
+    assert once.ci95[0] < 10 / 11 < once.ci95[1]
+
+
+def test_an_answer_that_is_worth_something_is_not_the_right_label() -> None:
+    found = [
+        measured([Score(1.0, "a", "a"), Score(value, "b", "b")], [Example.of("a", text=f"{at}") for at in range(2)],
+                 ("a", "b"))
+        for value in (0.5, 1.0)
+    ]  # fmt: skip
+    # Of two that are `a` one is told, and `b` is answered where it is not asked for; or both are right.
+    assert [each and each.macro_f1 for each in found] == [pytest.approx((2 / 3 + 0) / 2), 1.0]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from promptopt.outcome.decisions import Bars, Decision, ScoredPair, gain_of
 from promptopt.outcome.smallest import SmallestGain, smallest_gain, worst_decision
 from promptopt.stats import ALPHA
+from promptopt.stats.design import Design
 from promptopt.stats.families import holm
 from promptopt.types import Example, Score
 
@@ -64,7 +65,10 @@ def test_chances_are_counted_for_as_many_tasks_as_there_are() -> None:
     assert smallest_gain({"a": gains, "b": gains}, ALPHA).verdict == "no_evidence"
     assert smallest_gain({"a": gains, "b": clear}, ALPHA).verdict == "better"
     assert smallest_gain({"a": loses, "b": outcomes(5, 5, 90)}, ALPHA).verdict == "no_evidence"
-    assert smallest_gain({"a": loses, "b": clear}, ALPHA).verdict == "worse"
+    worse = smallest_gain({"a": loses, "b": clear}, ALPHA)
+    # At half of the level its interval reaches beyond 0, and the verdict is by more than that.
+    assert (worse.verdict, worse.interval[1]) == ("worse", 0.0)
+    assert gain_of(loses, alpha=ALPHA / 2).interval[1] > 0.0
     # A later look at the same items asks for more.
     assert smallest_gain({"a": gains, "b": clear}, ALPHA / 3).verdict == "no_evidence"
 
@@ -148,3 +152,34 @@ def test_a_gate_that_wants_a_gain_wants_it_on_each_task() -> None:
     chance = held({"a": alone, "b": alone}, better=True)
     assert chance.outcome == "inconclusive"
     assert "one of several may look so by chance" in chance.message
+
+
+def chats(won: int) -> list[ScoredPair]:
+    """So many conversations of one turn are won, and one of thirty is lost."""
+    groups = [*(f"short {at}" for at in range(won)), *["long"] * 30]
+    return [
+        ScoredPair(Example.of("t", (), (), "", group, text=str(at)), Score(float(at >= won)), Score(float(at < won)))
+        for at, group in enumerate(groups)
+    ]
+
+
+def test_by_conversation_each_counts_once_in_the_smallest_gain_and_in_its_gate() -> None:
+    tasks, bars = {"a": chats(10), "b": chats(12)}, Bars(0.05, better=True, accept_judge=False)
+    turns, once = (smallest_gain(tasks, ALPHA, Design(weigh)) for weigh in ("turn", "conversation"))
+
+    assert (turns.mean, turns.verdict) == (pytest.approx(-0.5), "no_evidence")
+    assert (once.mean, once.verdict) == (pytest.approx(9 / 11), "better")
+    assert worst_decision(tasks, bars).outcome != "passed"
+    gate = worst_decision(tasks, bars, design=Design("conversation"))
+    assert gate.outcome == "passed"
+    assert gate.gain is not None
+    assert gate.gain.mean == pytest.approx(9 / 11)
+
+
+def test_a_gate_that_may_stop_at_any_look_asks_of_several_tasks_what_holds_at_all_of_them() -> None:
+    tasks, bars = {"a": outcomes(16, 2, 82), "b": outcomes(16, 2, 82)}, Bars(0.05, better=True, accept_judge=False)
+    # At a fixed size both gain for sure; while examples come in either one does by itself, and not the two together.
+    assert worst_decision(tasks, bars).outcome == "passed"
+    running = Design(sequential=True)
+    assert worst_decision({"a": tasks["a"]}, bars, design=running).outcome == "passed"
+    assert worst_decision(tasks, bars, design=running).outcome == "inconclusive"

@@ -147,6 +147,20 @@ def test_no_slice_goes_out_at_a_cap_that_is_reached(limits: Limits) -> None:
         charged.next_slice(calls("xyz"), "task")
 
 
+@pytest.mark.parametrize(
+    ("price", "goes"), [(Price(0.0, 0.0), 3), (Price(0.0, 2.0), 0), (Price(2.0, 0.0), 0), (None, 0)]
+)
+def test_only_what_costs_nothing_at_all_goes_out_at_a_cap_in_dollars(price: Price | None, goes: int) -> None:
+    charged = account(Limits(usd=1.0), price)
+    charged.charge(calls("a"), [reply(2, 2)], "judge")
+    assert charged.spent.usd == 5.0
+    if goes:
+        assert len(charged.next_slice(calls("xyz"), "task")) == goes
+    else:
+        with pytest.raises(BudgetSpent):
+            charged.next_slice(calls("xyz"), "task")
+
+
 @pytest.mark.parametrize("price", [PRICE, None])
 @pytest.mark.parametrize("role", ["task", "proposer"])
 def test_what_goes_out_is_paid_call_by_call_as_it_is_charged_together(role: Role, price: Price | None) -> None:
@@ -156,3 +170,23 @@ def test_what_goes_out_is_paid_call_by_call_as_it_is_charged_together(role: Role
         paid.pay(role, each)
     paid.charge(calls("abc"), replies, role)
     assert paid.paid == paid.spent == Ledger(0, 3, 3 * (role == "proposer"), 13, 6, None if price is None else 18.5)
+
+
+def test_what_a_judge_took_is_of_a_cell_too_where_enough_is_kept_to_score_what_is_written() -> None:
+    charged = account(Limits(tokens=2_000))
+    charged.charge(calls("abcdefghi"), [reply(20, 20)] * 9, "proposer")
+    charged.charge(calls("t"), [reply(20, 10)], "task")
+    charged.charge(calls("j"), [reply(40, 30)], "judge")
+    charged.charge_evaluations(1, paid=1)
+    # 1,540 tokens are left, and a further reply takes 40 and four cells of 100.
+    assert len(charged.next_slice(calls("klmnopqrstuv"), "proposer")) == 3
+
+
+def test_whoever_looks_on_sees_each_scored_cell_once() -> None:
+    charged = account()
+    for _ in range(2):
+        charged.pay("task", reply(2, 1))
+        assert charged.now.tokens == charged.spent.tokens + 3
+        charged.charge(calls(f"{charged.spent.calls}"), [reply(2, 1)], "task")
+        charged.charge_evaluations(5, paid=2)
+        assert charged.now == charged.spent

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from promptopt.api import optimize
+from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.random_search import RandomSearch
 from promptopt.outcome.result import Result
 from promptopt.run import Run
 from promptopt.run.budget import Budget
-from promptopt.testing import feature_accuracy, outcome, planted_model
+from promptopt.testing import feature_accuracy, outcome, planted_model, planted_task
 from promptopt.types import Message, Proposal, Reply, Request, Sampling, flat
 from tests.run.planted_run import conduct
 
@@ -73,6 +76,22 @@ def test_what_the_cap_left_unscored_has_to_beat_the_start_on_dev(tmp_path: Path)
     result = conduct(tmp_path / "s.db", optimizer=Batch(), proposer=proposer, budget=Budget(calls=60), model=alike)
     assert isinstance(result, Result)
     # They answer alike: a tie on few examples says nothing for a prompt of which nothing else is known.
+    assert result.best.prompt == result.start.prompt
+
+
+def test_so_it_has_where_the_search_knows_nothing_good_of_the_start(tmp_path: Path) -> None:
+    # Where conversations count once, what the search knows counts beside dev: the start is wrong on all of train.
+    task = replace(planted_task(), weigh="conversation")
+    known = {each["question"] for each in task.train}
+
+    def answer(request: Request) -> Reply:
+        (question,) = re.findall(r"question \d+ of \d+", flat(request.content))
+        return Reply("hm" if question in known else "yes", "stop", 20, 1)
+
+    models = Models(Scripted(answer, name="alike"), proposer=Scripted(partial(write, 99), name="proposer"))
+    result = optimize(task, Batch(), model=models, budget=Budget(calls=60), store=tmp_path / "s.db")
+    assert result.search.start == 0.0
+    assert [each.dev.mean for each in result.candidates()] == [1.0] * 3
     assert result.best.prompt == result.start.prompt
 
 

@@ -256,3 +256,40 @@ def test_a_small_cap_whose_search_scored_little_pays_for_all_of_the_test_that_it
     again = searched()
     assert outcome(again) == outcome(result)
     assert again.paid.calls == 0
+
+
+def test_what_is_read_and_what_is_written_have_each_their_own_price() -> None:
+    plan = allocate(Budget(usd=1.0), dev=40, test=100, calls_per_cell=1, tokens_per_cell=30, usd_per_cell=70e-6)
+    given = Reserve(plan, reading=lambda prompt: 20.0, writing=10.0, price=Price(1e-6, 5e-6), same=True, held=(40, 100))
+    assert given.cell(START) == (pytest.approx(1.1 * 30), pytest.approx(1.1 * (20e-6 + 10 * 5e-6)))
+
+
+def test_what_is_left_beside_the_test_is_of_the_start_and_the_longest_after_what_is_spent() -> None:
+    tokens, dollars = reserve(100_000), reserve(None, 0.1)
+    # 100 test examples of 10 and of 100 tokens, 10 written by each, and a tenth more.
+    taken = 1.1 * (100 * (10 + 100) + 2 * 100 * 10)
+    spent = Ledger(prompt_tokens=1_000, usd=1_000e-6)
+    assert tokens.beside_test(spent, [START, OTHERS[0], LONG]) == (pytest.approx(99_000 - taken), None)
+    assert dollars.beside_test(spent, [START, LONG]) == (None, pytest.approx(0.099 - taken * 1e-6))
+    # A start alone is tested by itself.
+    assert tokens.beside_test(spent, [START])[0] == pytest.approx(99_000 - 1.1 * 100 * (10 + 10))
+
+
+def test_what_is_free_is_cut_by_no_cap_in_dollars_however_much_a_proposer_has_spent() -> None:
+    plan = allocate(Budget(usd=0.1), dev=40, test=100, calls_per_cell=1, tokens_per_cell=20, usd_per_cell=0.0)
+    given = Reserve(
+        plan, reading=lambda prompt: READ[prompt], writing=10.0, price=Price(0.0, 0.0), same=True, held=(40, 100)
+    )
+    fitted = given.fitted(Ledger(usd=0.2), START, [LONG])
+    assert (fitted.finalists, fitted.dev, fitted.test) == (plan.finalists, 40, 100)
+
+
+def test_so_many_cells_are_missing_until_sixteen_say_what_one_takes() -> None:
+    given = reserve()
+    missing = [given.missing]
+    for cells in (10, 5, 1, 4):
+        scored = [Cell(START, Example((("text", str(number)),), "t")) for number in range(cells)]
+        given.learn(scored, Ledger(), Ledger(cells, cells, 0, 10 * cells, cells))
+        missing.append(given.missing)
+        assert given.measured is (given.missing == 0)
+    assert missing == [16, 6, 1, 0, 0]

@@ -50,6 +50,16 @@ def test_what_all_of_dev_and_test_leaves_is_the_searchs_once_cells_were_cheap() 
     assert (raised.most.tokens or 0) > limits.tokens
 
 
+def test_so_it_is_of_a_cap_in_dollars() -> None:
+    plan = allocate(Budget(usd=0.016), dev=10, test=50, calls_per_cell=1, tokens_per_cell=110, usd_per_cell=110e-6)
+    given = Reserve(plan, reading=lambda prompt: 10.0, writing=100.0, price=Price(1e-6, 1e-6), same=True, held=(10, 50))
+    scored = [Cell((START, OTHER)[at % 2], Example((("text", str(at)),), "t")) for at in range(CELLS)]
+    given.observe(scored, Ledger(), Ledger(CELLS, CELLS, 0, 10 * CELLS, 2 * CELLS, usd=12e-6 * CELLS), [2] * CELLS)
+    limits, raised = given.raised(START, [], [OTHER])
+    assert limits.usd == pytest.approx(0.016 - 1.1 * 120 * 12e-6)
+    assert (raised.sure.usd or 0.0) < limits.usd < (raised.most.usd or 0.0)
+
+
 @pytest.mark.parametrize("given", [observed(cells=15), observed(same=False)])
 def test_nothing_is_given_before_the_verdicts_own_cells_say_what_one_takes(given: Reserve) -> None:
     limits, raised = given.raised(START, [], [OTHER])
@@ -99,6 +109,17 @@ def test_beyond_what_was_granted_a_call_goes_out_where_it_fits_however_long_it_i
     else:
         with pytest.raises(BudgetSpent, match="set aside"):
             account.next_slice([call], "proposer")
+
+
+def test_a_call_that_was_charged_before_takes_nothing_of_what_is_set_aside() -> None:
+    account = Account(Limits(tokens=700), {"proposer": None})
+    request = Request("x" * 100, Sampling(max_tokens=40))
+    used, new = (Call(request, canonical(request.to_json()), key) for key in (b"used key", b"new key "))
+    account.charge([used], [{"usage": [400, 100], "finish": "stop"}], "proposer")
+    account.raised = Raised(Limits(tokens=400), Limits(tokens=600))
+    assert account.next_slice([used], "proposer") == [used]
+    with pytest.raises(BudgetSpent, match="set aside"):
+        account.next_slice([new], "proposer")
 
 
 def write(request: Request) -> str:

@@ -80,6 +80,19 @@ def test_what_is_a_little_dearer_than_the_guess_keeps_its_promise() -> None:
     assert fitted(given, 4_000).test >= 70
 
 
+@pytest.mark.parametrize(
+    ("written", "dev", "test"),
+    [
+        # Two finalists and the start on 13 dev examples and 70 pairs are 179 cells: half of 363, and more of 266.
+        (12, 13, 70),
+        (20, 9, 47),
+    ],
+)
+def test_what_would_take_more_than_half_of_a_cap_is_cut_to_its_share(written: int, dev: int, test: int) -> None:
+    limits = priced(8_000, 10, written).limits(START, [], [OTHER])
+    assert limits.tokens == int(8_000 - 1.1 * (10 + written) * 2 * (dev + test))
+
+
 def test_a_few_cells_pay_for_more_of_the_test_than_the_guess_did_with_two_errors_on_top() -> None:
     few, many = priced(3_300, 100, 2, cells=4), priced(3_300, 100, 2, cells=16)
     spent = Ledger(prompt_tokens=500)
