@@ -165,24 +165,27 @@ class Writing:
     writings: int
     most: int | None = None
     shown: int = 0
+    scored: int = 0
+    """Training examples that the parent is scored on before."""
     made: list[Proposal] = field(default_factory=list[Proposal])
 
     def optimize(self, run: Run) -> None:
+        run.evaluate([run.initial], run.train[: self.scored])
         credit = Credit({name: float(name == "rewrite") for name in NAMES})
         operators = Operators(run, 400, self.most, [run.initial], writings=self.writings)
         parent = run.initial.with_demos([with_target(each) for each in run.train[: self.shown]])
         self.made = operators.children(credit, 40, [parent], {})
 
 
-def written(home: Path, layout: Layout, method: Writing) -> list[int]:
+def written(home: Path, layout: Layout, method: Writing, reply: str = "yes") -> list[int]:
     """How many demonstrations each child shows."""
     texts = iter(f"<prompt>Answer, as number {number} says.</prompt>" for number in range(1_000))
     examples = [Example.of(("no", "yes")[n % 2], question=f"question {n}") for n in range(128)]
     task = Task.from_examples(
         examples, prompt="Answer.", labels=("no", "yes"), metric="exact", layout=layout, splits=Splits(120, 4, 4)
     )
-    models = Models(Scripted(lambda _: "yes", name="model"), proposer=Scripted(lambda _: next(texts), name="proposer"))
-    optimize(task, method, model=models, store=home / "store.db", budget=Budget(evaluations=40))
+    models = Models(Scripted(lambda _: reply, name="model"), proposer=Scripted(lambda _: next(texts), name="proposer"))
+    optimize(task, method, model=models, store=home / "store.db", budget=Budget(evaluations=400))
     assert len(method.made) == 40
     return [len(child.prompt.demos) for child in method.made]
 
@@ -194,6 +197,18 @@ def test_where_children_are_written_twice_half_of_them_begin_with_a_set_of_turns
     assert 12 <= counts[0] <= 28
     for child in method.made:
         assert 2 * sum(demo.target == "yes" for demo in child.prompt.demos) == len(child.prompt.demos)
+
+
+def test_a_first_set_has_no_more_than_a_user_lets_a_prompt_show(tmp_path: Path) -> None:
+    assert set(written(tmp_path, AS_TURNS, Writing(2, most=4))) == {0, 4}
+
+
+def test_a_first_set_shows_the_replies_that_the_parent_was_right_with(tmp_path: Path) -> None:
+    method = Writing(2, scored=120)
+    written(tmp_path, AS_TURNS, method, "The answer is yes.")
+    shown = {demo.target for child in method.made for demo in child.prompt.demos}
+    # Of what it was wrong on there is the bare answer.
+    assert shown == {"The answer is yes.", "no"}
 
 
 @pytest.mark.parametrize(

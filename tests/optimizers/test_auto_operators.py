@@ -25,7 +25,8 @@ from promptopt.types import Example, Prompt, Proposal, Request, Sampling
 
 IN_TEXT = Layout("text", text="{instruction}\n\n{demos}Q: {question}\nA:", demo="Q: {question}\nA: {target}\n\n")
 NAMES = ("critic", "rewrite", "cross", "history", "guess", "prune", "demo")
-NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+TEN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBERS = (*TEN, *(f"{one} {other}" for one in TEN for other in TEN))
 KINDS = {
     "critic": "makes mistakes",
     "rewrite": "Rewrite an instruction",
@@ -232,13 +233,14 @@ def test_the_better_of_two_is_a_parent_twice_as_often(tmp_path: Path) -> None:
     def elite(run: Run) -> list[Prompt]:
         return [worded(name).with_demos([with_target(run.train[place])]) for place, name in enumerate(("one", "two"))]
 
-    method = Operating("rewrite", elite, count=9)
+    method = Operating("rewrite", elite, count=90)
     asked, _ = operated(tmp_path, method)
     # A text alone is written anew: what its parent shows, it shows too.
     assert all(child.prompt.demos == child.parents[0].demos != () for child in method.children)
     parents = [child.parents[0]["instruction"] for child in method.children]
-    assert len(asked) == len(parents) == 9
-    assert parents.count("Say one.") > parents.count("Say two.") > 0
+    assert len(asked) == len(parents) == 90
+    # Sixty of ninety; of nine draws the worse was the parent more often by luck, and nothing was noticed.
+    assert 50 <= parents.count("Say one.") <= 70
 
 
 @pytest.mark.parametrize("operator", ["critic", "rewrite", "cross", "guess"])

@@ -1,11 +1,16 @@
 """Looks by the posterior over the lineage."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,7 +19,7 @@ from promptopt.errors import ConfigError
 from promptopt.run import Run
 from promptopt.selection.lineage import LineageBounds, TellingFirst
 from promptopt.testing import feature_accuracy, planted_model, planted_task
-from promptopt.types import Prompt, Proposal
+from promptopt.types import Example, Prompt, Proposal, Score
 
 Found = TypeVar("Found")
 
@@ -116,6 +121,28 @@ def test_most_examples_that_tell_prompts_apart_come_first_where_that_is_asked(
     assert len(seen) == 10
     # Seven in ten of them come before all others; in any other order some of ten are none of them.
     assert (sum(name in telling for name in seen) == 10) == first
+
+
+def test_three_in_ten_of_the_examples_that_tell_prompts_apart_wait_with_all_others() -> None:
+    examples = [Example.of("t", text=str(at)) for at in range(400)]
+    one, other = Prompt.of("one"), Prompt.of("other")
+    # They differ on every second example, and the last hundred only one of them has seen.
+    scores = {one: [1.0] * 400, other: [float(at % 2) for at in range(300)]}
+
+    def seen(prompt: Prompt, order: Sequence[Example]) -> list[tuple[Example, Score]]:
+        return [(each, Score(value)) for each, value in zip(order, scores[prompt], strict=False)]
+
+    given: Any = SimpleNamespace(
+        candidates=lambda: [SimpleNamespace(prompt=each) for each in (one, other)], seen=seen,
+        rng=lambda name: random.Random(name),
+    )  # fmt: skip
+    order = TellingFirst(20)._telling_first(given, examples)
+    places = [int(each["text"]) for each in order]
+    # What stays behind stays in its order, and so does what comes first.
+    first = next(at for at, (one_place, next_place) in enumerate(pairwise(places), 1) if next_place < one_place)
+    assert 85 <= first <= 125
+    assert all(place % 2 == 0 and place < 300 for place in places[:first])
+    assert sorted(places[first:]) == places[first:]
 
 
 def test_settings_and_data_that_cannot_be_are_said(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from promptopt.tasks.masking import Masker
 from promptopt.tasks.personal import is_personal
+from promptopt.types import Message, ToolCall
 from tests.ends import LONG, ends
 
 
@@ -255,6 +256,25 @@ def test_what_the_prompt_itself_says_stays() -> None:
     own = "Write to Help@acme.com or call 030 1234567."
 
     assert masked("help@acme.com, 030 1234567, ann@acme.com", own=own) == "help@acme.com, 030 1234567, [email]"
+    assert masked("HELP@ACME.COM, Ann@acme.com", own=own) == "HELP@ACME.COM, [email]"
+
+
+def test_a_message_is_masked_with_the_arguments_of_its_calls_and_without_who_speaks() -> None:
+    mask = Masker(names=("Ann Lee",)).conversation()
+    calls = (ToolCall("find", '{"mail": "ann@x.com", "id": 3}'),)
+
+    said = mask.message(Message("assistant", "Of Ann Lee: bob@y.com", tool_calls=calls, name="Bob"))
+    assert [each.arguments for each in said.tool_calls] == ['{"mail": "[email]", "id": 3}']
+    assert (said.content, said.name) == ("Of [name]: [email 2]", "")
+    assert mask.message(Message("tool", "3", name="find")).name == "find"
+
+
+def test_a_conversation_that_is_named_by_its_customer_has_a_number_of_its_own_in_all_rows() -> None:
+    masker = Masker()
+    mask = masker.conversation()
+
+    named = [masker.group(name, mask) for name in ("ann@x.com", "chat 7", "bob@y.com", "ann@x.com", "chat 7")]
+    assert named == ["masked 1", "chat 7", "masked 3", "masked 1", "chat 7"]
 
 
 @pytest.mark.parametrize(
