@@ -100,7 +100,7 @@ def sheet(run: str, kept: KeptPairs, count: int) -> list[dict[str, str]]:
         raise ConfigError(f"a sheet of {count} rows is none; give 1 or more, such as -n 100")
     if kept.unscored:
         raise ConfigError(
-            f"{kept.unscored}, so labels of the others would decide nothing; `promptopt runs show {run}` says what to do"
+            f"{kept.unscored}, so labels of the others would decide nothing; see `promptopt runs show {run}`"
         )
     rows: list[dict[str, str]] = []
     for pair in drawn(run, kept.pairs, count):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
 from promptopt.stats import ALPHA, Gain, level, means, paired_gain, verdict
 from promptopt.stats.families import holm
+from promptopt.stats.sequences import running_gain
 
 
 def gain(mean: float, p_value: float, interval: tuple[float, float], alpha: float) -> Gain:
@@ -121,6 +123,25 @@ def test_conversations_all_one_way_are_evidence_from_six_on_however_many_turns_t
     assert verdict(gain) == said
     # Counted by turn, sixty of them would be as sure as anything can be.
     assert paired_gain(before, after).p_value == pytest.approx(2.0 * 0.5 ** (10 * talks))
+
+
+@pytest.mark.parametrize("gain_by", [paired_gain, running_gain])
+def test_preferences_are_wins_and_losses_worth_half(gain_by: Callable[..., Gain]) -> None:
+    after = [1.0] * 6 + [0.5] * 14
+    found = gain_by([0.5] * 20, after, preferences=True)
+    whole = gain_by([0.0] * 20, [1.0] * 6 + [0.0] * 14)
+    assert (found.mean, found.p_value, found.test, found.n) == (0.15, whole.p_value, whole.test, 20)
+    assert found.ci95 == tuple(end / 2 for end in whole.ci95)
+    assert found.interval == found.ci95
+    # Two of 64 ways, where scores that might differ by 1 would need ten such items more.
+    if gain_by is paired_gain:
+        assert (found.p_value, found.test) == (pytest.approx(2 / 64), "McNemar exact")
+        assert paired_gain([0.5] * 20, after).p_value > 0.1
+    # Three turns of each of six conversations are six of them, lost.
+    talks = [f"talk {turn // 3}" for turn in range(18)]
+    lost = gain_by([0.5] * 18, [0.0] * 18, groups=talks, preferences=True)
+    assert (lost.mean, lost.units) == (-0.5, 6)
+    assert lost.p_value == gain_by([1.0] * 6, [0.0] * 6).p_value
 
 
 def test_of_several_claims_the_smallest_p_counts_as_many_times_as_there_are_and_none_less_than_one_before_it() -> None:

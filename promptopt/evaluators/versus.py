@@ -37,7 +37,8 @@ TIE = 0.5
 """What a reply is worth that is as good as the one that it is held against."""
 _WORTH: Mapping[Choice, float] = {"A": 1.0, "tie": TIE, "B": 0.0}
 _TURNED: Mapping[Choice, Choice] = {"A": "B", "tie": "tie", "B": "A"}
-_OUTCOME_WORD = {1.0: "won", TIE: "tied", 0.0: "lost"}
+_TIED = "tied"
+_OUTCOME_WORD = {1.0: "won", TIE: _TIED, 0.0: "lost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,13 @@ class Versus:
         return Question(about, contract, json.dumps(schema), sampled(1, self.max_tokens))
 
 
+def are_preferences(before: Sequence[Score], after: Sequence[Score]) -> bool:
+    """Whether these are wins, ties and losses against `before`, which was held against itself and so ties."""
+    return all(score.value == TIE and score.answer == _TIED for score in before) and all(
+        score.value in _OUTCOME_WORD for score in after
+    )
+
+
 def _side_by_side(first: tuple[str, str], second: tuple[str, str]) -> list[tuple[str, str]]:
     """Two replies as a judge is shown them, each behind the system prompt it was given under; one prompt once."""
     if first[1] == second[1]:
@@ -171,10 +179,10 @@ def _decided(reply: Reply, start: Reply) -> Score | None:
     """The score where no judge has to say: equal replies tie, and what holds no answer loses."""
     empty, missing = unusable(reply), unusable(start)
     if empty is not None:
-        return empty if missing is None else Score(TIE, reply.written, "tied", parsed=False, feedback=empty.feedback)
+        return empty if missing is None else Score(TIE, reply.written, _TIED, parsed=False, feedback=empty.feedback)
     if missing is not None:
         return Score(1.0, reply.written, "won")
-    return Score(TIE, reply.written, "tied") if said_in(reply.written) == said_in(start.written) else None
+    return Score(TIE, reply.written, _TIED) if said_in(reply.written) == said_in(start.written) else None
 
 
 def _choice_of(reply: Reply) -> Choice | None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from promptopt.evaluators.judging import MOST_UNREAD
+from promptopt.evaluators.versus import are_preferences
 from promptopt.outcome.panels import dissent, gains_by_judge, unseen_gain
 from promptopt.outcome.unread import mostly_unread
 from promptopt.stats import ALPHA, EACH_ONCE, Gain
@@ -304,8 +305,10 @@ def gain_of(pairs: Sequence[ScoredPair], design: Design = PLAIN, alpha: float = 
 
 def _paired_gain(pairs: Sequence[ScoredPair], alpha: float, design: Design) -> Gain:
     # Minus infinity stays in: it counts against the prompt that has it, as in every verdict.
-    before, after = [pair.before.value for pair in pairs], [pair.after.value for pair in pairs]
-    return design.gain(before, after, [pair.example.group for pair in pairs], alpha)
+    before, after = [pair.before for pair in pairs], [pair.after for pair in pairs]
+    values = [score.value for score in before], [score.value for score in after]
+    groups = [pair.example.group for pair in pairs]
+    return design.gain(*values, groups, alpha, preferences=are_preferences(before, after))
 
 
 def _gains_by_judge(pairs: Sequence[ScoredPair], design: Design) -> dict[str, Gain]:

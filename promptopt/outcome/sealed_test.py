@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from promptopt.errors import BudgetSpent
 from promptopt.evaluators.generation import CUT
 from promptopt.evaluators.simulated import remedy
+from promptopt.evaluators.versus import are_preferences
 from promptopt.outcome.by_judge import panel_disagreement
 from promptopt.outcome.contender import Contender, Measured
 from promptopt.outcome.conversations import conversations_in
@@ -82,7 +83,8 @@ def compared(
     prompt that has it (`stats.paired_gain`), and the user is told.
     """
     judged = [at for at, pair in enumerate(zip(*scores, strict=True)) if all(score.judged for score in pair)]
-    before, after = ([side[at].value for at in judged] for side in scores)
+    told = [[side[at] for at in judged] for side in scores]
+    before, after = ([score.value for score in side] for side in told)
     impossible = [sum(math.isinf(value) for value in side) for side in (before, after)]
     if any(impossible):
         run.warn(
@@ -90,7 +92,8 @@ def compared(
             f"winner (a log-probability of minus infinity); they count against it, and are not in its mean"
         )
     groups = [examples[at].group for at in judged]
-    return paired_gain(before, after, alpha=alpha, groups=groups, weigh=run.weigh, bounded=bounded)
+    return paired_gain(before, after, alpha=alpha, groups=groups, weigh=run.weigh, bounded=bounded,
+                       preferences=are_preferences(*told))  # fmt: skip
 
 
 def measured(

@@ -85,6 +85,7 @@ def paired_gain(
     groups: Sequence[str] | None = None,
     weigh: Weigh = "turn",
     bounded: bool | None = None,
+    preferences: bool = False,
 ) -> Gain:
     """What `after` gains on `before`, scored on the same items in the same order, at the two-sided level `alpha`.
 
@@ -92,7 +93,8 @@ def paired_gain(
     `shares.binary_interval`). Other scores: Gaffke's test and interval of the mean (`means`), which need to know how
     bad an item can be: `bounded` says whether scores lie in [0, 1] (None: they do where all of these do). `groups`: a
     name for each item; items of one name ("" is none) were drawn together and count as one (`units_in`). `weigh`:
-    whether the gain is the mean over items, or over their groups.
+    whether the gain is the mean over items, or over their groups. `preferences`: scores say whether `after` has
+    won (1), tied (0.5) or lost (0) against `before`, which is 0.5 by its making: each is a win or a loss, worth half.
 
     A score of minus infinity is a text that is impossible under a prompt. One after but not before outweighs every
     finite gain, and six before but not after outweigh every finite loss. The verdict is then by the items that one
@@ -104,6 +106,8 @@ def paired_gain(
         raise ConfigError(f"{len(before)} scores before and {len(after)} after: paired scores are of the same items")
     _check_scores([*before, *after])
     n = len(before)
+    if preferences and n:
+        return halved(paired_gain(*losses_and_wins(after), alpha=alpha, groups=groups, weigh=weigh))
     if not n:
         anything = (-1.0, 1.0)
         return Gain(mean=0.0, ci95=anything, p_value=1.0, test="none", n=0, units=0, alpha=alpha, interval=anything)
@@ -122,6 +126,17 @@ def paired_gain(
         found = replace(found, test=f"{found.test}{EACH_ONCE}")
     # A group above the mean size counts more than 1, so an end may lie beyond what a mean can be.
     return replace(found, ci95=clipped(found.ci95, reach), interval=clipped(found.interval, reach))
+
+
+def losses_and_wins(after: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Preferences as scores of 0 and 1 before and after, which have an exact test; a tie is 0 on both sides."""
+    return [float(value < 0.5) for value in after], [float(value > 0.5) for value in after]
+
+
+def halved(gain: Gain) -> Gain:
+    """What wins less losses are worth, where each is a half beyond a tie."""
+    ends = [(low / 2.0, high / 2.0) for low, high in (gain.ci95, gain.interval)]
+    return replace(gain, mean=gain.mean / 2.0, ci95=ends[0], interval=ends[1])
 
 
 def differences_of(before: Sequence[float], after: Sequence[float]) -> tuple[list[float], bool, str]:

@@ -16,13 +16,21 @@ class Design:
     weigh: Weigh = "turn"
     sequential: bool = False
 
-    def gain(self, before: Sequence[float], after: Sequence[float], groups: Sequence[str], alpha: float) -> Gain:
+    def gain(
+        self,
+        before: Sequence[float],
+        after: Sequence[float],
+        groups: Sequence[str],
+        alpha: float,
+        *,
+        preferences: bool = False,
+    ) -> Gain:
         """As `paired_gain`, or `running_gain`."""
         if self.sequential and before:
             from promptopt.stats.sequences import running_gain
 
-            return running_gain(before, after, alpha=alpha, groups=groups, weigh=self.weigh)
-        return paired_gain(before, after, alpha=alpha, groups=groups, weigh=self.weigh)
+            return running_gain(before, after, alpha=alpha, groups=groups, weigh=self.weigh, preferences=preferences)
+        return paired_gain(before, after, alpha=alpha, groups=groups, weigh=self.weigh, preferences=preferences)
 
 
 PLAIN = Design()

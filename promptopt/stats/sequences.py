@@ -42,6 +42,8 @@ from promptopt.stats import (
     are_bounded,
     clipped,
     differences_of,
+    halved,
+    losses_and_wins,
     reach_of,
     units_in,
 )
@@ -67,6 +69,7 @@ def running_gain(
     alpha: float = ALPHA,
     groups: Sequence[str] | None = None,
     weigh: Weigh = "turn",
+    preferences: bool = False,
 ) -> Gain:
     """As `paired_gain`, of the items so far: right at every look, whenever it is taken, and wider for that.
 
@@ -75,6 +78,8 @@ def running_gain(
     """
     if not before or len(before) != len(after):
         raise ConfigError(f"{len(before)} scores before and {len(after)} after: give those of the same items")
+    if preferences:
+        return halved(running_gain(*losses_and_wins(after), alpha=alpha, groups=groups, weigh=weigh))
     names = [""] * len(before) if groups is None else groups
     differences, binary, test = differences_of(before, after)
     reach = 1.0 if test == IMPOSSIBLE or are_bounded([*before, *after], None) else math.inf

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from promptopt.errors import ConfigError
@@ -130,15 +130,10 @@ def powered_gain(
 
 def _people_alone(labelled: Sequence[Item], alpha: float, weigh: Weigh) -> Gain:
     groups = [item.group for item in labelled]
+    sides = [item.start for item in labelled], [item.winner for item in labelled]
+    # Of several people a preference may be a mean of theirs, and no win or loss.
     preferences = all(item.start == 0.5 and item.winner in (0.0, 0.5, 1.0) for item in labelled)
-    if not preferences:
-        sides = [item.start for item in labelled], [item.winner for item in labelled]
-        return paired_gain(*sides, alpha=alpha, groups=groups, weigh=weigh, bounded=True)
-    # Wins and losses as 0 and 1, for which the exact test of McNemar is made; a win is worth half beyond a tie.
-    before, after = [float(item.people < 0.0) for item in labelled], [float(item.people > 0.0) for item in labelled]
-    found = paired_gain(before, after, alpha=alpha, groups=groups, weigh=weigh)
-    ends = [(low / 2.0, high / 2.0) for low, high in (found.ci95, found.interval)]
-    return replace(found, mean=found.mean / 2.0, ci95=ends[0], interval=ends[1])
+    return paired_gain(*sides, alpha=alpha, groups=groups, weigh=weigh, bounded=True, preferences=preferences)
 
 
 def _tested(mean: float, error: float, units: int, count: int, alpha: float) -> Gain:
