@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.outcome.by_labels import JUDGE, METRIC, of_others_alone
+from promptopt.outcome.by_labels import JUDGE, METRIC
 from promptopt.outcome.items import items_from
 from promptopt.outcome.looks import ledger_keys
 from promptopt.outcome.pairs import KeptPairs, ReplyPair, kept_pairs, scored_pairs
@@ -98,10 +98,8 @@ def sheet(run: str, kept: KeptPairs, count: int) -> list[dict[str, str]]:
     """
     if count < 1:
         raise ConfigError(f"a sheet of {count} rows is none; give 1 or more, such as -n 100")
-    if kept.unscored:
-        raise ConfigError(
-            f"{kept.unscored}, so labels of the others would decide nothing; see `promptopt runs show {run}`"
-        )
+    if kept.undecidable:
+        raise ConfigError(f"{kept.missing}, so labels of the others decide nothing; see `promptopt runs show {run}`")
     rows: list[dict[str, str]] = []
     for pair in drawn(run, kept.pairs, count):
         first, second = _in_order(run, pair)
@@ -190,9 +188,8 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     unheld = _unheld_floors(record)
     by_floors = bool(record.fingerprint.get("task", {}).get("floors"))
     unsure = _unsure_of_worst(record, kept.scorer)
-    read = sum(pair.gain is not None for pair in kept.pairs)
     remarks = [
-        *([f"{kept.unscored}: {of_others_alone(powered.gain.mean, read, len(kept.pairs))}"] if kept.unscored else []),
+        *kept.remarks_on_missing(powered.gain.mean),
         *_remarks_on_labels(labels, powered, kept, items),
         *_remarks_on_floors(unheld, kept.scorer, by_floors=by_floors),
         *unsure,
@@ -206,7 +203,9 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
         labels=name,
         # A search that was to hold every floor, or to mend the worst task, has nothing better where that is not so,
         # whoever says it. What nobody could read is on no sheet, and may be where the prompts differ.
-        verdict="no_evidence" if kept.unscored or (said == "better" and (unsure or (by_floors and unheld))) else said,
+        verdict="no_evidence"
+        if kept.undecidable or (said == "better" and (unsure or (by_floors and unheld)))
+        else said,
         remarks=tuple(remarks),
         scorer=kept.scorer,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from promptopt.errors import ConfigError, StoreError
 from promptopt.evaluators.judging import MOST_UNREAD, said_in, shown_input
-from promptopt.outcome.by_labels import JUDGE, METRIC
+from promptopt.outcome.by_labels import JUDGE, METRIC, of_others_alone
 from promptopt.outcome.items import items_from
 from promptopt.protocols import Evaluator
 from promptopt.run import Run
@@ -53,12 +53,26 @@ class KeptPairs:
     scorer: str = JUDGE
 
     @property
-    def unscored(self) -> str:
-        """A clause where so many pairs have no score that no word on the others decides anything; else empty."""
-        lost = sum(pair.gain is None for pair in self.pairs)
-        if lost <= MOST_UNREAD * len(self.pairs):
-            return ""
-        return f"{lost} of {counted(len(self.pairs), 'test item')} have no score by {self.scorer} and stand on no sheet"
+    def missing(self) -> str:
+        """A clause on the pairs that have no score, and stand on no sheet; empty where there are none."""
+        lost = len(self.pairs) - self._read
+        have, stand = ("has", "stands") if lost == 1 else ("have", "stand")
+        of_all = f"{lost} of {counted(len(self.pairs), 'test item')}"
+        return f"{of_all} {have} no score by {self.scorer}, and {stand} on no sheet" if lost else ""
+
+    @property
+    def undecidable(self) -> bool:
+        """Whether these are so many that no word on the others decides anything."""
+        return len(self.pairs) - self._read > MOST_UNREAD * len(self.pairs)
+
+    def remarks_on_missing(self, mean: float) -> list[str]:
+        """A sentence on them, where there are some; `mean`: what labels make of the gain on the others."""
+        told = f": {of_others_alone(mean, self._read, len(self.pairs))}" if self.undecidable else ""
+        return [f"{self.missing}{told}"] if self.missing else []
+
+    @property
+    def _read(self) -> int:
+        return sum(pair.gain is not None for pair in self.pairs)
 
 
 def keep_pairs(

@@ -121,7 +121,7 @@ def test_where_the_judge_could_not_be_read_on_too_many_items_people_decide_nothi
     run = search()["run_id"]
     refused = invoke("label", run, "--out", "sheet.csv")
     assert (refused.exit_code, (workplace / "sheet.csv").exists()) == (2, False)
-    assert "labels of the others would decide nothing" in " ".join(refused.stderr.split())
+    assert "labels of the others decide nothing" in " ".join(refused.stderr.split())
     with Store() as store:
         kept = pairs_of(store.find(run), store)
     lost = sum(pair.gain is None for pair in kept.pairs)
@@ -141,7 +141,7 @@ def test_where_the_judge_could_not_be_read_on_too_many_items_people_decide_nothi
     assert plain.startswith("Keep your prompt: no evidence that the new one is better")
     # All of an item lost on each that is on no sheet.
     least = (mean * (120 - lost) - lost) / 120
-    assert f"{lost} of 120 test items have no score by the judge and stand on no sheet: nothing is decided" in plain
+    assert f"{lost} of 120 test items have no score by the judge, and stand on no sheet: nothing is decided" in plain
     assert f"{mean:+.3f} of these, and {least:+.3f} if all those count against the new prompt" in plain
 
 

@@ -206,6 +206,8 @@ def test_by_skip_task_a_loop_compares_incumbent_and_candidates_on_the_others_alo
     again, _, _ = search(tmp_path, method, task, answer, writer("one", "two"))
 
     assert result.steps[0].kept[0]["instruction"] == "Answer the thing two."
+    # Over one task a mean is another measure, which ranks with none over both.
+    assert {each.prompt["instruction"] for each in result.steps[0].pool} == {"Answer.", "Answer the thing one."}
     assert any("the metric of task 'b' failed, and a loop compares prompts without it" in w for w in result.warnings)
     assert (again.paid.calls, again.best.prompt) == (0, result.best.prompt)
 
@@ -229,6 +231,20 @@ def test_by_skip_task_the_user_prompts_of_a_failing_task_stay_and_the_others_are
     assert len(set(first)) == 2
     assert kept["user prompt of a"] == "Do a."
     assert kept["user prompt of b"].startswith("Answer the thing")
+
+
+def test_by_skip_task_the_next_loop_compares_on_all_tasks_again(tmp_path: Path) -> None:
+    """On b alone the new system prompt would take the place of one that is as good on both."""
+
+    def is_right(system: str, user: str, place: int) -> bool:
+        return place > 3 if system == "Answer." else "Text: b" in user
+
+    task, answer = under(lambda _, user: "thing" in user and "Text: a" in user, is_right)
+    method = MetaSPO(preset="paper", rounds=1, users=1, systems=1, examples=8, on_task_error="skip_task")
+    result, _, proposer = search(tmp_path, method, task, answer, writer("one", "two", "three"))
+
+    assert any("serve many different tasks" in read(request) for request in proposer.log)
+    assert result.steps[0].kept[0]["instruction"] == "Answer."
 
 
 def test_where_the_only_task_fails_there_is_nothing_to_skip_to(tmp_path: Path) -> None:

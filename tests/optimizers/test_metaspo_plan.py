@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from promptopt.errors import BudgetSpent
 from promptopt.optimizers.metaspo.method import MetaSPO
 from promptopt.optimizers.metaspo.requests import show_failures
 from promptopt.optimizers.metaspo.search import SystemPromptSearch
@@ -121,3 +122,25 @@ def test_a_further_round_writes_no_more_system_prompts_than_can_be_scored(
 
     assert SystemPromptSearch._paid_for(cast(Any, search)) == paid  # pyright: ignore[reportPrivateUsage]
     assert len(told) == followed
+
+
+@pytest.mark.parametrize(
+    ("worth", "best"),
+    [
+        # The last is cut short; of equals the incumbent stays, and of two better ones the first.
+        ({"old": 0.5, "one": 0.7, "two": 0.6}, "one"),
+        ({"old": 0.5, "one": 0.5, "two": 0.4}, "old"),
+        ({"old": 0.5, "one": 0.7, "two": 0.7}, "one"),
+        ({"old": 0.5, "one": 0.6, "two": 0.7}, "two"),
+    ],
+)
+def test_what_was_finished_before_a_budget_ends_is_compared(worth: dict[str, float], best: str) -> None:
+    def score(prompt: str) -> float:
+        if prompt not in worth:
+            raise BudgetSpent("it is spent")
+        return worth[prompt]
+
+    search = SimpleNamespace(_best="none", _meta_score=score)
+    with pytest.raises(BudgetSpent):
+        SystemPromptSearch._compare(cast(Any, search), cast(Any, "old"), cast(Any, ["one", "two", "three"]))  # pyright: ignore[reportPrivateUsage]
+    assert search._best == best
