@@ -133,8 +133,12 @@ class Drafts:
         self._own = texts_beside_prompt(run.task, parent)
         self._found: dict[str, tuple[str, str, str]] = {}
 
-    def add(self, texts: Sequence[str], who: str, reason: str) -> None:
-        """Keep what is usable and new, up to white space; the rest is counted as rejected, under `who`."""
+    def add(self, texts: Sequence[str], who: str, reason: str) -> bool:
+        """Keep what is usable and new, up to white space; the rest is counted as rejected, under `who`.
+
+        Whether any was kept.
+        """
+        before = len(self._found)
         section = self._parent[self._run.task.editable]
         for text in (tidy(text, section) for text in texts):
             why = unusable(
@@ -151,6 +155,7 @@ class Drafts:
                 self._run.reject(f"{who}: {why}")
             else:
                 self._found.setdefault(normalise(text), (text, who, reason))
+        return len(self._found) > before
 
     def sections(self) -> list[tuple[str, str]]:
         """(text, reason), in the order they came."""

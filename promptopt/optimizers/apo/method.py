@@ -4,8 +4,10 @@ Paper    Pryzant et al. 2023, Automatic Prompt Optimization with "Gradient Desce
 Calls    per round and parent: minibatch of the task model, G + G*q + (G*q*s + 1)*v of the proposer (4 + 4 + 10); per
          round: the selector's budget of the task model. A reply off its form is asked for once more.
 Scales   with S evaluations: rounds until they are spent, of max(4, 0.7 S^(1/3)) children of two parents; the beam is
-         chosen by successive rejects on fresh examples, on average max(3, 0.8 S^(1/4)) each; mistakes are those that a
-         parent is known to make, and a minibatch is run only where these are too few. `preset=paper`, or no cap: the
+         chosen by the lineage, from S = 1,000 on by successive rejects, on fresh examples, on average
+         max(3, 0.8 S^(1/4)) each; mistakes are those that a parent is known to make, and one that is known to make less
+         than two is run until it makes a second. Under a cap on calls and S < 360 a criticism is used for three edits,
+         and each is put in other words before it is scored: G + G*q + G*q*s calls. `preset=paper`, or no cap: the
          paper's constants.
 Departs  a parent without mistakes is only paraphrased (the code asks its critic about nothing); the start is first
          scored among its children (code: a made-up 1.0); children replace the editable part, never a string in
@@ -17,10 +19,9 @@ Departs  a parent without mistakes is only paraphrased (the code asks its critic
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal
 
 from promptopt.arguments import told
 from promptopt.operators.drafts import Drafts, edit_limit, words_allowed
@@ -28,7 +29,8 @@ from promptopt.operators.dry_spells import Dryness
 from promptopt.operators.reflect import Mistake, ask, find_mistakes, show_task
 from promptopt.operators.replies import sized
 from promptopt.operators.traces import show_traced
-from promptopt.optimizers.apo.plan import EXPANSION, PAPER, SPARE, BeamPlan, Expansion, beam_plan
+from promptopt.optimizers.apo.drawing import mistake_groups, some_of
+from promptopt.optimizers.apo.plan import ENOUGH, EXPANSION, PAPER, SPARE, BeamPlan, Expansion, beam_plan
 from promptopt.optimizers.apo.requests import (
     CONFUSED,
     CRITIC,
@@ -46,10 +48,10 @@ from promptopt.run import Run
 from promptopt.selection.bandits import UCB
 from promptopt.selection.budgeted import most_asked
 from promptopt.selection.fresh import FreshRejects
-from promptopt.selection.generations import looks_of
+from promptopt.selection.generations import looks_of, writings_of
+from promptopt.selection.lineage import TellingFirst
 from promptopt.types import Estimate, Example, Prompt, Room, Sampling, ScoreMatrix, UpperBounds
 
-_Drawn = TypeVar("_Drawn")
 SAMPLING = Sampling(temperature=0.7, max_tokens=1024)
 PAPER_SELECTOR = UCB(budget=2048)
 FILTER = 16
@@ -73,7 +75,7 @@ class APO:
     """b, prompts that go on to the next round. Paper: 4; by the budget: 2."""
     minibatch: int | None = None
     """Training examples that parents are run on to find mistakes. Paper: 64, all parents in every round; by the
-    budget: 8, and only parents that are not known to make enough of them."""
+    budget: 8 at most, and only parents that are not known to make two, until they are."""
     threshold: float = 1.0
     """A score below this is a mistake, where scores are in [0, 1]. Ours; the code knows right and wrong only."""
     worst: float = 0.25
@@ -96,6 +98,7 @@ class APO:
             "beam": self.beam,
             "minibatch": self.minibatch,
             "groups": self.expand.groups,
+            "edits": self.expand.edits,
             "paraphrases": self.expand.paraphrases,
             "children": self.expand.children,
         }
@@ -172,9 +175,11 @@ class APO:
     def _select(self, run: Run, plan: BeamPlan, pool: Sequence[Prompt], number: int) -> list[Estimate]:
         """The pool, best first; one that fits the beam is ranked on a minibatch of its own."""
         if len(pool) > plan.beam:
-            chosen = self._selector(plan)
+            chosen, budget = self._selector(plan), plan.selection(len(pool), number)
+            if chosen is None and writings_of(run, plan.writings) > 1:
+                chosen = TellingFirst(budget)
             if chosen is None:
-                chosen = looks_of(run, plan.selection(len(pool), number), lineage=plan.lineage)
+                chosen = looks_of(run, budget, lineage=plan.lineage)
             return chosen.select(run, pool, run.train, plan.beam)
         return _by_mean(run.evaluate(pool, self._minibatch(run, plan)))
 
@@ -188,9 +193,16 @@ class APO:
             scores = run.evaluate(beam, self._minibatch(run, plan))
             return {parent: find_mistakes(scores, parent, self.threshold, self.worst) for parent in beam}
         known = {parent: self._known_mistakes(run, parent) for parent in beam}
-        lacking = [parent for parent, mistakes in known.items() if len(mistakes) < self.expand.errors]
-        run.evaluate(lacking, self._minibatch(run, plan))
-        return known | {parent: self._known_mistakes(run, parent) for parent in lacking}
+        several = self._share(plan, plan.groups, self.expand.groups, len(beam)) > 1
+        # One more, for two critics are not shown the same.
+        enough, unseen = min(ENOUGH, self.expand.errors) + several, self._minibatch(run, plan)
+        while unseen and (missing := {each: enough - len(known[each]) for each in beam if len(known[each]) < enough}):
+            # So many at least are needed; each look at a parent is one less at its children.
+            count = min(missing.values())
+            run.evaluate(list(missing), unseen[:count])
+            known |= {parent: self._known_mistakes(run, parent) for parent in missing}
+            unseen = unseen[count:]
+        return known
 
     def _known_mistakes(self, run: Run, parent: Prompt) -> list[Mistake]:
         known = run.seen(parent)
@@ -205,15 +217,14 @@ class APO:
     def _expand(self, run: Run, plan: BeamPlan, mistakes: Mapping[Prompt, Sequence[Mistake]]) -> list[Prompt]:
         """The children of every parent, given its mistakes; each step asks for all parents at once."""
         expand, editable = self.expand, run.task.editable
-        most = {parent: edit_limit(parent[editable], expand.longest, run.count_tokens) for parent in mistakes}
-        drafts = {parent: Drafts(run, parent, most[parent], TAGS, FORM) for parent in mistakes}
+        drafts = self._drafts(run, mistakes)
 
         # The paper's gradients: what each of G groups of e mistakes says against the prompt.
         groups = self._share(plan, plan.groups, expand.groups, len(mistakes))
         shown = [
             (parent, group)
             for parent, errors in mistakes.items()
-            for group in _groups(run.rng("errors"), errors, groups, expand.errors)
+            for group in mistake_groups(run.rng("errors"), errors, groups, expand.errors)
         ]
         metas = [self._critic(run, parent, group) for parent, group in shown]
         reasons = ask(run, metas, "reason", expand.reasons, self.sampling, "critic")
@@ -222,23 +233,22 @@ class APO:
             (parent, group, reason) for (parent, group), found in zip(shown, reasons, strict=True) for reason in found
         ]
         # A step against the gradient: the editor is given one reason, with the mistakes that led to it (paper).
-        metas = [self._editor(run, *gradient) for gradient in gradients]
+        metas = [self._editor(run, plan.edits, *gradient) for gradient in gradients]
         sections = [parent[editable] for parent in mistakes]
-        sampling = self._sized(run, sections, expand.edits)
-        edits = ask(run, metas, "instruction", expand.edits, sampling, "editor")
+        edits = ask(run, metas, "instruction", plan.edits, self._sized(run, sections, plan.edits), "editor")
         for (parent, _, reason), texts in zip(gradients, edits, strict=True):
             drafts[parent].add(texts, "editor", reason)
 
+        if writings_of(run, plan.writings) > 1:
+            drafts = self._put_otherwise(run, drafts)
         # Monte-Carlo steps, around every edit and around the parent: a parent without mistakes has these alone.
         sources = [
             (parent, text, reason)
             for parent, edited in drafts.items()
             for text, reason in [*edited.sections(), (parent[editable], "")]
-            for _ in range(plan.paraphrases)
+            for _ in range(plan.paraphrases if mistakes[parent] or plan.writings == 1 else plan.children)
         ]
-        metas = [PARAPHRASER.render({"section": text}) for _, text, _ in sources]
-        sampling = self._sized(run, [text for _, text, _ in sources], 1)
-        paraphrases = ask(run, metas, "instruction", 1, sampling, "paraphraser")
+        paraphrases = self._paraphrased(run, [text for _, text, _ in sources])
         for (parent, _, reason), texts in zip(sources, paraphrases, strict=True):
             drafts[parent].add(texts, "paraphraser", reason)
 
@@ -248,6 +258,26 @@ class APO:
             for parent, errors in mistakes.items()
             for child in self._cap(run, most_children, run.admit(drafts[parent].proposals()), errors)
         ]
+
+    def _drafts(self, run: Run, parents: Iterable[Prompt]) -> dict[Prompt, Drafts]:
+        section, longest = run.task.editable, self.expand.longest
+        most = {parent: edit_limit(parent[section], longest, run.count_tokens) for parent in parents}
+        return {parent: Drafts(run, parent, tokens, TAGS, FORM) for parent, tokens in most.items()}
+
+    def _put_otherwise(self, run: Run, drafts: Mapping[Prompt, Drafts]) -> dict[Prompt, Drafts]:
+        """The paraphrase of every edit in its place; where that gives nothing new of use, the edit."""
+        edits = [(parent, text, reason) for parent, made in drafts.items() for text, reason in made.sections()]
+        found = self._drafts(run, drafts)
+        for (parent, edit, reason), texts in zip(
+            edits, self._paraphrased(run, [each for _, each, _ in edits]), strict=True
+        ):
+            if not found[parent].add(texts, "paraphraser", reason):
+                found[parent].add([edit], "editor", reason)
+        return found
+
+    def _paraphrased(self, run: Run, sections: Sequence[str]) -> list[list[str]]:
+        metas = [PARAPHRASER.render({"section": text}) for text in sections]
+        return ask(run, metas, "instruction", 1, self._sized(run, sections, 1), "paraphraser")
 
     def _sized(self, run: Run, sections: Sequence[str], count: int) -> Sampling:
         """How the proposer is asked where a reply holds `count` sections as long as the longest of these."""
@@ -266,8 +296,8 @@ class APO:
             }
         )
 
-    def _editor(self, run: Run, parent: Prompt, group: Sequence[Mistake], reason: str) -> str:
-        count, editable = self.expand.edits, run.task.editable
+    def _editor(self, run: Run, count: int, parent: Prompt, group: Sequence[Mistake], reason: str) -> str:
+        editable = run.task.editable
         words = words_allowed(run.task, editable, parent[editable], self.expand.longest, run.count_tokens)
         advice, form = REWRITE, "..."
         if self.expand.editing == "append":
@@ -290,36 +320,13 @@ class APO:
     def _cap(self, run: Run, most: int, children: Sequence[Prompt], errors: Sequence[Mistake]) -> list[Prompt]:
         """At most X of the children: any, or those that do best on the parent's mistakes."""
         if not self.expand.filter_on_errors or not errors:
-            return _some(run.rng("children"), children, most)
+            return some_of(run.rng("children"), children, most)
         # Code: at random to 2X first, which bounds what the filter costs.
-        some = _some(run.rng("children"), children, 2 * most)
+        some = some_of(run.rng("children"), children, 2 * most)
         if len(some) <= most:
             return some
-        examples = [example for example, _ in _some(run.rng("children"), errors, FILTER)]
+        examples = [example for example, _ in some_of(run.rng("children"), errors, FILTER)]
         return [estimate.prompt for estimate in _by_mean(run.evaluate(some, examples))[:most]]
-
-
-def _groups(rng: random.Random, errors: Sequence[Mistake], count: int, size: int) -> list[list[Mistake]]:
-    """Up to `count` different sets of `size` mistakes, or of fewer where that many cannot be told apart otherwise."""
-    size = min(size, len(errors))
-    if size == 0:
-        return []
-    # Of sizes that give enough sets the largest; where none does, the one that gives most.
-    ways = {each: min(count, math.comb(len(errors), each)) for each in range(size, 0, -1)}
-    size = max(ways, key=ways.__getitem__)
-    # In the code groups are drawn apart, and few mistakes make equal ones, which get equal criticism.
-    drawn: dict[tuple[int, ...], list[Mistake]] = {}
-    while len(drawn) < ways[size]:
-        group = rng.sample(range(len(errors)), size)
-        drawn.setdefault(tuple(sorted(group)), [errors[index] for index in group])
-    return list(drawn.values())
-
-
-def _some(rng: random.Random, items: Sequence[_Drawn], most: int) -> list[_Drawn]:
-    """At most `most` of the items, at random, in the order they came."""
-    if len(items) <= most:
-        return list(items)
-    return [items[index] for index in sorted(rng.sample(range(len(items)), most))]
 
 
 def _by_mean(scores: ScoreMatrix) -> list[Estimate]:

@@ -16,7 +16,8 @@ from promptopt.binding.models import Models
 from promptopt.binding.settings import build_optimizer
 from promptopt.errors import BackendError, ConfigError
 from promptopt.models.scripted import Scripted
-from promptopt.optimizers.apo.method import APO, Expansion, _groups
+from promptopt.optimizers.apo.drawing import mistake_groups
+from promptopt.optimizers.apo.method import APO, Expansion
 from promptopt.outcome.result import Result
 from promptopt.registry import names
 from promptopt.run.budget import Budget
@@ -337,7 +338,7 @@ def score(value: float) -> Score:
 @given(st.integers(0, 9), st.integers(0, 6), st.integers(1, 5), st.integers())
 def test_groups_are_different_sets_as_large_as_they_can_be(errors: int, count: int, size: int, seed: int) -> None:
     mistakes = [(Example.of("yes", question=str(number)), score(0.0)) for number in range(errors)]
-    groups = _groups(random.Random(seed), mistakes, count, size)
+    groups = mistake_groups(random.Random(seed), mistakes, count, size)
     most = max((math.comb(errors, each) for each in range(1, min(size, errors) + 1)), default=0)
     assert len(groups) == min(count, most)
     assert len({frozenset(example for example, _ in group) for group in groups}) == len(groups)

@@ -112,7 +112,7 @@ def test_the_beam_is_the_best_of_the_pool_best_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("budget", [None, Budget(evaluations=400)])
+@pytest.mark.parametrize("budget", [None, Budget(evaluations=900)])
 def test_a_child_that_ties_does_not_replace_its_parent(tmp_path: Path, budget: Budget | None) -> None:
     level = Scripted(lambda request: "yes", name="level")
     task = planted_task()
@@ -322,7 +322,9 @@ def test_parents_that_are_known_to_err_are_asked_nothing_to_find_mistakes(tmp_pa
     wrong, proposer = Scripted(lambda _: "no", name="wrong"), Scripted(author, name="author")
     settings = APO(rounds=3, beam=1, selector=Blind())
     result = search(tmp_path / "blind", settings, model=wrong, proposer=proposer, budget=Budget(evaluations=500))
-    assert [step.spent.evaluations for step in result.steps] == [8, 8, 8]
+    # Three mistakes: each of two critics is shown two of them.
+    assert [step.spent.evaluations for step in result.steps] == [3, 3, 3]
+    assert all(text_of(each).count("Right answer:") == 2 for each in asked(proposer, "critic"))
     assert len(asked(proposer, "critic")) > 2
     result = search(tmp_path, APO(rounds=3), model=wrong, proposer=proposer, budget=Budget(evaluations=500))
     plan = APO(rounds=3).plan(Room(442, None, 1, len(planted_task().train), len(planted_task().dev)))
@@ -331,7 +333,9 @@ def test_parents_that_are_known_to_err_are_asked_nothing_to_find_mistakes(tmp_pa
     grown = result.steps[1].spent.evaluations - first
     arms = len(result.steps[1].pool)
     assert grown <= plan.selection(arms, 1) + arms
-    assert all(text_of(each).count("Right answer:") == 4 for each in asked(proposer, "critic"))
+    # Later parents are known to make more, and more are shown of them.
+    shown = [text_of(each).count("Right answer:") for each in asked(proposer, "critic")]
+    assert min(shown) == 2 < max(shown) <= 4
 
 
 def test_a_search_that_runs_dry_starts_from_its_best_once_and_ends(tmp_path: Path) -> None:
