@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from promptopt.arguments import checked
 from promptopt.binding.evaluator import rebound
@@ -25,7 +25,7 @@ from promptopt.binding.plan import (
     too_little,
 )
 from promptopt.binding.search import BoundSearch, bind_search
-from promptopt.binding.session import Session, opened, stopping
+from promptopt.binding.session import Session, opened, seconds_since, stopping
 from promptopt.errors import BackendError, StoreError
 from promptopt.models.prices import Price
 from promptopt.outcome.criterion import Criterion
@@ -37,9 +37,10 @@ from promptopt.outcome.trial import Trial, conduct
 from promptopt.protocols import ChecksInstalled, Evaluator, Model, Optimizer, Role, Task
 from promptopt.reports.progress import progress
 from promptopt.run import Run
-from promptopt.run.budget import Budget, Limits
+from promptopt.run.budget import Allocation, Budget, Limits
 from promptopt.run.door import Door
 from promptopt.run.events import Planned, Warned
+from promptopt.run.search_clock import SearchClock, TimeCut
 from promptopt.store.runs import Store
 from promptopt.tasks.crowding import start_over_cap
 from promptopt.tasks.sealing import test_alone, without_test
@@ -93,6 +94,8 @@ def optimize(
                 _tell_observers(session, Warned(said))
                 result = replace(result, warnings=(*result.warnings, said))
             kept = kept_beside(result, earlier)
+            if trial.clock.cut is not None:
+                kept["time_cut"] = trial.clock.cut.to_json()
             store.end(trial.id, status=result.status, result={**result.to_json(), **kept})
         return result
 
@@ -204,11 +207,14 @@ def _prepare(
     name = run_id(fingerprint)
     stop = stopping(budget, begun, session.interrupt)
     held.enter_context(store.alone(name, _waiting(name, session, stop)))
-    recorded, shown = store.recorded(name), Shown.of(store.last(name))
+    recorded, earlier = store.recorded(name), store.last(name)
     if not recorded and isinstance(asked.optimizer, ChecksInstalled):
         asked.optimizer.check_installed()
     # By name, and late: the run that warns is made with this door.
-    door = _door_of(asked, known, allocation.search, store, name, stop, lambda message: run.warn(message))
+    clock = _clock_of(budget, begun, lambda: door.account.paid.calls, allocation, check, earlier)
+    ending = lambda: stop() or clock.reason()  # noqa: E731
+    door = _door_of(asked, known, allocation.search, store, name, ending, lambda message: run.warn(message))
+    door.at_once = clock.at_once
     # From here on nobody but the trial holds the test examples.
     task = without_test(asked.task)
     guide, judged_by = (cast("Evaluator", rebound(each, asked.whole, task)) for each in (asked.evaluator, check))
@@ -228,18 +234,23 @@ def _prepare(
     criterion = replace(criterion, evaluator=guide if check is asked.evaluator else judged_by)
     store.begin(name, fingerprint={**fingerprint, "versions": versions()}, config=session.config)
     trial = Trial(
-        id=name,
-        method=method_name(asked.optimizer),
-        run=run,
-        door=door,
-        allocation=allocation,
-        test=asked.task.test,
-        searched=searched,
-        criterion=criterion,
-        looks=store.looks,
-        shown=shown,
-    )
+        id=name, method=method_name(asked.optimizer), run=run, door=door, allocation=allocation, test=asked.task.test,
+        searched=searched, criterion=criterion, looks=store.looks, clock=clock, shown=Shown.of(earlier),
+    )  # fmt: skip
     return trial, recorded
+
+
+def _clock_of(
+    budget: Budget,
+    begun: float,
+    paid: Callable[[], int],
+    allocation: Allocation,
+    check: Evaluator,
+    earlier: Mapping[str, Any] | None,
+) -> SearchClock:
+    """What ends the search in time. `paid`: calls so far; `earlier`: the result of an earlier execution."""
+    cut = TimeCut.of(earlier, budget.minutes)
+    return SearchClock(budget.minutes, lambda: seconds_since(begun), paid, allocation, check.calls_per_cell, cut)
 
 
 def _door_of(

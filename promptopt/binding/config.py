@@ -117,7 +117,7 @@ class RunConfig:
     max_calls: Annotated[int | None, Said("Cap: replies asked of any model.")] = None
     max_tokens: Annotated[int | None, Said("Cap: tokens read and written by any model.")] = None
     max_usd: Annotated[float | None, Said("Cap: dollars.")] = None
-    max_minutes: Annotated[float | None, Said("Minutes until it is suspended.")] = None
+    max_minutes: Annotated[float | None, Said("Cap: minutes. A search ends in time for its verdict.")] = None
     settings: Annotated[
         Mapping[str, Setting],
         Said("A setting of the method (`methods show`), or evaluator.NAME=…", "NAME=VALUE", "--set"),

@@ -55,13 +55,18 @@ def opened(store: Store | str | Path | None) -> Generator[Store]:
         yield fresh
 
 
+def seconds_since(begun: float) -> float:
+    """Seconds of a session that began then (monotonic)."""
+    return time.monotonic() - begun
+
+
 def stopping(budget: Budget, begun: float, interrupt: threading.Event | None) -> Callable[[], str | None]:
     """Gives the reason to suspend now, or None: an interrupt, or the minutes since `begun` (monotonic) are over."""
 
     def reason() -> str | None:
         if interrupt is not None and interrupt.is_set():
             return "interrupted"
-        if budget.minutes is not None and time.monotonic() - begun > budget.minutes * 60:
+        if budget.minutes is not None and seconds_since(begun) > budget.minutes * 60:
             return f"{budget.minutes:g} {'minute is' if budget.minutes == 1 else 'minutes are'} over"
         return None
 

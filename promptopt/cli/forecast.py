@@ -18,6 +18,7 @@ from promptopt.binding.task import bind_task
 from promptopt.cli.forecast_range import ForecastRange
 from promptopt.cli.forecast_table import (
     closing,
+    minutes_cap_said,
     minutes_of,
     prices_at,
     role_table,
@@ -118,6 +119,8 @@ class Forecast:
     def describe(self) -> str:
         """The forecast for people."""
         lines = [role_table(self.roles), "", time_said(self.minutes, self.speed, self.roles)]
+        if self.config.max_minutes is not None:
+            lines.append(sentence(minutes_cap_said(self.config.max_minutes, self.minutes)))
         if self.spread is not None:
             lines.append(sentence(self.spread.describe()))
         lines.append(sentence(self.allocation.describe()))

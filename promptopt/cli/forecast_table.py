@@ -106,6 +106,16 @@ def time_said(minutes: float | None, speed: Speed, roles: Sequence[RoleForecast]
     return f"{told}, at the speed of {runs} with this model on other tasks, and by how long replies are taken to be."
 
 
+def minutes_cap_said(cap: float, minutes: float | None) -> str:
+    """What a cap on minutes does to a search that takes so many; None where these are unknown."""
+    ends = "ends the search in time for the final choice and the test, which are smaller then"
+    if minutes is None:
+        return f"the cap of {cap:g} minutes is not in these figures: where they take longer it {ends}"
+    if minutes <= cap:
+        return f"the cap of {cap:g} minutes is above that: it ends nothing, unless calls take longer"
+    return f"the cap of {cap:g} minutes {ends}: of all this it leaves time for about {cap / minutes:.0%}"
+
+
 def closing(unpriced: Sequence[str], warnings: Sequence[str]) -> list[str]:
     """What stands below every forecast."""
     said = [f"No price is known for {', '.join(unpriced)}: dollars are not guessed."] if unpriced else []

@@ -19,6 +19,7 @@ from promptopt.attacking import attack
 from promptopt.binding.models import Models
 from promptopt.binding.session import Session
 from promptopt.cli.forecast_range import ForecastRange, Taken
+from promptopt.cli.interrupting import interrupted_after
 from promptopt.cli.stand_in_world import LOOSE, NOTHING_HELPS, STEADY, Climate, World
 from promptopt.cli.stand_ins import Proposer, StandIn, judged, price_each, utterance
 from promptopt.comparison.headroom import headroom
@@ -106,19 +107,14 @@ def rehearse(
         check_judge=last[0] if last else None, teacher=taught[0] if taught else None,
         user=user if any(isinstance(each, Simulating) for each in evaluators) else None,
     )  # fmt: skip
-    with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder:
+    with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder, interrupted_after(budget.minutes) as interrupt:
         try:
             result = api.optimize(
-                task,
-                optimizer,
-                model=played_by,
-                evaluator=search,
-                check_evaluator=check if apart else None,
-                budget=budget,
-                seed=seed,
-                store=Path(folder) / "store.db",
-                session=Session(),
-            )
+                task, optimizer, model=played_by, evaluator=search, check_evaluator=check if apart else None,
+                # A play that runs out of time is a part of the search: it is not to be ended as one of so many minutes.
+                budget=replace(budget, minutes=None), seed=seed, store=Path(folder) / "store.db",
+                session=Session(interrupt=interrupt),
+            )  # fmt: skip
         except PromptoptError:
             return None
     return None if _unbegun(result) else Rehearsed(*models, judges, (user, *last, *taught), result)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promptopt.errors import BudgetSpent, ReplayDiverged, StoreError, Suspended
-from promptopt.operators.reflect import reason_said
 from promptopt.outcome.by_judge import too_few_judged
 from promptopt.outcome.cell_prices import show_prices
 from promptopt.outcome.criterion import Criterion, by_judge, judged_of
@@ -24,12 +23,13 @@ from promptopt.outcome.pairs import keep_pairs
 from promptopt.outcome.result import Guide, Result, Status
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
 from promptopt.outcome.smallest import SmallestGain, smallest_of
+from promptopt.outcome.winner_told import warn_of_winner
 from promptopt.protocols import CallsVary, Model, Optimizer, Role, Surrogate, Task
 from promptopt.run import Run
 from promptopt.run.budget import Allocation, Ledger
-from promptopt.run.charging import Account
 from promptopt.run.door import Door
 from promptopt.run.reserve import Reserve
+from promptopt.run.search_clock import SearchClock
 from promptopt.stats import Gain, Verdict, verdict
 from promptopt.store.looks import Looks
 from promptopt.tasks.consistency import beside_missing_targets
@@ -55,6 +55,8 @@ class Trial:
     """What the final choice and the verdict are by."""
     looks: Looks
     """The store's ledger of openings."""
+    clock: SearchClock
+    """Ends the search in time for the rest."""
     shown: Shown | None = None
     """What an earlier execution has shown of the test."""
 
@@ -88,10 +90,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     reason, winner, opened = "", run.initial, _Opened()
     try:
         run.begin_phase("search")
-        try:
-            _search(run, door.account, optimizer)
-        except BudgetSpent as spent:
-            status, reason = "budget", str(spent)
+        status, reason = _search(trial, optimizer)
         # What was set aside for the choice and the test may be spent from here on.
         door.account.limits, door.account.raised = allocation.total, None
         # A model that takes no temperature samples, as is known only now.
@@ -105,10 +104,12 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         enlarged = allocation.enlarged(run.evaluations_left(), len(run.dev), len(trial.test))
         reserve = run.end_reserve()
         allocation = enlarged if reserve is None else _fitted(trial, enlarged, reserve, cut=status == "budget")
+        allocation = trial.clock.within(allocation)
         spent = door.account.spent  # With what was asked to fit it.
         winner = choose(run, allocation, by_search=by_search, cut=status == "budget")
         if reserve is not None:
             allocation = _grown_test(trial, allocation, reserve, winner, spent)
+        allocation = trial.clock.fit(allocation, trial.allocation.test, run.warn)
         opened = _open_test(trial, allocation, winner)
     # A StoreError by kind, but running it again would not help: it must not end as suspended.
     except ReplayDiverged:
@@ -125,16 +126,26 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         winner = next((estimate.prompt for estimate in run.ranked()), run.initial)
     else:
         other = criterion.evaluator is not searched.evaluator or criterion.judge is not None
-        _warn_of_winner(trial, winner, searched.name if other else "")
+        warn_of_winner(run, door, trial.method, winner, searched.name if other else "")
     return _result_of_trial(trial, allocation, (status, reason), winner, opened, time.monotonic() - begun)
 
 
-def _search(run: Run, account: Account, optimizer: Optimizer) -> None:
-    """Search as far as the caps go. Raises BudgetSpent where they ended it, or left requests unasked."""
-    optimizer.optimize(run)
-    search_on(run, account, optimizer)
-    if account.cut is not None:
-        raise account.cut
+def _search(trial: Trial, optimizer: Optimizer) -> tuple[Status, str]:
+    """Search as far as the caps go: how that ended, and why, in words."""
+    account = trial.door.account
+    try:
+        optimizer.optimize(trial.run)
+        search_on(trial.run, account, optimizer)
+    except BudgetSpent as spent:
+        return "budget", str(spent)
+    except Suspended as stop:
+        if not trial.clock.end_search(str(stop)):
+            raise
+        return "budget", str(stop)
+    finally:
+        trial.clock.end_search()
+    # Where a cap left requests unasked it ended the search, though the method went on to its own end.
+    return ("finished", "") if account.cut is None else ("budget", str(account.cut))
 
 
 def _open_test(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
@@ -314,36 +325,3 @@ def _guided(run: Run, prompt: Prompt) -> float | None:
     """What the search knows of a prompt; None where that is no number."""
     estimate = run.searched(prompt)
     return estimate.mean if estimate.count and math.isfinite(estimate.mean) else None
-
-
-def _warn_of_winner(trial: Trial, winner: Prompt, guide: str) -> None:
-    """`guide`: the evaluator that the search went by, where the verdict is by another one."""
-    from promptopt.outcome.hygiene import findings_in
-
-    run = trial.run
-    if "teacher" in trial.door.models and "teacher" not in trial.door.account.by_role:
-        run.warn(f"the teacher was never asked: {trial.method} has none, or made no demonstrations")
-    if len(run.candidates()) == 1:
-        reasons = ", ".join(f"{count} {reason_said(why)}" for why, count in run.rejected.most_common())
-        if not reasons:
-            asked = run.spent.proposer_calls
-            # A reply that says its parent again is no failure, and is not counted.
-            reasons = f"{counted(asked, 'reply', 'replies')}, nothing new" if asked else "the proposer was not asked"
-        run.warn(f"the search proposed no usable candidate, so the start is kept ({reasons})")
-    ranked = run.ranked()
-    if guide and winner == run.initial and ranked and ranked[0].prompt != winner:
-        start, best = (run.searched(prompt).mean for prompt in (winner, ranked[0].prompt))
-        # Of prompts that tie another than the start may rank first, and then nothing was improved.
-        if best > start:
-            run.warn(
-                f"the search improved what it goes by ({guide}) from {start:.3f} to {best:.3f} on its own examples, "
-                f"but on dev no finalist beats the start in what decides the verdict: it is a poor guide to that here"
-            )
-    if winner.layout != run.initial.layout:
-        run.warn(
-            f"the winner is read in the layout {winner.layout!r} of the task, not in the one in use: its text alone is "
-            f"not what was measured (`promptopt runs export` writes all of it)"
-        )
-    if winner != run.initial:
-        for finding in findings_in(winner, run.initial, run.task, run.train):
-            run.warn(f"the winner {finding}")

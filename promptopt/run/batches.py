@@ -9,7 +9,6 @@ from promptopt.errors import BudgetSpent
 from promptopt.protocols import CallsVary, Evaluator
 from promptopt.run.charging import Account
 from promptopt.run.door import Door
-from promptopt.run.slices import SLICE
 from promptopt.text import counted
 from promptopt.types import Cell
 
@@ -28,13 +27,14 @@ def batches(
     """
     waiting = iter(cells)
     # Taken in full and cut after it: what is affordable changes with every batch that is scored.
-    while batch := list(islice(waiting, SLICE)):
+    several = in_several_calls(evaluator)
+    while batch := list(islice(waiting, door.at_once(several))):
         affordable = left()
         if affordable == 0:
             raise exhausted(door.account)
         size = door.account.slice_size() if affordable is None else min(affordable, door.account.slice_size())
         # The calls of a batch go out step by step, so a smaller batch asks the same calls in another order.
-        if size < len(batch) and in_several_calls(evaluator):
+        if size < len(batch) and several:
             follow_budget()
         yield batch[:size]
         # What did not fit comes first in the next batch: cells are charged in the order given.

@@ -21,8 +21,8 @@ class Budget:
     """Hard caps on everything a run does: task model, proposer and judge together. None is no cap.
 
     `evaluations`: scored (prompt, example) cells. `calls`: replies asked of any model. `tokens`: prompt and completion
-    tokens. `usd`: dollars at the known prices. `minutes`: wall clock of this session; it suspends the run, the others
-    end its search.
+    tokens. `usd`: dollars at the known prices. `minutes`: wall clock of this session. Each ends a search in time for
+    the final choice and the sealed test; what still goes on when the minutes are over is suspended.
     """
 
     evaluations: int | None = None
@@ -197,6 +197,17 @@ class Allocation:
         more = min(dev - self.dev, spare // contenders)
         pairs = min(test - self.test, (spare - contenders * more) // 2)
         return replace(self, dev=self.dev + more, test=self.test + pairs)
+
+    def within_cells(self, cells: float) -> Allocation:
+        """The allocation with no more finalists, dev and test examples than so many `cells` in all are divided into."""
+        finalists = min(self.finalists, 2 if cells < LARGE else 4)
+        dev, test = max(1, dev_share(cells, finalists)), max(1, test_share(cells))
+        return replace(self, finalists=finalists, dev=min(self.dev, dev), test=min(self.test, test))
+
+    @property
+    def set_aside(self) -> int:
+        """The cells of the finalists and the start on dev, and of start and winner on test."""
+        return (self.finalists + 1) * self.dev + 2 * self.test
 
     def describe(self) -> str:
         """One sentence for the user."""

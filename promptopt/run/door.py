@@ -62,6 +62,8 @@ class Door:
         self.beside: Callable[[], Sequence[Content]] | None = None
         """What is asked for examples beside those that are asked for now: tried where what is asked is refused before
         the first answer. None before any example was asked for."""
+        self.at_once: Callable[[bool], int] = lambda _: SLICE
+        """How many cells are asked for at once, by whether one takes several calls."""
         self.strict = journal is None
         """Whether what a model refuses ends it all: where a prompt or a layout is tried, that is to be known."""
 

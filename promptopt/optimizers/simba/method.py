@@ -5,7 +5,7 @@ Calls    a step: n b draws of the task model at temperature 1, and b for each of
          proposer for each candidate that is a rule. In the end up to n + 1 winners on V examples each.
 Scales   with S evaluations: n is 3 below 1,000 and 6 above, b so that there are eight steps, 32 at most; then more
          steps, until S is spent, the last ones smaller; V = S / 10 for all winners together. 500 are eight steps of 3
-         runs on 6 examples. Below 36: steps of two runs, and no V. `preset=paper`, or no cap: the constants of the code.
+         runs on 6 examples. Below 36: steps of two runs, and no V. No cap, or `preset=paper`: the code's constants.
 Departs  a strategy that declines makes no candidate, and a step without any is idle (code: a copy, which is scored);
          the start has the mean of its own runs (code: 0 for ever); draws are new in every step; winners are scored on
          examples that no step saw (code: on all of train, those of the steps among them); demonstrations belong to the

@@ -64,7 +64,8 @@ def rounds_plan(
     if count is None:
         if cells < SMALLEST:
             # What such a search finds is compared on dev, where the final choice has more examples than it.
-            return SIMBAPlan(1 if rounds is None else rounds, LEAST_EXAMPLES if minibatch is None else minibatch, PAIR, 0)
+            batch = LEAST_EXAMPLES if minibatch is None else minibatch
+            return SIMBAPlan(1 if rounds is None else rounds, batch, PAIR, 0)
         count = FEW if cells < SMALL else CANDIDATES
     held = min(half, HELD, max(LEAST_EXAMPLES, round(HELD_SHARE * cells / (count + 1))))
     # A rule is half of the candidates, and a call of the proposer each.
