@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from promptopt.stats import Gain
 
 
-SIDES = "the start's system prompt", "the system prompt found"
+SIDES: tuple[str, str] = ("the start's system prompt", "the system prompt found")
 """What each side of a comparison is called."""
 
 
