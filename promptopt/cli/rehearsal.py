@@ -315,7 +315,10 @@ def _ends(rehearsed: Rehearsed, budget: Budget, arranged: Allocation, cells: int
     planned = None if cells is None else cells + arranged.reserve.evaluations
     spent = rehearsed.result.spent
     # Without a cap on evaluations the plan alone says how many there may be: the caps on what they take end it before.
-    pairs = ((planned, spent.evaluations), (budget.calls, spent.calls), (budget.tokens, spent.tokens))
+    pairs = (
+        (planned, spent.evaluations), (budget.calls, spent.calls), (budget.tokens, spent.tokens),
+        (budget.usd, spent.usd),
+    )  # fmt: skip
     known = [cap / done for cap, done in pairs if cap is not None and done]
     longer = max(1.0, min(known, default=1.0))
     if rehearsed.result.status == "suspended":

@@ -63,12 +63,16 @@ class Scoreboard:
         self._others = True
         self._priced: Shortfalls | LowestTasks | None = None
         self._told = False
+        # What `ranked` gave last, until something is entered: under a cap on tokens or dollars each batch and each
+        # candidate asks for it.
+        self._standing: dict[bool, list[Estimate]] = {}
 
     def begin_phase(self, name: str, task: Task) -> None:
         """From a search on, prompts of several tasks rank by floors or the worst of them.
 
         A search is shown its scores so where there are floors; of the worst a method makes what it can itself.
         """
+        self._standing = {}
         every = (*self.train, *self.dev)
         floors = shortfalls_of(task, every)
         self._told = floors is not None and name == "search"
@@ -77,11 +81,13 @@ class Scoreboard:
     def propose(self, proposal: Proposal) -> None:
         """Take note of where a prompt comes from; its first proposal counts."""
         # The first alone: a parent that is proposed again could else become the child of its own child.
+        self._standing = {}
         self._lineage.setdefault(proposal.prompt, proposal)
         self._place(proposal.prompt, proposal.parents)
 
     def put(self, cell: Cell, score: Score) -> None:
         """Take note of a score."""
+        self._standing = {}
         if not score.judged:
             # A judge that failed says nothing of the prompt: its cell must move no comparison.
             score = replace(score, value=self._neutral(cell))
@@ -95,7 +101,7 @@ class Scoreboard:
 
     def begin_measure(self) -> None:
         """From here on another evaluator or another judge scores."""
-        self._alike = {}
+        self._alike, self._standing = {}, {}
 
     def _neutral(self, cell: Cell) -> float:
         """What a cell that nobody could judge stands for: the mean of other prompts on its example, by who scores now.
@@ -130,7 +136,7 @@ class Scoreboard:
 
     def rank_by(self, examples: Sequence[Example], order: Sequence[Prompt], *, others: bool = True) -> None:
         """See `Run.rank_by`."""
-        self._ranking, self._others = tuple(examples), others
+        self._ranking, self._others, self._standing = tuple(examples), others, {}
         self._order = {prompt: place for place, prompt in enumerate(dict.fromkeys(order))}
 
     def estimate(self, prompt: Prompt, examples: Sequence[Example], *, repetition: int = 0) -> Estimate:
@@ -190,6 +196,11 @@ class Scoreboard:
         on it, and where conversations count once by their worth on all. Ties to the earlier. A cap that cuts the search
         therefore loses none of them. `unseen`: after these, the latest first, those that a cap left without any score.
         """
+        if unseen not in self._standing:
+            self._standing[unseen] = self._ranked(unseen)
+        return list(self._standing[unseen])
+
+    def _ranked(self, unseen: bool) -> list[Estimate]:
         examples = self._ranking if self._ranking else tuple(dict.fromkeys([*self.train, *self.dev]))
         worth = self.worths(examples)
         chosen = [prompt for prompt in worth if self._others or prompt in self._order]
@@ -296,7 +307,9 @@ class Scoreboard:
         """The cells without a score, prompt by prompt."""
         # Beside whatever a candidate is scored on, the start: floors are held against it on the same examples.
         for prompt in dict.fromkeys([self.initial, *prompts] if self._told else prompts):
-            known = self._cells.setdefault(prompt, {})
+            if prompt not in self._cells:
+                self._cells[prompt], self._standing = {}, {}
+            known = self._cells[prompt]
             for example, name in zip(examples, _cell_names(examples, repetition), strict=True):
                 if name not in known:
                     yield Cell(prompt, example, repetition)

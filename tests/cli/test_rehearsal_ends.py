@@ -19,7 +19,7 @@ PLANNED = 50_000
 
 
 def rehearsed(status: str, charged: int = 100) -> rehearsal.Rehearsed:
-    """100 evaluations and 20 proposals of a search, in 2,000 tokens; `charged`: of 100 calls of the task model."""
+    """100 evaluations and 20 proposals of a search, in 2,000 tokens and a cent; `charged`: of 100 calls of the task model."""
     world = cast("World", None)
     task, proposer, check = (
         StandIn(name, "scripted/x", world, str, calls, read, written)
@@ -27,7 +27,7 @@ def rehearsed(status: str, charged: int = 100) -> rehearsal.Rehearsed:
             ("task", 100, 1_000, 500), ("proposer", 20, 300, 200), ("check", 0, 0, 0)
         )
     )  # fmt: skip
-    best, spent = SimpleNamespace(prompt=Prompt.of("Say it.")), Ledger(charged, 120, 20, 1_300, 700)
+    best, spent = SimpleNamespace(prompt=Prompt.of("Say it.")), Ledger(charged, 120, 20, 1_300, 700, usd=0.01)
     by_role = {"task": Ledger(charged, charged)}
     result: Any = SimpleNamespace(status=status, spent=spent, best=best, by_role=by_role)
     return rehearsal.Rehearsed(task, proposer, check, (), (), result)
@@ -42,6 +42,9 @@ def rehearsed(status: str, charged: int = 100) -> rehearsal.Rehearsed:
         (Budget(tokens=6_000, calls=240), 200),
         (Budget(tokens=200_000, calls=600), 500),
         (Budget(tokens=1_000), 100),
+        (Budget(usd=0.03), 300),
+        (Budget(tokens=5_000, usd=0.03), 250),
+        (Budget(usd=0.005), 100),
     ],
 )
 def test_a_part_that_was_played_is_drawn_out_to_the_first_cap(
