@@ -174,8 +174,8 @@ class Regex:
     """A stranger's regular expression (of a task file, of data), which cannot hang a run.
 
     Written as for Python's `re`, run by the `regex` package, whose searches can be stopped. Every method raises
-    Endless where it takes longer than `REGEX_LIMIT_S` on a text: a thousand times what is usual, so that it hardly
-    depends on how busy the machine is.
+    Endless where it takes longer than `REGEX_LIMIT_S` on a text: a thousand times what is usual, and counted in the
+    time that this process computes, so that a machine that is busy or stalls changes nothing.
     """
 
     source: str

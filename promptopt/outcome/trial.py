@@ -203,6 +203,8 @@ def _fitted(trial: Trial, enlarged: Allocation, reserve: Reserve, *, cut: bool) 
     counted_down = run.evaluations_left() is not None
     most = (enlarged.dev, enlarged.test) if counted_down else (len(run.dev), len(trial.test))
     account, contenders = trial.door.account, [run.initial, *ranked[: allocation.finalists]]
+    # What is scored for it is the choice's.
+    run.begin_phase("dev")
     show_prices(run, account, reserve, contenders, min(most[0], len(run.dev)))
     fitted = reserve.fitted(account.capped, run.initial, ranked, most)
     if fitted.test < allocation.test:

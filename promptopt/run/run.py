@@ -140,10 +140,8 @@ class Run:
         """Score `written(example)`, which must follow from the run's record, where `prompt` is scored on `example`."""
         self._scoring.vary(prompt, written)
 
-    def rescore(
-        self, prompt: Prompt, examples: Sequence[Example], temperature: float | None = None, draw: int = 0,
-        role: Role = "task",
-    ) -> list[Score]:  # fmt: skip
+    def rescore(self, prompt: Prompt, examples: Sequence[Example], temperature: float | None = None, draw: int = 0,
+                role: Role = "task") -> list[Score]:  # fmt: skip
         """Score cells once more, in a batch of their own, as far as a cap allows; the search's own scores stay.
 
         Without a temperature or a role, with the prefix shared in another way: what is computed again is charged, and
@@ -318,10 +316,11 @@ class Run:
         return ended
 
     def begin_phase(self, name: str, reason: str = "") -> None:
-        """Mark the change from the search to the final choice, and from there to the sealed test."""
-        self._phase = name
-        self._board.begin_phase(name, self.task)
-        self.tell(PhaseBegun(name, reason))
+        """Mark the change from the search to the final choice, and from there to the sealed test; once each."""
+        if name != self._phase or name == "search":
+            self._phase = name
+            self._board.begin_phase(name, self.task)
+            self.tell(PhaseBegun(name, reason))
 
     def candidates(self) -> list[Candidate]:
         """Every prompt that was proposed or scored, in the order it first came up, the start first."""

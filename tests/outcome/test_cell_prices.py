@@ -19,9 +19,9 @@ from promptopt.models.scripted import Scripted
 from promptopt.outcome.cell_prices import show_prices
 from promptopt.outcome.result import Result
 from promptopt.run.budget import Budget, Ledger
-from promptopt.run.events import Event, Planned
+from promptopt.run.events import Event, PhaseBegun, Planned
 from promptopt.run.reserve import MEASURED, Reserve
-from promptopt.types import Cell, Content, Example, Prompt, Request, ScoreRequest, flat
+from promptopt.types import Cell, Content, Example, Prompt, Reply, Request, ScoreRequest, flat
 
 LANDSCAPE = plant("additive", 0)
 
@@ -149,3 +149,23 @@ def test_contenders_are_scored_until_it_is_known_what_a_cell_takes_as_far_as_dea
     given: Any = Scores(left)
     show_prices(given, given, given, [Prompt.of(f"{at}") for at in range(contenders)], 40)
     assert given.asked == asked
+
+
+def test_what_is_scored_to_see_prices_is_told_as_the_final_choice(tmp_path: Path) -> None:
+    planted, phases, asked = LANDSCAPE.model(), list[str](), list[tuple[str, str]]()
+    task = LANDSCAPE.task(test=200)
+
+    def answer(request: Request) -> Reply:
+        [(_, reply)] = planted.generate([request])
+        asked.append((phases[-1], flat(request.content)))
+        return reply
+
+    optimize(
+        task, "random",
+        model=Models(Scripted(answer, name="t"), proposer=Scripted(Proposer(LANDSCAPE.good, 0.4, None), name="p")),
+        budget=Budget(tokens=1_000), store=tmp_path / "s.db",
+        session=Session([lambda event: phases.append(event.name) if isinstance(event, PhaseBegun) else None]),
+    )  # fmt: skip
+    assert phases == ["search", "dev", "test"]
+    dev = {phase for phase, content in asked for example in task.dev if f"Q: {example['question']}\n" in content}
+    assert dev == {"dev"}
