@@ -183,8 +183,9 @@ def _introduce(trial: Trial, asked: BoundSearch, store: Store, session: Session,
         )
     )
     _warn_of_versions(run, store, trial.id)
-    judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, asked.models.by_role, asked.models.check)
-    alone = without_check(asked.check, asked.models.by_role)
+    names: dict[Role, str] = {role: model.name for role, model in asked.models.by_role.items()}
+    judged = remarks_on_judge((asked.evaluator, asked.check), asked.task, names, asked.models.check.name)
+    alone = without_check(asked.check, names)
     known = (*prices(asked.models.by_role).values(), price_for(asked.models.check))
     free = ends_nothing(trial.allocation.total.usd, known)
     over = start_over_cap(run.task, run.initial, run.count_tokens)

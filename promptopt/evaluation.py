@@ -331,7 +331,8 @@ def looking(
         warn=lambda message: run.warn(message),
     )
     run = Run(task=task, evaluator=evaluator, door=door, seed=seed)
-    for said in (*filter(None, [misfits]), *remarks_on_judge([evaluator], task, models, models["task"])):
+    names: dict[Role, str] = {role: model.name for role, model in models.items()}
+    for said in (*filter(None, [misfits]), *remarks_on_judge([evaluator], task, names, names["task"])):
         run.warn(said)
     return run, door
 

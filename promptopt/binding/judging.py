@@ -12,23 +12,21 @@ from promptopt.protocols import Evaluator, Judging, Model, Role, Simulating, Tas
 _CHECKING: tuple[Role, ...] = ("check_judge",)
 
 
-def remarks_on_judge(
-    evaluators: Sequence[Evaluator], task: Task, models: Mapping[Role, Model], check: Model
-) -> list[str]:
+def remarks_on_judge(evaluators: Sequence[Evaluator], task: Task, names: Mapping[Role, str], check: str) -> list[str]:
     """A sentence on each thing that is wrong with the judge of these evaluators, or with one that none of them asks.
 
-    `check`: the model that the verdict is on.
+    `names`: of the models, by role. `check`: the name of the model that the verdict is on.
     """
     judging = [each for each in evaluators if isinstance(each, Judging) and each.judges]
     # Each sentence once: several judges of a panel may be one model.
     said: dict[str, None] = {}
-    answering = (models["task"].name, check.name) if judging else ()
+    answering = (names["task"], check) if judging else ()
     for evaluator in judging:
         for role in (*evaluator.judges, *_CHECKING):
-            judge = models.get(role)
-            if judge is not None and judge.name in answering:
+            judge = names.get(role)
+            if judge is not None and judge in answering:
                 said[
-                    f"the judge is the task model, {judge.name!r}, and models prefer what they write themselves; name "
+                    f"the judge is the task model, {judge!r}, and models prefer what they write themselves; name "
                     f"one of another family with --judge"
                 ] = None
         found = given_away(evaluator.questions, (*task.train, *task.dev, *task.test), task.labels)
@@ -36,9 +34,9 @@ def remarks_on_judge(
             said[found] = None
     return [
         *said,
-        *([] if judging or any(map(_may_ask, evaluators)) else _unasked_judge(models)),
+        *([] if judging or any(map(_may_ask, evaluators)) else _unasked_judge(names)),
         *passed_over(evaluators, task),
-        *_remarks_on_user(evaluators, models),
+        *_remarks_on_user(evaluators, names),
     ]
 
 
@@ -48,15 +46,15 @@ def _may_ask(evaluator: Evaluator) -> bool:
     return not ours and evaluator.calls_per_cell > 1
 
 
-def _unasked_judge(models: Mapping[Role, Model]) -> list[str]:
+def _unasked_judge(names: Mapping[Role, str]) -> list[str]:
     """What to say of a judge that is named where no evaluator asks one."""
-    judge = models.get("judge")
+    judge = names.get("judge")
     # Where none is named the proposer stands for it, or the task model.
-    others = [models[role].name for role in ("task", "proposer") if role in models]
-    if judge is None or judge.name in others:
+    others = [names[role] for role in ("task", "proposer") if role in names]
+    if judge is None or judge in others:
         return []
     return [
-        f"the model {judge.name!r} is named as the judge, and nothing here asks one: give the task a [judge] table "
+        f"the model {judge!r} is named as the judge, and nothing here asks one: give the task a [judge] table "
         f"(docs/judges.md), or leave --judge out"
     ]
 
@@ -85,31 +83,31 @@ def refuse_idle_check_judge(check: Evaluator, named: str, judge: str) -> None:
         )
 
 
-def without_check(check: Evaluator, models: Mapping[Role, Model]) -> str:
+def without_check(check: Evaluator, names: Mapping[Role, str]) -> str:
     """A sentence where the search and the verdict are by one and the same judge; else nothing."""
-    if not isinstance(check, Judging) or check.judges != ("judge",) or "check_judge" in models:
+    if not isinstance(check, Judging) or check.judges != ("judge",) or "check_judge" in names:
         return ""
     return (
-        f"one judge, {models['judge'].name!r}, guides the search and says what came of it, so a prompt that only "
+        f"one judge, {names['judge']!r}, guides the search and says what came of it, so a prompt that only "
         f"pleases it looks better than it is; name one of another family for the end with --check-judge of `promptopt "
         f"optimize`"
     )
 
 
-def _remarks_on_user(evaluators: Sequence[Evaluator], models: Mapping[Role, Model]) -> list[str]:
+def _remarks_on_user(evaluators: Sequence[Evaluator], names: Mapping[Role, str]) -> list[str]:
     """What a user should know of the model that plays users."""
-    user = models.get("user")
+    user = names.get("user")
     if user is None:
         return []
     if not any(isinstance(each, Simulating) for each in evaluators):
-        return [f"the model {user.name!r} is named to play users, and this task has no scenarios: nobody asks it"]
+        return [f"the model {user!r} is named to play users, and this task has no scenarios: nobody asks it"]
     said = [
-        f"the users are played by {user.name!r}, and what comes of that depends on who plays: have another model play "
+        f"the users are played by {user!r}, and what comes of that depends on who plays: have another model play "
         f"them too, with --user-model, before you rely on it"
     ]
-    if user.name == models["task"].name:
+    if user == names["task"]:
         said.append(
-            f"the model that plays the users is the task model, {user.name!r}, which is kind to itself; name one of "
+            f"the model that plays the users is the task model, {user!r}, which is kind to itself; name one of "
             f"another family with --user-model"
         )
     return said

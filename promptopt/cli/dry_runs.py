@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from promptopt.binding.config import RunConfig
+from promptopt.binding.judging import remarks_on_judge
 from promptopt.binding.models import addresses_of
-from promptopt.cli.forecast import Forecast, as_rehearsed, forecast, look_of, players
+from promptopt.cli.forecast import Forecast, as_rehearsed, forecast, look_of, names_of, players
 from promptopt.cli.forecast_range import ForecastRange
 from promptopt.cli.forecast_table import (
     ForecastTable,
@@ -54,9 +55,10 @@ def forecast_check(
     of it is scored, so this is the most that it takes.
     """
     different = tuple(dict.fromkeys(prompts))
+    warned = (*task.warnings, *_said_of_judges(config, task))
     if not task.test:
         # One prompt twice: nothing is left to ask.
-        return _forecast_table(config, {"task": config.task}, (0, "both are the same prompt"), [], task.warnings)
+        return _forecast_table(config, {"task": config.task}, (0, "both are the same prompt"), [], warned)
     attacked = prompts if HISTORY in task.fields and len(different) > 1 else None
     budget = budget_of(config)
     evaluations, roles = _scoring(config, [(task, each) for each in different], budget, attacked)
@@ -66,12 +68,12 @@ def forecast_check(
     made_of += " at most, as --sequential stops once it is decided" if bars.sequential else ""
     made_of += ", and 50 attacks on each" if attacked is not None else ""
     if len(different) < 2:
-        return _forecast_table(config, {"task": config.task}, (evaluations, made_of), roles, task.warnings)
+        return _forecast_table(config, {"task": config.task}, (evaluations, made_of), roles, warned)
     margins = of_check(judged, bars)
     # An interval that holds at every look has no such figure by a formula, and neither has the worst of several tasks.
     often = None if bars.sequential or goes_by_worst(judged) else likely(judged.test, ONE_SIDED / 2)
     named = {"task": config.task, "least_margins": {name: least for name, (_, least, _) in margins.items()}}
-    table = _forecast_table(config, named, (evaluations, made_of), roles, task.warnings)
+    table = _forecast_table(config, named, (evaluations, made_of), roles, warned)
     said = [*margins_said(margins, often), *slices_left_open(judged)]
     if not bars.sequential and evaluations < len(different) * len(judged.test):
         said.append("Warning: the cap comes before the end of the test, which is not judged then; raise it")
@@ -94,7 +96,8 @@ def forecast_scores(
     made_of = f"{counted(len(wanted), kind, kinds)} on {counted(len(sealed), f'{split} example')}"
     if split == "test":
         made_of += f"; it would be look {look_of(sealed)[0]} at them"
-    return _forecast_table(config, {"task": config.task, "split": split}, (evaluations, made_of), roles, first.warnings)
+    warned = dict.fromkeys((*first.warnings, *(said for own, task, _ in wanted for said in _said_of_judges(own, task))))
+    return _forecast_table(config, {"task": config.task, "split": split}, (evaluations, made_of), roles, tuple(warned))
 
 
 def forecast_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -> ForecastTable:
@@ -285,6 +288,16 @@ def _scoring(
     speed, together = speed_of(config, proposer_of(config)), None if caps.calls is None else len(wanted) * caps.calls
     found, evaluations, _ = as_measured(found, played.evaluations, None, evaluator, speed, Budget(calls=together))
     return evaluations or 0, found
+
+
+def _said_of_judges(config: RunConfig, task: Task) -> list[str]:
+    """What scoring would say of its judges before its first call."""
+    evaluator, proposer = evaluator_of(config, task), proposer_of(config)
+    judge = proposer if config.judge is None else config.judge.partition(",")[0].strip()
+    specs = {"task": config.model, "proposer": proposer, "judge": judge}
+    if isinstance(evaluator, Simulating) or config.user_model is not None:
+        specs["user"] = _player(config, evaluator)
+    return remarks_on_judge([evaluator], task, names_of(config, specs), config.model)
 
 
 def _capped(examples: int, budget: Budget, calls_per_cell: int) -> int:

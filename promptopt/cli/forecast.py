@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from promptopt.binding.config import RunConfig
 from promptopt.binding.evaluator import recast, verdict_evaluator
 from promptopt.binding.floors import least_floors
-from promptopt.binding.judging import refuse_idle_check_judge
-from promptopt.binding.models import addresses_of
+from promptopt.binding.judging import refuse_idle_check_judge, remarks_on_judge, without_check
+from promptopt.binding.models import addresses_of, judge_specs
 from promptopt.binding.plan import ends_nothing, proposer_call, room_for, too_little
 from promptopt.binding.settings import build_optimizer
 from promptopt.binding.task import bind_task
@@ -38,6 +38,7 @@ from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.looks import looked_at
 from promptopt.outcome.smallest import smallest_found
 from promptopt.protocols import (
+    JUDGES,
     BoundsCost,
     BoundsCostInRoom,
     ChecksInstalled,
@@ -45,6 +46,7 @@ from promptopt.protocols import (
     Evaluator,
     Optimizer,
     Planning,
+    Role,
     Simulating,
 )
 from promptopt.run.budget import Allocation, allocate
@@ -181,7 +183,9 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
     look, alpha = look_of(sealed := task.test[: arranged.test])
     return Forecast(config, own, winner, tuple(roles), minutes_of(roles, speed), speed, arranged,
         *smallest_found(own, sealed, alpha),
-        _warnings((*own.warnings, unasked, too_little(optimizer, room), ends_nothing(budget.usd, prices.values()),
+        _warnings((*own.warnings, unasked, too_little(optimizer, room),
+                   *remarks_on_judge((evaluator, check), task, names := names_of(config, specs), checked),
+                   without_check(check, names), ends_nothing(budget.usd, prices.values()),
                    unmeasured(evaluator, speed))),
         _rounds(optimizer, room), without_price(roles), look, alpha, evaluations, spread,
     )  # fmt: skip
@@ -226,6 +230,12 @@ def _other_roles(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict
         return found
     shipped = evaluator.user_model if evaluator.user_model else proposer
     return {**found, "user": shipped if config.user_model is None else config.user_model}
+
+
+def names_of(config: RunConfig, specs: Mapping[str, str]) -> dict[Role, str]:
+    """The models by role, with all judges that are named."""
+    panel = zip(JUDGES[1:], judge_specs(config.judge)[1:], strict=False)
+    return {**cast("Mapping[Role, str]", specs), **{role: str(name) for role, name in panel}}
 
 
 def players(specs: Mapping[str, str], prices: Mapping[str, Price | None]) -> list[RoleForecast]:

@@ -10,6 +10,7 @@ from promptopt.digits import decimal_comma
 from promptopt.errors import ConfigError, DataError, UnknownName
 from promptopt.protocols import METRICS, READERS
 from promptopt.tasks.layout import RESERVED
+from promptopt.tasks.spelling import marks_left
 from promptopt.text import Pattern, counted, shorten
 from promptopt.types import Example
 
@@ -63,8 +64,10 @@ def check_prompt(task: Task, placeholders: Mapping[str, tuple[str, ...]]) -> Non
         inner += [user.part for user in layout.users.values()]
         for name in (*task.editables, *task.fields):
             if name not in layout.slots(known) and name not in inner:
+                left = marks_left([text for _, text in task.initial.texts], (*parts, *task.fields))
                 raise ConfigError(
                     f"task {task.name!r}: layout {layout.name!r} does not show {{{name}}}; add it where it belongs"
+                    + (f"; the prompt has {left[0]}, which nothing fills" if left else "")
                 )
         last = Pattern(layout.patterns[-1], parts)
         shown = {name for part in last.slots for name in placeholders.get(part, ())}

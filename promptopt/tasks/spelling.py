@@ -132,13 +132,18 @@ def other_mark(text: str, name: str) -> str | None:
     return None
 
 
+def marks_left(texts: Sequence[str], filled: Sequence[str]) -> list[str]:
+    """What a template engine or a format would fill, and nothing here does. `filled`: all names that are filled."""
+    found = (match[0] for text in texts for match in _LIKE_A_SLOT.finditer(text))
+    return list(dict.fromkeys(mark for mark in found if mark.strip("${} ") not in filled))
+
+
 def unfilled(texts: Sequence[str], inputs: Sequence[str], filled: Sequence[str]) -> str:
     """A sentence on what a template engine or a format would fill, and nothing here does; empty where there is none.
 
     `inputs`: those that a text may mark; none where the task lays them out itself. `filled`: all names that are filled.
     """
-    found = (match[0] for text in texts for match in _LIKE_A_SLOT.finditer(text))
-    left = list(dict.fromkeys(mark for mark in found if mark.strip("${} ") not in filled))
+    left = marks_left(texts, filled)
     if not left:
         return ""
     more = f" and {len(left) - MARKS_NAMED} more" if len(left) > MARKS_NAMED else ""

@@ -10,6 +10,7 @@ from command_line import Invoke
 from promptopt import registry
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.auto.search import Auto
+from promptopt.optimizers.random_search import RandomSearch
 
 BASE = ("optimize", "--method", "climb", "--model", "scripted", "--task")
 
@@ -94,7 +95,9 @@ def test_dry_run_knows_that_a_model_in_this_process_costs_nothing(
 ) -> None:
     """However many calls there will be, which nothing says of most methods."""
     load = registry.load
-    monkeypatch.setattr(registry, "load", lambda group, name: Auto if name == "auto" else load(group, name))
+    # So few tokens are no round of `auto`, and whether one of `random` fits is said.
+    own = {"auto": Auto, "random": RandomSearch}
+    monkeypatch.setattr(registry, "load", lambda group, name: own[name] if name in own else load(group, name))
     result = invoke("optimize", "--task", "support-intent", "--dry-run", "--max-tokens", "1000")
     assert "price" not in result.stdout.lower()
     assert "$0.00" in result.stdout
