@@ -63,7 +63,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "judge_base_url", "judge_served_as", "judge_api_key_env", "evaluator", "settings", "data", "train", "dev", "test",
     "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes", "dry_run",
     judge="The model that scores, where one is asked; several, as A,B,C, for a panel; default: as in optimize.",
-    user_model="The model that plays the users of a task with scenarios; default: as in optimize.",
+    user_model="The model that plays the users of a task with scenarios; default: the one that answers.",
     settings="A setting of the evaluator.",
 )  # fmt: skip
 def evaluate(
