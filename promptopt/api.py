@@ -14,7 +14,7 @@ from promptopt.binding.evaluator import rebound
 from promptopt.binding.floors import least_floors
 from promptopt.binding.identity import method_name, run_id, versions
 from promptopt.binding.judging import check_judge_of, remarks_on_judge, without_check
-from promptopt.binding.models import Models, price_for, prices
+from promptopt.binding.models import Models, mean_price, price_for, prices
 from promptopt.binding.plan import (
     allocate_for,
     default_budget,
@@ -34,7 +34,7 @@ from promptopt.outcome.looks import Shown
 from promptopt.outcome.result import Result
 from promptopt.outcome.smallest import smallest_found
 from promptopt.outcome.trial import Trial, conduct
-from promptopt.protocols import ChecksInstalled, Evaluator, Model, Optimizer, Role, Task
+from promptopt.protocols import ANSWERING, ChecksInstalled, Evaluator, Model, Optimizer, Role, Task
 from promptopt.reports.progress import progress
 from promptopt.run import Run
 from promptopt.run.budget import Allocation, Budget, Limits
@@ -194,13 +194,37 @@ def _introduce(trial: Trial, asked: BoundSearch, store: Store, session: Session,
             run.warn(said)
 
 
+def _criterion(asked: BoundSearch) -> Criterion:
+    """What the verdict is by, at what its cells cost: of several models that answer, on average."""
+    models = asked.models
+    others = [models.by_role[role] for role in ANSWERING[1:] if role in models.by_role]
+    price = mean_price([price_for(each) for each in (models.check, *others)])
+    judge = check_judge_of(asked.check, models.by_role)
+    return Criterion(asked.check, models.check, price, judge, tuple(each.name for each in others))
+
+
+def check_room(
+    task: Task,
+    optimizer: str | Optimizer,
+    *,
+    model: Models,
+    evaluator: Evaluator | None,
+    budget: Budget | None,
+    seed: int,
+) -> None:
+    """Raise ConfigError where `optimize` would before its first call: for what does not fit, and too small a budget."""
+    asked = bind_search(task, optimizer, model, (evaluator, None), seed)
+    caps, _ = _budget(budget, optimizer, asked)
+    allocation = allocate_for(caps, asked.task, _criterion(asked), prices(asked.models.by_role), asked.optimizer)
+    room_for(allocation, asked.task, asked.evaluator)
+
+
 def _prepare(
     asked: BoundSearch, budget: Budget, store: Store, session: Session, begun: float, held: ExitStack
 ) -> tuple[Trial, int]:
     """The trial, recorded in the store, and how many calls of it the store knows; `held` lets go of the run."""
     models, check = asked.models, asked.check
-    known = prices(models.by_role)
-    criterion = Criterion(check, models.check, price_for(models.check), check_judge_of(check, models.by_role))
+    known, criterion = prices(models.by_role), _criterion(asked)
     same = criterion.scores_as(Criterion(asked.evaluator, models.by_role["task"], None))
     allocation = allocate_for(budget, asked.task, criterion, known, asked.optimizer)
     room = room_for(allocation, asked.task, asked.evaluator)

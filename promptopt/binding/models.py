@@ -12,7 +12,7 @@ from promptopt.errors import ConfigError
 from promptopt.models.prices import Price, price_of
 from promptopt.models.providers import UNSAID, Access, provider_of
 from promptopt.models.scripted import Scripted
-from promptopt.protocols import JUDGES, LocalAware, Model, Role, Simulating
+from promptopt.protocols import ANSWERING, JUDGES, LocalAware, Model, Role, Simulating
 from promptopt.type_words import callable_name
 
 
@@ -47,6 +47,8 @@ class Models:
     """Plays the users of simulated chats; where none is named, whom the task names, else the proposer."""
     teacher: str | Model | None = None
     """Its right answers become demonstrations, where a method has a teacher; None: the task model's own do."""
+    others: tuple[str | Model, ...] = ()
+    """Answer the examples that name them (`Example.answered_by`), where one prompt is for several models."""
     elsewhere: Callable[[str], Model | None] | None = None
     """Opens a model that is named, and has no server, in other processes; where it gives None, it is opened here."""
 
@@ -54,6 +56,8 @@ class Models:
         check_fields(self)
         roles = ("task", "proposer", "judge", "check", "check_judge", "user", "teacher")
         check_models(**{role: getattr(self, role) for role in roles})
+        if len(self.others) >= len(ANSWERING):
+            raise ConfigError(f"one prompt is for {len(self.others) + 1} models, and {len(ANSWERING)} is the most")
 
 
 def check_models(**named: object) -> None:
@@ -115,7 +119,7 @@ def _each_by(
     # `_first_judge` has left one.
     assert not isinstance(models.judge, tuple)
     user = _user(models, evaluators)
-    more = (models.check_judge, user if user else None, models.teacher, *panel)
+    more = (models.check_judge, user if user else None, models.teacher, *panel, *models.others)
     _check_address(models, (models.task, models.proposer, models.judge, models.check, *more))
     proposer, judge = _proposer_and_judge(models)
     elsewhere = (models.proposer_access is not None, models.judge_access is not None)
@@ -147,6 +151,7 @@ def _each_by(
     by_role: dict[Role, Model] = {"task": task, "proposer": proposing, "judge": judging}
     # A panel may have fewer judges than there are roles.
     by_role.update(zip(JUDGES[1:], (opened(each, models.judge_access) for each in panel), strict=False))
+    by_role.update(zip(ANSWERING[1:], map(opened, models.others), strict=False))
     if models.check_judge is not None:
         by_role["check_judge"] = opened(models.check_judge)
     if models.teacher is not None:
@@ -288,6 +293,18 @@ def default_proposer(model: str) -> str | None:
 def prices(models: Mapping[Role, Model]) -> dict[Role, Price | None]:
     """The price of each role's tokens; None where it is unknown."""
     return {role: price_for(model) for role, model in models.items()}
+
+
+def mean_price(known: Sequence[Price | None]) -> Price | None:
+    """What a token of these models costs on average, each asked as often; None where that of one is unknown."""
+    held = [each for each in known if each is not None]
+    if len(held) < len(known):
+        return None
+    # The one of a single model is it, to the last digit.
+    if len(held) == 1:
+        return held[0]
+    reading, writing = (each.prompt_usd for each in held), (each.completion_usd for each in held)
+    return Price(sum(reading) / len(held), sum(writing) / len(held))
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from promptopt.binding.models import Models, OpenModels, names_user, open_models
 from promptopt.binding.task import bind_task
 from promptopt.errors import ConfigError
 from promptopt.programs import ProgramEvaluator
-from promptopt.protocols import ChoosesLayout, Evaluator, Model, Optimizer, Planning, Task
+from promptopt.protocols import ANSWERING, ChoosesLayout, Evaluator, Model, Optimizer, Planning, Task
 from promptopt.run.budget import Limits
 from promptopt.tasks.crowding import crowded
 from promptopt.tasks.inline import run_by_program
@@ -84,12 +84,16 @@ def bind_search(
         # A program reads the parts of the prompt that it was written for, and those are gone.
         raise run_by_program(given)
     models = open_models(model, guide, check_evaluator)
-    search = suited(guide, models.by_role["task"])
+    answering = [models.by_role[role] for role in ANSWERING if role in models.by_role]
+    search = suited(guide, answering[0])
+    # Of several models all have to tell what one of them can.
+    if any(suited(guide, each).fingerprint() != search.fingerprint() for each in answering[1:]):
+        search = guide
     check = verdict_evaluator(search, check_evaluator, task, models.check)
     # Before anything is asked: a start that leaves the input no room fails on every example.
-    refused = crowded(task, task.initial, models.by_role["task"])
-    if refused is not None:
-        raise ConfigError(refused)
+    for each in answering:
+        if (refused := crowded(task, task.initial, each)) is not None:
+            raise ConfigError(refused)
     fitting, misfits = without_misfits(task, [search, check], models.by_role["task"])
     return BoundSearch(
         task=fitting,

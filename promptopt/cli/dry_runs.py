@@ -35,6 +35,7 @@ from promptopt.cli.request import (
 )
 from promptopt.cli.roles import CellCost, RoleForecast, judging, proposing, scoring, sum_known
 from promptopt.cli.speed import speed_of
+from promptopt.migration.sharing import shared_task
 from promptopt.outcome.decisions import ONE_SIDED, Bars
 from promptopt.outcome.smallest import goes_by_worst
 from promptopt.protocols import Evaluator, Simulating
@@ -117,9 +118,11 @@ def forecast_compare(config: RunConfig, runs: Sequence[RunConfig], seeds: int) -
 
 
 def forecast_migrate(
-    config: RunConfig, task: Task, source: str | None, names: Sequence[str], margin: float
+    config: RunConfig, task: Task, source: str | None, names: Sequence[str], margin: float, *, shared: bool
 ) -> ForecastTable:
     """What a move to these models takes at most. `source`: the old model; None: its replies are in a file.
+
+    `shared`: whether a prompt is looked for that is for all of them, too.
 
     The searches, and what scores their winners, are left out of the least: the old prompt may be no worse everywhere.
     """
@@ -136,6 +139,8 @@ def forecast_migrate(
         for own, split in [*copied, *((own, "test") for own in asked)]
     ]
     searches = [forecast(own, task) for own in targets]
+    if shared:
+        searches.append(forecast(targets[0], shared_task(task, tuple(names), margin), names[1:]))
     # Each new prompt is scored on every target.
     after = [_scoring(of_scoring(own), [(scored, each.winner)], Budget(), None) for own in targets for each in searches]
     least = sum(count for count, _ in certain)
@@ -145,19 +150,20 @@ def forecast_migrate(
     roles += [role for each in searches for role in each.roles]
     made_of = (
         f"{least:,} for the old prompt on {counted(len(asked), 'model')}, and at most the rest for a search on each "
-        f"new model where it may be worse"
+        f"new model where it may be worse{', and one for all of them' if shared else ''}"
     )
     if source is not None:
         # Whether it takes a temperature is known once it has answered.
         more = counted(len(task.test), "more call", "more calls")
         made_of += f"; and {more} of the old model if it takes no temperature, as it is drawn twice then"
     warnings = tuple(dict.fromkeys(warning for each in searches for warning in each.warnings))
-    margins = of_migration(task, margin, len(names))
+    verdicts = (3 if shared else 2) * len(names)
+    margins = of_migration(task, margin, verdicts)
     named = {"task": config.task, "method": config.method, "seed": config.seed, "least_evaluations": least,
              "least_margins": {name: held for name, (_, held, _) in margins.items()}}  # fmt: skip
     asked_roles = [role for role in roles if role.calls != 0]
     table = _forecast_table(targets[0], named, (most, made_of), asked_roles, warnings)
-    said = margins_said(margins, likely(task.test, ALPHA / (4 * len(names))))
+    said = margins_said(margins, likely(task.test, ALPHA / (2 * verdicts)))
     return replace(table, shows=(*said, *slices_left_open(task, "the migration")))
 
 

@@ -11,7 +11,7 @@ from promptopt.binding.config import RunConfig
 from promptopt.binding.evaluator import recast, verdict_evaluator
 from promptopt.binding.floors import least_floors
 from promptopt.binding.judging import refuse_idle_check_judge, remarks_on_judge, without_check
-from promptopt.binding.models import addresses_of, judge_specs
+from promptopt.binding.models import addresses_of, judge_specs, mean_price
 from promptopt.binding.plan import ends_nothing, proposer_call, room_for, too_little
 from promptopt.binding.settings import build_optimizer
 from promptopt.binding.task import bind_task
@@ -38,6 +38,7 @@ from promptopt.models.tokens import estimate_tokens
 from promptopt.outcome.looks import looked_at
 from promptopt.outcome.smallest import smallest_found
 from promptopt.protocols import (
+    ANSWERING,
     JUDGES,
     BoundsCost,
     BoundsCostInRoom,
@@ -137,24 +138,24 @@ class Forecast:
         return "\n".join([*lines, *closing(self.unpriced, self.warnings)])
 
 
-def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
-    """Work it out, of `own_task` or the config's. Raises what a run with this config would before its first call."""
+def forecast(config: RunConfig, own_task: Task | None = None, others: Sequence[str] = ()) -> Forecast:
+    """Work it out, of `own_task` or the config's, `others` beside its model. Raises what a run would first."""
     given = task_of(config) if own_task is None else own_task
     optimizer, own = _method_and_task(config, given)
     task = bind_task(own, config.seed)
     evaluator = evaluator_of(config, own, optimizer)
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
-    addresses = addresses_of(models_of(config), evaluator, check)
+    addresses = addresses_of(replace(models_of(config), others=tuple(others)), evaluator, check)
     checked = config.model if config.check_model is None else config.check_model
     proposer = proposer_of(config)
     judge = _judge(config, check, proposer)
     specs = {"task": config.model, "proposer": proposer, "check": checked, "judge": judge,
-             **_other_roles(config, evaluator, proposer)}  # fmt: skip
+             **dict(zip(ANSWERING[1:], others, strict=False)), **_other_roles(config, evaluator, proposer)}  # fmt: skip
     prices = prices_at(specs, addresses)
     searching = CellCost.of(task, evaluator, config.model)
     # One object where both are one: `scoring` then makes one row of them.
     final = searching if check is evaluator and checked == config.model else CellCost.of(task, check, checked)
-    cost = usd_of(prices["check"], math.ceil(final.reads), final.writes)
+    cost = usd_of(_price_of_a_cell(prices), math.ceil(final.reads), final.writes)
     # A cap in dollars is turned into cells only where all that is asked has a price.
     priced = None not in (cost, prices["proposer"], prices["task"])
     budget, unasked = search_budget(config, given)
@@ -189,6 +190,11 @@ def forecast(config: RunConfig, own_task: Task | None = None) -> Forecast:
                    unmeasured(evaluator, speed))),
         _rounds(optimizer, room), without_price(roles), look, alpha, evaluations, spread,
     )  # fmt: skip
+
+
+def _price_of_a_cell(prices: Mapping[str, Price | None]) -> Price | None:
+    """Of the model that the verdict is on; where several answer, theirs on average."""
+    return mean_price([prices[role] for role in ("check", *ANSWERING[1:]) if role in prices])
 
 
 def _judge(config: RunConfig, check: Evaluator, proposer: str) -> str:
@@ -240,7 +246,7 @@ def names_of(config: RunConfig, specs: Mapping[str, str]) -> dict[Role, str]:
 
 def players(specs: Mapping[str, str], prices: Mapping[str, Price | None]) -> list[RoleForecast]:
     """Who plays the users, and who teaches, where somebody does: only a rehearsal says how much."""
-    named = [(role, specs[role]) for role in ("user", "teacher") if role in specs]
+    named = [(role, specs[role]) for role in ("user", "teacher", *ANSWERING[1:]) if role in specs]
     return [RoleForecast.of(role, each, None, None, None, prices[role]) for role, each in named]
 
 

@@ -56,10 +56,10 @@ def slices_left_open(task: Task, decider: str = "the check") -> list[str]:
     ]
 
 
-def of_migration(task: Task, margin: float, targets: int) -> dict[str, tuple[float, float, int]]:
-    """The same, of the verdicts on each of so many targets, where this is the first look at the test."""
+def of_migration(task: Task, margin: float, verdicts: int) -> dict[str, tuple[float, float, int]]:
+    """The same, of each of so many verdicts, where this is the first look at the test."""
     design = Design(task.weigh)
-    least = _least_held(task.test, design, ALPHA / (2 * targets))
+    least = _least_held(task.test, design, ALPHA / verdicts)
     return {"score": (margin, least, len(task.test)), **_of_slices(task, design)}
 
 

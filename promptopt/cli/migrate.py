@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,16 +19,19 @@ from promptopt.cli.migration_tables import (
     agreements,
     ceiling_said,
     clauses,
-    clauses_said,
+    costs_of_sharing,
     faults,
+    for_all_said,
+    gain_cell,
     latencies,
+    target_said,
 )
 from promptopt.cli.output import FAILED, interruptible, say, show, show_forecast, show_json, suspended_by, troubles
 from promptopt.errors import ConfigError
 from promptopt.text import counted, normalise
 
 if TYPE_CHECKING:
-    from promptopt.migration import Cost, Migration, OnModel
+    from promptopt.migration import Cost, Migration
     from promptopt.migration.moved import Target
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -39,12 +42,21 @@ ENDS = ("; run the same command again to go on", "; once that is mended, run the
 GO_ON = "Once that is mended, run the same command again: it goes on with these, and pays for nothing twice."
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What a prompt moves from, and to; `shared`: whether one is wanted for all of these."""
+
+    old: Any
+    names: list[str]
+    shared: bool
+
+
 @app.command()
 @options.from_config(
     "task", "weigh", "method", "proposer", "judge", "user_model", "base_url", "served_as", "api_key_env",
     "proposer_base_url", "proposer_served_as", "proposer_api_key_env", "judge_base_url", "judge_served_as",
     "judge_api_key_env", "concurrency", "requests_per_minute", "evaluator", "data", "train", "dev", "test", "seed",
-    "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes", "settings", "dry_run",
+    "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes", "settings", "shared", "dry_run",
 )  # fmt: skip
 def migrate(
     given: dict[str, Any],
@@ -72,7 +84,7 @@ def migrate(
     """
     from promptopt.cli.request import DEFAULT_METHOD, merged, prompt_from, settings_of, task_of, with_task
 
-    dry_run = bool(given.pop("dry_run"))
+    dry_run, shared = bool(given.pop("dry_run")), bool(given.pop("shared"))
     config = with_task(merged(RunConfig(), given))
     config = config if config.method else replace(config, method=DEFAULT_METHOD)
     task, start = prompt_from(task_of(config, trust=trust), prompt, quiet=quiet)
@@ -82,20 +94,20 @@ def migrate(
     if freeze is not None and not dry_run:
         _freeze(config, task, old, freeze, quiet=quiet)
         return
-    names = _targets(target)
+    ends = Ends(old, _targets(target, shared=shared), shared)
     if dry_run:
-        _show_dry_run(config, task, (old, names), margin, json=json)
+        _show_dry_run(config, task, ends, margin, json=json)
         return
     optimizer = build_optimizer(config.method, settings_of(config, task))
-    found = _moved(config, task, (old, names), optimizer, margin, quiet=quiet)
+    found = _moved(config, task, ends, optimizer, margin, quiet=quiet)
     if json:
         show_json(migration_as_json(found))
     else:
         show(_migration_as_text(found, task.marks))
-    if found.missing:
+    if found.missing or found.unshared:
         raise typer.Exit(FAILED)
     if not found.done:
-        raise typer.Exit(WORSE if any(each.chosen.status == "inferior" for each in found.targets) else OPEN)
+        raise typer.Exit(WORSE if "inferior" in found.statuses else OPEN)
 
 
 def _source_model(named: str | None, reference: Path | None) -> Any:
@@ -108,23 +120,26 @@ def _source_model(named: str | None, reference: Path | None) -> Any:
     return named
 
 
-def _targets(named: str) -> list[str]:
+def _targets(named: str, *, shared: bool) -> list[str]:
     from promptopt.cli.request import names_in
+    from promptopt.migration.sharing import check_shared
 
     if not named.strip():
         raise ConfigError("there is no model to move to; name one with --to, or several with commas between")
-    return names_in(named, "--to", "models")
+    names = names_in(named, "--to", "models")
+    if shared:
+        check_shared(len(names))
+    return names
 
 
-def _show_dry_run(config: RunConfig, task: Any, ends: tuple[Any, list[str]], margin: float, *, json: bool) -> None:
+def _show_dry_run(config: RunConfig, task: Any, ends: Ends, margin: float, *, json: bool) -> None:
     from promptopt.cli.dry_runs import forecast_migrate
     from promptopt.migration.apart import check_spelt_apart
 
-    old, names = ends
-    check_spelt_apart(old, names)
+    check_spelt_apart(ends.old, ends.names)
     # Replies in a file cost nothing.
-    source = old if isinstance(old, str) else None
-    show_forecast(forecast_migrate(config, task, source, names, margin), as_json=json)
+    source = ends.old if isinstance(ends.old, str) else None
+    show_forecast(forecast_migrate(config, task, source, ends.names, margin, shared=ends.shared), as_json=json)
 
 
 def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) -> None:
@@ -149,16 +164,14 @@ def _freeze(config: RunConfig, task: Any, old: Any, path: Path, *, quiet: bool) 
         say(f"Warning: {end}")
 
 
-def _moved(
-    config: RunConfig, task: Any, ends: tuple[Any, list[str]], optimizer: Any, margin: float, *, quiet: bool
-) -> Migration:
+def _moved(config: RunConfig, task: Any, ends: Ends, optimizer: Any, margin: float, *, quiet: bool) -> Migration:
     from promptopt.binding.models import judge_specs
     from promptopt.binding.session import Session
     from promptopt.cli.models import make_ready
     from promptopt.cli.request import evaluator_of, models_of, search_budget, stored
-    from promptopt.migration import migrate
+    from promptopt.migration import Together, migrate
 
-    old, names = ends
+    old, names = ends.old, ends.names
     budget, _ = search_budget(config, task)
     evaluator = None if config.evaluator is None else evaluator_of(config, task)
     specs = [old] if isinstance(old, str) else []
@@ -169,8 +182,8 @@ def _moved(
         session = Session(interrupt=interrupt, config=stored(config))
         models = replace(models_of(config), task=old)
         return migrate(
-            task, names, model=models, optimizer=optimizer, evaluator=evaluator, margin=margin, budget=budget,
-            seed=config.seed, session=session,
+            task, Together(names) if ends.shared else names, model=models, optimizer=optimizer, evaluator=evaluator,
+            margin=margin, budget=budget, seed=config.seed, session=session,
         )  # fmt: skip
 
 
@@ -182,15 +195,18 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
     lines = [
         f"{found.task}, {counted(found.n, 'test example')}, {reference.scored_by()}: {reference.model} with the old "
         f"prompt scores {words.score(reference.measured.score)}",
-        *(f"{target.model}: {_outcome_sentence(found, target)}{_vain_search(target)}" for target in found.targets),
+        *(f"{target.model}: {target_said(found, target)}{_vain_search(target)}" for target in found.targets),
+        *for_all_said(found),
         *(f"{each.model}: not moved there: {_without_end(each.reason)}" for each in found.missing),
-        *([GO_ON] if found.missing else []),
+        *([f"all of them: no prompt was looked for: {_without_end(found.unshared)}"] if found.unshared else []),
+        *([GO_ON] if found.missing or found.unshared else []),
         "",
     ]
     lines += [words.columns(_matrix(found)), ""]
     if found.targets:
         lines += [*_explained(found), ""]
-    lines += [words.columns(told), ""] if (told := clauses(found)) else []
+    for table in (costs_of_sharing(found), clauses(found)):
+        lines += [words.columns(table), ""] if table else []
     costs = [["a thousand requests", "tokens read", "written", "dollars"]]
     costs.append([f"old: {reference.model}", *_dear(found.cost)])
     costs += [[f"new: {target.model}", *_dear(target.chosen.cost)] for target in found.targets]
@@ -208,6 +224,9 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
             run = "" if target.search is None else f"; run {target.search.run_id}"
             lines += ["", f"Prompt for {target.model} ({target.chosen.prompt.id}{run}):"]
             lines += [words.block(as_spelt(text, marks)) for _, text in target.chosen.prompt.texts if text]
+    if found.shared is not None and found.shared.search is not None:
+        lines += ["", f"Prompt for all of them ({found.shared.prompt.id}; run {found.shared.search.run_id}):"]
+        lines += [words.block(as_spelt(text, marks)) for _, text in found.shared.prompt.texts if text]
     if found.judged:
         lines += ["", *_by_people(found)]
     return "\n".join([*lines, *(f"Warning: {normalise(warning)}" for warning in found.warnings)])
@@ -229,9 +248,10 @@ def _matrix(found: Migration) -> list[list[str]]:
     rows = [["prompt", found.reference.model, *found.models]]
     for place, (name, cells) in enumerate(found.matrix.items()):
         shown = [
-            _gain_cell(cell) + " *" * ((name, model) in own) for model, cell in zip(found.models, cells, strict=True)
+            gain_cell(cell) + " *" * ((name, model) in own) for model, cell in zip(found.models, cells, strict=True)
         ]
-        rows.append([f"new {place}", "-", *shown] if place else ["old", "reference *", *shown])
+        for_all = ", for all" if found.shared is not None and found.shared.prompt.id == name else ""
+        rows.append([f"new {place}{for_all}", "-", *shown] if place else [f"old{for_all}", "reference *", *shown])
     return rows
 
 
@@ -245,33 +265,11 @@ def _explained(found: Migration) -> list[str]:
     kept = ", and the contract kept" if any(target.old.decisions for target in found.targets) else ""
     lines = [f"Each: the gain on the old model with the old prompt, and its interval ({sure}{shared}). No worse: all "
              f"of it above -{found.margin:g}{kept}. Marked *: a prompt on the model that it is for.{once}"]  # fmt: skip
-    searched = [target.search.look for target in found.targets if target.search and target.search.look]
+    searches = [target.search for target in found.targets] + ([found.shared.search] if found.shared else [])
+    searched = [search.look for search in searches if search and search.look]
     if found.looks and found.next_look is not None:
         lines.append(look_said([*found.looks, *searched], found.next_look))
     return lines
-
-
-def _outcome_sentence(found: Migration, target: Target) -> str:
-    from promptopt.migration.moved import inferiority
-
-    placed = target.chosen
-    prompt = "the old prompt" if target.kept else "a new prompt"
-    by = "by a judge's word " if found.judged else ""
-    would_tell = "more test examples, or a wider margin, would tell"
-    if placed.undecided:
-        would_tell = f"{placed.undecided}, so no loss could show"
-    clauses = clauses_said(placed)
-    said = {
-        "non-inferior": f"{prompt} is no worse there{' on average' if clauses else ''}",
-        "inferior": f"{prompt} is worse there than the margin allows",
-        "open": f"whether {prompt} is no worse there is open: {would_tell}",
-    }
-    both_ways = (
-        ", and no better by more than the margin either: equivalent" if placed.equivalent and found.judged else ""
-    )
-    # By the mean alone: what the contract asks is told behind it.
-    by_mean = inferiority(placed.gain, found.margin, placed.undecided)
-    return f"{by}{said[by_mean]}{both_ways} ({_gain_cell(placed)}){clauses}"
 
 
 def _vain_search(target: Target) -> str:
@@ -286,15 +284,6 @@ def _without_end(reason: str) -> str:
     for end in ENDS:
         said = said.removesuffix(end)
     return said
-
-
-def _gain_cell(placed: OnModel | None) -> str:
-    from promptopt.reports import words
-
-    if placed is None:
-        return "-"
-    low, high = placed.gain.interval
-    return f"{words.difference(placed.gain.mean)} ({words.difference(low)} to {words.difference(high)})"
 
 
 def _dear(cost: Cost) -> list[str]:

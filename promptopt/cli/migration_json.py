@@ -9,7 +9,8 @@ from promptopt.tasks.layouts import named_layout
 
 if TYPE_CHECKING:
     from promptopt.migration import Cost, Latency, Migration, OnModel
-    from promptopt.migration.moved import Replies
+    from promptopt.migration.moved import Replies, Shared
+    from promptopt.stats import Gain
 
 
 def migration_as_json(found: Migration) -> dict[str, Any]:
@@ -36,6 +37,8 @@ def migration_as_json(found: Migration) -> dict[str, Any]:
              **_placed_json(target.chosen)}
             for target in found.targets
         ],
+        "shared": None if found.shared is None else _shared_json(found.shared),
+        **({"unshared": found.unshared} if found.unshared else {}),
         "ceiling": None if found.ceiling is None else asdict(found.ceiling),
         "looks": [asdict(look) for look in found.looks],
         "next_look": None if found.next_look is None else asdict(found.next_look),
@@ -47,12 +50,24 @@ def migration_as_json(found: Migration) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _shared_json(shared: Shared) -> dict[str, Any]:
+    cells = zip(shared.cells, shared.costs, strict=True)
+    return {"prompt": dict(shared.prompt.texts), **named_layout(shared.prompt), "prompt_id": shared.prompt.id,
+            "run_id": shared.search.run_id if shared.search else None,
+            "verdict": shared.search.verdict if shared.search else None, "status": shared.status,
+            "targets": [{"model": cell.model, "status": cell.status, "cost": None if cost is None else _gain_json(cost)}
+                        for cell, cost in cells]}  # fmt: skip
+
+
+def _gain_json(gain: Gain) -> dict[str, Any]:
+    return {"mean": gain.mean, "ci95": list(gain.ci95), "interval": list(gain.interval), "alpha": gain.alpha,
+            "n": gain.n}  # fmt: skip
+
+
 def _placed_json(placed: OnModel) -> dict[str, Any]:
-    gain = placed.gain
     return {"prompt_id": placed.prompt.id, "model": placed.model, "score": placed.score,
             "unreadable": placed.unreadable,
-            "gain": {"mean": gain.mean, "ci95": list(gain.ci95), "interval": list(gain.interval), "alpha": gain.alpha,
-                     "n": gain.n},
+            "gain": _gain_json(placed.gain),
             "status": placed.status, "equivalent": placed.equivalent,
             **({"undecided": placed.undecided} if placed.undecided else {}),
             **({"decisions": [each.to_json() for each in placed.decisions]} if placed.decisions else {}),

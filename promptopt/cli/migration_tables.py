@@ -7,16 +7,26 @@ from typing import TYPE_CHECKING
 from promptopt.text import counted
 
 if TYPE_CHECKING:
-    from promptopt.migration import Migration, OnModel
+    from promptopt.migration import Migration, OnModel, Target
     from promptopt.migration.agreement import Agreement
+    from promptopt.stats import Gain
+
+
+def _placed(found: Migration) -> list[tuple[str, OnModel]]:
+    """What is told of on each target: the old prompt, its own new one, and the one for all where that is another."""
+    placed: list[tuple[str, OnModel]] = []
+    for at, target in enumerate(found.targets):
+        placed.append((f"old prompt, {target.model}", target.old))
+        placed += [] if target.new is None else [(f"new prompt, {target.model}", target.new)]
+        if found.shared is not None and found.shared.costs[at] is not None:
+            placed.append((f"prompt for all, {target.model}", found.shared.cells[at]))
+    return placed
 
 
 def faults(found: Migration) -> list[list[str]]:
     """What breaks first: replies that are no answers, under the old prompt on each model and under a new one."""
     placed = [(f"old prompt, {found.reference.model}", found.old_replies)]
-    for target in found.targets:
-        placed.append((f"old prompt, {target.model}", target.old.replies))
-        placed += [] if target.new is None else [(f"new prompt, {target.model}", target.new.replies)]
+    placed += [(name, each.replies) for name, each in _placed(found)]
     schema = [] if found.old_replies.schema is None else ["break the schema"]
     rows = [[f"of {counted(found.n, 'reply', 'replies')}", "refused", "cut", "unreadable", *schema]]
     for name, each in placed:
@@ -25,17 +35,70 @@ def faults(found: Migration) -> list[list[str]]:
     return rows
 
 
+def target_said(found: Migration, target: Target) -> str:
+    """What became of a target, as a sentence."""
+    prompt = "the old prompt" if target.kept else "a new prompt"
+    return _outcome_sentence(found, target.chosen, prompt)
+
+
+def for_all_said(found: Migration) -> list[str]:
+    """What became of the prompt for all targets: a sentence for each of them."""
+    if found.shared is None:
+        return []
+    if found.shared.search is None:
+        return ["for all: the old prompt, which is no worse on any of them, so no other was looked for"]
+    return [f"for all, {cell.model}: {_outcome_sentence(found, cell, 'the one prompt')}" for cell in found.shared.cells]
+
+
+def costs_of_sharing(found: Migration) -> list[list[str]]:
+    """What each target gains by a prompt of its own on the one for all."""
+    if found.shared is None or found.shared.search is None:
+        return []
+    rows = [["the cost of sharing", "its own prompt less the one for all"]]
+    for cell, cost in zip(found.shared.cells, found.shared.costs, strict=True):
+        rows.append([cell.model, "none: this is its own" if cost is None else _interval_said(cost)])
+    return rows
+
+
+def _outcome_sentence(found: Migration, placed: OnModel, prompt: str) -> str:
+    from promptopt.migration.moved import inferiority
+
+    by = "by a judge's word " if found.judged else ""
+    would_tell = "more test examples, or a wider margin, would tell"
+    if placed.undecided:
+        would_tell = f"{placed.undecided}, so no loss could show"
+    clauses = clauses_said(placed)
+    said = {
+        "non-inferior": f"{prompt} is no worse there{' on average' if clauses else ''}",
+        "inferior": f"{prompt} is worse there than the margin allows",
+        "open": f"whether {prompt} is no worse there is open: {would_tell}",
+    }
+    both_ways = (
+        ", and no better by more than the margin either: equivalent" if placed.equivalent and found.judged else ""
+    )
+    # By the mean alone: what the contract asks is told behind it.
+    by_mean = inferiority(placed.gain, found.margin, placed.undecided)
+    return f"{by}{said[by_mean]}{both_ways} ({gain_cell(placed)}){clauses}"
+
+
+def gain_cell(placed: OnModel | None) -> str:
+    """The gain on the reference, with its interval."""
+    return "-" if placed is None else _interval_said(placed.gain)
+
+
+def _interval_said(gain: Gain) -> str:
+    from promptopt.reports import words
+
+    low, high = gain.interval
+    return f"{words.difference(gain.mean)} ({words.difference(low)} to {words.difference(high)})"
+
+
 def clauses(found: Migration) -> list[list[str]]:
-    """What the contract asks of replies, under the old prompt on each target and under a new one; what is not kept.
+    """What the contract asks of replies, under each prompt on each target; what is not kept.
 
     Nothing where it asks nothing.
     """
-    placed = [
-        (f"{name} prompt, {each.model}", each)
-        for target in found.targets
-        for name, each in (("old", target.old), ("new", target.new))
-        if each is not None and each.decisions
-    ]
+    placed = [(name, each) for name, each in _placed(found) if each.decisions]
     if not placed:
         return []
     rows = [["the contract", "kept"]]
@@ -63,9 +126,7 @@ def latencies(found: Migration) -> list[list[str]]:
     from promptopt.migration import Latency
 
     timed = [(f"old prompt, {found.reference.model}", Latency.of(found.reference.seconds))]
-    for target in found.targets:
-        timed.append((f"old prompt, {target.model}", target.old.latency))
-        timed += [] if target.new is None else [(f"new prompt, {target.model}", target.new.latency)]
+    timed += [(name, each.latency) for name, each in _placed(found)]
     if not any(each for _, each in timed):
         return []
     rows = [["seconds a reply", "half of them", "95 %", "timed"]]
@@ -82,9 +143,7 @@ LATENCY_SAID = (
 def agreements(found: Migration) -> list[list[str]]:
     """In how many examples a model says or calls what the old one did under the old prompt; the ceiling first."""
     placed = [] if found.ceiling is None else [(f"old prompt, {found.reference.model}, drawn again", found.ceiling)]
-    for target in found.targets:
-        placed.append((f"old prompt, {target.model}", target.old.agreement))
-        placed += [] if target.new is None else [(f"new prompt, {target.model}", target.new.agreement)]
+    placed += [(name, each.agreement) for name, each in _placed(found)]
     rows = [["as the old model's", "replies", "tools called", "with their arguments"]]
     return rows + [[name, *_agreement_cells(each)] for name, each in placed]
 

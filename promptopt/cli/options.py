@@ -29,6 +29,7 @@ Required = Annotated[Literal["no worse", "better"], Option("--require", help="Wh
 Sequential = Annotated[
     bool, Option("--sequential", help="Score examples in batches, and stop as soon as it is decided.")
 ]
+SharedPrompt = Annotated[bool, Option("--shared", help="Find one prompt for all new models, too.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Say what it would take, and ask no model.")]
 OnRay = Annotated[
     str | None,
@@ -51,6 +52,7 @@ _NO_CONFIG_FIELDS = {
     "inconclusive": inspect.Parameter(
         "inconclusive", inspect.Parameter.KEYWORD_ONLY, default="fail", annotation=Inconclusive
     ),
+    "shared": inspect.Parameter("shared", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=SharedPrompt),
     "sequential": inspect.Parameter("sequential", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Sequential),
     "require": inspect.Parameter("require", inspect.Parameter.KEYWORD_ONLY, default="no worse", annotation=Required),
 }

@@ -28,7 +28,7 @@ from promptopt.errors import PromptoptError
 from promptopt.evaluation import evaluate
 from promptopt.models.prices import Price
 from promptopt.outcome.result import Result
-from promptopt.protocols import Evaluator, Judging, Optimizer, Simulating
+from promptopt.protocols import ANSWERING, Evaluator, Judging, Optimizer, Simulating
 from promptopt.run.budget import Allocation, Budget
 from promptopt.tasks.task import Task
 from promptopt.types import Prompt
@@ -54,7 +54,7 @@ class Rehearsed:
     check: StandIn
     judges: tuple[StandIn, ...]
     others: tuple[StandIn, ...]
-    """The one who plays users, and the check judge and the teacher where there are such."""
+    """The one who plays users, and the check judge, the teacher and others that answer where there are such."""
     result: Result
 
 
@@ -87,24 +87,26 @@ def rehearse(
     """Play the search; None where it cannot be played.
 
     `specs`: of the task model, the proposer, the check model and the judge; of the one who plays users, of the check
-    judge and of the teacher, where there are such. `prices`: of their tokens, by the same roles.
+    judge, of the teacher and of others that answer, where there are such. `prices`: of their tokens, by the same roles.
     """
     world = World(task, climate, judged=any(isinstance(each, Judging) and each.judges for each in evaluators))
     user = StandIn("user", specs.get("user", ""), world, utterance, scored=False)
     judges = tuple(StandIn(role, specs["judge"], world, judged, scored=False) for role in _judges_of(evaluators))
     last = tuple(StandIn(role, specs[role], world, judged, scored=False) for role in ("check_judge",) if role in specs)
-    taught = tuple(StandIn(role, specs[role], world, world.answer) for role in ("teacher",) if role in specs)
+    beside = ("teacher", *ANSWERING[1:])
+    more = {role: StandIn(role, specs[role], world, world.answer) for role in beside if role in specs}
     models = (
         StandIn("task", specs["task"], world, world.answer),
         StandIn("proposer", specs["proposer"], world, Proposer(task.initial[task.editable]), scored=False),
         StandIn("check", specs["check"], world, world.answer),
     )
-    price_each((user, *last, *taught, *models), judges, prices)
+    price_each((user, *last, *more.values(), *models), judges, prices)
     search, check = evaluators
     apart = check is not search or specs["task"] != specs["check"]
     played_by = Models(
         models[0], models[1], judges if judges else None, models[2] if apart else None,
-        check_judge=last[0] if last else None, teacher=taught[0] if taught else None,
+        check_judge=last[0] if last else None, teacher=more.get("teacher"),
+        others=tuple(more[role] for role in ANSWERING if role in more),
         user=user if any(isinstance(each, Simulating) for each in evaluators) else None,
     )  # fmt: skip
     with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder, interrupted_after(budget.minutes) as interrupt:
@@ -117,7 +119,7 @@ def rehearse(
             )  # fmt: skip
         except PromptoptError:
             return None
-    return None if _unbegun(result) else Rehearsed(*models, judges, (user, *last, *taught), result)
+    return None if _unbegun(result) else Rehearsed(*models, judges, (user, *last, *more.values()), result)
 
 
 def _unbegun(result: Result) -> bool:
@@ -339,7 +341,7 @@ def _drawn_out(rehearsed: Rehearsed, drawn: float, proposing: float) -> Played:
     stood_in = {"task": rehearsed.task, "check": rehearsed.check, "proposer": rehearsed.proposer}
     for each in rehearsed.others:
         if each.calls:
-            factors[each.name], stood_in[each.name] = drawn if each.name == "user" else 1.0, each
+            factors[each.name], stood_in[each.name] = drawn if each.name in ("user", *ANSWERING) else 1.0, each
     found = {
         role: tuple(factors[role] * count for count in (each.calls, each.read, each.written))
         for role, each in stood_in.items()

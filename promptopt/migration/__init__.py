@@ -7,7 +7,9 @@ and a judge says whether a new reply serves as well.
 from __future__ import annotations
 
 from promptopt.migration.freezing import freeze
-from promptopt.migration.moved import Cost, Inferiority, Latency, Migration, Missing, OnModel, Target
+from promptopt.migration.moved import Cost, Inferiority, Latency, Migration, Missing, OnModel, Shared, Target
 from promptopt.migration.moving import MARGIN, migrate
+from promptopt.migration.sharing import Together
 
-__all__ = ["MARGIN", "Cost", "Inferiority", "Latency", "Migration", "Missing", "OnModel", "Target", "freeze", "migrate"]
+__all__ = ["MARGIN", "Cost", "Inferiority", "Latency", "Migration", "Missing", "OnModel", "Shared", "Target",
+           "Together", "freeze", "migrate"]  # fmt: skip

@@ -23,13 +23,15 @@ Failure = BackendError | ConfigError
 class Board:
     """`rows`: each prompt on each target, in order, the old prompt first; None where it was not to be had.
 
-    `lost`: by place, what a target failed with that has no verdict for that; `untried`: the same, of one that has.
+    `tested`: what these are made of, by prompt and place. `lost`: by place, what a target failed with that has no
+    verdict for that; `untried`: the same, of one that has.
     """
 
     targets: Sequence[str | Model]
     names: tuple[str, ...]
     start: Prompt
     rows: dict[Prompt, list[OnModel | None]] = field(default_factory=dict[Prompt, "list[OnModel | None]"])
+    tested: dict[tuple[Prompt, int], Evaluation] = field(default_factory=dict["tuple[Prompt, int]", Evaluation])
     lost: dict[int, Failure] = field(default_factory=dict[int, Failure])
     untried: dict[int, Failure] = field(default_factory=dict[int, Failure])
 

@@ -158,6 +158,26 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """One prompt for all targets. `cells`: it on each of them, in order, with its verdict.
+
+    `search`: the run that looked for it; None: the old prompt is no worse anywhere. `costs`: what sharing costs each
+    target: the gain of its own prompt on this one, example by example; None where this is its own.
+    """
+
+    prompt: Prompt
+    search: Result | None
+    cells: tuple[OnModel, ...]
+    costs: tuple[Gain | None, ...]
+
+    @property
+    def status(self) -> Inferiority:
+        """That of all targets together: inferior where it is so on one."""
+        found = {cell.status for cell in self.cells}
+        return "inferior" if "inferior" in found else "non-inferior" if found == {"non-inferior"} else "open"
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
     """A target that could not be asked: `reason` says why. `old`: the old prompt there, where that much was had."""
 
@@ -172,7 +192,8 @@ class Migration:
 
     A cell is None where that model could not be asked; `missing`: targets that have no verdict for that. `looks`: those
     at the test that the old prompt and the new ones were compared by; `next_look`: the one after them. `ceiling`: how
-    far the old model agrees with itself; None where its replies are not drawn, and so are the same each time.
+    far the old model agrees with itself; None where its replies are not drawn, and so are the same each time. `shared`:
+    the prompt for all targets, where one was asked for; `unshared`: why there is none.
     """
 
     task: str
@@ -190,10 +211,22 @@ class Migration:
     next_look: Look | None = None
     missing: tuple[Missing, ...] = ()
     ceiling: Agreement | None = None
+    shared: Shared | None = None
+    unshared: str = ""
     old_replies: Replies = NO_REPLIES
     """What is wrong with those of the reference."""
 
     @property
     def done(self) -> bool:
-        """Whether every target has a prompt that is no worse than the reference."""
-        return not self.missing and all(target.chosen.status == "non-inferior" for target in self.targets)
+        """Whether every target has a prompt that is no worse than the reference: where one is for all, that one."""
+        return not self.missing and not self.unshared and set(self.statuses) == {"non-inferior"}
+
+    @property
+    def statuses(self) -> list[Inferiority | None]:
+        """Of the prompts that the targets are left with: each its own, or the one for all."""
+        return [cell.status for cell in self.chosen]
+
+    @property
+    def chosen(self) -> Sequence[OnModel]:
+        """What to use on each target that has a verdict."""
+        return [target.chosen for target in self.targets] if self.shared is None else self.shared.cells

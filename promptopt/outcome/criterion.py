@@ -21,18 +21,24 @@ from promptopt.types import Example
 class Criterion:
     """An evaluator, the model it asks, and what its tokens cost (None: unknown).
 
-    `judge`: asked in place of the run's judge; None: that one.
+    `judge`: asked in place of the run's judge; None: that one. `others`: the models that answer beside it, by name.
     """
 
     evaluator: Evaluator
     model: Model
     price: Price | None
     judge: Model | None = None
+    others: tuple[str, ...] = ()
 
     def scores_as(self, other: Criterion) -> bool:
         """Whether scores by both can be held against each other."""
         asked = (self.evaluator is other.evaluator, self.model is other.model, self.judge is other.judge)
         return all(asked)
+
+    @property
+    def answered_by(self) -> str:
+        """The models that answer, by name."""
+        return ", ".join((self.model.name, *self.others))
 
     @property
     def name(self) -> str:

@@ -94,7 +94,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
         # What was set aside for the choice and the test may be spent from here on.
         door.account.limits, door.account.raised = allocation.total, None
         # A model that takes no temperature samples, as is known only now.
-        run.final_repetition = max(run.final_repetition, int(door.samples("task")))
+        run.final_repetition = max(run.final_repetition, int(any(map(door.samples, door.answering))))
         # The choice depends on what is left, which a larger budget changes: it is no part of the search's journal.
         run.follow_budget()
         by_search = criterion.scores_as(searched)
@@ -163,7 +163,7 @@ def _open_test(trial: Trial, allocation: Allocation, winner: Prompt) -> _Opened:
         return _Opened()
     # A start that won is one prompt, as `evaluate` shows it.
     shown = list({run.initial: before, winner: after}.items())
-    by = (criterion.model.name, criterion.name)
+    by = (criterion.answered_by, criterion.name)
     kept = by_judge(criterion.evaluator) and winner != run.initial
     pairs = keep_pairs(run, criterion.evaluator, examples, before, after) if kept else ""
     # Entered now, before anybody is shown it: whoever kills the process after this line has looked.
@@ -258,7 +258,7 @@ def _result_of_trial(
         task=run.task.name,
         method=trial.method,
         seed=run.seed,
-        model=criterion.model.name,
+        model=criterion.answered_by,
         evaluator=criterion.name,
         proposer=trial.door.models["proposer"].name,
         search=_guide(trial, winner),

@@ -100,6 +100,7 @@ from promptopt.protocols.evaluators import (
     Surrogate,
 )
 from promptopt.protocols.models import (
+    ANSWERING,
     JUDGES,
     Bounded,
     Inexact,
@@ -149,6 +150,7 @@ from promptopt.protocols.tasks import (
 )
 
 __all__ = [
+    "ANSWERING",
     "JUDGES",
     "METRICS",
     "READERS",

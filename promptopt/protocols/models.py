@@ -9,11 +9,15 @@ from typing import Literal, Protocol, runtime_checkable
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
 Role = Literal[
-    "task", "proposer", "judge", "judge_2", "judge_3", "judge_4", "judge_5", "check_judge", "user", "teacher"
-]
-"""The task model answers, the proposer writes prompts, the judge scores; a panel has up to five judges. The check judge
-scores in place of the judge once the search has ended; the user plays users; the teacher's replies become
-demonstrations."""
+    "task", "task_2", "task_3", "task_4", "task_5", "proposer", "judge", "judge_2", "judge_3", "judge_4", "judge_5",
+    "check_judge", "user", "teacher",
+]  # fmt: skip
+"""The task model answers, and so do up to four others, where one prompt is for several. The proposer writes prompts,
+the judge scores; a panel has up to five judges. The check judge scores in place of the judge once the search has ended;
+the user plays users; the teacher's replies become demonstrations."""
+
+ANSWERING: tuple[Role, ...] = ("task", "task_2", "task_3", "task_4", "task_5")
+"""The models that answer, in the order they are named."""
 
 JUDGES: tuple[Role, ...] = ("judge", "judge_2", "judge_3", "judge_4", "judge_5")
 """The judges of a panel, in the order they are named."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from promptopt.errors import BudgetSpent
 from promptopt.models.prices import Price
-from promptopt.protocols import Role
+from promptopt.protocols import ANSWERING, Role
 from promptopt.run.budget import Ledger, Limits, Raised
 from promptopt.run.fetching import ANSWERED, HARMLESS_TOKENS, Call
 from promptopt.run.slices import SLICE, Slices
@@ -220,7 +220,9 @@ class Account:
         """Tokens and dollars of a cell: what one took so far, else what it is taken to take."""
         if not self.spent.evaluations:
             return self.cell
-        used = self.by_role.get("task", Ledger()).plus(self.by_role.get("judge", Ledger()))
+        used = Ledger()
+        for role in (*ANSWERING, "judge"):
+            used = used.plus(self.by_role.get(role, Ledger()))
         return used.tokens / self.spent.evaluations, (used.usd or 0.0) / self.spent.evaluations
 
     def _allow_for_probes(self, fresh: Sequence[tuple[Call, Mapping[str, Any]]], role: Role) -> None:

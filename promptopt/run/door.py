@@ -14,7 +14,7 @@ from typing import Any
 from promptopt.errors import BackendError, BudgetSpent, ConfigError, StoreError, Suspended
 from promptopt.models.prices import Price
 from promptopt.models.providers import scoring_forms
-from promptopt.protocols import Model, Role, ScoresOnly, TextScorer
+from promptopt.protocols import ANSWERING, Model, Role, ScoresOnly, TextScorer
 from promptopt.run.budget import Limits
 from promptopt.run.charging import Account
 from promptopt.run.fetching import HARMLESS, OTHERS, Call, Fetch, Route
@@ -163,6 +163,11 @@ class Door:
             self._scorers[model.name] = answer == str(True)
         return self._scorers[model.name]
 
+    @property
+    def answering(self) -> list[Role]:
+        """The roles of the models that answer."""
+        return [role for role in ANSWERING if role in self.models]
+
     def samples(self, role: Role) -> bool:
         """Whether the model of that role has been seen to sample where it was asked not to."""
         return self._served.samples(self._model(role).name)
@@ -288,7 +293,7 @@ class Door:
         self, batch: Sequence[Call], role: Role, others: Sequence[Request | ScoreRequest]
     ) -> Sequence[Request | ScoreRequest]:
         """What a model could answer that has answered nothing yet, where it refuses the whole batch."""
-        if role != "task":
+        if role not in ANSWERING:
             return HARMLESS
         # The task model's first refusal may be of the prompt's layout, and so of all that a search would ask: what is
         # tried is laid out as that is.

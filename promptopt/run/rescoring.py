@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from promptopt.protocols import Role
+from promptopt.protocols import ANSWERING, Role
 from promptopt.run.door import Door
 from promptopt.types import Likelihoods, Reply, Request, ScoreRequest
 
@@ -89,6 +89,6 @@ class Redrawing:
     def _warm(self, requests: Sequence[Request], role: Role) -> Sequence[Request]:
         temperature = self.temperature
         # A judge that is drawn would score by chance, and a user who is another each time would be another test.
-        if temperature is None or role != "task":
+        if temperature is None or role not in ANSWERING:
             return requests
         return [replace(each, sampling=replace(each.sampling, temperature=temperature)) for each in requests]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from typing import cast
 
 from promptopt.errors import CutShort, EvaluatorError
 from promptopt.protocols import Ask, BeginsCells, Evaluator, LooksFirst, Role, Task
+from promptopt.run.answering import by_role, scored_by_each
 from promptopt.run.batches import batches, exhausted, in_several_calls
 from promptopt.run.door import Door
 from promptopt.run.fetching import OTHERS
@@ -135,7 +136,11 @@ class CellScorer:
         requests = [Request(content, sampling) for content in laid_out(cells)]
         account, asked = self._door.account, requests[: self.cells_left()]
         settled = account.settled_now
-        replies = list(self._door.generate(asked, "task"))
+        found: dict[int, Reply] = {}
+        for role, places in by_role(examples[: len(asked)]).items():
+            found.update(zip(places, self._door.generate([asked[at] for at in places], role), strict=False))
+        # Up to where a limit cuts the first of them.
+        replies = [found[at] for at in takewhile(found.__contains__, range(len(asked)))]
         # What the store held costs this session nothing.
         account.charge_evaluations(len(asked), paid=min(len(asked), account.settled_now - settled))
         if len(asked) < len(requests):
@@ -173,7 +178,7 @@ class CellScorer:
         self._under_way = (len(cells), account.settled_now)
         account.written.clear()
         try:
-            scores = _checked_scores(self.evaluator.score(varied, ask), varied)
+            scores = scored_by_each(self._scored, varied, ask)
         except CutShort as short:
             done = len(short.scores)
             account.charge_evaluations(done, paid=_paid_of(done, asked, account.asked_by))
@@ -186,6 +191,9 @@ class CellScorer:
         if self.reserve is not None:
             self.reserve.observe(varied, spent, account.spent, account.written)
         return scores
+
+    def _scored(self, cells: Sequence[Cell], ask: Ask) -> list[Score]:
+        return _checked_scores(self.evaluator.score(cells, ask), cells)
 
     def _beside(self, cells: Sequence[Cell], first: Callable[[Sequence[Cell]], Sequence[Content]]) -> Sequence[Content]:
         """What cells of the same prompt ask `first`, of a few examples that are none of these cells'."""

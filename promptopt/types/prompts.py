@@ -31,7 +31,8 @@ class Example:
     that the reply may call; a call that is right is written in the target as `name(arguments)`. `slice`: the part of
     the data that it belongs to, which may have a number of its own; no part of what the example is. `demands`: what a
     reply has to say, to do and to leave out, for the metric `demands`. `results`: what its tools give where its user is
-    played; of those that fit a call the first.
+    played; of those that fit a call the first. `answered_by`: the role of the model that answers it, where several
+    models do under one prompt; empty: the task model.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -46,6 +47,7 @@ class Example:
     source: Example | None = field(default=None, compare=False, repr=False)
     demands: tuple[Demand, ...] = ()
     results: tuple[ToolResult, ...] = ()
+    answered_by: str = ""
     id: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +63,7 @@ class Example:
             "tools": self.tools,
             "demands": [demand.to_json() for demand in self.demands],
             "results": [result.to_json() for result in self.results],
+            "answered_by": self.answered_by,
         }
         known = [{name: value} for name, value in further.items() if value]
         object.__setattr__(self, "id", digest([self.fields, self.target, self.accepted, *taught, *known]))
