@@ -62,7 +62,7 @@ def test_a_scale_that_is_no_scale_of_stars_has_none() -> None:
 
 def test_words_are_read_on_scales_that_have_one_for_each_score() -> None:
     assert [score_in(said, 0, 10) for said in ("ten", "zero", "nine out of ten")] == [10, 0, 9]
-    assert score_in("ten", 0, 20) is None
+    assert [score_in("ten", 0, high) for high in (11, 20)] == [None, None]
 
 
 def test_json_without_an_end_is_not_read_where_a_digit_may_be_missing() -> None:
@@ -75,6 +75,7 @@ def test_a_score_off_the_scale_is_told_whatever_its_minus() -> None:
     assert off_scale("Score: −4", 1, 5)
     assert off_scale("评分：7", 1, 5)
     assert not off_scale("评分：4", 1, 5)
+    assert [off_scale(f"Score: {score}", 1, 5) for score in (0, 1, 5, 6)] == [True, False, False, True]
 
 
 def test_of_answers_and_choices_two_that_differ_say_nothing() -> None:

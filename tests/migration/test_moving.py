@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from promptopt.evaluators.generation import CUT, THINKING, UNANSWERED
 from promptopt.migration import Migration, migrate
+from promptopt.migration.moved import Replies
 from promptopt.models.prices import Price
 from promptopt.models.scripted import Scripted
 from promptopt.run import Run
-from promptopt.types import Request, Weigh
+from promptopt.types import Request, Score, Weigh
 from tests.outcome.test_counts_once import chats_task
 
 OLD, NEW = Price(1e-6, 2e-6), Price(3e-6, 7e-6)
@@ -69,3 +71,13 @@ def test_a_target_is_searched_unless_the_old_prompt_is_sure_to_be_no_worse_there
     search = Looks()
     (target,) = moved(tmp_path, new, search, margin).targets
     assert (target.old.status, search.begun, target.kept) == (status, begun, True)
+
+
+def test_a_reply_that_was_cut_is_cut_whether_or_not_an_answer_was_read_in_it() -> None:
+    said = [
+        (f"{UNANSWERED}: a filter", False), (f"{CUT} 8 tokens before an answer could be read", False),
+        (f"answered x, expected y ({CUT} 8 tokens)", True), (THINKING, False), ("no answer could be read", False),
+        ("", True),
+    ]  # fmt: skip
+    scores = [Score(float(parsed), "x", parsed=parsed, feedback=feedback) for feedback, parsed in said]
+    assert Replies.of(scores) == Replies(n=6, refused=1, cut=3, unreadable=1)

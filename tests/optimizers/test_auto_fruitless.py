@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from promptopt.optimizers.auto.fruitless import IN_VAIN
+from promptopt.optimizers.auto.fruitless import IN_VAIN, Fruitless
 from promptopt.optimizers.auto.search import Auto
 from promptopt.run import Run
 from promptopt.run.budget import Budget
@@ -46,3 +48,25 @@ def test_where_nothing_else_is_left_it_ends_with_one_sentence(tmp_path: Path) ->
     [why] = [warning for warning in result.warnings if "search" in warning and "proposer" in warning]
     assert why.endswith("the search ends before its budget, as nothing else is left")
     assert not any("generations in a row" in warning for warning in result.warnings)
+
+
+def test_a_second_row_of_replies_in_vain_is_counted_anew_from_where_the_search_began_again() -> None:
+    said: list[tuple[str, bool]] = []
+    count = Fruitless(cast("Run", SimpleNamespace(warn=lambda message, ends: said.append((message, ends)))))
+
+    def states(operator: str, times: int, *, new: bool = False) -> tuple[bool, bool]:
+        for _ in range(times):
+            count.note(operator, new)
+        return count.full, count.over
+
+    assert states("rewrite", IN_VAIN - 1) == (False, False)
+    # What needs no call counts for neither side.
+    assert states("demo", 5) == states("prune", 5, new=True) == (False, False)
+    assert states("rewrite", 1) == (True, False)
+    count.begin_again()
+    assert states("critic", IN_VAIN - 1) == (False, False)
+    assert states("critic", 1, new=True) == states("critic", IN_VAIN - 1) == (False, False)
+    assert (count.left(["critic", "demo"]), said) == (["critic", "demo"], [])
+    assert states("critic", 1) == (True, True)
+    assert count.left(["critic", "demo"]) == ["demo"]
+    assert [ends for _, ends in said] == [False]

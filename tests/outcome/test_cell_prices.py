@@ -61,6 +61,17 @@ def test_a_guess_of_what_replies_take_leaves_no_cap_unspent(tmp_path: Path, meth
     assert 0.85 * tokens < result.spent.tokens <= tokens
     assert result.best.test is not None
     assert result.best.test.n > 2 * promised
+    assert not any("of the" in said and "that were set aside" in said for said in result.warnings)
+
+
+def test_a_test_that_grows_keeps_to_a_cap_on_evaluations_too(tmp_path: Path) -> None:
+    result, promised = conduct(tmp_path, "pmpo", Budget(tokens=4_000, evaluations=200))
+    assert result.prompt != result.start.prompt
+    assert result.best.test is not None
+    # Each pair is two evaluations.
+    assert promised < result.best.test.n
+    assert 195 <= result.spent.evaluations <= 200
+    assert not any("the sealed test was cut" in said for said in result.warnings)
 
 
 @pytest.mark.parametrize("method", ["random", "pmpo"])

@@ -174,3 +174,7 @@ def test_so_they_are_on_as_many_as_were_paid_for_beside_the_test(tmp_path: Path)
     assert list(looks_on_dev(runs[0], result).values()) == [8, 8, 8]
     assert result.best.test is not None
     assert result.best.test.n == 35
+    # How much better it looked on dev than it is.
+    assert result.best.dev is not None
+    assert result.optimism == pytest.approx(result.best.dev.score - result.best.test.score)
+    assert result.optimism

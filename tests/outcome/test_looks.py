@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,10 @@ from promptopt.binding.session import Session
 from promptopt.cli.run_words import opening_lines
 from promptopt.evaluation import evaluate
 from promptopt.models.scripted import Scripted
+from promptopt.outcome import trial
 from promptopt.outcome.looks import example_keys, look_ahead, look_at
 from promptopt.outcome.result import Result
+from promptopt.outcome.sealed_test import sealed_test
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.events import Event, PhaseBegun, Planned
@@ -267,3 +270,15 @@ def test_what_a_run_goes_on_after_is_what_its_table_says(tmp_path: Path) -> None
     broken, _, _ = planned_by(tmp_path / "t.db", cap=250, model=Scripted(lambda _: "yes", name="m", fail_at=30))
     _, plan, _ = planned_by(tmp_path / "t.db", cap=250, model=Scripted(lambda _: "yes", name="m"))
     assert plan.recorded == broken.paid.calls == 29
+
+
+def test_examples_that_a_cap_cut_off_were_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*given: Any, **named: Any) -> tuple[list[Score], list[Score]]:
+        before, after = sealed_test(*given, **named)
+        return before[:20], after[:20]
+
+    monkeypatch.setattr(trial, "sealed_test", cut)
+    assert numbers(tried(tmp_path / "s.db")) == (1, 0.05)
+    test = planted_task().test
+    with Store(tmp_path / "s.db") as store:
+        assert [look_ahead(store.looks, each).number for each in (test[:20], test[20:], test[19:])] == [2, 1, 2]

@@ -16,6 +16,7 @@ from promptopt.outcome.sentence import verdict_line
 from promptopt.run import Run
 from promptopt.run.budget import Budget
 from promptopt.run.lowest import lowest_tasks_of
+from promptopt.stats import level
 from promptopt.tasks import Splits, Task
 from promptopt.types import Example, Proposal, Request, Score
 
@@ -154,6 +155,17 @@ def test_a_gain_in_the_mean_is_none_where_a_task_has_none(
     # In the mean it gains for sure either way.
     assert found.gain is not None
     assert found.gain.interval[0] > 0.1
+
+
+def test_at_a_further_look_the_smallest_gain_has_the_level_of_that_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHARES, "You are a helpful assistant.", {"a": 6, "b": 4})
+    first, second = (searched(method, suite(), tmp_path) for method in (Tries(), TriesUneven()))
+    for found, number in ((first, 1), (second, 2)):
+        assert found.look is not None
+        assert found.smallest is not None
+        assert (found.look.number, found.smallest.alpha) == (number, level(number))
 
 
 def test_other_objectives_have_no_such_gain(tmp_path: Path) -> None:

@@ -139,6 +139,13 @@ def test_a_plan_by_a_guess_that_was_too_high_goes_on_at_a_small_cap_too(tmp_path
     assert result.spent.tokens <= 6_000
 
 
+def test_a_test_that_is_smaller_than_was_set_aside_is_told_of(tmp_path: Path) -> None:
+    said: list[str] = []
+    result = searched(tmp_path / "s.db", RandomSearch(), Budget(tokens=20_000), said, thinks=400)
+    assert result.best.test is not None
+    assert any(each.startswith(f"what is left pays for {result.best.test.n} of the ") for each in said)
+
+
 @dataclass(frozen=True)
 class Content:
     """Plans, and has nothing more to search for after its first look."""
