@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from promptopt.errors import ConfigError, EvaluatorError
+from promptopt.errors import BackendError, ConfigError, EvaluatorError
 from promptopt.run.budget import Budget
+from promptopt.types import Reply, Request
 
 dspy = pytest.importorskip("dspy", reason="DSPy is not installed (the extra 'dspy')")
 
 from promptopt.dspy import PromptOpt  # noqa: E402
+from promptopt.dspy.in_flight import InFlight  # noqa: E402
 from promptopt.dspy.metric import judged  # noqa: E402
 from promptopt.dspy.unscored import Unscored  # noqa: E402
 from tests.inside_dspy.scripted import Engine, Two, author, right  # noqa: E402
@@ -181,6 +186,26 @@ def test_a_module_that_does_nothing_with_a_trace_is_asked_once() -> None:
     assert asks.times == 1
 
 
+@pytest.mark.parametrize("given", [0, 0.0, False, 1, 1.0, True, Decimal("0.5")])
+def test_both_ends_of_the_scale_are_scores(given: object) -> None:
+    gold = dspy.Example(question="q", answer="yes").with_inputs("question")
+    found = judged(lambda gold, prediction: given, gold, dspy.Prediction(answer="yes"), [], ("", ""))
+    assert found.value == float(given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("worth", "traces"), [(0.0, [None]), (0.5, [None, []])])
+def test_a_run_that_is_worth_nothing_is_not_asked_about_with_its_trace(worth: float, traces: list) -> None:
+    asked = []
+
+    def metric(gold, prediction, trace=None):
+        asked.append(trace)
+        return worth
+
+    gold = dspy.Example(question="q", answer="yes").with_inputs("question")
+    judged(metric, gold, dspy.Prediction(answer="no"), [], ("", ""))
+    assert asked == traces
+
+
 def test_a_module_that_is_awaited_is_no_metric() -> None:
     with pytest.raises(ConfigError, match="the metric 'Waits' is async; give a plain function"):
         PromptOpt(metric=Waits())
@@ -198,3 +223,48 @@ def test_what_a_metric_did_not_find_may_be_of_any_kind(missing: object, ends: bo
             unscored.check()
     else:
         unscored.check()
+
+
+def test_each_predictor_is_told_of_by_its_own_calls() -> None:
+    told: dict[str | None, object] = {}
+
+    def metric(gold, prediction, trace, pred_name, pred_trace):
+        told[pred_name] = (trace, pred_trace)
+        return dspy.Prediction(score=1.0, feedback="" if pred_name is None else f"of {pred_name}")
+
+    gold = dspy.Example(question="q", answer="yes").with_inputs("question")
+    calls = [(None, {"question": f"{at}"}, dspy.Prediction()) for at in range(3)]
+    records = list(zip(("hint", "answer", "hint"), calls, strict=True))
+    found = judged(metric, gold, dspy.Prediction(answer="yes"), records, ("", ""))
+    assert told["hint"] == (calls, [calls[0], calls[2]])
+    assert told["answer"] == (calls, [calls[1]])
+    assert found.feedback == "of hint\nof answer"
+
+
+@pytest.mark.parametrize(("failed", "ends"), [(2, True), (1, False)])
+def test_a_metric_that_fails_on_all_of_a_small_split_ends_the_run(failed: int, ends: bool) -> None:
+    rows = [dspy.Example(question=f"q{at}").with_inputs("question") for at in range(2)]
+    unscored = Unscored("start", {"0": "dev", "1": "dev", "2": "train"}, rows)
+    for at in range(failed):
+        unscored.failed(("start", f"{at}"), rows[at], EvaluatorError("it gave None", prompt_id="start", example_id="e"))
+    if ends:
+        with pytest.raises(EvaluatorError, match="to choose by"):
+            unscored.check()
+    else:
+        unscored.check()
+
+
+def test_of_calls_that_fail_side_by_side_the_first_is_told_and_no_further_one_goes_out() -> None:
+    both, sent = threading.Barrier(2), list[str]()
+
+    def fails(request: Request) -> Reply:
+        sent.append(str(request.content))
+        if request.content != "never":
+            both.wait(10)
+        time.sleep(0.0 if request.content == "first" else 0.2)
+        raise BackendError(f"{request.content}")
+
+    asked = InFlight([Request("later"), Request("first"), Request("never")], fails, lambda: False)
+    with pytest.raises(BackendError, match="first"):
+        list(asked.replies(2))
+    assert sorted(sent) == ["first", "later"]
