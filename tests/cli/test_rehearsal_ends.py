@@ -19,7 +19,7 @@ PLANNED = 50_000
 
 
 def rehearsed(status: str, charged: int = 100) -> rehearsal.Rehearsed:
-    """100 evaluations and 20 proposals of a search, in 2,000 tokens and a cent; `charged`: of 100 calls of the task model."""
+    """100 evaluations and 20 proposals, in 2,000 tokens and a cent; `charged`: of 100 calls of the task model."""
     world = cast("World", None)
     task, proposer, check = (
         StandIn(name, "scripted/x", world, str, calls, read, written)
