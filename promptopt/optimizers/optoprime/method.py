@@ -39,7 +39,7 @@ SAMPLING = Sampling(temperature=0.7, max_tokens=4096)
 WARMER = 0.2
 """How much warmer the model is asked after three steps without a change. Ours: 0.9 from 0.7, once before
 six such steps end the search."""
-MINIBATCH = 5
+STEP_EXAMPLES = 5
 """Examples of a step. Ours; code: 1."""
 COOL, DRY = 3, 6
 """Steps in a row without a change after which the model is asked at a higher temperature, and the search ends."""
@@ -90,7 +90,7 @@ class OptoPrime:
     def plan(self, room: Room) -> OptoPrimePlan:
         """As many steps as the room pays for."""
         tried = 1 + self.multi.scored
-        batch = (1 if self.preset == "paper" else MINIBATCH) if self.minibatch is None else self.minibatch
+        batch = (1 if self.preset == "paper" else STEP_EXAMPLES) if self.minibatch is None else self.minibatch
         if self.minibatch is None and (some := room.cells(self.multi.calls / (tried * batch))) is not None:
             # Fewer where not even one step is paid for: a smaller one tries new texts, and none at all tries nothing.
             batch = max(1, min(batch, some // tried))
