@@ -165,6 +165,8 @@ def test_a_table_holds_tools_and_results_as_json() -> None:
         ({"results": [{"calls": "pay", "gives": "x"}]}, TOOLS_TOML, "row 1, result 1: calls is 'pay'"),
         ({"results": [{"calls": "pay", "gives": "x"}]}, "", "no tool is named 'pay'"),
         ({"demands": [{"calls": "pay"}]}, TOOLS_TOML, "the demand calls 'pay'"),
+        ({"opening": [{"type": "image_url", "image_url": {"url": "x"}}]}, "", "row 1: the opening is "),
+        ({"opening": {"role": "user", "content": "hi"}}, "", "write the user's first message as a text"),
         ({}, TOOLS_TOML.replace("{order}", "{number}"), "no argument of find_order is named 'number'"),
         ({}, TOOLS_TOML.replace('calls = "find_order"', 'calls = "find"'), "no tool is named 'find'"),
         ({}, TOOLS_TOML.replace("calls = 2", "calls = 0"), "calls is 0, expected a whole number from 1 to 50"),

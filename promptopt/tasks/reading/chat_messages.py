@@ -112,7 +112,11 @@ def _unknown_said(names: Sequence[str], known: Collection[ChatRole]) -> str:
         if len(name) <= _LONGEST_NAME
     )
     said = f"the speaker {shown} is unknown" if len(names) == 1 else f"the speakers {shown} are unknown"
-    return f"{said} (say who {'it is' if len(names) == 1 else 'they are'}, such as {typed})" if typed else said
+    return (
+        f"{said} (say who {'it is' if len(names) == 1 else 'they are'}, with {typed} of `promptopt init`)"
+        if typed
+        else said
+    )
 
 
 def answered_by_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -30,7 +30,7 @@ SCORED: tuple[ScoredTurns, ...] = ("last", "all", "weighted")
 _PLAINEST = (
     "docs/chat.md lists the forms that are read; the plainest is a line for each conversation in a .jsonl file: "
     '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}; '
-    "of a table or members with other names, --speaker NAME=ROLE says who speaks"
+    "of a table or members with other names, --speaker NAME=ROLE of `promptopt init` says who speaks"
 )
 _DATES_READ = "dates as 2026-11-27 09:05"
 _Spoken = tuple[Message, float | None, object]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from promptopt.errors import ConfigError, DataError
-from promptopt.tasks.demands import demands_of
+from promptopt.tasks.demands import demands_of, shortened_repr
 from promptopt.tasks.reading.row_numbers import where_is
 from promptopt.tasks.tool_results import checked_tools, results_of
 from promptopt.text import counted
@@ -81,6 +81,12 @@ def read_scenarios(
                     f"{where_is(path, number)}: the scenario has no {name!r}; write it there, or remove the row "
                     f"(it has {', '.join(row) if row else 'nothing'})"
                 )
+        # What it is sent word for word: a list of parts, which may hold an image, would be sent as it is spelt.
+        if isinstance(row.get("opening"), Mapping | list):
+            raise DataError(
+                f"{where_is(path, number)}: the opening is {shortened_repr(row['opening'])}; write the user's first "
+                f"message as a text (images, sounds and files are not read)"
+            )
         unknown.update(dict.fromkeys(name for name in row if name not in (*SCENARIO_PARTS, *_OTHER_FIELDS, *variables)))
         made = scenario(
             **{name: texts.get(name, "") for name in (*SCENARIO_PARTS, "opening", "target", "group")},

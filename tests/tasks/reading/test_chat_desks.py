@@ -143,7 +143,8 @@ def test_who_speaks_in_a_chat_of_liveagent_is_asked_for_where_no_mail_tells(tmp_
     chat = [group("C", "c1", ("c1", "M", ASKED), ("a1", "M", ANSWERED))]
     reading = read(tmp_path / "chat.json", chat)
     assert list(reading.refused) == [
-        "the speakers 'c1', 'a1' are unknown (say who they are, such as --speaker c1=user --speaker a1=assistant)"
+        "the speakers 'c1', 'a1' are unknown (say who they are, with --speaker c1=user --speaker a1=assistant "
+        "of `promptopt init`)"
     ]
     told = conversations_of(enumerate(read_rows(tmp_path / "chat.json")), {"c1": "user", "a1": "assistant"})
     assert said(told) == [FOUR[:2]]

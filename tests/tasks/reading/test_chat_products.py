@@ -203,9 +203,7 @@ def test_texts_of_slack_are_read_as_people_see_them(text: str, seen: str) -> Non
 def test_numbers_of_another_program_are_no_roles() -> None:
     rows = [{key: value for key, value in row.items() if key != "inbox_id"} for row in CHATWOOT_ROWS]
     (refused,) = read(rows).refused
-    assert refused.startswith(
-        "the speakers '0', '1', '2', '3' are unknown (say who they are, such as --speaker 0=user "
-    )
+    assert refused.startswith("the speakers '0', '1', '2', '3' are unknown (say who they are, with --speaker 0=user ")
 
 
 HISTORY = [ASKS, REPLY]
