@@ -35,7 +35,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "api_key_env", "proposer_base_url", "proposer_served_as", "proposer_api_key_env", "judge_base_url",
     "judge_served_as", "judge_api_key_env", "concurrency", "requests_per_minute", "evaluator", "check_model",
     "check_evaluator", "data", "train", "dev", "test", "max_evaluations", "max_calls", "max_tokens", "max_usd",
-    "settings", "out", "dry_run",
+    "settings", "out", "trust", "dry_run",
     task="Tasks or task files, separated by commas.",
     model="The model that answers; --models names several.",
     settings="A setting of one method, as apo.rounds=3.",
@@ -59,7 +59,6 @@ def compare(
     again: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="Check such a folder: compute and run all of it again.")
     ] = None,
-    trust: options.Trust = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
 ) -> None:
@@ -68,9 +67,9 @@ def compare(
     The tasks and seeds are the same for all, and tests say what differs. Every run is one that `promptopt optimize`
     makes, and running the same command again costs nothing. With --prompts it scores prompts on models instead.
     """
-    dry_run = bool(given.pop("dry_run"))
+    dry_run, trust = bool(given.pop("dry_run")), bool(given.pop("trust"))
     if again is not None:
-        alone = not (any(given.values()) or methods or models or prompts or dry_run)
+        alone = not (any(given.values()) or methods or models or prompts or dry_run or trust)
         return _again(again, alone=alone, json=json, quiet=quiet)
     # The folder of the comparison, and no option of its runs.
     out = given.pop("out", None)

@@ -50,6 +50,7 @@ from promptopt.protocols import (
     Role,
     Simulating,
 )
+from promptopt.protocols import Task as AnyTask
 from promptopt.run.budget import Allocation, allocate
 from promptopt.stats import ALPHA
 from promptopt.tasks.splits import beside_test_size
@@ -146,8 +147,7 @@ def forecast(config: RunConfig, own_task: Task | None = None, others: Sequence[s
     evaluator = evaluator_of(config, own, optimizer)
     check = verdict_evaluator(evaluator, config.check_evaluator, task)
     addresses = addresses_of(replace(models_of(config), others=tuple(others)), evaluator, check)
-    checked = config.model if config.check_model is None else config.check_model
-    proposer = proposer_of(config)
+    checked, proposer = config.model if config.check_model is None else config.check_model, proposer_of(config)
     judge = _judge(config, check, proposer)
     specs = {"task": config.model, "proposer": proposer, "check": checked, "judge": judge,
              **dict(zip(ANSWERING[1:], others, strict=False)), **_other_roles(config, evaluator, proposer)}  # fmt: skip
@@ -185,9 +185,8 @@ def forecast(config: RunConfig, own_task: Task | None = None, others: Sequence[s
     return Forecast(config, own, winner, tuple(roles), minutes_of(roles, speed), speed, arranged,
         *smallest_found(own, sealed, alpha),
         _warnings((*own.warnings, unasked, too_little(optimizer, room),
-                   *remarks_on_judge((evaluator, check), task, names := names_of(config, specs), checked),
-                   without_check(check, names), ends_nothing(budget.usd, prices.values()),
-                   unmeasured(evaluator, speed))),
+                   *_said_of_judges(config, specs, (evaluator, check), task), unmeasured(evaluator, speed),
+                   ends_nothing(budget.usd, prices.values()))),
         _rounds(optimizer, room), without_price(roles), look, alpha, evaluations, spread,
     )  # fmt: skip
 
@@ -236,6 +235,14 @@ def _other_roles(config: RunConfig, evaluator: Evaluator, proposer: str) -> dict
         return found
     shipped = evaluator.user_model if evaluator.user_model else proposer
     return {**found, "user": shipped if config.user_model is None else config.user_model}
+
+
+def _said_of_judges(
+    config: RunConfig, specs: Mapping[str, str], evaluators: tuple[Evaluator, Evaluator], task: AnyTask
+) -> list[str]:
+    """What a run says of its judges before its first call. `evaluators`: of the search, and of the verdict."""
+    names = names_of(config, specs)
+    return [*remarks_on_judge(evaluators, task, names, specs["check"]), without_check(evaluators[1], names)]
 
 
 def names_of(config: RunConfig, specs: Mapping[str, str]) -> dict[Role, str]:

@@ -48,6 +48,7 @@ OWN = "This command"
 """The heading of options that no group holds."""
 _HEADINGS: Mapping[str, str] = {name: heading for heading, names in GROUPS.items() for name in names}
 _NO_CONFIG_FIELDS = {
+    "trust": inspect.Parameter("trust", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Trust),
     "dry_run": inspect.Parameter("dry_run", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=DryRun),
     "inconclusive": inspect.Parameter(
         "inconclusive", inspect.Parameter.KEYWORD_ONLY, default="fail", annotation=Inconclusive

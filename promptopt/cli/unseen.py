@@ -32,6 +32,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "base_url", "served_as", "api_key_env", "proposer_base_url", "proposer_served_as", "proposer_api_key_env",
     "judge_base_url", "judge_served_as", "judge_api_key_env", "concurrency", "requests_per_minute",
     "train", "dev", "test", "seed", "max_evaluations", "max_calls", "max_tokens", "max_usd", "max_minutes",
+    "trust",
     task="The tasks, as A,B,C; without --on each is left out once.",
     system="The system prompt in use, or its file.",
     method="How to search (`promptopt methods list`); default: metaspo.",
@@ -53,7 +54,6 @@ def unseen(
     user_prompts: Annotated[
         int, typer.Option(metavar="N", min=0, help="Judge under N user prompts written from examples, too (paper: 10).")
     ] = 0,
-    trust: options.Trust = False,
     dry_run: options.DryRun = False,
     json: options.AsJson = False,
     quiet: options.Quietly = False,
@@ -65,6 +65,7 @@ def unseen(
     """
     from promptopt.cli.request import merged, with_task
 
+    trust = bool(given.pop("trust"))
     config = with_task(merged(RunConfig(method=DEFAULT_METHOD), given))
     if dry_run and not quiet and not json:
         # Every task is read, and every search played: some seconds, in which nothing else would be said.
@@ -75,21 +76,25 @@ def unseen(
         _check_adaptable(config, [target for _, targets in folds for target in targets], loaded)
     # All its verdicts are given at once, so they share the level.
     rivals = sum(len(targets) for _, targets in folds)
+    intended = _intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts)
     if dry_run:
         from promptopt.cli.dry_runs import forecast_unseen
 
-        intended = _intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts)
         foreseen = forecast_unseen(config, folds, intended, loaded, adapt=adapt, user_prompts=user_prompts)
         show_forecast(foreseen, as_json=json)
         return
     if not quiet and not json:
-        say(_intended(len(folds), rivals, adapt=adapt, user_prompts=user_prompts))
+        say(intended)
     found: list[Unseen] = []
     for fold in folds:
         found += _searched_and_judged(
             *fold, rivals, loaded, adapt=adapt, user_prompts=user_prompts, quiet=quiet or json
         )
-    if json:
+    _show_unseen(found, config, as_json=json)
+
+
+def _show_unseen(found: Sequence[Unseen], config: RunConfig, *, as_json: bool) -> None:
+    if as_json:
         show_json({"model": config.model, "method": config.method, "unseen": [each.to_json() for each in found],
                    "summary": summary(found)})  # fmt: skip
     else:

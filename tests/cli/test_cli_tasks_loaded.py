@@ -82,7 +82,11 @@ def test_what_a_task_would_run_is_agreed_to_in_the_command_that_says_so(
 def with_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     """The method that every comparison has."""
     load = registry.load
-    monkeypatch.setattr(registry, "load", lambda group, name: load(group, "climb" if name == "random" else name))
+
+    def with_random(group: Any, name: str) -> Any:
+        return load(group, "climb" if name == "random" else name)
+
+    monkeypatch.setattr(registry, "load", with_random)
 
 
 @pytest.mark.parametrize("missing", ["found.md", "winner.json", "-"])

@@ -135,6 +135,7 @@ BARE = Layout("bare", text="{instruction}")
          r"the target 'spamm', which is none of the labels \(the nearest is 'spam'\)"),
         ({"examples": (Example.of("ham", instruction="x"),)}, ConfigError, "'instruction' has the name of a prompt"),
         ({"layout": BARE}, ConfigError, r"layout 'bare' does not show \{text\}"),
+        ({"layout": BARE, "prompt": "Of {{mail}}."}, ConfigError, r"the prompt has \{\{mail\}\}, which nothing"),
         ({"prompt": "bad\x07"}, ConfigError, r"its own start prompt breaks the contract \(control character U\+0007\)"),
         ({"prompt": "Classify {texts}"}, ConfigError, r"did you mean \{text\}"),
         ({"splits": Splits(400, test=200)}, DataError, "examples are asked for all splits together, and there are 500"),

@@ -273,11 +273,6 @@ def test_a_task_file_says_that_demonstrations_are_turns(tmp_path: Path, said: st
             r"layouts\[0\].messages\[0\]\[0\] is 'human', expected",
         ),
         (MINIMAL + '[[layouts]]\nname = "l"\ntext = "{instruction}"', r"layout 'l' does not show \{text\}"),
-        (
-            MINIMAL.replace('instruction = "', 'instruction = "Of {{txt}}: ')
-            + '[[layouts]]\nname = "l"\ntext = "{instruction}"',
-            r"does not show \{text\}; add it where it belongs; the prompt has \{\{txt\}\}, which nothing fills",
-        ),
         (MINIMAL + TURNS + "demos = 'turn'", r"layouts\[0\].demos is 'turn', expected \"turns\" or a table"),
         (MINIMAL + TURNS + "demos = { }", r"layouts\[0\].demos is \{\}, expected"),
         (MINIMAL + TURNS + "demos = { user = 1 }", r"layouts\[0\].demos.user is 1, expected"),
