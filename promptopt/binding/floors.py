@@ -47,5 +47,5 @@ def check_floors(task: Task, examples: Sequence[Example]) -> None:
         enough = math.ceil(1000 * max(unheld.values()) + 1e-6) / 1000
         raise ConfigError(
             f"the floor cannot be held, whatever the prompt: where nothing changes, {said}; give more test examples, "
-            f"or --floor {enough:g}"
+            f"a higher cap, or --floor {enough:g} (--margin, where one prompt is for several models)"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -209,3 +210,54 @@ def test_the_dry_run_tells_what_the_shared_search_takes_too(
     found = moved("x/careful,x/alike")
     assert found["shared"]["status"] == "non-inferior"
     assert sum(models[name].calls for name in ("old", "careful", "alike")) <= shared["evaluations"]
+
+
+@pytest.mark.slow
+def test_a_larger_cap_goes_on_as_does_what_died_and_nothing_is_paid_for_twice(
+    moved: Callable[..., dict[str, Any]], models: dict[str, Scripted]
+) -> None:
+    to = "x/careful,x/alike"
+    models["alike"].fail_at = 130
+    assert moved(to, "--max-evaluations", "500", code=1)["unshared"]
+    small = moved(to, "--max-evaluations", "500")
+    asked = {name: len(models[name].log) for name in ("careful", "alike")}
+    large = moved(to)
+    assert large["shared"]["status"] == "non-inferior"
+    assert [each["prompt_id"] for each in large["targets"]] == [each["prompt_id"] for each in small["targets"]]
+    for name, count in asked.items():
+        texts = [text_of(request) for request in models[name].log]
+        assert len(texts) == len(set(texts)) >= count
+
+
+@pytest.mark.slow
+def test_without_labels_a_judge_decides_on_the_one_prompt_and_the_contract_is_asked_of_it(
+    invoke: Invoke, models: dict[str, Scripted]
+) -> None:
+    def tied(_: Request) -> str:
+        return json.dumps({"better": "tie"})
+
+    def loses(request: Request) -> str:
+        said = text_of(request)
+        return json.dumps({"better": "A" if said.rindex("good") < said.rindex("bad") else "B"})
+
+    models["judge"] = Scripted(tied, name="x/judge")
+    Path("vital.jsonl").write_text('{"text": "item 900 good"}\n', encoding="utf-8")
+    rows = "".join(json.dumps({"text": f"item {n} {('good', 'bad')[n % 2]}"}) + "\n" for n in range(200))
+    Path("bare.jsonl").write_text(rows, encoding="utf-8")
+    Path("bare.toml").write_text(
+        'instruction = "Say what the text is."\nmax_tokens = 8\n[data]\nfile = "bare.jsonl"\ninput = "text"\n'
+        '[judge]\nevaluator = "equivalence"\n[contract]\nmust_pass = "vital.jsonl"\n', encoding="utf-8"
+    )  # fmt: skip
+    to = ("--task", "bare.toml", "--to", "x/careful,x/same", *OPTIONS, "--judge", "x/judge", "--shared")
+    done = invoke("migrate", *to, "--json", "--margin", "0.2")
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["basis"], told["shared"]["run_id"]) == ("judge", None)
+    # Under the old prompt the first says "bad" to the vital one, which this judge thinks less of.
+    models["judge"] = Scripted(loses, name="x/other-judge")
+    found = json.loads(invoke("migrate", *to, "--json", "--margin", "0.3").stdout)
+    shared = found["shared"]
+    assert [each["status"] for each in shared["targets"]] == ["non-inferior"] * 2
+    row = next(row for row in found["matrix"] if row["prompt_id"] == shared["prompt_id"])
+    assert [cell["decisions"][0]["outcome"] for cell in row["cells"]] == ["passed"] * 2
+    assert found["matrix"][0]["cells"][0]["decisions"][0]["outcome"] == "regression"
