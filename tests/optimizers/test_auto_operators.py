@@ -25,8 +25,9 @@ from promptopt.types import Example, Prompt, Proposal, Request, Sampling
 
 IN_TEXT = Layout("text", text="{instruction}\n\n{demos}Q: {question}\nA:", demo="Q: {question}\nA: {target}\n\n")
 NAMES = ("critic", "rewrite", "cross", "history", "guess", "prune", "demo")
-TEN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-NUMBERS = (*TEN, *(f"{one} {other}" for one in TEN for other in TEN))
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+WORDS = (*NUMBERS, *(f"{one} {other}" for one in NUMBERS for other in NUMBERS))
+"""A word, or two, for each reply of the proposer."""
 KINDS = {
     "critic": "makes mistakes",
     "rewrite": "Rewrite an instruction",
@@ -92,7 +93,7 @@ def operated(
     def write(request: Request) -> str:
         SAMPLINGS.append(request.sampling)
         asked.append(str(request.content[-1].content) if not isinstance(request.content, str) else request.content)
-        text = reply if reply else f"Write it anew, {NUMBERS[len(asked)]}."
+        text = reply if reply else f"Write it anew, {WORDS[len(asked)]}."
         return f"<prompt>{'' if len(asked) in unusable else text}</prompt>"
 
     models = Models(Scripted(answer, name="model"), proposer=Scripted(write, name="proposer"))
