@@ -17,6 +17,7 @@ from typing import Any
 
 from promptopt.errors import ConfigError, DataError
 from promptopt.outcome.by_labels import JUDGE, METRIC
+from promptopt.outcome.floors_and_labels import floors_unheld, remarks_on_floors, unsure_of_worst
 from promptopt.outcome.items import items_from
 from promptopt.outcome.looks import ledger_keys
 from promptopt.outcome.pairs import KeptPairs, ReplyPair, kept_pairs, scored_pairs
@@ -185,13 +186,13 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
     # Entered before anything is worked out: whoever sees the verdict has looked.
     number = _number(record, name, kept.scorer, looks)
     powered = powered_gain(items, rest, alpha=level(number), weigh=_weigh_of(record))
-    unheld = _unheld_floors(record)
+    unheld = floors_unheld(record)
     by_floors = bool(record.fingerprint.get("task", {}).get("floors"))
-    unsure = _unsure_of_worst(record, kept.scorer)
+    unsure = unsure_of_worst(record, kept.scorer)
     remarks = [
         *kept.remarks_on_missing(powered.gain.mean),
         *_remarks_on_labels(labels, powered, kept, items),
-        *_remarks_on_floors(unheld, kept.scorer, by_floors=by_floors),
+        *remarks_on_floors(unheld, kept.scorer, by_floors=by_floors),
         *unsure,
         *_remarks_on_rows(record.id, kept, labels),
         *(_alike(items, labels.kind) if kept.scorer == METRIC else ()),
@@ -209,46 +210,6 @@ def decide(record: RunRecord, kept: KeptPairs, paths: Sequence[Path], looks: Loo
         remarks=tuple(remarks),
         scorer=kept.scorer,
     )
-
-
-def _unheld_floors(record: RunRecord) -> list[str]:
-    """The floors of a run over several tasks that did not hold, in words."""
-    members: Sequence[Mapping[str, Any]] = () if record.result is None else record.result.get("members", ())
-    floors: Mapping[str, float] = record.fingerprint.get("task", {}).get("floors", {})
-    # Where a cap came before the first example of a task, nothing of it was held (`outcome.members.within_floors`).
-    untested = floors.keys() - {each["task"] for each in members}
-    return [
-        *(
-            f"the floor of {each['task']} ({100 * each['floor']['loss']:g} points) is {each['floor']['held']}"
-            for each in members
-            if each["floor"] is not None and each["floor"]["held"] != "held"
-        ),
-        *(
-            f"the floor of {name} ({100 * loss:g} points) is open, as no test example of it was scored"
-            for name, loss in floors.items()
-            if name in untested
-        ),
-    ]
-
-
-def _unsure_of_worst(record: RunRecord, scorer: str) -> list[str]:
-    """A remark where a run went by the worst of several tasks, and its scores are not sure of a gain on each."""
-    if record.fingerprint.get("task", {}).get("objective") != "worst":
-        return []
-    smallest: Mapping[str, Any] | None = None if record.result is None else record.result.get("smallest_gain")
-    if smallest is not None and smallest["verdict"] == "better":
-        return []
-    return [
-        f"by {scorer} no gain is sure on each task; labels of all tasks together decide nothing of the worst one, and "
-        f"nothing is better before each task is"
-    ]
-
-
-def _remarks_on_floors(unheld: Sequence[str], scorer: str, *, by_floors: bool) -> list[str]:
-    if not unheld:
-        return []
-    why = ", and nothing is better before all are held" if by_floors else ""
-    return [f"by {scorer} {' and '.join(unheld)}; labels of all tasks together decide no floor{why}"]
 
 
 def _weigh_of(record: RunRecord) -> Weigh:

@@ -93,8 +93,8 @@ def rehearse(
     user = StandIn("user", specs.get("user", ""), world, utterance, scored=False)
     judges = tuple(StandIn(role, specs["judge"], world, judged, scored=False) for role in _judges_of(evaluators))
     last = tuple(StandIn(role, specs[role], world, judged, scored=False) for role in ("check_judge",) if role in specs)
-    beside = ("teacher", *ANSWERING[1:])
-    more = {role: StandIn(role, specs[role], world, world.answer) for role in beside if role in specs}
+    named = [role for role in ("teacher", *ANSWERING[1:]) if role in specs]
+    more = {role: StandIn(role, specs[role], world, world.answer) for role in named}
     models = (
         StandIn("task", specs["task"], world, world.answer),
         StandIn("proposer", specs["proposer"], world, Proposer(task.initial[task.editable]), scored=False),
@@ -114,8 +114,8 @@ def rehearse(
             result = api.optimize(
                 task, optimizer, model=played_by, evaluator=search, check_evaluator=check if apart else None,
                 # A play that runs out of time is a part of the search: it is not to be ended as one of so many minutes.
-                budget=replace(budget, minutes=None), seed=seed, store=Path(folder) / "store.db",
-                session=Session(interrupt=interrupt),
+                budget=replace(budget, minutes=None), seed=seed,
+                store=Path(folder) / "store.db", session=Session(interrupt=interrupt),
             )  # fmt: skip
         except PromptoptError:
             return None
@@ -192,9 +192,8 @@ def rehearse_headroom(task: Task, evaluator: Evaluator, specs: Mapping[str, str]
         model, proposer, judges if judges else None, user=user if isinstance(evaluator, Simulating) else None
     )
     with TemporaryDirectory(prefix="promptopt-rehearsal-") as folder:
-        found = headroom(
-            task, model=models, evaluator=evaluator, budget=budget, seed=seed, store=Path(folder) / "store.db"
-        )
+        store = Path(folder) / "store.db"
+        found = headroom(task, model=models, evaluator=evaluator, budget=budget, seed=seed, store=store)
     return Played(_counts((model, proposer, user), judges), found.spent.evaluations, task.initial)
 
 
