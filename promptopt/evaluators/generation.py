@@ -31,7 +31,7 @@ TOO_LONG = "the prompt is too long for the model's context"
 CUT = "the reply was cut off at"
 UNANSWERED = "the model did not answer"
 THINKING = "the thinking in the reply never ended"
-UNREAD = "no answer could be read"
+NO_ANSWER_READ = "no answer could be read"
 """How the feedback on an unreadable reply begins, by its cause."""
 ENDLESS = "a regular expression did not end on the reply"
 _Key = tuple[str, str, str, tuple[str, ...], tuple[Demand, ...]]
@@ -170,7 +170,7 @@ class Generation:
             return Score(0.0, reply.text, parsed=False, feedback=self._unreadable(reply, self._expected))
         value, own = self._measured(cell, answer)
         feedback = "" if own is None else own.feedback
-        if own is not None and not own.parsed and feedback == UNREAD:
+        if own is not None and not own.parsed and feedback == NO_ANSWER_READ:
             # The metric of several tasks, each with a reader of its own, sees the text alone and not how it ended.
             feedback = self._unreadable(reply, "")
         if not feedback and value < 1.0:
@@ -230,7 +230,7 @@ class Generation:
             return f"{CUT} {counted(self.task.sampling.max_tokens, 'token')} before an answer could be read"
         if reply.finish in ("filter", "refusal"):
             return ": ".join(filter(None, (f"{UNANSWERED} ({reply.finish})", expected)))
-        return ": ".join(filter(None, (UNREAD, expected)))
+        return ": ".join(filter(None, (NO_ANSWER_READ, expected)))
 
 
 def reader_of(task: Task, answer: str | Reader, comma: bool) -> Reader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from promptopt.evaluators.generation import CUT, UNREAD
+from promptopt.evaluators.generation import CUT, NO_ANSWER_READ
 from promptopt.evaluators.judging import SHOWN_CAUSE
 from promptopt.run.first_replies import MOST_UNREADABLE
 from promptopt.text import counted, shorten
@@ -22,7 +22,7 @@ def mostly_unread(sides: Mapping[str, Sequence[Score]]) -> str:
     for side, scores in sides.items():
         causes = Counter(score.feedback for score in scores if _useless(score))
         if causes.total() > MOST_UNREADABLE * len(scores):
-            cause = shorten(causes.most_common(1)[0][0].removeprefix(UNREAD).removeprefix(": "), SHOWN_CAUSE)
+            cause = shorten(causes.most_common(1)[0][0].removeprefix(NO_ANSWER_READ).removeprefix(": "), SHOWN_CAUSE)
             lost = f"{causes.total()} of {counted(len(scores), 'reply', 'replies')} {side} hold no answer"
             return f"{lost} that could be read{f' (mostly: {cause})' if cause else ''}"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from promptopt.evaluators.generation import CUT, THINKING, TOO_LONG, UNANSWERED, UNREAD
+from promptopt.evaluators.generation import CUT, NO_ANSWER_READ, THINKING, TOO_LONG, UNANSWERED
 from promptopt.programs.evaluator import FAILED, UNSCORED
 from promptopt.types import Cell, Prompt, Score
 
@@ -65,7 +65,7 @@ class FirstReplies:
         self._said = True
         cause = causes.most_common(1)[0][0]
         # Which is what the sentence says already.
-        told = "" if cause == UNREAD else f" (mostly: {cause})"
+        told = "" if cause == NO_ANSWER_READ else f" (mostly: {cause})"
         return f"{which} are cut short or hold no readable answer{told}; {advice(cause, self._max_tokens)}"
 
     def first_to_say(self, share: float) -> bool:
