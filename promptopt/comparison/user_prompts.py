@@ -148,7 +148,7 @@ def _proposed_prompts(run: Run, task: Task, count: int) -> list[str]:
         REQUEST.render({"pairs": "\n\n".join(map(show_example, drawn)), "slots": wanted})
         for drawn in (rng.sample(run.train, min(PAIRS_SHOWN, len(run.train))) for _ in range(count))
     ]
-    quotes = Quotes(run.train, task.labels)
+    quotes = Quotes(run.train, task.labels, run.initial)
     found: list[str] = []
     for reply in ask_whole(run, asked, "prompt", SAMPLING, _WHO, closed=True):
         text = "" if reply is None else tidy(reply, own)

@@ -20,15 +20,17 @@ _WORD_OR_UNSPACED = re.compile(rf"{_UNSPACED}|\w+")
 _BETWEEN_UNSPACED = re.compile(rf"(?<={_UNSPACED}) (?={_UNSPACED})")
 
 
-def find_leaks(text: str, train: Sequence[Example], labels: Collection[str] = (), words: int = 8) -> list[str]:
+def find_leaks(
+    text: str, train: Sequence[Example], labels: Collection[str] = (), words: int = 8, *, before: str = ""
+) -> list[str]:
     """One sentence for each training text or answer that stands in `text`, the longest first; empty where all is well.
 
     text: what the search wrote (demonstrations are examples on purpose: leave them out). words: how many words in a row
     must be shared with an input; case and punctuation do not count. Answers count from two words or twelve characters
-    on, and labels never.
+    on, and labels never. before: what was there before the search; words that stand in it are no finding.
     """
-    spoken = spoken_words(text)
-    findings = _shared_inputs(spoken, train, words) + _verbatim_answers(spoken, train, labels)
+    spoken, known = spoken_words(text), spoken_words(before)
+    findings = _shared_inputs(spoken, known, train, words) + _verbatim_answers(spoken, known, train, labels)
     findings.sort(key=lambda finding: -finding[0])
     sentences = [sentence for _, sentence in findings[:LISTED]]
     if len(findings) > LISTED:
@@ -41,8 +43,10 @@ def spoken_words(text: str) -> list[str]:
     return _WORD_OR_UNSPACED.findall(text.casefold())
 
 
-def _shared_inputs(spoken: list[str], train: Sequence[Example], size: int) -> list[tuple[int, str]]:
-    grams = set(zip(*(spoken[start:] for start in range(size)), strict=False))
+def _shared_inputs(spoken: list[str], known: list[str], train: Sequence[Example], size: int) -> list[tuple[int, str]]:
+    # Run by run, and not passage by passage: a passage of before that lost a word in its middle is two shorter ones.
+    grams, old = (set(zip(*(each[start:] for start in range(size)), strict=False)) for each in (spoken, known))
+    grams -= old
     holders: dict[str, list[Example]] = {}
     for example in train:
         passages: dict[str, None] = {}
@@ -83,9 +87,12 @@ def _copied_passages(heard: list[str], grams: set[tuple[str, ...]], size: int) -
     return passages
 
 
-def _verbatim_answers(spoken: list[str], train: Sequence[Example], labels: Collection[str]) -> list[tuple[int, str]]:
+def _verbatim_answers(
+    spoken: list[str], known: list[str], train: Sequence[Example], labels: Collection[str]
+) -> list[tuple[int, str]]:
     # With spaces at both ends, so that an answer is found as whole words.
-    joined, vocabulary = f" {' '.join(spoken)} ", set(spoken)
+    joined, old = (f" {' '.join(each)} " for each in (spoken, known))
+    vocabulary = set(spoken)
     ignored = {" ".join(spoken_words(label)) for label in labels}
     holders: dict[str, list[Example]] = {}
     written: dict[str, str] = {}
@@ -96,7 +103,7 @@ def _verbatim_answers(spoken: list[str], train: Sequence[Example], labels: Colle
             # Most answers lack even the first word, and the long text need not be searched for them.
             if (len(heard) < 2 and len(folded) < 12) or folded in ignored or heard[0] not in vocabulary:
                 continue
-            if folded in holders or f" {folded} " in joined:
+            if folded in holders or (f" {folded} " in joined and f" {folded} " not in old):
                 holders.setdefault(folded, []).append(example)
                 written.setdefault(folded, " ".join(answer.split()))
     found: list[tuple[int, str]] = []

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from promptopt.evaluators.leak import COMMON, find_leaks, spoken_words
 from promptopt.text import normalise
-from promptopt.types import Example
+from promptopt.types import Example, Prompt
 
 QUOTE_WORDS = 8
 """Words in a row that make a quote, whatever they are; a shorter text is one as a whole, from two words on."""
@@ -34,8 +34,9 @@ class Quotes:
     A phrase that several examples share is the task's own, and so are its labels.
     """
 
-    def __init__(self, examples: Sequence[Example], labels: Collection[str]) -> None:
-        """`labels`: answers that every prompt may name."""
+    def __init__(self, examples: Sequence[Example], labels: Collection[str], start: Prompt | None = None) -> None:
+        """`labels`: answers that every prompt may name. `start`: what a user wrote may well stand in replies, as rules do."""
+        self._start = "" if start is None else "\n".join(text for _, text in start.texts)
         passages = [_quotable_texts(example) for example in examples]
         holders = Counter(text for texts in passages for text in dict.fromkeys(texts))
         self._common = (*labels, *(text for text, count in holders.items() if count > 1))
@@ -57,18 +58,15 @@ class Quotes:
         ]
 
     def new_in(self, text: str, parent: str) -> bool:
-        """Whether `text` quotes an example where `parent` does not, or is nothing but an answer."""
+        """Whether `text` quotes an example where neither `parent` nor the start does, or is nothing but an answer."""
         # Such a text tells the model what to say, whatever the input.
         if _folded_quote(text) in self._answers:
             return True
         said = {run for run in _telling_runs(text) if run in self._runs}
-        if said and not said.issubset(_telling_runs(parent)):
+        before = f"{self._start}\n{parent}"
+        if said and not said.issubset(_telling_runs(before)):
             return True
-        found = self._found(text)
-        return bool(found) and not set(found) <= set(self._found(parent))
-
-    def _found(self, text: str) -> list[str]:
-        return find_leaks(text, self._examples, self._common, QUOTE_WORDS)
+        return bool(find_leaks(text, self._examples, self._common, QUOTE_WORDS, before=before))
 
 
 def _quotable_texts(example: Example) -> list[str]:

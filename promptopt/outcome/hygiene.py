@@ -41,8 +41,7 @@ def findings(text: str, before: str, examples: Sequence[Example], labels: Collec
     `examples`: those that the search could see. Eight words in a row of an input or a target; personal data and keys;
     names of customers; words that turn the model, or speak to a judge; characters that nobody sees.
     """
-    known = set(find_leaks(before, examples, labels))
-    found = [leak for leak in find_leaks(text, examples, labels) if leak not in known]
+    found = find_leaks(text, examples, labels, before=before)
     mine = set(personal_in(before))
     kinds = dict.fromkeys(kind for kind, value in personal_in(text) if (kind, value) not in mine)
     found += [f"holds what looks like personal data or a secret ({kind})" for kind in kinds]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from promptopt.operators.quotes import Quotes
-from promptopt.types import Example
+from promptopt.types import Example, Prompt
 
 EXAMPLES = [
     Example.of("positive", text="A warm and funny film that never once outstays its welcome."),
@@ -120,3 +120,26 @@ def test_an_answer_is_one_whatever_its_case_and_marks() -> None:
     quotes = Quotes(EXAMPLES, ("Other",))
     assert all(quotes.new_in(text, PARENT) for text in ("other", " OTHER! ", '"Positive"', "'negative?'"))
     assert not quotes.new_in("Other than that", PARENT)
+
+
+RULES = [
+    f"Parcels of kind {number} go out on day {number} and come back free of charge within {number} weeks"
+    for number in range(12, 30)
+]
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        RULES[1:],
+        [*RULES[:9], *RULES[10:]],
+        [RULES[0].replace("and come back", "and they all come back"), *RULES[1:]],
+        [f"{RULES[0][:50]}.", *RULES[1:]],
+    ],
+)
+def test_rules_that_replies_quote_may_be_cut_and_changed_and_come_back_from_the_start(edited: list[str]) -> None:
+    quoting = [Example.of(f"{rule}.", text=f"What of {number}?") for number, rule in enumerate(RULES)]
+    whole, part = "\n".join(RULES), "\n".join(edited)
+    assert not Quotes(quoting, ()).new_in(part, whole)
+    assert Quotes(quoting, ()).new_in(whole, "\n".join(RULES[3:]))
+    assert not Quotes(quoting, (), Prompt.of(whole)).new_in(whole, part)

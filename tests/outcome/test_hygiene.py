@@ -186,3 +186,32 @@ def test_a_part_with_clauses_of_its_own_allows_by_them() -> None:
     assert contract.allowed_in("instruction") == ("all",)
     # A search does not go by it: what is allowed makes no other run.
     assert contract.to_json() == Contract(parts=(("system", Contract()),)).to_json()
+
+
+RULES = [
+    f"Rule {number}: parcels of kind {number} go out on day {number} and come back free of charge within {number} weeks"
+    for number in range(12, 30)
+]
+QUOTING = [Example.chat([Message("user", f"What of {rule[5:7]}?")], f"{rule}.", rule[5:7], ()) for rule in RULES]
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        RULES[1:],
+        [*RULES[:9], *RULES[10:]],
+        list(reversed(RULES)),
+        [RULES[0].replace("and come back", "and they all come back"), *RULES[1:]],
+        [f"{RULES[0][:60]}.", *RULES[1:]],
+        [*RULES, "Be kind."],
+    ],
+)
+def test_a_rule_that_many_replies_quote_may_be_cut_moved_and_changed_as_the_start_held_it(edited: list[str]) -> None:
+    assert findings("\n".join(edited), "\n".join(RULES), QUOTING) == ()
+
+
+def test_what_a_quoted_rule_is_lengthened_by_is_a_finding() -> None:
+    # The start says the first half of what an example says.
+    [finding] = findings(f"Say: {TOLD}.", f"Say: {TOLD[:40]}.", SEEN)
+    assert "words in a row with training example" in finding
+    assert "is with the carrier now" in finding

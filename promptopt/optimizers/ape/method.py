@@ -150,7 +150,7 @@ class APE:
         """Search; candidates are guessed from one part of the training examples and scored on the other."""
         plan = self.plan(run.room)
         proposing, scoring = self._split(run, plan)
-        quotes = Quotes(proposing, run.task.labels)
+        quotes = Quotes(proposing, run.task.labels, run.initial)
         run.rank_by(scoring)
         # A guess that reads like the start is no new prompt.
         found = {wording(run.task, run.initial): run.initial}

@@ -211,7 +211,7 @@ class Operators:
                 found.append(None)
                 continue
             # Of this request's examples alone: no others can have been quoted.
-            guard = Quotes(each.shown, run.task.labels)
+            guard = Quotes(each.shown, run.task.labels, run.initial)
             if each.shown and guard.new_in(prompt[editable], each.parents[0][editable]):
                 run.reject(f"{each.operator}: quotes an example")
                 found.append(None)

@@ -207,7 +207,7 @@ class GEPA:
         return UpperBounds(evaluations, calls, calls * self.reflect.sampling.max_tokens)
 
     def _reflector(self, run: Run, pool: CandidatePool, feedback: Sequence[Example]) -> Reflector:
-        how, quotes = self.reflect, Quotes(feedback, run.task.labels)
+        how, quotes = self.reflect, Quotes(feedback, run.task.labels, run.initial)
         return Reflector(run, pool, quotes, every=how.texts == "all", longest=how.longest, sampling=how.sampling)
 
     def _most(self, plan: GEPAPlan, room: Room) -> int:

@@ -51,7 +51,7 @@ class SystemPromptSearch:
         self._sample = [example for group in self._groups.values() for example in group]
         run.rank_by(self._sample)
         self._kept = {part: [run.initial[part]] for part in self.users}
-        self._quotes = Quotes([_source_example(example) for example in run.train], run.task.labels)
+        self._quotes = Quotes([_source_example(example) for example in run.train], run.task.labels, run.initial)
         self._scores: dict[tuple[str, ...], list[Score]] = {}
         self._whole: dict[Prompt, float] = {}
         """The worth of every prompt that was scored on all of the sample, in the order they were."""

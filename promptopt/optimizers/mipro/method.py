@@ -185,7 +185,7 @@ class MIPRO:
         if aware is None:
             aware = len(parts) > 1 or self.preset == "paper" or run.room.cells() is None
         summary = summary_of(run, shown, settings.batch, settings.sampling) if settings.summary else ""
-        quotes = Quotes(shown, run.task.labels)
+        quotes = Quotes(shown, run.task.labels, run.initial)
         program = None if settings.aware is False else run.abilities.program
         known = Grounds(summary, program, shown[0] if aware else None)
         return {

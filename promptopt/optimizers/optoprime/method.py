@@ -105,7 +105,7 @@ class OptoPrime:
 
     def optimize(self, run: Run) -> None:
         """Search, from the task's start prompt, on training examples only."""
-        plan, quotes = self.plan(run.room), Quotes(run.train, run.task.labels)
+        plan, quotes = self.plan(run.room), Quotes(run.train, run.task.labels, run.initial)
         epochs = Epochs(run.train, plan.minibatch, run.rng("slices"))
         current, memory = run.initial, list[Memory]()
         unchanged = perfect = 0

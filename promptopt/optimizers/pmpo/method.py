@@ -144,7 +144,7 @@ class PMPO:
         run.rank_by(held if held else scored)
         (best,) = losses_of(run, [run.initial], scored)
         noise = repeat_noise(run, run.initial, scored)
-        quotes, patience = Quotes(scored, run.task.labels), self._patience(run)
+        quotes, patience = Quotes(scored, run.task.labels, run.initial), self._patience(run)
         accepted, tried, dry = [best.prompt], list[list[Example]](), Dryness(run, DRY)
         effects, part = list[Effect](), ""
         for _ in range(plan.rounds):
@@ -176,7 +176,7 @@ class PMPO:
         """By the budget: prompts of an iteration are compared on few fresh examples, and the best goes on."""
         scored, held = self._divided(run, drawn)
         scorable(run, run.initial, scored[:FIRST_EXAMPLES])
-        quotes, patience = Quotes(scored, run.task.labels), self._patience(run)
+        quotes, patience = Quotes(scored, run.task.labels, run.initial), self._patience(run)
         best, accepted, tried, dry = run.initial, [run.initial], list[list[Example]](), Dryness(run, DRY)
         effects, part = list[Effect](), ""
         relatives = plan.lineage and not run.abilities.stands_in

@@ -90,7 +90,7 @@ class SIMBA:
         drawn = run.rng("split").sample(run.train, len(run.train))
         held, rest = drawn[: plan.held], drawn[plan.held :]
         order = list[Example]()
-        quotes = Quotes(rest, run.task.labels)
+        quotes = Quotes(rest, run.task.labels, run.initial)
         most = self.demos if shows_demos(run.task) else 0
         means: dict[Prompt, float] = {}
         winners, idle = [run.initial], 0

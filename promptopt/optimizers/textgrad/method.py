@@ -125,7 +125,7 @@ class TextGrad:
         judges, rest = drawn[: plan.validation], drawn[plan.validation :]
         # Of one training example there is nothing else to learn from.
         epochs = Epochs(rest if rest else judges, plan.minibatch, run.rng("slices"))
-        quotes = Quotes(run.train, run.task.labels)
+        quotes = Quotes(run.train, run.task.labels, run.initial)
         current, history = run.initial, {part: list[tuple[str, str]]() for part in editables_of(run.task)}
         means = {current: _mean_score(run.evaluate([current], judges)[current])}
         run.rank_by(judges, [current], others=False)

@@ -272,7 +272,7 @@ class TPE:
 
         `found`: the texts there were; it grows. `writings`: how often each is written, from what it was before.
         """
-        editable, quotes, tips = run.task.editable, Quotes(shown, run.task.labels), list[str]()
+        editable, quotes, tips = run.task.editable, Quotes(shown, run.task.labels, run.initial), list[str]()
 
         def write(sources: Sequence[Prompt]) -> list[Prompt | None]:
             requests = list[tuple[Prompt, str]]()
