@@ -35,7 +35,7 @@ class Quotes:
     """
 
     def __init__(self, examples: Sequence[Example], labels: Collection[str], start: Prompt | None = None) -> None:
-        """`labels`: answers that every prompt may name. `start`: what a user wrote may well stand in replies, as rules do."""
+        """`labels`: answers that every prompt may name. `start`: what it says may stand in replies, as rules do."""
         self._start = "" if start is None else "\n".join(text for _, text in start.texts)
         passages = [_quotable_texts(example) for example in examples]
         holders = Counter(text for texts in passages for text in dict.fromkeys(texts))
