@@ -20,6 +20,7 @@ from promptopt.cli.forecast_table import time_said
 from promptopt.cli.roles import RoleForecast
 from promptopt.cli.speed import Speed
 from promptopt.models.scripted import Scripted
+from promptopt.tasks.task import Task
 
 MODEL = ("--model", "scripted/x")
 
@@ -129,9 +130,9 @@ def test_a_range_of_one_search_is_a_range_of_all(
 
     foreseen: list[Forecast] = []
 
-    def luck_decides(config: RunConfig) -> Forecast:
+    def luck_decides(config: RunConfig, task: Task) -> Forecast:
         if not foreseen:  # once is enough
-            foreseen.append(own(config))
+            foreseen.append(own(config, task))
         return replace(foreseen[0], evaluations=200, spread=ForecastRange((100, 400), (1_000, 9_000)))
 
     monkeypatch.setattr(dry_runs, "forecast", luck_decides)

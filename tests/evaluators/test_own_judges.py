@@ -107,7 +107,7 @@ def test_the_trust_in_them_is_that_in_the_least_trusted() -> None:
     made = bind_evaluator(None, several)
     asked: dict[Role, Model] = {"judge": models()[1]}
     assert trust_in(made, asked) is None
-    good = [{"name": each.name, "passed": True} for each in PROBES]
+    good = [{"name": each.name, "passed": True, "n": 20, "unread": 0} for each in PROBES]
     report = {"n": 80, "kappa": 0.8, "interval": [0.7, 0.9], "measure": "Cohen's kappa"}
     remember(bind_evaluator(None, task("kind", KIND)), asked, probes=good, report=report)
     known = trust_in(made, asked)
@@ -174,7 +174,7 @@ def test_a_mix_with_a_metric_in_it_is_trusted_as_it_is_on_its_task_alone(alike: 
     made = bind_evaluator(None, several)
     asked: dict[Role, Model] = {"judge": models()[1]}
     for each in (one, other):
-        good = [{"name": probe.name, "passed": True} for probe in PROBES]
+        good = [{"name": probe.name, "passed": True, "n": 20, "unread": 0} for probe in PROBES]
         report = {"n": 80, "kappa": 0.8, "interval": [0.7, 0.9], "measure": "Cohen's kappa"}
         remember(bind_evaluator(None, each), asked, probes=good, report=report)
     known = trust_in(made, asked)

@@ -88,10 +88,10 @@ def test_unknown_speakers_are_told_at_once_in_words_that_can_be_typed(tmp_path: 
         return str(refused.value)
 
     asked = said("O'Brien", 'Lena "L" Müller', "O'Brien")
-    typed = shlex.split(asked.partition("such as ")[2].partition(");")[0])
+    typed = shlex.split(asked.partition(", with ")[2].partition(" of `promptopt init`)")[0])
     assert typed[::2] == ["--speaker"] * 2
     assert speakers_of(typed[1::2]) == {"O'Brien": "user", 'Lena "L" Müller': "assistant"}
-    assert "--speaker Berater=assistant)" in said("user", "Berater")
-    assert "--speaker Berater=assistant)" in said("Kunde", "Berater", speakers=SPEAKERS)
-    assert "--speaker Gast=user)" in said("Gast", "assistant")
-    assert "such as" not in said("Guten Tag, ich habe eine Frage zu meinem Paket", "assistant")
+    assert "--speaker Berater=assistant of `promptopt init`)" in said("user", "Berater")
+    assert "--speaker Berater=assistant of `promptopt init`)" in said("Kunde", "Berater", speakers=SPEAKERS)
+    assert "--speaker Gast=user of `promptopt init`)" in said("Gast", "assistant")
+    assert "--speaker" not in said("Guten Tag, ich habe eine Frage zu meinem Paket", "assistant")
