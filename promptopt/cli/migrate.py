@@ -19,11 +19,13 @@ from promptopt.cli.migration_tables import (
     agreements,
     ceiling_said,
     clauses,
+    columns_of,
     costs_of_sharing,
     faults,
     for_all_said,
     gain_cell,
     latencies,
+    names_shown,
     target_said,
 )
 from promptopt.cli.output import FAILED, interruptible, say, show, show_forecast, show_json, suspended_by, troubles
@@ -191,7 +193,7 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
     from promptopt.reports import words
     from promptopt.tasks.spelling import as_spelt
 
-    reference = found.reference
+    reference, shown = found.reference, names_shown(found)
     lines = [
         f"{found.task}, {counted(found.n, 'test example')}, {reference.scored_by()}: {reference.model} with the old "
         f"prompt scores {words.score(reference.measured.score)}",
@@ -202,23 +204,23 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
         *([GO_ON] if found.missing or found.unshared else []),
         "",
     ]
-    lines += [words.columns(_matrix(found)), ""]
+    lines += [columns_of(_matrix(found), shown), ""]
     if found.targets:
         lines += [*_explained(found), ""]
     for table in (costs_of_sharing(found), clauses(found)):
-        lines += [words.columns(table), ""] if table else []
+        lines += [columns_of(table, shown), ""] if table else []
     costs = [["a thousand requests", "tokens read", "written", "dollars"]]
     costs.append([f"old: {reference.model}", *_dear(found.cost)])
     costs += [[f"new: {target.model}", *_dear(target.chosen.cost)] for target in found.targets]
-    lines.append(words.columns(costs, right=(1, 2, 3)))
-    lines += ["", words.columns(faults(found), right=(1, 2, 3, 4))]
+    lines.append(columns_of(costs, shown, right=(1, 2, 3)))
+    lines += ["", columns_of(faults(found), shown, right=(1, 2, 3, 4))]
     timed = latencies(found)
     lines += (
-        ["", words.columns(timed, right=(1, 2, 3)), LATENCY_SAID]
+        ["", columns_of(timed, shown, right=(1, 2, 3)), LATENCY_SAID]
         if timed
         else ["", f"Latency is not known. {LATENCY_SAID}"]
     )
-    lines += ["", words.columns(agreements(found), right=(1, 2, 3)), *ceiling_said(found)]
+    lines += ["", columns_of(agreements(found), shown, right=(1, 2, 3)), *ceiling_said(found)]
     for target in found.targets:
         if not target.kept:
             run = "" if target.search is None else f"; run {target.search.run_id}"
@@ -229,7 +231,7 @@ def _migration_as_text(found: Migration, marks: Sequence[tuple[str, str]]) -> st
         lines += [words.block(as_spelt(text, marks)) for _, text in found.shared.prompt.texts if text]
     if found.judged:
         lines += ["", *_by_people(found)]
-    return "\n".join([*lines, *(f"Warning: {normalise(warning)}" for warning in found.warnings)])
+    return shown("\n".join([*lines, *(f"Warning: {normalise(warning)}" for warning in found.warnings)]))
 
 
 def _by_people(found: Migration) -> list[str]:

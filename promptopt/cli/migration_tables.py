@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from promptopt.text import counted
@@ -10,6 +11,32 @@ if TYPE_CHECKING:
     from promptopt.migration import Migration, OnModel, Target
     from promptopt.migration.agreement import Agreement
     from promptopt.stats import Gain
+
+
+def names_shown(found: Migration) -> Callable[[str], str]:
+    """Puts models as they are called in the place of their full names, where no two are called the same.
+
+    A full name says which file of weights it is, and how it is run: a column of each makes no line that is read.
+    """
+    full = dict.fromkeys((found.reference.model, *found.models, *(each.model for each in found.missing)))
+    called = {name: name.partition("@")[0].removeprefix("llamacpp/") for name in full}
+    if len(set(called.values())) < len(called):
+        called = {}
+
+    def shown(text: str) -> str:
+        # The longest first: a name may begin another.
+        for name in sorted(called, key=len, reverse=True):
+            text = text.replace(name, called[name])
+        return text
+
+    return shown
+
+
+def columns_of(rows: Sequence[Sequence[str]], shown: Callable[[str], str], right: Sequence[int] = ()) -> str:
+    """The rows as columns, models by what `shown` makes of their names."""
+    from promptopt.reports import words
+
+    return words.columns([[shown(cell) for cell in row] for row in rows], right=right)
 
 
 def _placed(found: Migration) -> list[tuple[str, OnModel]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from command_line import BETTER, Invoke, answer
 from typer.testing import Result
 
+from promptopt.cli.migration_tables import columns_of, names_shown
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
 from promptopt.models.server.openai import OpenAIModel
@@ -256,3 +258,16 @@ def test_a_source_without_labels_that_is_dead_is_told_before_anything_is_paid(
                   "--method", "climb")  # fmt: skip
     assert (done.exit_code, "x/old under the old prompt is the reference" in done.stderr) == (1, True), done.stderr
     assert known["new"].calls == known["judge"].calls == 0
+
+
+def test_models_are_called_by_what_tells_them_apart_alone() -> None:
+    def shown(*names: str) -> str:
+        found: Any = SimpleNamespace(reference=SimpleNamespace(model=names[0]), models=names[1:], missing=())
+        return columns_of([["prompt", *names]], names_shown(found))
+
+    small, large = (f"llamacpp/embedded/{size}@9f8e:exact:4096:plain:1.2" for size in ("small", "small-2"))
+    assert shown(small, large, "openai/gpt") == "prompt  embedded/small  embedded/small-2  openai/gpt"
+    # Two that would be called the same keep their full names, as do all beside them.
+    assert shown(small, small.replace("4096", "8192"), large) == "  ".join(
+        ["prompt", small, small.replace("4096", "8192"), large]
+    )
