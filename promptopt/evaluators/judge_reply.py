@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, TypeVar, cast
 
 from promptopt.evaluators.near_json import member_in, named_behind, reason_near
-from promptopt.evaluators.second_thoughts import takes_back
+from promptopt.evaluators.second_thoughts import CLOSED, takes_back
 from promptopt.evaluators.written_scores import (
     BEFORE_NAME,
     MEMBER,
@@ -27,7 +27,7 @@ from promptopt.evaluators.written_scores import (
 from promptopt.evaluators.yes_and_no import NO, YES
 from promptopt.thoughts import spoken
 
-VERSION = 4
+VERSION = 5
 """Of these rules: another reading is another judge."""
 TRIED = 50
 """Braces at which an object may begin; a reply with more of them holds no verdict. Ours."""
@@ -57,8 +57,8 @@ _PREFERRED = re.compile(
     r"|respuesta) )?([ab])(?: is (?:the )?(?:better|best)(?: one| reply| response| answer)?)?"
 )
 _CHOSEN_ANEW = (
-    r"(?-i:[AB])(?=\W*(?:$|[\n.!])|\s+(?:is|seems|looks)\s+(?:slightly\s|much\s|the\s)?better|\s+(?:is the )?best\b"
-    r"|\s+wins\b)|(?:tie|draw|equal)\b"
+    r"(?-i:[AB])(?=\W*(?:$|[\n.!])|\s+(?:(?:is|seems|looks)\s+(?:slightly\s|much\s|clearly\s|the\s)?(?:better|best)"
+    rf"(?:\s+(?:one|reply|response|answer))?|wins){CLOSED})|(?:tie|draw|equal(?:ly good)?){CLOSED}"
 )
 _ANSWERED_ANEW = (
     rf"(?:(?P<place>\d{{1,3}})\W{{1,6}})?(?P<word>{'|'.join(sorted(each for each in YES | NO if len(each) > 1))})"

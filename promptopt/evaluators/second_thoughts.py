@@ -7,13 +7,15 @@ from collections.abc import Callable
 from functools import lru_cache
 
 _TAKES_BACK = (
-    r"actually|wait|no|nope|hmm+|sorry|rather|or rather|scratch that|hold on|thinking again|correction|corrected"
+    # `No 5` and `No one` deny that there is one.
+    r"(?:no|non|nein|não|нет|아니)(?=[^\S\n]*(?:[^\w\s]|\n))"
+    r"|actually|wait|nope|hmm+|sorry|rather|or rather|scratch that|hold on|thinking again|correction|corrected"
     r"|revised|on (?:second|further|closer|more careful) (?:thoughts?|reflection|look|reading)|on reflection|in fact"
     r"|i (?:take|took) (?:that|it|this) back|(?:i(?:['’]d| would| will|['’]ll)?|let me|let['’]s) (?:lower|raise|change"
     r"|revise|correct|reduce|increase|reconsider|amend|adjust)|make (?:it|that)"
-    r"|eigentlich|nein|moment|halt|doch|korrektur|en fait|non|pardon|en realidad|corrección|na verdade|correção"
-    r"|in realtà|anzi|correzione|на самом деле|нет|исправление"
-    r"|其实|實際上|实际上|不对|不對|更正|実は|いや|訂正|아니|정정"
+    r"|eigentlich|moment|halt|doch|korrektur|en fait|pardon|en realidad|corrección|na verdade|correção"
+    r"|in realtà|anzi|correzione|на самом деле|исправление"
+    r"|其实|實際上|实际上|不对|不對|更正|実は|いや|訂正|정정"
 )
 """How a sentence begins that takes back what was said before it."""
 _BETWEEN = (
@@ -22,6 +24,11 @@ _BETWEEN = (
     r"|item|question|reply|response|lower|deserves?|down|up|just|only|really|probably|doch|eher|lieber|plutôt|mejor)"
 )
 """Words that may stand before the value. Any others make it a number or a letter of something else."""
+CLOSED = (
+    r"(?=\s*(?:$|[\n.!;:)\]*\"'。！；]|[,，](?!\s*(?:if|had|were|provided)\b))"
+    r"|\s+(?:overall|here|instead|then|at most|after all|since|because|as|than|between)\b)"
+)
+"""What follows a value that is a verdict: an end, or why, and no noun that it counts, or goes with."""
 
 
 def takes_back(behind: str, value: str, same: Callable[[re.Match[str]], bool]) -> bool:

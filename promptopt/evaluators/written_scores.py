@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from promptopt.evaluators.second_thoughts import takes_back
+from promptopt.evaluators.second_thoughts import CLOSED, takes_back
 
 _SCORE_NAMES = (
     r"score|rating|grade|评分|評分|得分|分数|分數|打分|スコア|評価|評点|得点|点数|採点|점수|평점|punktzahl|bewertung|wertung"
@@ -51,11 +51,19 @@ _LINE_OF_SCORE = re.compile(
     r"[\s*_`\"'“”„‘’()\[\]{}#]*(?P<said>[^\n]{1,240})$(?!\n(?-i:[a-zà-ÿа-я]))",
     re.IGNORECASE | re.MULTILINE,
 )
-# What follows a score that is said anew: an end, or what is said of it, and no noun that it counts.
+_JUDGED_RIGHT = (
+    r"\s+(?:(?:is|was|would be|seems?|feels?|looks|may be|might be)(?:\s+(?:a|the|my|more|much|rather|only|just))*"
+    r"\s+(?:fair|better|right|enough|closer|correct|appropriate|reasonable|justified|warranted|accurate|honest)(?:er)?"
+    r"(?:\s+(?:score|rating|grade|here|for (?:it|this|that)))?|fits(?:\s+better)?)"
+)
+# A score said anew stands at an end, or is called the right one. `Item 3`, `the answer is 3`, `3 would be too low`,
+# `one may say`, `2, 3 and 4`, `2.5 hours`, `3 points are strong` and the number of a list's line are none.
 _ANEW = (
-    rf"(?:{_SCORE_NUMBER})(?=\s*(?:$|[\n.!,;:)\]*\"'/。！，；]"
-    r"|(?:out of|of|von|sur|de|su|из)\s+\d|points?\b|stars?\b|分|点)"
-    r"|\s+(?:is|was|would|seems?|feels?|fits|looks|may|might|since|because|as|for|then|instead|overall|here|at most)\b)"
+    r"(?<!item )(?<!question )(?<!answer )(?<!reply )(?<!response )(?<!answer is )(?<!answer should be )"
+    r"(?<!answer would be )(?<!answer must be )(?!\d{1,2}\)\s+\w|\d{1,2}\.\s+(?-i:[a-zà-ÿа-я])|(?<=\n)\d{1,2}[.)]\s+\w)"
+    r"(?!\d{1,6}(?:,\s*\d{1,6}){0,9},?\s+(?:and|or|to|und|oder|et|ou|y|e)\s+\d)"
+    rf"(?P<score>{_SCORE_NUMBER})(?!\.\d)(?:\s*(?:/|(?:out of|of|von|sur|de|su|из)\b)\s*(?P<scale>\d{{1,6}}))?"
+    rf"(?:(?:\s*(?:points?\b|stars?\b|分|点))?{CLOSED}|{_JUDGED_RIGHT}{CLOSED}|(?<!one)\s+for\s)"
 )
 _TWO_WORDS = re.compile(r"[^\W\d_]+\s+[^\W\d_]+")
 _KEYBOARD_SIGNS = str.maketrans("：＝（）／−－", ":=()/--")
@@ -106,8 +114,9 @@ def said_anew(behind: str, score: float, high: int | None) -> bool:
     """Whether what stands behind a score takes it back and names another of the scale: `Actually 3`."""
 
     def same(found: re.Match[str]) -> bool:
-        number = _number_of(found["said"])
-        return number == score or (high is not None and number > high)
+        number, scale = (None if each is None else _number_of(each) for each in (found["score"], found["scale"]))
+        # `3 of 4 steps` on a scale to 5.
+        return number == score or (high is not None and (number > high or scale not in (None, high)))
 
     return takes_back(plain(behind), _ANEW, same)
 
