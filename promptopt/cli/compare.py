@@ -181,8 +181,9 @@ def table_design(config: RunConfig, methods: str | None, models: str | None, see
 
 def _rows_run(design: TableDesign, jobs: int, quiet: bool, on: str | None) -> tuple[Comparison, int]:
     """The comparison, and the exit code: whether it was stopped before its end, or all of it failed."""
-    from promptopt.comparison.cells import INTERRUPTED, run_cells
+    from promptopt.comparison.cells import run_cells
     from promptopt.comparison.compare import compared
+    from promptopt.outcome.result import INTERRUPTED
 
     def run(cell: TableCell) -> Report:
         from promptopt.cli.optimize import run

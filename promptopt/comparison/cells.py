@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from promptopt.errors import PromptoptError
+from promptopt.outcome.result import INTERRUPTED
 from promptopt.outcome.sentence import Report
 from promptopt.reports.curves import Point, points_of
 from promptopt.run.budget import Ledger
@@ -18,7 +19,6 @@ FLOOR = "random"
 """The method that every table has: what a search must beat at the same budget."""
 LOSSES = ("loss", "preference")
 """Evaluators whose scores are nats, which have no bounds."""
-INTERRUPTED = "interrupted"
 NOTHING_SPENT = Ledger()
 
 

@@ -24,7 +24,7 @@ from promptopt.migration.freezing import all_examples, answers_under_start
 from promptopt.migration.leaving import leaving
 from promptopt.migration.moved import Migration, Replies
 from promptopt.migration.sharing import Sought, Together, check_shared, shared_of, shared_task
-from promptopt.outcome.result import Result
+from promptopt.outcome.result import INTERRUPTED, Result
 from promptopt.protocols import Evaluator, Model, Optimizer
 from promptopt.run.budget import Budget
 from promptopt.store.runs import Store
@@ -98,6 +98,9 @@ class _Mover:
         # What is no schema is told before anything is asked.
         schema_of(self.task)
         board = Board(targets, tuple(self.held.opened(model).name for model in targets), self.task.initial)
+        if self.shared:
+            # Its examples name the model that answers them.
+            refuse_repeated(None, board.names, [name.casefold() for name in board.names])
         self._check_room(board)
         task, evaluator = self._task_and_evaluator()
         # A verdict on the old prompt on each target, one on what may be found for it, and one on what is for all of
@@ -246,6 +249,9 @@ class _Mover:
         )
         # A migration keeps nothing itself: run again, it reads all that was done from the store and comes to here.
         if result.status == "suspended":
+            # In Python, where no event tells it: it is all that was to be stopped, and not this search alone.
+            if result.reason == INTERRUPTED and not self.held.stopped:
+                raise KeyboardInterrupt
             raise BackendError(result.reason)
         return result
 

@@ -28,6 +28,8 @@ from promptopt.tasks.layouts import named_layout
 from promptopt.types import Estimate, Prompt, Weigh
 from promptopt.types.identity import without_surrogates
 
+INTERRUPTED = "interrupted"
+"""The reason of a result that is suspended where it was the user who stopped it."""
 Status = Literal["finished", "budget", "suspended"]
 """`budget`: a limit ended the search and the final choice followed. `suspended`: run again to go on."""
 RunVerdict = Verdict | Literal["undecided"]

@@ -20,7 +20,7 @@ from promptopt.outcome.looks import Look, Shown, look_ahead, look_at, looked_at
 from promptopt.outcome.members import MemberGain, of_members, within_floors
 from promptopt.outcome.own_probes import OwnProbe, Replied, probe_own, with_own
 from promptopt.outcome.pairs import keep_pairs
-from promptopt.outcome.result import Guide, Result, Status
+from promptopt.outcome.result import INTERRUPTED, Guide, Result, Status
 from promptopt.outcome.sealed_test import compared, contender, expected, measured, sealed_test
 from promptopt.outcome.smallest import SmallestGain, smallest_of
 from promptopt.outcome.winner_told import warn_of_winner
@@ -117,7 +117,7 @@ def conduct(trial: Trial, optimizer: Optimizer, begun: float) -> Result:
     except (Suspended, StoreError) as stop:
         status, reason = "suspended", str(stop)
     except KeyboardInterrupt:
-        status, reason = "suspended", "interrupted"
+        status, reason = "suspended", INTERRUPTED
     door.lost.tell(run.warn)
     if status == "suspended":
         # A sealed test that was cut short is not looked at: the next execution finishes it.

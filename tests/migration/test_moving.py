@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from promptopt.errors import ConfigError
 from promptopt.evaluators.generation import CUT, THINKING, UNANSWERED
 from promptopt.migration import Migration, migrate
 from promptopt.migration.moved import Replies
+from promptopt.migration.sharing import Together
 from promptopt.models.prices import Price
 from promptopt.models.scripted import Scripted
 from promptopt.run import Run
@@ -81,3 +83,23 @@ def test_a_reply_that_was_cut_is_cut_whether_or_not_an_answer_was_read_in_it() -
     ]  # fmt: skip
     scores = [Score(float(parsed), "x", parsed=parsed, feedback=feedback) for feedback, parsed in said]
     assert Replies.of(scores) == Replies(n=6, refused=1, cut=3, unreadable=1)
+
+
+def test_an_interrupt_in_the_search_for_one_target_begins_none_for_the_next(tmp_path: Path) -> None:
+    class Stopped(Looks):
+        def optimize(self, run: Run) -> None:
+            super().optimize(run)
+            raise KeyboardInterrupt
+
+    targets, search = [Scripted(answers("none"), name=f"x/new{place}") for place in range(2)], Stopped()
+    with pytest.raises(KeyboardInterrupt):
+        migrate(chats_task(), targets, model=Scripted(answers("long"), name="x/old"), optimizer=search,
+                margin=0.5, store=tmp_path / "s.db")  # fmt: skip
+    assert search.begun == 1
+
+
+def test_models_that_share_a_prompt_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    one, other = (Scripted(answers("long"), name="x/new") for _ in range(2))
+    with pytest.raises(ConfigError, match="'x/new' is named twice"):
+        migrate(chats_task(), Together([one, other]), model=Scripted(answers("long"), name="x/old"), margin=0.9,
+                store=tmp_path / "s.db")  # fmt: skip
