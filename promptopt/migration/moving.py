@@ -98,9 +98,6 @@ class _Mover:
         # What is no schema is told before anything is asked.
         schema_of(self.task)
         board = Board(targets, tuple(self.held.opened(model).name for model in targets), self.task.initial)
-        if self.shared:
-            # Its examples name the model that answers them.
-            refuse_repeated(None, board.names, [name.casefold() for name in board.names])
         self._check_room(board)
         task, evaluator = self._task_and_evaluator()
         # A verdict on the old prompt on each target, one on what may be found for it, and one on what is for all of
@@ -219,9 +216,11 @@ class _Mover:
         return Sought(found.prompt, found)
 
     def _check_room(self, board: Board) -> None:
-        """Raise ConfigError where a search for all targets is granted too little: before anything is asked."""
+        """Raise ConfigError where a search for all targets is granted too little, or none can be: before it asks."""
         if not self.shared:
             return
+        # Its examples name the model that answers them.
+        refuse_repeated(None, board.names, [name.casefold() for name in board.names])
         task, evaluator, _ = self._unasked()
         whole, own = self._whole(task, evaluator, board)
         models, seed = self._together(board), self.held.seed

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from promptopt.comparison import cells
-from promptopt.comparison.cells import INTERRUPTED, Row, TableCell, row_from, row_of, run_cells
+from promptopt.comparison.cells import Row, TableCell, row_from, row_of, run_cells
 from promptopt.errors import ConfigError
+from promptopt.outcome.result import INTERRUPTED
 from promptopt.run.budget import Ledger
 
 CELLS = [TableCell("t", "m", "x", seed) for seed in range(3)]
