@@ -114,9 +114,10 @@ def said_anew(behind: str, score: float, high: int | None) -> bool:
     """Whether what stands behind a score takes it back and names another of the scale: `Actually 3`."""
 
     def same(found: re.Match[str]) -> bool:
-        number, scale = (None if each is None else _number_of(each) for each in (found["score"], found["scale"]))
+        number = _number_of(found["score"])
         # `3 of 4 steps` on a scale to 5.
-        return number == score or (high is not None and (number > high or scale not in (None, high)))
+        other_scale = found["scale"] is not None and _number_of(found["scale"]) != high
+        return number == score or (high is not None and (number > high or other_scale))
 
     return takes_back(plain(behind), _ANEW, same)
 
