@@ -69,6 +69,8 @@ class SearchClock:
         self._earlier, self._due, self._searching = earlier, earlier, True
         # Seconds and calls when the choice began.
         self._chosen_from = (0.0, 0)
+        # Until the first call goes out: a wait for another process, and what the store holds, say nothing of calls.
+        self._idle_s = 0.0
         self.cut: TimeCut | None = None
         """Where the search was ended; None where it was not."""
 
@@ -76,6 +78,8 @@ class SearchClock:
         """Why the search has to end now, or None; asked before calls go out, and never for what the store holds."""
         if not self._searching or self._minutes is None:
             return None
+        if not self._paid():
+            self._idle_s = self._elapsed()
         if self._due is None:
             self._due = self._now_due(self._minutes)
         return None if self._due is None else self._sentence()
@@ -107,7 +111,8 @@ class SearchClock:
         if self._earlier is None and self._minutes is not None:
             (begun, asked), now, calls = self._chosen_from, self._elapsed(), self._paid()
             # Few calls say less than all of the session do.
-            seconds, count = (now - begun, calls - asked) if calls - asked >= MEASURED else (now, calls)
+            few = calls - asked < MEASURED
+            seconds, count = (now - self._idle_s, calls) if few else (now - begun, calls - asked)
             pair = max(1e-9, 2 * RESERVE_FACTOR * self._per_cell * seconds / count)
             self.cut = replace(self.cut, test=max(1, int(min(most, (60 * self._minutes - now) / pair))))
         fitted = replace(allocation, test=min(most, self.cut.test))
@@ -123,8 +128,8 @@ class SearchClock:
         if calls < MEASURED:
             return None
         # By all calls: those of a proposer, which take longer, make it too much rather than too little.
-        cell = self._per_cell * elapsed / calls
-        fitted = self._allocation.within_cells(allowed / cell if cell else float(calls))
+        cell = self._per_cell * (elapsed - self._idle_s) / calls
+        fitted = self._allocation.within_cells((allowed - self._idle_s) / cell if cell else float(calls))
         if elapsed + RESERVE_FACTOR * cell * fitted.set_aside < allowed:
             return None
         return TimeCut(minutes, fitted.finalists, fitted.dev, fitted.test)

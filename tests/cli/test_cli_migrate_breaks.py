@@ -69,7 +69,7 @@ def test_the_latency_is_a_table_of_its_own(served: None, invoke: Invoke, task_fi
     at = next(place for place, line in enumerate(said) if line.startswith("seconds a reply"))
     assert said[at].split()[3:] == ["half", "of", "them", "95", "%", "timed"]
     assert [line.rpartition(" ")[2] for line in said[at + 1 : at + 3]] == ["40", "40"]
-    assert said[at + 2].startswith("old prompt, openai/new@lab")
+    assert said[at + 2].startswith("old prompt, openai/new  ")
 
 
 @pytest.mark.parametrize(

@@ -158,3 +158,19 @@ def test_a_search_by_the_clock_asks_for_little_at_once_where_that_moves_no_call(
     assert clock(0.0, 0, None).at_once(several_calls=False) == SLICE
     by_clock.end_search()
     assert by_clock.at_once(several_calls=False) == SLICE
+
+
+def test_what_went_by_before_the_first_call_says_nothing_of_how_long_calls_take() -> None:
+    arranged = allocate(Budget(), dev=100, test=600, calls_per_cell=1, tokens_per_cell=0.0, usd_per_cell=None)
+    now = [0.0, 0]
+    waited = SearchClock(10.0, lambda: float(now[0]), lambda: int(now[1]), arranged, 1)
+    now[:] = [240.0, 0]
+    assert waited.reason() is None
+    # Of six minutes that are left a second a call: 360 cells, of which 36 are dev's and 2 * 63 the test's: 1.1 * 162 s.
+    now[:] = [240.0 + 181, 181]
+    assert waited.reason() is None
+    now[:] = [240.0 + 183, 183]
+    due = waited.reason()
+    assert due is not None
+    assert waited.end_search(due)
+    assert waited.cut == TimeCut(10.0, 2, 12, 63)
