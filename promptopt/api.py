@@ -237,8 +237,8 @@ def _prepare(
         asked.optimizer.check_installed()
     # By name, and late: the run that warns is made with this door.
     clock = _clock_of(budget, begun, lambda: door.account.paid.calls, allocation, check, earlier)
-    ending = lambda: stop() or clock.reason()  # noqa: E731
-    door = _door_of(asked, known, allocation.search, store, name, ending, lambda message: run.warn(message))
+    ends = clock.beside(stop)
+    door = _door_of(asked, known, allocation.search, store, name, ends, lambda message: run.warn(message))
     door.at_once = clock.at_once
     # From here on nobody but the trial holds the test examples.
     task = without_test(asked.task)

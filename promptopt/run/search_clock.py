@@ -84,6 +84,10 @@ class SearchClock:
             self._due = self._now_due(self._minutes)
         return None if self._due is None else self._sentence()
 
+    def beside(self, stop: Callable[[], str | None]) -> Callable[[], str | None]:
+        """The reason of `stop`, which suspends the run; else that of this clock."""
+        return lambda: stop() or self.reason()
+
     def at_once(self, several_calls: bool) -> int:
         """Cells that are asked for at once. `several_calls`: a cell takes some, whose order goes by the batch."""
         return AT_ONCE if self._searching and self._minutes is not None and not several_calls else SLICE

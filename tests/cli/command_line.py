@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from typer.testing import Result
 
+from promptopt.models.scripted import Scripted
 from promptopt.protocols import Selector
 from promptopt.run import Run
 from promptopt.selection.exhaustive import Exhaustive
@@ -50,6 +51,20 @@ class Climb:
 def text_of(request: Any) -> str:
     content = request.content
     return content if isinstance(content, str) else "\n".join(message.content for message in content)
+
+
+def right(request: Any) -> str:
+    """The right answer, whatever the prompt."""
+    return text_of(request).rpartition("item ")[2].split()[1]
+
+
+def opened_by_name(known: Mapping[str, Scripted]) -> Callable[..., Scripted]:
+    """In the place of `specs.open_model`: each model by what its name ends in."""
+
+    def opened(spec: str, **_: object) -> Scripted:
+        return known[spec.rpartition("/")[2]]
+
+    return opened
 
 
 def answer(request: Any) -> str:

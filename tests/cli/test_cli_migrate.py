@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import BETTER, Invoke, answer, text_of
+from command_line import BETTER, Invoke, answer, opened_by_name, right, text_of
 
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
@@ -19,11 +19,6 @@ from promptopt.types import Reply, Request
 
 OPTIONS = ("--method", "climb", "--proposer", "x/writer", "--judge", "x/judge", "--train", "20", "--dev", "20",
            "--test", "120", "--json", "--quiet")  # fmt: skip
-
-
-def right(request: Request) -> str:
-    """The right answer, whatever the prompt."""
-    return text_of(request).rpartition("item ")[2].split()[1]
 
 
 def planted(request: Request) -> str:
@@ -41,7 +36,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
         "writer": Scripted(lambda _: BETTER, name="x/writer"),
         "judge": Scripted(lambda _: '{"better": "tie"}', name="x/judge"),
     }
-    monkeypatch.setattr(specs, "open_model", lambda spec, **_: known[spec.rpartition("/")[2]])
+    monkeypatch.setattr(specs, "open_model", opened_by_name(known))
     return known
 
 

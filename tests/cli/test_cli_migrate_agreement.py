@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import BETTER, Invoke, text_of
+from command_line import BETTER, Invoke, opened_by_name, text_of
 
 from promptopt.errors import BackendError
 from promptopt.migration.agreement import Agreement
@@ -68,7 +68,7 @@ def migrate(invoke: Invoke, workplace: Path, monkeypatch: pytest.MonkeyPatch) ->
         "writer": Scripted(lambda _: BETTER, name="x/writer"),
         "judge": Scripted(lambda _: '{"better": "tie"}', name="x/judge"),
     }
-    monkeypatch.setattr(specs, "open_model", lambda spec, **_: known[spec.rpartition("/")[2]])
+    monkeypatch.setattr(specs, "open_model", opened_by_name(known))
     rows = [{"text": f"item {number} please"} for number in range(160)]
     (workplace / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 

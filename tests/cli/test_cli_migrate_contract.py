@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import BETTER, Invoke, answer, text_of
+from command_line import BETTER, Invoke, answer, opened_by_name, right, text_of
 
 from promptopt.errors import BackendError
 from promptopt.models import specs
@@ -24,10 +24,6 @@ VITAL = ({"text": "item 900 good", "label": "good"}, {"text": "item 901 bad", "l
 def number_and_right(request: Request) -> tuple[int, str]:
     number, said = text_of(request).rpartition("item ")[2].split()[:2]
     return int(number), said
-
-
-def right(request: Request) -> str:
-    return number_and_right(request)[1]
 
 
 def wrong_on(*numbers: int) -> Callable[[Request], str]:
@@ -49,11 +45,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
         "writer": Scripted(lambda _: BETTER, name="x/writer"),
         "judge": Scripted(lambda _: '{"better": "tie"}', name="x/judge"),
     }
-
-    def opened(spec: str, **_: object) -> Scripted:
-        return known[spec.rpartition("/")[2]]
-
-    monkeypatch.setattr(specs, "open_model", opened)
+    monkeypatch.setattr(specs, "open_model", opened_by_name(known))
     return known
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from command_line import BETTER, Invoke, answer
+from command_line import BETTER, Invoke, answer, opened_by_name
 from typer.testing import Result
 
 from promptopt.cli.migration_tables import columns_of, names_shown
@@ -249,7 +249,7 @@ def test_a_source_without_labels_that_is_dead_is_told_before_anything_is_paid(
         "new": Scripted(lambda _: "yes", name="x/new"),
         "judge": Scripted(lambda _: '{"better": "tie"}', name="x/judge"),
     }
-    monkeypatch.setattr(specs, "open_model", lambda spec, **_: known[spec.rpartition("/")[2]])
+    monkeypatch.setattr(specs, "open_model", opened_by_name(known))
     (workplace / "bare.jsonl").write_text("".join(json.dumps({"text": f"item {n}"}) + "\n" for n in range(60)), "utf-8")
     told = 'instruction = "Say."\nmax_tokens = 8\n[data]\nfile = "bare.jsonl"\ninput = "text"\n'
     (workplace / "bare.toml").write_text(told + '[judge]\nevaluator = "equivalence"\n', "utf-8")

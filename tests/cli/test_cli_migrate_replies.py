@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from command_line import BETTER, Invoke, text_of
+from command_line import BETTER, Invoke, opened_by_name, right, text_of
 
 from promptopt.models import specs
 from promptopt.models.scripted import Scripted
@@ -15,10 +15,6 @@ from promptopt.types import Reply, Request
 
 OPTIONS = ("--method", "climb", "--proposer", "x/writer", "--judge", "x/judge", "--train", "20", "--dev", "20",
            "--test", "120", "--from", "x/old", "--quiet")  # fmt: skip
-
-
-def right(request: Request) -> str:
-    return text_of(request).rpartition("item ")[2].split()[1]
 
 
 def broken(request: Request) -> Reply | str:
@@ -49,7 +45,7 @@ def known() -> dict[str, Scripted]:
 def migrate(
     invoke: Invoke, task_file: str, known: dict[str, Scripted], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
-    monkeypatch.setattr(specs, "open_model", lambda spec, **_: known[spec.rpartition("/")[2]])
+    monkeypatch.setattr(specs, "open_model", opened_by_name(known))
 
     def run(*more: str, task: str = task_file) -> Any:
         return invoke("migrate", "--task", task, *OPTIONS, *more)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import BETTER, Invoke, answer, text_of
+from command_line import BETTER, Invoke, answer, opened_by_name, right, text_of
 
 from promptopt.errors import BackendError
 from promptopt.models import specs
@@ -20,10 +20,6 @@ OPTIONS = ("--method", "climb", "--proposer", "x/writer", "--train", "20", "--de
            "--margin", "0.12", "--from", "x/old", "--quiet")  # fmt: skip
 SERVED = tuple(each.replace("x/", "openai/") for each in OPTIONS)
 PLAIN = "Say plainly what the text is."
-
-
-def right(request: Request) -> str:
-    return text_of(request).rpartition("item ")[2].split()[1]
 
 
 def led_by(word: str) -> Callable[[Request], str]:
@@ -52,11 +48,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, Scripted]:
         "plain": Scripted(led_by("plainly"), name="x/plain"),
         "writer": Scripted(lambda _: BETTER, name="x/writer"),
     }
-
-    def opened(spec: str, **_: object) -> Scripted:
-        return known[spec.rpartition("/")[2]]
-
-    monkeypatch.setattr(specs, "open_model", opened)
+    monkeypatch.setattr(specs, "open_model", opened_by_name(known))
     return known
 
 

@@ -12,6 +12,7 @@ from promptopt.binding.models import Models
 from promptopt.models.scripted import Scripted
 from promptopt.optimizers.simba.method import SIMBA
 from promptopt.optimizers.simba.plan import SIMBAPlan
+from promptopt.outcome.result import Result
 from promptopt.programs import ModelHandle, program_task
 from promptopt.run import Run
 from promptopt.run.budget import Budget
@@ -58,35 +59,35 @@ class Watched:
         self.left.append(run.evaluations_left())
 
 
-@pytest.mark.parametrize("cap", [55, 100, pytest.param(400, marks=pytest.mark.slow)])
-def test_a_search_by_its_budget_goes_on_with_smaller_steps_until_too_little_is_left(tmp_path: Path, cap: int) -> None:
-    # Eight steps that found less than they might once left half of a budget unspent, and below 100 there was none.
+def within_cap(tmp_path: Path, cap: int) -> tuple[Result, int]:
+    """What a search of so many evaluations found, and what it left of them."""
     watched = Watched(SIMBA(demos=0), [])
     model = Scripted(lambda request: sampled(request, 0.5), name="target")
     found = optimize(
         planted_task(), watched, model=Models(model, proposer=Scripted(adviser, name="proposer")),
         budget=Budget(evaluations=cap), store=tmp_path / "store.db",
     )  # fmt: skip
+    assert watched.left[0] is not None
+    return found, watched.left[0]
+
+
+@pytest.mark.parametrize("cap", [55, 100, pytest.param(400, marks=pytest.mark.slow)])
+def test_a_search_by_its_budget_goes_on_with_smaller_steps_until_too_little_is_left(tmp_path: Path, cap: int) -> None:
+    # Eight steps that found less than they might once left half of a budget unspent, and below 100 there was none.
+    found, left = within_cap(tmp_path, cap)
     steps = [step for step in found.steps[:-1] if len(step.pool) > 1]
     assert steps
     # Less than a step on two examples: three runs of each, and up to four candidates.
-    assert watched.left[0] is not None
-    assert watched.left[0] < 2 * (3 + 4)
+    assert left < 2 * (3 + 4)
 
 
 @pytest.mark.parametrize("cap", [20, 40, 60])
 def test_a_cap_too_small_for_a_step_of_three_runs_goes_to_steps_of_two(tmp_path: Path, cap: int) -> None:
     # They left 40 to 53 % of such a cap unspent, and asked the proposer nothing.
-    watched = Watched(SIMBA(demos=0), [])
-    model = Scripted(lambda request: sampled(request, 0.5), name="target")
-    found = optimize(
-        planted_task(), watched, model=Models(model, proposer=Scripted(adviser, name="proposer")),
-        budget=Budget(evaluations=cap), store=tmp_path / "store.db",
-    )  # fmt: skip
+    found, left = within_cap(tmp_path, cap)
     assert len(found.lineage) > 1
     # Less than two runs of an example and the candidate that comes of them.
-    assert watched.left[0] is not None
-    assert watched.left[0] < 2 + 1
+    assert left < 2 + 1
 
 
 def test_a_larger_budget_by_which_a_step_is_a_whole_one_goes_on_with_the_same_run(tmp_path: Path) -> None:
