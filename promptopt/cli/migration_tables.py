@@ -93,7 +93,9 @@ def _outcome_sentence(found: Migration, placed: OnModel, prompt: str) -> str:
     by = "by a judge's word " if found.judged else ""
     would_tell = "more test examples, or a wider margin, would tell"
     if placed.undecided:
-        would_tell = f"{placed.undecided}, so no loss could show"
+        # A sure loss that the margin may still allow does show; what it is a loss of is not known.
+        sure = placed.gain.interval[1] < 0.0
+        would_tell = f"{placed.undecided}, so {'the loss may be no more than that' if sure else 'no loss could show'}"
     clauses = clauses_said(placed)
     said = {
         "non-inferior": f"{prompt} is no worse there{' on average' if clauses else ''}",

@@ -104,3 +104,13 @@ def test_models_that_nobody_can_read_are_no_evidence_that_the_prompt_is_no_worse
     told = migrate(*asked).stdout.splitlines()[1]
     assert told.startswith(f"x/new: whether the old prompt is no worse there is open: {why} (mostly: ")
     assert "so no loss could show" in told
+
+
+def test_a_loss_that_shows_where_nobody_could_read_the_replies_is_told_as_that(
+    migrate: Callable[..., Any], known: dict[str, Scripted]
+) -> None:
+    known["new"] = Scripted(lambda request: right(request) if "item 1" in text_of(request) else "well", name="x/new")
+    told = migrate("--to", "x/new", "--margin", "0.6").stdout
+    assert "prompt is no worse there is open: " in told
+    assert "so the loss may be no more than that (-0." in told
+    assert "no loss could show" not in told
